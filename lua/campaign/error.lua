@@ -1,0 +1,95 @@
+-- SPDX-License-Identifier: MIT
+-- The one error object. Whatever the world can do is returned as `nil, err` with such an object; only a wrong program raises.
+-- Fields: kind message retry sent platform operation status code body timings cause reason. The C core makes the same object.
+
+local core = require "campaign.core"
+
+local M = {}
+
+---@alias campaign.error.kind
+---| "usage" | "invalid" | "network" | "timeout" | "tls" | "redirect" | "http" | "auth"
+---| "throttle" | "platform" | "window" | "response" | "ledger" | "cancelled"
+
+local KINDS = {
+  usage = true, invalid = true, network = true, timeout = true, tls = true, redirect = true,
+  http = true, auth = true, throttle = true, platform = true, window = true, response = true,
+  ledger = true, cancelled = true,
+}
+
+-- The fields an error may have, so that a misspelt one is found where it is made.
+local FIELDS = {
+  kind = true, message = true, retry = true, sent = true, platform = true, operation = true,
+  status = true, code = true, body = true, timings = true, cause = true, reason = true,
+  faults = true, hint = true,
+}
+
+local mt = core.error_metatable
+
+---One line: what happened, where, and what to do next. Never a secret: those do not enter an error's fields.
+function mt.__tostring(err)
+  local where = err.platform
+  if where and err.operation then
+    where = where .. "." .. err.operation
+  end
+  local text = tostring(err.message)
+  if where then
+    text = where .. ": " .. text
+  end
+  if err.hint then
+    text = text .. " (" .. err.hint .. ")"
+  end
+  return text
+end
+
+function mt.__concat(left, right)
+  return tostring(left) .. tostring(right)
+end
+
+---Makes an error object.
+---@param fields table kind and message at least
+---@return campaign.error
+function M.new(fields)
+  if not KINDS[fields.kind] then
+    error("unknown error kind: " .. tostring(fields.kind), 2)
+  end
+  if type(fields.message) ~= "string" then
+    error("an error needs a message", 2)
+  end
+  local err = {}
+  for name, value in pairs(fields) do
+    if not FIELDS[name] then
+      error("unknown error field: " .. tostring(name), 2)
+    end
+    err[name] = value
+  end
+  return setmetatable(err, mt)
+end
+
+---True for an error object of ours, made in Lua or C.
+function M.is(value)
+  return type(value) == "table" and getmetatable(value) == mt
+end
+
+---A new error object: err's fields, with those of `fields` added where err has none. err itself stays as it is.
+---@param err campaign.error
+---@param fields table
+---@return campaign.error
+function M.wrap(err, fields)
+  local wrapped = {}
+  for name, value in pairs(err) do
+    wrapped[name] = value
+  end
+  for name, value in pairs(fields) do
+    if not FIELDS[name] then
+      error("unknown error field: " .. tostring(name), 2)
+    end
+    if wrapped[name] == nil then
+      wrapped[name] = value
+    end
+  end
+  return setmetatable(wrapped, mt)
+end
+
+M.KINDS = KINDS
+
+return M

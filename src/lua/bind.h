@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * What the bindings share: the error object, classes, sources, and the list of their openers. */
+#ifndef CAMP_BIND_H
+#define CAMP_BIND_H
+
+#include <stdint.h>
+
+#include "../error.h"
+#include "../source.h"
+#include "compat.h"
+
+#define CAMP_ERROR_CLASS "campaign.error"
+#define CAMP_SOURCE_CLASS "campaign.source"
+
+/* Pushes nil and the Lua error object made from err: `return camp_push_error(L, &err);`. Raises when err is CAMP_NOMEM. */
+int camp_push_error(lua_State *L, const struct camp_error *err);
+
+/* Registers a class: methods reachable by index, `close` also as __gc and __close, __name set on both Luas. `close` may be NULL. */
+void camp_new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
+
+/* Counts what is alive, by class; core.live() is 0 when every object was closed or collected. */
+void camp_live_add(int change);
+int camp_live_count(void);
+
+/* A source as a userdata, in two steps so that nothing leaks when Lua raises: push the empty box first, make the source second, then
+ * put it in. */
+struct camp_source **camp_push_source_box(lua_State *L);
+void camp_fill_source_box(struct camp_source **box, struct camp_source *source);
+/* Takes the source out of the userdata at index (the caller owns it now); raises when it is no source or was used before. */
+struct camp_source *camp_take_source(lua_State *L, int index);
+
+/* Table field access with checks that name the field; the value is read raw. */
+int camp_opt_boolean_field(lua_State *L, int table, const char *name, int fallback);
+double camp_opt_number_field(lua_State *L, int table, const char *name, double fallback);
+/* NULL when absent; the string stays valid while the table holds it. Raises when it is no string. */
+const char *camp_opt_string_field(lua_State *L, int table, const char *name, size_t *length);
+const char *camp_check_string_field(lua_State *L, int table, const char *name, size_t *length);
+
+/* Each pushes one table of functions (its module), for core.c to set as a field of campaign.core. */
+int camp_open_system(lua_State *L); /* clock, random, files, processes */
+
+#endif

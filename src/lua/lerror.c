@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ * The Lua error object, classes, and the helpers every binding uses. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "bind.h"
+
+static atomic_int live;
+
+void camp_live_add(int change) { atomic_fetch_add(&live, change); }
+
+int camp_live_count(void) { return atomic_load(&live); }
+
+int camp_push_error(lua_State *L, const struct camp_error *err) {
+  if (err->kind == CAMP_NOMEM) return luaL_error(L, "out of memory");
+  luaL_checkstack(L, 4, NULL);
+  lua_pushnil(L);
+  lua_createtable(L, 0, 4); /* stack: nil err */
+  lua_pushstring(L, camp_kind_name(err->kind));
+  lua_setfield(L, -2, "kind");
+  lua_pushstring(L, err->text);
+  lua_setfield(L, -2, "message");
+  if (err->code != 0) {
+    lua_pushnumber(L, (lua_Number)err->code);
+    lua_setfield(L, -2, "code");
+  }
+  luaL_newmetatable(L, CAMP_ERROR_CLASS); /* campaign.error fills it when that module is loaded */
+  lua_setmetatable(L, -2);
+  return 2;
+}
+
+void camp_new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
+  luaL_newmetatable(L, name); /* stack: mt */
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  if (close != NULL) {
+    lua_pushcfunction(L, close);
+    lua_setfield(L, -2, "close");
+    lua_pushcfunction(L, close);
+    lua_setfield(L, -3, "__gc");
+    lua_pushcfunction(L, close);
+    lua_setfield(L, -3, "__close");
+  }
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+static int source_close(lua_State *L) {
+  struct camp_source **box = luaL_checkudata(L, 1, CAMP_SOURCE_CLASS);
+  if (*box != NULL) {
+    struct camp_source *source = *box;
+    *box = NULL;
+    camp_live_add(-1);
+    camp_source_free(source);
+  }
+  return 0;
+}
+
+static int source_length(lua_State *L) {
+  struct camp_source **box = luaL_checkudata(L, 1, CAMP_SOURCE_CLASS);
+  luaL_argcheck(L, *box != NULL, 1, "the source was used or closed");
+  if ((*box)->length < 0) return 0;
+  lua_pushnumber(L, (lua_Number)(*box)->length);
+  return 1;
+}
+
+/* read(max): the next bytes as a string, nil at the end; for tests and for scripts that want the bytes themselves. */
+static int source_read(lua_State *L) {
+  struct camp_source **box = luaL_checkudata(L, 1, CAMP_SOURCE_CLASS);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  lua_Number max = luaL_optnumber(L, 2, 65536);
+  luaL_argcheck(L, *box != NULL, 1, "the source was used or closed");
+  luaL_argcheck(L, max >= 1 && max <= 64 * 1024 * 1024, 2, "between 1 and 64 MiB");
+  char *room = lua_newuserdatauv(L, (size_t)max, 0);
+  ptrdiff_t got = (*box)->read(*box, room, (size_t)max, &err);
+  if (got < 0) return camp_push_error(L, &err);
+  if (got == 0) return 0;
+  lua_pushlstring(L, room, (size_t)got);
+  return 1;
+}
+
+static const luaL_Reg source_methods[] = {{"length", source_length}, {"read", source_read}, {NULL, NULL}};
+
+struct camp_source **camp_push_source_box(lua_State *L) {
+  struct camp_source **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  if (luaL_newmetatable(L, CAMP_SOURCE_CLASS)) {
+    lua_pop(L, 1);
+    camp_new_class(L, CAMP_SOURCE_CLASS, source_methods, source_close);
+    luaL_newmetatable(L, CAMP_SOURCE_CLASS);
+  }
+  lua_setmetatable(L, -2);
+  return box;
+}
+
+void camp_fill_source_box(struct camp_source **box, struct camp_source *source) {
+  *box = source;
+  camp_live_add(1);
+}
+
+struct camp_source *camp_take_source(lua_State *L, int index) {
+  struct camp_source **box = luaL_checkudata(L, index, CAMP_SOURCE_CLASS);
+  luaL_argcheck(L, *box != NULL, index, "the source was used or closed");
+  struct camp_source *source = *box;
+  *box = NULL;
+  camp_live_add(-1);
+  return source;
+}
+
+/* Pushes t[name] when it has the wanted type; 0 and nothing pushed when absent; raises otherwise. */
+static int push_field(lua_State *L, int table, const char *name, int type) {
+  lua_getfield(L, table, name);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  if (lua_type(L, -1) != type)
+    luaL_error(L, "field '%s' must be a %s, not a %s", name, lua_typename(L, type), luaL_typename(L, -1));
+  return 1;
+}
+
+int camp_opt_boolean_field(lua_State *L, int table, const char *name, int fallback) {
+  if (!push_field(L, table, name, LUA_TBOOLEAN)) return fallback;
+  int value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+double camp_opt_number_field(lua_State *L, int table, const char *name, double fallback) {
+  if (!push_field(L, table, name, LUA_TNUMBER)) return fallback;
+  double value = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+const char *camp_opt_string_field(lua_State *L, int table, const char *name, size_t *length) {
+  if (!push_field(L, table, name, LUA_TSTRING)) return NULL;
+  const char *value = lua_tolstring(L, -1, length);
+  lua_pop(L, 1);
+  return value;
+}
+
+const char *camp_check_string_field(lua_State *L, int table, const char *name, size_t *length) {
+  const char *value = camp_opt_string_field(L, table, name, length);
+  if (value == NULL) luaL_error(L, "field '%s' is required", name);
+  return value;
+}
