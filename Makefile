@@ -1,11 +1,47 @@
 # Thin on purpose: each target is one command anybody could type.
 BUILD ?= build
+MAKEFLAGS += --no-print-directory
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
 
-build:
+build: deps
 	@cmake -S . -B $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
-	@cmake --build $(BUILD) --parallel
+	@cmake --build $(BUILD) --parallel $(JOBS)
+
+# The core for Lua 5.4 with address and undefined-behaviour sanitizers.
+build-asan: deps
+	@cmake -S . -B $(BUILD)/asan -DCAMPAIGN_LUA=5.4 -DCAMPAIGN_SANITIZE=address,undefined >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@cmake --build $(BUILD)/asan --parallel $(JOBS)
+
+deps:
+	@tools/deps
+
+deps-test:
+	@tools/deps test
+
+# Specs on both Luas, the core under sanitizers and valgrind, static checks; ctest's summary comes last.
+test: deps-test build build-asan
+	@rm -rf $(BUILD)/results
+	@ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) --timeout 600
+
+lint:
+	@tools/lint
+
+# Which rules of docs/contracts/rules.md the last test run covered.
+rules: build
+	@lua5.4 tools/rules.lua $(BUILD)
+
+demo: build
+	@tools/demo
+
+bench: build
+	@tools/deps bench
+	@bench/run
+
+install: build
+	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
-	rm -rf $(BUILD) $(BUILD).log
+	rm -rf $(BUILD) $(BUILD).log build.luarocks
 
-.PHONY: build clean
+.PHONY: bench build build-asan clean demo deps deps-test install lint rules test
