@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "digest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct camp_digest {
+  EVP_MD_CTX *plain;  /* one of the two */
+  EVP_MAC_CTX *keyed;
+  int failed;
+};
+
+struct camp_digest *camp_digest_sha256_new(void) {
+  struct camp_digest *digest = calloc(1, sizeof *digest);
+  if (digest == NULL) return NULL;
+  digest->plain = EVP_MD_CTX_new();
+  if (digest->plain == NULL || EVP_DigestInit_ex(digest->plain, EVP_sha256(), NULL) != 1) {
+    camp_digest_free(digest);
+    return NULL;
+  }
+  return digest;
+}
+
+struct camp_digest *camp_digest_hmac_sha256_new(const void *key, size_t size) {
+  static char name[] = "SHA256";
+  OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string("digest", name, 0), OSSL_PARAM_construct_end()};
+  struct camp_digest *digest = calloc(1, sizeof *digest);
+  EVP_MAC *mac = NULL;
+  if (digest == NULL) return NULL;
+  mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+  if (mac != NULL) digest->keyed = EVP_MAC_CTX_new(mac);
+  EVP_MAC_free(mac);
+  /* An empty key must not be NULL: that would mean "keep the key set before". */
+  if (digest->keyed == NULL || EVP_MAC_init(digest->keyed, size > 0 ? key : (const void *)"", size, params) != 1) {
+    camp_digest_free(digest);
+    return NULL;
+  }
+  return digest;
+}
+
+void camp_digest_update(struct camp_digest *digest, const void *bytes, size_t size) {
+  if (size == 0) return;
+  int ok = digest->plain != NULL ? EVP_DigestUpdate(digest->plain, bytes, size) : EVP_MAC_update(digest->keyed, bytes, size);
+  if (ok != 1) digest->failed = 1;
+}
+
+int camp_digest_final(struct camp_digest *digest, uint8_t out[CAMP_SHA256_SIZE]) {
+  size_t size = 0;
+  int ok = digest->plain != NULL ? EVP_DigestFinal_ex(digest->plain, out, NULL)
+                                 : EVP_MAC_final(digest->keyed, out, &size, CAMP_SHA256_SIZE);
+  return ok == 1 && !digest->failed ? 0 : -1;
+}
+
+int camp_digest_final_hex(struct camp_digest *digest, char out[CAMP_SHA256_HEX]) {
+  uint8_t bytes[CAMP_SHA256_SIZE];
+  out[0] = '\0';
+  if (camp_digest_final(digest, bytes) != 0) return -1;
+  camp_hex(bytes, sizeof bytes, out);
+  out[CAMP_SHA256_HEX - 1] = '\0';
+  return 0;
+}
+
+void camp_digest_free(struct camp_digest *digest) {
+  if (digest == NULL) return;
+  EVP_MD_CTX_free(digest->plain);
+  EVP_MAC_CTX_free(digest->keyed);
+  free(digest);
+}
+
+int camp_digest_sha256_file(const char *path, char out[CAMP_SHA256_HEX], struct camp_error *err) {
+  enum { CHUNK = 65536 };
+  int result = -1;
+  int fd = -1;
+  char *chunk = NULL;
+  struct stat info;
+  struct camp_digest *digest = camp_digest_sha256_new();
+  if (digest == NULL || (chunk = malloc(CHUNK)) == NULL) {
+    camp_fail_nomem(err);
+    goto done;
+  }
+  fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* non-blocking: a FIFO in the place of the file must not hang us */
+  if (fd < 0 || fstat(fd, &info) != 0) {
+    camp_fail(err, CAMP_INVALID, errno, "%s: %s", path, strerror(errno));
+    goto done;
+  }
+  if (!S_ISREG(info.st_mode)) {
+    camp_fail(err, CAMP_INVALID, 0, "%s: is not a regular file", path);
+    goto done;
+  }
+  for (;;) {
+    ssize_t got = read(fd, chunk, CHUNK);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      camp_fail(err, CAMP_INVALID, errno, "%s: %s", path, strerror(errno));
+      goto done;
+    }
+    if (got == 0) break;
+    camp_digest_update(digest, chunk, (size_t)got);
+  }
+  result = camp_digest_final_hex(digest, out);
+  if (result != 0) camp_fail(err, CAMP_INVALID, 0, "%s: libcrypto could not compute SHA-256", path);
+done:
+  if (fd >= 0) close(fd);
+  free(chunk);
+  camp_digest_free(digest);
+  return result;
+}
+
+void camp_base64_encode(const void *bytes, size_t n, char *out) {
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const uint8_t *at = bytes;
+  for (; n >= 3; n -= 3, at += 3) {
+    *out++ = letters[at[0] >> 2];
+    *out++ = letters[(at[0] & 3) << 4 | at[1] >> 4];
+    *out++ = letters[(at[1] & 15) << 2 | at[2] >> 6];
+    *out++ = letters[at[2] & 63];
+  }
+  if (n == 0) return;
+  *out++ = letters[at[0] >> 2];
+  *out++ = letters[(at[0] & 3) << 4 | (n == 2 ? at[1] >> 4 : 0)];
+  *out++ = n == 2 ? letters[(at[1] & 15) << 2] : '=';
+  *out = '=';
+}
+
+static int base64_value(char letter) {
+  if (letter >= 'A' && letter <= 'Z') return letter - 'A';
+  if (letter >= 'a' && letter <= 'z') return letter - 'a' + 26;
+  if (letter >= '0' && letter <= '9') return letter - '0' + 52;
+  return letter == '+' ? 62 : letter == '/' ? 63 : -1;
+}
+
+ptrdiff_t camp_base64_decode(const char *text, size_t n, uint8_t *out, size_t *bad) {
+  uint8_t *to = out;
+  for (size_t at = 0; at < n; at += 4) {
+    uint32_t bits = 0;
+    size_t letters = 4;
+    if (n - at == 4) { /* padding may stand in the last group only */
+      if (text[at + 3] == '=') letters = text[at + 2] == '=' ? 2 : 3;
+    }
+    for (size_t i = 0; i < 4; i++) {
+      int value = i < letters ? (at + i < n ? base64_value(text[at + i]) : -1) : 0;
+      if (value < 0) {
+        *bad = at + i;
+        return -1;
+      }
+      bits = bits << 6 | (uint32_t)value;
+    }
+    if ((letters == 2 && (bits & 0xFFFF) != 0) || (letters == 3 && (bits & 0xFF) != 0)) {
+      *bad = at + letters - 1;
+      return -1;
+    }
+    *to++ = (uint8_t)(bits >> 16);
+    if (letters > 2) *to++ = (uint8_t)(bits >> 8);
+    if (letters > 3) *to++ = (uint8_t)bits;
+  }
+  return to - out;
+}
+
+void camp_hex(const void *bytes, size_t n, char *out) {
+  static const char digits[] = "0123456789abcdef";
+  const uint8_t *at = bytes;
+  for (size_t i = 0; i < n; i++) {
+    *out++ = digits[at[i] >> 4];
+    *out++ = digits[at[i] & 15];
+  }
+}
+
+int camp_equal(const void *a, size_t size_a, const void *b, size_t size_b) {
+  return size_a == size_b && CRYPTO_memcmp(a, b, size_a) == 0;
+}
+
+void camp_wipe(void *bytes, size_t n) { OPENSSL_cleanse(bytes, n); }

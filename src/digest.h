@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ * SHA-256, HMAC-SHA-256, base64, and comparison in constant time. The only file of the core that knows libcrypto, besides auth.c. */
+#ifndef CAMP_DIGEST_H
+#define CAMP_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+#define CAMP_SHA256_SIZE 32
+#define CAMP_SHA256_HEX 65 /* with the NUL */
+
+struct camp_digest;
+
+/* A running SHA-256, for use by one thread at a time. NULL when out of memory. */
+struct camp_digest *camp_digest_sha256_new(void);
+/* The same keyed with `key` (HMAC); the key is copied into libcrypto, which wipes it on free. */
+struct camp_digest *camp_digest_hmac_sha256_new(const void *key, size_t size);
+void camp_digest_update(struct camp_digest *digest, const void *bytes, size_t size);
+/* Ends it; only camp_digest_free may follow. Lower-case hex. A failure inside libcrypto, at any point, shows here as -1. */
+int camp_digest_final(struct camp_digest *digest, uint8_t out[CAMP_SHA256_SIZE]);
+int camp_digest_final_hex(struct camp_digest *digest, char out[CAMP_SHA256_HEX]);
+/* NULL is fine. */
+void camp_digest_free(struct camp_digest *digest);
+
+/* A whole regular file, read as a stream. */
+int camp_digest_sha256_file(const char *path, char out[CAMP_SHA256_HEX], struct camp_error *err);
+
+/* Base64 of RFC 4648 with padding. `out` has camp_base64_size(n) bytes; no NUL is added. */
+static inline size_t camp_base64_size(size_t n) { return (n + 2) / 3 * 4; }
+void camp_base64_encode(const void *bytes, size_t n, char *out);
+/* Strict: no white space, padding as it must be, unused bits zero. `out` has n / 4 * 3 bytes. Returns how many were written, or -1 with *bad
+ * (the offset of the first character that is wrong). */
+ptrdiff_t camp_base64_decode(const char *text, size_t n, uint8_t *out, size_t *bad);
+
+/* Lower-case hex of n bytes: 2 n characters, no NUL. */
+void camp_hex(const void *bytes, size_t n, char *out);
+/* 1 when equal. Takes the same time wherever they differ; the lengths may show. */
+int camp_equal(const void *a, size_t size_a, const void *b, size_t size_b);
+/* Overwrites with zeros in a way no compiler removes. */
+void camp_wipe(void *bytes, size_t n);
+
+#endif
