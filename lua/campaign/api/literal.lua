@@ -1,0 +1,166 @@
+-- SPDX-License-Identifier: MIT
+-- Reads a Lua file that may hold one table literal and nothing else: `return { ... }` of strings, numbers, booleans and tables.
+-- A small lexer refuses everything that could run (names as values, calls, operators, functions, loops) with the line it stands
+-- on, before Lua compiles the text in an empty environment. What the table means is for others.
+
+local error_object = require "campaign.error"
+
+local M = {}
+
+local MAX_BYTES = 1048576
+
+local WORDS = { ["return"] = true, ["true"] = true, ["false"] = true, ["nil"] = true }
+local SYMBOLS = { ["{"] = true, ["}"] = true, ["["] = true, ["]"] = true, [","] = true, [";"] = true, ["="] = true,
+  ["-"] = true }
+
+-- The end of a long bracket that opens at `at` ("[[" or "[==["): position after the closing one; nil when `at` opens none.
+local function long_bracket_end(text, at)
+  local level = text:match("^%[(=*)%[", at)
+  if not level then
+    return nil
+  end
+  local _, last = text:find("]" .. level .. "]", at + #level + 2, true)
+  return last and last + 1 or false
+end
+
+-- The end of a quoted string that starts at `at`; false when it is not closed on its line.
+local function string_end(text, at)
+  local quote = text:byte(at)
+  local i = at + 1
+  while i <= #text do
+    local byte = text:byte(i)
+    if byte == quote then
+      return i + 1
+    end
+    if byte == 10 then
+      return false
+    end
+    i = i + (byte == 92 and 2 or 1)
+  end
+  return false
+end
+
+-- The next token from `at`: kind ("word", "string", "number", "symbol", "end"), position after it, its text.
+local function next_token(text, at)
+  while true do
+    at = text:find("[^ \t\r\n]", at)
+    if not at then
+      return "end", #text + 1, ""
+    end
+    if text:sub(at, at + 1) ~= "--" then
+      break
+    end
+    local after = long_bracket_end(text, at + 2)
+    if after == false then
+      return nil, at, "a comment is not closed"
+    end
+    at = after or text:find("\n", at, true) or #text + 1
+  end
+  local char = text:sub(at, at)
+  if char:find("^[%a_]") then
+    local word = text:match("^[%w_]+", at)
+    return "word", at + #word, word, at
+  end
+  if char:find("^%d") then
+    local number = text:match("^[%w.]+", at)
+    return "number", at + #number, number, at
+  end
+  if char == '"' or char == "'" then
+    local after = string_end(text, at)
+    if not after then
+      return nil, at, "a string is not closed"
+    end
+    return "string", after, text:sub(at, after - 1), at
+  end
+  if char == "[" then
+    local after = long_bracket_end(text, at)
+    if after == false then
+      return nil, at, "a string is not closed"
+    end
+    if after then
+      return "string", after, text:sub(at, after - 1), at
+    end
+  end
+  return "symbol", at + 1, char, at
+end
+
+local function line_of(text, at)
+  local _, breaks = text:sub(1, at - 1):gsub("\n", "")
+  return breaks + 1
+end
+
+-- nil when the text is one `return` and literals; else a message and the position.
+local function find_forbidden(text)
+  local at, first, previous = 1, true, nil
+  while true do
+    local kind, after, token, start = next_token(text, at)
+    if not kind then
+      return token, after
+    end
+    if kind == "end" then
+      return first and "is empty" or nil, 1
+    end
+    if first ~= (token == "return" and kind == "word") then
+      return "a platform file is one `return { ... }` and nothing else", start
+    end
+    if kind == "word" and not WORDS[token] then
+      local _, _, follow = next_token(text, after)
+      if follow ~= "=" or not (previous == "{" or previous == "," or previous == ";") then
+        return "`" .. token .. "`: only literals may stand in a platform file (no functions, calls or variables)", start
+      end
+    elseif kind == "symbol" and not SYMBOLS[token] then
+      return "`" .. token .. "`: only literals may stand in a platform file (no calls or operators)", start
+    end
+    first, at, previous = false, after, token
+  end
+end
+
+local function refuse(name, message)
+  return nil, error_object.new{ kind = "usage", message = "platform file " .. name .. ": " .. message }
+end
+
+---The table that a text of literals returns.
+---@param text string
+---@param name string what errors call the text
+---@return table? value
+---@return campaign.error? err
+function M.parse(text, name)
+  if #text > MAX_BYTES then
+    return refuse(name, "is larger than 1 MiB")
+  end
+  local problem, at = find_forbidden(text)
+  if problem then
+    return refuse(name, "line " .. line_of(text, at) .. ": " .. problem)
+  end
+  local chunk, syntax = load(text, "=" .. name, "t", {})
+  if not chunk then
+    return refuse(name, "is not a Lua table: " .. syntax:sub(1, 200))
+  end
+  local well, value = pcall(chunk)
+  if not well then
+    return refuse(name, "cannot be read: " .. tostring(value):sub(1, 200))
+  end
+  if type(value) ~= "table" then
+    return refuse(name, "returns a " .. type(value) .. ", not a table")
+  end
+  return value
+end
+
+---The table in a file of literals.
+---@param path string
+---@return table? value
+---@return campaign.error? err
+function M.read(path)
+  local file, why = io.open(path, "rb")
+  if not file then
+    return refuse(path, "cannot be opened: " .. tostring(why))
+  end
+  local text, failure = file:read(MAX_BYTES + 1)
+  file:close()
+  if not text then
+    return refuse(path, failure and "cannot be read: " .. failure or "is empty")
+  end
+  return M.parse(text, path)
+end
+
+return M

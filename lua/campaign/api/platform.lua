@@ -1,0 +1,493 @@
+-- SPDX-License-Identifier: MIT
+-- Loads a platform file: reads it as literals, checks it against the closed vocabulary, resolves what it refers to by name and indexes
+-- it. What is loaded is shared by everybody and never changed. The format and the loaded form: docs/platform-format.md.
+
+local error_object = require "campaign.error"
+local literal = require "campaign.api.literal"
+local rules = require "campaign.api.rules"
+local suggest = require "campaign.api.suggest"
+local vocabulary = require "campaign.api.vocabulary"
+
+local M = {}
+
+local unpack = unpack or table.unpack -- luacheck: ignore
+
+local SHIPPED = { "outbound", "tuzhan", "hypers", "longlong" }
+
+local SCALARS = { string = true, integer = true, int64 = true, number = true, boolean = true, datetime = true, date = true,
+  file = true, any = true }
+
+-- Where fields may stand, by the operation's body.
+local PLACES = {
+  none = { path = true, query = true, header = true },
+  json = { path = true, query = true, header = true, json = true },
+  multipart = { path = true, query = true, header = true, form = true },
+  form = { path = true, query = true, header = true, form = true },
+}
+
+local SCHEME_KEYS = {
+  header = { "header", "key" }, form = { "field", "key" }, bearer = { "key" }, basic = { "user", "password" },
+  oauth2 = { "obtain", "refresh" },
+}
+
+local function copy(value)
+  local new = {}
+  for key, inner in pairs(value) do
+    new[key] = inner
+  end
+  return new
+end
+
+-- A list that can also be indexed by the names of its members. Adds a fault for a name given twice.
+local function index_by_name(list, place, faults)
+  for _, member in ipairs(list) do
+    if list[member.name] ~= nil then
+      faults[#faults + 1] = place .. "[" .. member.name .. "]: this name is given twice"
+    end
+    list[member.name] = member
+  end
+  return list
+end
+
+local Resolver = {}
+Resolver.__index = Resolver
+
+function Resolver:fault(place, text)
+  self.faults[#self.faults + 1] = self.raw.name .. "." .. place .. ": " .. text
+end
+
+-- Looks `name` up in one of the file's maps; a fault with the nearest name when it is not there.
+function Resolver:find(kind, name, place)
+  local map = self.raw[kind] or {}
+  if map[name] == nil then
+    local names = {}
+    for known in pairs(map) do
+      names[#names + 1] = known
+    end
+    self:fault(place, "no such entry in `" .. kind .. "`: `" .. tostring(name) .. "`" .. suggest.help(name, names))
+  end
+  return map[name]
+end
+
+function Resolver:enum(name, place)
+  if self.enums[name] then
+    return self.enums[name]
+  end
+  local raw = self:find("enums", name, place)
+  if not raw then
+    return nil
+  end
+  local enum = { name = name, open = raw.open or false, doc = raw.doc, set = {} }
+  for index, entry in ipairs(raw) do
+    enum[index] = { value = entry[1], doc = entry[2] }
+    enum.set[entry[1]] = true
+  end
+  self.enums[name] = enum
+  return enum
+end
+
+-- A named type: resolved once, shared by all that refer to it. A type that contains itself is refused.
+function Resolver:type(name, place)
+  if self.types[name] then
+    return self.types[name]
+  end
+  local raw = self:find("types", name, place)
+  if not raw then
+    return nil
+  end
+  if self.resolving[name] then
+    self:fault(place, "type `" .. name .. "` contains itself")
+    return nil
+  end
+  self.resolving[name] = true
+  local resolved = { name = name, doc = raw.doc, source = raw.source, open = raw.open or false }
+  resolved.fields = self:field_list(raw.fields, "types." .. name, nil)
+  self.resolving[name] = nil
+  self.types[name] = resolved
+  return resolved
+end
+
+-- The items of an array: always a description in the loaded form.
+function Resolver:items(items, place)
+  if type(items) == "table" then
+    return self:describe(copy(items), place)
+  end
+  if SCALARS[items] then
+    return { type = items }
+  end
+  return self:describe({ type = "object", shape = items }, place)
+end
+
+-- Resolves what one description (a field, an item, a reply) refers to. `field` is ours to change.
+function Resolver:describe(field, place)
+  if field.enum then
+    field.values = self:enum(field.enum, place .. ".enum")
+  end
+  if field.type == "array" then
+    if field.items == nil then
+      self:fault(place, "an array needs `items`")
+    else
+      field.items = self:items(field.items, place .. ".items")
+    end
+  elseif field.items ~= nil then
+    self:fault(place, "`items` belongs to arrays only")
+  end
+  if field.type ~= "object" then
+    if field.fields or field.shape then
+      self:fault(place, "`fields` and `shape` belong to objects only")
+    end
+    return field
+  end
+  if field.shape then
+    local named = self:type(field.shape, place .. ".shape")
+    field.fields = named and named.fields or {}
+    field.open = named and named.open or field.open
+  else
+    field.fields = self:field_list(field.fields or {}, place, nil)
+    if #field.fields == 0 and not field.open then
+      self:fault(place, "an object needs `fields`, `shape` or `open = true`")
+    end
+  end
+  return field
+end
+
+-- A list of fields; `operation` is given for the fields of a request, which need to say where they go.
+function Resolver:field_list(raw, place, operation)
+  local list = {}
+  for _, entry in ipairs(raw) do
+    if entry.include then
+      local named = self:type(entry.include, place)
+      for _, field in ipairs(named and named.fields or {}) do
+        local included = copy(field)
+        included.where = entry.where
+        list[#list + 1] = included
+      end
+    else
+      local field = copy(entry)
+      field.type = field.type or "string"
+      list[#list + 1] = self:describe(field, place .. "[" .. field.name .. "]")
+    end
+  end
+  for _, field in ipairs(list) do
+    local here = place .. "[" .. field.name .. "]"
+    if operation then
+      if not field.where then
+        self:fault(here, "`where` is missing")
+      elseif not PLACES[operation.body][field.where] then
+        self:fault(here, "a field of a request with body `" .. operation.body .. "` cannot go into `" .. field.where .. "`")
+      end
+    end
+  end
+  return index_by_name(list, self.raw.name .. "." .. place, self.faults)
+end
+
+-- Sibling names that conditions and groups speak of must exist.
+function Resolver:check_siblings(fields, root, place)
+  for _, field in ipairs(fields) do
+    local here = place .. "[" .. field.name .. "]"
+    for _, key in ipairs{ "required_if", "only_if" } do
+      local when = field[key]
+      if when then
+        self:check_when(when, fields, root, here .. "." .. key)
+      end
+    end
+    if field.not_after and not fields[field.not_after] then
+      self:fault(here .. ".not_after", "there is no field `" .. field.not_after .. "` beside it")
+    end
+    local inner = field.type == "array" and field.items or field
+    if inner and inner.type == "object" then
+      self:check_siblings(inner.fields, root, here)
+    end
+  end
+end
+
+function Resolver:check_when(when, fields, root, place)
+  if (when.is == nil) == (when.given == nil) then
+    self:fault(place, "needs either `is` or `given`")
+  end
+  local list, name = fields, when.field
+  if name:sub(1, 1) == "/" then
+    list, name = root, name:sub(2)
+  end
+  for step in name:gmatch("[^.]+") do
+    local field = list and list[step]
+    if not field then
+      return self:fault(place, "there is no field `" .. when.field .. "`")
+    end
+    list = field.fields
+  end
+end
+
+local function path_names(path)
+  local names = {}
+  for name in path:gmatch("{([%w_]+)}") do
+    names[#names + 1] = name
+    names[name] = true
+  end
+  return names
+end
+
+function Resolver:reply(raw, place)
+  if raw == nil then
+    return { type = "object", fields = {}, open = true }
+  end
+  if type(raw) == "string" then
+    return self:describe({ type = "object", shape = raw }, place)
+  end
+  if raw.type then
+    return self:describe(copy(raw), place)
+  end
+  return self:describe({ type = "object", fields = raw, open = true }, place)
+end
+
+function Resolver:rows(raw, operation, place)
+  local rows = copy(raw)
+  local field = operation.fields[rows.field]
+  if not field then
+    self:fault(place, "there is no field `" .. rows.field .. "`")
+    return rows
+  end
+  if rows.shape == "csv" then
+    if field.type ~= "file" or not rows.file then
+      self:fault(place, "shape `csv` needs a field of type `file` and a `file` description")
+    end
+  elseif field.type ~= "array" then
+    self:fault(place, "shape `" .. rows.shape .. "` needs a field of type `array`")
+  else
+    rows.row = field.items
+  end
+  if rows.per_call and rows.per_call_max and rows.per_call > rows.per_call_max then
+    self:fault(place, "`per_call` is over `per_call_max`")
+  end
+  return rows
+end
+
+function Resolver:operation(raw)
+  local place = "operations[" .. raw.name .. "]"
+  local operation = copy(raw)
+  operation.key = self.raw.name .. "." .. raw.name
+  operation.platform = self.raw.name
+  operation.source = raw.source:sub(1, 1) == ":" and self.raw.source .. raw.source or raw.source
+  operation.fields = self:field_list(raw.fields or {}, place, raw)
+  self:check_siblings(operation.fields, operation.fields, place)
+  operation.reply = self:reply(raw.reply, place .. ".reply")
+  operation.rules = raw.rules or {}
+  for _, name in ipairs(operation.rules) do
+    if not rules.RULES[name] then
+      self:fault(place .. ".rules", "no such rule: `" .. name .. "`" .. suggest.help(name, rules.names()))
+    end
+  end
+  if raw.auth ~= "none" then
+    operation.scheme = self:find("auth", raw.auth, place .. ".auth")
+  end
+  if raw.window then
+    operation.closed = self:find("windows", raw.window, place .. ".window")
+  end
+  if raw.rows then
+    operation.rows = self:rows(raw.rows, operation, place .. ".rows")
+  end
+  self:check_path(operation, place)
+  return operation
+end
+
+function Resolver:check_path(operation, place)
+  if operation.path:sub(1, 1) ~= "/" or operation.path:find("[%s?#%%]") then
+    self:fault(place .. ".path", "must start with `/` and have no spaces, query or escapes")
+  end
+  local names = path_names(operation.path)
+  for _, name in ipairs(names) do
+    local field = operation.fields[name]
+    if not field or field.where ~= "path" then
+      self:fault(place .. ".path", "`{" .. name .. "}` needs a field with `where = \"path\"`")
+    end
+  end
+  for _, field in ipairs(operation.fields) do
+    if field.where == "path" and not names[field.name] then
+      self:fault(place .. ".fields[" .. field.name .. "]", "the path has no `{" .. field.name .. "}`")
+    end
+  end
+end
+
+function Resolver:schemes()
+  for name, scheme in pairs(self.raw.auth) do
+    local place = "auth." .. name
+    for _, key in ipairs(SCHEME_KEYS[scheme.kind]) do
+      if not scheme[key] then
+        self:fault(place, "kind `" .. scheme.kind .. "` needs `" .. key .. "`")
+      end
+    end
+    for _, key in ipairs{ "key", "user", "password" } do
+      if scheme[key] and not self.account[scheme[key]] then
+        self:fault(place .. "." .. key, "there is no account key `" .. scheme[key] .. "`")
+      end
+    end
+    for _, key in ipairs{ "obtain", "refresh" } do
+      if scheme[key] and not self.operations[scheme[key]] then
+        self:fault(place .. "." .. key, "there is no operation `" .. scheme[key] .. "`")
+      end
+    end
+  end
+end
+
+-- What names an operation elsewhere in the file.
+function Resolver:references()
+  for _, operation in ipairs(self.operations) do
+    local place = "operations[" .. operation.name .. "]"
+    local probe = type(operation.probe) == "table" and operation.probe or nil
+    local from = operation.rows and operation.rows.columns_from
+    for key, reference in pairs{ probe = probe, columns_from = from } do
+      if not self.operations[reference.operation] then
+        self:fault(place .. "." .. key, "there is no operation `" .. reference.operation .. "`")
+      end
+    end
+    if operation.url and not self.account[operation.url] then
+      self:fault(place .. ".url", "there is no account key `" .. operation.url .. "`")
+    end
+  end
+  for name, link in pairs(self.raw.links or {}) do
+    if not self.operations[link.operation] then
+      self:fault("links." .. name, "there is no operation `" .. link.operation .. "`")
+    end
+  end
+end
+
+local function zone_seconds(zone)
+  local sign, hours, minutes = zone:match("^([+-])(%d%d):(%d%d)$")
+  if not sign then
+    return nil
+  end
+  local seconds = tonumber(hours) * 3600 + tonumber(minutes) * 60
+  return sign == "-" and -seconds or seconds
+end
+
+function Resolver:clock(text, place)
+  local hours, minutes, seconds = text:match("^(%d%d):(%d%d):(%d%d)$")
+  if not hours or tonumber(hours) > 23 or tonumber(minutes) > 59 or tonumber(seconds) > 59 then
+    self:fault(place, "must be a time of day like 02:00:00")
+    return 0
+  end
+  return tonumber(hours) * 3600 + tonumber(minutes) * 60 + tonumber(seconds)
+end
+
+function Resolver:windows()
+  local windows = {}
+  for name, raw in pairs(self.raw.windows or {}) do
+    local window = copy(raw)
+    window.name = name
+    window.from_seconds = self:clock(raw.from, "windows." .. name .. ".from")
+    window.to_seconds = self:clock(raw.to, "windows." .. name .. ".to")
+    windows[name] = window
+  end
+  return windows
+end
+
+local function resolve(raw)
+  local self = setmetatable({ raw = raw, faults = {}, enums = {}, types = {}, resolving = {} }, Resolver)
+  local platform = copy(raw)
+  self.account = index_by_name(copy(raw.account), raw.name .. ".account", self.faults)
+  self.operations = {}
+  for index, operation in ipairs(raw.operations) do
+    self.operations[index] = self:operation(operation)
+  end
+  index_by_name(self.operations, raw.name .. ".operations", self.faults)
+  for name in pairs(raw.types or {}) do
+    self:type(name, "types." .. name)
+  end
+  for name in pairs(raw.enums or {}) do
+    self:enum(name, "enums." .. name)
+  end
+  self:schemes()
+  self:references()
+  platform.account, platform.operations = self.account, self.operations
+  platform.types, platform.enums = self.types, self.enums
+  platform.windows = self:windows()
+  for _, operation in ipairs(self.operations) do
+    operation.closed = operation.window and platform.windows[operation.window] or nil
+  end
+  platform.limits = raw.limits or {}
+  platform.links = raw.links or {}
+  platform.zone_seconds = zone_seconds(raw.zone)
+  if not platform.zone_seconds then
+    self:fault("zone", "must be like +08:00")
+  end
+  if not raw.name:find("^[a-z][a-z0-9_]*$") then
+    self:fault("name", "must be lower case letters, digits and underscores")
+  end
+  return platform, self.faults
+end
+
+local function refuse(place, faults)
+  local shown = {}
+  for index = 1, math.min(#faults, 5) do
+    shown[index] = faults[index]
+  end
+  local more = #faults > 5 and "; and " .. (#faults - 5) .. " more" or ""
+  return nil, error_object.new{
+    kind = "usage", faults = faults,
+    message = "platform file " .. place .. ": " .. table.concat(shown, "; ") .. more,
+  }
+end
+
+---Checks and indexes the table of a platform.
+---@param raw table what a platform file returns
+---@param place string what errors call it
+---@return campaign.platform? platform
+---@return campaign.error? err
+function M.from_table(raw, place)
+  local faults = vocabulary.faults(raw, type(raw.name) == "string" and raw.name or "platform")
+  if #faults > 0 then
+    return refuse(place, faults)
+  end
+  local platform
+  platform, faults = resolve(raw)
+  if #faults > 0 then
+    table.sort(faults)
+    return refuse(place, faults)
+  end
+  return platform
+end
+
+local loaded = {}
+
+---Loads a shipped platform by its name, or another by the path of its file (with a `/`, or ending in `.lua`).
+---@param name string
+---@return campaign.platform? platform
+---@return campaign.error? err
+function M.load(name)
+  if type(name) ~= "string" then
+    error("platform must be a name or a path, not a " .. type(name), 2)
+  end
+  if loaded[name] then
+    return loaded[name]
+  end
+  local is_path = name:find("/", 1, true) or name:sub(-4) == ".lua"
+  local path = name
+  if not is_path then
+    path = name:find("^[%w_]+$") and package.searchpath("campaign.platform." .. name, package.path)
+    if not path then
+      return nil, error_object.new{
+        kind = "usage",
+        message = "there is no platform `" .. name:sub(1, 60) .. "`" .. suggest.help(name, SHIPPED) .. "; shipped are "
+          .. table.concat(SHIPPED, ", ") .. "; another one is named by the path of its file, with a `/`",
+      }
+    end
+  end
+  local raw, err = literal.read(path)
+  if not raw then
+    return nil, err
+  end
+  local platform
+  platform, err = M.from_table(raw, path)
+  if platform and not is_path then
+    loaded[name] = platform
+  end
+  return platform, err
+end
+
+---Names of the platforms that ship, in the order of the contracts.
+---@return string[]
+function M.names()
+  return { unpack(SHIPPED) }
+end
+
+return M

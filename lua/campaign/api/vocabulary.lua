@@ -1,0 +1,252 @@
+-- SPDX-License-Identifier: MIT
+-- The closed vocabulary of platform files (docs/platform-format.md) and the walk that checks a file against it: every key known,
+-- every value of its kind. References between parts of a file (enums, types, schemes) are `api/platform`'s task.
+
+local M = {}
+
+-- How a value is described: a word for a Lua type; { "word", ... } for one of these texts; { list = d }, { map = d };
+-- { of = "name" } for a table of this vocabulary; { any = { d, ... } } for one of several forms. `required` keys end in "!".
+local scalar = { any = { "string", "number", "boolean" } }
+local strings = { list = "string" }
+local paths = { any = { "string", strings } }
+local fields = { list = { of = "field" } }
+
+local TYPES = { "string", "integer", "int64", "number", "boolean", "datetime", "date", "file", "array", "object", "any" }
+local KINDS = { "auth", "throttle", "platform", "window", "http" }
+
+local VOCABULARY = {
+  platform = {
+    ["name!"] = "string", ["title!"] = "string", ["doc!"] = "string", ["source!"] = "string", ["zone!"] = "string",
+    ["account!"] = { list = { of = "account" } }, ["auth!"] = { map = { of = "scheme" } },
+    ["operations!"] = { list = { of = "operation" } },
+    types = { map = { of = "type" } }, enums = { map = { of = "enum" } }, windows = { map = { of = "window" } },
+    links = { map = { of = "link" } }, limits = { of = "limits" },
+    throttle = { list = { of = "condition" } }, not_applied = { list = { of = "condition" } },
+  },
+  account = {
+    ["name!"] = "string", ["doc!"] = "string", required = "boolean", secret = "boolean", fills = "string",
+    type = { "string", "integer", "boolean", "list", "url" }, default = scalar,
+  },
+  scheme = {
+    ["kind!"] = { "header", "form", "bearer", "basic", "oauth2" }, header = "string", field = "string", key = "string",
+    user = "string", password = "string", obtain = "string", refresh = "string", early = "number", grace = "number",
+  },
+  type = { ["fields!"] = fields, doc = "string", open = "boolean", source = "string" },
+  window = { ["from!"] = "string", ["to!"] = "string", doc = "string", source = "string" },
+  link = { ["operation!"] = "string", doc = "string" },
+  limits = { concurrency = "number", calls_per_second = "number", keep_alive = "number" },
+  condition = {
+    path = "string", is = { list = scalar }, or_absent = "boolean", status = { list = "number" }, setting = "string",
+  },
+  when = { ["field!"] = "string", is = { list = scalar }, given = "boolean" },
+  field = {
+    ["name!"] = "string", type = TYPES, where = { "path", "query", "header", "form", "json" }, required = "boolean",
+    default = scalar, constant = scalar, items = { any = { "string", { of = "item" } } }, fields = fields, shape = "string",
+    open = "boolean", enum = "string", min = "number", max = "number", min_length = "number", max_length = "number",
+    unit = { "char", "utf16", "byte" }, min_items = "number", max_items = "number", not_blank = "boolean",
+    pattern = { "identifier", "mobile_cn", "url", "text", "clock_or_datetime" }, forbid = "string", join = "string",
+    required_if = { of = "when" }, only_if = { of = "when" }, one_of = "string", any_of = "string", not_after = "string",
+    whole_minutes = "boolean", redact = { any = { "boolean", { "phone" } } }, digest = "boolean", content_type = "string",
+    names = strings, also = strings, map = { map = scalar }, or_empty = "boolean",
+    doc = "string", source = "string",
+  },
+  operation = {
+    ["name!"] = "string", ["method!"] = { "GET", "POST", "PUT", "PATCH", "DELETE" }, ["path!"] = "string",
+    ["auth!"] = "string", ["body!"] = { "none", "json", "multipart", "form" },
+    ["response!"] = { "json", "binary", "empty" }, ["effect!"] =
+      { "safe", "idempotent", "append", "replace", "create", "update", "delete" },
+    ["source!"] = "string", ["doc!"] = "string", url = "string", fields = { list = { any = { { of = "include" }, { of = "field" } } } },
+    rules = strings, reply = { any = { "string", { of = "item" }, fields } }, success = { list = { of = "condition" } },
+    present = strings, code = paths, message = paths, window = "string", refusals = { list = { of = "refusal" } },
+    filename_mode = { "utf8", "gbk", "ascii", "star" }, receipt = { of = "receipt" },
+    public = "boolean", rows = { of = "rows" }, pages = { of = "pages" }, waiters = { map = { of = "waiter" } },
+    probe = { any = { { "none" }, { of = "probe" } } }, throttle = { list = { of = "condition" } },
+    not_applied = { list = { of = "condition" } }, destructive = { of = "when" },
+  },
+  include = { ["include!"] = "string", ["where!"] = { "query", "form", "json" } },
+  refusal = {
+    ["code!"] = scalar, ["reason!"] = "string", kind = KINDS, applied = { "no", "maybe" }, hint = "string",
+  },
+  receipt = { ["part!"] = "string", sha256 = "string", size = "string", filename = "string" },
+  rows = {
+    ["field!"] = "string", ["shape!"] = { "object", "array", "value", "csv" }, type = "string", per_call = "number",
+    per_call_max = "number", per_file = "number", concurrency = "number", columns_from = { of = "columns_from" },
+    columns = strings, aliases = { map = strings }, mark = "string", result = { of = "result" }, file = { of = "file" },
+  },
+  columns_from = {
+    ["operation!"] = "string", ["list!"] = "string", ["match!"] = { map = "string" }, ["names!"] = "string",
+    ["name!"] = "string", required = { of = "condition" },
+  },
+  result = {
+    accepted = { "pending", "all" }, id = "string", success_count = "string", fail_count = "string", failed_rows = "string",
+    status = "string", message = "string", pending_status = { list = scalar }, failed_status = { list = scalar },
+  },
+  file = {
+    ["part!"] = "string", ["encoding!"] = { "utf-8", "gbk", "gb18030" }, ["line_end!"] = { "\n", "\r\n" }, ["filename!"] = "string",
+    header = "boolean", quote = { "minimal", "all" }, type = "string",
+  },
+  pages = {
+    ["page!"] = "string", ["size!"] = "string", ["list!"] = paths, ["total!"] = paths, first = "number", default_size = "number",
+  },
+  waiter = {
+    ["path!"] = "string", ["done!"] = { list = scalar }, failed = { list = scalar }, delay = "number", max_delay = "number",
+    timeout = "number", doc = "string",
+  },
+  probe = {
+    ["operation!"] = "string", ["list!"] = "string", ["match!"] = { map = "string" }, count = "string", doc = "string",
+  },
+}
+
+-- An item of an array, or a whole reply, is a field without a name.
+VOCABULARY.item = {}
+for key, description in pairs(VOCABULARY.field) do
+  VOCABULARY.item[key] = description
+end
+VOCABULARY.item["name!"] = nil
+VOCABULARY.item["type!"] = VOCABULARY.item.type
+VOCABULARY.item.type = nil
+
+-- The list of known keys of one table of the vocabulary, for messages.
+local function known_keys(vocabulary)
+  local keys = {}
+  for key in pairs(vocabulary) do
+    keys[#keys + 1] = (key:gsub("!$", ""))
+  end
+  table.sort(keys)
+  return table.concat(keys, ", ")
+end
+
+local walk
+
+local function is_list(value)
+  local count = 0
+  for _ in pairs(value) do
+    count = count + 1
+  end
+  return count == #value
+end
+
+local function walk_table(value, name, place, faults)
+  local vocabulary = VOCABULARY[name]
+  for key, inner in pairs(value) do
+    local description = vocabulary[key]
+    if description == nil and type(key) == "string" then
+      description = vocabulary[key .. "!"]
+    end
+    if description == nil then
+      faults[#faults + 1] = place .. ": unknown key `" .. tostring(key) .. "` (known: " .. known_keys(vocabulary) .. ")"
+    else
+      walk(inner, description, place .. "." .. key, faults)
+    end
+  end
+  for key in pairs(vocabulary) do
+    local required = key:match("^(.*)!$")
+    if required and value[required] == nil then
+      faults[#faults + 1] = place .. ": `" .. required .. "` is missing"
+    end
+  end
+end
+
+local function walk_list(value, description, place, faults)
+  if not is_list(value) then
+    faults[#faults + 1] = place .. ": must be a list without holes and named keys"
+    return
+  end
+  for index, inner in ipairs(value) do
+    local label = type(inner) == "table" and type(inner.name) == "string" and inner.name or index
+    walk(inner, description, place .. "[" .. label .. "]", faults)
+  end
+end
+
+local function walk_map(value, description, place, faults)
+  for key, inner in pairs(value) do
+    if type(key) ~= "string" then
+      faults[#faults + 1] = place .. ": keys must be names, not `" .. tostring(key) .. "`"
+    else
+      walk(inner, description, place .. "." .. key, faults)
+    end
+  end
+end
+
+-- One of several forms: the faults of the form that comes nearest (the fewest).
+local function walk_any(value, forms, place, faults)
+  local best
+  for _, form in ipairs(forms) do
+    local found = {}
+    walk(value, form, place, found)
+    if #found == 0 then
+      return
+    end
+    if not best or #found < #best then
+      best = found
+    end
+  end
+  for _, fault in ipairs(best) do
+    faults[#faults + 1] = fault
+  end
+end
+
+-- An enum is a list of { value, doc } with perhaps `open` beside it.
+local function walk_enum(value, place, faults)
+  for key, inner in pairs(value) do
+    if key == "open" then
+      walk(inner, "boolean", place .. ".open", faults)
+    elseif key == "doc" then
+      walk(inner, "string", place .. ".doc", faults)
+    elseif type(key) ~= "number" then
+      faults[#faults + 1] = place .. ": unknown key `" .. tostring(key) .. "` (known: doc, open and the values)"
+    elseif type(inner) ~= "table" or #inner == 0 or #inner > 2 or not is_list(inner) or type(inner[2] or "") ~= "string" then
+      faults[#faults + 1] = place .. "[" .. key .. "]: must be { value, \"what it means\" }"
+    else
+      walk(inner[1], scalar, place .. "[" .. key .. "]", faults)
+    end
+  end
+end
+
+function walk(value, description, place, faults)
+  if type(description) == "string" then
+    if type(value) ~= description then
+      faults[#faults + 1] = place .. ": must be a " .. description .. ", not a " .. type(value)
+    end
+    return
+  end
+  if description.any then
+    return walk_any(value, description.any, place, faults)
+  end
+  if description.list or description.map or description.of then
+    if type(value) ~= "table" then
+      faults[#faults + 1] = place .. ": must be a table, not a " .. type(value)
+    elseif description.list then
+      walk_list(value, description.list, place, faults)
+    elseif description.map then
+      walk_map(value, description.map, place, faults)
+    elseif description.of == "enum" then
+      walk_enum(value, place, faults)
+    else
+      walk_table(value, description.of, place, faults)
+    end
+    return
+  end
+  for _, word in ipairs(description) do
+    if value == word then
+      return
+    end
+  end
+  faults[#faults + 1] = place .. ": must be one of " .. table.concat(description, ", ")
+end
+
+---All faults of a platform's table against the vocabulary; an empty list when it is well.
+---@param value table
+---@param name string what the faults call the platform
+---@return string[]
+function M.faults(value, name)
+  local faults = {}
+  walk(value, { of = "platform" }, name, faults)
+  table.sort(faults)
+  return faults
+end
+
+---Name → description of every table of the vocabulary, for the generated documents and the specs.
+M.VOCABULARY = VOCABULARY
+
+return M
