@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * GBK, CP936 and GB18030 <-> UTF-8: strict, without state. A call stops at the first byte it cannot convert and says where and why, so a
  * stream is converted by calling again with what was left over plus the next bytes. Nothing is ever replaced, and an ASCII byte is never
- * taken as the second half of a broken pair. Equal to glibc's GBK and GB18030 (spec/c/encodings.c); GBK here is without the single byte 0x80,
+ * taken as the second half of a broken pair. Equal to glibc's GBK and GB18030 (spec/c/encodings_test.c); GBK here is without the single byte 0x80,
  * which only CP936 has (the euro sign). Which bytes to expect, streams and replacement tables are encoding.h's and map.h's affair. */
 #ifndef CAMP_GBK_H
 #define CAMP_GBK_H

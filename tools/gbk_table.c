@@ -3,7 +3,7 @@
  * source changes, on a system with glibc:
  *   cc -O2 -o /tmp/gbk_table tools/gbk_table.c && /tmp/gbk_table >src/gbk_table.h
  * It stops when what it finds does not fit the shape of the tables (GBK a subset of GB18030, one code per character). The comparison of
- * the finished code with iconv, code point by code point, is spec/c/encodings.c. */
+ * the finished code with iconv, code point by code point, is spec/c/encodings_test.c. */
 #include <gnu/libc-version.h>
 #include <iconv.h>
 #include <stdint.h>

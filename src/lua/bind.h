@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "../error.h"
+#include "../map.h"
 #include "../source.h"
 #include "compat.h"
 
@@ -36,7 +37,14 @@ double camp_opt_number_field(lua_State *L, int table, const char *name, double f
 const char *camp_opt_string_field(lua_State *L, int table, const char *name, size_t *length);
 const char *camp_check_string_field(lua_State *L, int table, const char *name, size_t *length);
 
+/* Puts the texts of a Lua table { ["character"] = "replacement" } into a map that the caller keeps in a userdata. -1 with err when the map
+ * refuses one; raises when something is no text. */
+int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_error *err);
+
 /* Each pushes one table of functions (its module), for core.c to set as a field of campaign.core. */
+int camp_open_digest(lua_State *L);
+int camp_open_gbk(lua_State *L);
 int camp_open_system(lua_State *L); /* clock, random, files, processes */
+int camp_open_utf8(lua_State *L);
 
 #endif

@@ -36,7 +36,10 @@ static const struct {
   const char *name;
   lua_CFunction open;
 } modules[] = {
+    {"digest", camp_open_digest},
+    {"gbk", camp_open_gbk},
     {"system", camp_open_system},
+    {"utf8", camp_open_utf8},
 };
 
 __attribute__((visibility("default"))) int luaopen_campaign_core(lua_State *L);

@@ -21,7 +21,7 @@ int camp_push_error(lua_State *L, const struct camp_error *err) {
   lua_pushstring(L, err->text);
   lua_setfield(L, -2, "message");
   if (err->code != 0) {
-    lua_pushnumber(L, (lua_Number)err->code);
+    lua_pushinteger(L, (lua_Integer)err->code);
     lua_setfield(L, -2, "code");
   }
   luaL_newmetatable(L, CAMP_ERROR_CLASS); /* campaign.error fills it when that module is loaded */

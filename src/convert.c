@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "convert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gbk.h"
+#include "utf8.h"
+
+#define BLOCK 32768 /* bytes of input that are decoded at once */
+
+void camp_converter_init(struct camp_converter *converter, enum camp_encoding from, enum camp_encoding to, const struct camp_map *map) {
+  memset(converter, 0, sizeof *converter);
+  converter->from = from;
+  converter->to = to;
+  converter->map = map;
+  converter->stop = CAMP_STOP_END;
+}
+
+void camp_converter_clear(struct camp_converter *converter) {
+  free(converter->scratch);
+  converter->scratch = NULL;
+}
+
+static int stopped(struct camp_converter *converter, enum camp_stop stop, uint32_t character, struct camp_error *err) {
+  converter->stop = stop;
+  converter->character = character;
+  return camp_fail_stop(err, stop, converter->from, converter->to, converter->offset, character);
+}
+
+/* Encodes valid or cut-off text without replacements. *stop says how it ended; -1 only for want of room. */
+static int write_plain(enum camp_encoding to, const uint8_t *text, size_t n, struct camp_buf *out, enum camp_stop *stop,
+                       struct camp_converted *done, struct camp_error *err) {
+  size_t room = camp_encode_room(to, n);
+  uint8_t *at = (uint8_t *)camp_buf_reserve(out, room);
+  if (at == NULL)
+    return camp_buf_full(out, room) ? camp_fail(err, CAMP_INVALID, 0, "the converted text is longer than %zu bytes; convert it in pieces", out->max)
+                                    : camp_fail_nomem(err);
+  *stop = camp_encode(to, text, n, at, done);
+  out->length += done->produced;
+  return 0;
+}
+
+/* Text to the target encoding, replacements made. *consumed and *stop say how far it came; *character what was unmappable. -1 with err for
+ * want of room, or for a replacement that the target has not either. */
+static int write_text(struct camp_converter *converter, const uint8_t *text, size_t n, struct camp_buf *out, size_t *consumed,
+                      enum camp_stop *stop, uint32_t *character, struct camp_error *err) {
+  size_t at = 0;
+  *stop = CAMP_STOP_END;
+  *consumed = 0;
+  while (at < n && *stop == CAMP_STOP_END) {
+    struct camp_converted done;
+    size_t plain = converter->map == NULL ? n - at : camp_map_scan(converter->map, text + at, n - at);
+    if (write_plain(converter->to, text + at, plain, out, stop, &done, err) != 0) return -1;
+    *character = done.character;
+    at += done.consumed;
+    if (*stop != CAMP_STOP_END || at == n) break;
+
+    uint32_t replaced;
+    size_t size = 0;
+    int length = camp_utf8_get(text + at, n - at, &replaced);
+    if (length <= 0) {
+      *stop = length < 0 ? CAMP_STOP_CUT : CAMP_STOP_INVALID;
+      break;
+    }
+    const uint8_t *value = camp_map_peek(converter->map, replaced, &size);
+    if (write_plain(converter->to, value, size, out, stop, &done, err) != 0) return -1;
+    if (*stop != CAMP_STOP_END) *character = done.character; /* the replacement itself is unmappable: reported as such, at the original's place */
+    else at += (size_t)length;
+  }
+  *consumed = at;
+  return 0;
+}
+
+/* Where in the input the character stands that begins at byte `at` of what the input was decoded to. */
+static size_t source_offset(enum camp_encoding from, const uint8_t *bytes, size_t n, const uint8_t *text, size_t at) {
+  size_t characters = camp_utf8_characters(text, at);
+  size_t offset = 0;
+  uint8_t out[16 + CAMP_GBK_SLACK];
+  while (characters > 0 && offset < n) {
+    struct camp_converted done;
+    size_t length = 1; /* the shortest piece that decodes is one character */
+    while (length < 4 && offset + length <= n && camp_decode(from, bytes + offset, length, out, &done) != CAMP_STOP_END) length++;
+    offset += length;
+    characters--;
+  }
+  return offset;
+}
+
+/* One block of another encoding than UTF-8; *consumed as camp_decode says. */
+static int convert_block(struct camp_converter *converter, const uint8_t *bytes, size_t n, struct camp_buf *out, size_t *consumed,
+                         enum camp_stop *stop, struct camp_error *err) {
+  struct camp_converted done;
+  enum camp_stop written;
+  uint32_t character = 0;
+  size_t used;
+  if (converter->scratch == NULL && (converter->scratch = malloc(camp_decode_room(converter->from, BLOCK))) == NULL)
+    return camp_fail_nomem(err);
+  *stop = camp_decode(converter->from, bytes, n, converter->scratch, &done);
+  if (write_text(converter, converter->scratch, done.produced, out, &used, &written, &character, err) != 0) return -1;
+  if (written != CAMP_STOP_END) {
+    converter->offset += source_offset(converter->from, bytes, done.consumed, converter->scratch, used);
+    return stopped(converter, written, character, err);
+  }
+  *consumed = done.consumed;
+  return 0;
+}
+
+static int convert_utf8(struct camp_converter *converter, const uint8_t *bytes, size_t n, struct camp_buf *out, size_t *consumed,
+                        enum camp_stop *stop, struct camp_error *err) {
+  uint32_t character = 0;
+  if (write_text(converter, bytes, n, out, consumed, stop, &character, err) != 0) return -1;
+  if (*stop == CAMP_STOP_UNMAPPABLE) {
+    converter->offset += *consumed;
+    return stopped(converter, *stop, character, err);
+  }
+  return 0;
+}
+
+static int convert(struct camp_converter *converter, const uint8_t *bytes, size_t n, struct camp_buf *out, size_t *consumed,
+                   enum camp_stop *stop, struct camp_error *err) {
+  int result = converter->from == CAMP_ENCODING_UTF8 ? convert_utf8(converter, bytes, n, out, consumed, stop, err)
+                                                     : convert_block(converter, bytes, n, out, consumed, stop, err);
+  if (result != 0) return -1;
+  converter->offset += *consumed;
+  return *stop == CAMP_STOP_INVALID ? stopped(converter, *stop, 0, err) : 0;
+}
+
+int camp_converter_feed(struct camp_converter *converter, const uint8_t *bytes, size_t n, struct camp_buf *out, struct camp_error *err) {
+  enum camp_stop stop;
+  size_t consumed;
+  size_t at = 0;
+  while (converter->kept_count > 0 && at < n) { /* byte by byte until the kept character is whole */
+    converter->kept[converter->kept_count++] = bytes[at++];
+    if (convert(converter, converter->kept, converter->kept_count, out, &consumed, &stop, err) != 0) return -1;
+    if (stop == CAMP_STOP_END) converter->kept_count = 0;
+  }
+  while (at < n) {
+    size_t block = n - at < BLOCK ? n - at : BLOCK;
+    if (convert(converter, bytes + at, block, out, &consumed, &stop, err) != 0) return -1;
+    at += consumed;
+    if (stop == CAMP_STOP_CUT && block == n - at + consumed) {
+      converter->kept_count = (unsigned)(n - at);
+      memcpy(converter->kept, bytes + at, n - at);
+      return 0;
+    }
+  }
+  return 0;
+}
+
+int camp_converter_finish(struct camp_converter *converter, struct camp_error *err) {
+  return converter->kept_count > 0 ? stopped(converter, CAMP_STOP_CUT, 0, err) : 0;
+}
