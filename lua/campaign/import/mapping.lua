@@ -1,0 +1,520 @@
+-- SPDX-License-Identifier: MIT
+-- Which column of the file fills which field of a row: from what the user said, the header, and the platform's aliases to the
+-- description that core.rows.encoder compiles. Pure: tables in, tables out. Values are not looked at here; the core does that.
+
+local error_object = require "campaign.error"
+local suggest = require "campaign.api.suggest"
+
+local M = {}
+
+local function quoted(names)
+  local parts = {}
+  for i, name in ipairs(names) do
+    parts[i] = '"' .. name .. '"'
+  end
+  return #parts == 0 and "(none)" or table.concat(parts, ", ")
+end
+
+-- Header names are compared without surrounding blanks and, for ASCII, without letter case.
+local function plain(name)
+  local first, last = 1, #name
+  while first <= last and name:byte(first) <= 32 do
+    first = first + 1
+  end
+  while last >= first and name:byte(last) <= 32 do
+    last = last - 1
+  end
+  return name:sub(first, last):lower()
+end
+
+local function index_columns(columns)
+  local exact, loose = {}, {}
+  for i, name in ipairs(columns) do
+    exact[name] = exact[name] or i
+    local key = plain(name)
+    loose[key] = loose[key] or {}
+    table.insert(loose[key], i)
+  end
+  return exact, loose
+end
+
+-- A list's members compared as text: `set` and `params` may hold 1 where the data says "1".
+local function contains(list, value)
+  for _, item in ipairs(list or {}) do
+    if tostring(item) == tostring(value) then
+      return true
+    end
+  end
+  return false
+end
+
+---The fields one row may have, whatever its shape: the row type's fields, or the target's columns.
+---@param operation table a loaded operation
+---@param target_columns table[]? `{ name, required }` where the platform was asked for its columns
+---@return table[]
+function M.row_fields(operation, target_columns)
+  local rows = operation.rows
+  if rows.shape == "object" then
+    return rows.row.fields
+  end
+  local fields = {}
+  for i, column in ipairs(target_columns or rows.columns) do
+    if type(column) == "string" then
+      fields[i] = { name = column, type = "string", required = true }
+    else
+      fields[i] = { name = column.name, type = "string", required = column.required or false }
+    end
+  end
+  return fields
+end
+
+-- The names under which a header may mean this field: its own alias list, and for columns the platform named itself the whole
+-- group in which that name stands (the target's column may be called 手机号 and the file's "phone").
+local function synonyms(aliases, name)
+  local own = aliases[name]
+  if own then
+    return own
+  end
+  for key, group in pairs(aliases) do
+    for _, alias in ipairs(group) do
+      if plain(alias) == plain(name) then
+        local all = { key }
+        for _, other in ipairs(group) do
+          all[#all + 1] = other
+        end
+        return all
+      end
+    end
+  end
+  return {}
+end
+
+-- A header that fits by itself: wire name exactly, then without case and blanks, then the aliases. More than one column at the
+-- same step is reported, not chosen from.
+local function find_column(name, aliases, columns, exact, loose, taken)
+  if exact[name] and not taken[exact[name]] then
+    return exact[name]
+  end
+  local function free(list)
+    local found = {}
+    for _, index in ipairs(list or {}) do
+      if not taken[index] then
+        found[#found + 1] = index
+      end
+    end
+    return found
+  end
+  local found = free(loose[plain(name)])
+  if #found == 0 then
+    local seen = {}
+    for _, alias in ipairs(synonyms(aliases, name)) do
+      for _, index in ipairs(free(loose[plain(alias)])) do
+        if not seen[index] then
+          seen[index] = true
+          found[#found + 1] = index
+        end
+      end
+    end
+  end
+  if #found > 1 then
+    local names = {}
+    for i, index in ipairs(found) do
+      names[i] = columns[index]
+    end
+    return nil, names
+  end
+  return found[1]
+end
+
+local function enum_values(values)
+  if not values or values.open then
+    return nil
+  end
+  local list = {}
+  for i, entry in ipairs(values) do
+    local value = entry.value
+    list[i] = type(value) == "number" and string.format("%d", value) or tostring(value)
+  end
+  return list
+end
+
+-- A list that travels as one text ("a,b"), filled by splitting a cell.
+local function is_list(field)
+  return field.type == "array" and field.join ~= nil
+end
+
+-- An array of { id, value }: custom fields. Each part is mapped on its own.
+local function is_parts(field)
+  local inner = field.type == "array" and field.items and field.items.fields
+  return inner and inner.id and inner.value and true or false
+end
+
+local SCALARS = {
+  string = "string", integer = "integer", int64 = "integer", boolean = "boolean", number = "number",
+  datetime = "string", date = "string", any = "string",
+}
+
+local function describe(field, options)
+  local list = is_list(field)
+  local limits = list and field.items or field
+  return {
+    name = field.name,
+    type = list and "string" or SCALARS[field.type or "string"],
+    check = options.check[field.name],
+    enum = enum_values(limits.values),
+    -- A name that holds the separator would turn into two on the other side.
+    forbid = limits.forbid, join = field.join, split = list and options.split[field.name] or nil,
+    max_length = limits.max_length, min_length = limits.min_length, unit = limits.unit,
+  }
+end
+
+-- The value that a condition speaks of: "/a.b" from the call's own fields, else from what `set` gives to every row.
+local function condition_value(name, options)
+  if name:sub(1, 1) ~= "/" then
+    return options.set[name]
+  end
+  local value = options.params
+  for key in name:sub(2):gmatch("[^.]+") do
+    if type(value) ~= "table" then
+      return nil
+    end
+    value = value[key]
+  end
+  return value
+end
+
+local function needs(field, options)
+  local when = field.required_if
+  if field.required or not when then
+    return field.required or false
+  end
+  local value = condition_value(when.field, options)
+  if when.given then
+    return value ~= nil
+  end
+  return value ~= nil and contains(when.is, value)
+end
+
+local function known_names(fields, parts)
+  local names = {}
+  for _, field in ipairs(fields) do
+    names[#names + 1] = parts[field.name] and field.name .. ".<id>" or field.name
+  end
+  return names
+end
+
+---@class campaign.mapping
+---@field width integer columns of the file
+---@field fields table[] for core.rows.encoder
+---@field checks table[] columns that are checked though not sent
+---@field uses table[] `{ field, column | constant | mark }`, in row order
+---@field unused string[] columns of the file that go nowhere
+---@field header string[]? the header line of a csv target
+---@field any_of string[][] groups of fields of which each row must fill one
+---@field named_by string? field whose value names the field that each row must fill
+
+-- One planning in progress: `p` holds what is known so far, each step below adds to it.
+
+local function fault(p, path, message)
+  p.faults[#p.faults + 1] = { path = path, message = message }
+end
+
+local function unknown_field(p, option, name)
+  fault(p, option .. "." .. name, ('%s: no field "%s" in a row of this operation%s; it has %s'):format(
+    option, name, suggest.help(name, p.names), quoted(p.names)))
+end
+
+local function map_entry(name)
+  return name:match("^[%a_][%w_]*$") and name or '["' .. name .. '"]'
+end
+
+local function column_of(p, option, name, column)
+  local index = p.exact[column]
+  if not index then
+    local found = p.loose[plain(column)]
+    index = found and #found == 1 and found[1] or nil
+  end
+  if not index then
+    fault(p, option .. "." .. name, ('%s: the file has no column "%s"%s; it has %s'):format(
+      option, column, suggest.help(column, p.columns), quoted(p.columns)))
+  end
+  return index
+end
+
+local function take(p, index)
+  p.taken[index], p.used[index] = true, true
+end
+
+local function sorted_keys(values)
+  local keys = {}
+  for key in pairs(values) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+local function read_map(p)
+  for _, name in ipairs(sorted_keys(p.options.map)) do
+    local column = p.options.map[name]
+    local base, part = name:match("^([^.]+)%.(.+)$")
+    local index
+    if p.by_name[name] and not p.parts[name] then
+      index = column_of(p, "map", name, column)
+      p.mapped[name] = index
+    elseif base and p.parts[base] then
+      index = column_of(p, "map", name, column)
+      p.items[base] = p.items[base] or {}
+      table.insert(p.items[base], { id = part, column = index })
+    elseif p.parts[name] then
+      fault(p, "map." .. name, ('map: say which part of "%s" the column fills: ["%s.<id>"] = "%s"'):format(
+        name, name, column))
+    else
+      unknown_field(p, "map", name)
+    end
+    if index then
+      take(p, index)
+    end
+  end
+end
+
+local function read_set_and_split(p)
+  for _, name in ipairs(sorted_keys(p.options.set)) do
+    if not p.by_name[name] or p.parts[name] then
+      unknown_field(p, "set", name)
+    elseif p.mapped[name] then
+      fault(p, "set." .. name, ('set: "%s" is already filled from the column "%s"'):format(
+        name, p.options.map[name]))
+    end
+  end
+  for _, name in ipairs(sorted_keys(p.options.split)) do
+    local field = p.by_name[name]
+    if not field or p.parts[name] then
+      unknown_field(p, "split", name)
+    elseif not is_list(field) then
+      fault(p, "split." .. name, ('split: "%s" is not a list, so it cannot be split'):format(name))
+    end
+  end
+end
+
+-- A wire name in the header belongs to its field, so that no alias of another field takes that column first.
+local function claim_wire_names(p)
+  for _, field in ipairs(p.fields) do
+    local name = field.name
+    local index = p.exact[name]
+    if index and not p.taken[index] and not p.mapped[name] and p.options.set[name] == nil
+      and not p.parts[name] then
+      p.mapped[name] = index
+      take(p, index)
+    end
+  end
+end
+
+local function find_required(p)
+  for _, field in ipairs(p.fields) do
+    p.required[field.name] = needs(field, p.options)
+  end
+  -- Where one field names the field that identifies the row, one name for all rows makes that field required.
+  local named_by = p.rows.named_by
+  if named_by and p.required[named_by] then
+    local value = p.options.set[named_by]
+    if value ~= nil then
+      p.required[tostring(value)] = true
+    else
+      p.out.named_by = named_by
+    end
+  end
+end
+
+local function add(p, entry, use)
+  p.by_entry[entry.name] = entry
+  p.out.fields[#p.out.fields + 1] = entry
+  use.field = use.field or entry.name
+  p.out.uses[#p.out.uses + 1] = use
+end
+
+local function fill_parts(p, name)
+  if not p.items[name] then
+    if p.required[name] then
+      fault(p, name, ('"%s" needs a column: map = { ["%s.<id>"] = "..." }'):format(name, name))
+    end
+    return
+  end
+  p.out.fields[#p.out.fields + 1] = { name = name, type = "components", items = p.items[name] }
+  for _, item in ipairs(p.items[name]) do
+    p.out.uses[#p.out.uses + 1] = { field = name .. "." .. item.id, column = p.columns[item.column or 0] }
+  end
+end
+
+local function fill_constant(p, entry, value)
+  if type(value) == "number" then
+    value = string.format(value == math.floor(value) and "%d" or "%.14g", value)
+  end
+  entry.constant = tostring(value)
+  add(p, entry, { constant = entry.constant })
+  if entry.enum and not contains(entry.enum, entry.constant) then
+    fault(p, "set." .. entry.name, ('set: "%s" cannot be "%s"; it is one of %s'):format(
+      entry.name, entry.constant, quoted(entry.enum)))
+  elseif entry.constant == "" and p.required[entry.name] then
+    fault(p, "set." .. entry.name, ('set: "%s" must not be empty'):format(entry.name))
+  end
+end
+
+local function fill_field(p, field)
+  local name = field.name
+  local entry = describe(field, p.options)
+  local constant = p.options.set[name]
+  if constant ~= nil then
+    return fill_constant(p, entry, constant)
+  end
+  local index, several = p.mapped[name], nil
+  if not index then
+    index, several = find_column(name, p.aliases, p.columns, p.exact, p.loose, p.taken)
+  end
+  if several then
+    fault(p, name, ('"%s" could be filled from %s; say which: map = { %s = "..." }'):format(
+      name, quoted(several), map_entry(name)))
+    return
+  end
+  local mark = p.rows.mark == name and p.options.mark or nil
+  if index then
+    take(p, index)
+    if not entry.type then
+      fault(p, name, ('"%s" cannot be filled from a column (its type is %s)'):format(name, tostring(field.type)))
+      return
+    end
+    entry.column, entry.required, entry.mark = index, p.required[name] or nil, mark
+    add(p, entry, { column = p.columns[index], mark = mark and true or nil })
+  elseif mark then
+    entry.mark = mark
+    add(p, entry, { mark = true })
+  elseif p.required[name] then
+    fault(p, name, ('no column for "%s", which every row needs; the file has %s; say which: map = { %s = "..." }')
+      :format(name, quoted(p.columns), map_entry(name)))
+  elseif p.rows.shape ~= "object" then
+    -- Rows without names keep their width: a column that the file does not have is sent empty.
+    entry.constant = ""
+    add(p, entry, { constant = "" })
+  end
+end
+
+-- One filled field out of several: with a single one in play it is required, with more the core looks at each row.
+local function need_any_of(p)
+  local groups, order = {}, {}
+  for _, field in ipairs(p.fields) do
+    local group = field.any_of
+    if group then
+      if not groups[group] then
+        groups[group] = { names = {}, filled = {}, constant = false }
+        order[#order + 1] = groups[group]
+      end
+      table.insert(groups[group].names, field.name)
+      local entry = p.by_entry[field.name]
+      if entry and entry.constant then
+        groups[group].constant = true
+      elseif entry then
+        table.insert(groups[group].filled, entry)
+      end
+    end
+  end
+  for _, group in ipairs(order) do
+    if not group.constant and #group.filled == 0 then
+      fault(p, "map", ("every row needs one of %s; map one of them to a column of the file, which has %s"):format(
+        quoted(group.names), quoted(p.columns)))
+    elseif not group.constant and #group.filled == 1 then
+      group.filled[1].required = true
+    elseif not group.constant then
+      local names = {}
+      for i, entry in ipairs(group.filled) do
+        names[i] = entry.name
+      end
+      table.insert(p.out.any_of, names)
+    end
+  end
+end
+
+-- A check may name a field, a column, or an alias of a field; a column is checked whether it is sent or not.
+local function add_checks(p)
+  local filled = {}
+  for _, entry in ipairs(p.out.fields) do
+    filled[entry.name] = entry.column and true or nil
+  end
+  for _, name in ipairs(sorted_keys(p.options.check)) do
+    local check = p.options.check[name]
+    if not filled[name] then
+      local index = p.exact[name] or find_column(name, p.aliases, p.columns, p.exact, p.loose, {})
+      if index then
+        p.used[index] = true
+        p.out.checks[#p.out.checks + 1] = { column = index, name = p.columns[index], check = check }
+      else
+        fault(p, "check." .. name, ('check: "%s" is neither a field nor a column of the file%s; columns: %s'):format(
+          name, suggest.help(name, p.columns), quoted(p.columns)))
+      end
+    end
+  end
+end
+
+local function begin(options)
+  local p = {
+    options = options, rows = options.operation.rows,
+    columns = options.columns, aliases = options.operation.rows.aliases or {},
+    fields = M.row_fields(options.operation, options.target_columns),
+    by_name = {}, parts = {}, mapped = {}, items = {}, taken = {}, used = {}, required = {}, faults = {}, by_entry = {},
+    out = { width = #options.columns, fields = {}, any_of = {}, checks = {}, uses = {}, unused = {} },
+  }
+  p.exact, p.loose = index_columns(options.columns)
+  for _, field in ipairs(p.fields) do
+    p.by_name[field.name] = field
+    p.parts[field.name] = is_parts(field) or nil
+  end
+  p.names = known_names(p.fields, p.parts)
+  return p
+end
+
+---Plans how the columns of a file become the fields of a row.
+---@param options table operation, columns, target_columns?, map, set, split, check, params, mark?
+---@return campaign.mapping? mapping
+---@return campaign.error? err
+function M.plan(options)
+  local p = begin(options)
+  read_map(p)
+  read_set_and_split(p)
+  claim_wire_names(p)
+  find_required(p)
+  for _, field in ipairs(p.fields) do
+    if p.parts[field.name] then
+      fill_parts(p, field.name)
+    else
+      fill_field(p, field)
+    end
+  end
+  if #p.faults == 0 then
+    need_any_of(p)
+  end
+  add_checks(p)
+
+  if #p.faults > 0 then
+    local lines = {}
+    for i, item in ipairs(p.faults) do
+      lines[i] = item.message
+    end
+    return nil, error_object.new{
+      kind = "usage", message = table.concat(lines, "\n"), faults = p.faults, retry = false, sent = "no",
+      platform = options.operation.platform, operation = options.operation.name,
+    }
+  end
+  for i, name in ipairs(p.columns) do
+    if not p.used[i] then
+      p.out.unused[#p.out.unused + 1] = name
+    end
+  end
+  if p.rows.shape == "csv" then
+    p.out.header = {}
+    for i, entry in ipairs(p.out.fields) do
+      p.out.header[i] = entry.name
+    end
+  end
+  return p.out
+end
+
+return M

@@ -1,0 +1,325 @@
+-- SPDX-License-Identifier: MIT
+-- What one attempt means for its rows: one pure function of the platform's data, the evidence of the transfer and the reply.
+-- Whatever is not proved is ambiguous. Sends nothing, waits for nothing, knows no clock; the engine acts on the answer.
+
+local M = {}
+
+-- HTTP's own meaning: the request was understood well enough to be refused before it was acted on. The only statuses that are
+-- read without the platform's data saying so.
+local CREDENTIALS = { [401] = true, [403] = true }
+local CALL_REFUSED = { [404] = true, [405] = true, [413] = true, [415] = true }
+
+-- Longest wait that a Retry-After may ask for, in seconds.
+local LONGEST_WAIT = 3600
+
+local function at(value, path)
+  for key in path:gmatch("[^.]+") do
+    if type(value) ~= "table" then
+      return nil
+    end
+    value = value[key]
+  end
+  -- JSON null comes as a light userdata: nothing is there.
+  local kind = type(value)
+  if kind == "string" or kind == "number" or kind == "boolean" or kind == "table" then
+    return value
+  end
+  return nil
+end
+
+local function same(left, right)
+  if type(left) == "number" and left == math.floor(left) then
+    left = string.format("%d", left)
+  end
+  if type(right) == "number" and right == math.floor(right) then
+    right = string.format("%d", right)
+  end
+  return tostring(left) == tostring(right)
+end
+
+local function contains(list, value)
+  for _, item in ipairs(list or {}) do
+    if same(item, value) then
+      return true
+    end
+  end
+  return false
+end
+
+-- True when one of the platform's conditions speaks of this answer: `{ status = {...} }`, `{ path =, is = {...} }`.
+local function any_condition(conditions, evidence, err)
+  for _, condition in ipairs(conditions or {}) do
+    local holds = condition.status ~= nil or condition.path ~= nil
+    if condition.status and not contains(condition.status, evidence.status) then
+      holds = false
+    end
+    if condition.path then
+      local value = at(evidence.body, condition.path)
+      if value == nil and (condition.path == "code" or condition.path == "errorCode") then
+        value = err.code
+      end
+      holds = holds and value ~= nil and contains(condition.is, value)
+    end
+    if holds then
+      return true
+    end
+  end
+  return false
+end
+
+local function refusal_of(operation, code)
+  if code == nil then
+    return nil
+  end
+  for _, refusal in ipairs(operation.refusals or {}) do
+    if same(refusal.code, code) then
+      return refusal
+    end
+  end
+  return nil
+end
+
+-- Seconds to wait, from a Retry-After that the transport or the parser has read; nil for absurd values.
+local function wait_of(evidence, err)
+  local after = evidence.retry_after
+  if after == nil and type(err.retry) == "number" then
+    after = err.retry
+  end
+  if type(after) ~= "number" or after ~= after or after < 0 then
+    return nil
+  end
+  return math.min(after, LONGEST_WAIT)
+end
+
+local function answer(verdict, cause, more)
+  more = more or {}
+  more.verdict, more.cause = verdict, cause
+  return more
+end
+
+-- The request never had its whole answer.
+local function without_answer(operation, evidence, err)
+  if evidence.guard then
+    return answer("ambiguous", "resend_stopped")
+  end
+  local cancelled = err.kind == "cancelled"
+  local transport = err.kind == "network" or err.kind == "timeout" or err.kind == "tls"
+  if evidence.sent == "no" then
+    if transport then
+      return answer("not_applied", "not_sent", { again = "soon" })
+    end
+    return answer("not_applied", cancelled and "cancelled" or "not_sent", { stop = true })
+  end
+  local cut = evidence.bytes_sent and evidence.body_bytes and evidence.bytes_sent < evidence.body_bytes
+    and not evidence.status
+  if cut and operation.body == "json" then
+    -- Half a JSON text cannot be read by anybody.
+    if transport then
+      return answer("not_applied", "cut_short", { again = "soon" })
+    end
+    return answer("not_applied", "cut_short", { stop = true })
+  end
+  return answer("ambiguous", cancelled and "cancelled" or evidence.status and "cut_answer" or "no_answer")
+end
+
+-- A whole answer that is not a success.
+local function refused(platform, operation, evidence, err)
+  local status = evidence.status
+  if status == 429 or err.kind == "throttle" or any_condition(platform.throttle, evidence, err) then
+    return answer("not_applied", "throttled", { again = "throttle", after = wait_of(evidence, err) })
+  end
+  if CREDENTIALS[status] then
+    return answer("not_applied", "credentials", { stop = true })
+  end
+  if CALL_REFUSED[status] then
+    return answer("not_applied", "call_refused", { stop = true })
+  end
+  local declared = any_condition(platform.not_applied, evidence, err)
+    or any_condition(operation.not_applied, evidence, err)
+  if not declared and (status == 408 or status >= 500) then
+    return answer("ambiguous", "server_error")
+  end
+  if status >= 300 and status < 400 then
+    return answer("ambiguous", "redirected", { stop = true })
+  end
+  if status < 300 and err.kind == "response" then
+    return answer("ambiguous", "bad_answer")
+  end
+  local refusal = refusal_of(operation, err.code)
+  if refusal then
+    if refusal.applied == "maybe" then
+      return answer("ambiguous", "server_error")
+    elseif refusal.kind == "auth" then
+      return answer("not_applied", "credentials", { stop = true })
+    elseif refusal.kind == "window" then
+      return answer("not_applied", "window", { again = "window" })
+    elseif refusal.reason ~= "bad_parameter" then
+      -- The call as a whole was refused (no such target, overwriting not allowed): its rows are not to blame.
+      return answer("not_applied", "call_refused", { stop = true, reason = refusal.reason })
+    end
+    return answer("rejected", "refused", { reason = refusal.reason })
+  end
+  if declared then
+    return answer("rejected", "refused")
+  end
+  return answer("ambiguous", "unknown_code")
+end
+
+local function is_count(value)
+  return type(value) == "number" and value >= 0 and value == math.floor(value)
+end
+
+-- A success that says how many rows it took. `status` and the counts must tell the same story (F13, F14).
+local function counted(result, evidence, reply)
+  local status = result.status and at(reply, result.status)
+  if status ~= nil and contains(result.pending_status, status) then
+    return answer("accepted", "pending", { pending = true })
+  end
+  local good, bad = at(reply, result.success_count), at(reply, result.fail_count)
+  local failed = at(reply, result.failed_rows) or {}
+  local detail = ("%s accepted and %s failed of %d rows, %d rows listed"):format(
+    tostring(good), tostring(bad), evidence.rows, type(failed) == "table" and #failed or 0)
+  if not is_count(good) or not is_count(bad) or type(failed) ~= "table" or good + bad ~= evidence.rows then
+    return answer("ambiguous", "counts_disagree", { detail = detail })
+  end
+  local all_failed = contains(result.failed_status, status)
+  if status ~= nil and all_failed ~= (good == 0) then
+    return answer("ambiguous", "counts_disagree", { detail = detail .. ", status " .. tostring(status) })
+  end
+  local message = result.message and at(reply, result.message)
+  if bad == 0 then
+    if #failed > 0 then
+      return answer("ambiguous", "counts_disagree", { detail = detail })
+    end
+    return answer("accepted", "success")
+  elseif good == 0 and #failed == 0 then
+    return answer("rejected", "refused", { message = message })
+  elseif #failed ~= bad then
+    return answer("ambiguous", "counts_disagree", { detail = detail })
+  elseif good == 0 then
+    return answer("rejected", "refused", { message = message })
+  end
+  return answer("partly", "success", { message = message, failed = failed })
+end
+
+local function accepted(operation, evidence, reply)
+  local result = operation.rows.result or {}
+  if result.success_count then
+    return counted(result, evidence, reply)
+  end
+  local receipt = result.id and at(reply, result.id)
+  if result.id and receipt == nil then
+    return answer("ambiguous", "bad_answer")
+  end
+  return answer("accepted", "success", { pending = result.accepted == "pending", receipt = receipt })
+end
+
+---@class campaign.evidence
+---@field sent "no"|"maybe"|"yes"
+---@field guard boolean? a hidden re-send was stopped: outranks the counts
+---@field status integer? HTTP status, nil when no status line came
+---@field rows integer rows the request carried
+---@field bytes_sent integer? bytes of the body that left
+---@field body_bytes integer? bytes the body has
+---@field retry_after number? seconds
+---@field body table? the decoded answer, where there is one
+
+---@class campaign.verdict
+---@field verdict "accepted"|"partly"|"rejected"|"not_applied"|"ambiguous"
+---@field cause string why, one word
+---@field again "soon"|"throttle"|"window"|nil how the same batch may be sent again
+---@field after number? seconds that the platform asks to wait
+---@field stop boolean? no further batch can do better
+---@field pending boolean? accepted, the result comes later
+---@field receipt string? the platform's number for this batch
+---@field failed table[]? the rows that the platform gives back
+---@field message string? the platform's words for them
+---@field reason string? the named refusal
+---@field detail string? evidence in words
+
+---Decides what an attempt did.
+---@param platform table a loaded platform
+---@param operation table the operation that was called
+---@param evidence campaign.evidence
+---@param reply table? a reply that the parser took as a success
+---@param err campaign.error? what else it was
+---@return campaign.verdict
+function M.decide(platform, operation, evidence, reply, err)
+  if evidence.guard or evidence.sent ~= "yes" or evidence.status == nil then
+    return without_answer(operation, evidence, err or {})
+  end
+  if reply ~= nil then
+    return accepted(operation, evidence, reply)
+  end
+  return refused(platform, operation, evidence, err or {})
+end
+
+-- One text for a row, so that equal rows have equal texts. Empty and absent are the same: a platform that echoes a row may write
+-- null or "" for what we left out. Keys that we did not send (its own reason) do not count.
+local function row_key(row, names)
+  local parts = {}
+  for i, name in ipairs(names) do
+    local value = type(row) == "table" and row[name] or nil
+    if type(value) == "table" then
+      local inner = {}
+      for key in pairs(value) do
+        inner[#inner + 1] = key
+      end
+      table.sort(inner, function(left, right)
+        return tostring(left) < tostring(right)
+      end)
+      value = tostring(#inner) .. "{" .. row_key(value, inner) .. "}"
+    elseif type(value) == "number" and value == math.floor(value) then
+      value = string.format("%d", value)
+    elseif type(value) ~= "string" and type(value) ~= "number" and type(value) ~= "boolean" then
+      value = ""
+    end
+    value = tostring(value)
+    parts[i] = #value .. ":" .. value
+  end
+  return table.concat(parts, ",")
+end
+
+---Finds the rows that a platform gave back among those that were sent, as a multiset: of equal rows the first count.
+---@param sent table[] decoded rows, in the order sent
+---@param failed table[]
+---@param known string[]? field names that count even where no sent row has them
+---@return integer[]? positions in `sent`, ascending
+---@return string? why not: a row that we never sent
+function M.match_failed(sent, failed, known)
+  local names, seen = {}, {}
+  local function add(name)
+    if not seen[name] then
+      seen[name] = true
+      names[#names + 1] = name
+    end
+  end
+  for _, name in ipairs(known or {}) do
+    add(name)
+  end
+  for _, row in ipairs(sent) do
+    for name in pairs(row) do
+      add(name)
+    end
+  end
+  table.sort(names)
+  local wanted = {}
+  for _, row in ipairs(failed) do
+    local key = row_key(row, names)
+    wanted[key] = (wanted[key] or 0) + 1
+  end
+  local found = {}
+  for i, row in ipairs(sent) do
+    local key = row_key(row, names)
+    if (wanted[key] or 0) > 0 then
+      wanted[key] = wanted[key] - 1
+      found[#found + 1] = i
+    end
+  end
+  if #found ~= #failed then
+    return nil, ("%d of the %d rows given back are not rows of this batch"):format(#failed - #found, #failed)
+  end
+  return found
+end
+
+return M
