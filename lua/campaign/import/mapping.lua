@@ -132,7 +132,7 @@ local function enum_values(values)
   end
   local list = {}
   for i, entry in ipairs(values) do
-    local value = entry.value
+    local value = entry.value == nil and entry[1] or entry.value
     list[i] = type(value) == "number" and string.format("%d", value) or tostring(value)
   end
   return list

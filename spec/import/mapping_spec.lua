@@ -1,0 +1,211 @@
+-- SPDX-License-Identifier: MIT
+-- How the columns of a file find the fields of a row: user's map, header, aliases; and every way in which that can fail.
+
+local mapping = require "campaign.import.mapping"
+local platforms = require "campaign.api.platform"
+
+local function operation(name)
+  local platform, key = name:match("^(%w+)%.(.+)$")
+  return assert(platforms.load(platform)).operations[key]
+end
+
+local function plan(name, columns, options)
+  options = options or {}
+  return mapping.plan{
+    operation = operation(name), columns = columns, target_columns = options.target_columns,
+    map = options.map or {}, set = options.set or {}, split = options.split or {}, check = options.check or {},
+    params = options.params or {}, mark = options.mark,
+  }
+end
+
+local function by_name(result)
+  local fields = {}
+  for _, field in ipairs(result.fields) do
+    fields[field.name] = field
+  end
+  return fields
+end
+
+local LONGLONG = "longlong.import_customers_async"
+local TUZHAN = "tuzhan.batch_add_group_relations"
+local UPLOAD = "outbound.upload_contacts_file"
+local EXACT = { publicParams = { isMatching = true, matchingType = 1, optType = "add" } }
+
+describe("import.mapping", function()
+  it("takes a wire name in the header before an alias", function()
+    local result = assert(plan(LONGLONG, { "手机号", "phone" }))
+    assert.equal(2, by_name(result).phone.column)
+    assert.same({ "手机号" }, result.unused)
+  end)
+
+  it("finds fields by the platform's aliases, without letter case and surrounding blanks", function()
+    local result = assert(plan(LONGLONG, { " 姓名 ", "Mobile", "邮箱" }))
+    local fields = by_name(result)
+    assert.equal(1, fields.name.column)
+    assert.equal(2, fields.phone.column)
+    assert.equal(3, fields.email.column)
+    assert.equal(3, result.width)
+  end)
+
+  it("lets the user's map win over header and aliases", function()
+    local result = assert(plan(LONGLONG, { "phone", "手机号", "备用" }, { map = { phone = "备用" } }))
+    assert.equal(3, by_name(result).phone.column)
+    assert.same({ "phone", "手机号" }, result.unused)
+  end)
+
+  it("refuses to choose between two columns that fit one field, and names both", function()
+    local result, err = plan(LONGLONG, { "姓名", "手机", "电话" })
+    assert.is_nil(result)
+    assert.equal("usage", err.kind)
+    assert.matches('"phone" could be filled from', err.message, 1, true)
+    assert.matches('"手机"', err.message, 1, true)
+    assert.matches('"电话"', err.message, 1, true)
+    assert.matches("map = { phone =", err.message, 1, true)
+  end)
+
+  it("says which required field has no column, what the file has and how to map it", function()
+    local result, err = plan(LONGLONG, { "姓名", "公司" })
+    assert.is_nil(result)
+    assert.equal("usage", err.kind)
+    assert.matches('no column for "phone"', err.message, 1, true)
+    assert.matches('"公司"', err.message, 1, true)
+    assert.matches("map = { phone =", err.message, 1, true)
+  end)
+
+  it("reports every fault at once", function()
+    local _, err = plan(LONGLONG, { "姓名" }, { map = { phon = "姓名", name = "姓" }, check = { elsewhere = "email" } })
+    assert.equal(4, #err.faults)
+  end)
+
+  it("names the nearest field and column for a slip", function()
+    local _, err = plan(LONGLONG, { "phone", "company" }, { map = { emial = "company" } })
+    assert.matches("did you mean `email`", err.message, 1, true)
+    _, err = plan(LONGLONG, { "phone", "company" }, { map = { company = "compani" } })
+    assert.matches("did you mean `company`", err.message, 1, true)
+  end)
+
+  it("fills parts of a field from columns of their own", function()
+    local result = assert(plan(LONGLONG, { "phone", "等级", "城市" }, {
+      map = { ["components.a-1"] = "等级", ["components.b-2"] = "城市" },
+    }))
+    local field = by_name(result).components
+    assert.equal("components", field.type)
+    assert.same({ { id = "a-1", column = 2 }, { id = "b-2", column = 3 } }, field.items)
+  end)
+
+  it("refuses a column for the whole of a field that has parts", function()
+    local _, err = plan(LONGLONG, { "phone", "等级" }, { map = { components = "等级" } })
+    assert.matches('["components.<id>"]', err.message, 1, true)
+  end)
+
+  it("sends constants for all rows and refuses one outside its list of values", function()
+    local result = assert(plan(TUZHAN, { "phone", "groups" }, { params = EXACT, set = { identityType = "phone" } }))
+    assert.equal("phone", by_name(result).identityType.constant)
+    local _, err = plan(TUZHAN, { "phone", "groups" }, { params = EXACT, set = { identityType = "fax" } })
+    assert.matches('set: "identityType" cannot be "fax"', err.message, 1, true)
+  end)
+
+  it("refuses a field that is both mapped and set", function()
+    local _, err = plan(LONGLONG, { "phone", "n" }, { map = { name = "n" }, set = { name = "x" } })
+    assert.matches("already filled", err.message, 1, true)
+  end)
+
+  it("R103 client needs identityType in every row when matching is exact", function()
+    local _, err = plan(TUZHAN, { "phone", "groups" }, { params = EXACT })
+    assert.matches('no column for "identityType"', err.message, 1, true)
+    local fuzzy = { publicParams = { isMatching = true, matchingType = 2, identifyWay = 1, optType = "add" } }
+    assert.truthy(plan(TUZHAN, { "phone", "groups" }, { params = fuzzy }))
+  end)
+
+  it("R104 client requires the field that identityType names, for all rows or row by row", function()
+    local result = assert(plan(TUZHAN, { "phone", "thirdId", "groups" }, { params = EXACT, set = { identityType = "phone" } }))
+    assert.is_true(by_name(result).phone.required)
+    assert.is_nil(by_name(result).thirdId.required)
+    assert.is_nil(result.named_by)
+    result = assert(plan(TUZHAN, { "phone", "thirdId", "groups", "identityType" }, { params = EXACT }))
+    assert.equal("identityType", result.named_by)
+  end)
+
+  it("R110 client requires an identity: the only one that is mapped, or one of several", function()
+    local result = assert(plan(TUZHAN, { "手机号", "groups" }))
+    assert.is_true(by_name(result).phone.required)
+    result = assert(plan(TUZHAN, { "手机号", "openid", "groups" }))
+    assert.is_nil(by_name(result).phone.required)
+    assert.same({ { "openid", "phone" } }, result.any_of)
+    local _, err = plan(TUZHAN, { "姓名", "groups" })
+    assert.matches("every row needs one of", err.message, 1, true)
+  end)
+
+  it("R113 client requires groups, splits them as asked and forbids commas inside a name", function()
+    local result = assert(plan(TUZHAN, { "phone", "分组" }, { split = { groups = ";" } }))
+    local groups = by_name(result).groups
+    assert.is_true(groups.required)
+    assert.equal(";", groups.split)
+    assert.equal(",", groups.join)
+    assert.equal(",，", groups.forbid)
+    local _, err = plan(TUZHAN, { "phone", "分组" }, { split = { phone = ";" } })
+    assert.matches('"phone" is not a list', err.message, 1, true)
+  end)
+
+  it("R381 client gives the core the values that sex may have", function()
+    local sex = by_name(assert(plan(LONGLONG, { "phone", "性别" }))).sex
+    assert.equal("integer", sex.type)
+    assert.same({ "0", "1", "2" }, sex.enum)
+  end)
+
+  it("checks a field, or a column that is not sent, only when asked (R380)", function()
+    local result = assert(plan(LONGLONG, { "phone", "备用邮箱" }))
+    assert.is_nil(by_name(result).phone.check)
+    result = assert(plan(LONGLONG, { "phone", "备用邮箱" }, { check = { phone = "mobile_cn", ["备用邮箱"] = "email" } }))
+    assert.equal("mobile_cn", by_name(result).phone.check)
+    assert.same({ { column = 2, name = "备用邮箱", check = "email" } }, result.checks)
+    assert.same({}, result.unused)
+  end)
+
+  it("carries our own mark where the platform keeps one", function()
+    local result = assert(plan(LONGLONG, { "phone" }, { mark = "job-1." }))
+    assert.equal("job-1.", by_name(result).extra.mark)
+    assert.is_nil(by_name(result).extra.column)
+    result = assert(plan(LONGLONG, { "phone", "extra" }, { mark = "job-1." }))
+    assert.equal(2, by_name(result).extra.column)
+    assert.equal("job-1.", by_name(result).extra.mark)
+    assert.is_nil(by_name(assert(plan(LONGLONG, { "phone" }))).extra)
+  end)
+
+  describe("with columns that the platform named", function()
+    local target = { { name = "uuid", required = true }, { name = "客户姓名" }, { name = "手机", required = true }, { name = "备注" } }
+
+    it("R034 client keeps their order and their names as the header line", function()
+      local result = assert(plan(UPLOAD, { "phone", "编号", "客户姓名" }, { target_columns = target }))
+      assert.same({ "uuid", "客户姓名", "手机", "备注" }, result.header)
+      assert.equal(2, result.fields[1].column)
+      assert.equal(3, result.fields[2].column)
+    end)
+
+    it("matches a header and a target column that are aliases of one thing", function()
+      local result = assert(plan(UPLOAD, { "phone", "编号", "客户姓名" }, { target_columns = target }))
+      assert.equal(1, result.fields[3].column)
+    end)
+
+    it("R066 client sends a column that the file lacks as an empty value, so that rows keep their width", function()
+      local result = assert(plan("outbound.upload_contacts_json", { "phone", "编号" }, { target_columns = target }))
+      assert.equal(4, #result.fields)
+      assert.equal("", result.fields[2].constant)
+      assert.equal("", result.fields[4].constant)
+      assert.is_nil(result.header)
+    end)
+
+    it("needs the mandatory ones", function()
+      local _, err = plan(UPLOAD, { "phone", "客户姓名" }, { target_columns = target })
+      assert.matches('no column for "uuid"', err.message, 1, true)
+      assert.matches("map = { uuid =", err.message, 1, true)
+    end)
+  end)
+
+  it("R082 client sends a DNC list as its uuid column alone", function()
+    local result = assert(plan("outbound.upload_dnc_json", { "姓名", "uuid" }))
+    assert.equal(1, #result.fields)
+    assert.is_true(result.fields[1].required)
+    assert.same({ "姓名" }, result.unused)
+  end)
+end)

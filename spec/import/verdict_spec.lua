@@ -1,0 +1,182 @@
+-- SPDX-License-Identifier: MIT
+-- The verdict on an attempt, as a table over the faults F1 to F19 of the fault model and the answers of all platforms. No network.
+
+local platforms = require "campaign.api.platform"
+local verdict = require "campaign.import.verdict"
+
+local NAMES = {
+  longlong = "import_customers_async", tuzhan = "batch_add_group_relations",
+  upload = "upload_contacts_file", json = "upload_contacts_json",
+}
+
+local function decide(name, evidence, reply, err)
+  local platform = assert(platforms.load((name == "upload" or name == "json") and "outbound" or name))
+  return verdict.decide(platform, platform.operations[NAMES[name]], evidence, reply, err)
+end
+
+local function whole(status, more)
+  local evidence = { sent = "yes", status = status, rows = 200, bytes_sent = 1000, body_bytes = 1000 }
+  for key, value in pairs(more or {}) do
+    evidence[key] = value
+  end
+  return evidence
+end
+
+local function tuzhan(status, good, bad, failed)
+  return { code = "200", errorCode = "SUCCESS", msg = "ok", data = {
+    status = status, importSuccessNum = good, importFailNum = bad, errorData = failed or {}, message = "m" } }
+end
+
+local LOST = { sent = "maybe", rows = 200, bytes_sent = 1000, body_bytes = 1000 }
+local CUT = { sent = "maybe", rows = 200, bytes_sent = 400, body_bytes = 1000 }
+local UNSENT = { sent = "no", rows = 200, bytes_sent = 0, body_bytes = 1000 }
+
+-- name, platform, evidence, reply, error, verdict, further fields that must be so
+local TABLE = {
+  { "F1 a refused connection", "longlong", UNSENT, nil, { kind = "network" }, "not_applied", { again = "soon" } },
+  { "F1 a name that does not resolve", "upload", UNSENT, nil, { kind = "network" }, "not_applied", { again = "soon" } },
+  { "F1 a failed TLS handshake", "tuzhan", UNSENT, nil, { kind = "tls" }, "not_applied", { again = "soon" } },
+  { "F2 a reset before the first byte", "longlong", UNSENT, nil, { kind = "network" }, "not_applied", { again = "soon" } },
+  { "F3 a JSON body cut short", "longlong", CUT, nil, { kind = "network" }, "not_applied", { again = "soon" } },
+  { "F3 a multipart body cut short", "upload", CUT, nil, { kind = "network" }, "ambiguous", { cause = "no_answer" } },
+  { "F4 a close after the whole body", "longlong", LOST, nil, { kind = "network" }, "ambiguous", { cause = "no_answer" } },
+  { "F4 a stopped re-send, whatever the counts say", "longlong",
+    { sent = "no", guard = true, rows = 200, bytes_sent = 0, body_bytes = 1000 }, nil, { kind = "network" },
+    "ambiguous", { cause = "resend_stopped" } },
+  { "F4 a stopped re-send that looks like a cut body", "longlong",
+    { sent = "maybe", guard = true, rows = 200, bytes_sent = 0, body_bytes = 1000 }, nil, { kind = "network" },
+    "ambiguous", { cause = "resend_stopped" } },
+  { "F5 a time-out after the body", "tuzhan", LOST, nil, { kind = "timeout" }, "ambiguous", { cause = "no_answer" } },
+  { "F5 a time-out while connecting", "tuzhan", UNSENT, nil, { kind = "timeout" }, "not_applied", { again = "soon" } },
+  { "F6 429 with Retry-After", "longlong", whole(429, { retry_after = 7 }), nil, { kind = "throttle" }, "not_applied",
+    { again = "throttle", after = 7 } },
+  { "F6 429 with a wait beyond all measure", "longlong", whole(429, { retry_after = 1e9 }), nil, { kind = "throttle" },
+    "not_applied", { again = "throttle", after = 3600 } },
+  { "F6 429 with a negative wait", "longlong", whole(429, { retry_after = -5 }), nil, { kind = "throttle" },
+    "not_applied", { again = "throttle", after = false } },
+  { "F6 401", "longlong", whole(401), nil, { kind = "auth", code = 401 }, "not_applied", { stop = true, cause = "credentials" } },
+  { "F6 403", "tuzhan", whole(403), nil, { kind = "auth", code = "FORBIDDEN" }, "not_applied", { stop = true } },
+  { "F6 404", "longlong", whole(404), nil, { kind = "http", code = 404 }, "not_applied", { stop = true } },
+  { "F6 404 of a page that is no JSON", "longlong", whole(404), nil, { kind = "response" }, "not_applied", { stop = true } },
+  { "F6 413", "longlong", whole(413), nil, { kind = "http" }, "not_applied", { stop = true } },
+  { "F6 415", "tuzhan", whole(415), nil, { kind = "http" }, "not_applied", { stop = true } },
+  { "F6 408", "longlong", whole(408), nil, { kind = "http" }, "ambiguous" },
+  { "F6 another 4xx", "upload", whole(418), nil, { kind = "http" }, "ambiguous", { cause = "unknown_code" } },
+  { "F7 429 without Retry-After", "tuzhan", whole(429), nil, { kind = "throttle" }, "not_applied", { again = "throttle", after = false } },
+  { "F8 500", "longlong", whole(500), nil, { kind = "http", code = 500 }, "ambiguous", { cause = "server_error" } },
+  { "F8 500 in the vendor's own code", "json", whole(200), nil, { kind = "platform", code = 500 }, "ambiguous" },
+  { "F9 502", "longlong", whole(502), nil, { kind = "http" }, "ambiguous" },
+  { "F9 503 where the platform does not promise anything", "longlong", whole(503), nil, { kind = "http" }, "ambiguous" },
+  { "F9 504", "tuzhan", whole(504), nil, { kind = "http" }, "ambiguous" },
+  { "F10 an answer cut short, status 200", "longlong",
+    { sent = "maybe", status = 200, rows = 200, bytes_sent = 1000, body_bytes = 1000 }, nil, { kind = "network" },
+    "ambiguous", { cause = "cut_answer" } },
+  { "F10 an answer cut short, status 401", "longlong",
+    { sent = "maybe", status = 401, rows = 200, bytes_sent = 1000, body_bytes = 1000 }, nil, { kind = "network" }, "ambiguous" },
+  { "F11 an answer that is no JSON", "longlong", whole(200), nil, { kind = "response" }, "ambiguous", { cause = "bad_answer" } },
+  { "F11 a code of the wrong type", "tuzhan", whole(200), nil, { kind = "response", code = true }, "ambiguous" },
+  { "F12 an unknown code", "json", whole(200), nil, { kind = "platform", code = 777 }, "ambiguous", { cause = "unknown_code" } },
+  { "F12 no code at all", "json", whole(200), nil, { kind = "platform" }, "ambiguous" },
+  { "F12 a refusal of the content", "json", whole(200), nil, { kind = "platform", code = 400 }, "rejected" },
+  { "F12 a refusal of the content by status", "longlong", whole(400), nil, { kind = "http", code = 400 }, "rejected" },
+  { "F12 a refusal of the content by status and word", "tuzhan", whole(400), nil, { kind = "platform", code = "PARAM_ERROR" }, "rejected" },
+  { "F12 credentials in the vendor's own code", "json", whole(200), nil, { kind = "auth", code = 401 }, "not_applied",
+    { stop = true, cause = "credentials" } },
+  { "F12 an unknown data source", "upload", whole(200), nil, { kind = "platform", code = 404 }, "not_applied",
+    { stop = true, reason = "data_source_not_found" } },
+  { "F12 a refused overwrite", "upload", whole(200), nil, { kind = "platform", code = 409 }, "not_applied",
+    { stop = true, reason = "overwrite_refused" } },
+  { "F35 the closed hours", "upload", whole(200), nil, { kind = "window", code = 423 }, "not_applied", { again = "window" } },
+  { "F13 some rows failed", "tuzhan", whole(200), tuzhan(2, 198, 2, { {}, {} }), nil, "partly" },
+  { "F13 all rows failed, listed", "tuzhan", whole(200, { rows = 2 }), tuzhan(-1, 0, 2, { {}, {} }), nil, "rejected" },
+  { "F13 all rows failed, not listed", "tuzhan", whole(200), tuzhan(-1, 0, 200), nil, "rejected", { message = "m" } },
+  { "F14 fewer accepted than sent", "tuzhan", whole(200), tuzhan(1, 199, 0), nil, "ambiguous", { cause = "counts_disagree" } },
+  { "F14 more accepted than sent", "tuzhan", whole(200), tuzhan(1, 201, 0), nil, "ambiguous" },
+  { "F14 a negative count", "tuzhan", whole(200), tuzhan(2, 201, -1), nil, "ambiguous" },
+  { "F14 half a row", "tuzhan", whole(200), tuzhan(2, 199.5, 0.5), nil, "ambiguous" },
+  { "F14 counts that are text", "tuzhan", whole(200), tuzhan(1, "200", "0"), nil, "ambiguous" },
+  { "F14 failed rows that are not listed", "tuzhan", whole(200), tuzhan(2, 198, 2, { {} }), nil, "ambiguous" },
+  { "F14 listed rows that did not fail", "tuzhan", whole(200), tuzhan(1, 200, 0, { {} }), nil, "ambiguous" },
+  { "F14 a status against the counts", "tuzhan", whole(200), tuzhan(-1, 200, 0), nil, "ambiguous" },
+  { "F14 all failed under a status of success", "tuzhan", whole(200), tuzhan(1, 0, 200), nil, "ambiguous" },
+  { "a full success of counted rows", "tuzhan", whole(201), tuzhan(1, 200, 0), nil, "accepted", { pending = false } },
+  { "R125 client a result that comes later", "tuzhan", whole(200), tuzhan(0, 0, 0), nil, "accepted", { pending = true } },
+  { "R397 client rows taken over but not imported", "longlong", whole(200),
+    { code = 200, status = "success", data = { unique_id = "u-1" } }, nil, "accepted", { pending = true, receipt = "u-1" } },
+  { "R399 client a success without its receipt", "longlong", whole(200), { code = 200, status = "success", data = {} }, nil,
+    "ambiguous", { cause = "bad_answer" } },
+  { "an upload that was taken", "upload", whole(200), { code = 200, msg = "success" }, nil, "accepted", { pending = false } },
+  { "a redirect", "longlong", whole(302), nil, { kind = "redirect" }, "ambiguous", { stop = true } },
+  { "a request that was cancelled before it left", "longlong", UNSENT, nil, { kind = "cancelled" }, "not_applied", { stop = true, again = false } },
+  { "a request that was cancelled on its way", "longlong", LOST, nil, { kind = "cancelled" }, "ambiguous", { cause = "cancelled" } },
+  { "a request that could not be made", "longlong", UNSENT, nil, { kind = "invalid" }, "not_applied", { stop = true, again = false } },
+  { "F18 a second 401 after the token was renewed", "longlong", whole(401), nil, { kind = "auth" }, "not_applied", { stop = true } },
+  { "F19 a token that could not be renewed", "longlong", UNSENT, nil, { kind = "auth" }, "not_applied", { stop = true, again = false } },
+}
+
+describe("import.verdict", function()
+  for _, case in ipairs(TABLE) do
+    local name, platform, evidence, reply, err, expected, more = case[1], case[2], case[3], case[4], case[5], case[6], case[7]
+    it(name .. " at " .. platform .. ": " .. expected, function()
+      local got = decide(platform, evidence, reply, err)
+      assert.equal(expected, got.verdict)
+      for key, value in pairs(more or {}) do
+        assert.equal(value, got[key] or false, key)
+      end
+    end)
+  end
+
+  it("takes nothing for a success that the parser did not take for one", function()
+    for status = 100, 599 do
+      for _, platform in ipairs({ "longlong", "tuzhan", "upload" }) do
+        local got = decide(platform, whole(status), nil, { kind = "http" })
+        assert.not_equal("accepted", got.verdict)
+        assert.not_equal("partly", got.verdict)
+      end
+    end
+  end)
+
+  it("never sends an ambiguous batch again", function()
+    for _, case in ipairs(TABLE) do
+      local got = decide(case[2], case[3], case[4], case[5])
+      if got.verdict ~= "not_applied" then
+        assert.is_nil(got.again)
+      end
+    end
+  end)
+
+  describe("match_failed", function()
+    local sent = {
+      { phone = "1", groups = "a" }, { phone = "2", groups = "a" }, { phone = "1", groups = "a" }, { phone = "3", groups = "b", thirdId = "x" },
+    }
+
+    it("finds the rows that came back, with keys in any order and absent ones as null or empty", function()
+      assert.same({ 2, 4 }, verdict.match_failed(sent, { { thirdId = "x", groups = "b", phone = "3" }, { groups = "a", phone = "2", thirdId = "" } }))
+    end)
+
+    it("F13 client counts equal rows as a multiset", function()
+      assert.same({ 1 }, verdict.match_failed(sent, { sent[1] }))
+      assert.same({ 1, 3 }, verdict.match_failed(sent, { sent[1], sent[3] }))
+      assert.is_nil(verdict.match_failed(sent, { sent[1], sent[1], sent[1] }))
+    end)
+
+    it("refuses a row that was not sent, and one with a value we did not send", function()
+      local found, why = verdict.match_failed(sent, { { phone = "9", groups = "a" } })
+      assert.is_nil(found)
+      assert.matches("1 of the 1 rows", why, 1, true)
+      assert.is_nil(verdict.match_failed({ { phone = "1" } }, { { phone = "1", openid = "o" } }, { "phone", "openid" }))
+      assert.is_nil(verdict.match_failed(sent, { "text" }))
+    end)
+
+    it("keeps numbers, texts and borders between values apart", function()
+      assert.same({ 1 }, verdict.match_failed({ { a = 1 } }, { { a = "1" } }))
+      assert.is_nil(verdict.match_failed({ { a = "1:x", b = "" } }, { { a = "1", b = "x" } }))
+      assert.same({ 1 }, verdict.match_failed({ { a = { b = { "c" } } } }, { { a = { b = { "c" } } } }))
+      assert.is_nil(verdict.match_failed({ { a = { b = { "c" } } } }, { { a = { b = { "d" } } } }))
+    end)
+
+    it("ignores the platform's own keys in a row that came back", function()
+      assert.same({ 2 }, verdict.match_failed(sent, { { phone = "2", groups = "a", reason = "blocked" } }))
+    end)
+  end)
+end)
