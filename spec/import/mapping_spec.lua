@@ -118,7 +118,8 @@ describe("import.mapping", function()
   end)
 
   it("R104 client requires the field that identityType names, for all rows or row by row", function()
-    local result = assert(plan(TUZHAN, { "phone", "thirdId", "groups" }, { params = EXACT, set = { identityType = "phone" } }))
+    local columns = { "phone", "thirdId", "groups" }
+    local result = assert(plan(TUZHAN, columns, { params = EXACT, set = { identityType = "phone" } }))
     assert.is_true(by_name(result).phone.required)
     assert.is_nil(by_name(result).thirdId.required)
     assert.is_nil(result.named_by)
@@ -173,7 +174,9 @@ describe("import.mapping", function()
   end)
 
   describe("with columns that the platform named", function()
-    local target = { { name = "uuid", required = true }, { name = "客户姓名" }, { name = "手机", required = true }, { name = "备注" } }
+    local target = {
+      { name = "uuid", required = true }, { name = "客户姓名" }, { name = "手机", required = true }, { name = "备注" },
+    }
 
     it("R034 client keeps their order and their names as the header line", function()
       local result = assert(plan(UPLOAD, { "phone", "编号", "客户姓名" }, { target_columns = target }))

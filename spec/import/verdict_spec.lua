@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The verdict on an attempt, as a table over the faults F1 to F19 of the fault model and the answers of all platforms. No network.
+-- luacheck: no max line length (one case a line)
 
 local platforms = require "campaign.api.platform"
 local verdict = require "campaign.import.verdict"

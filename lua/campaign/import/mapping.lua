@@ -2,6 +2,7 @@
 -- Which column of the file fills which field of a row: from what the user said, the header, and the platform's aliases to the
 -- description that core.rows.encoder compiles. Pure: tables in, tables out. Values are not looked at here; the core does that.
 
+local columns = require "campaign.import.columns"
 local error_object = require "campaign.error"
 local suggest = require "campaign.api.suggest"
 
@@ -13,29 +14,6 @@ local function quoted(names)
     parts[i] = '"' .. name .. '"'
   end
   return #parts == 0 and "(none)" or table.concat(parts, ", ")
-end
-
--- Header names are compared without surrounding blanks and, for ASCII, without letter case.
-local function plain(name)
-  local first, last = 1, #name
-  while first <= last and name:byte(first) <= 32 do
-    first = first + 1
-  end
-  while last >= first and name:byte(last) <= 32 do
-    last = last - 1
-  end
-  return name:sub(first, last):lower()
-end
-
-local function index_columns(columns)
-  local exact, loose = {}, {}
-  for i, name in ipairs(columns) do
-    exact[name] = exact[name] or i
-    local key = plain(name)
-    loose[key] = loose[key] or {}
-    table.insert(loose[key], i)
-  end
-  return exact, loose
 end
 
 -- A list's members compared as text: `set` and `params` may hold 1 where the data says "1".
@@ -66,64 +44,6 @@ function M.row_fields(operation, target_columns)
     end
   end
   return fields
-end
-
--- The names under which a header may mean this field: its own alias list, and for columns the platform named itself the whole
--- group in which that name stands (the target's column may be called 手机号 and the file's "phone").
-local function synonyms(aliases, name)
-  local own = aliases[name]
-  if own then
-    return own
-  end
-  for key, group in pairs(aliases) do
-    for _, alias in ipairs(group) do
-      if plain(alias) == plain(name) then
-        local all = { key }
-        for _, other in ipairs(group) do
-          all[#all + 1] = other
-        end
-        return all
-      end
-    end
-  end
-  return {}
-end
-
--- A header that fits by itself: wire name exactly, then without case and blanks, then the aliases. More than one column at the
--- same step is reported, not chosen from.
-local function find_column(name, aliases, columns, exact, loose, taken)
-  if exact[name] and not taken[exact[name]] then
-    return exact[name]
-  end
-  local function free(list)
-    local found = {}
-    for _, index in ipairs(list or {}) do
-      if not taken[index] then
-        found[#found + 1] = index
-      end
-    end
-    return found
-  end
-  local found = free(loose[plain(name)])
-  if #found == 0 then
-    local seen = {}
-    for _, alias in ipairs(synonyms(aliases, name)) do
-      for _, index in ipairs(free(loose[plain(alias)])) do
-        if not seen[index] then
-          seen[index] = true
-          found[#found + 1] = index
-        end
-      end
-    end
-  end
-  if #found > 1 then
-    local names = {}
-    for i, index in ipairs(found) do
-      names[i] = columns[index]
-    end
-    return nil, names
-  end
-  return found[1]
 end
 
 local function enum_values(values)
@@ -229,11 +149,7 @@ local function map_entry(name)
 end
 
 local function column_of(p, option, name, column)
-  local index = p.exact[column]
-  if not index then
-    local found = p.loose[plain(column)]
-    index = found and #found == 1 and found[1] or nil
-  end
+  local index = columns.named(p.index, column)
   if not index then
     fault(p, option .. "." .. name, ('%s: the file has no column "%s"%s; it has %s'):format(
       option, column, suggest.help(column, p.columns), quoted(p.columns)))
@@ -301,7 +217,7 @@ end
 local function claim_wire_names(p)
   for _, field in ipairs(p.fields) do
     local name = field.name
-    local index = p.exact[name]
+    local index = p.index.exact[name]
     if index and not p.taken[index] and not p.mapped[name] and p.options.set[name] == nil
       and not p.parts[name] then
       p.mapped[name] = index
@@ -369,7 +285,7 @@ local function fill_field(p, field)
   end
   local index, several = p.mapped[name], nil
   if not index then
-    index, several = find_column(name, p.aliases, p.columns, p.exact, p.loose, p.taken)
+    index, several = columns.find(p.index, name, p.taken)
   end
   if several then
     fault(p, name, ('"%s" could be filled from %s; say which: map = { %s = "..." }'):format(
@@ -442,7 +358,7 @@ local function add_checks(p)
   for _, name in ipairs(sorted_keys(p.options.check)) do
     local check = p.options.check[name]
     if not filled[name] then
-      local index = p.exact[name] or find_column(name, p.aliases, p.columns, p.exact, p.loose, {})
+      local index = columns.find(p.index, name, {})
       if index then
         p.used[index] = true
         p.out.checks[#p.out.checks + 1] = { column = index, name = p.columns[index], check = check }
@@ -457,12 +373,12 @@ end
 local function begin(options)
   local p = {
     options = options, rows = options.operation.rows,
-    columns = options.columns, aliases = options.operation.rows.aliases or {},
+    columns = options.columns,
     fields = M.row_fields(options.operation, options.target_columns),
     by_name = {}, parts = {}, mapped = {}, items = {}, taken = {}, used = {}, required = {}, faults = {}, by_entry = {},
     out = { width = #options.columns, fields = {}, any_of = {}, checks = {}, uses = {}, unused = {} },
   }
-  p.exact, p.loose = index_columns(options.columns)
+  p.index = columns.index(options.columns, p.rows.aliases)
   for _, field in ipairs(p.fields) do
     p.by_name[field.name] = field
     p.parts[field.name] = is_parts(field) or nil

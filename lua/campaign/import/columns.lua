@@ -1,0 +1,116 @@
+-- SPDX-License-Identifier: MIT
+-- Finding a column of the file by name: exactly, loosely, or by the platform's aliases. Pure; import/mapping.lua says what is sought.
+
+local M = {}
+
+-- Header names are compared without surrounding blanks and, for ASCII, without letter case.
+local function plain(name)
+  local first, last = 1, #name
+  while first <= last and name:byte(first) <= 32 do
+    first = first + 1
+  end
+  while last >= first and name:byte(last) <= 32 do
+    last = last - 1
+  end
+  return name:sub(first, last):lower()
+end
+
+---@class campaign.columns
+---@field names string[] the header
+---@field exact table<string, integer>
+---@field loose table<string, integer[]>
+---@field aliases table<string, string[]>
+
+---Prepares a header for look-ups.
+---@param names string[]
+---@param aliases table<string, string[]>?
+---@return campaign.columns
+function M.index(names, aliases)
+  local exact, loose = {}, {}
+  for i, name in ipairs(names) do
+    exact[name] = exact[name] or i
+    local key = plain(name)
+    loose[key] = loose[key] or {}
+    table.insert(loose[key], i)
+  end
+  return { names = names, exact = exact, loose = loose, aliases = aliases or {} }
+end
+
+---The column that a user named: exactly, or without case and blanks where that leaves one.
+---@param index campaign.columns
+---@param name string
+---@return integer?
+function M.named(index, name)
+  if index.exact[name] then
+    return index.exact[name]
+  end
+  local found = index.loose[plain(name)]
+  return found and #found == 1 and found[1] or nil
+end
+
+-- The names under which a header may mean this field: its own alias list, and for columns the platform named itself the whole
+-- group in which that name stands (the target's column may be called 手机号 and the file's "phone").
+local function synonyms(aliases, name)
+  local own = aliases[name]
+  if own then
+    return own
+  end
+  for key, group in pairs(aliases) do
+    for _, alias in ipairs(group) do
+      if plain(alias) == plain(name) then
+        local all = { key }
+        for _, other in ipairs(group) do
+          all[#all + 1] = other
+        end
+        return all
+      end
+    end
+  end
+  return {}
+end
+
+local function free(list, taken)
+  local found = {}
+  for _, column in ipairs(list or {}) do
+    if not taken[column] then
+      found[#found + 1] = column
+    end
+  end
+  return found
+end
+
+---A header that means this field by itself: wire name exactly, then without case and blanks, then the aliases. More than one
+---column at the same step is reported, not chosen from.
+---@param index campaign.columns
+---@param name string
+---@param taken table<integer, boolean> columns that are not to be looked at
+---@return integer? column
+---@return string[]? several the names that all fit
+function M.find(index, name, taken)
+  local column = index.exact[name]
+  if column and not taken[column] then
+    return column
+  end
+  local found = free(index.loose[plain(name)], taken)
+  if #found == 0 then
+    local seen = {}
+    for _, alias in ipairs(synonyms(index.aliases, name)) do
+      for _, fitting in ipairs(free(index.loose[plain(alias)], taken)) do
+        if not seen[fitting] then
+          seen[fitting] = true
+          found[#found + 1] = fitting
+        end
+      end
+    end
+  end
+  if #found > 1 then
+    local names = {}
+    for i, fitting in ipairs(found) do
+      names[i] = index.names[fitting]
+    end
+    return nil, names
+  end
+  return found[1]
+end
+
+return M
