@@ -1,0 +1,190 @@
+-- SPDX-License-Identifier: MIT
+-- The control paths /_sandbox/..., outside the vendors' paths (R013): reset and settings, the clock, faults,
+-- rules, the commit log, batch results and outbound's tasks. GET shows, POST changes; both speak JSON. There is
+-- no credential: the sandbox listens on loopback only.
+
+local faults = require "campaign.sandbox.faults"
+local json = require "campaign.sandbox.json"
+local reply = require "campaign.sandbox.reply"
+local state_of = require "campaign.sandbox.state"
+
+local M = {}
+
+local function refuse(status, message)
+  return reply.json(status, json.ordered("code", status, "msg", message))
+end
+
+local function show_clock(app)
+  return reply.json(200, json.ordered("now", app.clock:text(), "rate", app.clock.rate,
+    "zone", "+08:00"))
+end
+
+local function clock(app, change)
+  if change then
+    local ok, why = app.clock:change{
+      at = change.at or change.now, advance = change.advance, rate = change.rate,
+    }
+    if not ok then
+      return refuse(400, why)
+    end
+  end
+  return show_clock(app)
+end
+
+local function show_faults(app)
+  local list = json.array()
+  for _, fault in ipairs(app.faults.list) do
+    list[#list + 1] = json.ordered("fault", fault.text, "calls", fault.calls, "met", fault.met)
+  end
+  return reply.json(200, json.ordered("faults", list, "calls", app.faults.calls))
+end
+
+-- POST {"faults": [...]} replaces the list, {"add": [...]} adds to it; {"seed": n} seeds the generator.
+local function change_faults(app, change)
+  local texts = change.faults or change.add or {}
+  if type(texts) ~= "table" then
+    return refuse(400, "faults: expected a list of texts")
+  end
+  for _, text in ipairs(texts) do
+    local fault, why = faults.parse(text)
+    if not fault then
+      return refuse(400, why)
+    end
+  end
+  if change.faults then
+    app.faults:clear()
+  end
+  if type(change.seed) == "number" then
+    app.faults.random = math.max(1, change.seed % 2147483647)
+  end
+  for _, text in ipairs(texts) do
+    app.faults:add(text)
+  end
+  return show_faults(app)
+end
+
+local function show_rules(app)
+  local off, forms = app.rules:lists()
+  return reply.json(200, json.ordered("without", json.array(off), "forms", json.array(forms)))
+end
+
+local function change_rules(app, change)
+  local ok, why = app.rules:change{ without = change.without, forms = change.forms }
+  if not ok then
+    return refuse(400, why)
+  end
+  return show_rules(app)
+end
+
+local function number_of(query, name, default)
+  local text = query[name] and query[name][1]
+  if text == nil then
+    return default
+  end
+  return text:find("^%d+$") and tonumber(text) or nil
+end
+
+local function commits(app, exchange)
+  local after = number_of(exchange.query, "after", 0)
+  local limit = number_of(exchange.query, "limit", 100)
+  if not after or not limit or limit > 10000 then
+    return refuse(400, "after and limit are numbers, limit at most 10000")
+  end
+  local lines = app.log:read(after, limit)
+  local head = json.encode(json.ordered("total", app.log.n, "counts", app.log:totals()))
+  return {
+    status = 200, headers = { { "content-type", "application/json;charset=UTF-8" } },
+    body = head:sub(1, -2) .. ',"commits":[' .. table.concat(lines, ",") .. "]}",
+  }
+end
+
+local function results(app, exchange)
+  local wanted = exchange.query.unique_id and exchange.query.unique_id[1]
+  return reply.json(200, json.ordered("results", app.platforms.longlong:results(wanted)))
+end
+
+local function settings(app, change)
+  if change then
+    local ok, why = state_of.set(app.state, change)
+    if not ok then
+      return refuse(400, why)
+    end
+    app:changed()
+  end
+  return reply.json(200, app.state.settings)
+end
+
+-- POST {"tasks": [{"dataSourceName": ..., "state": "NEW", "start": "..."}]} replaces outbound's tasks.
+local function tasks(app, change)
+  if change then
+    local ok, why = app.platforms.outbound:set_tasks(change.tasks)
+    if not ok then
+      return refuse(400, why)
+    end
+    app:changed()
+  end
+  return reply.json(200, json.ordered("tasks", app.platforms.outbound:tasks()))
+end
+
+local function reset(app, change)
+  app:reset()
+  change = change or {}
+  for _, part in ipairs{ "clock", "rules", "faults", "settings" } do
+    if change[part] ~= nil then
+      local answer = M.paths[part](app, { body_value = change[part], method = "POST" })
+      if answer.status ~= 200 then
+        return answer
+      end
+    end
+  end
+  return reply.json(200, json.ordered("reset", true, "now", app.clock:text()))
+end
+
+local function shows_or_changes(show, change)
+  return function(app, exchange)
+    if exchange.method == "GET" then
+      return show(app)
+    end
+    return change(app, exchange.body_value)
+  end
+end
+
+M.paths = {
+  clock = shows_or_changes(clock, clock),
+  faults = shows_or_changes(show_faults, change_faults),
+  rules = shows_or_changes(show_rules, change_rules),
+  settings = shows_or_changes(settings, settings),
+  tasks = shows_or_changes(tasks, tasks),
+  commits = commits,
+  results = results,
+  reset = function(app, exchange)
+    if exchange.method == "GET" then
+      return refuse(405, "reset by POST")
+    end
+    return reset(app, exchange.body_value)
+  end,
+}
+
+---Answers one control request.
+---@param app table
+---@param exchange table
+function M.handle(app, exchange)
+  local path = M.paths[exchange.control]
+  if not path or not app:on("R013") then
+    return refuse(404, "no such control path")
+  end
+  if exchange.method ~= "GET" and exchange.method ~= "POST" then
+    return refuse(405, "GET or POST")
+  end
+  if exchange.method == "POST" then
+    local text = exchange.body.text
+    local value, why = json.decode(text == "" and "{}" or text)
+    if not json.is_object(value) then
+      return refuse(400, "body: " .. (why or "expected a JSON object"))
+    end
+    exchange.body_value = value
+  end
+  return path(app, exchange)
+end
+
+return M

@@ -1,0 +1,402 @@
+-- SPDX-License-Identifier: MIT
+-- JSON as the sandbox reads and writes it: strict, exact, and apart from the client's own codec, so that
+-- neither side can hide the other's mistakes. Where the client's decoder turns long integers into strings,
+-- this one keeps the difference between 9007199254740993 and "9007199254740993", since a rule may ask for it.
+-- Replies are written in the order in which the vendor prints their fields.
+
+local M = {}
+
+local MAX_DEPTH = 64
+
+local ARRAY = { __name = "sandbox.json.array" }
+local ORDERED = { __name = "sandbox.json.ordered" }
+local LITERAL = { __name = "sandbox.json.literal" }
+LITERAL.__tostring = function(value)
+  return value.text
+end
+
+-- An explicit null, which is not the same as an absent field.
+M.null = setmetatable({}, { __tostring = function() return "null" end })
+
+---Marks a list as an array, so that an empty one is written as `[]`.
+---@param list? table
+function M.array(list)
+  return setmetatable(list or {}, ARRAY)
+end
+
+---An object whose fields are written in the order given: `ordered("code", 200, "msg", "success")`.
+---A nil value leaves its field out.
+function M.ordered(...)
+  local object = setmetatable({ keys = {}, values = {} }, ORDERED)
+  for i = 1, select("#", ...), 2 do
+    local key, value = select(i, ...)
+    M.put(object, key, value)
+  end
+  return object
+end
+
+---Adds a field to an ordered object, or changes it; nil is ignored.
+function M.put(object, key, value)
+  if value == nil then
+    return object
+  end
+  if object.values[key] == nil then
+    object.keys[#object.keys + 1] = key
+  end
+  object.values[key] = value
+  return object
+end
+
+---Takes a field out of an ordered object.
+function M.drop(object, key)
+  for i, name in ipairs(object.keys) do
+    if name == key then
+      table.remove(object.keys, i)
+      object.values[key] = nil
+      return object
+    end
+  end
+  return object
+end
+
+---A number given by its decimal text, however long.
+function M.literal(text)
+  return setmetatable({ text = text }, LITERAL)
+end
+
+function M.is_array(value)
+  return getmetatable(value) == ARRAY
+end
+
+function M.is_ordered(value)
+  return getmetatable(value) == ORDERED
+end
+
+---True for a decoded JSON object.
+function M.is_object(value)
+  return type(value) == "table" and getmetatable(value) == nil
+end
+
+---True for a decoded JSON number without a fraction, of any length.
+function M.is_integer(value)
+  if type(value) == "number" then
+    return value % 1 == 0
+  end
+  return getmetatable(value) == LITERAL
+end
+
+---The decimal text of a decoded integer.
+function M.integer_text(value)
+  if type(value) == "number" then
+    return string.format("%d", value)
+  end
+  return value.text
+end
+
+-- Decoding --------------------------------------------------------------------------------------
+
+local ESCAPES = {
+  ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t",
+}
+
+local function fail(at, what)
+  error({ json = what .. " at byte " .. (at - 1) }, 0)
+end
+
+local function utf8_bytes(code)
+  if code < 0x80 then
+    return string.char(code)
+  elseif code < 0x800 then
+    return string.char(0xC0 + math.floor(code / 64), 0x80 + code % 64)
+  elseif code < 0x10000 then
+    return string.char(0xE0 + math.floor(code / 4096), 0x80 + math.floor(code / 64) % 64,
+      0x80 + code % 64)
+  end
+  return string.char(0xF0 + math.floor(code / 262144), 0x80 + math.floor(code / 4096) % 64,
+    0x80 + math.floor(code / 64) % 64, 0x80 + code % 64)
+end
+
+local function skip_space(text, at)
+  return text:find("[^ \t\r\n]", at) or #text + 1
+end
+
+local function decode_escape(text, at)
+  local letter = text:sub(at + 1, at + 1)
+  local plain = ESCAPES[letter]
+  if plain then
+    return plain, at + 2
+  end
+  local hex = text:match("^u(%x%x%x%x)", at + 1)
+  if not hex then
+    fail(at, "bad escape")
+  end
+  local code = tonumber(hex, 16)
+  at = at + 6
+  if code >= 0xD800 and code <= 0xDBFF then
+    local low = text:match("^\\u([dD][c-fC-F]%x%x)", at)
+    if not low then
+      fail(at, "half a surrogate pair")
+    end
+    code = 0x10000 + (code - 0xD800) * 1024 + (tonumber(low, 16) - 0xDC00)
+    at = at + 6
+  elseif code >= 0xDC00 and code <= 0xDFFF then
+    fail(at, "half a surrogate pair")
+  end
+  return utf8_bytes(code), at
+end
+
+local function decode_string(text, at)
+  local from = at + 1
+  local stop = text:find('["\\%c]', from)
+  if stop and text:byte(stop) == 34 then
+    return text:sub(from, stop - 1), stop + 1
+  end
+  local pieces = {}
+  while true do
+    if not stop then
+      fail(#text + 1, "unfinished string")
+    end
+    pieces[#pieces + 1] = text:sub(from, stop - 1)
+    local byte = text:byte(stop)
+    if byte == 34 then
+      return table.concat(pieces), stop + 1
+    elseif byte == 92 then
+      pieces[#pieces + 1], from = decode_escape(text, stop)
+    elseif byte == 127 then
+      pieces[#pieces + 1], from = "\127", stop + 1
+    else
+      fail(stop, "control character in a string")
+    end
+    stop = text:find('["\\%c]', from)
+  end
+end
+
+local function decode_number(text, at)
+  local whole = text:match("^%-?%d+", at)
+  if not whole or whole:find("^%-?0%d") then
+    fail(at, "bad number")
+  end
+  local stop = at + #whole
+  local fraction = text:match("^%.%d+", stop) or ""
+  stop = stop + #fraction
+  local exponent = text:match("^[eE][+-]?%d+", stop) or ""
+  stop = stop + #exponent
+  if text:find("^[%w%.+-]", stop) then
+    fail(stop, "bad number")
+  end
+  if fraction == "" and exponent == "" and #whole > 15 then
+    return M.literal(whole), stop
+  end
+  return tonumber(whole .. fraction .. exponent), stop
+end
+
+local decode_value
+
+local function decode_array(text, at, depth)
+  local list = M.array()
+  at = skip_space(text, at + 1)
+  if text:byte(at) == 93 then
+    return list, at + 1
+  end
+  while true do
+    list[#list + 1], at = decode_value(text, at, depth)
+    at = skip_space(text, at)
+    local byte = text:byte(at)
+    if byte == 93 then
+      return list, at + 1
+    elseif byte ~= 44 then
+      fail(at, "expected , or ]")
+    end
+    at = skip_space(text, at + 1)
+  end
+end
+
+local function decode_object(text, at, depth)
+  local object = {}
+  at = skip_space(text, at + 1)
+  if text:byte(at) == 125 then
+    return object, at + 1
+  end
+  while true do
+    if text:byte(at) ~= 34 then
+      fail(at, "expected a field name")
+    end
+    local key
+    key, at = decode_string(text, at)
+    if object[key] ~= nil then
+      fail(at, "a field given twice")
+    end
+    at = skip_space(text, at)
+    if text:byte(at) ~= 58 then
+      fail(at, "expected :")
+    end
+    object[key], at = decode_value(text, skip_space(text, at + 1), depth)
+    at = skip_space(text, at)
+    local byte = text:byte(at)
+    if byte == 125 then
+      return object, at + 1
+    elseif byte ~= 44 then
+      fail(at, "expected , or }")
+    end
+    at = skip_space(text, at + 1)
+  end
+end
+
+local WORDS = { { "true", true }, { "false", false }, { "null", M.null } }
+
+function decode_value(text, at, depth)
+  if depth > MAX_DEPTH then
+    fail(at, "nested too deeply")
+  end
+  local byte = text:byte(at)
+  if byte == 34 then
+    return decode_string(text, at)
+  elseif byte == 123 then
+    return decode_object(text, at, depth + 1)
+  elseif byte == 91 then
+    return decode_array(text, at, depth + 1)
+  end
+  for _, word in ipairs(WORDS) do
+    if text:sub(at, at + #word[1] - 1) == word[1] then
+      return word[2], at + #word[1]
+    end
+  end
+  return decode_number(text, at)
+end
+
+-- Offset of the first byte that is not UTF-8, or nil. Surrogates and overlong forms are not UTF-8.
+local function bad_utf8(text)
+  local at = text:find("[\128-\255]")
+  while at do
+    local a, b, c, d = text:byte(at, at + 3)
+    local function tail(byte)
+      return byte and byte >= 0x80 and byte <= 0xBF
+    end
+    if a >= 0xC2 and a <= 0xDF and tail(b) then
+      at = at + 2
+    elseif a >= 0xE0 and a <= 0xEF and tail(b) and tail(c)
+      and not (a == 0xE0 and b < 0xA0) and not (a == 0xED and b > 0x9F) then
+      at = at + 3
+    elseif a >= 0xF0 and a <= 0xF4 and tail(b) and tail(c) and tail(d)
+      and not (a == 0xF0 and b < 0x90) and not (a == 0xF4 and b > 0x8F) then
+      at = at + 4
+    else
+      return at - 1
+    end
+    at = text:find("[\128-\255]", at)
+  end
+  return nil
+end
+
+---Reads one JSON text.
+---@param text string
+---@return any? value
+---@return string? why
+function M.decode(text)
+  local bad = bad_utf8(text)
+  if bad then
+    return nil, "not UTF-8 at byte " .. bad
+  end
+  local ok, value, at = pcall(function()
+    local value, at = decode_value(text, skip_space(text, 1), 0)
+    return value, skip_space(text, at)
+  end)
+  if not ok then
+    if type(value) == "table" and value.json then
+      return nil, value.json
+    end
+    error(value, 0)
+  end
+  if at <= #text then
+    return nil, "text after the value at byte " .. (at - 1)
+  end
+  return value
+end
+
+-- Encoding --------------------------------------------------------------------------------------
+
+local WRITTEN = {
+  ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r",
+  ["\t"] = "\\t",
+}
+
+local function quote(text)
+  if not text:find('["\\%c]') then
+    return '"' .. text .. '"'
+  end
+  return '"' .. text:gsub('["\\%z\1-\31]', function(char)
+    return WRITTEN[char] or string.format("\\u%04x", char:byte())
+  end) .. '"'
+end
+
+local function number_text(value)
+  if value ~= value or value == math.huge or value == -math.huge then
+    error("a number that JSON cannot hold")
+  end
+  if value % 1 == 0 and value > -2 ^ 53 and value < 2 ^ 53 then
+    return string.format("%d", value)
+  end
+  return (string.format("%.15g", value))
+end
+
+local encode_into
+
+local function encode_list(out, list)
+  out[#out + 1] = "["
+  for i = 1, #list do
+    if i > 1 then
+      out[#out + 1] = ","
+    end
+    encode_into(out, list[i])
+  end
+  out[#out + 1] = "]"
+end
+
+local function encode_fields(out, keys, values)
+  out[#out + 1] = "{"
+  for i, key in ipairs(keys) do
+    out[#out + 1] = (i > 1 and "," or "") .. quote(key) .. ":"
+    encode_into(out, values[key])
+  end
+  out[#out + 1] = "}"
+end
+
+function encode_into(out, value)
+  local kind = type(value)
+  if kind == "string" then
+    out[#out + 1] = quote(value)
+  elseif kind == "number" then
+    out[#out + 1] = number_text(value)
+  elseif kind == "boolean" or value == M.null then
+    out[#out + 1] = tostring(value)
+  elseif kind ~= "table" then
+    error("JSON cannot hold a " .. kind)
+  elseif getmetatable(value) == ARRAY then
+    encode_list(out, value)
+  elseif getmetatable(value) == ORDERED then
+    encode_fields(out, value.keys, value.values)
+  elseif getmetatable(value) == LITERAL then
+    out[#out + 1] = value.text
+  else
+    local keys = {}
+    for key in pairs(value) do
+      if type(key) ~= "string" then
+        error("JSON object with a key of type " .. type(key))
+      end
+      keys[#keys + 1] = key
+    end
+    table.sort(keys)
+    encode_fields(out, keys, value)
+  end
+end
+
+---Writes a value: plain tables as objects with sorted keys, `array`, `ordered` and `literal` as they are marked.
+---@param value any
+---@return string
+function M.encode(value)
+  local out = {}
+  encode_into(out, value)
+  return table.concat(out)
+end
+
+return M

@@ -1,0 +1,134 @@
+-- SPDX-License-Identifier: MIT
+-- From method and path to operation, made from the platform data. Fixed segments win over `{id}` (R280); a
+-- `{id}` is never empty, so a path that lost its last segment is not found (R279).
+
+local platforms = require "campaign.api.platform"
+
+local M = {}
+
+M.PLATFORMS = { "outbound", "tuzhan", "hypers", "longlong" }
+
+-- Whose error shape an unknown path gets. The longest prefix counts.
+local PREFIXES = {
+  { "/api/v1/config/openapi/", "outbound" },
+  { "/api/integrate/", "tuzhan" },
+  { "/agent-api/", "longlong" },
+  { "/oauth/", "hypers" },
+  { "/api/", "hypers" },
+}
+
+local function split(path)
+  local segments = {}
+  for segment in (path .. "/"):sub(2):gmatch("([^/]*)/") do
+    segments[#segments + 1] = segment
+  end
+  return segments
+end
+
+local function add(root, platform, name, operation)
+  local node = root
+  for _, segment in ipairs(split(operation.path)) do
+    local param = segment:match("^{(.+)}$")
+    local key = param and "{}" or segment
+    if not node.children[key] then
+      node.children[key] = { children = {}, methods = {} }
+    end
+    node = node.children[key]
+    if param then
+      node.param = param
+    end
+  end
+  local route = node.methods[operation.method]
+  if not route then
+    route = { platform = platform, operations = {}, body = operation.body, pattern = operation.path }
+    node.methods[operation.method] = route
+  end
+  route.operations[#route.operations + 1] = name
+end
+
+---The routes of all platforms.
+function M.new()
+  local root = { children = {}, methods = {} }
+  for _, name in ipairs(M.PLATFORMS) do
+    local platform = assert(platforms.load(name))
+    local names = {}
+    for operation in pairs(platform.operations) do
+      names[#names + 1] = operation
+    end
+    table.sort(names)
+    for _, operation in ipairs(names) do
+      add(root, name, operation, platform.operations[operation])
+    end
+  end
+  return root
+end
+
+---Percent-decoding of one path segment or query part.
+function M.decode(text)
+  return (text:gsub("%%(%x%x)", function(hex)
+    return string.char(tonumber(hex, 16))
+  end))
+end
+
+local function walk(node, segments, index, params)
+  local segment = segments[index]
+  if segment == nil then
+    return next(node.methods) and node or nil
+  end
+  local fixed = node.children[segment]
+  local found = fixed and walk(fixed, segments, index + 1, params)
+  if found then
+    return found
+  end
+  local open = node.children["{}"]
+  if open and segment ~= "" then
+    found = walk(open, segments, index + 1, params)
+    if found then
+      params[#params + 1] = { open.param, M.decode(segment) }
+    end
+  end
+  return found
+end
+
+---Finds the node of a path: its `methods`, and the values of its `{...}` segments.
+---@param root table
+---@param path string as sent
+---@return table? node
+---@return table<string, string>? params
+function M.find(root, path)
+  local pairs_found = {}
+  local node = walk(root, split(path), 1, pairs_found)
+  if not node then
+    return nil
+  end
+  local params = {}
+  for _, pair in ipairs(pairs_found) do
+    params[pair[1]] = pair[2]
+  end
+  return node, params
+end
+
+---The platform whose error shape fits an unknown path; nil when none does.
+function M.platform_of(path)
+  for _, prefix in ipairs(PREFIXES) do
+    if path:sub(1, #prefix[1]) == prefix[1] then
+      return prefix[2]
+    end
+  end
+  return nil
+end
+
+---Reads a query string: name → list of values, in the order sent.
+function M.query(text)
+  local query = {}
+  for pair in (text or ""):gmatch("[^&]+") do
+    local name, value = pair:match("^([^=]*)=(.*)$")
+    name, value = name or pair, value or ""
+    name, value = M.decode((name:gsub("%+", " "))), M.decode((value:gsub("%+", " ")))
+    query[name] = query[name] or {}
+    table.insert(query[name], value)
+  end
+  return query
+end
+
+return M

@@ -1,0 +1,229 @@
+-- SPDX-License-Identifier: MIT
+-- What the sandbox knows between two requests: invented tenants, their credentials, and whatever requests
+-- have made of them. It holds only values that JSON can hold (ids as decimal text), so that one snapshot
+-- file brings it back after a restart. Each platform's file says what its part of the state means.
+
+local core = require "campaign.core"
+local files = require "campaign.sandbox.files"
+local json = require "campaign.sandbox.json"
+
+local M = {}
+
+---A random UUID (version 4).
+function M.uuid()
+  local hex = core.system.random(16):gsub(".", function(char)
+    return string.format("%02x", char:byte())
+  end)
+  local variant = ("89ab"):sub(hex:byte(17) % 4 + 1, hex:byte(17) % 4 + 1)
+  return table.concat({ hex:sub(1, 8), hex:sub(9, 12), "4" .. hex:sub(14, 16),
+    variant .. hex:sub(18, 20), hex:sub(21, 32) }, "-")
+end
+
+---A random token of hexadecimal digits.
+function M.token(bytes)
+  return (core.system.random(bytes or 24):gsub(".", function(char)
+    return string.format("%02x", char:byte())
+  end))
+end
+
+---The next decimal text after a decimal text of any length: ids are 64-bit and must not pass through a double.
+---@param text string
+---@return string
+function M.next_id(text)
+  local digits = { text:byte(1, -1) }
+  for i = #digits, 1, -1 do
+    if digits[i] < 57 then
+      digits[i] = digits[i] + 1
+      return string.char((unpack or table.unpack)(digits))
+    end
+    digits[i] = 48
+  end
+  return "1" .. string.rep("0", #text)
+end
+
+---Compares two ids given as decimal texts.
+function M.id_before(a, b)
+  if #a ~= #b then
+    return #a < #b
+  end
+  return a < b
+end
+
+local LIST = "autumn-contacts"
+
+local function outbound(accounts)
+  local field = function(id, name, required, length)
+    return { id = id, name = name, type1 = required, type2 = "string", length = length }
+  end
+  return {
+    tokens = { [accounts.outbound.token] = "acme" },
+    tenants = {
+      acme = { companyId = 7 },
+      globex = { companyId = 8 },
+    },
+    sources = json.array{
+      {
+        id = 31, abbreviate = "acme", type = 0, groupName = "秋季活动联系人", name = LIST,
+        fields = json.array{
+          field(1, "uuid", 1, 64), field(2, "name", 0, 64), field(3, "phone", 1, 32),
+          field(4, "company", 0, 128),
+        },
+      },
+      {
+        id = 32, abbreviate = "acme", type = 0, groupName = "spring", name = "spring-campaign",
+        fields = json.array{ field(1, "uuid", 1, 64), field(2, "name", 0, 32), field(3, "phone", 1, 20) },
+      },
+      {
+        id = 41, abbreviate = "acme", type = 1, groupName = "免打扰名单", name = "acme-dnc",
+        fields = json.array{ field(1, "uuid", 1, 64) },
+      },
+    },
+    tasks = json.array{},
+  }
+end
+
+local function longlong(accounts)
+  local account = accounts.longlong
+  local users = {}
+  users[account.user_id] = {
+    token = account.token, subs = { [account.sub_user_id] = true }, encryption = false,
+  }
+  users[account.other_user_id] = { token = M.token(), subs = {}, encryption = false }
+  local components = {}
+  for _, id in ipairs(account.component_ids) do
+    components[id] = true
+  end
+  return { users = users, components = components, batches = json.array{}, pools = {} }
+end
+
+local function hypers(accounts, options)
+  local account = accounts.hypers
+  return {
+    client = { id = account.client_id, secret = account.client_secret },
+    user = { name = account.username, password = account.password },
+    access = {}, refresh = {},
+    next_id = options.first_id or "1001",
+    files = {}, tasks = {},
+  }
+end
+
+---Made-up credentials; what `given` has is taken as it is.
+---@param given? table platform → account values
+function M.accounts(given)
+  local function pick(platform, key, value)
+    local values = given and given[platform]
+    if values and values[key] ~= nil then
+      return values[key]
+    end
+    return value
+  end
+  return {
+    outbound = {
+      token = pick("outbound", "token", M.token(32)), abbreviate = "acme", company_id = "7",
+      data_source = LIST, dnc_data_source = "acme-dnc",
+    },
+    tuzhan = { token = pick("tuzhan", "token", M.token()) },
+    hypers = {
+      client_id = pick("hypers", "client_id", "sandbox-client"),
+      client_secret = pick("hypers", "client_secret", M.token()),
+      username = pick("hypers", "username", "operator@example.com"),
+      password = pick("hypers", "password", M.token(12)),
+    },
+    longlong = {
+      token = pick("longlong", "token", M.token()),
+      user_id = pick("longlong", "user_id", "11111111-1111-4111-8111-111111111111"),
+      sub_user_id = "22222222-2222-4222-8222-222222222222",
+      other_user_id = "33333333-3333-4333-8333-333333333333",
+      component_ids = json.array{
+        "aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002",
+      },
+    },
+  }
+end
+
+-- What the control path /_sandbox/settings can change, with its type.
+local SETTINGS = {
+  ["tuzhan.level"] = { "string", "enterprise" },
+  ["longlong.encryption"] = { "boolean", false },
+  ["longlong.result_delay"] = { "number", 5 },
+  ["longlong.callback_url"] = { "string", "" },
+  ["hypers.expires_in"] = { "number", 10599 },
+  ["hypers.refresh_life"] = { "number", 0 },
+  ["hypers.seconds_per_member"] = { "number", 2 },
+  ["hypers.fail_every"] = { "number", 20 },
+}
+
+local function default_settings()
+  local settings = {}
+  for name, setting in pairs(SETTINGS) do
+    settings[name] = setting[2]
+  end
+  return settings
+end
+
+---Changes settings; nothing changes when one is refused.
+---@param state table
+---@param changes table
+---@return true? ok
+---@return string? why
+function M.set(state, changes)
+  for name, value in pairs(changes) do
+    local setting = SETTINGS[name]
+    if not setting then
+      return nil, "unknown setting " .. name
+    elseif type(value) ~= setting[1] then
+      return nil, name .. ": expected a " .. setting[1]
+    end
+  end
+  for name, value in pairs(changes) do
+    state.settings[name] = value
+  end
+  return true
+end
+
+---A fresh state.
+---@param accounts table
+---@param options? table first_id, settings
+---@return table
+function M.fresh(accounts, options)
+  options = options or {}
+  local state = {
+    version = 1,
+    accounts = accounts,
+    settings = default_settings(),
+    outbound = outbound(accounts),
+    tuzhan = { tokens = { [accounts.tuzhan.token] = true }, customers = json.array{} },
+    hypers = hypers(accounts, options),
+    longlong = longlong(accounts),
+  }
+  return state
+end
+
+---Writes the snapshot.
+---@param state table
+---@param path string
+function M.save(state, path)
+  return files.write_atomic(path, json.encode(state), 384)
+end
+
+---Reads a snapshot; nil when there is none, nil and why when it cannot be read.
+---@param path string
+---@return table? state
+---@return string? why
+function M.load(path)
+  local file = io.open(path, "rb")
+  if not file then
+    return nil
+  end
+  local text = file:read("*a")
+  file:close()
+  local state, why = json.decode(text)
+  if not state then
+    return nil, path .. ": " .. why
+  elseif state.version ~= 1 then
+    return nil, path .. ": not a snapshot of this version"
+  end
+  return state
+end
+
+return M
