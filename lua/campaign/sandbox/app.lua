@@ -142,6 +142,17 @@ function app_methods:close()
   self.log:close()
 end
 
+---Deletes the folder of a sandbox that is not to last.
+function app_methods:remove()
+  for _, platform in pairs(self.platforms) do
+    if platform.clear then
+      platform:clear()
+    end
+  end
+  os.remove(self.log.path)
+  os.remove(self.dir)
+end
+
 ---The whole request at once, for hosts that have it in memory, and for specs.
 ---@param request { method: string, target: string, headers: table, body?: string }
 function app_methods:handle(request)
@@ -200,7 +211,7 @@ end
 ---@param head { method: string, target: string, headers: table<string, string> } header names in lower case
 function app_methods:exchange(head)
   self.requests = self.requests + 1
-  local path, query = head.target:match("^([^?#]*)%??([^#]*)")
+  local path, query = head.target:match("^([^?#]*)%??([^#]*)") -- linear: disjoint at the ?
   local self_ = setmetatable({
     app = self, id = self.requests, method = head.method, path = path, headers = head.headers,
     query = routes.query(query), met = {},

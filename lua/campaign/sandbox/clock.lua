@@ -42,12 +42,11 @@ function M.parse(text)
   if type(text) ~= "string" then
     return nil
   end
-  local year, month, day, hour, minute, second =
-    text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d) (%d%d):(%d%d):(%d%d)$")
-  if not year then
+  local day, hour, minute, second = text:match("^(%d%d%d%d%-%d%d%-%d%d) (%d%d):(%d%d):(%d%d)$")
+  if not day then
     return nil
   end
-  local date = M.parse_date(text:sub(1, 10))
+  local date = M.parse_date(day)
   hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
   if not date or hour > 23 or minute > 59 or second > 59 then
     return nil

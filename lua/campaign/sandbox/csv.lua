@@ -86,11 +86,11 @@ function M.read(path, options, each)
   local converter = not options.raw and core.gbk.converter{ from = "gbk", to = "utf-8" }
   local text, at, number = "", 1, 0
   local why
-  local last = false
+  local last
   repeat
     local bytes = file:read(CHUNK)
     last = bytes == nil
-    local more, err = bytes or "", nil
+    local more, err = bytes or ""
     if converter then
       if last then
         more, err = converter:finish()

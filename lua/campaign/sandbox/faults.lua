@@ -63,14 +63,14 @@ function M.parse(text)
   if type(text) ~= "string" then
     return nil, "fault: expected text such as upload_contacts_json:500@3"
   end
-  local target, rest = text:match("^([%w_%.%*]+):(.+)$")
+  local target, rest = text:match("^([%w_%.%*]+):(.+)$") -- linear: the colon is in no class before it
   if not target then
     target, rest = "*", text
   end
-  local kind, first, open, last = rest:match("^([%w=-]-)@(%d+)(%-?)(%d*)$")
+  local kind, first, open, last = rest:match("^([%w=-]-)@(%d+)(%-?)(%d*)$") -- linear: anchored, fixed @
   local percent
   if not kind then
-    kind, percent = rest:match("^([%w=-]-)%%([%d%.]+)$")
+    kind, percent = rest:match("^([%w=-]-)%%([%d%.]+)$") -- linear: anchored, fixed %
   end
   local fault = kind and parse_kind(kind)
   if not fault then

@@ -1,4 +1,5 @@
--- interim
+-- SPDX-License-Identifier: MIT
+-- Files that last, through campaign.core.system where it has them.
 local core = require "campaign.core"
 local M = {}
 function M.append_open(path, mode)

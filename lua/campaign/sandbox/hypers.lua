@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: MIT
+-- The error shape of a platform whose operations are not served yet.
 local json = require "campaign.sandbox.json"
 local reply = require "campaign.sandbox.reply"
 local M = {}

@@ -5,8 +5,8 @@
 
 local body = require "campaign.sandbox.body"
 local clock = require "campaign.sandbox.clock"
-local csv = require "campaign.sandbox.csv"
 local json = require "campaign.sandbox.json"
+local outbound_files = require "campaign.sandbox.outbound_files"
 local reply = require "campaign.sandbox.reply"
 
 local M = {}
@@ -22,7 +22,10 @@ function M.new(app)
   return setmetatable({ app = app }, mt)
 end
 
-local handlers = {}
+local handlers = {
+  upload_contacts_file = outbound_files.upload_contacts_file,
+  upload_dnc_file = outbound_files.upload_dnc_file,
+}
 
 function methods:serves(operation)
   if operation == "upload_dnc_json" and not self.app:on("R081") then
@@ -50,12 +53,12 @@ function methods:refuse(status, message)
   return reply.json(status, json.ordered("code", code_of(self, status), "msg", message))
 end
 
-local function refuse(self, code, message)
+function methods:refusal(code, message)
   local status = self.app:on("R027") and 200 or code
   return reply.json(status, json.ordered("code", code_of(self, code), "msg", message))
 end
 
-local function success(self, data)
+function methods:success(data)
   local code = self.app.rules:form("outbound-code-0") and 0 or 200
   return reply.json(200, json.ordered("code", code_of(self, code), "msg", "success", "data", data))
 end
@@ -64,7 +67,7 @@ end
 
 ---Fault `expire-token`: nothing known of this platform's tokens lets them expire, so the token is taken away
 ---for this one call.
-function methods:expire(request)
+function methods.expire(_, request)
   request.headers.token = nil
   for _, part in ipairs(request.body.parts or {}) do
     if part.name == "token" then
@@ -74,20 +77,20 @@ function methods:expire(request)
 end
 
 -- The tenant that the token and abbreviate of a request mean, or a refusal.
-local function tenant_of(self, rule, token, abbreviate)
+function methods:tenant_of(rule, token, abbreviate)
   local app, state = self.app, self.app.state.outbound
   local owner = token and state.tokens[token]
   if not owner and app:on(rule) then
-    return nil, refuse(self, 401, "invalid token")
+    return nil, self:refusal(401, "invalid token")
   end
   if type(abbreviate) ~= "string" or abbreviate == "" then
     if app:on("R019") then
-      return nil, refuse(self, 400, "abbreviate: required")
+      return nil, self:refusal(400, "abbreviate: required")
     end
     abbreviate = owner
   end
   if owner and owner ~= abbreviate and app:on("R020") then
-    return nil, refuse(self, 403, "no permission")
+    return nil, self:refusal(403, "no permission")
   end
   return abbreviate
 end
@@ -102,10 +105,10 @@ local function find_source(self, abbreviate, name)
 end
 
 -- The data source that a request names, of the right kind, or a refusal.
-local function source_of(self, abbreviate, name, kind, name_rule)
+function methods:source_of(abbreviate, name, kind, name_rule)
   local app = self.app
   if (type(name) ~= "string" or name == "") and app:on(name_rule) then
-    return nil, refuse(self, 400, "dataSourceName: required")
+    return nil, self:refusal(400, "dataSourceName: required")
   end
   local source = find_source(self, abbreviate, name)
   if source and source.type ~= kind and (kind == 0 or app:on("R062")) then
@@ -113,7 +116,7 @@ local function source_of(self, abbreviate, name, kind, name_rule)
   end
   if not source then
     if app:on("R038") then
-      return nil, refuse(self, 404, "data source not found")
+      return nil, self:refusal(404, "data source not found")
     end
     source = { name = tostring(name), abbreviate = abbreviate, type = kind, fields = {} }
   end
@@ -130,9 +133,9 @@ local function in_window(self)
   return second <= WINDOW_END
 end
 
-local function window_refusal(self)
+function methods:window_refusal()
   if in_window(self) then
-    return refuse(self, 423, "upload closed 00:00-02:00")
+    return self:refusal(423, "upload closed 00:00-02:00")
   end
   return nil
 end
@@ -145,25 +148,25 @@ local function starts_soon(self, task, now)
   return left < SOON and left > 0
 end
 
-local function task_refusal(self, source)
+function methods:task_refusal(source)
   local app, now = self.app, self.app.clock:now()
   for _, task in ipairs(app.state.outbound.tasks) do
     if task.dataSourceName == source.name then
       if task.state ~= "NEW" and app:on("R046") then
-        return refuse(self, 409, "only append: a task on the data source is running, paused or completed")
+        return self:refusal(409, "only append: a task on the data source is running, paused or completed")
       elseif task.state == "NEW" and app:on("R047") and starts_soon(self, task, now) then
-        return refuse(self, 409, "only append: a task on the data source starts within 30 minutes")
+        return self:refusal(409, "only append: a task on the data source starts within 30 minutes")
       end
     end
   end
   if not app:on("R049") then
-    return refuse(self, 409, "only append")
+    return self:refusal(409, "only append")
   end
   return nil
 end
 
 -- A task that was new when its start came is running from then on.
-local function advance_tasks(self)
+function methods:advance_tasks()
   local now = self.app.clock:now()
   for _, task in ipairs(self.app.state.outbound.tasks) do
     local start = clock.parse(task.start)
@@ -198,33 +201,13 @@ function methods:set_tasks(tasks)
 end
 
 function methods:tasks()
-  advance_tasks(self)
+  self:advance_tasks()
   return self.app.state.outbound.tasks
 end
 
 -- Rows ------------------------------------------------------------------------------------------
 
-local function field_names(source)
-  local names = {}
-  for i, field in ipairs(source.fields) do
-    names[i] = field.name
-  end
-  return names
-end
-
-local function is_header(row, names)
-  if #row ~= #names then
-    return false
-  end
-  for i, name in ipairs(names) do
-    if row[i] ~= name then
-      return false
-    end
-  end
-  return true
-end
-
-local function too_long(self, source, row)
+function methods:too_long(source, row)
   if not self.app.rules:form("outbound-field-length") then
     return nil
   end
@@ -237,7 +220,7 @@ local function too_long(self, source, row)
   return nil
 end
 
-local function touch(self, source, total)
+function methods:touch(source, total)
   local app = self.app
   if app:on("R076") then
     source.total = total
@@ -249,17 +232,17 @@ local function touch(self, source, total)
   app:changed()
 end
 
-local function add_rows(self, request, source, rows_added, overwrite)
+function methods:add_rows(source, rows_added, overwrite)
   local total = (overwrite and 0 or source.total or 0) + rows_added
   if overwrite then
     source.generation = (source.generation or 1) + 1
   end
-  touch(self, source, total)
-  return success(self)
+  self:touch(source, total)
+  return self:success()
 end
 
 -- Do-not-call uuids are a set: a known one is accepted and not stored twice (R084).
-local function add_uuid(self, request, source, uuid)
+function methods:add_uuid(request, source, uuid)
   source.uuids = source.uuids or {}
   if source.uuids[uuid] and self.app:on("R084") then
     return 0
@@ -269,181 +252,19 @@ local function add_uuid(self, request, source, uuid)
   return 1
 end
 
--- Uploads of files ------------------------------------------------------------------------------
-
-local function form_values(request)
-  local values = {}
-  for _, name in ipairs{ "token", "abbreviate", "companyId", "dataSourceName", "operationType",
-    "dataSourceType" } do
-    local part = body.part(request.body, name)
-    values[name] = part and part.text
-  end
-  return values
-end
-
--- What both file uploads check first: tenant, kind, target and file.
-local function open_upload(self, request, kind, type_rule)
-  local app = self.app
-  if request.body.kind ~= "form" or request.body.bad then
-    local why = request.body.bad or request.body_error or "expected multipart/form-data"
-    return nil, refuse(self, 400, "body: " .. why)
-  end
-  local values = form_values(request)
-  local abbreviate, refused = tenant_of(self, "R017", values.token, values.abbreviate)
-  if not abbreviate then
-    return nil, refused
-  end
-  if values.companyId and (not values.companyId:find("^%d+$") or not app:on("R022")) then
-    return nil, refuse(self, 400, "companyId: expected a number as text")
-  end
-  local given = values.dataSourceType
-  if given ~= nil and given ~= tostring(kind) and app:on(type_rule) then
-    return nil, refuse(self, 400, "dataSourceType: expected " .. kind)
-  end
-  local part = body.part(request.body, "dataSourceFile")
-  if app:on("R030") and (not part or not part.path or part.filename == "" or part.bytes == 0) then
-    return nil, refuse(self, 400, "dataSourceFile: expected a file with a name and content")
-  end
-  local source
-  source, refused = source_of(self, abbreviate, values.dataSourceName, kind, "R037")
-  if not source then
-    return nil, refused
-  end
-  return { values = values, source = source, part = part }
-end
-
-local BOMS = { "\239\187\191", "\255\254", "\254\255" }
-
-local function starts_with_bom(path)
-  local file = assert(io.open(path, "rb"))
-  local head = file:read(3) or ""
-  file:close()
-  for _, bom in ipairs(BOMS) do
-    if head:sub(1, #bom) == bom then
-      return true
-    end
-  end
-  return false
-end
-
-local function read_contacts(self, upload, each)
-  local source, on = upload.source, self.app
-  local names = field_names(source)
-  if not upload.part or not upload.part.path then
-    return 0
-  end
-  if on:on("R033") and starts_with_bom(upload.part.path) then
-    return nil, "file: starts with a byte-order mark, expected GBK"
-  end
-  local rows = 0
-  local read, why = csv.read(upload.part.path, { raw = not on:on("R033") }, function(row, number)
-    if number == 1 and on:on("R035") and is_header(row, names) then
-      return nil
-    end
-    if #row ~= #names and on:on("R035") and #names > 0 then
-      return "row " .. number .. ": " .. #row .. " columns, expected " .. #names
-    end
-    local long = too_long(self, source, row)
-    if long then
-      return "row " .. number .. ": " .. long
-    end
-    rows = rows + 1
-    if each then
-      each(row)
-    end
-    return nil
-  end)
-  if not read then
-    return nil, why, rows
-  end
-  return rows
-end
-
-function handlers.upload_contacts_file(self, request)
-  local app = self.app
-  local upload, refused = open_upload(self, request, 0, "R043")
-  if not upload then
-    return refused
-  end
-  local operation = upload.values.operationType
-  if operation ~= "0" and operation ~= "1" and app:on("R040") then
-    return refuse(self, 400, "operationType: expected 0 or 1")
-  end
-  local overwrite = operation == "1"
-  advance_tasks(self)
-  local window = app:on("R051") and window_refusal(self) or nil
-  local tasks = overwrite and task_refusal(self, upload.source) or nil
-  refused = app:on("R055") and (window or tasks) or (tasks or window)
-  if refused then
-    return refused
-  end
-  local rows, why, good = read_contacts(self, upload)
-  if not rows then
-    if not app:on("R045") then
-      touch(self, upload.source, (upload.source.total or 0) + math.max(good or 0, 1))
-    end
-    return refuse(self, 400, "dataSourceFile: " .. why)
-  end
-  overwrite = overwrite and app:on("R044")
-  local mode = overwrite and "overwrite" or "append"
-  read_contacts(self, upload, function(row)
-    app:commit(request, upload.source.name, { row = json.array(row), mode = mode })
-  end)
-  return add_rows(self, request, upload.source, rows, overwrite)
-end
-
-function handlers.upload_dnc_file(self, request)
-  local app = self.app
-  local upload, refused = open_upload(self, request, 1, "R061")
-  if not upload then
-    return refused
-  end
-  if not app:on("R063") then
-    refused = window_refusal(self)
-    if refused then
-      return refused
-    end
-  end
-  if app:on("R057") and starts_with_bom(upload.part.path) then
-    return refuse(self, 400, "dataSourceFile: starts with a byte-order mark, expected GBK")
-  end
-  local uuids = {}
-  local read, why = csv.read(upload.part.path, { raw = not app:on("R057") }, function(row, number)
-    if number == 1 and #row > 1 and app:on("R057") then
-      return "row 1: " .. #row .. " columns, expected only uuid"
-    elseif app:on("R058") then
-      if number == 1 and #row == 1 and row[1] == "uuid" then
-        return nil
-      elseif #row > 1 or row[1] == "" then
-        return "row " .. number .. ": expected one column, a uuid that is not empty"
-      end
-    end
-    uuids[#uuids + 1] = row[1]
-    return nil
-  end)
-  if not read then
-    return refuse(self, 400, "dataSourceFile: " .. why)
-  end
-  local added = 0
-  for _, uuid in ipairs(uuids) do
-    added = added + add_uuid(self, request, upload.source, uuid)
-  end
-  return add_rows(self, request, upload.source, added, false)
-end
-
 -- Uploads of JSON -------------------------------------------------------------------------------
 
 local function open_json(self, request, kind, known)
   local app = self.app
   local owner = app.state.outbound.tokens[request.headers.token or ""]
   if not owner and app:on("R018") then
-    return nil, refuse(self, 401, "invalid token")
+    return nil, self:refusal(401, "invalid token")
   end
   local fields, why = body.json(app, request, known)
   if not fields then
-    return nil, refuse(self, 400, why)
+    return nil, self:refusal(400, why)
   end
-  local abbreviate, refused = tenant_of(self, "R018", request.headers.token, fields.abbreviate)
+  local abbreviate, refused = self:tenant_of("R018", request.headers.token, fields.abbreviate)
   if not abbreviate then
     return nil, refused
   end
@@ -452,11 +273,11 @@ local function open_json(self, request, kind, known)
     local integer = json.is_integer(company) and app:on("R022")
     local text = type(company) == "string" and company:find("^%d+$") and app:on("R023")
     if not integer and not text then
-      return nil, refuse(self, 400, "companyId: expected a number")
+      return nil, self:refusal(400, "companyId: expected a number")
     end
   end
   local source
-  source, refused = source_of(self, abbreviate, fields.dataSourceName, kind, "R070")
+  source, refused = self:source_of(abbreviate, fields.dataSourceName, kind, "R070")
   if not source then
     return nil, refused
   end
@@ -486,7 +307,7 @@ local function bad_width(self, source, list)
     if #row ~= width and width > 0 and self.app:on("R067") then
       return "dataList[" .. (i - 1) .. "]: " .. #row .. " columns, expected " .. width
     end
-    local long = #row == width and too_long(self, source, row)
+    local long = #row == width and self:too_long(source, row)
     if long then
       return "dataList[" .. (i - 1) .. "]: " .. long
     end
@@ -505,22 +326,22 @@ function handlers.upload_contacts_json(self, request)
   local list = fields.dataList
   local why = app:on("R065") and bad_rows(list)
   if why then
-    return refuse(self, 400, why)
+    return self:refusal(400, why)
   end
-  local closed = app:on("R071") and window_refusal(self)
+  local closed = app:on("R071") and self:window_refusal()
   if closed then
     return closed
   end
   list = json.is_array(list) and list or {}
   why = bad_width(self, source, list)
   if why then
-    return refuse(self, 400, why)
+    return self:refusal(400, why)
   end
   local overwrite = not app:on("R069") and tostring(fields.operationType) == "1"
   for _, row in ipairs(list) do
     app:commit(request, source.name, { row = row, mode = overwrite and "overwrite" or "append" })
   end
-  return add_rows(self, request, source, #list, overwrite)
+  return self:add_rows(source, #list, overwrite)
 end
 
 local function bad_uuids(list)
@@ -546,17 +367,17 @@ function handlers.upload_dnc_json(self, request)
   local list = fields.dataList
   local why = app:on("R083") and bad_uuids(list)
   if why then
-    return refuse(self, 400, why)
+    return self:refusal(400, why)
   end
-  local closed = not app:on("R063") and window_refusal(self)
+  local closed = not app:on("R063") and self:window_refusal()
   if closed then
     return closed
   end
   local added = 0
   for _, uuid in ipairs(json.is_array(list) and list or {}) do
-    added = added + add_uuid(self, request, source, type(uuid) == "string" and uuid or json.encode(uuid))
+    added = added + self:add_uuid(request, source, type(uuid) == "string" and uuid or json.encode(uuid))
   end
-  return add_rows(self, request, source, added, false)
+  return self:add_rows(source, added, false)
 end
 
 -- The query -------------------------------------------------------------------------------------
@@ -583,7 +404,7 @@ end
 function handlers.get_contact_group_detail(self, request)
   local state = self.app.state.outbound
   local given = request.query.abbreviate and request.query.abbreviate[1]
-  local abbreviate, refused = tenant_of(self, "R018", request.headers.token, given)
+  local abbreviate, refused = self:tenant_of("R018", request.headers.token, given)
   if not abbreviate then
     return refused
   end
@@ -594,7 +415,7 @@ function handlers.get_contact_group_detail(self, request)
       data[#data + 1] = show_source(self, source, tenant and tenant.companyId)
     end
   end
-  return success(self, data)
+  return self:success(data)
 end
 
 return M

@@ -51,13 +51,8 @@ function M.new()
   local root = { children = {}, methods = {} }
   for _, name in ipairs(M.PLATFORMS) do
     local platform = assert(platforms.load(name))
-    local names = {}
-    for operation in pairs(platform.operations) do
-      names[#names + 1] = operation
-    end
-    table.sort(names)
-    for _, operation in ipairs(names) do
-      add(root, name, operation, platform.operations[operation])
+    for _, operation in ipairs(platform.operations) do
+      add(root, name, operation.name, operation)
     end
   end
   return root
@@ -122,7 +117,7 @@ end
 function M.query(text)
   local query = {}
   for pair in (text or ""):gmatch("[^&]+") do
-    local name, value = pair:match("^([^=]*)=(.*)$")
+    local name, value = pair:match("^([^=]*)=(.*)$") -- linear: disjoint classes
     name, value = name or pair, value or ""
     name, value = M.decode((name:gsub("%+", " "))), M.decode((value:gsub("%+", " ")))
     query[name] = query[name] or {}

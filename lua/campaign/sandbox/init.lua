@@ -1,0 +1,252 @@
+-- SPDX-License-Identifier: MIT
+-- Starts a sandbox of the four platforms on loopback as a child process, and holds on to it. Works on both Luas;
+-- the child is run by LuaJIT, which has the HTTP server library. The child ends when this process does, however
+-- it ends, since it reads the other end of a pipe that only we hold.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local json = require "campaign.sandbox.json"
+
+local M = {}
+
+-- Both Luas have it, though 5.1 has not.
+local searchpath = package.searchpath -- luacheck: ignore 143
+
+local WAIT = 10 -- seconds for the child to be ready
+
+---@class campaign.sandbox.start
+---@field port? integer default: a free one
+---@field state? string folder that keeps state and commit log over restarts; default: a temporary one
+---@field clock? string `yyyy-MM-dd HH:mm:ss` in Asia/Shanghai; default: now
+---@field clock_rate? number seconds of the sandbox's clock per second; default 1
+---@field faults? string[] `operation:kind@n`, `operation:kind%p`
+---@field without? string[] rules switched off, by number
+---@field forms? string[] second forms of the documents, see docs/sandbox.md
+---@field seed? integer of the generator behind `%p`
+---@field settings? table<string, any>
+---@field accounts? table given credentials, platform → values; default: made up at each start
+---@field first_id? string first id that hypers gives, as decimal text
+---@field ready_file? string
+---@field interpreter? string default `luajit`
+---@field stderr? string file for the child's messages; default: ours
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.sandbox" }
+
+-- Where LuaJIT finds what this interpreter has found: our Lua files, and the core built for LuaJIT.
+local function child_paths()
+  local here = assert(searchpath("campaign.sandbox", package.path))
+  local lua_dir = here:match("^(.*)/campaign/sandbox/init%.lua$") or here:match("^(.*)/campaign/sandbox%.lua$")
+  local lua_path = lua_dir .. "/?.lua;" .. lua_dir .. "/?/init.lua;;"
+  if jit then -- luacheck: ignore 113
+    return lua_path, package.cpath
+  end
+  local core_file = assert(searchpath("campaign.core", package.cpath))
+  local c_dir = core_file:match("^(.*)/campaign/core%.so$")
+  local candidates = {}
+  for from, to in pairs{ ["lua5%.4$"] = "luajit", ["lua/5%.4$"] = "lua/5.1", ["5%.4$"] = "5.1" } do
+    local candidate, count = c_dir:gsub(from, to)
+    if count > 0 then
+      candidates[#candidates + 1] = candidate .. "/?.so"
+    end
+  end
+  candidates[#candidates + 1] = ";"
+  return lua_path, table.concat(candidates, ";")
+end
+
+local function shell_quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+---The shell command that runs the child; it reads its options as one JSON line from its standard input.
+---@param options campaign.sandbox.start
+---@return string
+function M.command(options)
+  local lua_path, lua_cpath = child_paths()
+  local command = "LUA_PATH=" .. shell_quote(lua_path) .. " LUA_CPATH=" .. shell_quote(lua_cpath)
+    .. " exec " .. shell_quote(options.interpreter or "luajit")
+    .. " -e " .. shell_quote("os.exit(require('campaign.sandbox').main())")
+  if options.stderr then
+    command = command .. " 2>" .. shell_quote(options.stderr)
+  end
+  return command
+end
+
+local CHILD_OPTIONS = {
+  "port", "state", "clock", "clock_rate", "faults", "without", "forms", "seed", "settings", "accounts",
+  "first_id", "ready_file", "quiet", "watch_stdin",
+}
+
+local function child_line(options)
+  local fields = {}
+  for _, name in ipairs(CHILD_OPTIONS) do
+    local value = options[name]
+    if name == "faults" or name == "without" or name == "forms" then
+      value = value and json.array(value)
+    end
+    fields[name] = value
+  end
+  return json.encode(fields) .. "\n"
+end
+
+-- Reads KEY=value lines into { [key] = value }.
+local function read_lines(text)
+  local values = {}
+  for line in text:gmatch("[^\n]+") do
+    local key, value = line:match("^([%w_]+)=(.*)$") -- linear: a fixed character between
+    if key then
+      local quoted = value:match("^'(.*)'$")
+      values[key] = quoted and quoted:gsub("'\\''", "'") or value
+    end
+  end
+  return values
+end
+
+-- The accounts, and what else the seed has, both by platform.
+local function accounts_of(values)
+  local accounts = { outbound = {}, tuzhan = {}, hypers = {}, longlong = {} }
+  local seeds = { outbound = {}, tuzhan = {}, hypers = {}, longlong = {} }
+  for key, value in pairs(values) do
+    local rest = key:match("^CAMPAIGN_SANDBOX_(.+)$")
+    local into = rest and seeds or accounts
+    local platform, name = (rest or key:match("^CAMPAIGN_(.+)$") or ""):match("^([^_]+)_(.+)$") -- linear: disjoint classes
+    if platform and into[platform:lower()] then
+      into[platform:lower()][name:lower()] = value
+    end
+  end
+  return accounts, seeds
+end
+
+local function wait_ready(path, pipe)
+  local deadline = core.system.monotonic() + WAIT
+  while core.system.monotonic() < deadline do
+    local file = io.open(path, "rb")
+    if file then
+      local text = file:read("*a")
+      file:close()
+      return text
+    end
+    -- A child that has ended no longer takes our bytes; an empty line is nothing to a living one.
+    if not pipe:write("\n") or not pipe:flush() then
+      return nil, "the sandbox ended before it was ready (its message is on stderr)"
+    end
+    core.system.sleep(0.02)
+  end
+  return nil, "the sandbox was not ready within " .. WAIT .. " seconds"
+end
+
+---Starts a sandbox and waits until it takes requests.
+---@param options? campaign.sandbox.start
+---@return campaign.sandbox? handle
+---@return campaign.error? err
+function M.start(options)
+  local given = {}
+  for name, value in pairs(options or {}) do
+    given[name] = value
+  end
+  local own_file = not given.ready_file
+  if own_file then
+    given.ready_file = os.tmpname()
+  end
+  os.remove(given.ready_file)
+  given.quiet, given.watch_stdin = true, true
+  local pipe, why = io.popen(M.command(given), "w")
+  if not pipe then
+    return nil, error_object.new{ kind = "usage", message = "cannot start the sandbox: " .. tostring(why) }
+  end
+  pipe:write(child_line(given))
+  pipe:flush()
+  local text
+  text, why = wait_ready(given.ready_file, pipe)
+  if own_file then
+    os.remove(given.ready_file)
+  end
+  if not text then
+    pipe:close()
+    return nil, error_object.new{ kind = "usage", message = why }
+  end
+  local values = read_lines(text)
+  local accounts, seeds = accounts_of(values)
+  return setmetatable({
+    base_url = values.CAMPAIGN_SANDBOX_URL, accounts = accounts, seeds = seeds, environment = values, pipe = pipe,
+  }, mt)
+end
+
+---Asks or changes the sandbox by a control path: GET without a body, POST with one.
+---@param path string such as `clock` or `commits?after=10`
+---@param body? table
+---@return table? value
+---@return campaign.error? err
+function methods:control(path, body)
+  local text = body and json.encode(body)
+  local result, err = M.request{
+    method = body and "POST" or "GET", url = self.base_url .. "/_sandbox/" .. path, body = text,
+    headers = { { "Content-Type", "application/json" } },
+  }
+  if not result then
+    return nil, err
+  end
+  local value, why = json.decode(result.body)
+  if not value or result.status ~= 200 then
+    return nil, error_object.new{
+      kind = "usage", status = result.status,
+      message = "sandbox control " .. path .. ": " .. (why or tostring(value.msg)),
+    }
+  end
+  return value
+end
+
+---Stops the child and waits for its end. Stopping twice is fine.
+function methods:stop()
+  if self.pipe then
+    self.pipe:close()
+    self.pipe = nil
+  end
+end
+
+---One plain HTTP request on our own engine, for control and specs.
+---@param request table method, url, headers, body
+---@return table? result
+---@return campaign.error? err
+function M.request(request)
+  local http = require "socket.http"
+  local ltn12 = require "ltn12"
+  local out, headers = {}, {}
+  for _, header in ipairs(request.headers or {}) do
+    headers[header[1]] = header[2]
+  end
+  if request.body then
+    headers["Content-Length"] = tostring(#request.body)
+  end
+  local ok, status, reply_headers = http.request{
+    url = request.url, method = request.method, headers = headers, sink = ltn12.sink.table(out),
+    source = request.body and ltn12.source.string(request.body) or nil, redirect = false,
+  }
+  if not ok then
+    return nil, error_object.new{ kind = "network", message = tostring(status) }
+  end
+  local list = {}
+  for name, value in pairs(reply_headers) do
+    list[#list + 1] = { name, value }
+  end
+  return { status = status, body = table.concat(out), headers = list }
+end
+
+---The child process: serves until its parent ends or a signal comes. Without options it reads them as one JSON
+---line from standard input, and ends with that input.
+---@param options? table
+---@return integer exit_code
+function M.main(options)
+  if not options then
+    local line = io.stdin:read("*l") or "{}"
+    local why
+    options, why = json.decode(line)
+    if not options then
+      io.stderr:write("sandbox: options: ", why, "\n")
+      return 2
+    end
+  end
+  return require("campaign.sandbox.server").run(options)
+end
+
+return M

@@ -1,0 +1,313 @@
+-- SPDX-License-Identifier: MIT
+-- The sandbox's host in plain Lua: lua-http on loopback, run as a child process by LuaJIT. It moves bytes between
+-- sockets and app.lua, carries out the transport part of faults (closing, resetting, cutting short), posts
+-- callbacks, saves the snapshot, and ends when its parent does. It knows no platform.
+
+local cqueues = require "cqueues"
+local cs = require "cqueues.signal"
+local ffi = require "ffi"
+local http_headers = require "http.headers"
+local http_server = require "http.server"
+
+local app_of = require "campaign.sandbox.app"
+local core = require "campaign.core"
+
+local M = {}
+
+local IDLE = 75 -- seconds that an unused connection is kept
+local BODY_STALL = 60 -- seconds without a byte of a request's body
+local SEND_STALL = 60
+local TICK = 0.05
+local SAVE_EVERY = 1
+local FILE_CHUNK = 65536
+
+ffi.cdef [[
+  struct campaign_linger { int l_onoff; int l_linger; };
+  int setsockopt(int fd, int level, int name, const void *value, unsigned int length);
+  int getpid(void);
+]]
+local SOL_SOCKET, SO_LINGER = 1, 13
+
+-- Closing ---------------------------------------------------------------------------------------
+
+local function drop(stream, how)
+  local socket = stream.connection:take_socket()
+  if not socket then
+    return
+  end
+  if how == "reset" then
+    local linger = ffi.new("struct campaign_linger", 1, 0)
+    ffi.C.setsockopt(socket:pollfd(), SOL_SOCKET, SO_LINGER, linger, ffi.sizeof(linger))
+  end
+  socket:close()
+end
+
+-- Requests --------------------------------------------------------------------------------------
+
+local function head_of(headers)
+  local head = { method = headers:get(":method"), target = headers:get(":path"), headers = {} }
+  for name, value in headers:each() do
+    if name:sub(1, 1) ~= ":" and head.headers[name] == nil then
+      head.headers[name] = value
+    end
+  end
+  return head
+end
+
+-- Moves the body into the exchange. False when the request broke off.
+local function read_body(stream, exchange)
+  while true do
+    local bytes, err = stream:get_next_chunk(BODY_STALL)
+    if not bytes then
+      return err == nil
+    end
+    if not exchange:feed(bytes) then
+      return true
+    end
+  end
+end
+
+-- Replies ---------------------------------------------------------------------------------------
+
+local function send_file(stream, path)
+  local file = io.open(path, "rb")
+  if not file then
+    return drop(stream, "close")
+  end
+  repeat
+    local bytes = file:read(FILE_CHUNK)
+    local ok = stream:write_chunk(bytes or "", bytes == nil, SEND_STALL)
+  until not bytes or not ok
+  file:close()
+end
+
+local function send(stream, answer)
+  if answer.drop then
+    return drop(stream, answer.drop)
+  end
+  local length = answer.path and answer.bytes or #answer.body
+  local head = http_headers.new()
+  head:append(":status", tostring(answer.status))
+  for _, header in ipairs(answer.headers) do
+    head:append(header[1], header[2])
+  end
+  head:append("date", os.date("!%a, %d %b %Y %H:%M:%S GMT"))
+  local promised = answer.cut == "wrong-length" and math.max(length - 5, 0) or length
+  head:append("content-length", string.format("%d", promised))
+  if answer.close then
+    head:append("connection", "close")
+  end
+  if not stream:write_headers(head, false, SEND_STALL) then
+    return
+  end
+  if answer.cut then
+    local body = answer.body or ""
+    if answer.cut == "short" then
+      body = body:sub(1, math.floor(#body / 2))
+    end
+    stream.connection.socket:xwrite(body, "n", SEND_STALL)
+    return drop(stream, "close")
+  end
+  if answer.path then
+    return send_file(stream, answer.path)
+  end
+  stream:write_chunk(answer.body, true, SEND_STALL)
+end
+
+local function serve(app, stream)
+  local headers = stream:get_headers(IDLE)
+  if not headers then
+    return
+  end
+  local exchange = app:exchange(head_of(headers))
+  if exchange:wants_body() then
+    if headers:get("expect") == "100-continue" then
+      stream:write_continue(SEND_STALL)
+    end
+    if not read_body(stream, exchange) then
+      exchange:abort()
+      return drop(stream, "close")
+    end
+  end
+  local wait = exchange:delay()
+  if wait > 0 then
+    cqueues.sleep(wait)
+  end
+  local ok, answer = xpcall(function()
+    return exchange:finish()
+  end, debug.traceback)
+  if not ok then
+    io.stderr:write("sandbox: ", tostring(answer), "\n")
+    exchange:abort()
+    return drop(stream, "close")
+  end
+  send(stream, answer)
+end
+
+-- Background ------------------------------------------------------------------------------------
+
+-- Posts one callback; what the receiver answers is its own business, a failure is told on stderr.
+local function post(item)
+  local request = require "http.request".new_from_uri(item.url)
+  request.headers:upsert(":method", "POST")
+  request.headers:upsert("content-type", "application/json")
+  request.follow_redirects = false
+  request:set_body(item.body)
+  local headers, stream = request:go(10)
+  if not headers then
+    io.stderr:write("sandbox: callback not delivered: ", tostring(stream), "\n")
+    return
+  end
+  stream:shutdown()
+end
+
+local function background(app, queue)
+  local saved = cqueues.monotime()
+  while true do
+    cqueues.sleep(TICK)
+    for _, item in ipairs(app:due()) do
+      queue:wrap(post, item)
+    end
+    if app.dirty and cqueues.monotime() - saved >= SAVE_EVERY then
+      app:save()
+      saved = cqueues.monotime()
+    end
+  end
+end
+
+-- The parent holds the other end of our standard input: its end is ours.
+local function watch_parent(stop)
+  local stdin = { pollfd = function() return 0 end, events = function() return "r" end }
+  repeat
+    cqueues.poll(stdin)
+  until io.stdin:read(1) == nil
+  stop()
+end
+
+local function watch_signals(stop)
+  cs.block(cs.SIGTERM, cs.SIGINT)
+  local signals = cs.listen(cs.SIGTERM, cs.SIGINT)
+  signals:wait()
+  stop()
+end
+
+-- Start -----------------------------------------------------------------------------------------
+
+local function shell_quote(text)
+  if text:find("^[%w%._:/@%%+,-]*$") then
+    return text
+  end
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+-- The keys of accounts (docs/decisions.md); what else the seed has is for tests and goes under another prefix.
+local ACCOUNT_KEYS = {
+  abbreviate = true, client_id = true, client_secret = true, company_id = true, password = true, token = true,
+  user_id = true, username = true,
+}
+
+---The base URL and the ready-made credentials as `KEY=value` lines that a shell's `eval` can take.
+---@param base_url string
+---@param accounts table
+---@return string
+function M.lines(base_url, accounts)
+  local lines = { "CAMPAIGN_SANDBOX_URL=" .. base_url }
+  local names = { "outbound", "tuzhan", "hypers", "longlong" }
+  for _, platform in ipairs(names) do
+    local prefix = "CAMPAIGN_" .. platform:upper() .. "_"
+    lines[#lines + 1] = prefix .. "BASE_URL=" .. base_url
+    local keys = {}
+    for key, value in pairs(accounts[platform]) do
+      if type(value) == "string" then
+        keys[#keys + 1] = key
+      end
+    end
+    table.sort(keys)
+    for _, key in ipairs(keys) do
+      local name = (ACCOUNT_KEYS[key] and prefix or prefix:gsub("_", "_SANDBOX_", 1)) .. key:upper()
+      lines[#lines + 1] = name .. "=" .. shell_quote(accounts[platform][key])
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function prepare_dir(options)
+  if options.state then
+    assert(require("campaign.sandbox.files").make_dirs(options.state, 448))
+    return options.state, true
+  end
+  local base = os.getenv("TMPDIR") or "/tmp"
+  local dir = base .. "/campaign-sandbox-" .. ffi.C.getpid() .. "-" .. math.floor(core.system.now() * 1000)
+  assert(require("campaign.sandbox.files").make_dirs(dir, 448))
+  return dir, false
+end
+
+---Runs the server until a signal, the end of the parent, or `/dev/null` on a given stdin.
+---@param options table see init.lua
+---@return integer exit_code
+function M.run(options)
+  local dir, durable = prepare_dir(options)
+  local app, why = app_of.new{
+    dir = dir, durable = durable, clock = options.clock, clock_rate = options.clock_rate,
+    faults = options.faults, without = options.without, forms = options.forms,
+    seed = options.seed, accounts = options.accounts, first_id = options.first_id,
+    settings = options.settings, now = core.system.now, pid = ffi.C.getpid(),
+  }
+  if not app then
+    io.stderr:write("sandbox: ", tostring(why), "\n")
+    return 2
+  end
+  local queue = cqueues.new()
+  local server, err = http_server.listen{
+    cq = queue, host = "127.0.0.1", port = options.port or 0, tls = false, version = 1.1,
+    intra_stream_timeout = IDLE,
+    onstream = function(_, stream)
+      serve(app, stream)
+    end,
+    onerror = function(_, _, operation, problem)
+      -- A peer that goes away or sends no HTTP is no business of ours; anything else is told.
+      if operation == "onstream" then
+        io.stderr:write("sandbox: ", tostring(problem), "\n")
+      end
+    end,
+  }
+  local listening = server and server:listen()
+  if not listening then
+    io.stderr:write("sandbox: cannot listen on 127.0.0.1:", tostring(options.port or 0), ": ",
+      tostring(err), "\n")
+    return 1
+  end
+  local _, host, port = server:localname()
+  local base_url = "http://" .. host .. ":" .. port
+  local lines = M.lines(base_url, app.state.accounts)
+  if options.ready_file then
+    assert(require("campaign.sandbox.files").write_atomic(options.ready_file, lines, 384))
+  end
+  if not options.quiet then
+    io.stdout:write(lines)
+    io.stdout:flush()
+  end
+  local stopped = false
+  local function stop()
+    stopped = true
+  end
+  if options.watch_stdin then
+    queue:wrap(watch_parent, stop)
+  end
+  queue:wrap(watch_signals, stop)
+  queue:wrap(background, app, queue)
+  while not stopped do
+    local ok, problem = queue:step(TICK)
+    if not ok then
+      io.stderr:write("sandbox: ", tostring(problem), "\n")
+    end
+  end
+  server:close()
+  app:close()
+  if not durable then
+    app:remove()
+  end
+  return 0
+end
+
+return M
