@@ -44,6 +44,7 @@ int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_err
 /* Each pushes one table of functions (its module), for core.c to set as a field of campaign.core. */
 int camp_open_digest(lua_State *L);
 int camp_open_gbk(lua_State *L);
+int camp_open_console(lua_State *L); /* terminal and signals, for the command */
 int camp_open_system(lua_State *L); /* clock, random, files, processes */
 int camp_open_utf8(lua_State *L);
 

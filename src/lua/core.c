@@ -38,6 +38,7 @@ static const struct {
 } modules[] = {
     {"digest", camp_open_digest},
     {"gbk", camp_open_gbk},
+    {"console", camp_open_console},
     {"system", camp_open_system},
     {"utf8", camp_open_utf8},
 };

@@ -1,0 +1,27 @@
+-- SPDX-License-Identifier: MIT
+-- Where the command starts: sets the module paths from its own place, in a checkout or an installation, and hands over to cli/run.
+
+local root = assert(arg[0]:match("^(.*)/campaign/cli/main%.lua$"), "start campaign by bin/campaign")
+local luajit = rawget(_G, "jit") ~= nil
+local version, flavour = "5.4", "lua5.4"
+if luajit then
+  version, flavour = "5.1", "luajit"
+end
+
+-- A checkout has lua/ and build/ side by side; an installation has share/lua/<version> and lib/lua/<version>.
+local c_root
+local prefix = root:match("^(.*)/share/lua/[%d.]+$")
+if prefix then
+  c_root = prefix .. "/lib/lua/" .. version
+else
+  local checkout = root:match("^(.*)/lua$")
+  c_root = (os.getenv("CAMPAIGN_BUILD") or checkout .. "/build") .. "/" .. flavour
+end
+
+local lua_path = root .. "/?.lua;" .. root .. "/?/init.lua"
+local c_path = c_root .. "/?.so"
+package.path = lua_path .. ";" .. package.path
+package.cpath = c_path .. ";" .. package.cpath
+
+local run = require "campaign.cli.run"
+os.exit(run.main(arg, { lua_path = lua_path, c_path = c_path, flavour = flavour }), true)

@@ -1,0 +1,134 @@
+-- SPDX-License-Identifier: MIT
+-- The options of every command, in one place: what `campaign help` prints and what docs/cli.md lists.
+
+local argparse = require "argparse"
+
+local M = {}
+
+local function add_json(command, text)
+  command:flag("--json", text or "Errors as JSON on stderr.")
+end
+
+local function add_account(command)
+  command:option("--account", "Account of the accounts file to use."):argname("NAME")
+end
+
+local function add_parameters(command)
+  command:option("-p --param", "Sets a field by its wire name: name=text, a.b[0]=text, or name:=json. "
+    .. "May be repeated. Secrets belong into the environment or the accounts file."):argname("NAME=VALUE"):count("*")
+end
+
+local function operations(parser)
+  local command = parser:command("operations", "List the operations of the platforms.")
+  command:argument("platform", "Only those of this platform."):args("?")
+  command:option("--format", "How to print."):choices{ "table", "tsv", "json" }:default("table")
+  add_json(command)
+end
+
+local function describe(parser)
+  local command = parser:command("describe", "Show what an operation takes and gives.")
+  command:argument("operation", "PLATFORM.OPERATION")
+  add_json(command, "The description as JSON on stdout; errors as JSON on stderr.")
+end
+
+local function call(parser)
+  local command = parser:command("call", "Call one operation; the reply is printed as JSON.")
+  command:argument("operation", "PLATFORM.OPERATION")
+  add_parameters(command)
+  command:option("--body", "Takes fields from a JSON object in FILE, or from stdin with -."):argname("FILE")
+  command:option("--out", "Writes the reply to FILE instead of stdout."):argname("FILE")
+  command:option("--window", "Inside a platform's closed hours: refuse, or ignore them."):choices{ "refuse", "ignore" }
+  command:flag("--accept-public-file", "The uploaded file may be read by anyone who guesses its id.")
+  add_account(command)
+  add_json(command)
+end
+
+local function import(parser)
+  local command = parser:command("import", "Import a contact list, row by row accounted for.")
+  command:argument("file", "CSV file with a header line.")
+  command:option("--to", "PLATFORM.OPERATION that takes rows."):argname("PLATFORM.OPERATION"):count(1)
+  add_parameters(command)
+  command:option("--map", "Takes a field from a column: phone=手机号, components.<id>=等级."):argname("FIELD=COLUMN"):count("*")
+  command:option("--set", "Gives all rows the same value: identityType=phone."):argname("FIELD=VALUE"):count("*")
+  command:option("--split", "Splits a column into a list: groups=;"):argname("FIELD=SEPARATOR"):count("*")
+  command:option("--check", "Checks a field or column: phone=mobile_cn."):argname("FIELD=CHECK"):count("*")
+  command:option("--on-unmappable", "Characters that the target's encoding lacks: fail, reject (the row), map:FILE.")
+    :argname("WHAT"):default("reject")
+  command:option("--encoding", "Encoding of the file (utf-8, gbk, gb18030, utf-16le, utf-16be)."):argname("NAME")
+  command:option("--delimiter", "Separator between the columns."):argname("CHARACTER")
+  command:option("--rows-per-call", "Most rows in one call."):argname("N"):convert(M.integer)
+  command:option("--rows-per-file", "Most rows in one uploaded file."):argname("N"):convert(M.integer)
+  command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.integer)
+  command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
+  command:option("--job", "Folder for the job's files."):argname("DIR")
+  command:flag("--overwrite", "The first file replaces what is there.")
+  command:flag("--accept-public-file", "The uploaded file may be read by anyone who guesses its id.")
+  command:flag("--dry-run", "Check everything, send nothing, print the plan.")
+  add_account(command)
+  add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
+end
+
+local function convert(parser)
+  local command = parser:command("convert", "Convert a text file between encodings, losing no character.")
+  command:argument("file", "File to read; stdin without it or with -."):args("?")
+  command:option("--from", "utf-8, gbk, cp936 or gb18030."):argname("ENCODING"):count(1)
+  command:option("--to", "utf-8, gbk, cp936 or gb18030."):argname("ENCODING"):count(1)
+  command:option("-o --output", "File to write; stdout without it."):argname("FILE")
+  command:option("--on-unmappable", "Characters that the target lacks: fail, or map:FILE."):argname("WHAT"):default("fail")
+  add_json(command)
+end
+
+local function sandbox(parser)
+  local command = parser:command("sandbox", "Play all platforms on this machine, to try things without an account.")
+  command:option("--port", "Port on loopback; a free one without it."):argname("N"):convert(M.integer)
+  command:option("--state", "Folder that keeps the state and the log of what was committed."):argname("DIR")
+  command:option("--clock", "Time of the sandbox at the start: yyyy-MM-dd HH:mm:ss."):argname("TIME")
+  command:option("--clock-rate", "Seconds of the sandbox per real second."):argname("X"):convert(M.number)
+  command:option("--ready-file", "Writes the printed lines to FILE once it serves."):argname("FILE")
+  add_json(command)
+end
+
+local function doctor(parser)
+  local command = parser:command("doctor", "Show versions of everything below, and what is known to be bad about them.")
+  add_json(command, "The findings as JSON on stdout.")
+end
+
+local function env(parser)
+  local command = parser:command("env", "Print the lines that let scripts find campaign: eval \"$(campaign env)\".")
+  command:option("--lua", "For which Lua the lines are."):choices{ "5.4", "luajit" }
+  add_json(command)
+end
+
+---@return integer? value, string? message
+function M.integer(text)
+  if not text:find("^%d+$") or #text > 9 then
+    return nil, "'" .. text .. "' is no whole number"
+  end
+  return tonumber(text)
+end
+
+---@return number? value, string? message
+function M.number(text)
+  local value = tonumber(text)
+  if not value or value ~= value or value < 0 or value == math.huge then
+    return nil, "'" .. text .. "' is no number"
+  end
+  return value
+end
+
+---@return table parser
+function M.parser()
+  local parser = argparse("campaign", "Outreach campaigns: contact lists into marketing platforms, every row accounted for.")
+  parser:command_target("command")
+  parser:require_command(false)
+  parser:flag("--version", "Print the version.")
+  for _, add in ipairs{ operations, describe, call, import, convert, sandbox, doctor, env } do
+    add(parser)
+  end
+  parser:add_help_command()
+  parser:epilog("Exit codes: 0 well, 1 internal, 2 input refused and nothing sent, 3 not delivered, 4 outcome unknown, "
+    .. "5 refused by the platform, 6 credentials, 7 some rows rejected, 8 stopped, 130 interrupted.")
+  return parser
+end
+
+return M

@@ -1,0 +1,62 @@
+-- SPDX-License-Identifier: MIT
+-- Reads the command line, runs one command and answers with its exit code. A fault of our own (a raised error) is exit code 1.
+
+local core = require "campaign.core"
+local options = require "campaign.cli.options"
+local output = require "campaign.cli.output"
+
+local M = {}
+
+-- Before parsing is over nobody knows which command it is, so --json counts wherever it stands.
+local function wants_json(arguments)
+  for index = 1, #arguments do
+    if arguments[index] == "--" then
+      return false
+    end
+    if arguments[index] == "--json" then
+      return true
+    end
+  end
+  return false
+end
+
+local function with_traceback(message)
+  if type(message) == "table" then
+    return message
+  end
+  return debug.traceback(tostring(message), 2)
+end
+
+---Runs the command line `arguments`.
+---@param arguments string[]
+---@param place { lua_path: string, c_path: string, flavour: string } where the modules were found
+---@return integer exit_code
+function M.main(arguments, place)
+  local parser = options.parser()
+  local list = {}
+  for index = 1, #arguments do
+    list[index] = arguments[index]
+  end
+  local json = wants_json(list)
+  local ok, given = parser:pparse(list)
+  if not ok then
+    return output.fail(given .. " (see: campaign help)", { json = json, code = output.EXIT.refused })
+  end
+  if given.version then
+    io.stdout:write("campaign ", core.version, "\n")
+    return 0
+  end
+  if not given.command then
+    io.stdout:write(parser:get_help(), "\n")
+    return output.EXIT.refused
+  end
+  local command = require("campaign.cli." .. given.command)
+  local ran, code = xpcall(function() return command.run(given, place) end, with_traceback)
+  if not ran then
+    return output.fail("internal error: " .. tostring(code), { json = json, code = output.EXIT.internal })
+  end
+  io.stdout:flush()
+  return code
+end
+
+return M

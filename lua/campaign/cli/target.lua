@@ -1,0 +1,71 @@
+-- SPDX-License-Identifier: MIT
+-- PLATFORM.OPERATION on the command line: loads the platform and finds the operation, or says which ones there are.
+
+local error_object = require "campaign.error"
+local platforms = require "campaign.api.platform"
+local suggest = require "campaign.api.suggest"
+
+local M = {}
+
+-- A platform may be named by the path of its file, so the operation is what follows the last dot.
+local function split(text)
+  local dot
+  for index = #text, 1, -1 do
+    if text:sub(index, index) == "." then
+      dot = index
+      break
+    end
+  end
+  if not dot or dot == 1 or dot == #text then
+    return nil
+  end
+  return text:sub(1, dot - 1), text:sub(dot + 1)
+end
+
+---@param text string
+---@return table? platform
+---@return table|campaign.error operation or what is wrong
+function M.find(text)
+  local platform_name, operation_name = split(text)
+  if not platform_name then
+    return nil, error_object.new{
+      kind = "usage", message = "'" .. text .. "' is no PLATFORM.OPERATION",
+      hint = "campaign operations lists them",
+    }
+  end
+  local platform, err = platforms.load(platform_name)
+  if not platform then
+    return nil, err
+  end
+  local operation = platform.operations[operation_name]
+  if not operation then
+    local names = {}
+    for index, known in ipairs(platform.operations) do
+      names[index] = known.name
+    end
+    return nil, error_object.new{
+      kind = "usage",
+      message = platform.name .. " has no operation `" .. operation_name .. "`" .. suggest.help(operation_name, names),
+      hint = "campaign operations " .. platform_name .. " lists them",
+    }
+  end
+  return platform, operation
+end
+
+---How requests of an operation prove who they are, as docs/contracts/endpoints.tsv writes it.
+---@return string
+function M.auth(operation)
+  local scheme = operation.scheme
+  if not scheme then
+    return "none"
+  end
+  if scheme.kind == "header" then
+    return "header:" .. scheme.header
+  end
+  if scheme.kind == "form" then
+    return "form:" .. scheme.field
+  end
+  return scheme.kind == "basic" and "basic" or "bearer"
+end
+
+return M
