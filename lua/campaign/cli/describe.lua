@@ -60,7 +60,7 @@ local function rules_of(field)
   end
   add(range_text(field.min, field.max, ""))
   add(range_text(field.min_length, field.max_length, field.unit == "byte" and " bytes" or " characters"))
-  add(range_text(field.min_items, field.max_items, " entries"))
+  add(range_text(field.min_items, field.max_items, (field.max_items or field.min_items) == 1 and " entry" or " entries"))
   if field.not_blank then
     add("not blank")
   end
@@ -141,8 +141,14 @@ end
 
 -- -p options for the required fields of a list, at most a line or two of them.
 local function example_parameters(fields, prefix, filled, parts)
+  local groups = {} -- of which one member is shown already
   for _, field in ipairs(fields) do
-    if field.required and not (prefix == "" and filled[field.name]) and field.constant == nil then
+    local group = field.one_of or field.any_of
+    local wanted = field.required or (group and not groups[group])
+    if group then
+      groups[group] = true
+    end
+    if wanted and not (prefix == "" and filled[field.name]) and field.constant == nil then
       local path = prefix .. field.name
       local inner = field
       if field.type == "array" then
@@ -156,7 +162,7 @@ local function example_parameters(fields, prefix, filled, parts)
           parts[#parts + 1] = "-p " .. path .. "." .. inner.fields[1].name .. "=" .. sample_of(inner.fields[1])
         end
       elseif inner.type == "object" or inner.type == "array" then
-        parts[#parts + 1] = "-p '" .. path .. ":={}'"
+        parts[#parts + 1] = "-p '" .. path .. (inner.type == "array" and ":=[\"text\"]'" or ":={}'")
       else
         parts[#parts + 1] = "-p " .. path .. "=" .. sample_of(inner)
       end

@@ -10,7 +10,7 @@ end
 
 -- A checkout has lua/ and build/ side by side; an installation has share/lua/<version> and lib/lua/<version>.
 local c_root
-local prefix = root:match("^(.*)/share/lua/[%d.]+$")
+local prefix = root:match("^(.*)/share/lua/" .. (luajit and "5%.1" or "5%.4") .. "$")
 if prefix then
   c_root = prefix .. "/lib/lua/" .. version
 else

@@ -1,0 +1,174 @@
+-- SPDX-License-Identifier: MIT
+-- `campaign convert`: a text file from one encoding to another, in pieces, by the strict converter of the core. A character that the
+-- target lacks, or bytes that are not valid, end it with offset and code point; nothing is replaced but by the user's own table.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local output = require "campaign.cli.output"
+local replacements = require "campaign.replacements"
+
+local M = {}
+
+local PIECE = 65536
+
+-- Spellings in use → the core's name.
+local ENCODINGS = {
+  ["utf-8"] = "utf-8", utf8 = "utf-8", gbk = "gbk", cp936 = "cp936", gb18030 = "gb18030", ["utf-16le"] = "utf-16le",
+  ["utf-16be"] = "utf-16be",
+}
+local MARKS = { ["utf-8"] = "\239\187\191", ["utf-16le"] = "\255\254", ["utf-16be"] = "\254\255" }
+
+local function usage(message, hint)
+  return nil, error_object.new{ kind = "usage", message = message, hint = hint }
+end
+
+local function encoding(name, option)
+  local known = ENCODINGS[name:lower()]
+  if not known then
+    return usage(option .. " '" .. name .. "' is no encoding known here", "utf-8, gbk, cp936, gb18030, utf-16le, utf-16be")
+  end
+  return known
+end
+
+---The table of `--on-unmappable map:FILE`; an empty table for `fail`.
+---@return table? map
+---@return campaign.error? err
+function M.map_of(what)
+  if what == "fail" then
+    return {}
+  end
+  local path = what:match("^map:(.+)$")
+  if not path then
+    return usage("--on-unmappable '" .. what .. "' is neither fail nor map:FILE")
+  end
+  return replacements.read(path)
+end
+
+local function open_input(path)
+  if not path or path == "-" then
+    return io.stdin
+  end
+  local file, message = io.open(path, "rb")
+  if not file then
+    return usage("cannot read " .. message)
+  end
+  -- A directory opens and then fails to read.
+  local ok, read_message = file:read(0)
+  if not ok and read_message then
+    file:close()
+    return usage("cannot read " .. path .. ": " .. read_message)
+  end
+  return file
+end
+
+-- Where the result goes: stdout, or a name beside the wanted file, so that half a result never has its name.
+local function open_output(path)
+  if not path then
+    return { file = io.stdout }
+  end
+  local random = core.system.random(6):gsub(".", function(byte) return string.format("%02x", byte:byte()) end)
+  local temporary = path .. "." .. random .. ".part"
+  local file, message = io.open(temporary, "wb")
+  if not file then
+    return usage("cannot write " .. message)
+  end
+  return { file = file, temporary = temporary, path = path }
+end
+
+local function write(target, bytes)
+  local ok, message = target.file:write(bytes)
+  if not ok then
+    return nil, error_object.new{ kind = "ledger", message = "cannot write the result: " .. message, hint = "is the disk full?" }
+  end
+  return true
+end
+
+-- The converter's error, with the name of the input.
+local function in_file(err, name, skipped)
+  return error_object.new{
+    kind = err.kind, message = name .. ": " .. err.message, reason = err.reason, code = err.code, cause = err.cause,
+    hint = skipped > 0 and "offsets count from after the byte order mark" or nil,
+  }
+end
+
+-- Pumps the input through the converter.
+local function pump(converter, input, target, mark, name)
+  local first, skipped = true, 0
+  while true do
+    local bytes, message = input:read(PIECE)
+    if not bytes then
+      if message then
+        return usage("cannot read " .. name .. ": " .. message)
+      end
+      break
+    end
+    if first and mark and bytes:sub(1, #mark) == mark then
+      bytes = bytes:sub(#mark + 1)
+      skipped = #mark
+    end
+    first = false
+    local converted, err = converter:feed(bytes)
+    if not converted then
+      return nil, in_file(err, name, skipped)
+    end
+    local ok
+    ok, err = write(target, converted)
+    if not ok then
+      return nil, err
+    end
+  end
+  local rest, err = converter:finish()
+  if not rest then
+    return nil, in_file(err, name, skipped)
+  end
+  return write(target, rest)
+end
+
+local function finish(target, ok, err)
+  if target.temporary then
+    local closed, message = target.file:close()
+    if ok and not closed then
+      ok, err = nil, error_object.new{ kind = "ledger", message = "cannot write the result: " .. message }
+    end
+    if ok then
+      ok, message = os.rename(target.temporary, target.path)
+      if not ok then
+        err = error_object.new{ kind = "usage", message = "cannot write " .. message }
+      end
+    end
+    if not ok then
+      os.remove(target.temporary)
+    end
+  elseif ok then
+    ok = target.file:flush()
+    err = not ok and error_object.new{ kind = "ledger", message = "cannot write the result" } or nil
+  end
+  return ok, err
+end
+
+local function convert(given)
+  local from, err = encoding(given.from, "--from")
+  local to, map, input, converter, target
+  if from then to, err = encoding(given.to, "--to") end
+  if to then map, err = M.map_of(given.on_unmappable) end
+  if map then input, err = open_input(given.file) end
+  if input then converter, err = core.gbk.converter{ from = from, to = to, map = map } end
+  if converter then target, err = open_output(given.output) end
+  local ok
+  if target then
+    ok, err = finish(target, pump(converter, input, target, MARKS[from], given.file or "stdin"))
+  end
+  if converter then converter:close() end
+  if input and input ~= io.stdin then input:close() end
+  return ok, err
+end
+
+function M.run(given)
+  local ok, err = convert(given)
+  if not ok then
+    return output.fail(err, given)
+  end
+  return 0
+end
+
+return M

@@ -1,0 +1,145 @@
+-- SPDX-License-Identifier: MIT
+-- `campaign doctor`: versions of what the product stands on, what is known to be bad about them, and whether the accounts file is
+-- private. Exit code 0 unless something must be mended before work.
+
+local core = require "campaign.core"
+local lfs = require "lfs"
+local output = require "campaign.cli.output"
+
+local M = {}
+
+-- "7.88.1" → a number that compares; nil for other texts.
+local function number_of(version)
+  local parts = {}
+  for digits in (version or ""):gmatch("%d+") do
+    parts[#parts + 1] = tonumber(digits)
+  end
+  return parts[1] and parts[1] * 1000000 + (parts[2] or 0) * 1000 + (parts[3] or 0)
+end
+
+local function below(version, limit)
+  local number = number_of(version)
+  return number ~= nil and number < number_of(limit)
+end
+
+---What is known to be bad about a version: a list of { level = "note" | "warning" | "problem", text }.
+---@param name string
+---@param version string?
+---@return table[]
+function M.known(name, version)
+  local found = {}
+  local function add(level, text)
+    found[#found + 1] = { level = level, text = text }
+  end
+  if name == "libcurl" then
+    if below(version, "7.88.0") then
+      add("problem", "older than 7.88: options that keep requests safe are missing")
+    end
+    if below(version, "8.4.0") then
+      add("note", "its own size limit does not stop running transfers before 8.4.0; ours counts bytes itself")
+    end
+    add("note", "re-sends a request by itself on a connection that died; the engine stops that and reports it")
+  elseif name == "SQLite" and version then
+    local fixed = not below(version, "3.51.3")
+      or (not below(version, "3.44.6") and below(version, "3.45.0"))
+      or (not below(version, "3.50.7") and below(version, "3.51.0"))
+    if not fixed and not below(version, "3.7.0") then
+      add("warning", "can corrupt a write-ahead log that several connections write (3.7.0 to 3.51.2): one connection only")
+    end
+  elseif name == "lua-cjson" then
+    add("note", "keeps integers as floats of 14 digits: long ids are read as texts, and nothing is sent through its encoder")
+  end
+  return found
+end
+
+local function sqlite_version()
+  for _, name in ipairs{ "lsqlite3", "luasql.sqlite3" } do
+    local ok, library = pcall(require, name)
+    if ok and type(library) == "table" and type(library.version) == "function" then
+      return library.version()
+    end
+  end
+  local pipe = io.popen("pkg-config --modversion sqlite3 2>/dev/null || sqlite3 --version 2>/dev/null")
+  local version = pipe and (pipe:read("*l") or ""):match("%d+%.%d+%.%d+")
+  if pipe then
+    pipe:close()
+  end
+  return version
+end
+
+local function components(place)
+  local list = {}
+  local function add(name, version, absent)
+    list[#list + 1] = { name = name, version = version or absent or "unknown", findings = M.known(name, version) }
+  end
+  add("campaign", core.version)
+  local jit = rawget(_G, "jit")
+  add("Lua", jit and jit.version or _VERSION .. " (" .. place.flavour .. ")")
+  local versions = core.http and core.http.versions and core.http.versions() or {}
+  add("libcurl", versions.curl)
+  add("TLS", versions.tls)
+  add("lua-cjson", require("cjson")._VERSION)
+  add("argparse", require("argparse").version)
+  add("LuaFileSystem", (lfs._VERSION:gsub("^LuaFileSystem ", "")))
+  add("SQLite", sqlite_version(), "not used by this version")
+  return list
+end
+
+-- Who may read the accounts file. The client refuses it when others can.
+local function accounts(env)
+  local config = env("XDG_CONFIG_HOME") or ((env("HOME") or "") .. "/.config")
+  local path = env("CAMPAIGN_ACCOUNTS") or config .. "/campaign/accounts.json"
+  local attributes = lfs.attributes(path)
+  if not attributes then
+    return { path = path, state = "not there; accounts come from the environment or from options", ok = true }
+  end
+  local private = attributes.mode == "file" and attributes.permissions:sub(4) == "------"
+  return {
+    path = path, ok = private,
+    state = private and "private (" .. attributes.permissions .. ")"
+      or attributes.permissions .. ": others may read it, so it is refused; chmod 600 " .. path,
+  }
+end
+
+local function sandbox_interpreter()
+  for _, name in ipairs{ "luajit", "lua5.4" } do
+    if os.execute(name .. " -e 'require \"http.server\"' >/dev/null 2>&1") == 0
+      or os.execute(name .. " -e 'require \"http.server\"' >/dev/null 2>&1") == true then
+      return name
+    end
+  end
+end
+
+function M.run(given, place)
+  local found = components(place)
+  local file = accounts(os.getenv)
+  local interpreter = sandbox_interpreter()
+  local healthy = file.ok
+  for _, component in ipairs(found) do
+    for _, finding in ipairs(component.findings) do
+      healthy = healthy and finding.level ~= "problem"
+    end
+  end
+  if given.json then
+    for _, component in ipairs(found) do
+      component.findings = core.json.array(component.findings)
+    end
+    output.json{ components = core.json.array(found), accounts = file, sandbox = interpreter or false, healthy = healthy }
+    return healthy and 0 or output.EXIT.refused
+  end
+  local rows = {}
+  for _, component in ipairs(found) do
+    rows[#rows + 1] = { component.name, component.version }
+  end
+  rows[#rows + 1] = { "accounts", file.path .. ": " .. file.state }
+  rows[#rows + 1] = { "sandbox", interpreter and "runs on " .. interpreter or "no Lua here has lua-http; run 'make deps'" }
+  output.columns(rows)
+  for _, component in ipairs(found) do
+    for _, finding in ipairs(component.findings) do
+      io.stdout:write(finding.level, ": ", component.name, " ", component.version, ": ", finding.text, "\n")
+    end
+  end
+  return healthy and 0 or output.EXIT.refused
+end
+
+return M

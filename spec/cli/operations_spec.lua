@@ -1,0 +1,186 @@
+-- SPDX-License-Identifier: MIT
+-- campaign operations, describe, help and version, run as a user runs them.
+
+local cjson = require "cjson"
+local command = require "spec.support.command"
+local campaign = command.campaign
+
+-- The first seven columns of the contracts' list.
+local function contract_lines(platform)
+  local lines = {}
+  for line in io.lines("docs/contracts/endpoints.tsv") do
+    local cells = {}
+    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
+      cells[#cells + 1] = cell
+    end
+    if #lines == 0 or not platform or cells[1] == platform then
+      lines[#lines + 1] = table.concat(cells, "\t", 1, 7)
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+describe("campaign operations", function()
+  it("prints the first seven columns of the contracts' list, byte for byte", function()
+    local result = campaign{ "operations", "--format", "tsv" }
+    assert.are.equal("", result.err)
+    assert.are.equal(0, result.code)
+    assert.are.equal(contract_lines(), result.out)
+  end)
+
+  it("prints one platform alone", function()
+    local result = campaign{ "operations", "outbound", "--format", "tsv" }
+    assert.are.equal(contract_lines("outbound"), result.out)
+  end)
+
+  it("prints JSON with the same facts", function()
+    local list = cjson.decode(campaign{ "operations", "longlong", "--format", "json" }.out)
+    assert.are.same({ {
+      platform = "longlong", operation = "import_customers_async", method = "POST",
+      path = "/agent-api/user/{user_id}/async_customer", auth = "bearer", request_body = "json", response = "json",
+    } }, list)
+  end)
+
+  it("prints a table whose columns stand below each other", function()
+    local out = campaign{ "operations", "tuzhan" }.out
+    local header, row = out:match("([^\n]*)\n([^\n]*)\n")
+    assert.are.equal(header:find("method", 1, true), row:find("POST", 1, true))
+  end)
+
+  it("refuses an unknown platform with exit code 2 and names the nearest one", function()
+    local result = campaign{ "operations", "outbond" }
+    assert.are.equal(2, result.code)
+    assert.are.equal("", result.out)
+    assert.is_truthy(result.err:find("did you mean `outbound`", 1, true))
+    assert.is_falsy(result.err:find("\n.", 1))
+  end)
+
+  it("refuses an unknown format with exit code 2", function()
+    local result = campaign{ "operations", "--format", "xml" }
+    assert.are.equal(2, result.code)
+    assert.is_truthy(result.err:find("xml", 1, true))
+  end)
+end)
+
+describe("campaign describe", function()
+  it("shows fields, types, rules, source and an example", function()
+    local result = campaign{ "describe", "hypers.create_notification_task" }
+    assert.are.equal(0, result.code)
+    for _, text in ipairs{ "POST /api/v1/notification-tasks", "taskName  (string, in json, required)", "at most 120 characters",
+      "contents[0].contentValue", "at most 1024 characters",
+      "002_8a0e6103888f92cd.txt:67", "campaign call hypers.create_notification_task" } do
+      assert.is_truthy(result.out:find(text, 1, true), "misses: " .. text)
+    end
+  end)
+
+  it("shows every operation there is", function()
+    for line in campaign{ "operations", "--format", "tsv" }.out:gmatch("[^\n]+") do
+      local platform, operation = line:match("^(%l+)\t([%w_]+)\t")
+      if operation ~= "operation" then
+        local result = campaign{ "describe", platform .. "." .. operation }
+        assert.are.equal(0, result.code, result.err)
+        assert.is_truthy(result.out:find(platform .. "." .. operation, 1, true))
+      end
+    end
+  end)
+
+  it("gives the same as JSON", function()
+    local d = cjson.decode(campaign{ "describe", "tuzhan.batch_add_group_relations", "--json" }.out)
+    assert.are.equal("POST", d.method)
+    assert.are.equal("header:X-Token", d.auth)
+    local paths = {}
+    for _, field in ipairs(d.fields) do
+      paths[field.path] = field
+    end
+    assert.is_true(paths["data"].required)
+  end)
+
+  it("refuses what is no operation with exit code 2", function()
+    for _, name in ipairs{ "outbound", "outbound.", ".x", "outbound.upload", "nobody.anything", "", "a.b.c" } do
+      local result = campaign{ "describe", name }
+      assert.are.equal(2, result.code, name)
+      assert.are.equal("", result.out)
+      assert.are_not.equal("", result.err)
+    end
+  end)
+
+  it("tells errors as one JSON object with --json", function()
+    local result = campaign{ "describe", "longlong.import", "--json" }
+    local err = cjson.decode(result.err).error
+    assert.are.equal("usage", err.kind)
+    assert.are.equal(2, err.exit_code)
+    assert.are.equal(2, result.code)
+  end)
+end)
+
+describe("campaign", function()
+  it("prints its version", function()
+    local result = campaign{ "--version" }
+    assert.are.equal(0, result.code)
+    assert.is_truthy(result.out:find("^campaign %d+%.%d+%.%d+\n$"))
+  end)
+
+  it("prints help for itself and for every command", function()
+    assert.are.equal(0, campaign{ "help" }.code)
+    for _, name in ipairs{ "operations", "describe", "call", "import", "convert", "sandbox", "doctor", "env" } do
+      local result = campaign{ "help", name }
+      assert.are.equal(0, result.code)
+      assert.is_truthy(result.out:find("Usage: campaign " .. name, 1, true))
+    end
+  end)
+
+  it("shows its help and exit code 2 when no command is given", function()
+    local result = campaign{}
+    assert.are.equal(2, result.code)
+    assert.is_truthy(result.out:find("Usage: campaign", 1, true))
+  end)
+
+  it("refuses unknown commands and options with exit code 2, as JSON with --json", function()
+    for _, argv in ipairs{ { "nothing" }, { "operations", "--nothing" }, { "call" }, { "import", "x.csv" }, { "convert", "--from", "gbk" },
+      { "sandbox", "--port", "many" }, { "import", "x.csv", "--to", "a.b", "--concurrency", "0x10" } } do
+      local result = campaign(argv)
+      assert.are.equal(2, result.code, table.concat(argv, " "))
+      assert.is_truthy(result.err:find("^campaign: [^\n]+\n$"), result.err)
+      argv[#argv + 1] = "--json"
+      local err = cjson.decode(campaign(argv).err).error
+      assert.are.equal(2, err.exit_code)
+    end
+  end)
+
+  it("runs through a symbolic link from another folder", function()
+    local folder = command.folder()
+    os.execute("ln -s " .. command.quote(command.ROOT .. "/bin/campaign") .. " " .. folder .. "/c")
+    local result = command.run({ folder .. "/c", "--version" }, { cd = "/" })
+    command.remove(folder)
+    assert.are.equal("", result.err)
+    assert.are.equal(0, result.code)
+  end)
+
+  it("says what to do when the core is not built", function()
+    local result = campaign({ "--version" }, { env = { CAMPAIGN_BUILD = "/nonexistent" } })
+    assert.are.equal(1, result.code)
+    assert.is_truthy(result.err:find("make build", 1, true))
+  end)
+end)
+
+describe("campaign env", function()
+  it("prints lines that let a script find the modules", function()
+    local folder = command.folder()
+    local script = command.write(folder .. "/s.lua", "io.write(require('campaign.core').version, ' ', require('campaign.error').new{"
+      .. " kind = 'usage', message = 'found' }.message)")
+    for _, lua in ipairs{ "5.4", "luajit" } do
+      local interpreter = lua == "5.4" and "lua5.4" or lua
+      local result = command.run({ "sh", "-c", "eval \"$(" .. command.ROOT .. "/bin/campaign env --lua " .. lua .. ")\"; cd /; "
+        .. interpreter .. " " .. script })
+      assert.are.equal("", result.err)
+      assert.are.equal("0.1.0 found", result.out)
+    end
+    command.remove(folder)
+  end)
+
+  it("gives the same as JSON", function()
+    local paths = cjson.decode(campaign{ "env", "--json" }.out)
+    assert.is_truthy(paths.LUA_PATH:find("/lua/?.lua;", 1, true))
+    assert.is_truthy(paths.LUA_CPATH:find("/?.so;", 1, true))
+  end)
+end)
