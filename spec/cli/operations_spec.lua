@@ -58,7 +58,7 @@ describe("campaign operations", function()
   it("refuses an unknown format with exit code 2", function()
     local result = campaign{ "operations", "--format", "xml" }
     assert.are.equal(2, result.code)
-    assert.is_truthy(result.err:find("xml", 1, true))
+    assert.is_truthy(result.err:find("--format", 1, true))
   end)
 end)
 

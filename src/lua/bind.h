@@ -42,9 +42,9 @@ const char *camp_check_string_field(lua_State *L, int table, const char *name, s
 int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_error *err);
 
 /* Each pushes one table of functions (its module), for core.c to set as a field of campaign.core. */
+int camp_open_console(lua_State *L); /* terminal and signals, for the command */
 int camp_open_digest(lua_State *L);
 int camp_open_gbk(lua_State *L);
-int camp_open_console(lua_State *L); /* terminal and signals, for the command */
 int camp_open_system(lua_State *L); /* clock, random, files, processes */
 int camp_open_utf8(lua_State *L);
 

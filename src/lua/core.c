@@ -36,9 +36,9 @@ static const struct {
   const char *name;
   lua_CFunction open;
 } modules[] = {
+    {"console", camp_open_console},
     {"digest", camp_open_digest},
     {"gbk", camp_open_gbk},
-    {"console", camp_open_console},
     {"system", camp_open_system},
     {"utf8", camp_open_utf8},
 };

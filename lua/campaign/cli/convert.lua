@@ -87,7 +87,8 @@ end
 local function in_file(err, name, skipped)
   return error_object.new{
     kind = err.kind, message = name .. ": " .. err.message, reason = err.reason, code = err.code, cause = err.cause,
-    hint = skipped > 0 and "offsets count from after the byte order mark" or nil,
+    hint = err.reason == "unmappable" and "--on-unmappable map:FILE takes replacements of your own"
+      or skipped > 0 and "offsets count from after the byte order mark" or nil,
   }
 end
 

@@ -50,8 +50,9 @@ function M.main(arguments, place)
     io.stdout:write(parser:get_help(), "\n")
     return output.EXIT.refused
   end
-  local command = require("campaign.cli." .. given.command)
-  local ran, code = xpcall(function() return command.run(given, place) end, with_traceback)
+  local ran, code = xpcall(function()
+    return require("campaign.cli." .. given.command).run(given, place)
+  end, with_traceback)
   if not ran then
     return output.fail("internal error: " .. tostring(code), { json = json, code = output.EXIT.internal })
   end
