@@ -11,6 +11,7 @@
 #include "compat.h"
 
 #define CAMP_ERROR_CLASS "campaign.error"
+#define CAMP_FORM_CLASS "campaign.form"
 #define CAMP_SOURCE_CLASS "campaign.source"
 
 /* Pushes nil and the Lua error object made from err: `return camp_push_error(L, &err);`. Raises when err is CAMP_NOMEM. */
@@ -30,6 +31,9 @@ void camp_fill_source_box(struct camp_source **box, struct camp_source *source);
 /* Takes the source out of the userdata at index (the caller owns it now); raises when it is no source or was used before. */
 struct camp_source *camp_take_source(lua_State *L, int index);
 
+/* Takes the multipart form out of the userdata at index (the caller owns it now); raises like camp_take_source. */
+struct camp_form *camp_take_form(lua_State *L, int index);
+
 /* Table field access with checks that name the field; the value is read raw. */
 int camp_opt_boolean_field(lua_State *L, int table, const char *name, int fallback);
 double camp_opt_number_field(lua_State *L, int table, const char *name, double fallback);
@@ -44,7 +48,9 @@ int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_err
 /* Each pushes one table of functions (its module), for core.c to set as a field of campaign.core. */
 int camp_open_console(lua_State *L); /* terminal and signals, for the command */
 int camp_open_digest(lua_State *L);
+int camp_open_form(lua_State *L);   /* the multipart writer (a function, not a table) */
 int camp_open_gbk(lua_State *L);
+int camp_open_http(lua_State *L);   /* the HTTP engine */
 int camp_open_system(lua_State *L); /* clock, random, files, processes */
 int camp_open_utf8(lua_State *L);
 

@@ -38,7 +38,9 @@ static const struct {
 } modules[] = {
     {"console", camp_open_console},
     {"digest", camp_open_digest},
+    {"form", camp_open_form},
     {"gbk", camp_open_gbk},
+    {"http", camp_open_http},
     {"system", camp_open_system},
     {"utf8", camp_open_utf8},
 };

@@ -1,0 +1,121 @@
+-- SPDX-License-Identifier: MIT
+-- The transport of plain Lua: the HTTP engine behind the small face every transport has. It blocks the calling thread while it waits,
+-- and moves all requests in flight meanwhile. It decides nothing: what a result means is for the callers.
+
+local core = require "campaign.core"
+
+local M = {}
+
+---@class campaign.transport.curl
+---@field engine userdata the HTTP engine (core.http.engine)
+local methods = {}
+local mt = { __index = methods, __name = "campaign.transport.curl" }
+
+function mt.__tostring(self)
+  return self.engine and "campaign.transport.curl" or "campaign.transport.curl (closed)"
+end
+
+-- Long enough to be no busy loop, short enough that a request without any finite limit would be noticed.
+local LONG = 3600
+
+---Makes a transport.
+---@param options? { driver?: "inline"|"thread" } inline is cheapest for whoever waits anyway; thread moves requests in the background
+---@return campaign.transport.curl
+function M.new(options)
+  options = options or {}
+  for name in pairs(options) do
+    if name ~= "driver" then
+      error("unknown transport option: " .. tostring(name), 2)
+    end
+  end
+  local engine, err = core.http.engine({ driver = options.driver or "inline" })
+  if not engine then
+    error(err, 0)
+  end
+  return setmetatable({ engine = engine, waiting = {} }, mt)
+end
+
+---Starts a request and returns its id.
+---@param request table the engine's request (docs/architecture.md)
+---@return number? id
+---@return campaign.error? err a refused URL, header or file
+function methods:submit(request)
+  return self.engine:submit(request)
+end
+
+---Waits for the next finished request.
+---@param seconds? number 0: only what is there; nil: until one finishes
+---@return number? id nil when none finished in time or none is in flight
+---@return table? result
+function methods:next(seconds)
+  local id, result = next(self.waiting) -- finished while perform waited for another one
+  if id then
+    self.waiting[id] = nil
+    return id, result
+  end
+  local engine = self.engine
+  if engine:wait(seconds or LONG) == 0 then
+    return nil
+  end
+  return engine:take()
+end
+
+---Sends one request and waits for it; others in flight go on, and their results stay for `next`.
+---@param request table
+---@return table? result
+---@return campaign.error? err the request was refused before anything was sent
+function methods:perform(request)
+  local engine = self.engine
+  local mine, err = engine:submit(request)
+  if not mine then
+    return nil, err
+  end
+  while true do
+    engine:wait(LONG)
+    local id, result = engine:take()
+    if id == mine then
+      return result
+    end
+    if id then
+      self.waiting[id] = result
+    end
+  end
+end
+
+---Breaks a request off; its result comes with error kind "cancelled".
+---@param id number
+---@return boolean cancelled false when it had finished before
+function methods:cancel(id)
+  return self.engine:cancel(id)
+end
+
+---How far a request is: { sent = bytes, received = bytes }, or nil when it is not in flight.
+---@param id number
+---@return { sent: number, received: number }?
+function methods:progress(id)
+  return self.engine:progress(id)
+end
+
+---Requests whose result was not taken yet.
+---@return integer
+function methods:in_flight()
+  local count = self.engine:in_flight()
+  for _ in pairs(self.waiting) do
+    count = count + 1
+  end
+  return count
+end
+
+---Later requests of this account use new connections: its credentials changed.
+---@param account string
+function methods:forget(account)
+  return self.engine:forget(account)
+end
+
+---Ends everything that is in flight and frees all connections. Closing twice is fine.
+function methods:close()
+  self.engine:close()
+  self.waiting = {}
+end
+
+return M

@@ -1,0 +1,595 @@
+/* SPDX-License-Identifier: MIT
+ * The caller's side of the HTTP engine: drafts, submitting, waiting, taking results; and the thread of the thread driver with its queues.
+ * The caller's thread and the engine's thread meet in `struct shared` alone, under its lock. */
+#include "http.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "http_private.h"
+
+#define MOST_TEXT (256 * 1024)
+#define MOST_BODY ((size_t)1 << 31)
+#define KEEP_ROOM ((size_t)256 * 1024) /* buffers larger than this are not kept for the next request */
+#define MOST_SPARE 64
+
+/* What a name to forget becomes on its way to the engine's thread. */
+struct forgotten {
+  struct forgotten *next;
+  char name[];
+};
+
+struct shared {
+  struct camp_loop *loop;
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t finished; /* the done list is no longer empty */
+  struct camp_request *inbox, *inbox_last;
+  struct camp_request *done, *done_last;
+  struct forgotten *forgotten;
+  int done_count;
+  int cancels;
+  int quit;
+};
+
+struct camp_http {
+  enum camp_http_driver driver;
+  pid_t owner;           /* the process that made `shared` */
+  struct shared *shared; /* NULL until the first request */
+  struct camp_origin origin;
+  struct camp_request *draft;
+  struct camp_request *taken;
+  struct camp_request *ready; /* taken from the done list in one go */
+  struct camp_request *live;
+  struct camp_request *spare;
+  int live_count, ready_count, spare_count;
+  uint64_t last_id;
+};
+
+static void global_init(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
+
+static void global_init_once(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, global_init);
+}
+
+const char *camp_http_versions(void) {
+  global_init_once();
+  return curl_version();
+}
+
+/* ---- requests ---- */
+
+static void trim(struct camp_buf *buf) {
+  if (buf->length > 0) explicit_bzero(buf->data, buf->length); /* answers carry tokens, too */
+  buf->length = 0;
+  if (buf->room > KEEP_ROOM) camp_buf_clear(buf);
+}
+
+/* Makes the request as new, keeping its small buffers. */
+static void request_reset(struct camp_request *request) {
+  camp_source_free(request->source);
+  camp_form_free(request->form);
+  camp_save_clear(&request->save);
+  camp_secret_wipe(&request->text);
+  camp_secret_wipe(&request->lines);
+  camp_secret_wipe(&request->body);
+  if (request->body.room > KEEP_ROOM) camp_secret_clear(&request->body);
+  trim(&request->head);
+  trim(&request->answer);
+  request->next = request->prev = request->live_next = request->live_prev = NULL;
+  request->loop = NULL;
+  request->source = NULL;
+  request->form = NULL;
+  request->method = request->url = request->account = request->ca_file = request->proxy = request->accept_encoding = 0;
+  request->line_count = 0;
+  request->has_body = request->has_content_type = request->direct_loopback = 0;
+  memset(&request->options, 0, sizeof request->options);
+  request->options.max_connection_age = -1;
+  request->host[0] = '\0';
+  request->easy = NULL;
+  request->mime = NULL;
+  request->entry = NULL;
+  request->starts = request->guard = request->status = request->head_open = request->head_done = 0;
+  request->header_bytes = request->source_given = 0;
+  memset(&request->fault, 0, sizeof request->fault);
+  request->content_type[0] = '\0';
+  atomic_store(&request->sent, 0);
+  atomic_store(&request->received, 0);
+  atomic_store(&request->cancel, 0);
+}
+
+void camp_request_free(struct camp_request *request) {
+  if (request == NULL) return;
+  request_reset(request);
+  camp_secret_clear(&request->text);
+  camp_secret_clear(&request->lines);
+  camp_secret_clear(&request->body);
+  camp_buf_clear(&request->head);
+  camp_buf_clear(&request->answer);
+  free(request->nodes);
+  free(request);
+}
+
+static struct camp_request *request_new(void) {
+  struct camp_request *request = calloc(1, sizeof *request);
+  if (request == NULL) return NULL;
+  camp_save_init(&request->save);
+  camp_secret_init(&request->text, MOST_TEXT);
+  camp_secret_init(&request->lines, MOST_TEXT);
+  camp_secret_init(&request->body, MOST_BODY);
+  request_reset(request);
+  return request;
+}
+
+static void recycle(struct camp_http *http, struct camp_request *request) {
+  if (request == NULL) return;
+  if (http->spare_count >= MOST_SPARE) {
+    camp_request_free(request);
+    return;
+  }
+  request_reset(request);
+  request->next = http->spare;
+  http->spare = request;
+  http->spare_count++;
+}
+
+struct camp_request *camp_http_draft(struct camp_http *http) {
+  struct camp_request *request = http->draft;
+  if (request != NULL) {
+    request_reset(request);
+  } else if (http->spare != NULL) {
+    request = http->spare;
+    http->spare = request->next;
+    http->spare_count--;
+    request->next = NULL;
+  } else {
+    request = request_new();
+  }
+  http->draft = request;
+  if (request != NULL && camp_secret_append(&request->text, "", 1) != 0) return NULL; /* offset 0: the empty string */
+  return request;
+}
+
+static int too_much(const struct camp_secret *secret, size_t size, const char *what, struct camp_error *err) {
+  if (camp_secret_full(secret, size)) return camp_fail(err, CAMP_USAGE, 0, "%s: too large for one request", what);
+  return camp_fail_nomem(err);
+}
+
+/* Keeps a NUL-terminated copy and notes where. */
+static int keep(struct camp_request *request, size_t *offset, const char *what, const char *text, size_t length, struct camp_error *err) {
+  size_t at = request->text.length;
+  if (camp_secret_append(&request->text, text, length) != 0 || camp_secret_append(&request->text, "", 1) != 0)
+    return too_much(&request->text, length + 1, what, err);
+  *offset = at;
+  return 0;
+}
+
+int camp_request_method(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  if (camp_check_method(text, length, err) != 0) return -1;
+  return keep(request, &request->method, "the method", text, length, err);
+}
+
+int camp_request_url(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  /* checked whole in submit, when allow_http and the proxy are known; a NUL must not shorten it before */
+  if (memchr(text, '\0', length) != NULL) return camp_fail(err, CAMP_USAGE, 0, "the URL has a NUL byte");
+  return keep(request, &request->url, "the URL", text, length, err);
+}
+
+int camp_request_header(struct camp_request *request, const char *name, size_t name_length, const char *value, size_t value_length,
+                        struct camp_error *err) {
+  if (camp_check_header(name, name_length, value, value_length, err) != 0) return -1;
+  if (name_length == 15 && strncasecmp(name, "Accept-Encoding", 15) == 0) /* an option of libcurl, so that it decodes what it asked for */
+    return keep(request, &request->accept_encoding, "Accept-Encoding", value, value_length, err);
+  while (value_length > 0 && (*value == ' ' || *value == '\t')) value++, value_length--;
+  struct camp_secret *lines = &request->lines;
+  size_t before = lines->length;
+  int failed = camp_secret_append(lines, name, name_length);
+  if (value_length == 0) { /* libcurl's way to say "send it empty" */
+    failed |= camp_secret_append(lines, ";", 2);
+  } else {
+    failed |= camp_secret_append(lines, ": ", 2) | camp_secret_append(lines, value, value_length) | camp_secret_append(lines, "", 1);
+  }
+  if (failed) {
+    lines->length = before;
+    return too_much(lines, name_length + value_length + 3, "the headers", err);
+  }
+  request->line_count++;
+  if (name_length == 12 && strncasecmp(name, "Content-Type", 12) == 0) request->has_content_type = 1;
+  return 0;
+}
+
+int camp_request_account(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  if (camp_check_plain("the account's name", text, length, err) != 0) return -1;
+  return keep(request, &request->account, "the account's name", text, length, err);
+}
+
+int camp_request_ca_file(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  if (camp_check_plain("the path of the CA file", text, length, err) != 0) return -1;
+  return keep(request, &request->ca_file, "the path of the CA file", text, length, err);
+}
+
+int camp_request_proxy(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  if (camp_check_plain("the proxy", text, length, err) != 0) return -1;
+  return keep(request, &request->proxy, "the proxy", text, length, err);
+}
+
+int camp_request_save_to(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  if (camp_check_plain("the path to save to", text, length, err) != 0) return -1;
+  camp_save_clear(&request->save);
+  return camp_save_open(&request->save, text, err);
+}
+
+int camp_request_body(struct camp_request *request, const void *bytes, size_t length, struct camp_error *err) {
+  camp_secret_wipe(&request->body);
+  request->has_body = 1;
+  if (camp_secret_append(&request->body, bytes, length) != 0) return too_much(&request->body, length, "the body", err);
+  return 0;
+}
+
+void camp_request_source(struct camp_request *request, struct camp_source *source) {
+  camp_source_free(request->source);
+  request->source = source;
+}
+
+void camp_request_form(struct camp_request *request, struct camp_form *form) {
+  camp_form_free(request->form);
+  request->form = form;
+}
+
+struct camp_http_options *camp_request_options(struct camp_request *request) { return &request->options; }
+
+/* ---- the thread ---- */
+
+static void append(struct camp_request **first, struct camp_request **last, struct camp_request *list) {
+  if (list == NULL) return;
+  if (*last != NULL) (*last)->next = list;
+  else *first = list;
+  while (list->next != NULL) list = list->next;
+  *last = list;
+}
+
+static void *run_thread(void *data) {
+  struct shared *shared = data;
+  for (;;) {
+    pthread_mutex_lock(&shared->lock);
+    struct camp_request *inbox = shared->inbox;
+    struct forgotten *forgotten = shared->forgotten;
+    int cancels = shared->cancels, quit = shared->quit;
+    shared->inbox = shared->inbox_last = NULL;
+    shared->forgotten = NULL;
+    shared->cancels = 0;
+    pthread_mutex_unlock(&shared->lock);
+    while (forgotten != NULL) {
+      struct forgotten *next = forgotten->next;
+      camp_loop_forget(shared->loop, forgotten->name);
+      free(forgotten);
+      forgotten = next;
+    }
+    while (inbox != NULL) {
+      struct camp_request *next = inbox->next;
+      inbox->next = NULL;
+      if (quit) camp_request_free(inbox);
+      else camp_loop_start(shared->loop, inbox);
+      inbox = next;
+    }
+    if (quit) return NULL;
+    if (cancels) camp_loop_cancel_marked(shared->loop);
+    if (!camp_loop_has_done(shared->loop)) camp_loop_run(shared->loop, -1);
+    struct camp_request *done = camp_loop_take_done(shared->loop);
+    if (done == NULL) continue;
+    int count = 0;
+    for (struct camp_request *request = done; request != NULL; request = request->next) count++;
+    pthread_mutex_lock(&shared->lock);
+    int was_empty = shared->done == NULL;
+    append(&shared->done, &shared->done_last, done);
+    shared->done_count += count;
+    if (was_empty) pthread_cond_signal(&shared->finished);
+    pthread_mutex_unlock(&shared->lock);
+  }
+}
+
+static void wake(struct shared *shared) {
+  uint64_t one = 1;
+  ssize_t wrote = write(camp_loop_wake_fd(shared->loop), &one, sizeof one); /* full means: awake already */
+  (void)wrote;
+}
+
+static int start_thread(struct shared *shared, struct camp_error *err) {
+  sigset_t all, before;
+  sigfillset(&all); /* signals are the host program's business */
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  int code = pthread_create(&shared->thread, NULL, run_thread, shared);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (code != 0) return camp_fail(err, CAMP_NETWORK, code, "the HTTP engine's thread cannot start: %s", strerror(code));
+  return 0;
+}
+
+static void shared_free(struct shared *shared) {
+  pthread_cond_destroy(&shared->finished);
+  pthread_mutex_destroy(&shared->lock);
+  if (shared->loop != NULL) camp_loop_free(shared->loop);
+  free(shared);
+}
+
+/* Everything that a forked child must not touch: sockets, locks and the thread belong to the parent. The child forgets them. */
+static void leave_to_parent(struct camp_http *http) {
+  if (http->shared == NULL || http->owner == getpid()) return;
+  http->shared = NULL;
+  http->live = http->ready = http->taken = NULL;
+  http->live_count = http->ready_count = 0;
+}
+
+static int need_shared(struct camp_http *http, struct camp_error *err) {
+  leave_to_parent(http);
+  if (http->shared != NULL) return 0;
+  struct shared *shared = calloc(1, sizeof *shared);
+  if (shared == NULL) return camp_fail_nomem(err);
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_mutex_init(&shared->lock, NULL);
+  pthread_cond_init(&shared->finished, &attributes);
+  pthread_condattr_destroy(&attributes);
+  shared->loop = camp_loop_new(err);
+  if (shared->loop == NULL || (http->driver == CAMP_HTTP_THREAD && start_thread(shared, err) != 0)) {
+    shared_free(shared);
+    return -1;
+  }
+  http->shared = shared;
+  http->owner = getpid();
+  return 0;
+}
+
+/* ---- the engine ---- */
+
+struct camp_http *camp_http_new(enum camp_http_driver driver, struct camp_error *err) {
+  struct camp_http *http = calloc(1, sizeof *http);
+  if (http == NULL) {
+    camp_fail_nomem(err);
+    return NULL;
+  }
+  global_init_once();
+  http->driver = driver;
+  return http;
+}
+
+static void free_requests(struct camp_request *request) {
+  while (request != NULL) {
+    struct camp_request *next = request->next;
+    camp_request_free(request);
+    request = next;
+  }
+}
+
+void camp_http_free(struct camp_http *http) {
+  if (http == NULL) return;
+  leave_to_parent(http);
+  struct shared *shared = http->shared;
+  if (shared != NULL) {
+    if (http->driver == CAMP_HTTP_THREAD) {
+      pthread_mutex_lock(&shared->lock);
+      shared->quit = 1;
+      pthread_mutex_unlock(&shared->lock);
+      wake(shared);
+      pthread_join(shared->thread, NULL);
+    }
+    free_requests(shared->done);
+    while (shared->forgotten != NULL) {
+      struct forgotten *next = shared->forgotten->next;
+      free(shared->forgotten);
+      shared->forgotten = next;
+    }
+    shared_free(shared);
+  }
+  free_requests(http->ready);
+  free_requests(http->spare);
+  camp_request_free(http->draft);
+  camp_request_free(http->taken);
+  free(http);
+}
+
+/* The checks that need the whole request. */
+static int check(struct camp_http *http, struct camp_request *request, struct camp_error *err) {
+  const char *url = request->text.data + request->url;
+  const struct camp_http_options *options = &request->options;
+  const double limits[] = {options->connect, options->stall, options->total};
+  if (request->url == 0) return camp_fail(err, CAMP_USAGE, 0, "a request needs a URL");
+  if (request->method == 0) return camp_fail(err, CAMP_USAGE, 0, "a request needs a method");
+  if (camp_check_url(url, strlen(url), &http->origin, err) != 0) return -1;
+  memcpy(request->host, http->origin.host, sizeof request->host);
+  for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+    if (!(limits[i] >= 0 && limits[i] <= 7 * 86400)) return camp_fail(err, CAMP_USAGE, 0, "a time limit must be between 0 and 7 days");
+  if (!http->origin.https && !options->allow_http) {
+    if (!http->origin.loopback || request->proxy != 0)
+      return camp_fail(err, CAMP_USAGE, 0, "%.150s: plain http is refused; use https, or allow_http for this account", request->host);
+    request->direct_loopback = 1;
+  }
+  if (options->deny_private && request->proxy != 0)
+    return camp_fail(err, CAMP_USAGE, 0, "deny_private cannot be promised through a proxy");
+  if ((request->source != NULL) + (request->form != NULL) + request->has_body > 1)
+    return camp_fail(err, CAMP_USAGE, 0, "a request has one body: text, source or form");
+  if (request->form != NULL && request->has_content_type)
+    return camp_fail(err, CAMP_USAGE, 0, "the Content-Type of a form is written by the engine, with its boundary");
+  return 0;
+}
+
+int camp_http_submit(struct camp_http *http, uint64_t *id, struct camp_error *err) {
+  struct camp_request *request = http->draft;
+  if (request == NULL) return camp_fail(err, CAMP_USAGE, 0, "there is no request to submit");
+  if (check(http, request, err) != 0 || need_shared(http, err) != 0) {
+    http->draft = NULL;
+    recycle(http, request);
+    return -1;
+  }
+  struct shared *shared = http->shared;
+  http->draft = NULL;
+  *id = request->id = ++http->last_id;
+  request->live_next = http->live;
+  if (http->live != NULL) http->live->live_prev = request;
+  http->live = request;
+  http->live_count++;
+  if (http->driver == CAMP_HTTP_INLINE) {
+    camp_loop_start(shared->loop, request);
+    return 0;
+  }
+  pthread_mutex_lock(&shared->lock);
+  int was_empty = shared->inbox == NULL;
+  append(&shared->inbox, &shared->inbox_last, request);
+  pthread_mutex_unlock(&shared->lock);
+  if (was_empty) wake(shared);
+  return 0;
+}
+
+static void take_done_inline(struct camp_http *http) {
+  struct camp_request *done = camp_loop_take_done(http->shared->loop);
+  struct camp_request **end = &http->ready;
+  while (*end != NULL) end = &(*end)->next;
+  *end = done;
+  for (; done != NULL; done = done->next) http->ready_count++;
+}
+
+static long long clock_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void wait_inline(struct camp_http *http, double seconds) {
+  long long end = clock_ms() + (long long)ceil(seconds * 1000);
+  for (;;) {
+    if (!camp_loop_has_done(http->shared->loop)) {
+      long long left = end - clock_ms();
+      camp_loop_run(http->shared->loop, left > 0 ? left : 0);
+    }
+    take_done_inline(http);
+    if (http->ready != NULL || clock_ms() >= end) return;
+  }
+}
+
+static void wait_thread(struct camp_http *http, double seconds) {
+  struct shared *shared = http->shared;
+  struct timespec end;
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  end.tv_sec += (time_t)seconds;
+  end.tv_nsec += (long)((seconds - floor(seconds)) * 1e9);
+  if (end.tv_nsec >= 1000000000L) {
+    end.tv_nsec -= 1000000000L;
+    end.tv_sec++;
+  }
+  pthread_mutex_lock(&shared->lock);
+  while (shared->done == NULL && seconds > 0)
+    if (pthread_cond_timedwait(&shared->finished, &shared->lock, &end) == ETIMEDOUT) break;
+  http->ready = shared->done;
+  http->ready_count = shared->done_count;
+  shared->done = shared->done_last = NULL;
+  shared->done_count = 0;
+  pthread_mutex_unlock(&shared->lock);
+}
+
+int camp_http_wait(struct camp_http *http, double seconds) {
+  leave_to_parent(http);
+  if (http->ready == NULL && http->live_count > 0) {
+    if (!(seconds > 0)) seconds = 0;
+    if (seconds > 86400) seconds = 86400;
+    if (http->driver == CAMP_HTTP_INLINE) wait_inline(http, seconds);
+    else wait_thread(http, seconds);
+  }
+  return http->ready_count;
+}
+
+void camp_http_release(struct camp_http *http) {
+  struct camp_request *request = http->taken;
+  http->taken = NULL;
+  recycle(http, request);
+}
+
+const struct camp_http_result *camp_http_take(struct camp_http *http) {
+  leave_to_parent(http);
+  camp_http_release(http);
+  if (http->ready == NULL && http->live_count > 0) {
+    if (http->driver == CAMP_HTTP_INLINE) take_done_inline(http);
+    else wait_thread(http, 0);
+  }
+  struct camp_request *request = http->ready;
+  if (request == NULL) return NULL;
+  http->ready = request->next;
+  http->ready_count--;
+  request->next = NULL;
+  if (request->live_prev != NULL) request->live_prev->live_next = request->live_next;
+  else http->live = request->live_next;
+  if (request->live_next != NULL) request->live_next->live_prev = request->live_prev;
+  request->live_next = request->live_prev = NULL;
+  http->live_count--;
+  http->taken = request;
+  return &request->result;
+}
+
+static struct camp_request *find(struct camp_http *http, uint64_t id) {
+  leave_to_parent(http);
+  struct camp_request *request = http->live;
+  while (request != NULL && request->id != id) request = request->live_next;
+  return request;
+}
+
+static int listed(const struct camp_request *list, const struct camp_request *request) {
+  while (list != NULL && list != request) list = list->next;
+  return list != NULL;
+}
+
+int camp_http_cancel(struct camp_http *http, uint64_t id) {
+  struct camp_request *request = find(http, id);
+  if (request == NULL || listed(http->ready, request)) return -1;
+  if (http->driver == CAMP_HTTP_INLINE) {
+    take_done_inline(http);
+    if (listed(http->ready, request)) return -1;
+    camp_loop_cancel(http->shared->loop, request);
+    return 0;
+  }
+  struct shared *shared = http->shared;
+  pthread_mutex_lock(&shared->lock);
+  int finished = listed(shared->done, request);
+  atomic_store(&request->cancel, 1);
+  shared->cancels = 1;
+  pthread_mutex_unlock(&shared->lock);
+  if (!finished) wake(shared);
+  return finished ? -1 : 0;
+}
+
+int camp_http_progress(struct camp_http *http, uint64_t id, int64_t *sent, int64_t *received) {
+  struct camp_request *request = find(http, id);
+  if (request == NULL) return -1;
+  *sent = atomic_load(&request->sent);
+  *received = atomic_load(&request->received);
+  return 0;
+}
+
+int camp_http_in_flight(const struct camp_http *http) {
+  return http->shared != NULL && http->owner == getpid() ? http->live_count : 0;
+}
+
+int camp_http_forget(struct camp_http *http, const char *account, struct camp_error *err) {
+  leave_to_parent(http);
+  if (http->shared == NULL) return 0;
+  if (http->driver == CAMP_HTTP_INLINE) {
+    camp_loop_forget(http->shared->loop, account);
+    return 0;
+  }
+  struct forgotten *forgotten = malloc(sizeof *forgotten + strlen(account) + 1);
+  if (forgotten == NULL) return camp_fail_nomem(err);
+  strcpy(forgotten->name, account);
+  struct shared *shared = http->shared;
+  pthread_mutex_lock(&shared->lock);
+  forgotten->next = shared->forgotten;
+  shared->forgotten = forgotten;
+  pthread_mutex_unlock(&shared->lock);
+  wake(shared);
+  return 0;
+}

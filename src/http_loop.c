@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT
+ * One curl multi handle driven by epoll, on whatever thread calls. Connections and TLS sessions lie in one share object per account, so no
+ * account's request travels on another's connection. Sockets of idle connections stay registered with epoll (libcurl asks to add and
+ * remove them for every request); their state here says whether anybody listens. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "http_private.h"
+
+#define MOST_IDLE_EASY 64
+#define MOST_CONNECTIONS 512L /* kept per account */
+
+struct fd_state {
+  unsigned char ours;       /* opened by our callback: libcurl tells us when it is closed */
+  unsigned char active;     /* libcurl wants to hear of it */
+  unsigned char registered; /* the events epoll watches for, as EPOLLIN | EPOLLOUT; 0: not in epoll */
+};
+
+struct camp_loop {
+  CURLM *multi;
+  int epoll, wake;
+  long long timer; /* when libcurl wants to be called, in ms of the monotonic clock; -1: not at all */
+  struct fd_state *fds;
+  size_t fds_room;
+  struct camp_account *accounts;
+  struct camp_request *running;
+  struct camp_request *done, *done_last;
+};
+
+static long long now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct fd_state *fd_state(struct camp_loop *loop, int fd) {
+  if (fd < 0) return NULL;
+  if ((size_t)fd >= loop->fds_room) {
+    size_t room = loop->fds_room == 0 ? 64 : loop->fds_room;
+    while (room <= (size_t)fd) room *= 2;
+    struct fd_state *fds = realloc(loop->fds, room * sizeof *fds);
+    if (fds == NULL) return NULL;
+    memset(fds + loop->fds_room, 0, (room - loop->fds_room) * sizeof *fds);
+    loop->fds = fds;
+    loop->fds_room = room;
+  }
+  return &loop->fds[fd];
+}
+
+/* Makes epoll watch for `events`; 0 ends it. */
+static int watch(struct camp_loop *loop, int fd, struct fd_state *state, unsigned events) {
+  struct epoll_event event = {.events = events, .data = {.fd = fd}};
+  if (state->registered == events) return 0;
+  if (events == 0) {
+    (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, fd, &event); /* closed already: epoll has forgotten it by itself */
+  } else if (state->registered == 0 || (epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd, &event) != 0 && errno == ENOENT)) {
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST) return -1;
+  }
+  state->registered = (unsigned char)events;
+  return 0;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *unused) {
+  struct camp_loop *loop = data;
+  struct fd_state *state = fd_state(loop, fd);
+  (void)easy;
+  (void)unused;
+  if (state == NULL) return -1;
+  if (what == CURL_POLL_REMOVE) {
+    state->active = 0;
+    if (!state->ours) watch(loop, fd, state, 0);
+    return 0;
+  }
+  state->active = 1;
+  unsigned events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+  return watch(loop, fd, state, events);
+}
+
+static int on_timer(CURLM *multi, long milliseconds, void *data) {
+  struct camp_loop *loop = data;
+  (void)multi;
+  loop->timer = milliseconds < 0 ? -1 : now_ms() + milliseconds;
+  return 0;
+}
+
+void camp_loop_socket_opened(struct camp_loop *loop, int fd) {
+  struct fd_state *state = fd_state(loop, fd);
+  if (state == NULL) return;
+  memset(state, 0, sizeof *state);
+  state->ours = 1;
+}
+
+int camp_loop_socket_close(void *data, curl_socket_t fd) {
+  struct camp_loop *loop = data;
+  if (fd >= 0 && (size_t)fd < loop->fds_room) memset(&loop->fds[fd], 0, sizeof loop->fds[fd]);
+  return close(fd); /* takes it out of epoll too: no other descriptor refers to this socket */
+}
+
+struct camp_loop *camp_loop_new(struct camp_error *err) {
+  struct camp_loop *loop = calloc(1, sizeof *loop);
+  if (loop == NULL) {
+    camp_fail_nomem(err);
+    return NULL;
+  }
+  loop->timer = -1;
+  loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+  loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  loop->multi = curl_multi_init();
+  struct epoll_event event = {.events = EPOLLIN, .data = {.fd = loop->wake}};
+  if (loop->epoll < 0 || loop->wake < 0 || loop->multi == NULL || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wake, &event) != 0) {
+    camp_fail(err, CAMP_NETWORK, errno, "the HTTP engine cannot start: %s", strerror(errno));
+    camp_loop_free(loop);
+    return NULL;
+  }
+  curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
+  curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
+  curl_multi_setopt(loop->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+  curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, MOST_CONNECTIONS);
+  return loop;
+}
+
+static void account_free(struct camp_account *account) {
+  for (size_t i = 0; i < account->idle_count; i++) curl_easy_cleanup(account->idle[i]);
+  free(account->idle);
+  if (account->share != NULL) curl_share_cleanup(account->share);
+  free(account);
+}
+
+static struct camp_account *account_find(struct camp_loop *loop, const char *name) {
+  struct camp_account *account = loop->accounts;
+  while (account != NULL && (account->retired || strcmp(account->name, name) != 0)) account = account->next;
+  if (account != NULL) return account;
+  account = calloc(1, sizeof *account + strlen(name) + 1);
+  if (account == NULL) return NULL;
+  strcpy(account->name, name);
+  account->share = curl_share_init();
+  if (account->share == NULL || curl_share_setopt(account->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) != CURLSHE_OK ||
+      curl_share_setopt(account->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
+    account_free(account);
+    return NULL;
+  }
+  account->next = loop->accounts;
+  loop->accounts = account;
+  return account;
+}
+
+static void account_drop_retired(struct camp_loop *loop) {
+  struct camp_account **at = &loop->accounts;
+  while (*at != NULL) {
+    struct camp_account *account = *at;
+    if (account->retired && account->busy == 0) {
+      *at = account->next;
+      account_free(account);
+    } else {
+      at = &account->next;
+    }
+  }
+}
+
+void camp_loop_forget(struct camp_loop *loop, const char *name) {
+  for (struct camp_account *account = loop->accounts; account != NULL; account = account->next)
+    if (strcmp(account->name, name) == 0) account->retired = 1;
+  account_drop_retired(loop);
+}
+
+static CURL *easy_take(struct camp_account *account) {
+  if (account->idle_count > 0) return account->idle[--account->idle_count];
+  CURL *easy = curl_easy_init();
+  if (easy != NULL && curl_easy_setopt(easy, CURLOPT_SHARE, account->share) != CURLE_OK) {
+    curl_easy_cleanup(easy);
+    easy = NULL;
+  }
+  return easy;
+}
+
+/* Resets at once, so that no copied URL or proxy name lies about while the handle is idle. */
+static void easy_give_back(struct camp_account *account, CURL *easy) {
+  if (account->idle_count < MOST_IDLE_EASY && !account->retired) {
+    if (account->idle_count == account->idle_room) {
+      size_t room = account->idle_room == 0 ? 8 : account->idle_room * 2;
+      CURL **idle = realloc(account->idle, room * sizeof *idle);
+      if (idle != NULL) {
+        account->idle = idle;
+        account->idle_room = room;
+      }
+    }
+    if (account->idle_count < account->idle_room) {
+      curl_easy_reset(easy);
+      account->idle[account->idle_count++] = easy;
+      return;
+    }
+  }
+  curl_easy_cleanup(easy);
+}
+
+static void finish(struct camp_loop *loop, struct camp_request *request, CURLcode code) {
+  camp_transfer_finish(request, code);
+  if (request->prev != NULL || loop->running == request) {
+    if (request->prev != NULL) request->prev->next = request->next;
+    else loop->running = request->next;
+    if (request->next != NULL) request->next->prev = request->prev;
+  }
+  if (request->easy != NULL) {
+    curl_multi_remove_handle(loop->multi, request->easy);
+    curl_mime_free(request->mime);
+    request->mime = NULL;
+    easy_give_back(request->entry, request->easy);
+    request->easy = NULL;
+  }
+  if (request->entry != NULL) {
+    request->entry->busy--;
+    if (request->entry->retired && request->entry->busy == 0) account_drop_retired(loop);
+    request->entry = NULL;
+  }
+  request->prev = request->next = NULL;
+  if (loop->done_last != NULL) loop->done_last->next = request;
+  else loop->done = request;
+  loop->done_last = request;
+}
+
+void camp_loop_start(struct camp_loop *loop, struct camp_request *request) {
+  request->loop = loop;
+  request->prev = NULL;
+  request->next = loop->running;
+  if (loop->running != NULL) loop->running->prev = request;
+  loop->running = request;
+  request->entry = account_find(loop, request->text.data + request->account);
+  if (request->entry != NULL) {
+    request->entry->busy++;
+    request->easy = easy_take(request->entry);
+  }
+  if (request->easy == NULL) {
+    camp_fail(&request->fault, CAMP_NETWORK, 0, "out of memory");
+    finish(loop, request, CURLE_OUT_OF_MEMORY);
+  } else if (camp_transfer_setup(request) != 0) {
+    finish(loop, request, CURLE_ABORTED_BY_CALLBACK);
+  } else if (curl_multi_add_handle(loop->multi, request->easy) != CURLM_OK) {
+    finish(loop, request, CURLE_OUT_OF_MEMORY);
+  }
+}
+
+void camp_loop_cancel(struct camp_loop *loop, struct camp_request *request) {
+  camp_fail(&request->fault, CAMP_CANCELLED, 0, "the request was cancelled");
+  finish(loop, request, CURLE_ABORTED_BY_CALLBACK);
+}
+
+void camp_loop_cancel_marked(struct camp_loop *loop) {
+  struct camp_request *request = loop->running;
+  while (request != NULL) {
+    struct camp_request *next = request->next;
+    if (atomic_load(&request->cancel)) camp_loop_cancel(loop, request);
+    request = next;
+  }
+}
+
+static void collect(struct camp_loop *loop) {
+  CURLMsg *message;
+  int left;
+  while ((message = curl_multi_info_read(loop->multi, &left)) != NULL) {
+    struct camp_request *request = NULL;
+    CURLcode code = message->data.result;
+    if (message->msg != CURLMSG_DONE) continue;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
+    finish(loop, request, code);
+  }
+}
+
+void camp_loop_run(struct camp_loop *loop, long long milliseconds) {
+  struct epoll_event events[64];
+  int running;
+  long long wait = milliseconds;
+  if (loop->timer >= 0) {
+    long long left = loop->timer - now_ms();
+    if (left <= 0) {
+      loop->timer = -1;
+      curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+      collect(loop);
+      if (loop->done != NULL) wait = 0;
+      left = loop->timer >= 0 ? loop->timer - now_ms() : -1;
+      if (loop->timer >= 0 && left < 0) left = 0;
+    }
+    if (loop->timer >= 0 && (wait < 0 || left < wait)) wait = left;
+  }
+  int count = epoll_wait(loop->epoll, events, 64, wait > 600000 ? 600000 : (int)wait);
+  for (int i = 0; i < count; i++) {
+    int fd = events[i].data.fd;
+    if (fd == loop->wake) {
+      uint64_t number;
+      ssize_t got = read(loop->wake, &number, sizeof number); /* nothing there: somebody read it before */
+      (void)got;
+      continue;
+    }
+    struct fd_state *state = fd_state(loop, fd);
+    if (state == NULL || !state->active) { /* an idle connection that the peer closed or wrote to; libcurl looks before it reuses it */
+      if (state != NULL) watch(loop, fd, state, 0);
+      continue;
+    }
+    int flags = (events[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                (events[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+    curl_multi_socket_action(loop->multi, fd, flags, &running);
+  }
+  if (count > 0) collect(loop);
+}
+
+struct camp_request *camp_loop_take_done(struct camp_loop *loop) {
+  struct camp_request *done = loop->done;
+  loop->done = loop->done_last = NULL;
+  return done;
+}
+
+int camp_loop_has_done(const struct camp_loop *loop) { return loop->done != NULL; }
+
+int camp_loop_wake_fd(const struct camp_loop *loop) { return loop->wake; }
+
+static void free_list(struct camp_request *request) {
+  while (request != NULL) {
+    struct camp_request *next = request->next;
+    camp_request_free(request);
+    request = next;
+  }
+}
+
+void camp_loop_free(struct camp_loop *loop) {
+  for (struct camp_request *request = loop->running; request != NULL; request = request->next) {
+    if (request->easy == NULL) continue;
+    curl_multi_remove_handle(loop->multi, request->easy);
+    curl_mime_free(request->mime);
+    curl_easy_cleanup(request->easy);
+    request->mime = NULL;
+    request->easy = NULL;
+  }
+  free_list(loop->running);
+  free_list(loop->done);
+  while (loop->accounts != NULL) {
+    struct camp_account *account = loop->accounts;
+    loop->accounts = account->next;
+    account_free(account);
+  }
+  if (loop->multi != NULL) curl_multi_cleanup(loop->multi);
+  if (loop->epoll >= 0) close(loop->epoll);
+  if (loop->wake >= 0) close(loop->wake);
+  free(loop->fds);
+  free(loop);
+}

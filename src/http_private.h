@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ * What the files of the HTTP engine share. http.c: the caller's side, queues and the thread; http_loop.c: one curl multi handle driven by
+ * epoll; http_transfer.c: one attempt: options, callbacks, evidence, verdict; http_check.c: what is refused before any I/O;
+ * http_save.c: an answer's body that goes to a file. */
+#ifndef CAMP_HTTP_PRIVATE_H
+#define CAMP_HTTP_PRIVATE_H
+
+#include <curl/curl.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "auth.h"
+#include "buf.h"
+#include "http.h"
+
+#define CAMP_ORIGIN_MAX 320
+
+/* What a URL's scheme and authority say; texts are "host:port" as written, fit for messages. */
+struct camp_origin {
+  char prefix[CAMP_ORIGIN_MAX]; /* "https://host:port", what was parsed: a cache key */
+  size_t prefix_length;
+  char host[CAMP_ORIGIN_MAX];
+  int https;
+  int loopback; /* localhost, 127.0.0.0/8 or ::1 */
+};
+
+/* A body on its way to a file: temporary name in the same folder, mode 0600, renamed when whole. */
+struct camp_save {
+  int fd; /* -1 when not open */
+  char *path;
+  char *temporary;
+  int64_t bytes;
+};
+
+struct camp_account {
+  struct camp_account *next;
+  CURLSH *share;      /* connections and TLS sessions of this account */
+  CURL **idle;        /* easy handles that used this share before */
+  size_t idle_count, idle_room;
+  size_t busy;        /* transfers running on it */
+  int retired;        /* forgotten: freed when no longer busy */
+  char name[];
+};
+
+struct camp_request {
+  struct camp_request *next, *prev;           /* inbox, running or done list: whoever owns the request */
+  struct camp_request *live_next, *live_prev; /* the caller's list of everything submitted and not taken */
+  struct camp_loop *loop;
+  uint64_t id;
+
+  /* what to send; filled by the caller, wiped when the attempt is over */
+  struct camp_secret text;  /* NUL-terminated strings, found by the offsets below; offset 0 is the empty string */
+  size_t method, url, account, ca_file, proxy, accept_encoding;
+  struct camp_secret lines; /* header lines, each NUL-terminated */
+  size_t line_count;
+  struct curl_slist *nodes;
+  size_t nodes_room;
+  struct camp_secret body;
+  int has_body, has_content_type;
+  struct camp_source *source;
+  struct camp_form *form;
+  struct camp_http_options options;
+  struct camp_save save;
+  int direct_loopback; /* plain http allowed for loopback alone: the address is checked once more when the socket is opened */
+  char host[CAMP_ORIGIN_MAX];
+
+  /* the attempt; the loop's */
+  CURL *easy;
+  curl_mime *mime;
+  struct camp_account *entry;
+  int starts;          /* how often libcurl was about to send the request: the second time is a hidden repeat */
+  int guard;
+  int status;
+  int head_open;       /* between a status line and its blank line */
+  int head_done;       /* the final answer's header lines are complete */
+  int64_t header_bytes;
+  int64_t source_given;
+  struct camp_error fault; /* what a callback found wrong; explains why it stopped the transfer */
+  char detail[CURL_ERROR_SIZE];
+  atomic_llong sent, received;
+  atomic_int cancel;
+
+  /* the answer */
+  struct camp_buf head;
+  struct camp_buf answer;
+  char content_type[160];
+  struct camp_http_result result;
+};
+
+/* http_check.c: 0, or -1 with err filled (usage) */
+int camp_check_method(const char *text, size_t length, struct camp_error *err);
+int camp_check_header(const char *name, size_t name_length, const char *value, size_t value_length, struct camp_error *err);
+/* `cache` holds the last origin that passed; it is filled anew when this URL's differs. */
+int camp_check_url(const char *text, size_t length, struct camp_origin *cache, struct camp_error *err);
+int camp_check_plain(const char *what, const char *text, size_t length, struct camp_error *err);
+int camp_address_loopback(const struct sockaddr *address);
+int camp_address_private(const struct sockaddr *address);
+
+/* http_save.c */
+void camp_save_init(struct camp_save *save);
+int camp_save_open(struct camp_save *save, const char *path, struct camp_error *err);
+int camp_save_write(struct camp_save *save, const void *bytes, size_t size, struct camp_error *err);
+int camp_save_finish(struct camp_save *save, struct camp_error *err);
+/* Removes the temporary file, if there is one, and frees all. */
+void camp_save_clear(struct camp_save *save);
+
+/* http_transfer.c */
+/* Sets every option of request->easy and makes the mime. 0, or -1 with request->fault filled. */
+int camp_transfer_setup(struct camp_request *request);
+/* Reads the evidence, fills request->result and wipes what was sent. The easy handle is still in the multi handle. */
+void camp_transfer_finish(struct camp_request *request, CURLcode code);
+
+/* http_loop.c: all of it runs on one thread at a time */
+struct camp_loop *camp_loop_new(struct camp_error *err);
+/* Breaks off whatever runs; requests are freed with camp_request_free. */
+void camp_loop_free(struct camp_loop *loop);
+int camp_loop_wake_fd(const struct camp_loop *loop);
+/* Starts the request; one that cannot start is finished at once. */
+void camp_loop_start(struct camp_loop *loop, struct camp_request *request);
+void camp_loop_cancel(struct camp_loop *loop, struct camp_request *request);
+/* Cancels every running request whose cancel flag is set. */
+void camp_loop_cancel_marked(struct camp_loop *loop);
+/* Waits for at most `milliseconds` (negative: no end) until something happens, and does what there is to do. */
+void camp_loop_run(struct camp_loop *loop, long long milliseconds);
+/* Takes the list of finished requests, oldest first. */
+struct camp_request *camp_loop_take_done(struct camp_loop *loop);
+int camp_loop_has_done(const struct camp_loop *loop);
+void camp_loop_forget(struct camp_loop *loop, const char *account);
+/* Called by transfers, for sockets that libcurl opens and closes. */
+void camp_loop_socket_opened(struct camp_loop *loop, int fd);
+int camp_loop_socket_close(void *loop, curl_socket_t fd);
+
+/* http.c */
+void camp_request_free(struct camp_request *request);
+
+#endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT
+ * One attempt: the options of its easy handle, the callbacks that count and bound what comes and goes, the guard against libcurl's hidden
+ * repeat, and the verdict with its evidence. Callbacks touch C memory only. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "http_private.h"
+
+#define DEFAULT_CONNECT 10.0
+#define DEFAULT_STALL 30.0
+#define DEFAULT_TOTAL 60.0
+#define DEFAULT_BYTES_PER_SECOND 256000.0
+#define DEFAULT_BODY (8LL * 1024 * 1024)
+#define DEFAULT_SAVED_BODY (1024LL * 1024 * 1024)
+#define DEFAULT_HEADERS (64LL * 1024)
+#define DEFAULT_AGE 5.0
+
+/* libcurl is about to send the request. The second time within one attempt is its silent repeat on a new connection, after a reused
+ * one died without an answer: the platform may have applied the first, so the attempt ends here and says so. */
+static int on_request(void *data, char *peer, char *local, int peer_port, int local_port) {
+  struct camp_request *request = data;
+  (void)peer;
+  (void)local;
+  (void)peer_port;
+  (void)local_port;
+  if (++request->starts == 1) return CURL_PREREQFUNC_OK;
+  request->guard = 1;
+  return CURL_PREREQFUNC_ABORT;
+}
+
+static curl_socket_t on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address) {
+  struct camp_request *request = data;
+  (void)purpose;
+  if (request->direct_loopback && !camp_address_loopback(&address->addr)) {
+    camp_fail(&request->fault, CAMP_USAGE, 0, "%.100s does not lead to this machine; plain http is for loopback only", request->host);
+    return CURL_SOCKET_BAD;
+  }
+  if (request->options.deny_private && camp_address_private(&address->addr)) {
+    camp_fail(&request->fault, CAMP_USAGE, 0, "%.100s leads to an address that is not public", request->host);
+    return CURL_SOCKET_BAD;
+  }
+  int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (fd < 0) return CURL_SOCKET_BAD;
+  request->fault.kind = CAMP_OK; /* another address of the same name was refused, this one is fine */
+  camp_loop_socket_opened(request->loop, fd);
+  return fd;
+}
+
+/* The body from a source: exactly its announced length, read once; there is no seek callback, so libcurl cannot start over. */
+static size_t on_read(char *to, size_t size, size_t count, void *data) {
+  struct camp_request *request = data;
+  size_t room = size * count;
+  int64_t length = request->source->length;
+  if (length >= 0 && (int64_t)room > length - request->source_given) room = (size_t)(length - request->source_given);
+  if (room == 0) return 0;
+  ptrdiff_t got = request->source->read(request->source, to, room, &request->fault);
+  if (got == 0 && length >= 0)
+    got = camp_fail(&request->fault, CAMP_INVALID, 0, "the body ended after %lld of %lld bytes", (long long)request->source_given,
+                    (long long)length);
+  if (got < 0) return CURL_READFUNC_ABORT;
+  request->source_given += got;
+  return (size_t)got;
+}
+
+/* Upload progress is kept at its highest: after an aborted repeat libcurl shows 0. */
+static int on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up) {
+  struct camp_request *request = data;
+  (void)down_total;
+  (void)down;
+  (void)up_total;
+  if (up > atomic_load_explicit(&request->sent, memory_order_relaxed))
+    atomic_store_explicit(&request->sent, up, memory_order_relaxed);
+  return 0;
+}
+
+static int read_status(const char *line, size_t size) {
+  const char *space = memchr(line, ' ', size);
+  int status = 0;
+  if (space == NULL) return 0;
+  for (const char *at = space + 1; at < line + size && *at >= '0' && *at <= '9' && status < 1000; at++) status = status * 10 + (*at - '0');
+  return status;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *data) {
+  struct camp_request *request = data;
+  size_t length = size * count, kept = length;
+  request->header_bytes += (int64_t)length;
+  if (request->header_bytes > request->options.headers) {
+    camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the answer's headers are larger than %lld bytes", request->host,
+              (long long)request->options.headers);
+    return 0;
+  }
+  while (kept > 0 && (line[kept - 1] == '\r' || line[kept - 1] == '\n')) kept--;
+  if (request->head_done) return length; /* trailers after a chunked body: counted, not kept */
+  if (!request->head_open) {
+    if (length < 5 || memcmp(line, "HTTP/", 5) != 0) return length;
+    request->head_open = 1;
+    request->head.length = 0; /* the block before was an interim answer (1xx) */
+    request->status = read_status(line, kept);
+    return length;
+  }
+  if (kept == 0) {
+    request->head_open = 0;
+    request->head_done = request->status >= 200;
+    return length;
+  }
+  int folded = (line[0] == ' ' || line[0] == '\t') && request->head.length > 0;
+  if (folded) request->head.length--; /* an obsolete continuation line belongs to the value before */
+  if (camp_buf_append(&request->head, line, kept) != 0 || camp_buf_append(&request->head, "\n", 1) != 0) {
+    camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: out of memory for the answer's headers", request->host);
+    return 0;
+  }
+  return length;
+}
+
+static size_t on_write(char *bytes, size_t size, size_t count, void *data) {
+  struct camp_request *request = data;
+  size_t length = size * count;
+  int saving = request->save.fd >= 0 && request->status >= 200 && request->status < 300;
+  long long received = atomic_load_explicit(&request->received, memory_order_relaxed) + (long long)length;
+  long long limit = saving ? request->options.body : (long long)request->answer.max;
+  if (received > limit) {
+    camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the answer is larger than %lld bytes", request->host, limit);
+    return 0;
+  }
+  atomic_store_explicit(&request->received, received, memory_order_relaxed);
+  if (saving)
+    return camp_save_write(&request->save, bytes, length, &request->fault) == 0 ? length : 0;
+  if (camp_buf_append(&request->answer, bytes, length) != 0) {
+    camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: out of memory for the answer", request->host);
+    return 0;
+  }
+  return length;
+}
+
+static int64_t body_length(const struct camp_request *request) {
+  if (request->form != NULL) return camp_form_length(request->form);
+  if (request->source != NULL) return request->source->length;
+  return (int64_t)request->body.length;
+}
+
+/* Fills in what the caller left open. A body of unknown length has an hour; its progress is watched by the stall limit. */
+static void set_defaults(struct camp_request *request) {
+  struct camp_http_options *options = &request->options;
+  int saving = request->save.fd >= 0;
+  if (options->connect <= 0) options->connect = DEFAULT_CONNECT;
+  if (options->stall <= 0) options->stall = DEFAULT_STALL;
+  if (options->body <= 0) options->body = saving ? DEFAULT_SAVED_BODY : DEFAULT_BODY;
+  if (options->headers <= 0) options->headers = DEFAULT_HEADERS;
+  if (options->max_connection_age < 0) options->max_connection_age = DEFAULT_AGE;
+  if (options->total <= 0) {
+    int64_t bytes = body_length(request);
+    options->total = bytes < 0 ? 3600 : DEFAULT_TOTAL + (double)bytes / DEFAULT_BYTES_PER_SECOND;
+    if (saving) options->total += (double)options->body / DEFAULT_BYTES_PER_SECOND;
+  }
+  request->head.max = (size_t)options->headers + 1;
+  request->answer.max = (size_t)(saving && options->body > DEFAULT_BODY ? DEFAULT_BODY : options->body);
+}
+
+/* The list libcurl reads while it sends; its texts stay in request->lines, so they exist once and can be wiped. */
+static int build_nodes(struct camp_request *request, int chunked) {
+  static char no_expect[] = "Expect:", no_type[] = "Content-Type:", chunks[] = "Transfer-Encoding: chunked";
+  size_t need = request->line_count + 3, used = 0;
+  if (need > request->nodes_room) {
+    struct curl_slist *nodes = realloc(request->nodes, (need + 8) * sizeof *nodes);
+    if (nodes == NULL) return camp_fail(&request->fault, CAMP_NETWORK, 0, "out of memory");
+    request->nodes = nodes;
+    request->nodes_room = need + 8;
+  }
+  request->nodes[used++].data = no_expect;
+  if (!request->has_content_type && request->form == NULL) request->nodes[used++].data = no_type;
+  if (chunked) request->nodes[used++].data = chunks;
+  char *line = request->lines.data;
+  for (size_t i = 0; i < request->line_count; i++) {
+    request->nodes[used++].data = line;
+    line += strlen(line) + 1;
+  }
+  for (size_t i = 0; i < used; i++) request->nodes[i].next = i + 1 < used ? &request->nodes[i + 1] : NULL;
+  return 0;
+}
+
+static CURLcode set_body(struct camp_request *request, const char *method) {
+  CURL *easy = request->easy;
+  CURLcode bad = CURLE_OK;
+  const char *text = request->text.data;
+  if (request->form != NULL) {
+    request->mime = camp_form_mime(request->form, easy, &request->fault);
+    if (request->mime == NULL) return CURLE_ABORTED_BY_CALLBACK;
+    bad |= curl_easy_setopt(easy, CURLOPT_MIMEPOST, request->mime);
+  } else if (request->source != NULL && request->source->memory == NULL) {
+    bad |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->source->length);
+    bad |= curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    bad |= curl_easy_setopt(easy, CURLOPT_READDATA, request);
+  } else if (request->source != NULL || request->has_body || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
+             strcmp(method, "PATCH") == 0) {
+    const char *data = request->source != NULL ? request->source->memory : request->body.data;
+    int64_t length = request->source != NULL ? request->source->length : (int64_t)request->body.length;
+    bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
+    bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, length > 0 ? data : "");
+  } else if (strcmp(method, "HEAD") == 0) {
+    return bad | curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+  } else {
+    bad |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    if (strcmp(method, "GET") == 0) return bad;
+    return bad | curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, text + request->method);
+  }
+  if (strcmp(method, "POST") != 0) bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, text + request->method);
+  bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+  bad |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, request);
+  return bad | curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+}
+
+static CURLcode set_limits(struct camp_request *request) {
+  CURL *easy = request->easy;
+  const struct camp_http_options *options = &request->options;
+  CURLcode bad = CURLE_OK;
+  bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)ceil(options->connect * 1000));
+  bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)ceil(options->total * 1000));
+  bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)ceil(options->stall));
+  /* libcurl lets a connection pass that has been idle for less than limit + 1 s; ours means less than the limit */
+  if (options->max_connection_age < 1) return bad | curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+  return bad | curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)floor(options->max_connection_age) - 1);
+}
+
+int camp_transfer_setup(struct camp_request *request) {
+  CURL *easy = request->easy;
+  const char *text = request->text.data;
+  const char *method = text + request->method;
+  CURLcode bad = CURLE_OK; /* any failing option fails the request: none of them is a mere wish */
+  set_defaults(request);
+  int chunked = request->form == NULL && request->source != NULL && request->source->length < 0;
+  if (build_nodes(request, chunked) != 0) return -1;
+  request->detail[0] = '\0';
+  bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+  bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->detail);
+  bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, memcmp(text + request->url, "https:", 6) == 0 ? "https" : "http");
+  bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  bad |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+  bad |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+  if (request->ca_file != 0) { /* this file alone, not the system's folder beside it */
+    bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, text + request->ca_file);
+    bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+  }
+  bad |= curl_easy_setopt(easy, CURLOPT_PROXY, text + request->proxy); /* "": none, whatever the environment says */
+  bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+  bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "campaign/0.1.0");
+  bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+  bad |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
+  bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+  bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
+  bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, camp_loop_socket_close);
+  bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, request->loop);
+  bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+  bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+  bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+  bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->nodes);
+  bad |= curl_easy_setopt(easy, CURLOPT_URL, text + request->url);
+  if (request->accept_encoding != 0) bad |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, text + request->accept_encoding);
+  bad |= set_limits(request);
+  bad |= set_body(request, method);
+  if (bad == CURLE_OK) return 0;
+  if (request->fault.kind == CAMP_OK)
+    camp_fail(&request->fault, CAMP_USAGE, (long)bad, "%.100s: this libcurl refuses an option that the engine needs", request->host);
+  return -1;
+}
+
+static enum camp_kind kind_of(CURLcode code) {
+  switch ((int)code) {
+    case CURLE_OPERATION_TIMEDOUT: return CAMP_TIMEOUT;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_CRL_BADFILE:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_ENGINE_NOTFOUND:
+    case CURLE_SSL_ENGINE_SETFAILED:
+    case CURLE_SSL_ENGINE_INITFAILED:
+    case CURLE_SSL_SHUTDOWN_FAILED:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    case CURLE_USE_SSL_FAILED: return CAMP_TLS;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL: return CAMP_USAGE;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING: return CAMP_RESPONSE;
+    default: return CAMP_NETWORK;
+  }
+}
+
+/* What went wrong, in one line. A callback's own finding explains more than libcurl's code for "a callback said stop". */
+static void explain(struct camp_request *request, CURLcode code, struct camp_error *error) {
+  const struct camp_error *form = request->form != NULL ? camp_form_error(request->form) : NULL;
+  if (request->fault.kind == CAMP_CANCELLED) {
+    *error = request->fault;
+  } else if (request->guard) {
+    camp_fail(error, CAMP_NETWORK, (long)code,
+              "%.100s: the connection was closed before any answer, after the request was sent; a silent repeat was stopped", request->host);
+  } else if (request->fault.kind != CAMP_OK) {
+    *error = request->fault;
+  } else if (form != NULL) {
+    *error = *form;
+  } else {
+    camp_fail(error, kind_of(code), (long)code, "%.100s: %s", request->host,
+              request->detail[0] != '\0' ? request->detail : curl_easy_strerror(code));
+  }
+}
+
+/* A redirect is an answer, never an instruction: followed, it would carry token and body to another host. */
+static void explain_redirect(struct camp_request *request, struct camp_error *error) {
+  char *target = NULL, *host = NULL;
+  CURLU *url = curl_url();
+  curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &target); /* absolute; owned by the easy handle */
+  if (url != NULL && target != NULL && curl_url_set(url, CURLUPART_URL, target, 0) == CURLUE_OK)
+    curl_url_get(url, CURLUPART_HOST, &host, 0);
+  camp_fail(error, CAMP_REDIRECT, request->status, "%.100s: answered %d with a redirect%s%.100s; redirects are not followed", request->host,
+            request->status, host != NULL ? " to " : "", host != NULL ? host : "");
+  curl_free(host);
+  curl_url_cleanup(url);
+}
+
+static double seconds_of(CURL *easy, CURLINFO what) {
+  curl_off_t microseconds = 0;
+  curl_easy_getinfo(easy, what, &microseconds);
+  return (double)microseconds / 1e6;
+}
+
+static void read_evidence(struct camp_request *request, struct camp_http_result *result, long *request_size) {
+  CURL *easy = request->easy;
+  curl_off_t uploaded = 0, length = -1;
+  long connects = 0;
+  char *type = NULL;
+  *request_size = 0;
+  result->bytes_expected = body_length(request);
+  if (easy == NULL) return;
+  curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, request_size);
+  curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
+  curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
+  if (uploaded > atomic_load(&request->sent)) atomic_store(&request->sent, uploaded);
+  if (request->form != NULL) {
+    curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_UPLOAD_T, &length);
+    result->bytes_expected = length;
+  }
+  result->reused = request->starts > 0 && connects == 0;
+  result->dns = seconds_of(easy, CURLINFO_NAMELOOKUP_TIME_T);
+  result->connect = seconds_of(easy, CURLINFO_CONNECT_TIME_T);
+  result->tls = seconds_of(easy, CURLINFO_APPCONNECT_TIME_T);
+  result->first_byte = seconds_of(easy, CURLINFO_STARTTRANSFER_TIME_T);
+  result->total = seconds_of(easy, CURLINFO_TOTAL_TIME_T);
+  if (request->save.fd >= 0 && curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != NULL)
+    snprintf(request->content_type, sizeof request->content_type, "%s", type);
+}
+
+void camp_transfer_finish(struct camp_request *request, CURLcode code) {
+  struct camp_http_result *result = &request->result;
+  long request_size;
+  memset(result, 0, sizeof *result);
+  result->id = request->id;
+  read_evidence(request, result, &request_size);
+  if (code == CURLE_SEND_FAIL_REWIND) request->guard = 1; /* the same repeat, stopped one step earlier: nothing to read again */
+  int whole = code == CURLE_OK && request->head_done && !request->guard;
+  int saving = request->save.fd >= 0 && request->status >= 200 && request->status < 300;
+  if (whole && saving && camp_save_finish(&request->save, &request->fault) == 0) {
+    result->saved_path = request->save.path;
+    result->saved_bytes = request->save.bytes;
+  } else if (!saving || !whole) {
+    result->body = request->answer.data != NULL ? request->answer.data : "";
+    result->body_length = request->answer.length;
+  }
+  if (!whole || request->fault.kind != CAMP_OK) explain(request, code == CURLE_OK ? CURLE_GOT_NOTHING : code, &result->error);
+  else if (request->status >= 300 && request->status < 400) explain_redirect(request, &result->error);
+  result->status = request->status;
+  result->head = request->head.data != NULL ? request->head.data : "";
+  result->head_length = request->head.length;
+  result->content_type = request->content_type;
+  result->guard = request->guard;
+  result->bytes_sent = atomic_load(&request->sent);
+  result->bytes_received = atomic_load(&request->received);
+  result->form = request->form;
+  if (whole) result->sent = CAMP_SENT_YES;
+  else if (request->guard || (request->starts > 0 && (request_size > 0 || result->bytes_sent > 0))) result->sent = CAMP_SENT_MAYBE;
+  else result->sent = CAMP_SENT_NO;
+  camp_secret_wipe(&request->lines);
+  camp_secret_wipe(&request->body);
+  camp_secret_wipe(&request->text);
+}
