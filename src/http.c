@@ -4,7 +4,6 @@
 #include "http.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -463,7 +462,7 @@ static long long clock_ms(void) {
 }
 
 static void wait_inline(struct camp_http *http, double seconds) {
-  long long end = clock_ms() + (long long)ceil(seconds * 1000);
+  long long end = clock_ms() + (long long)(seconds * 1000 + 0.999);
   for (;;) {
     if (!camp_loop_has_done(http->shared->loop)) {
       long long left = end - clock_ms();
@@ -479,7 +478,7 @@ static void wait_thread(struct camp_http *http, double seconds) {
   struct timespec end;
   clock_gettime(CLOCK_MONOTONIC, &end);
   end.tv_sec += (time_t)seconds;
-  end.tv_nsec += (long)((seconds - floor(seconds)) * 1e9);
+  end.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
   if (end.tv_nsec >= 1000000000L) {
     end.tv_nsec -= 1000000000L;
     end.tv_sec++;

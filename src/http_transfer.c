@@ -2,7 +2,6 @@
  * One attempt: the options of its easy handle, the callbacks that count and bound what comes and goes, the guard against libcurl's hidden
  * repeat, and the verdict with its evidence. Callbacks touch C memory only. */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -214,17 +213,23 @@ static CURLcode set_body(struct camp_request *request, const char *method) {
   return bad | curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 }
 
+/* The next whole number: libcurl takes no fractions, and 0 would mean "no limit". */
+static long round_up(double value) {
+  long whole = (long)value;
+  return (double)whole < value ? whole + 1 : whole;
+}
+
 static CURLcode set_limits(struct camp_request *request) {
   CURL *easy = request->easy;
   const struct camp_http_options *options = &request->options;
   CURLcode bad = CURLE_OK;
-  bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)ceil(options->connect * 1000));
-  bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)ceil(options->total * 1000));
+  bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, round_up(options->connect * 1000));
+  bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, round_up(options->total * 1000));
   bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)ceil(options->stall));
+  bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, round_up(options->stall));
   /* libcurl lets a connection pass that has been idle for less than limit + 1 s; ours means less than the limit */
   if (options->max_connection_age < 1) return bad | curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-  return bad | curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)floor(options->max_connection_age) - 1);
+  return bad | curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)options->max_connection_age - 1);
 }
 
 int camp_transfer_setup(struct camp_request *request) {
