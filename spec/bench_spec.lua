@@ -197,3 +197,146 @@ describe("generator", function()
     assert.has_error(function() generator.generate({ profile = "no" }, function() end) end)
   end)
 end)
+
+-- The bench's own modules find each other by this path.
+package.path = "bench/lib/?.lua;" .. package.path
+
+describe("bench report", function()
+  local report = require "report"
+
+  it("takes ratios inside rounds, so that a slow round spoils nothing", function()
+    local rounds = {
+      { us = { wall = 1, cpu = 1 }, them = { wall = 5, cpu = 4 } },
+      { us = { wall = 10, cpu = 1 }, them = { wall = 50, cpu = 4 } },
+      { us = { wall = 1, cpu = 1 }, them = { wall = 4, cpu = 2 } },
+      { us = { wall = 1, cpu = 1 } },
+    }
+    assert.equal(5, report.ratio(rounds, "them", "us", "wall"))
+    assert.equal(4, report.ratio(rounds, "them", "us", "cpu"))
+  end)
+
+  it("tells the middle of odd and even numbers of runs, and nothing of none", function()
+    assert.equal(2, report.median { 3, 1, 2 })
+    assert.equal(2.5, report.median { 4, 1, 2, 3 })
+    assert.is_nil(report.median {})
+  end)
+end)
+
+describe("bench check", function()
+  local check = require "check"
+  local folder, list
+
+  setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir -p " .. folder))
+    list = folder .. "/list.csv"
+    local file = assert(io.open(list, "wb"))
+    file:write("姓名,手机号,邮箱,公司,性别,客户等级,分组,备注,uuid\n",
+      "王伟,15400000001,,\"甲, 乙\",1,2,老客户,,u-1\n",
+      "李䶮,15400000002,,丙,0,3,新客户,\"一\n二\",u-2\n")
+    file:close()
+  end)
+
+  teardown(function() os.execute("rm -rf " .. folder) end)
+
+  -- Judges an upload of these CSV lines (in GBK bytes) against the list above.
+  local function judge(lines)
+    local function put(name, text)
+      local file = assert(io.open(folder .. "/" .. name, "wb"))
+      file:write(text)
+      file:close()
+    end
+    local body = {}
+    for _, field in ipairs { { "abbreviate", "bench" }, { "dataSourceName", "bench" }, { "operationType", "0" },
+      { "token", "bench-token" } } do
+      body[#body + 1] = ("--B\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n"):format(field[1], field[2])
+    end
+    body[#body + 1] = "--B\r\nContent-Disposition: form-data; name=\"dataSourceFile\"; filename=\"c.csv\"\r\n\r\n"
+      .. "uuid,name,phone,email,company,sex,grade,groups,note\r\n" .. lines .. "\r\n--B--\r\n"
+    put("body", table.concat(body))
+    put("calls.tsv", ("/uploadDataSource/v2\tmultipart/form-data; boundary=B\t\t%s/body\n"):format(folder))
+    return pcall(check.judge, "j1", folder, check.expected(list, generator.OUTSIDE_GBK))
+  end
+
+  local WANG = "u-1,\205\245\206\176,15400000001,,\"\188\215, \210\210\",1,2,\192\207\191\205\187\167,\r\n"
+  local LI = "u-2,\192\238%s,15400000002,,\177\251,0,3,\208\194\191\205\187\167,\"\210\187\n\182\254\"\r\n"
+
+  it("accepts a row outside GBK that is left out or has a substitute, and counts which", function()
+    assert.same({ true, { exact = 1, substituted = 0, left_out = 1, calls = 1 } }, { judge(WANG) })
+    assert.same({ true, { exact = 1, substituted = 1, left_out = 0, calls = 1 } }, { judge(WANG .. LI:format("?")) })
+  end)
+
+  it("catches a row that is missing, changed, doubled, unknown or cut", function()
+    for fault, lines in pairs {
+      ["never came"] = LI:format("?"),
+      ["differs in company"] = WANG:gsub("\188\215, ", "\188\215"),
+      ["differs in sex"] = (WANG:gsub(",1,2,", ",2,2,")),
+      ["differs in note"] = WANG .. (LI:format("?"):gsub("\n\182", "\182")),
+      ["came twice"] = WANG .. WANG,
+      ["not in the list"] = WANG .. (WANG:gsub("u%-1", "u-9")),
+      ["not nine fields wide"] = WANG .. "u-2,x\r\n",
+      ["not valid GBK"] = WANG .. "u-2,\255\255\r\n",
+    } do
+      local ok, message = judge(lines)
+      assert.is_false(ok, fault)
+      assert.truthy(tostring(message):find(fault, 1, true), tostring(message))
+    end
+  end)
+end)
+
+describe("bench/run", function()
+  local shell = require "shell"
+  local sink = require "sink"
+  local out
+
+  setup(function()
+    out = os.tmpname()
+    os.remove(out)
+  end)
+
+  teardown(function() os.execute("rm -rf " .. out) end)
+
+  -- Without nginx there is nothing to run against; that is told, not hidden.
+  local function is_ready()
+    local server, reason = sink.start { folder = out .. "/probe" }
+    if not server then
+      pending(reason)
+      return false
+    end
+    server:stop()
+    return true
+  end
+
+  it("refuses what it does not know with status 2 and names what there is", function()
+    for option, answer in pairs { ["--rows 0"] = "whole number", ["--jobs j3"] = "j1, j2, delay", ["--peers x"] = "campaign,",
+      ["--fast"] = "--help" } do
+      local text = shell.capture(("bench/run %s --out %s 2>&1; echo $?"):format(option, out))
+      assert.truthy(text:find(answer, 1, true), text)
+      assert.equal("2", text:match("(%d+)$"))
+    end
+  end)
+
+  it("runs a list of 1,000 rows through both jobs and prints ratios", function()
+    if not is_ready() then return end
+    local text = shell.capture(("bench/run --rows 1000 --rounds 1 --peers curl-limit,luajit,campaign --out %s 2>&1; echo $?")
+      :format(out))
+    assert.equal("0", text:match("(%d+)$"), text)
+    assert.truthy(text:find("J1  CSV", 1, true))
+    local tsv = assert(shell.read(out .. "/results.tsv"))
+    assert.truthy(tsv:find("\nj1\t1000\tcurl-limit\t1\t", 1, true), tsv)
+    for job, calls in pairs { j1 = 1, j2 = 5, delay = 5 } do
+      local line = tsv:match("\n" .. job .. "\t1000\tluajit\t([^\n]+)")
+      if line then
+        assert.equal(calls, tonumber(line:match("^%d+\t[%d.]+\t[%d.]+\t[%d.]+\t(%d+)")), line)
+      end
+    end
+  end)
+
+  it("finds that every peer here sends 1,000 rows as the list says", function()
+    if not is_ready() then return end
+    local text = shell.capture(("bench/run --check 1000 --peers luajit,campaign --out %s 2>&1; echo $?"):format(out))
+    assert.equal("0", text:match("(%d+)$"), text)
+    assert.is_nil(text:find("WRONG", 1, true), text)
+  end)
+end)
