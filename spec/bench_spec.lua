@@ -248,14 +248,18 @@ describe("bench check", function()
       file:close()
     end
     local body = {}
-    for _, field in ipairs { { "abbreviate", "bench" }, { "dataSourceName", "bench" }, { "operationType", "0" },
-      { "token", "bench-token" } } do
-      body[#body + 1] = ("--B\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n"):format(field[1], field[2])
+    local part = "--B\r\nContent-Disposition: form-data; name=\"%s\""
+    for _, field in ipairs {
+      { "abbreviate", "bench" }, { "dataSourceName", "bench" }, { "operationType", "0" },
+      { "token", "bench-token" },
+    } do
+      body[#body + 1] = part:format(field[1]) .. "\r\n\r\n" .. field[2] .. "\r\n"
     end
-    body[#body + 1] = "--B\r\nContent-Disposition: form-data; name=\"dataSourceFile\"; filename=\"c.csv\"\r\n\r\n"
+    body[#body + 1] = part:format("dataSourceFile") .. "; filename=\"c.csv\"\r\n\r\n"
       .. "uuid,name,phone,email,company,sex,grade,groups,note\r\n" .. lines .. "\r\n--B--\r\n"
     put("body", table.concat(body))
-    put("calls.tsv", ("/uploadDataSource/v2\tmultipart/form-data; boundary=B\t\t%s/body\n"):format(folder))
+    put("calls.tsv",
+      "/uploadDataSource/v2\tmultipart/form-data; boundary=B\t\t" .. folder .. "/body\n")
     return pcall(check.judge, "j1", folder, check.expected(list, generator.OUTSIDE_GBK))
   end
 
@@ -263,8 +267,10 @@ describe("bench check", function()
   local LI = "u-2,\192\238%s,15400000002,,\177\251,0,3,\208\194\191\205\187\167,\"\210\187\n\182\254\"\r\n"
 
   it("accepts a row outside GBK that is left out or has a substitute, and counts which", function()
-    assert.same({ true, { exact = 1, substituted = 0, left_out = 1, calls = 1 } }, { judge(WANG) })
-    assert.same({ true, { exact = 1, substituted = 1, left_out = 0, calls = 1 } }, { judge(WANG .. LI:format("?")) })
+    assert.same({ true, { exact = 1, substituted = 0, left_out = 1, calls = 1 } },
+      { judge(WANG) })
+    assert.same({ true, { exact = 1, substituted = 1, left_out = 0, calls = 1 } },
+      { judge(WANG .. LI:format("?")) })
   end)
 
   it("catches a row that is missing, changed, doubled, unknown or cut", function()
@@ -297,6 +303,11 @@ describe("bench/run", function()
 
   teardown(function() os.execute("rm -rf " .. out) end)
 
+  -- What the run printed, its exit status on the last line.
+  local function bench(options)
+    return shell.capture(("bench/run %s --out %s 2>&1; echo $?"):format(options, out))
+  end
+
   -- Without nginx there is nothing to run against; that is told, not hidden.
   local function is_ready()
     local server, reason = sink.start { folder = out .. "/probe" }
@@ -309,9 +320,11 @@ describe("bench/run", function()
   end
 
   it("refuses what it does not know with status 2 and names what there is", function()
-    for option, answer in pairs { ["--rows 0"] = "whole number", ["--jobs j3"] = "j1, j2, delay", ["--peers x"] = "campaign,",
-      ["--fast"] = "--help" } do
-      local text = shell.capture(("bench/run %s --out %s 2>&1; echo $?"):format(option, out))
+    for option, answer in pairs {
+      ["--rows 0"] = "whole number", ["--jobs j3"] = "j1, j2, delay",
+      ["--peers x"] = "campaign,", ["--fast"] = "--help",
+    } do
+      local text = bench(option)
       assert.truthy(text:find(answer, 1, true), text)
       assert.equal("2", text:match("(%d+)$"))
     end
@@ -319,8 +332,7 @@ describe("bench/run", function()
 
   it("runs a list of 1,000 rows through both jobs and prints ratios", function()
     if not is_ready() then return end
-    local text = shell.capture(("bench/run --rows 1000 --rounds 1 --peers curl-limit,luajit,campaign --out %s 2>&1; echo $?")
-      :format(out))
+    local text = bench("--rows 1000 --rounds 1 --peers curl-limit,luajit,campaign")
     assert.equal("0", text:match("(%d+)$"), text)
     assert.truthy(text:find("J1  CSV", 1, true))
     local tsv = assert(shell.read(out .. "/results.tsv"))
@@ -335,7 +347,7 @@ describe("bench/run", function()
 
   it("finds that every peer here sends 1,000 rows as the list says", function()
     if not is_ready() then return end
-    local text = shell.capture(("bench/run --check 1000 --peers luajit,campaign --out %s 2>&1; echo $?"):format(out))
+    local text = bench("--check 1000 --peers luajit,campaign")
     assert.equal("0", text:match("(%d+)$"), text)
     assert.is_nil(text:find("WRONG", 1, true), text)
   end)

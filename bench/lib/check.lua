@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Judges what a peer sent. The sink kept every body as a file; here they are taken apart with nothing of the project's own (this
--- file's CSV and multipart readers, the system's iconv, lua-cjson) and compared with the list, row by row, so that nobody is quick
--- because it does less.
+-- Judges what a peer sent. The sink kept every body as a file; here they are taken apart with
+-- nothing of the project's own (this file's CSV and multipart readers, the system's iconv,
+-- lua-cjson) and compared with the list, row by row, so that nobody is quick because it does less.
 
 local cjson = require "cjson"
 local shell = require "shell"
@@ -48,7 +48,8 @@ end
 
 ---Parts of a multipart body: name → { headers, value }.
 function M.parse_form(body, content_type)
-  local boundary = assert(content_type:match("^multipart/form%-data;%s*boundary=\"?([^\";]+)"), "no boundary")
+  local boundary = content_type:match("^multipart/form%-data;%s*boundary=\"?([^\";]+)")
+  assert(boundary, "no boundary")
   local mark = "--" .. boundary
   assert(body:sub(1, #mark + 2) == mark .. "\r\n", "the body does not start with its boundary")
   local parts, at = {}, #mark + 3
@@ -69,17 +70,20 @@ function M.parse_form(body, content_type)
   end
 end
 
--- GB18030, since some encoders' GBK has a few two-byte codes more than the system's; substitutes stay as they are.
+-- GB18030, since some encoders' GBK has a few two-byte codes more than the system's; substitutes
+-- stay as they are.
 local function from_gbk(bytes)
   local path = os.tmpname()
   shell.write(path, bytes)
-  local text = shell.capture(("iconv -f GB18030 -t UTF-8 %s 2>/dev/null || echo BROKEN"):format(shell.quote(path))) .. "\n"
+  local command = ("iconv -f GB18030 -t UTF-8 %s 2>/dev/null || echo BROKEN"):format(shell.quote(path))
+  local text = shell.capture(command) .. "\n"
   os.remove(path)
   assert(not text:find("BROKEN\n$"), "the file is not valid GBK")
   return text
 end
 
----The list as uuid → record in COLUMNS order; `outside` names the uuids whose row has characters outside GBK.
+---The list as uuid → record in COLUMNS order; `outside` names the uuids whose row has characters
+---outside GBK.
 function M.expected(path, outside_gbk)
   local expected, outside, order = {}, {}, {}
   for i, r in ipairs(M.parse_csv(assert(shell.read(path)))) do
@@ -115,15 +119,20 @@ local function describe(row)
   return ("row with uuid %s"):format(row[1])
 end
 
+local FIELDS = {
+  abbreviate = "bench", dataSourceName = "bench", operationType = "0", token = "bench-token",
+}
+
 local function take_upload(body, content_type, rows)
   local parts = M.parse_form(body, content_type)
-  for field, value in pairs { abbreviate = "bench", dataSourceName = "bench", operationType = "0", token = "bench-token" } do
+  for field, value in pairs(FIELDS) do
     assert(parts[field] and parts[field].value == value, "field " .. field)
   end
   local file = assert(parts.dataSourceFile, "no part dataSourceFile")
   assert(file.headers:find("filename=\"[^\"]+\""), "the file has no name")
   local records = M.parse_csv(from_gbk(file.value))
-  assert(table.concat(records[1], ",") == table.concat(M.COLUMNS, ","), "header: " .. table.concat(records[1], ","))
+  local header = table.concat(records[1], ",")
+  assert(header == table.concat(M.COLUMNS, ","), "header: " .. header)
   for i = 2, #records do
     assert(#records[i] == 9, "a row is not nine fields wide")
     rows[#rows + 1] = records[i]
@@ -145,8 +154,11 @@ local function take_call(body, content_type, authorization, rows)
   assert(call.encryption == false, "encryption")
   assert(#call.data >= 1 and #call.data <= 200, "rows in a call")
   for _, c in ipairs(call.data) do
-    rows[#rows + 1] = { text_of(c.extra, "string"), text_of(c.name, "string"), text_of(c.phone, "string"),
-      text_of(c.email, "string"), text_of(c.company, "string"), text_of(c.sex, "number"), text_of(c.grade_id, "number") }
+    rows[#rows + 1] = {
+      text_of(c.extra, "string"), text_of(c.name, "string"), text_of(c.phone, "string"),
+      text_of(c.email, "string"), text_of(c.company, "string"), text_of(c.sex, "number"),
+      text_of(c.grade_id, "number"),
+    }
   end
 end
 
@@ -157,7 +169,8 @@ function M.judge(job, folder, expected)
   local rows, calls = {}, 0
   assert(shell.exists(folder .. "/calls.tsv"), "nothing was sent")
   for line in io.lines(folder .. "/calls.tsv") do
-    local uri, content_type, authorization, path = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$")
+    local uri, content_type, authorization, path =
+      line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$")
     local body = assert(shell.read(path), "a body is missing: " .. path)
     calls = calls + 1
     if uri:find("/uploadDataSource/", 1, true) then
@@ -177,7 +190,8 @@ function M.judge(job, folder, expected)
     local same = true
     for i = 1, #row do
       local close = job == "j1" and expected.outside[row[1]]
-        and without_substitutes(row[i], expected.characters) == without_substitutes(want[i], expected.characters)
+        and without_substitutes(row[i], expected.characters)
+          == without_substitutes(want[i], expected.characters)
       local equal = same_field(row[i], want[i])
       assert(equal or close, describe(row) .. " differs in " .. M.COLUMNS[i])
       same = same and equal

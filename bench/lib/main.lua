@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The bench's flow: options, lists, sink, rounds, report; and the check that every peer sends what the list says.
+-- The bench's flow: options, lists, sink, rounds, report; and the check that every peer sends what
+-- the list says.
 
 package.path = "bench/lib/?.lua;" .. package.path
 
@@ -20,13 +21,15 @@ local TITLES = {
 local DELAY_ROWS = 100000
 
 local HELP = [=[
-usage: bench/run [--rows N,N] [--rounds N] [--jobs j1,j2,delay] [--peers NAME,NAME] [--check [N]] [--out DIR]
+usage: bench/run [--rows N,N] [--rounds N] [--jobs j1,j2,delay] [--peers NAME,NAME]
+                 [--check [N]] [--out DIR]
 
   --rows N,N      lengths of the lists (default 100000,1000000)
   --rounds N      rounds, in each of which every peer runs once; medians are told (default 5)
   --jobs LIST     j1, j2, delay (default all; delay runs on lists up to 100,000 rows)
   --peers LIST    campaign, campaign-luajit, campaign-command, go, luajit, curl-limit
-  --check [N]     no timing: every peer sends a list of N rows (default 5000) and the bodies are taken apart
+  --check [N]     no timing: every peer sends a list of N rows (default 5000), and the bodies are
+                  taken apart and compared with the list
   --out DIR       where lists, built peers and results go (default build/bench)
 ]=]
 
@@ -118,16 +121,18 @@ local function list_of(rows)
   if not shell.exists(path) then
     say(("making %s ...\n"):format(path))
     local lua = shell.which("luajit") or shell.which("lua5.4")
-    local made = shell.run(("%s tools/generate_contacts.lua --profile bench --rows %d --out %s && mv %s %s"):format(
-      lua, rows, shell.quote(path .. ".new"), shell.quote(path .. ".new"), shell.quote(path)))
+    local new = shell.quote(path .. ".new")
+    local made = shell.run(("%s tools/generate_contacts.lua --profile bench --rows %d --out %s")
+      :format(lua, rows, new)) and shell.run(("mv %s %s"):format(new, shell.quote(path)))
     if not made then
       fail("the list could not be made")
     end
   end
   local gbk = path:gsub("%.csv$", ".gbk.csv")
   if not shell.exists(gbk) then
-    shell.run(("iconv -c -f UTF-8 -t GBK %s >%s 2>/dev/null; mv %s %s"):format(shell.quote(path),
-      shell.quote(gbk .. ".new"), shell.quote(gbk .. ".new"), shell.quote(gbk)))
+    local new = shell.quote(gbk .. ".new")
+    shell.run(("iconv -c -f UTF-8 -t GBK %s >%s 2>/dev/null; mv %s %s")
+      :format(shell.quote(path), new, new, shell.quote(gbk)))
   end
   return { csv = path, gbk = gbk }
 end
@@ -141,8 +146,8 @@ local function prepare()
 end
 
 -- Proxies of the environment would take loopback requests elsewhere.
-local CLEAN = { "env", "-u", "http_proxy", "-u", "https_proxy", "-u", "all_proxy", "-u", "HTTP_PROXY", "-u", "HTTPS_PROXY",
-  "-u", "ALL_PROXY" }
+local CLEAN = { "env", "-u", "http_proxy", "-u", "https_proxy", "-u", "all_proxy",
+  "-u", "HTTP_PROXY", "-u", "HTTPS_PROXY", "-u", "ALL_PROXY" }
 
 local function run_once(peer, job, values, folder)
   values.job, values.out = folder .. "/job", out
@@ -153,10 +158,11 @@ local function run_once(peer, job, values, folder)
       words[#words + 1] = word
     end
   end
-  shell.run(("%s </dev/null >%s 2>%s"):format(shell.join(words), shell.quote(folder .. "/stdout.txt"),
-    shell.quote(folder .. "/stderr.txt")))
-  local wall, user, system, peak, status = (shell.read(folder .. "/usage.txt") or ""):match("(%S+) (%S+) (%S+) (%S+) (%S+)")
-  -- 7: campaign finished, some rows were rejected, which is right for rows that GBK cannot hold.
+  shell.run(("%s </dev/null >%s 2>%s"):format(shell.join(words),
+    shell.quote(folder .. "/stdout.txt"), shell.quote(folder .. "/stderr.txt")))
+  local usage = shell.read(folder .. "/usage.txt") or ""
+  local wall, user, system, peak, status = usage:match("(%S+) (%S+) (%S+) (%S+) (%S+)")
+  -- 7: campaign finished and rejected some rows, which is right for rows that GBK cannot hold.
   if status ~= "0" and not (status == "7" and peer.name:find("^campaign")) then
     local said = (shell.read(folder .. "/stderr.txt") or ""):sub(-400)
     return nil, ("%s: exit status %s: %s"):format(peer.name, tostring(status), said)
@@ -164,7 +170,8 @@ local function run_once(peer, job, values, folder)
   return { wall = tonumber(wall), cpu = tonumber(user) + tonumber(system), peak = tonumber(peak) / 1024 }
 end
 
--- Every call of J2 holds 200 rows, and J1's bytes are about those of the ready file: whoever sent less did not run.
+-- Every call of J2 holds 200 rows, and J1's bytes are about those of the ready file: whoever sent
+-- less did not run.
 local function is_complete(job, rows, run, gbk_bytes)
   if job == "j1" then
     return run.bytes > 0.95 * gbk_bytes
@@ -182,7 +189,8 @@ end
 local function measure_job(job, rows, present, options, server)
   local kind = job == "j1" and "j1" or "j2"
   local files = list_of(rows)
-  local values = { csv = files.csv, gbk = files.gbk, url = server.url .. (job == "delay" and "/delay" or "") }
+  local url = server.url .. (job == "delay" and "/delay" or "")
+  local values = { csv = files.csv, gbk = files.gbk, url = url }
   local gbk_bytes = size_of(files.gbk)
   local order, rounds = {}, {}
   for _, peer in ipairs(present) do
@@ -204,7 +212,8 @@ local function measure_job(job, rows, present, options, server)
         if is_complete(kind, rows, run, gbk_bytes) then
           runs[peer.name] = run
         else
-          reason = ("%s: sent %d calls and %d bytes: not the whole list"):format(peer.name, run.requests, run.bytes)
+          reason = ("%s: sent %d calls and %d bytes: not the whole list")
+            :format(peer.name, run.requests, run.bytes)
         end
       end
       if reason then
@@ -259,7 +268,8 @@ local function run_bench(options)
       for _, job in ipairs(options.jobs) do
         if job ~= "delay" or rows <= DELAY_ROWS then
           local rounds, listed = measure_job(job, rows, present, options, server)
-          report.table(("%s, %d rows, median of %d"):format(TITLES[job], rows, options.rounds), rows, rounds, listed, say)
+          local title = ("%s, %d rows, median of %d"):format(TITLES[job], rows, options.rounds)
+          report.table(title, rows, rounds, listed, say)
           report.tsv(job, rows, rounds, listed, function(line) tsv:write(line) end)
           for _, line in ipairs(report.summarise(rounds, listed)) do
             local key = job .. line.name
@@ -281,43 +291,49 @@ local function run_bench(options)
   return options.failed and 1 or 0
 end
 
+-- Lets one peer send the list to a sink of its own and judges what arrived.
+local function check_peer(peer, job, files, expected)
+  local server, reason = sink.start { folder = out .. "/check", keep = true }
+  if not server then
+    fail(reason)
+  end
+  local values = { csv = files.csv, gbk = files.gbk, url = server.url }
+  local run, why = run_once(peer, job, values, server.folder)
+  server:stop()
+  local ok, found = run ~= nil, why
+  if run then
+    ok, found = pcall(check.judge, job, server.folder, expected)
+  end
+  shell.run(("rm -f %s/body-*"):format(shell.quote(server.folder)))
+  if ok then
+    say(("ok    %s %-17s %d rows exact, %d with substitutes, %d left out, %d calls\n"):format(
+      job:upper(), peer.name, found.exact, found.substituted, found.left_out, found.calls))
+  else
+    say(("WRONG %s %-17s %s\n"):format(job:upper(), peer.name, tostring(found)))
+  end
+  return ok
+end
+
 local function run_check(options)
   local generator = dofile("tools/generate_contacts.lua")
   local present, absent = peers.present(out, options.peers)
   for _, entry in ipairs(absent) do
     say(("left out: %s: %s\n"):format(entry[1], entry[2]))
   end
-  local rows, bad, checked = options.check, 0, 0
-  local files = list_of(rows)
+  local files = list_of(options.check)
   local expected = check.expected(files.csv, generator.OUTSIDE_GBK)
+  local right, checked = 0, 0
   for _, job in ipairs { "j1", "j2" } do
     for _, peer in ipairs(present) do
       -- The ready file has other columns: it only shows the transport's limit.
       if peer[job] and not peer.ready_file then
-        local server, reason = sink.start { folder = out .. "/check", keep = true }
-        if not server then
-          fail(reason)
-        end
-        local run, why = run_once(peer, job, { csv = files.csv, gbk = files.gbk, url = server.url }, server.folder)
-        server:stop()
-        local ok, found = run ~= nil, why
-        if run then
-          ok, found = pcall(check.judge, job, server.folder, expected)
-        end
         checked = checked + 1
-        if ok then
-          say(("ok    %s %-17s %d rows exact, %d with substitutes, %d left out, %d calls\n"):format(job:upper(), peer.name,
-            found.exact, found.substituted, found.left_out, found.calls))
-        else
-          bad = bad + 1
-          say(("WRONG %s %-17s %s\n"):format(job:upper(), peer.name, tostring(found)))
-        end
-        shell.run(("rm -f %s/body-*"):format(shell.quote(server.folder)))
+        right = right + (check_peer(peer, job, files, expected) and 1 or 0)
       end
     end
   end
-  say(("%d of %d right\n"):format(checked - bad, checked))
-  return bad == 0 and checked > 0 and 0 or 1
+  say(("%d of %d right\n"):format(right, checked))
+  return right == checked and checked > 0 and 0 or 1
 end
 
 local options = options_of(arg)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Turns measured rounds into tables and ratios. A ratio is taken inside a round, in which every peer ran once, and its median
--- over the rounds is told: a machine whose speed drifts spoils single times, not these.
+-- Turns measured rounds into tables and ratios. A ratio is taken inside a round, in which every peer
+-- ran once, and its median over the rounds is told: a machine whose speed drifts spoils single
+-- times, not these.
 
 local M = {}
 
@@ -47,9 +48,10 @@ function M.summarise(rounds, peers)
   for _, name in ipairs(peers) do
     local walls = column(rounds, name, "wall")
     if #walls > 0 then
-      local line = { name = name, rounds = #walls, wall = M.median(walls), cpu = M.median(column(rounds, name, "cpu")),
-        peak = M.median(column(rounds, name, "peak")), bytes = M.median(column(rounds, name, "bytes")),
-        requests = M.median(column(rounds, name, "requests")) }
+      local line = { name = name, rounds = #walls }
+      for _, key in ipairs { "wall", "cpu", "peak", "bytes", "requests" } do
+        line[key] = M.median(column(rounds, name, key))
+      end
       table.sort(walls)
       line.least, line.most = walls[1], walls[#walls]
       lines[#lines + 1] = line
@@ -59,15 +61,16 @@ function M.summarise(rounds, peers)
 end
 
 function M.table(title, rows, rounds, peers, write)
-  local reference = peers[1]
+  local ours = peers[1]
   write(("\n%s\n"):format(title))
-  write(("%-17s %8s %17s %8s %8s %10s %8s %6s   %s\n"):format("", "wall s", "least..most", "CPU s", "peak MB", "rows/s",
-    "sent MB", "calls", "times " .. reference .. "'s wall, CPU"))
+  write(("%-17s %8s %17s %8s %8s %10s %8s %6s   %s\n"):format("", "wall s", "least..most", "CPU s",
+    "peak MB", "rows/s", "sent MB", "calls", "times " .. ours .. "'s wall, CPU"))
   for _, line in ipairs(M.summarise(rounds, peers)) do
-    local wall, cpu = M.ratio(rounds, line.name, reference, "wall"), M.ratio(rounds, line.name, reference, "cpu")
-    write(("%-17s %8.3f %17s %8.3f %8.1f %10.0f %8.1f %6d   %s\n"):format(line.name, line.wall,
-      ("%.3f..%.3f"):format(line.least, line.most), line.cpu, line.peak, rows / line.wall, line.bytes / 1e6, line.requests,
-      wall and ("%.2f, %.2f"):format(wall, cpu) or "-"))
+    local wall = M.ratio(rounds, line.name, ours, "wall")
+    local cpu = M.ratio(rounds, line.name, ours, "cpu")
+    write(("%-17s %8.3f %17s %8.3f %8.1f %10.0f %8.1f %6.0f   %s\n"):format(line.name, line.wall,
+      ("%.3f..%.3f"):format(line.least, line.most), line.cpu, line.peak, rows / line.wall,
+      line.bytes / 1e6, line.requests, wall and ("%.2f, %.2f"):format(wall, cpu) or "-"))
   end
 end
 
@@ -76,12 +79,13 @@ function M.tsv(job, rows, rounds, peers, write)
   for _, line in ipairs(M.summarise(rounds, peers)) do
     local wall = M.ratio(rounds, line.name, peers[1], "wall") or 0
     local cpu = M.ratio(rounds, line.name, peers[1], "cpu") or 0
-    write(table.concat({ job, ("%d"):format(rows), line.name, ("%d"):format(line.rounds), ("%.4f"):format(line.wall),
-      ("%.4f"):format(line.cpu), ("%.1f"):format(line.peak), ("%d"):format(line.requests), ("%d"):format(line.bytes),
-      ("%.3f"):format(wall), ("%.3f"):format(cpu) }, "\t") .. "\n")
+    local format = "%s\t%d\t%s\t%d\t%.4f\t%.4f\t%.1f\t%.0f\t%.0f\t%.3f\t%.3f\n"
+    write(format:format(job, rows, line.name, line.rounds, line.wall, line.cpu, line.peak,
+      line.requests, line.bytes, wall, cpu))
   end
 end
 
-M.TSV_HEADER = "job\trows\tpeer\trounds\twall_s\tcpu_s\tpeak_mb\tcalls\tbytes\twall_ratio\tcpu_ratio\n"
+M.TSV_HEADER = "job\trows\tpeer\trounds\twall_s\tcpu_s\tpeak_mb\tcalls\tbytes"
+  .. "\twall_ratio\tcpu_ratio\n"
 
 return M

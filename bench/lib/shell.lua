@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The few things the bench needs of the system, through the shell: run, capture, files, a tool's place.
+-- The few things the bench needs of the system, through the shell: run, capture, files, a tool's
+-- place.
 
 local M = {}
 
@@ -52,7 +53,8 @@ end
 
 ---Path of a program, also of those that only root has in PATH; nil when there is none.
 function M.which(name)
-  local path = M.capture(("PATH=$PATH:/usr/sbin:/sbin command -v %s 2>/dev/null"):format(M.quote(name)))
+  local command = "PATH=$PATH:/usr/sbin:/sbin command -v %s 2>/dev/null"
+  local path = M.capture(command:format(M.quote(name)))
   return path ~= "" and path or nil
 end
 

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Starts and stops the nginx of bench/sink.conf on a free loopback port, and asks it what it has read.
+-- Starts and stops the nginx of bench/sink.conf on a free loopback port, and asks it what it has
+-- read.
 
 local shell = require "shell"
 
@@ -17,7 +18,8 @@ local function modules_folder(nginx)
 end
 
 local function stat_of(port)
-  local text = shell.capture(("curl -s --noproxy '*' --max-time 5 http://127.0.0.1:%d/stat"):format(port))
+  local command = "curl -s --noproxy '*' --max-time 5 http://127.0.0.1:%d/stat"
+  local text = shell.capture(command:format(port))
   local mark, requests, bytes = text:match("^(%S+) (%d+) (%d+)$")
   return mark, tonumber(requests), tonumber(bytes)
 end
@@ -29,7 +31,7 @@ function M.start(options)
   local nginx = shell.which("nginx")
   local modules = nginx and modules_folder(nginx)
   if not modules then
-    return nil, "nginx with its Lua module was not found (packages nginx, libnginx-mod-http-lua)"
+    return nil, "nginx with its Lua module was not found (nginx, libnginx-mod-http-lua)"
   end
   if not shell.which("curl") then
     return nil, "curl was not found (package curl)"
@@ -49,17 +51,22 @@ function M.start(options)
     }
     shell.write(folder .. "/nginx.conf", (template:gsub("@(%u+)@", values)))
     -- nginx binds before it leaves the foreground, so its exit status tells whether the port was free.
-    local command = ("%s -e %s -c %s 2>%s"):format(shell.quote(nginx), shell.quote(folder .. "/start.log"),
-      shell.quote(folder .. "/nginx.conf"), shell.quote(folder .. "/start.txt"))
+    local command = ("%s -e %s -c %s 2>%s"):format(shell.quote(nginx),
+      shell.quote(folder .. "/start.log"), shell.quote(folder .. "/nginx.conf"),
+      shell.quote(folder .. "/start.txt"))
     if shell.run(command) then
-      local sink = setmetatable({ port = port, url = "http://127.0.0.1:" .. port, folder = folder,
-        mark = mark, nginx = nginx }, mt)
+      local sink = setmetatable({ folder = folder, mark = mark, nginx = nginx, port = port,
+        url = "http://127.0.0.1:" .. port }, mt)
       if stat_of(port) == mark then
         return sink
       end
       sink:stop()
-    elseif not (shell.read(folder .. "/start.txt") or ""):find("98:", 1, true) then
-      return nil, "nginx did not start: " .. ((shell.read(folder .. "/start.txt") or ""):match("[^\n]+") or "?")
+    else
+      local said = shell.read(folder .. "/start.txt") or ""
+      -- 98: the address is in use. Anything else no other port will cure.
+      if not said:find("98:", 1, true) then
+        return nil, "nginx did not start: " .. (said:match("[^\n]+") or "it says nothing")
+      end
     end
   end
   return nil, "no free loopback port was found"

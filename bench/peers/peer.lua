@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The Lua peer of the bench: LuaJIT with Debian's lua-curl, lua-iconv and lua-cjson, streaming. That lua-curl has one easy handle
--- at a time and no form interface, so the multipart body is written by hand and J2's calls go one after the other.
+-- The Lua peer of the bench: LuaJIT with Debian's lua-curl, lua-iconv and lua-cjson, streaming. That
+-- lua-curl has neither a multi nor a form interface, so the multipart body is written by hand and
+-- J2's calls go one after the other.
 --
 --   luajit bench/peers/peer.lua j1 URL CSV
 --   luajit bench/peers/peer.lua j2 URL CSV
@@ -108,17 +109,22 @@ local function csv_line(row)
   return line .. "\r\n"
 end
 
+local FIELDS = {
+  { "abbreviate", "bench" }, { "dataSourceName", "bench" }, { "operationType", "0" },
+  { "dataSourceType", "0" }, { "token", "bench-token" },
+}
+
 local function j1(url, path)
   local to_gbk = assert(require("iconv").new("GBK//TRANSLIT", "UTF-8"))
   local boundary = "----------------------------7d1f0c55a9e24b31"
   local head, n = {}, 0
-  for _, field in ipairs { { "abbreviate", "bench" }, { "dataSourceName", "bench" }, { "operationType", "0" },
-    { "dataSourceType", "0" }, { "token", "bench-token" } } do
+  local part = "--" .. boundary .. "\r\nContent-Disposition: form-data; name=\"%s\""
+  for _, field in ipairs(FIELDS) do
     n = n + 1
-    head[n] = ("--%s\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n"):format(boundary, field[1], field[2])
+    head[n] = part:format(field[1]) .. "\r\n\r\n" .. field[2] .. "\r\n"
   end
-  head[n + 1] = ("--%s\r\nContent-Disposition: form-data; name=\"dataSourceFile\"; filename=\"contacts.csv\"\r\n"
-    .. "Content-Type: text/csv\r\n\r\nuuid,name,phone,email,company,sex,grade,groups,note\r\n"):format(boundary)
+  head[n + 1] = part:format("dataSourceFile") .. "; filename=\"contacts.csv\"\r\n"
+    .. "Content-Type: text/csv\r\n\r\nuuid,name,phone,email,company,sex,grade,groups,note\r\n"
 
   local next_record, ended = records(path), false
   -- The next piece of the body, about 64 KiB; nil after the closing boundary.
@@ -142,8 +148,10 @@ local function j1(url, path)
     end
   end
 
-  local easy, perform = handle(url .. "/api/v1/config/openapi/contact/uploadDataSource/v2",
-    { "Content-Type: multipart/form-data; boundary=" .. boundary, "Transfer-Encoding: chunked", "Expect:" })
+  local easy, perform = handle(url .. "/api/v1/config/openapi/contact/uploadDataSource/v2", {
+    "Content-Type: multipart/form-data; boundary=" .. boundary,
+    "Transfer-Encoding: chunked", "Expect:",
+  })
   local ready, at = concat(head), 1
   easy:setopt(curl.OPT_READFUNCTION, function(wanted)
     if at > #ready then
@@ -169,8 +177,10 @@ local function j2(url, path)
         break
       end
       n = n + 1
-      data[n] = { name = r[1], phone = r[2], email = r[3], company = r[4], sex = tonumber(r[5]),
-        grade_id = tonumber(r[6]), extra = r[9] }
+      data[n] = {
+        name = r[1], phone = r[2], email = r[3], company = r[4], sex = tonumber(r[5]),
+        grade_id = tonumber(r[6]), extra = r[9],
+      }
     end
     if n == 0 then
       return
