@@ -8,18 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth.h"
 #include "buf.h"
+#include "digest.h"
+#include "gbk.h"
+#include "utf8.h"
 
 #define MOST_NAME 1024
 
 struct form_part {
   struct form_part *next;
   struct camp_form *form;
-  char *name, *filename, *type;
+  char *name, *type;
+  char *filename; /* as it goes out */
+  char *whole;    /* for filename*: the whole name, when `filename` lacks some of it */
   struct camp_source *source;
   int64_t given;
-  int wants_digest;
+  struct camp_digest *digest; /* NULL when none was asked for */
   char hex[65]; /* "" until the part was sent whole */
 };
 
@@ -35,16 +39,25 @@ struct camp_form *camp_form_new(enum camp_filename_mode mode) {
   return form;
 }
 
+static void part_free(struct form_part *part) {
+  if (part == NULL) return;
+  if (part->source != NULL && part->source->memory != NULL && part->source->length > 0)
+    explicit_bzero((void *)(uintptr_t)part->source->memory, (size_t)part->source->length); /* tokens ride in form fields, too */
+  camp_source_free(part->source);
+  camp_digest_free(part->digest);
+  free(part->name);
+  free(part->type);
+  free(part->filename);
+  free(part->whole);
+  free(part);
+}
+
 void camp_form_free(struct camp_form *form) {
   if (form == NULL) return;
   while (form->first != NULL) {
     struct form_part *part = form->first;
     form->first = part->next;
-    camp_source_free(part->source);
-    free(part->name);
-    free(part->filename);
-    free(part->type);
-    free(part);
+    part_free(part);
   }
   free(form);
 }
@@ -67,39 +80,98 @@ static char *copy_text(const char *text, size_t length) {
   return copy;
 }
 
+/* Each character outside ASCII becomes one "_". */
+static char *ascii_name(const char *name) {
+  char *copy = malloc(strlen(name) + 1), *to = copy;
+  if (copy == NULL) return NULL;
+  for (; *name != '\0'; name++) {
+    unsigned char c = (unsigned char)*name;
+    if (c < 0x80) *to++ = *name;
+    else if ((c & 0xC0) != 0x80) *to++ = '_';
+  }
+  *to = '\0';
+  return copy;
+}
+
+static char *gbk_name(const char *name, size_t length, struct camp_error *err) {
+  struct camp_converted done;
+  uint8_t *copy = malloc(camp_gbk_encode_bound(CAMP_ENCODING_GBK, length) + CAMP_GBK_SLACK + 1);
+  if (copy == NULL) {
+    camp_fail_nomem(err);
+    return NULL;
+  }
+  enum camp_stop stop = camp_gbk_encode(CAMP_ENCODING_GBK, (const uint8_t *)name, length, copy, &done);
+  if (stop != CAMP_STOP_END) {
+    camp_fail_stop(err, stop, CAMP_ENCODING_UTF8, CAMP_ENCODING_GBK, done.consumed, done.character);
+    free(copy);
+    return NULL;
+  }
+  copy[done.produced] = '\0';
+  return (char *)copy;
+}
+
+/* Spells the file name as the form's mode wants it. */
+static int set_filename(struct form_part *part, const char *name, size_t length, struct camp_error *err) {
+  char *given = copy_text(name, length);
+  if (given == NULL) return camp_fail_nomem(err);
+  switch (part->form->mode) {
+    case CAMP_FILENAME_UTF8:
+      part->filename = given;
+      return 0;
+    case CAMP_FILENAME_GBK:
+      part->filename = gbk_name(name, length, err);
+      free(given);
+      return part->filename != NULL ? 0 : -1;
+    case CAMP_FILENAME_ASCII:
+    case CAMP_FILENAME_STAR:
+      part->filename = ascii_name(given);
+      if (part->filename != NULL && part->form->mode == CAMP_FILENAME_STAR && strcmp(part->filename, given) != 0) part->whole = given;
+      else free(given);
+      return part->filename != NULL ? 0 : camp_fail_nomem(err);
+  }
+  free(given);
+  return camp_fail(err, CAMP_USAGE, 0, "unknown file name mode");
+}
+
+static int check_part(const struct camp_form *form, const char *name, size_t name_length, const char *filename, size_t filename_length,
+                      const char *type, size_t type_length, struct camp_error *err) {
+  int cut;
+  if (name_length == 0) return camp_fail(err, CAMP_USAGE, 0, "a form part needs a name");
+  if (check_text("the name", name, name_length, err) != 0) return -1;
+  if (filename != NULL && check_text("the file name", filename, filename_length, err) != 0) return -1;
+  if (filename != NULL && filename_length == 0) return camp_fail(err, CAMP_USAGE, 0, "the file name of a form part is empty");
+  if (filename != NULL && form->mode != CAMP_FILENAME_UTF8) {
+    size_t valid = camp_utf8_valid((const uint8_t *)filename, filename_length, &cut);
+    if (valid < filename_length)
+      return camp_fail(err, CAMP_USAGE, (long)valid, "the file name of a form part is not valid UTF-8 at byte %zu", valid);
+  }
+  return type != NULL ? check_text("the type", type, type_length, err) : 0;
+}
+
 int camp_form_add(struct camp_form *form, const char *name, size_t name_length, const char *filename, size_t filename_length,
                   const char *type, size_t type_length, struct camp_source *source, int digest, struct camp_error *err) {
-  struct form_part *part = NULL;
-  if (check_text("the name", name, name_length, err) != 0) goto failed;
-  if (name_length == 0) {
-    camp_fail(err, CAMP_USAGE, 0, "a form part needs a name");
+  struct form_part *part = calloc(1, sizeof *part);
+  if (part == NULL) {
+    camp_source_free(source);
+    return camp_fail_nomem(err);
+  }
+  part->form = form;
+  part->source = source;
+  if (check_part(form, name, name_length, filename, filename_length, type, type_length, err) != 0) goto failed;
+  if (filename != NULL && set_filename(part, filename, filename_length, err) != 0) goto failed;
+  part->name = copy_text(name, name_length);
+  if (type != NULL) part->type = copy_text(type, type_length);
+  if (digest) part->digest = camp_digest_sha256_new();
+  if (part->name == NULL || (type != NULL && part->type == NULL) || (digest && part->digest == NULL)) {
+    camp_fail_nomem(err);
     goto failed;
   }
-  if (filename != NULL && check_text("the file name", filename, filename_length, err) != 0) goto failed;
-  if (type != NULL && check_text("the type", type, type_length, err) != 0) goto failed;
-  part = calloc(1, sizeof *part);
-  if (part == NULL) goto nomem;
-  part->form = form;
-  part->wants_digest = digest;
-  part->name = copy_text(name, name_length);
-  if (part->name == NULL) goto nomem;
-  if (filename != NULL && (part->filename = copy_text(filename, filename_length)) == NULL) goto nomem;
-  if (type != NULL && (part->type = copy_text(type, type_length)) == NULL) goto nomem;
-  part->source = source;
   if (form->last != NULL) form->last->next = part;
   else form->first = part;
   form->last = part;
   return 0;
-nomem:
-  camp_fail_nomem(err);
 failed:
-  if (part != NULL) {
-    free(part->name);
-    free(part->filename);
-    free(part->type);
-    free(part);
-  }
-  camp_source_free(source);
+  part_free(part);
   return -1;
 }
 
@@ -110,6 +182,14 @@ int64_t camp_form_length(const struct camp_form *form) {
     sum += part->source->length;
   }
   return sum;
+}
+
+/* The part was read whole: its digest is final. */
+static void end_digest(struct form_part *part) {
+  if (part->digest == NULL) return;
+  if (camp_digest_final_hex(part->digest, part->hex) != 0) part->hex[0] = '\0';
+  camp_digest_free(part->digest);
+  part->digest = NULL;
 }
 
 static size_t on_read(char *to, size_t size, size_t count, void *data) {
@@ -123,20 +203,9 @@ static size_t on_read(char *to, size_t size, size_t count, void *data) {
                     (long long)part->given, (long long)length);
   if (got < 0) return CURL_READFUNC_ABORT;
   part->given += got;
+  if (got > 0 && part->digest != NULL) camp_digest_update(part->digest, to, (size_t)got);
+  if (got == 0 || part->given == length) end_digest(part);
   return (size_t)got;
-}
-
-/* Each character outside ASCII becomes one "_". */
-static char *ascii_name(const char *name) {
-  char *copy = malloc(strlen(name) + 1), *to = copy;
-  if (copy == NULL) return NULL;
-  for (; *name != '\0'; name++) {
-    unsigned char c = (unsigned char)*name;
-    if (c < 0x80) *to++ = *name;
-    else if ((c & 0xC0) != 0x80) *to++ = '_';
-  }
-  *to = '\0';
-  return copy;
 }
 
 /* name or file name between quotes: a quote becomes %22 as in browsers; line breaks never get here */
@@ -162,35 +231,16 @@ static int append_encoded(struct camp_buf *line, const char *text) {
 }
 
 /* The part header that carries both spellings of the name; libcurl writes the header itself in the other modes. */
-static CURLcode add_star(curl_mimepart *target, const struct form_part *part, const char *plain) {
+static CURLcode add_both_names(curl_mimepart *target, const struct form_part *part) {
   struct camp_buf line;
   camp_buf_init(&line, 16 * MOST_NAME);
   CURLcode code = CURLE_OUT_OF_MEMORY;
   int failed = camp_buf_append(&line, "Content-Disposition: form-data; name=\"", 38) | append_quoted(&line, part->name) |
-               camp_buf_append(&line, "\"; filename=\"", 13) | append_quoted(&line, plain) |
-               camp_buf_append(&line, "\"; filename*=UTF-8''", 20) | append_encoded(&line, part->filename) | camp_buf_append(&line, "", 1);
+               camp_buf_append(&line, "\"; filename=\"", 13) | append_quoted(&line, part->filename) |
+               camp_buf_append(&line, "\"; filename*=UTF-8''", 20) | append_encoded(&line, part->whole) | camp_buf_append(&line, "", 1);
   struct curl_slist *headers = failed ? NULL : curl_slist_append(NULL, line.data);
   if (headers != NULL) code = curl_mime_headers(target, headers, 1); /* the part owns the list now */
   camp_buf_clear(&line);
-  return code;
-}
-
-static CURLcode add_filename(curl_mimepart *target, const struct form_part *part, struct camp_error *err) {
-  CURLcode code = CURLE_OK;
-  char *name = NULL;
-  (void)err;
-  switch (part->form->mode) {
-    case CAMP_FILENAME_UTF8:
-    case CAMP_FILENAME_GBK: return curl_mime_filename(target, part->filename);
-    case CAMP_FILENAME_ASCII:
-    case CAMP_FILENAME_STAR:
-      name = ascii_name(part->filename);
-      if (name == NULL) return CURLE_OUT_OF_MEMORY;
-      code = curl_mime_filename(target, name);
-      if (code == CURLE_OK && part->form->mode == CAMP_FILENAME_STAR && strcmp(name, part->filename) != 0)
-        code = add_star(target, part, name);
-  }
-  free(name);
   return code;
 }
 
@@ -205,8 +255,10 @@ void *camp_form_mime(struct camp_form *form, void *easy, struct camp_error *err)
     }
     code = curl_mime_name(target, part->name);
     if (code == CURLE_OK && part->type != NULL) code = curl_mime_type(target, part->type);
-    if (code == CURLE_OK && part->filename != NULL) code = add_filename(target, part, err);
+    if (code == CURLE_OK && part->filename != NULL) code = curl_mime_filename(target, part->filename);
+    if (code == CURLE_OK && part->whole != NULL) code = add_both_names(target, part);
     if (code == CURLE_OK) code = curl_mime_data_cb(target, (curl_off_t)part->source->length, on_read, NULL, NULL, part);
+    if (part->source->length == 0) end_digest(part);
   }
   if (code == CURLE_OK) return mime;
   if (err->kind == CAMP_OK) camp_fail(err, CAMP_USAGE, (long)code, "the form cannot be built: %s", curl_easy_strerror(code));
