@@ -85,6 +85,8 @@ local function sandbox(parser)
   command:option("--clock", "Time of the sandbox at the start: yyyy-MM-dd HH:mm:ss."):argname("TIME")
   command:option("--clock-rate", "Seconds of the sandbox per real second."):argname("X"):convert(M.number)
   command:option("--ready-file", "Writes the printed lines to FILE once it serves."):argname("FILE")
+  command:option("--fault", "Orders a fault: OPERATION:KIND@N (the n-th call) or OPERATION:KIND%P (percent)."):argname("FAULT"):count("*")
+  command:option("--without", "Switches a rule of docs/contracts/rules.md off, by number: R020."):argname("RULE"):count("*")
   add_json(command)
 end
 
@@ -121,6 +123,8 @@ function M.parser()
   local parser = argparse("campaign", "Outreach campaigns: contact lists into marketing platforms, every row accounted for.")
   parser:command_target("command")
   parser:require_command(false)
+  parser:help_max_width(100)
+  parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
   for _, add in ipairs{ operations, describe, call, import, convert, sandbox, doctor, env } do
     add(parser)

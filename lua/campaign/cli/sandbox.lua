@@ -1,0 +1,37 @@
+-- SPDX-License-Identifier: MIT
+-- `campaign sandbox`: serves all platforms in this process until a signal comes. bin/campaign runs it on a Lua that has lua-http.
+
+local error_object = require "campaign.error"
+local output = require "campaign.cli.output"
+
+local M = {}
+
+local function clock_of(text)
+  if text == nil or text:find("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$") then
+    return true
+  end
+  return nil, error_object.new{ kind = "usage", message = "--clock '" .. text .. "' is no yyyy-MM-dd HH:mm:ss" }
+end
+
+function M.run(given)
+  local ok, err = clock_of(given.clock)
+  if not ok then
+    return output.fail(err, given)
+  end
+  if given.port and given.port > 65535 then
+    return output.fail("--port " .. given.port .. " is no port", given)
+  end
+  local has_server, reason = pcall(require, "http.server")
+  if not has_server then
+    if not tostring(reason):find("module 'http.server' not found", 1, true) then
+      error(reason, 0)
+    end
+    return output.fail("the sandbox needs lua-http for LuaJIT; run 'make deps', or install lua-http and luajit2", given)
+  end
+  return require("campaign.sandbox").main{
+    port = given.port, state = given.state, clock = given.clock, clock_rate = given.clock_rate, ready_file = given.ready_file,
+    faults = #given.fault > 0 and given.fault or nil, without = #given.without > 0 and given.without or nil,
+  }
+end
+
+return M
