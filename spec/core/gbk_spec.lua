@@ -175,7 +175,7 @@ describe("core.gbk", function()
     end
   end)
 
-  it("survives random bytes and decodes only what encodes back", function()
+  it("survives random bytes and decodes only what encodes back #heavy", function()
     local seed = os.time() % 100000
     math.randomseed(seed)
     for _ = 1, 20000 do

@@ -60,7 +60,7 @@ local function sqlite_version()
     end
   end
   local pipe = io.popen("pkg-config --modversion sqlite3 2>/dev/null || sqlite3 --version 2>/dev/null")
-  local version = pipe and (pipe:read("*l") or ""):match("%d+%.%d+%.%d+")
+  local version = pipe and (pipe:read("*l") or ""):match("^[%d.]+")
   if pipe then
     pipe:close()
   end
@@ -75,13 +75,19 @@ local function components(place)
   add("campaign", core.version)
   local jit = rawget(_G, "jit")
   add("Lua", jit and jit.version or _VERSION .. " (" .. place.flavour .. ")")
-  local versions = core.http and core.http.versions and core.http.versions() or {}
-  add("libcurl", versions.curl)
-  add("TLS", versions.tls)
+  -- "libcurl/7.88.1 OpenSSL/3.0.17 zlib/1.2.13 ...": the library, its TLS, the rest
+  local libraries = {}
+  for word in core.http.versions():gmatch("%S+") do
+    libraries[#libraries + 1] = word
+  end
+  add("libcurl", libraries[1]:match("/(.+)$"))
+  add("TLS", (libraries[2]:gsub("/", " ")))
   add("lua-cjson", require("cjson")._VERSION)
   add("argparse", require("argparse").version)
   add("LuaFileSystem", (lfs._VERSION:gsub("^LuaFileSystem ", "")))
-  add("SQLite", sqlite_version(), "not used by this version")
+  -- The ledger that will need it is still to come: shown so that a machine can be judged before.
+  local sqlite = sqlite_version()
+  add("SQLite", sqlite and sqlite .. " (not used by this version)", "not there (not used by this version)")
   return list
 end
 
