@@ -27,7 +27,7 @@ usage: bench/run [--rows N,N] [--rounds N] [--jobs j1,j2,delay] [--peers NAME,NA
   --rows N,N      lengths of the lists (default 100000,1000000)
   --rounds N      rounds, in each of which every peer runs once; medians are told (default 5)
   --jobs LIST     j1, j2, delay (default all; delay runs on lists up to 100,000 rows)
-  --peers LIST    campaign, campaign-luajit, campaign-command, go, luajit, curl-limit
+  --peers LIST    campaign, campaign-luajit, campaign-command, go, luajit, floor, curl-limit
   --check [N]     no timing: every peer sends a list of N rows (default 5000), and the bodies are
                   taken apart and compared with the list
   --out DIR       where lists, built peers and results go (default build/bench)
@@ -230,19 +230,24 @@ local function measure_job(job, rows, present, options, server)
   return rounds, listed
 end
 
-local function memory_lines(peaks)
+-- Peak memory should not know how long the list is: the lengths stand side by side.
+local function say_memory(peaks)
+  local lines = {}
   for _, job in ipairs { "j1", "j2" } do
     for _, name in ipairs { "campaign", "campaign-luajit", "campaign-command" } do
       local found = peaks[job .. name]
-      if found and #found > 1 then
+      if found then
         table.sort(found, function(a, b) return a[1] < b[1] end)
         local pieces = {}
         for i, entry in ipairs(found) do
           pieces[i] = ("%.1f MB at %d rows"):format(entry[2], entry[1])
         end
-        say(("%s %-17s %s\n"):format(job:upper(), name, table.concat(pieces, ", ")))
+        lines[#lines + 1] = ("%s %-17s %s\n"):format(job:upper(), name, table.concat(pieces, ", "))
       end
     end
+  end
+  if #lines > 0 then
+    say("\nPeak memory of campaign\n", table.concat(lines))
   end
 end
 
@@ -285,8 +290,7 @@ local function run_bench(options)
   if not ok then
     error(problem, 0)
   end
-  say("\nPeak memory of campaign\n")
-  memory_lines(peaks)
+  say_memory(peaks)
   say(("\nfigures for other programs: %s/results.tsv\n"):format(out))
   return options.failed and 1 or 0
 end

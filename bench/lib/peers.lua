@@ -75,6 +75,14 @@ local function missing_go(out)
   end
 end
 
+local function missing_floor(out)
+  local command = "%s -O2 -o %s bench/peers/floor.c -lcurl 2>%s"
+  if not shell.run(command:format(os.getenv("CC") or "cc", shell.quote(out .. "/floor"),
+    shell.quote(out .. "/floor.log"))) then
+    return "bench/peers/floor.c does not build; see " .. out .. "/floor.log"
+  end
+end
+
 local function missing_lua_peer()
   local command = "luajit -e 'require \"curl\" require \"iconv\" require \"cjson\"' >/dev/null 2>&1"
   if not shell.run(command) then
@@ -122,6 +130,13 @@ M.LIST = {
     missing = missing_lua_peer,
     j1 = words "luajit bench/peers/peer.lua j1 {url} {csv}",
     j2 = words "luajit bench/peers/peer.lua j2 {url} {csv}",
+  },
+  {
+    name = "floor",
+    what = "bare C on libcurl, for this list only: what is possible",
+    missing = missing_floor,
+    j1 = words "{out}/floor j1 {url} {csv}",
+    j2 = words "{out}/floor j2 {url} {csv} 16",
   },
   {
     name = "curl-limit",
