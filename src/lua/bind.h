@@ -51,6 +51,7 @@ int camp_open_digest(lua_State *L);
 int camp_open_form(lua_State *L);   /* the multipart writer (a function, not a table) */
 int camp_open_gbk(lua_State *L);
 int camp_open_http(lua_State *L);   /* the HTTP engine */
+int camp_open_json(lua_State *L);
 int camp_open_system(lua_State *L); /* clock, random, files, processes */
 int camp_open_utf8(lua_State *L);
 

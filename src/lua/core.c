@@ -41,6 +41,7 @@ static const struct {
     {"form", camp_open_form},
     {"gbk", camp_open_gbk},
     {"http", camp_open_http},
+    {"json", camp_open_json},
     {"system", camp_open_system},
     {"utf8", camp_open_utf8},
 };
