@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT
+ * Opening a list: the file, its encoding, its header. Reading records is csv.c's part. */
+#include "input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "csv.h"
+#include "gbk.h"
+#include "utf8.h"
+
+#define BLOCK ((size_t)256 << 10)  /* read at once while the encoding is sought */
+#define SAMPLE ((int64_t)4 << 20)  /* judged from the first byte that is not ASCII on */
+
+ptrdiff_t camp_input_pread(const struct camp_input *input, void *to, size_t size, int64_t offset, struct camp_error *err) {
+  size_t done = 0;
+  while (done < size) {
+    ssize_t got = pread(input->fd, (char *)to + done, size - done, (off_t)(offset + (int64_t)done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return camp_fail(err, CAMP_INVALID, errno, "%s: cannot read: %s", input->path, strerror(errno));
+    if (got == 0) break;
+    done += (size_t)got;
+  }
+  return (ptrdiff_t)done;
+}
+
+int camp_input_unchanged(const struct camp_input *input, struct camp_error *err) {
+  struct stat info;
+  if (fstat(input->fd, &info) != 0) return camp_fail(err, CAMP_INVALID, errno, "%s: %s", input->path, strerror(errno));
+  if (info.st_size != input->bytes || info.st_mtim.tv_sec != input->mtime.tv_sec || info.st_mtim.tv_nsec != input->mtime.tv_nsec)
+    return camp_fail(err, CAMP_INVALID, 0, "%s: the file was changed after it was opened; start again with the new one", input->path);
+  return 0;
+}
+
+/* What is wrong with the sample read as `encoding`: the number of places where it is not valid. */
+static size_t faults_in(enum camp_encoding encoding, const unsigned char *text, size_t n, int whole) {
+  size_t faults = 0;
+  size_t at = 0;
+  while (at < n) {
+    int length;
+    uint32_t character;
+    if (encoding == CAMP_ENCODING_UTF8) {
+      at += camp_utf8_valid(text + at, n - at, NULL);
+      if (at >= n) break;
+      length = camp_utf8_get(text + at, n - at, &character);
+    } else {
+      at += camp_ascii_run(text + at, n - at);
+      if (at >= n) break;
+      length = camp_gbk_get(encoding, text + at, n - at, &character);
+    }
+    if (length < 0 && !whole) break; /* cut by the end of the sample */
+    if (length <= 0) {
+      faults++;
+      length = 1;
+    }
+    at += (size_t)length;
+  }
+  return faults;
+}
+
+/* Without a byte-order mark: strict UTF-8 or strict GB18030, whichever the sample is; when it is neither, the one it breaks less often.
+ * A list in UTF-8 with a few broken bytes thus stays UTF-8, and only the rows with those bytes are refused. */
+static int judge(struct camp_input *input, unsigned char *block, struct camp_error *err) {
+  int64_t offset = 0;
+  input->encoding = CAMP_ENCODING_UTF8;
+  input->detected = "utf-8";
+  for (;;) { /* the ASCII part, however long, says nothing */
+    ptrdiff_t got = camp_input_pread(input, block, BLOCK, offset, err);
+    if (got < 0) return -1;
+    size_t ascii = camp_ascii_run(block, (size_t)got);
+    offset += (int64_t)ascii;
+    if (ascii < (size_t)got) break;
+    if ((size_t)got < BLOCK) return 0;
+  }
+  size_t size = (size_t)(input->bytes - offset < SAMPLE ? input->bytes - offset : SAMPLE);
+  unsigned char *sample = malloc(size + 1);
+  if (sample == NULL) return camp_fail_nomem(err);
+  ptrdiff_t got = camp_input_pread(input, sample, size, offset, err);
+  if (got >= 0) {
+    int whole = offset + got >= input->bytes;
+    size_t as_utf8 = faults_in(CAMP_ENCODING_UTF8, sample, (size_t)got, whole);
+    if (as_utf8 > 0 && faults_in(CAMP_ENCODING_GB18030, sample, (size_t)got, whole) < as_utf8) {
+      input->encoding = CAMP_ENCODING_GB18030;
+      input->detected = "gb18030";
+    }
+  }
+  free(sample);
+  return got < 0 ? -1 : 0;
+}
+
+/* Files that people take for lists. */
+static int refuse_other_formats(const struct camp_input *input, const unsigned char *start, size_t n, struct camp_error *err) {
+  if (n >= 4 && (memcmp(start, "PK\3\4", 4) == 0 || memcmp(start, "\xD0\xCF\x11\xE0", 4) == 0))
+    return camp_fail(err, CAMP_INVALID, 0, "%s: is a workbook or an archive, not a CSV file; save it as CSV (UTF-8)", input->path);
+  if (n >= 2 && memcmp(start, "\x1F\x8B", 2) == 0)
+    return camp_fail(err, CAMP_INVALID, 0, "%s: is compressed (gzip); unpack it first", input->path);
+  if (n >= 4 && (memcmp(start, "\xFF\xFE\0\0", 4) == 0 || memcmp(start, "\0\0\xFE\xFF", 4) == 0))
+    return camp_fail(err, CAMP_INVALID, 0, "%s: is UTF-32; save it as UTF-8", input->path);
+  return 0;
+}
+
+static int find_encoding(struct camp_input *input, const char *given, struct camp_error *err) {
+  unsigned char *block = malloc(BLOCK);
+  int result = -1;
+  if (block == NULL) return camp_fail_nomem(err);
+  ptrdiff_t got = camp_input_pread(input, block, 4, 0, err);
+  if (got < 0 || refuse_other_formats(input, block, (size_t)got, err) != 0) goto done;
+  enum camp_encoding mark = CAMP_ENCODING_UTF8;
+  int64_t mark_length = 0;
+  if (got >= 3 && memcmp(block, "\xEF\xBB\xBF", 3) == 0) {
+    mark_length = 3;
+  } else if (got >= 2 && memcmp(block, "\xFF\xFE", 2) == 0) {
+    mark = CAMP_ENCODING_UTF16LE;
+    mark_length = 2;
+  } else if (got >= 2 && memcmp(block, "\xFE\xFF", 2) == 0) {
+    mark = CAMP_ENCODING_UTF16BE;
+    mark_length = 2;
+  } else if (got >= 4 && memcmp(block, "\x84\x31\x95\x33", 4) == 0) {
+    mark = CAMP_ENCODING_GB18030;
+    mark_length = 4;
+  }
+  if (given != NULL) {
+    if (camp_encoding_find(given, &input->encoding) != 0) {
+      camp_fail(err, CAMP_USAGE, 0, "unknown encoding '%.40s': auto, utf-8, gbk, cp936, gb18030, utf-16le or utf-16be", given);
+      goto done;
+    }
+    input->detected = "given";
+    if (mark_length > 0 && mark != input->encoding) {
+      camp_fail(err, CAMP_INVALID, 0, "%s: starts with the byte-order mark of %s, but %s was given", input->path,
+                camp_encoding_name(mark), camp_encoding_name(input->encoding));
+      goto done;
+    }
+    input->text_offset = mark_length;
+  } else if (mark_length > 0) {
+    input->encoding = mark;
+    input->detected = "bom";
+    input->text_offset = mark_length;
+  } else if (judge(input, block, err) != 0) {
+    goto done;
+  }
+  result = 0;
+done:
+  free(block);
+  return result;
+}
+
+int camp_input_open(struct camp_input **out, const struct camp_input_options *options, struct camp_error *err) {
+  const char *encoding = options->encoding != NULL && strcasecmp(options->encoding, "auto") != 0 ? options->encoding : NULL;
+  const char *delimiter = options->delimiter != NULL ? options->delimiter : ",";
+  struct stat info;
+  *out = NULL;
+  struct camp_input *input = calloc(1, sizeof *input);
+  if (input == NULL) return camp_fail_nomem(err);
+  atomic_init(&input->references, 1);
+  input->fd = -1;
+  input->data_offset = -1;
+  input->max_record = options->max_record > 0 ? options->max_record : CAMP_MAX_RECORD_DEFAULT;
+  input->path = strdup(options->path);
+  if (input->path == NULL) {
+    camp_fail_nomem(err);
+    goto failed;
+  }
+  if (strcmp(delimiter, "auto") != 0) {
+    if (strcmp(delimiter, ",") != 0 && strcmp(delimiter, ";") != 0 && strcmp(delimiter, "\t") != 0) {
+      camp_fail(err, CAMP_USAGE, 0, "the delimiter is \",\", \";\", a tab or \"auto\"");
+      goto failed;
+    }
+    input->delimiter = (unsigned char)delimiter[0];
+  }
+  if (input->max_record < CAMP_MAX_RECORD_MIN || input->max_record > CAMP_MAX_RECORD_MAX) {
+    camp_fail(err, CAMP_USAGE, 0, "max_record lies between %zu and %zu bytes", CAMP_MAX_RECORD_MIN, CAMP_MAX_RECORD_MAX);
+    goto failed;
+  }
+  /* O_NONBLOCK: a FIFO without a writer must be refused, not waited for. */
+  input->fd = open(input->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (input->fd < 0 || fstat(input->fd, &info) != 0) {
+    camp_fail(err, CAMP_INVALID, errno, "%s: cannot open: %s", input->path, strerror(errno));
+    goto failed;
+  }
+  if (!S_ISREG(info.st_mode)) {
+    camp_fail(err, CAMP_INVALID, 0, "%s: %s", input->path, S_ISDIR(info.st_mode) ? "is a directory, not a file" : "is not a regular file");
+    goto failed;
+  }
+  input->bytes = (int64_t)info.st_size;
+  input->mtime = info.st_mtim;
+  (void)posix_fadvise(input->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+  if (find_encoding(input, encoding, err) != 0) goto failed;
+  *out = input;
+  return 0;
+failed:
+  camp_input_release(input);
+  return -1;
+}
+
+struct camp_input *camp_input_retain(struct camp_input *input) {
+  atomic_fetch_add(&input->references, 1);
+  return input;
+}
+
+void camp_input_release(struct camp_input *input) {
+  if (input == NULL || atomic_fetch_sub(&input->references, 1) != 1) return;
+  if (input->fd >= 0) close(input->fd);
+  for (size_t i = 0; i < input->column_count; i++) free(input->columns[i].text);
+  free(input->columns);
+  free(input->path);
+  free(input);
+}
+
+/* The delimiter that the first line has most of, outside quotes. */
+static int find_delimiter(struct camp_input *input, struct camp_error *err) {
+  static const char candidates[] = {',', ';', '\t'};
+  size_t counts[sizeof candidates] = {0};
+  unsigned char *block = malloc(BLOCK);
+  int quoted = 0;
+  if (block == NULL) return camp_fail_nomem(err);
+  ptrdiff_t got = camp_input_pread(input, block, BLOCK, input->text_offset, err);
+  /* In UTF-16 the other byte of these characters is 0, so they are found all the same; other characters may add a few wrong hits. */
+  for (ptrdiff_t i = 0; i < got; i++) {
+    if (block[i] == '"') quoted = !quoted;
+    if (quoted) continue;
+    if (block[i] == '\n') break;
+    for (size_t k = 0; k < sizeof candidates; k++) counts[k] += block[i] == (unsigned char)candidates[k];
+  }
+  free(block);
+  if (got < 0) return -1;
+  size_t best = 0;
+  for (size_t k = 1; k < sizeof candidates; k++)
+    if (counts[k] > counts[best]) best = k;
+  input->delimiter = (unsigned char)candidates[best];
+  return 0;
+}
+
+static int compare_names(const void *a, const void *b) {
+  const struct camp_name *left = *(const struct camp_name *const *)a, *right = *(const struct camp_name *const *)b;
+  size_t least = left->length < right->length ? left->length : right->length;
+  int order = memcmp(left->text, right->text, least);
+  if (order != 0) return order;
+  return left->length < right->length ? -1 : left->length > right->length;
+}
+
+static int check_names(const struct camp_input *input, struct camp_error *err) {
+  const struct camp_name *sorted[CAMP_MAX_COLUMNS];
+  for (size_t i = 0; i < input->column_count; i++) {
+    const struct camp_name *name = &input->columns[i];
+    size_t blanks = 0;
+    while (blanks < name->length && (name->text[blanks] == ' ' || name->text[blanks] == '\t')) blanks++;
+    if (blanks == name->length)
+      return camp_fail(err, CAMP_INVALID, 0, "%s: column %zu of the header has no name; give it one", input->path, i + 1);
+    if (memchr(name->text, '\r', name->length) != NULL)
+      return camp_fail(err, CAMP_INVALID, 0, "%s: the header holds a carriage return; lines must end in LF or CRLF", input->path);
+    sorted[i] = name;
+  }
+  qsort(sorted, input->column_count, sizeof sorted[0], compare_names);
+  for (size_t i = 1; i < input->column_count; i++)
+    if (compare_names(&sorted[i - 1], &sorted[i]) == 0)
+      return camp_fail(err, CAMP_INVALID, 0, "%s: the header names column '%.60s' twice; rename one of them", input->path, sorted[i]->text);
+  return 0;
+}
+
+static int keep_names(struct camp_input *input, const struct camp_record *record, struct camp_error *err) {
+  input->columns = calloc(record->count, sizeof *input->columns);
+  if (input->columns == NULL) return camp_fail_nomem(err);
+  input->column_count = record->count;
+  for (size_t i = 0; i < record->count; i++) {
+    const struct camp_field *field = &record->fields[i];
+    char *text = malloc((size_t)field->length + 1);
+    if (text == NULL) return camp_fail_nomem(err);
+    if (field->length > 0) memcpy(text, field->text, field->length);
+    text[field->length] = '\0';
+    input->columns[i].text = text;
+    input->columns[i].length = field->length;
+  }
+  return check_names(input, err);
+}
+
+static void drop_names(struct camp_input *input) {
+  for (size_t i = 0; i < input->column_count; i++) free(input->columns[i].text);
+  free(input->columns);
+  input->columns = NULL;
+  input->column_count = 0;
+}
+
+int camp_input_header(struct camp_input *input, struct camp_error *err) {
+  struct camp_reader reader;
+  struct camp_record record;
+  int result = -1;
+  if (input->data_offset >= 0) return 0;
+  if (input->delimiter == 0 && find_delimiter(input, err) != 0) return -1;
+  camp_reader_init(&reader, input);
+  camp_reader_start(&reader, input->text_offset, input->bytes, 0, 1);
+  int got;
+  do got = camp_reader_next(&reader, &record, err);
+  while (got == 1 && (record.faults & CAMP_RECORD_BLANK));
+  if (got < 0) goto done;
+  if (got == 0) {
+    camp_fail(err, CAMP_INVALID, 0, "%s: the file is empty; its first line must name the columns", input->path);
+  } else if (record.faults & CAMP_RECORD_NUL) {
+    camp_fail(err, CAMP_INVALID, 0, "%s: the header holds NUL bytes; if the file is UTF-16 without a byte-order mark, give the encoding (utf-16le)",
+              input->path);
+  } else if (record.faults & CAMP_RECORD_ENCODING) {
+    camp_fail(err, CAMP_INVALID, (long)record.fault_offset, "%s: the header is not valid %s at byte %lld", input->path,
+              camp_encoding_name(input->encoding), (long long)record.fault_offset);
+  } else if (record.faults & CAMP_RECORD_QUOTE) {
+    camp_fail(err, CAMP_INVALID, 0, "%s: the header has text after a closing quote", input->path);
+  } else if (record.faults & CAMP_RECORD_TOO_LARGE || record.count > CAMP_MAX_COLUMNS || record.stored < record.count) {
+    camp_fail(err, CAMP_INVALID, 0, "%s: the header is too large (at most %d columns in %zu bytes)", input->path, CAMP_MAX_COLUMNS,
+              input->max_record);
+  } else if (keep_names(input, &record, err) == 0) {
+    input->data_offset = record.offset + record.bytes;
+    input->data_line = reader.line;
+    result = 0;
+  } else {
+    drop_names(input);
+  }
+done:
+  camp_reader_clear(&reader);
+  return result;
+}

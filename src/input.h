@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ * A list to be read: one regular file, opened once. Knows its encoding, delimiter and header; holds no position, so that any number of
+ * readers on any thread share it by a reference count. */
+#ifndef CAMP_INPUT_H
+#define CAMP_INPUT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "encoding.h"
+#include "error.h"
+
+#define CAMP_MAX_RECORD_DEFAULT ((size_t)1 << 20)
+#define CAMP_MAX_RECORD_MIN ((size_t)64)
+#define CAMP_MAX_RECORD_MAX ((size_t)256 << 20)
+#define CAMP_MAX_COLUMNS 4096
+
+struct camp_name {
+  char *text;
+  size_t length;
+};
+
+struct camp_input {
+  atomic_int references;
+  int fd;
+  char *path;
+  int64_t bytes;          /* of the file when it was opened */
+  struct timespec mtime;
+  enum camp_encoding encoding;
+  const char *detected;   /* "bom", "utf-8", "gb18030" or "given" */
+  int64_t text_offset;    /* the first byte after a byte-order mark */
+  unsigned char delimiter; /* 0 until the header is read, when it is to be found there */
+  size_t max_record;      /* bytes of one record, in UTF-8 for UTF-16 input */
+  int64_t data_offset;    /* the first byte after the header; -1 until the header is read */
+  int64_t data_line;      /* the line that starts there */
+  struct camp_name *columns;
+  size_t column_count;
+};
+
+struct camp_input_options {
+  const char *path;
+  const char *encoding;    /* "auto" or a name that camp_encoding_find knows; NULL is "auto" */
+  const char *delimiter;   /* ",", ";", a tab, or "auto"; NULL is "," */
+  size_t max_record;       /* 0: the default */
+};
+
+/* Opens the file and finds its encoding. 0 with *input owned by the caller (one reference), or -1. */
+int camp_input_open(struct camp_input **input, const struct camp_input_options *options, struct camp_error *err);
+struct camp_input *camp_input_retain(struct camp_input *input);
+/* Gives one reference back; NULL is fine. */
+void camp_input_release(struct camp_input *input);
+/* Reads the header once: fills columns, data_offset and the delimiter. -1 for an empty file, empty or duplicate names. Not for two
+ * threads at a time; afterwards the input is constant. */
+int camp_input_header(struct camp_input *input, struct camp_error *err);
+/* -1 when the file's size or time of change is no longer what it was when it was opened. */
+int camp_input_unchanged(const struct camp_input *input, struct camp_error *err);
+/* pread until size bytes or the file's end; returns how many, or -1. */
+ptrdiff_t camp_input_pread(const struct camp_input *input, void *to, size_t size, int64_t offset, struct camp_error *err);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ * Three ways to the same bits: the portable one is the oracle of the other two (spec/core/csv_spec.lua). */
+#include "scan.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define CAMP_X86 1
+#endif
+
+static uint64_t block_portable(const unsigned char *text, unsigned char delimiter) {
+  uint64_t bits = 0;
+  for (unsigned i = 0; i < 64; i++) {
+    unsigned char c = text[i];
+    bits |= (uint64_t)(c < 0x20 || c == '"' || c == '\\' || c == delimiter) << i;
+  }
+  return bits;
+}
+
+static void marks_portable(const unsigned char *text, size_t blocks, unsigned char delimiter, uint64_t *marks) {
+  for (size_t i = 0; i < blocks; i++) marks[i] = block_portable(text + i * 64, delimiter);
+}
+
+#ifdef CAMP_X86
+static void marks_sse2(const unsigned char *text, size_t blocks, unsigned char delimiter, uint64_t *marks) {
+  const __m128i quote = _mm_set1_epi8('"'), back = _mm_set1_epi8('\\');
+  const __m128i delim = _mm_set1_epi8((char)delimiter), control = _mm_set1_epi8(0x1F);
+  for (size_t i = 0; i < blocks; i++) {
+    uint64_t bits = 0;
+    for (unsigned part = 0; part < 4; part++) {
+      __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(text + i * 64 + part * 16));
+      __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, back)),
+                                 _mm_or_si128(_mm_cmpeq_epi8(v, delim), _mm_cmpeq_epi8(_mm_min_epu8(v, control), v)));
+      bits |= (uint64_t)(unsigned)_mm_movemask_epi8(hit) << (part * 16);
+    }
+    marks[i] = bits;
+  }
+}
+
+__attribute__((target("avx2"))) static void marks_avx2(const unsigned char *text, size_t blocks, unsigned char delimiter,
+                                                       uint64_t *marks) {
+  const __m256i quote = _mm256_set1_epi8('"'), back = _mm256_set1_epi8('\\');
+  const __m256i delim = _mm256_set1_epi8((char)delimiter), control = _mm256_set1_epi8(0x1F);
+  for (size_t i = 0; i < blocks; i++) {
+    __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)(text + i * 64));
+    __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(text + i * 64 + 32));
+    __m256i hit_a = _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(a, quote), _mm256_cmpeq_epi8(a, back)),
+                                    _mm256_or_si256(_mm256_cmpeq_epi8(a, delim), _mm256_cmpeq_epi8(_mm256_min_epu8(a, control), a)));
+    __m256i hit_b = _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(b, quote), _mm256_cmpeq_epi8(b, back)),
+                                    _mm256_or_si256(_mm256_cmpeq_epi8(b, delim), _mm256_cmpeq_epi8(_mm256_min_epu8(b, control), b)));
+    marks[i] = (uint64_t)(uint32_t)_mm256_movemask_epi8(hit_a) | (uint64_t)(uint32_t)_mm256_movemask_epi8(hit_b) << 32;
+  }
+}
+#endif
+
+enum camp_scan_level camp_scan_best(void) {
+#ifdef CAMP_X86
+  return __builtin_cpu_supports("avx2") ? CAMP_SCAN_AVX2 : CAMP_SCAN_SSE2;
+#else
+  return CAMP_SCAN_PORTABLE;
+#endif
+}
+
+void camp_scan_marks(enum camp_scan_level level, const unsigned char *text, size_t length, unsigned char delimiter, uint64_t *marks) {
+  size_t blocks = (length + 63) / 64;
+#ifdef CAMP_X86
+  if (level == CAMP_SCAN_AVX2 && __builtin_cpu_supports("avx2"))
+    marks_avx2(text, blocks, delimiter, marks);
+  else if (level != CAMP_SCAN_PORTABLE)
+    marks_sse2(text, blocks, delimiter, marks);
+  else
+#else
+  (void)level;
+#endif
+    marks_portable(text, blocks, delimiter, marks);
+  if (length % 64 != 0) marks[blocks - 1] &= ((uint64_t)1 << (length % 64)) - 1;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ * Where the bytes lie that a reader of delimited text must look at: the delimiter, quotes, backslashes and everything below 0x20 (line
+ * ends, NUL, control characters). One bit a byte, so that the walk over a record touches only those places. */
+#ifndef CAMP_SCAN_H
+#define CAMP_SCAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A scanned text must have this many readable bytes after its end. */
+#define CAMP_SCAN_PADDING 64
+
+enum camp_scan_level { CAMP_SCAN_PORTABLE, CAMP_SCAN_SSE2, CAMP_SCAN_AVX2 };
+
+/* The fastest level this machine has. */
+enum camp_scan_level camp_scan_best(void);
+/* Bit i of marks (64 a word, lowest bit first) says whether text[i] is to be looked at; bits from `length` on are 0. Fills
+ * (length + 63) / 64 words. A level the machine lacks falls back to the portable one. */
+void camp_scan_marks(enum camp_scan_level level, const unsigned char *text, size_t length, unsigned char delimiter, uint64_t *marks);
+
+#endif
