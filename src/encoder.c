@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT
+ * Compiling an encoder, running its rules, and the map. Writing rows is encode_rows.c. */
+#include "encoder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "encode_rows.h"
+#include "gbk.h"
+#include "utf8.h"
+
+static int set_literal(struct camp_literal *literal, const void *bytes, size_t length, struct camp_error *err) {
+  literal->bytes = calloc(1, length + CAMP_SCAN_PADDING);
+  if (literal->bytes == NULL) return camp_fail_nomem(err);
+  if (length > 0) memcpy(literal->bytes, bytes, length);
+  literal->length = length;
+  return 0;
+}
+
+static int literal_from_buf(struct camp_literal *literal, struct camp_buf *buf, struct camp_error *err) {
+  int result = set_literal(literal, buf->data, buf->length, err);
+  camp_buf_clear(buf);
+  return result;
+}
+
+static int append(struct camp_buf *buf, const char *text) { return camp_buf_append(buf, text, strlen(text)); }
+
+static int append_escaped(struct camp_buf *buf, const char *bytes, size_t length) {
+  char *to = camp_buf_reserve(buf, length * 6 + 1);
+  if (to == NULL) return -1;
+  buf->length += (size_t)(camp_json_escape((unsigned char *)to, (const unsigned char *)bytes, length) - (unsigned char *)to);
+  return 0;
+}
+
+static int is_valid_text(const struct camp_text *text, const char *what, struct camp_error *err) {
+  if (text->length == 0 || camp_utf8_valid((const uint8_t *)text->bytes, text->length, NULL) == text->length) return 0;
+  return camp_fail(err, CAMP_USAGE, 0, "%s is not valid UTF-8", what);
+}
+
+/* A text of ours in the target's encoding must be possible at all. */
+static int is_mappable(const struct camp_encoder *encoder, const struct camp_text *text, const char *what, struct camp_error *err) {
+  struct camp_converted done = {0, 0, 0};
+  if (is_valid_text(text, what, err) != 0) return -1;
+  if (camp_encoded_length(encoder->encoding, (const uint8_t *)text->bytes, text->length, &done) != CAMP_STOP_END)
+    return camp_fail(err, CAMP_INVALID, 0, "%s holds U+%04X, which %s does not have", what, (unsigned)done.character,
+                     camp_encoding_name(encoder->encoding));
+  return 0;
+}
+
+static int compile_header(struct camp_encoder *encoder, const struct camp_encoder_options *options, struct camp_error *err) {
+  struct camp_buf line;
+  camp_buf_init(&line, (size_t)16 << 20);
+  for (size_t i = 0; i < options->header_count; i++) {
+    const struct camp_text *name = &options->header[i];
+    if (is_mappable(encoder, name, "the header", err) != 0) goto failed;
+    char *to = camp_buf_reserve(&line, name->length * 2 + 3);
+    if (to == NULL) goto nomem;
+    unsigned char *end = (unsigned char *)to;
+    if (i > 0) *end++ = encoder->delimiter;
+    end = camp_csv_write(end, (const unsigned char *)name->bytes, name->length, encoder->delimiter);
+    line.length += (size_t)(end - (unsigned char *)to);
+  }
+  if (camp_buf_append(&line, encoder->line_end.bytes, encoder->line_end.length) != 0) goto nomem;
+  struct camp_converted done = {0, 0, 0};
+  encoder->prefix.bytes = calloc(1, camp_encode_room(encoder->encoding, line.length) + CAMP_SCAN_PADDING);
+  if (encoder->prefix.bytes == NULL) goto nomem;
+  camp_encode(encoder->encoding, (const uint8_t *)line.data, line.length, encoder->prefix.bytes, &done);
+  encoder->prefix.length = done.produced;
+  camp_buf_clear(&line);
+  return 0;
+nomem:
+  camp_fail_nomem(err);
+failed:
+  camp_buf_clear(&line);
+  return -1;
+}
+
+static int set_options(struct camp_encoder *encoder, const struct camp_encoder_options *options, struct camp_error *err) {
+  const char *encoding = options->encoding != NULL ? options->encoding : "utf-8";
+  const char *delimiter = options->delimiter != NULL ? options->delimiter : ",";
+  const char *row = options->row != NULL ? options->row : "object";
+  if (strcmp(options->format, "json") == 0) {
+    encoder->format = CAMP_FORMAT_JSON;
+  } else if (strcmp(options->format, "csv") == 0) {
+    encoder->format = CAMP_FORMAT_CSV;
+  } else {
+    return camp_fail(err, CAMP_USAGE, 0, "unknown format '%.40s': json or csv", options->format);
+  }
+  if (strcmp(row, "object") == 0) {
+    encoder->shape = CAMP_SHAPE_OBJECT;
+  } else if (strcmp(row, "array") == 0) {
+    encoder->shape = CAMP_SHAPE_ARRAY;
+  } else if (strcmp(row, "value") == 0) {
+    encoder->shape = CAMP_SHAPE_VALUE;
+  } else {
+    return camp_fail(err, CAMP_USAGE, 0, "unknown row shape '%.40s': object, array or value", row);
+  }
+  if (camp_encoding_find(encoding, &encoder->encoding) != 0 || encoder->encoding == CAMP_ENCODING_UTF16LE ||
+      encoder->encoding == CAMP_ENCODING_UTF16BE)
+    return camp_fail(err, CAMP_USAGE, 0, "cannot write '%.40s': utf-8, gbk, cp936 or gb18030", encoding);
+  if (encoder->format == CAMP_FORMAT_JSON && encoder->encoding != CAMP_ENCODING_UTF8)
+    return camp_fail(err, CAMP_USAGE, 0, "JSON is written in utf-8 only");
+  if (strcmp(delimiter, ",") != 0 && strcmp(delimiter, ";") != 0 && strcmp(delimiter, "\t") != 0)
+    return camp_fail(err, CAMP_USAGE, 0, "the delimiter is \",\", \";\" or a tab");
+  encoder->delimiter = (unsigned char)delimiter[0];
+  if (options->columns < 1 || options->columns > CAMP_MAX_COLUMNS)
+    return camp_fail(err, CAMP_USAGE, 0, "columns must be between 1 and %d", CAMP_MAX_COLUMNS);
+  encoder->columns = options->columns;
+  if (encoder->format == CAMP_FORMAT_CSV) {
+    const struct camp_text *end = &options->line_end;
+    int unix_end = end->length == 1 && end->bytes[0] == '\n';
+    if (end->length != 0 && !unix_end && !(end->length == 2 && memcmp(end->bytes, "\r\n", 2) == 0))
+      return camp_fail(err, CAMP_USAGE, 0, "line_end is CRLF or LF");
+    if (set_literal(&encoder->line_end, unix_end ? "\n" : "\r\n", unix_end ? 1 : 2, err) != 0) return -1;
+    if (options->prefix.length > 0 || options->suffix.length > 0 || options->separator.length > 0)
+      return camp_fail(err, CAMP_USAGE, 0, "prefix, separator and suffix are for JSON");
+    return options->header_count > 0 ? compile_header(encoder, options, err) : 0;
+  }
+  if (options->header_count > 0) return camp_fail(err, CAMP_USAGE, 0, "a header line is for CSV");
+  if (is_valid_text(&options->prefix, "prefix", err) != 0 || is_valid_text(&options->separator, "separator", err) != 0 ||
+      is_valid_text(&options->suffix, "suffix", err) != 0)
+    return -1;
+  if (set_literal(&encoder->prefix, options->prefix.bytes, options->prefix.length, err) != 0) return -1;
+  if (set_literal(&encoder->separator, options->separator.bytes, options->separator.length, err) != 0) return -1;
+  return set_literal(&encoder->suffix, options->suffix.bytes, options->suffix.length, err);
+}
+
+struct camp_encoder *camp_encoder_new(const struct camp_encoder_options *options, struct camp_error *err) {
+  struct camp_encoder *encoder = calloc(1, sizeof *encoder);
+  if (encoder == NULL) {
+    camp_map_free(options->map);
+    camp_fail_nomem(err);
+    return NULL;
+  }
+  atomic_init(&encoder->references, 1);
+  encoder->map = options->map;
+  if (set_options(encoder, options, err) != 0) {
+    camp_encoder_release(encoder);
+    return NULL;
+  }
+  return encoder;
+}
+
+struct camp_encoder *camp_encoder_retain(struct camp_encoder *encoder) {
+  atomic_fetch_add(&encoder->references, 1);
+  return encoder;
+}
+
+void camp_encoder_release(struct camp_encoder *encoder) {
+  if (encoder == NULL || atomic_fetch_sub(&encoder->references, 1) != 1) return;
+  for (size_t i = 0; i < encoder->op_count; i++) {
+    struct camp_op *op = &encoder->ops[i];
+    for (size_t k = 0; k < op->item_count; k++) free(op->items[k].before.bytes);
+    free(op->items);
+    free(op->before.bytes);
+    free(op->text.bytes);
+    free(op->join.bytes);
+    free(op->name);
+  }
+  for (size_t i = 0; i < encoder->rule_count; i++) camp_rule_clear(&encoder->rules[i].rule);
+  free(encoder->ops);
+  free(encoder->rules);
+  free(encoder->prefix.bytes);
+  free(encoder->separator.bytes);
+  free(encoder->suffix.bytes);
+  free(encoder->line_end.bytes);
+  camp_map_free(encoder->map);
+  free(encoder);
+}
+
+int camp_encoder_add_check(struct camp_encoder *encoder, const struct camp_rule_spec *spec, size_t column, struct camp_error *err) {
+  if (column >= encoder->columns)
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' asks for column %zu of %zu", spec->name.bytes, column + 1, encoder->columns);
+  struct camp_column_rule *rules = realloc(encoder->rules, (encoder->rule_count + 1) * sizeof *rules);
+  if (rules == NULL) return camp_fail_nomem(err);
+  encoder->rules = rules;
+  struct camp_column_rule *added = &rules[encoder->rule_count];
+  if (camp_rule_init(&added->rule, spec, err) != 0) return -1;
+  added->column = column;
+  if (camp_rule_matters(&added->rule))
+    encoder->rule_count++;
+  else
+    camp_rule_clear(&added->rule);
+  return 0;
+}
+
+/* ,"name": in JSON, with the quote that opens a text. */
+static int compile_before(const struct camp_encoder *encoder, struct camp_op *op, const struct camp_text *name, struct camp_error *err) {
+  struct camp_buf buf;
+  int failed = 0;
+  camp_buf_init(&buf, (size_t)1 << 20);
+  failed |= append(&buf, ",");
+  if (encoder->shape == CAMP_SHAPE_OBJECT) {
+    failed |= append(&buf, "\"");
+    failed |= append_escaped(&buf, name->bytes, name->length);
+    failed |= append(&buf, "\":");
+  }
+  if (op->kind == CAMP_OP_TEXT || op->kind == CAMP_OP_MARK || op->kind == CAMP_OP_LIST) failed |= append(&buf, "\"");
+  if (op->kind == CAMP_OP_COMPONENTS) failed |= append(&buf, "[");
+  if (failed) {
+    camp_buf_clear(&buf);
+    return camp_fail_nomem(err);
+  }
+  return literal_from_buf(&op->before, &buf, err);
+}
+
+static int compile_items(struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec, struct camp_error *err) {
+  op->items = calloc(spec->item_count + 1, sizeof *op->items);
+  if (op->items == NULL) return camp_fail_nomem(err);
+  for (size_t i = 0; i < spec->item_count; i++) {
+    const struct camp_item_spec *item = &spec->items[i];
+    struct camp_buf buf;
+    if (item->column >= encoder->columns)
+      return camp_fail(err, CAMP_USAGE, 0, "component '%.60s' asks for column %zu of %zu", item->id.bytes, item->column + 1, encoder->columns);
+    if (item->id.length == 0) return camp_fail(err, CAMP_USAGE, 0, "a component needs an id");
+    if (is_valid_text(&item->id, "a component's id", err) != 0) return -1;
+    camp_buf_init(&buf, (size_t)1 << 20);
+    if (append(&buf, ",{\"id\":\"") != 0 || append_escaped(&buf, item->id.bytes, item->id.length) != 0 ||
+        append(&buf, "\",\"value\":\"") != 0) {
+      camp_buf_clear(&buf);
+      return camp_fail_nomem(err);
+    }
+    op->item_count++;
+    op->items[i].column = item->column;
+    if (literal_from_buf(&op->items[i].before, &buf, err) != 0) return -1;
+  }
+  return 0;
+}
+
+/* A constant as it will stand in the row. */
+static int compile_constant(const struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec,
+                            struct camp_error *err) {
+  struct camp_rule rule;
+  struct camp_finding finding;
+  const struct camp_text *text = &spec->constant;
+  if (is_mappable(encoder, text, "a constant", err) != 0) return -1;
+  if (camp_rule_init(&rule, &spec->rule, err) != 0) return -1;
+  enum camp_reason reason = camp_rule_test(&rule, (const unsigned char *)text->bytes, text->length, &finding);
+  int is_string = rule.type == CAMP_TYPE_STRING;
+  int is_boolean = rule.type == CAMP_TYPE_BOOLEAN;
+  camp_rule_clear(&rule);
+  if (reason != CAMP_REASON_NONE)
+    return camp_fail(err, CAMP_INVALID, 0, "the constant of field '%.60s' breaks its rule '%s'", op->name, camp_reason_name(reason));
+  if (encoder->format == CAMP_FORMAT_CSV || !is_string || text->length == 0) {
+    const char *word = is_boolean && encoder->format == CAMP_FORMAT_JSON && text->length > 0
+                           ? camp_boolean_word((const unsigned char *)text->bytes, text->length)
+                           : NULL;
+    if (encoder->format == CAMP_FORMAT_JSON && text->length == 0) word = "\"\"";
+    return word != NULL ? set_literal(&op->text, word, strlen(word), err) : set_literal(&op->text, text->bytes, text->length, err);
+  }
+  struct camp_buf buf;
+  camp_buf_init(&buf, (size_t)8 << 20);
+  if (append(&buf, "\"") != 0 || append_escaped(&buf, text->bytes, text->length) != 0 || append(&buf, "\"") != 0) {
+    camp_buf_clear(&buf);
+    return camp_fail_nomem(err);
+  }
+  return literal_from_buf(&op->text, &buf, err);
+}
+
+static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec, struct camp_error *err) {
+  size_t rules = encoder->rule_count;
+  int json = encoder->format == CAMP_FORMAT_JSON;
+  if (spec->is_components) {
+    if (!json) return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': components are for JSON", op->name);
+    op->kind = CAMP_OP_COMPONENTS;
+    return compile_items(encoder, op, spec, err);
+  }
+  if (spec->has_constant) {
+    op->kind = CAMP_OP_CONSTANT;
+    return compile_constant(encoder, op, spec, err);
+  }
+  if (spec->column == CAMP_NO_COLUMN && !spec->has_mark) {
+    if (spec->rule.required)
+      return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' is required: it needs a column or a constant", op->name);
+    op->kind = CAMP_OP_TEXT; /* always empty */
+    return 0;
+  }
+  if (spec->column != CAMP_NO_COLUMN && camp_encoder_add_check(encoder, &spec->rule, spec->column, err) != 0) return -1;
+  if (spec->has_mark) {
+    if (spec->rule.type != NULL && strcmp(spec->rule.type, "string") != 0)
+      return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' has a mark: it must be a string", op->name);
+    op->kind = CAMP_OP_MARK;
+    if (is_mappable(encoder, &spec->mark, "a mark", err) != 0) return -1;
+    if (!json) return set_literal(&op->text, spec->mark.bytes, spec->mark.length, err);
+    struct camp_buf buf;
+    camp_buf_init(&buf, (size_t)1 << 20);
+    if (append_escaped(&buf, spec->mark.bytes, spec->mark.length) != 0) {
+      camp_buf_clear(&buf);
+      return camp_fail_nomem(err);
+    }
+    return literal_from_buf(&op->text, &buf, err);
+  }
+  op->kind = CAMP_OP_TEXT;
+  if (encoder->rule_count == rules) return 0;
+  const struct camp_rule *rule = &encoder->rules[rules].rule;
+  if (rule->split_length > 0) {
+    op->kind = CAMP_OP_LIST;
+    op->rule = rules;
+    if (rule->type != CAMP_TYPE_STRING) return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' is split: it must be a string", op->name);
+    if (is_mappable(encoder, &spec->join, "join", err) != 0) return -1;
+    return set_literal(&op->join, spec->join.bytes, spec->join.length, err);
+  }
+  if (json && (rule->type == CAMP_TYPE_INTEGER || rule->type == CAMP_TYPE_NUMBER)) op->kind = CAMP_OP_BARE;
+  if (json && rule->type == CAMP_TYPE_BOOLEAN) op->kind = CAMP_OP_WORD;
+  return 0;
+}
+
+int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field_spec *spec, struct camp_error *err) {
+  struct camp_op *ops = realloc(encoder->ops, (encoder->op_count + 1) * sizeof *ops);
+  if (ops == NULL) return camp_fail_nomem(err);
+  encoder->ops = ops;
+  struct camp_op *op = &ops[encoder->op_count++];
+  memset(op, 0, sizeof *op);
+  op->column = spec->column;
+  op->required = spec->rule.required;
+  op->name = strndup(spec->rule.name.bytes, spec->rule.name.length);
+  if (op->name == NULL) return camp_fail_nomem(err);
+  if (is_valid_text(&spec->rule.name, "a field's name", err) != 0) return -1;
+  if (spec->column != CAMP_NO_COLUMN && spec->column >= encoder->columns)
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' asks for column %zu of %zu", op->name, spec->column + 1, encoder->columns);
+  if (compile_kind(encoder, op, spec, err) != 0) return -1;
+  return encoder->format == CAMP_FORMAT_JSON ? compile_before(encoder, op, &spec->rule.name, err) : 0;
+}
+
+int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err) {
+  size_t uses[CAMP_MAX_COLUMNS] = {0};
+  size_t most = 1, joined = 0;
+  if (encoder->op_count == 0) return camp_fail(err, CAMP_USAGE, 0, "an encoder needs at least one field");
+  if (encoder->shape == CAMP_SHAPE_VALUE && encoder->format == CAMP_FORMAT_JSON && encoder->op_count != 1)
+    return camp_fail(err, CAMP_USAGE, 0, "rows of the shape 'value' have exactly one field");
+  encoder->identity = encoder->format == CAMP_FORMAT_CSV && encoder->op_count == encoder->columns;
+  encoder->plain = encoder->format == CAMP_FORMAT_JSON;
+  encoder->literal_total = 2 + encoder->line_end.length;
+  for (size_t i = 0; i < encoder->op_count; i++) {
+    const struct camp_op *op = &encoder->ops[i];
+    if (op->kind != CAMP_OP_TEXT || op->column != i) encoder->identity = 0;
+    if (op->kind == CAMP_OP_LIST || op->kind == CAMP_OP_COMPONENTS) encoder->plain = 0;
+    if (op->join.length > joined) joined = op->join.length;
+    /* A row number has at most 19 digits; a word is at most as long as that; a constant may need quotes and doubled ones in CSV. */
+    encoder->literal_total += op->before.length + 2 * op->text.length + 24;
+    if (op->column != CAMP_NO_COLUMN) uses[op->column]++;
+    for (size_t k = 0; k < op->item_count; k++) {
+      encoder->literal_total += op->items[k].before.length + 2;
+      uses[op->items[k].column]++;
+    }
+  }
+  for (size_t i = 0; i < encoder->columns; i++)
+    if (uses[i] > most) most = uses[i];
+  encoder->stretch = most * (1 + joined);
+  return 0;
+}
+
+void camp_work_init(struct camp_work *work) {
+  memset(work, 0, sizeof *work);
+  camp_buf_init(&work->mapped, SIZE_MAX / 4);
+}
+
+void camp_work_clear(struct camp_work *work) {
+  free(work->row);
+  free(work->fields);
+  camp_buf_clear(&work->mapped);
+  camp_work_init(work);
+}
+
+const struct camp_record *camp_encoder_map(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
+                                           struct camp_record *mapped, struct camp_error *err) {
+  int touched = 0;
+  if (encoder->map == NULL) return record;
+  for (size_t i = 0; i < record->stored && !touched; i++)
+    touched = camp_map_scan(encoder->map, record->fields[i].text, record->fields[i].length) < record->fields[i].length;
+  if (!touched) return record;
+  if (work->field_room < record->stored) {
+    struct camp_field *fields = realloc(work->fields, record->stored * sizeof *fields);
+    if (fields == NULL) goto nomem;
+    work->fields = fields;
+    work->field_room = record->stored;
+  }
+  work->mapped.length = 0;
+  *mapped = *record;
+  mapped->fields = work->fields;
+  mapped->text = NULL;
+  mapped->flags |= CAMP_FIELD_SPECIAL | CAMP_FIELD_QUOTED;
+  mapped->length = 0;
+  for (size_t i = 0; i < record->stored; i++) {
+    size_t before = work->mapped.length;
+    if (camp_map_apply(encoder->map, record->fields[i].text, record->fields[i].length, &work->mapped, err) != 0) return NULL;
+    work->fields[i].length = (uint32_t)(work->mapped.length - before);
+    work->fields[i].flags = CAMP_FIELD_SPECIAL | CAMP_FIELD_QUOTED;
+    mapped->length += work->fields[i].length + 1;
+  }
+  if (camp_buf_reserve(&work->mapped, CAMP_SCAN_PADDING) == NULL) goto nomem;
+  const unsigned char *at = (const unsigned char *)work->mapped.data;
+  for (size_t i = 0; i < record->stored; i++) {
+    work->fields[i].text = at;
+    at += work->fields[i].length;
+  }
+  return mapped;
+nomem:
+  camp_fail_nomem(err);
+  return NULL;
+}
+
+static int components_empty(const struct camp_op *op, const struct camp_record *record) {
+  for (size_t i = 0; i < op->item_count; i++)
+    if (record->fields[op->items[i].column].length > 0) return 0;
+  return 1;
+}
+
+int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_record *record) {
+  struct camp_finding finding;
+  for (size_t i = 0; i < encoder->rule_count; i++) {
+    const struct camp_field *field = &record->fields[encoder->rules[i].column];
+    if (camp_rule_test(&encoder->rules[i].rule, field->text, field->length, &finding) != CAMP_REASON_NONE) return 0;
+  }
+  if (encoder->plain || encoder->format == CAMP_FORMAT_CSV) return 1;
+  for (size_t i = 0; i < encoder->op_count; i++)
+    if (encoder->ops[i].kind == CAMP_OP_COMPONENTS && encoder->ops[i].required && components_empty(&encoder->ops[i], record)) return 0;
+  return 1;
+}
+
+/* Adds a fault for the first character of the field that the target lacks. */
+static size_t find_unmappable(const struct camp_encoder *encoder, const struct camp_op *op, const struct camp_record *record,
+                              struct camp_fault *fault) {
+  struct camp_converted done = {0, 0, 0};
+  if (op->column == CAMP_NO_COLUMN || op->kind == CAMP_OP_CONSTANT) return 0;
+  const struct camp_field *field = &record->fields[op->column];
+  if (camp_encoded_length(encoder->encoding, field->text, field->length, &done) != CAMP_STOP_UNMAPPABLE) return 0;
+  memset(fault, 0, sizeof *fault);
+  fault->column = op->column;
+  fault->name = op->name;
+  fault->reason = CAMP_REASON_UNMAPPABLE;
+  fault->finding.code_point = done.character;
+  return 1;
+}
+
+size_t camp_encoder_faults(const struct camp_encoder *encoder, const struct camp_record *record, struct camp_fault *faults, size_t max) {
+  size_t count = 0;
+  for (size_t i = 0; i < encoder->rule_count && count < max; i++) {
+    const struct camp_rule *rule = &encoder->rules[i].rule;
+    const struct camp_field *field = &record->fields[encoder->rules[i].column];
+    struct camp_fault *fault = &faults[count];
+    memset(fault, 0, sizeof *fault);
+    fault->reason = camp_rule_test(rule, field->text, field->length, &fault->finding);
+    if (fault->reason == CAMP_REASON_NONE) continue;
+    fault->column = encoder->rules[i].column;
+    fault->name = rule->name;
+    fault->limit = fault->reason == CAMP_REASON_TOO_SHORT ? rule->min_length : rule->max_length;
+    count++;
+  }
+  for (size_t i = 0; i < encoder->op_count && count < max; i++) {
+    const struct camp_op *op = &encoder->ops[i];
+    if (op->kind == CAMP_OP_COMPONENTS && op->required && components_empty(op, record)) {
+      memset(&faults[count], 0, sizeof faults[count]);
+      faults[count].column = op->item_count > 0 ? op->items[0].column : CAMP_NO_COLUMN;
+      faults[count].name = op->name;
+      faults[count++].reason = CAMP_REASON_REQUIRED;
+    }
+    if (count < max && encoder->encoding != CAMP_ENCODING_UTF8) count += find_unmappable(encoder, op, record, &faults[count]);
+  }
+  return count;
+}

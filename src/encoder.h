@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ * How one record becomes bytes of a body: a small program compiled once from the fields of a platform's row, then only read, so that any
+ * thread may run it. Also holds the rules of the fields, since what is checked and what is sent belong together.
+ * Knows no batches and no files: preflight.c and rows.c put rows together. */
+#ifndef CAMP_ENCODER_H
+#define CAMP_ENCODER_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "checks.h"
+#include "csv.h"
+#include "encoding.h"
+#include "error.h"
+#include "map.h"
+
+enum camp_format { CAMP_FORMAT_JSON, CAMP_FORMAT_CSV };
+enum camp_shape { CAMP_SHAPE_OBJECT, CAMP_SHAPE_ARRAY, CAMP_SHAPE_VALUE };
+
+#define CAMP_NO_COLUMN SIZE_MAX
+
+/* Bytes of our own, followed by CAMP_SCAN_PADDING readable ones. */
+struct camp_literal {
+  unsigned char *bytes;
+  size_t length;
+};
+
+enum camp_op_kind {
+  CAMP_OP_TEXT,      /* a text */
+  CAMP_OP_BARE,      /* an integer or number that a rule has checked, as it stands */
+  CAMP_OP_WORD,      /* true or false */
+  CAMP_OP_CONSTANT,
+  CAMP_OP_MARK,      /* the field's own text, or the mark and the row's number */
+  CAMP_OP_LIST,      /* split and joined again */
+  CAMP_OP_COMPONENTS /* [{"id":"..","value":".."}, ...] */
+};
+
+struct camp_item {
+  size_t column;
+  struct camp_literal before; /* ,{"id":"..","value":" */
+};
+
+struct camp_op {
+  enum camp_op_kind kind;
+  size_t column;               /* CAMP_NO_COLUMN: none */
+  size_t rule;                 /* of a list */
+  int required;                /* components: not all of them may be empty */
+  struct camp_literal before;  /* JSON: ,"name":" or ,"name": or ," or , */
+  struct camp_literal text;    /* the constant as it is written, or the mark */
+  struct camp_literal join;
+  struct camp_item *items;
+  size_t item_count;
+  char *name;
+};
+
+struct camp_column_rule {
+  struct camp_rule rule;
+  size_t column;
+};
+
+struct camp_encoder {
+  atomic_int references;
+  enum camp_format format;
+  enum camp_shape shape;
+  enum camp_encoding encoding;
+  unsigned char delimiter;     /* CSV */
+  size_t columns;              /* width of every record */
+  struct camp_literal prefix, separator, suffix; /* JSON: as given; CSV: the header line in `encoding`, none, none */
+  struct camp_literal line_end;
+  struct camp_map *map;        /* NULL: none */
+  struct camp_op *ops;
+  size_t op_count;
+  struct camp_column_rule *rules; /* only those that can refuse something, and those of lists */
+  size_t rule_count;
+  size_t literal_total;        /* bytes a row has beside its fields, at most */
+  size_t stretch;              /* times a field's bytes may be written */
+  int identity;                /* CSV: all columns in their order, nothing added */
+  int plain;                   /* JSON: no lists, no components */
+};
+
+struct camp_encoder_options {
+  const char *format;    /* "json", "csv" */
+  const char *row;       /* "object", "array", "value"; NULL is "object" */
+  const char *encoding;  /* NULL is "utf-8" */
+  const char *delimiter; /* CSV; NULL is "," */
+  size_t columns;
+  struct camp_text prefix, separator, suffix, line_end;
+  const struct camp_text *header; /* CSV: names of the header line */
+  size_t header_count;            /* 0: none */
+  struct camp_map *map;           /* taken in any case; NULL: none */
+};
+
+struct camp_item_spec {
+  struct camp_text id;
+  size_t column;
+};
+
+struct camp_field_spec {
+  struct camp_rule_spec rule; /* the name is the member's name */
+  size_t column;              /* CAMP_NO_COLUMN: none */
+  int has_constant, has_mark, is_components;
+  struct camp_text constant, mark, join;
+  const struct camp_item_spec *items;
+  size_t item_count;
+};
+
+/* In this order: new, then every field, every further check, seal. NULL, or -1, with err filled. */
+struct camp_encoder *camp_encoder_new(const struct camp_encoder_options *options, struct camp_error *err);
+int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field_spec *spec, struct camp_error *err);
+int camp_encoder_add_check(struct camp_encoder *encoder, const struct camp_rule_spec *spec, size_t column, struct camp_error *err);
+int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err);
+struct camp_encoder *camp_encoder_retain(struct camp_encoder *encoder);
+void camp_encoder_release(struct camp_encoder *encoder);
+
+/* Memory that one thread needs while it encodes rows. */
+struct camp_work {
+  unsigned char *row; /* a row in UTF-8 */
+  size_t row_room;
+  struct camp_buf mapped; /* fields after the user's table */
+  struct camp_field *fields;
+  size_t field_room;
+};
+void camp_work_init(struct camp_work *work);
+void camp_work_clear(struct camp_work *work);
+
+/* The record with the user's table applied, in *mapped (valid until the next call with this work); the record itself when there is no
+ * table. NULL when out of memory. */
+const struct camp_record *camp_encoder_map(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
+                                           struct camp_record *mapped, struct camp_error *err);
+/* True when no rule refuses a record that has the right width and is valid. */
+int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_record *record);
+
+enum camp_result { CAMP_RESULT_OK, CAMP_RESULT_UNMAPPABLE, CAMP_RESULT_NOMEM };
+
+/* How many bytes the row has in the body, separator not counted. */
+enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
+                                   size_t *size);
+/* Room that camp_encoder_write may use for this record, more than the row needs. */
+size_t camp_encoder_room(const struct camp_encoder *encoder, const struct camp_record *record);
+/* Writes the row at `to`. */
+enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
+                                    unsigned char *to, size_t *size);
+
+struct camp_fault {
+  size_t column;          /* CAMP_NO_COLUMN: the whole record */
+  const char *name;       /* the field's name; NULL: that of the column */
+  enum camp_reason reason;
+  struct camp_finding finding;
+  size_t limit;           /* TOO_LONG, TOO_SHORT */
+};
+/* All faults of the fields of a well-formed record, at most one a rule; returns how many, at most max. */
+size_t camp_encoder_faults(const struct camp_encoder *encoder, const struct camp_record *record, struct camp_fault *faults, size_t max);
+
+#endif
