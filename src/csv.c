@@ -311,6 +311,7 @@ static int finish(struct camp_reader *r, struct camp_record *record, const struc
   record->fields = r->fields;
   record->text = NULL;
   record->length = walk->end - at;
+  record->delimiter = r->input->delimiter;
   if (record->stored == 0) return camp_fail_nomem(err);
   if ((record->faults & CAMP_RECORD_BLANK) == 0) {
     record->row = r->row + 1;

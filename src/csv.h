@@ -39,6 +39,7 @@ struct camp_record {
   size_t count;   /* fields it has */
   size_t stored;  /* fields given here; fewer than count only in absurd records */
   const struct camp_field *fields; /* valid until the next call */
+  unsigned char delimiter;
   const unsigned char *text; /* the record without its line end, as in the file; NULL unless the file is UTF-8 and flags is 0 */
   size_t length;
 };

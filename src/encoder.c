@@ -275,7 +275,9 @@ static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const 
     op->kind = CAMP_OP_TEXT; /* always empty */
     return 0;
   }
-  if (spec->column != CAMP_NO_COLUMN && camp_encoder_add_check(encoder, &spec->rule, spec->column, err) != 0) return -1;
+  struct camp_rule_spec rule_spec = spec->rule;
+  if (spec->has_mark) rule_spec.required = 0; /* the mark stands in for an empty text */
+  if (spec->column != CAMP_NO_COLUMN && camp_encoder_add_check(encoder, &rule_spec, spec->column, err) != 0) return -1;
   if (spec->has_mark) {
     if (spec->rule.type != NULL && strcmp(spec->rule.type, "string") != 0)
       return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' has a mark: it must be a string", op->name);

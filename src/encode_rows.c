@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT
+ * The inner loop of the encoder: one record to bytes. Runs are copied in whole vectors, which may write up to CAMP_SCAN_PADDING bytes past
+ * the end; camp_encoder_room counts them. Quoting and escaping are decided in Unicode, before any other encoding is made of the row. */
+#include "encode_rows.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "encoder.h"
+
+static inline unsigned char *put(unsigned char *to, const unsigned char *from, size_t length) {
+  if (length > CAMP_SCAN_PADDING) {
+    memcpy(to, from, length);
+  } else {
+    for (size_t i = 0; i < length; i += 16) memcpy(to + i, from + i, 16);
+  }
+  return to + length;
+}
+
+unsigned char *camp_json_escape(unsigned char *to, const unsigned char *text, size_t length) {
+  static const char hex[] = "0123456789abcdef";
+  for (size_t i = 0; i < length; i++) {
+    unsigned char c = text[i];
+    if (c >= 0x20 && c != '"' && c != '\\') {
+      *to++ = c;
+      continue;
+    }
+    *to++ = '\\';
+    switch (c) {
+    case '"':
+    case '\\': *to++ = c; break;
+    case '\b': *to++ = 'b'; break;
+    case '\f': *to++ = 'f'; break;
+    case '\n': *to++ = 'n'; break;
+    case '\r': *to++ = 'r'; break;
+    case '\t': *to++ = 't'; break;
+    default:
+      memcpy(to, "u00", 3);
+      to[3] = (unsigned char)hex[c >> 4];
+      to[4] = (unsigned char)hex[c & 15];
+      to += 5;
+    }
+  }
+  return to;
+}
+
+static inline unsigned char *put_text(unsigned char *to, const struct camp_field *field) {
+  if (field->flags & CAMP_FIELD_SPECIAL) return camp_json_escape(to, field->text, field->length);
+  return put(to, field->text, field->length);
+}
+
+static size_t number_length(int64_t number) {
+  size_t length = 1;
+  while (number >= 10) {
+    number /= 10;
+    length++;
+  }
+  return length;
+}
+
+static unsigned char *put_number(unsigned char *to, int64_t number) {
+  size_t length = number_length(number);
+  for (size_t i = length; i > 0; i--) {
+    to[i - 1] = (unsigned char)('0' + number % 10);
+    number /= 10;
+  }
+  return to + length;
+}
+
+static unsigned char *put_components(unsigned char *to, const struct camp_op *op, const struct camp_record *record) {
+  size_t skip = 1; /* the first item's comma */
+  for (size_t i = 0; i < op->item_count; i++) {
+    const struct camp_field *field = &record->fields[op->items[i].column];
+    if (field->length == 0) continue;
+    to = put(to, op->items[i].before.bytes + skip, op->items[i].before.length - skip);
+    to = put_text(to, field);
+    *to++ = '"';
+    *to++ = '}';
+    skip = 0;
+  }
+  return to;
+}
+
+/* The list as it is sent; its items were checked. Writes UTF-8, not escaped. */
+static unsigned char *put_list(unsigned char *to, const struct camp_encoder *encoder, const struct camp_op *op,
+                               const struct camp_field *field) {
+  const unsigned char *item;
+  size_t at = 0, length, count = 0;
+  while (camp_list_next(&encoder->rules[op->rule].rule, field->text, field->length, &at, &item, &length)) {
+    if (count++ > 0) to = put(to, op->join.bytes, op->join.length);
+    to = put(to, item, length);
+  }
+  return to;
+}
+
+static int has_components(const struct camp_op *op, const struct camp_record *record) {
+  for (size_t i = 0; i < op->item_count; i++)
+    if (record->fields[op->items[i].column].length > 0) return 1;
+  return 0;
+}
+
+static const struct camp_field empty_field = {(const unsigned char *)"                                                                ", 0, 0};
+
+static inline const struct camp_field *field_of(const struct camp_op *op, const struct camp_record *record) {
+  return op->column != CAMP_NO_COLUMN ? &record->fields[op->column] : &empty_field;
+}
+
+/* JSON. `list` is room for a joined list before it is escaped. */
+static unsigned char *write_json(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to,
+                                 unsigned char *list) {
+  const int object = encoder->shape == CAMP_SHAPE_OBJECT;
+  size_t skip = 1; /* the first member's comma */
+  if (encoder->shape != CAMP_SHAPE_VALUE) *to++ = object ? '{' : '[';
+  for (size_t i = 0; i < encoder->op_count; i++) {
+    const struct camp_op *op = &encoder->ops[i];
+    const struct camp_field *field = field_of(op, record);
+    if (field->length == 0 && op->kind != CAMP_OP_CONSTANT && op->kind != CAMP_OP_MARK) {
+      if (op->kind == CAMP_OP_COMPONENTS ? !has_components(op, record) && object : object) continue;
+    }
+    to = put(to, op->before.bytes + skip, op->before.length - skip);
+    skip = 0;
+    switch (op->kind) {
+    case CAMP_OP_TEXT:
+      to = put_text(to, field);
+      *to++ = '"';
+      break;
+    case CAMP_OP_BARE:
+      if (field->length == 0) to = put(to, (const unsigned char *)"\"\"              ", 2);
+      to = put(to, field->text, field->length);
+      break;
+    case CAMP_OP_WORD: {
+      const char *word = field->length > 0 ? camp_boolean_word(field->text, field->length) : "\"\"";
+      if (word == NULL) word = "null"; /* a rule has refused it; only a file changed meanwhile comes here, and that is found out */
+      size_t length = strlen(word);
+      memcpy(to, word, length);
+      to += length;
+      break;
+    }
+    case CAMP_OP_CONSTANT: to = put(to, op->text.bytes, op->text.length); break;
+    case CAMP_OP_MARK:
+      if (field->length > 0) {
+        to = put_text(to, field);
+      } else {
+        to = put(to, op->text.bytes, op->text.length);
+        to = put_number(to, record->row);
+      }
+      *to++ = '"';
+      break;
+    case CAMP_OP_LIST: {
+      unsigned char *end = put_list(list, encoder, op, field);
+      to = camp_json_escape(to, list, (size_t)(end - list));
+      *to++ = '"';
+      break;
+    }
+    case CAMP_OP_COMPONENTS:
+      to = put_components(to, op, record);
+      *to++ = ']';
+      break;
+    }
+  }
+  if (encoder->shape != CAMP_SHAPE_VALUE) *to++ = object ? '}' : ']';
+  return to;
+}
+
+static unsigned char *write_csv_field(unsigned char *to, const struct camp_encoder *encoder, const struct camp_record *record,
+                                      const struct camp_field *field) {
+  /* What came without quotes, under the same delimiter, and holds nothing special needs none. */
+  if (((field->flags & (CAMP_FIELD_SPECIAL | CAMP_FIELD_QUOTED)) == 0) && record->delimiter == encoder->delimiter)
+    return put(to, field->text, field->length);
+  return camp_csv_write(to, field->text, field->length, encoder->delimiter);
+}
+
+/* A CSV row in UTF-8, without its line end. */
+static unsigned char *write_csv(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to,
+                                unsigned char *list) {
+  unsigned char *start = to;
+  for (size_t i = 0; i < encoder->op_count; i++) {
+    const struct camp_op *op = &encoder->ops[i];
+    const struct camp_field *field = field_of(op, record);
+    if (i > 0) *to++ = encoder->delimiter;
+    if (op->kind == CAMP_OP_CONSTANT) {
+      to = camp_csv_write(to, op->text.bytes, op->text.length, encoder->delimiter);
+    } else if (op->kind == CAMP_OP_MARK && field->length == 0) {
+      unsigned char *end = put(list, op->text.bytes, op->text.length);
+      end = put_number(end, record->row);
+      to = camp_csv_write(to, list, (size_t)(end - list), encoder->delimiter);
+    } else if (op->kind == CAMP_OP_LIST) {
+      unsigned char *end = put_list(list, encoder, op, field);
+      to = camp_csv_write(to, list, (size_t)(end - list), encoder->delimiter);
+    } else {
+      to = write_csv_field(to, encoder, record, field);
+    }
+  }
+  if (to == start) { /* a line with nothing in it would be taken for none */
+    *to++ = '"';
+    *to++ = '"';
+  }
+  return to;
+}
+
+static size_t text_bytes(const struct camp_record *record) {
+  size_t bytes = 0;
+  if (record->text != NULL) return record->length;
+  for (size_t i = 0; i < record->stored; i++) bytes += record->fields[i].length;
+  return bytes;
+}
+
+/* Of the row in UTF-8. */
+static size_t room_utf8(const struct camp_encoder *encoder, const struct camp_record *record) {
+  size_t factor = encoder->format == CAMP_FORMAT_CSV || (encoder->plain && !(record->flags & CAMP_FIELD_SPECIAL)) ? 2 : 6;
+  return encoder->literal_total + encoder->stretch * factor * text_bytes(record) + CAMP_SCAN_PADDING;
+}
+
+size_t camp_encoder_room(const struct camp_encoder *encoder, const struct camp_record *record) {
+  return camp_encode_room(encoder->encoding, room_utf8(encoder, record)) + CAMP_SCAN_PADDING;
+}
+
+/* Room for a row in UTF-8 and, behind it, for a list in it: returned in *list. */
+static unsigned char *work_row(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
+                               unsigned char **list) {
+  size_t half = room_utf8(encoder, record);
+  if (work->row_room < 2 * half) {
+    unsigned char *row = realloc(work->row, 4 * half);
+    if (row == NULL) return NULL;
+    work->row = row;
+    work->row_room = 4 * half;
+  }
+  *list = work->row + half;
+  return work->row;
+}
+
+/* True when the record as it stands in the file is the row, but for its line end and encoding. */
+static inline int is_whole(const struct camp_encoder *encoder, const struct camp_record *record) {
+  return encoder->identity && record->text != NULL && record->length > 0 && record->delimiter == encoder->delimiter;
+}
+
+/* The CSV row in UTF-8, in the file's window or in work. NULL when out of memory. */
+static const unsigned char *csv_row(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
+                                    size_t *length) {
+  unsigned char *list;
+  if (is_whole(encoder, record)) {
+    *length = record->length;
+    return record->text;
+  }
+  unsigned char *row = work_row(encoder, work, record, &list);
+  if (row != NULL) *length = (size_t)(write_csv(encoder, record, row, list) - row);
+  return row;
+}
+
+/* The bytes of a row without anything to escape, added up. */
+static size_t plain_json_size(const struct camp_encoder *encoder, const struct camp_record *record) {
+  const int object = encoder->shape == CAMP_SHAPE_OBJECT;
+  size_t size = encoder->shape == CAMP_SHAPE_VALUE ? 0 : 2;
+  size_t members = 0;
+  for (size_t i = 0; i < encoder->op_count; i++) {
+    const struct camp_op *op = &encoder->ops[i];
+    size_t length = field_of(op, record)->length;
+    if (op->kind == CAMP_OP_CONSTANT) {
+      size += op->before.length + op->text.length;
+    } else if (op->kind == CAMP_OP_MARK) {
+      size += op->before.length + 1 + (length > 0 ? length : op->text.length + number_length(record->row));
+    } else if (length == 0) {
+      if (object) continue;
+      size += op->before.length + (op->kind == CAMP_OP_TEXT ? 1 : 2);
+    } else if (op->kind == CAMP_OP_TEXT) {
+      size += op->before.length + length + 1;
+    } else if (op->kind == CAMP_OP_BARE) {
+      size += op->before.length + length;
+    } else {
+      const char *word = camp_boolean_word(field_of(op, record)->text, length);
+      size += op->before.length + (word != NULL ? strlen(word) : 4);
+    }
+    members++;
+  }
+  return size - (members > 0); /* the first comma */
+}
+
+enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
+                                   size_t *size) {
+  if (encoder->format == CAMP_FORMAT_JSON) {
+    if (encoder->plain && !(record->flags & CAMP_FIELD_SPECIAL)) {
+      *size = plain_json_size(encoder, record);
+      return CAMP_RESULT_OK;
+    }
+    unsigned char *list;
+    unsigned char *row = work_row(encoder, work, record, &list);
+    if (row == NULL) return CAMP_RESULT_NOMEM;
+    *size = (size_t)(write_json(encoder, record, row, list) - row);
+    return CAMP_RESULT_OK;
+  }
+  size_t length;
+  const unsigned char *row = csv_row(encoder, work, record, &length);
+  if (row == NULL) return CAMP_RESULT_NOMEM;
+  struct camp_converted done = {0, length, 0};
+  if (encoder->encoding != CAMP_ENCODING_UTF8 && camp_encoded_length(encoder->encoding, row, length, &done) != CAMP_STOP_END)
+    return CAMP_RESULT_UNMAPPABLE;
+  *size = done.produced + encoder->line_end.length;
+  return CAMP_RESULT_OK;
+}
+
+enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
+                                    unsigned char *to, size_t *size) {
+  if (encoder->format == CAMP_FORMAT_JSON) {
+    unsigned char *list = NULL;
+    if (!encoder->plain && work_row(encoder, work, record, &list) == NULL) return CAMP_RESULT_NOMEM;
+    *size = (size_t)(write_json(encoder, record, to, list) - to);
+    return CAMP_RESULT_OK;
+  }
+  size_t length;
+  const unsigned char *row = csv_row(encoder, work, record, &length);
+  if (row == NULL) return CAMP_RESULT_NOMEM;
+  struct camp_converted done = {0, length, 0};
+  if (encoder->encoding == CAMP_ENCODING_UTF8) {
+    memcpy(to, row, length);
+  } else if (camp_encode(encoder->encoding, row, length, to, &done) != CAMP_STOP_END) {
+    return CAMP_RESULT_UNMAPPABLE;
+  }
+  memcpy(to + done.produced, encoder->line_end.bytes, encoder->line_end.length);
+  *size = done.produced + encoder->line_end.length;
+  return CAMP_RESULT_OK;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+#include "preflight.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SKIP_MAX ((size_t)1 << 20) /* bytes of one batch's skip text; a batch that needs more is closed */
+#define SKIP_ENTRY 48
+
+int camp_skip_next(const char *text, size_t length, size_t *at, int64_t *from, int64_t *to) {
+  int64_t before = *to, numbers[2] = {0, 0};
+  if (*at >= length) return 0;
+  for (int part = 0; part < 2; part++) {
+    size_t start = *at;
+    while (*at < length && text[*at] >= '0' && text[*at] <= '9') {
+      if (*at - start >= 18) return -1;
+      numbers[part] = numbers[part] * 10 + (text[(*at)++] - '0');
+    }
+    if (*at == start) return -1;
+    if (part == 0 && (*at >= length || text[*at] != '-')) {
+      numbers[1] = numbers[0];
+      break;
+    }
+    if (part == 0) ++*at;
+  }
+  if (numbers[0] <= before || numbers[1] < numbers[0]) return -1;
+  if (*at < length && (text[(*at)++] != ',' || *at == length)) return -1;
+  *from = numbers[0];
+  *to = numbers[1];
+  return 1;
+}
+
+int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, struct camp_encoder *encoder,
+                        const struct camp_preflight_options *options, struct camp_error *err) {
+  memset(pass, 0, sizeof *pass);
+  pass->input = camp_input_retain(input);
+  pass->encoder = camp_encoder_retain(encoder);
+  pass->options = *options;
+  camp_work_init(&pass->work);
+  camp_reader_init(&pass->reader, input);
+  camp_buf_init(&pass->batch_skip, SKIP_MAX);
+  camp_buf_init(&pass->open_skip, SKIP_MAX);
+  camp_buf_init(&pass->given_skip, SKIP_MAX * 2);
+  if (camp_input_header(input, err) != 0) return -1;
+  if (encoder->columns != input->column_count)
+    return camp_fail(err, CAMP_USAGE, 0, "%s has %zu columns, the encoder was made for %zu", input->path, input->column_count,
+                     encoder->columns);
+  if (options->batch_rows < 1 || options->batch_bytes < 1)
+    return camp_fail(err, CAMP_USAGE, 0, "batch_rows and batch_bytes must be at least 1");
+  if (pass->options.offset < 0) {
+    pass->options.offset = input->data_offset;
+    pass->options.end = input->bytes;
+    pass->options.rows = 0;
+    pass->options.line = input->data_line;
+  }
+  if (pass->options.offset < input->data_offset || pass->options.end < pass->options.offset || pass->options.end > input->bytes)
+    return camp_fail(err, CAMP_INVALID, 0, "%s: the range does not lie in the file; it may be another file", input->path);
+  if (options->skip != NULL) {
+    size_t length = strlen(options->skip), at = 0;
+    int64_t from = 0, to = 0;
+    int more;
+    while ((more = camp_skip_next(options->skip, length, &at, &from, &to)) == 1) continue;
+    if (more < 0) return camp_fail(err, CAMP_INVALID, 0, "skip must be ascending row numbers such as \"3,17-19\"");
+    if (camp_buf_append(&pass->given_skip, options->skip, length) != 0) return camp_fail_nomem(err);
+    if (camp_skip_next(pass->given_skip.data, length, &pass->given_at, &pass->given_from, &pass->given_to) != 1) pass->given_from = 0;
+  }
+  camp_reader_start(&pass->reader, pass->options.offset, pass->options.end, pass->options.rows, pass->options.line);
+  pass->open.offset = pass->options.offset;
+  pass->open.first_row = pass->options.rows + 1;
+  pass->open.first_line = pass->options.line;
+  return 0;
+}
+
+void camp_preflight_clear(struct camp_preflight *pass) {
+  camp_reader_clear(&pass->reader);
+  camp_work_clear(&pass->work);
+  camp_buf_clear(&pass->batch_skip);
+  camp_buf_clear(&pass->open_skip);
+  camp_buf_clear(&pass->given_skip);
+  camp_input_release(pass->input);
+  camp_encoder_release(pass->encoder);
+  pass->input = NULL;
+  pass->encoder = NULL;
+}
+
+static int flush_skip(struct camp_preflight *pass) {
+  char text[SKIP_ENTRY];
+  if (pass->skip_from == 0) return 0;
+  const char *comma = pass->open_skip.length > 0 ? "," : "";
+  int length = pass->skip_from == pass->skip_to
+                   ? snprintf(text, sizeof text, "%s%lld", comma, (long long)pass->skip_from)
+                   : snprintf(text, sizeof text, "%s%lld-%lld", comma, (long long)pass->skip_from, (long long)pass->skip_to);
+  pass->skip_from = 0;
+  return camp_buf_append(&pass->open_skip, text, (size_t)length);
+}
+
+/* The open batch leaves its row `number` (counted from 1 in the batch) out. */
+static int leave_out(struct camp_preflight *pass, int64_t number, struct camp_error *err) {
+  if (pass->skip_from != 0 && pass->skip_to == number - 1) {
+    pass->skip_to = number;
+    return 0;
+  }
+  if (flush_skip(pass) != 0) return camp_fail_nomem(err);
+  pass->skip_from = pass->skip_to = number;
+  return 0;
+}
+
+/* The open batch ends before `offset` and becomes the BATCH event's; a new one begins there. */
+static enum camp_event close_batch(struct camp_preflight *pass, int64_t offset, int64_t row, int64_t line, struct camp_error *err) {
+  if (flush_skip(pass) != 0) {
+    camp_fail_nomem(err);
+    return CAMP_EVENT_FAILED;
+  }
+  struct camp_buf spare = pass->batch_skip;
+  pass->batch_skip = pass->open_skip;
+  pass->open_skip = spare;
+  pass->open_skip.length = 0;
+  pass->batch = pass->open;
+  pass->batch.index = ++pass->batches;
+  pass->batch.bytes = offset - pass->open.offset;
+  memset(&pass->open, 0, sizeof pass->open);
+  pass->open.offset = offset;
+  pass->open.first_row = row;
+  pass->open.first_line = line;
+  return CAMP_EVENT_BATCH;
+}
+
+static void add_fault(struct camp_preflight *pass, enum camp_reason reason) {
+  struct camp_fault *fault = &pass->faults[pass->fault_count++];
+  memset(fault, 0, sizeof *fault);
+  fault->column = CAMP_NO_COLUMN;
+  fault->reason = reason;
+}
+
+static enum camp_event reject(struct camp_preflight *pass, struct camp_error *err) {
+  return leave_out(pass, ++pass->open.rows, err) == 0 ? CAMP_EVENT_REJECT : CAMP_EVENT_FAILED;
+}
+
+/* A record whose form is broken. */
+static enum camp_event reject_form(struct camp_preflight *pass, struct camp_error *err) {
+  static const struct {
+    unsigned bit;
+    enum camp_reason reason;
+  } forms[] = {
+      {CAMP_RECORD_TOO_LARGE, CAMP_REASON_TOO_LARGE}, {CAMP_RECORD_ENCODING, CAMP_REASON_ENCODING}, {CAMP_RECORD_NUL, CAMP_REASON_NUL},
+      {CAMP_RECORD_QUOTE, CAMP_REASON_QUOTE},         {CAMP_RECORD_WIDTH, CAMP_REASON_WIDTH},
+  };
+  pass->fault_count = 0;
+  for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+    if (pass->record.faults & forms[i].bit) add_fault(pass, forms[i].reason);
+  return reject(pass, err);
+}
+
+static int is_given_skip(struct camp_preflight *pass) {
+  int64_t number = pass->record.row - pass->options.rows;
+  if (pass->given_from == 0 || number < pass->given_from) return 0;
+  if (number == pass->given_to) {
+    int64_t from = pass->given_from, to = pass->given_to;
+    int more = camp_skip_next(pass->given_skip.data, pass->given_skip.length, &pass->given_at, &from, &to);
+    pass->given_from = more == 1 ? from : 0;
+    pass->given_to = to;
+  }
+  return 1;
+}
+
+/* Puts the accepted record of `size` bytes into the open batch, or closes that first. */
+static enum camp_event place(struct camp_preflight *pass, size_t size, struct camp_error *err) {
+  struct camp_batch *open = &pass->open;
+  const struct camp_encoder *encoder = pass->encoder;
+  int64_t frame = (int64_t)(encoder->prefix.length + encoder->suffix.length);
+  int64_t more = (int64_t)size + (open->accepted > 0 ? (int64_t)encoder->separator.length : frame);
+  if (open->accepted > 0 && (open->accepted >= pass->options.batch_rows || open->body_bytes + more > pass->options.batch_bytes ||
+                             camp_buf_full(&pass->open_skip, (size_t)SKIP_ENTRY * 2))) {
+    pass->pending_size = size;
+    pass->has_pending = 1;
+    return close_batch(pass, pass->record.offset, pass->record.row, pass->record.line, err);
+  }
+  if (more > pass->options.batch_bytes) {
+    pass->fault_count = 0;
+    add_fault(pass, CAMP_REASON_TOO_LARGE);
+    return reject(pass, err);
+  }
+  open->rows++;
+  open->accepted++;
+  open->body_bytes += more;
+  return CAMP_EVENT_ROW;
+}
+
+enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_error *err) {
+  struct camp_record mapped;
+  if (pass->ended) return CAMP_EVENT_END;
+  if (pass->has_pending) {
+    pass->has_pending = 0;
+    return place(pass, pass->pending_size, err);
+  }
+  int got = camp_reader_next(&pass->reader, &pass->record, err);
+  if (got < 0) return CAMP_EVENT_FAILED;
+  if (got == 0) {
+    pass->ended = 1;
+    if (pass->open.accepted == 0) return CAMP_EVENT_END;
+    return close_batch(pass, pass->options.end, pass->reader.row + 1, pass->reader.line, err);
+  }
+  if (pass->record.faults & CAMP_RECORD_BLANK) return CAMP_EVENT_BLANK;
+  if (camp_buf_full(&pass->open_skip, (size_t)SKIP_ENTRY * 4) && pass->open.accepted == 0) { /* only rejected rows so far: forget them */
+    pass->open_skip.length = 0;
+    pass->skip_from = 0;
+    pass->open.rows = 0;
+    pass->open.offset = pass->record.offset;
+    pass->open.first_row = pass->record.row;
+    pass->open.first_line = pass->record.line;
+  }
+  if (pass->given_from != 0 && is_given_skip(pass))
+    return leave_out(pass, ++pass->open.rows, err) == 0 ? CAMP_EVENT_SKIP : CAMP_EVENT_FAILED;
+  if (pass->record.faults != 0) return reject_form(pass, err);
+  const struct camp_record *record = camp_encoder_map(pass->encoder, &pass->work, &pass->record, &mapped, err);
+  if (record == NULL) return CAMP_EVENT_FAILED;
+  size_t size = 0;
+  if (camp_encoder_accepts(pass->encoder, record)) {
+    switch (camp_encoder_size(pass->encoder, &pass->work, record, &size)) {
+    case CAMP_RESULT_OK: return place(pass, size, err);
+    case CAMP_RESULT_NOMEM: camp_fail_nomem(err); return CAMP_EVENT_FAILED;
+    case CAMP_RESULT_UNMAPPABLE: break;
+    }
+  }
+  pass->fault_count = camp_encoder_faults(pass->encoder, record, pass->faults, CAMP_FAULTS_MAX);
+  return reject(pass, err);
+}
+
+static void describe_reason(const struct camp_preflight *pass, const struct camp_fault *fault, char *text, size_t size) {
+  const struct camp_record *record = &pass->record;
+  switch (fault->reason) {
+  case CAMP_REASON_NONE: snprintf(text, size, "refused"); break;
+  case CAMP_REASON_REQUIRED: snprintf(text, size, "is required, but empty"); break;
+  case CAMP_REASON_CHECK: snprintf(text, size, "must be %s", fault->finding.wants); break;
+  case CAMP_REASON_TOO_LONG: snprintf(text, size, "is longer than %zu", fault->limit); break;
+  case CAMP_REASON_TOO_SHORT: snprintf(text, size, "is shorter than %zu", fault->limit); break;
+  case CAMP_REASON_ENUM: snprintf(text, size, "is none of the allowed values"); break;
+  case CAMP_REASON_INTEGER: snprintf(text, size, "must be a whole number (digits without leading zeros, 64 bits)"); break;
+  case CAMP_REASON_NUMBER: snprintf(text, size, "must be a number"); break;
+  case CAMP_REASON_BOOLEAN: snprintf(text, size, "must be true, false, 1 or 0"); break;
+  case CAMP_REASON_UNMAPPABLE:
+    snprintf(text, size, "holds U+%04X, which %s does not have; map it or correct the row", (unsigned)fault->finding.code_point,
+             camp_encoding_name(pass->encoder->encoding));
+    break;
+  case CAMP_REASON_ENCODING:
+    snprintf(text, size, "is not valid %s at byte %lld of the file", camp_encoding_name(pass->input->encoding),
+             (long long)record->fault_offset);
+    break;
+  case CAMP_REASON_NUL: snprintf(text, size, "holds a NUL byte"); break;
+  case CAMP_REASON_WIDTH: snprintf(text, size, "has %zu fields, the header has %zu", record->count, pass->input->column_count); break;
+  case CAMP_REASON_QUOTE: snprintf(text, size, "has text after a closing quote"); break;
+  case CAMP_REASON_FORBIDDEN: snprintf(text, size, "holds U+%04X, which is not allowed here", (unsigned)fault->finding.code_point); break;
+  case CAMP_REASON_TOO_LARGE:
+    if (record->faults & CAMP_RECORD_TOO_LARGE)
+      snprintf(text, size, "is larger than max_record (%zu bytes)", pass->input->max_record);
+    else
+      snprintf(text, size, "does not fit into one body of %lld bytes", (long long)pass->options.batch_bytes);
+    break;
+  }
+}
+
+void camp_preflight_describe(const struct camp_preflight *pass, const struct camp_fault *fault, char *text, size_t size) {
+  const struct camp_record *record = &pass->record;
+  int length;
+  if (fault->column == CAMP_NO_COLUMN) {
+    length = snprintf(text, size, "row %lld (line %lld) ", (long long)record->row, (long long)record->line);
+  } else {
+    const char *column = pass->input->columns[fault->column].text;
+    const char *name = fault->name != NULL && strcmp(fault->name, column) != 0 ? fault->name : NULL;
+    length = snprintf(text, size, "row %lld (line %lld), column %zu (%.60s%s%.60s): ", (long long)record->row, (long long)record->line,
+                      fault->column + 1, column, name != NULL ? " as " : "", name != NULL ? name : "");
+  }
+  if (length > 0 && (size_t)length < size) describe_reason(pass, fault, text + length, size - (size_t)length);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * One pass over a list before anything is sent: every row is checked, measured and put into a batch, or refused by name. The pass gives
+ * events; whoever drives it (src/lua/lrows.c) decides how many at a time. Memory does not grow with the list. */
+#ifndef CAMP_PREFLIGHT_H
+#define CAMP_PREFLIGHT_H
+
+#include "buf.h"
+#include "csv.h"
+#include "encoder.h"
+#include "error.h"
+#include "input.h"
+
+#define CAMP_FAULTS_MAX 32 /* told of one row */
+
+/* A range of the file, cut between records, and what of it goes into one body. */
+struct camp_batch {
+  int64_t index;
+  int64_t offset, bytes;
+  int64_t first_row, first_line;
+  int64_t rows;      /* in the range, rejected ones too */
+  int64_t accepted;  /* in the body */
+  int64_t body_bytes;
+};
+
+struct camp_preflight_options {
+  int64_t batch_rows;  /* accepted rows of a batch, at most */
+  int64_t batch_bytes; /* of its body, at most */
+  int64_t offset, end; /* the range to read; offset < 0: all rows */
+  int64_t rows, line;  /* rows before the range; its first line */
+  const char *skip;    /* of the range, as camp_batch_skip writes it; NULL: none */
+};
+
+enum camp_event { CAMP_EVENT_FAILED = -1, CAMP_EVENT_END, CAMP_EVENT_ROW, CAMP_EVENT_REJECT, CAMP_EVENT_SKIP, CAMP_EVENT_BLANK, CAMP_EVENT_BATCH };
+
+struct camp_preflight {
+  struct camp_input *input;
+  struct camp_encoder *encoder;
+  struct camp_reader reader;
+  struct camp_work work;
+  struct camp_preflight_options options;
+  struct camp_record record;     /* of the last ROW, REJECT or SKIP */
+  struct camp_fault faults[CAMP_FAULTS_MAX]; /* of the last REJECT */
+  size_t fault_count;
+  struct camp_batch batch;       /* of the last BATCH */
+  struct camp_buf batch_skip;    /* of the last BATCH: its rows that are left out, "3,17-19", counted from 1 in the batch */
+  struct camp_batch open;        /* being filled */
+  struct camp_buf open_skip;
+  int64_t skip_from, skip_to;    /* a run of rows that open_skip lacks yet; 0: none */
+  struct camp_buf given_skip;
+  size_t given_at;
+  int64_t given_from, given_to;
+  int64_t batches;
+  size_t pending_size;           /* of a record that did not fit into the last batch */
+  int has_pending;
+  int ended;
+};
+
+/* Takes a reference of both. -1 when the header cannot be read, the widths differ, or a skip text is malformed. */
+int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, struct camp_encoder *encoder,
+                        const struct camp_preflight_options *options, struct camp_error *err);
+void camp_preflight_clear(struct camp_preflight *pass);
+/* The next thing that happened. ROW: a row was accepted. BATCH comes when one is full, before the row that did not fit. */
+enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_error *err);
+/* One line about a fault of the last REJECT: where, what, without the value. */
+void camp_preflight_describe(const struct camp_preflight *pass, const struct camp_fault *fault, char *text, size_t size);
+
+/* Reads the next run of a skip text from *at: 1 with from and to, 0 at its end, -1 when it is malformed or does not ascend. */
+int camp_skip_next(const char *text, size_t length, size_t *at, int64_t *from, int64_t *to);
+
+#endif

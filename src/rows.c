@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT
+ * Nothing is sent that the pass did not count: before the last byte of a body leaves, its rows, its length and the file's time of change
+ * have been compared. A body that comes out otherwise fails instead, and its transfer is cut. */
+#include "rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum stage { STAGE_PREFIX, STAGE_ROWS, STAGE_SUFFIX, STAGE_END };
+
+struct row_source {
+  struct camp_source base;
+  struct camp_input *input;
+  struct camp_encoder *encoder;
+  struct camp_rows_scratch *scratch;
+  struct camp_rows_scratch own;
+  struct camp_batch batch;
+  char *skip;
+  size_t skip_length, skip_at;
+  int64_t skip_from, skip_to;
+  int check;               /* rows are checked again, since the skip text is not known */
+  enum stage stage;
+  const unsigned char *ready; /* bytes to be given next */
+  size_t ready_length;
+  int64_t rows, accepted;
+  int64_t made;            /* bytes of the body so far, those in `ready` too */
+  int64_t given;
+  int verified;
+};
+
+void camp_rows_scratch_init(struct camp_rows_scratch *scratch) {
+  camp_reader_init(&scratch->reader, NULL);
+  camp_work_init(&scratch->work);
+  camp_buf_init(&scratch->spill, SIZE_MAX / 4);
+}
+
+void camp_rows_scratch_clear(struct camp_rows_scratch *scratch) {
+  camp_reader_clear(&scratch->reader);
+  camp_work_clear(&scratch->work);
+  camp_buf_clear(&scratch->spill);
+}
+
+static int fail_changed(const struct row_source *rows, const char *what, struct camp_error *err) {
+  return camp_fail(err, CAMP_INVALID, 0, "%s: rows %lld to %lld are not what they were when they were checked (%s); start again",
+                   rows->input->path, (long long)rows->batch.first_row, (long long)(rows->batch.first_row + rows->batch.rows - 1), what);
+}
+
+/* True when row `number` of the batch is left out. */
+static int is_skipped(struct row_source *rows, int64_t number) {
+  if (rows->skip_from == 0 || number < rows->skip_from) return 0;
+  if (number == rows->skip_to && camp_skip_next(rows->skip, rows->skip_length, &rows->skip_at, &rows->skip_from, &rows->skip_to) != 1)
+    rows->skip_from = 0;
+  return 1;
+}
+
+/* The next record that belongs into the body: 1, 0 after the last, -1. */
+static int next_accepted(struct row_source *rows, struct camp_record *store, struct camp_record *mapped, const struct camp_record **record,
+                         struct camp_error *err) {
+  for (;;) {
+    int got = camp_reader_next(&rows->scratch->reader, store, err);
+    if (got <= 0) return got;
+    if (store->faults & CAMP_RECORD_BLANK) continue;
+    if (is_skipped(rows, ++rows->rows)) continue;
+    if (store->faults != 0) {
+      if (rows->check) continue;
+      return fail_changed(rows, "a record is broken", err);
+    }
+    *record = camp_encoder_map(rows->encoder, &rows->scratch->work, store, mapped, err);
+    if (*record == NULL) return -1;
+    if (rows->check) {
+      size_t size;
+      if (!camp_encoder_accepts(rows->encoder, *record)) continue;
+      enum camp_result result = camp_encoder_size(rows->encoder, &rows->scratch->work, *record, &size);
+      if (result == CAMP_RESULT_NOMEM) return camp_fail_nomem(err);
+      if (result == CAMP_RESULT_UNMAPPABLE) continue;
+    }
+    return 1;
+  }
+}
+
+static void give(struct row_source *rows, const unsigned char *bytes, size_t length) {
+  rows->ready = bytes;
+  rows->ready_length = length;
+  rows->made += (int64_t)length;
+}
+
+/* Makes the next piece: straight at `to` when its room is enough (then *written), else in `ready`. */
+static int make_row(struct row_source *rows, unsigned char *to, size_t size, size_t *written, struct camp_error *err) {
+  struct camp_record store, mapped;
+  const struct camp_record *record;
+  const struct camp_encoder *encoder = rows->encoder;
+  int got = next_accepted(rows, &store, &mapped, &record, err);
+  if (got < 0) return -1;
+  if (got == 0) {
+    rows->stage = STAGE_SUFFIX;
+    give(rows, encoder->suffix.bytes, encoder->suffix.length);
+    return 0;
+  }
+  size_t separator = rows->accepted > 0 ? encoder->separator.length : 0;
+  size_t room = camp_encoder_room(encoder, record) + separator + CAMP_SCAN_PADDING;
+  int direct = room <= size;
+  if (!direct) {
+    rows->scratch->spill.length = 0;
+    to = (unsigned char *)camp_buf_reserve(&rows->scratch->spill, room);
+    if (to == NULL) return camp_fail_nomem(err);
+  }
+  size_t length = 0;
+  if (separator > 0) memcpy(to, encoder->separator.bytes, separator);
+  switch (camp_encoder_write(encoder, &rows->scratch->work, record, to + separator, &length)) {
+  case CAMP_RESULT_OK: break;
+  case CAMP_RESULT_NOMEM: return camp_fail_nomem(err);
+  case CAMP_RESULT_UNMAPPABLE: return fail_changed(rows, "a character the target lacks", err);
+  }
+  rows->accepted++;
+  length += separator;
+  if (rows->made + (int64_t)length > rows->batch.body_bytes) return fail_changed(rows, "the body became longer", err);
+  if (direct) {
+    *written = length;
+    rows->made += (int64_t)length;
+  } else {
+    give(rows, to, length);
+  }
+  return 0;
+}
+
+/* Before the last byte goes out: what follows in the range must all be left out, and the counts must agree. */
+static int verify(struct row_source *rows, struct camp_error *err) {
+  struct camp_record store, mapped;
+  const struct camp_record *record;
+  if (rows->stage == STAGE_ROWS) {
+    int got = next_accepted(rows, &store, &mapped, &record, err);
+    if (got < 0) return -1;
+    if (got > 0) return fail_changed(rows, "a row more", err);
+  }
+  if (rows->rows != rows->batch.rows || rows->accepted != rows->batch.accepted) return fail_changed(rows, "another number of rows", err);
+  if (rows->made != rows->batch.body_bytes) return fail_changed(rows, "another length", err);
+  rows->stage = STAGE_END;
+  rows->verified = 1;
+  return camp_input_unchanged(rows->input, err);
+}
+
+static ptrdiff_t rows_read(struct camp_source *source, void *to, size_t size, struct camp_error *err) {
+  struct row_source *rows = (struct row_source *)source;
+  unsigned char *at = to;
+  size_t left = size;
+  while (left > 0) {
+    if (rows->ready_length > 0) {
+      size_t take = rows->ready_length < left ? rows->ready_length : left;
+      memcpy(at, rows->ready, take);
+      rows->ready += take;
+      rows->ready_length -= take;
+      at += take;
+      left -= take;
+      continue;
+    }
+    if (rows->stage == STAGE_END) break;
+    if (rows->stage == STAGE_PREFIX) {
+      rows->stage = STAGE_ROWS;
+      give(rows, rows->encoder->prefix.bytes, rows->encoder->prefix.length);
+    } else if (rows->stage == STAGE_SUFFIX) {
+      if (!rows->verified && verify(rows, err) != 0) return -1;
+      rows->stage = STAGE_END;
+    } else {
+      size_t written = 0;
+      if (rows->made == rows->batch.body_bytes && rows->encoder->suffix.length == 0) {
+        if (verify(rows, err) != 0) return -1;
+        continue;
+      }
+      if (make_row(rows, at, left, &written, err) != 0) return -1;
+      at += written;
+      left -= written;
+    }
+  }
+  size_t given = size - left;
+  rows->given += (int64_t)given;
+  if (rows->given > rows->batch.body_bytes) return fail_changed(rows, "the body became longer", err);
+  if (rows->given == rows->batch.body_bytes && !rows->verified && verify(rows, err) != 0) return -1;
+  return (ptrdiff_t)given;
+}
+
+static void rows_free(struct camp_source *source) {
+  struct row_source *rows = (struct row_source *)source;
+  camp_rows_scratch_clear(&rows->own);
+  camp_input_release(rows->input);
+  camp_encoder_release(rows->encoder);
+  free(rows->skip);
+  free(rows);
+}
+
+static struct camp_source *make_source(struct camp_input *input, struct camp_encoder *encoder, const struct camp_batch *batch,
+                                       const char *skip, struct camp_rows_scratch *scratch, struct camp_error *err) {
+  struct row_source *rows = calloc(1, sizeof *rows);
+  if (rows == NULL) {
+    camp_fail_nomem(err);
+    return NULL;
+  }
+  camp_rows_scratch_init(&rows->own);
+  rows->base.length = batch->body_bytes;
+  rows->base.read = rows_read;
+  rows->base.free = rows_free;
+  rows->input = camp_input_retain(input);
+  rows->encoder = camp_encoder_retain(encoder);
+  rows->scratch = scratch != NULL ? scratch : &rows->own;
+  rows->batch = *batch;
+  rows->check = skip == NULL && batch->accepted < batch->rows;
+  if (camp_input_header(input, err) != 0) goto failed;
+  if (encoder->columns != input->column_count) {
+    camp_fail(err, CAMP_USAGE, 0, "%s has %zu columns, the encoder was made for %zu", input->path, input->column_count, encoder->columns);
+    goto failed;
+  }
+  if (batch->offset < input->data_offset || batch->bytes < 0 || batch->bytes > input->bytes - batch->offset || batch->body_bytes < 0 ||
+      batch->first_row < 1) {
+    camp_fail(err, CAMP_INVALID, 0, "%s: the batch does not lie in the file; it may be another file", input->path);
+    goto failed;
+  }
+  if (skip != NULL) {
+    rows->skip = strdup(skip);
+    if (rows->skip == NULL) {
+      camp_fail_nomem(err);
+      goto failed;
+    }
+    rows->skip_length = strlen(skip);
+    size_t at = 0;
+    int64_t from = 0, to = 0;
+    int more;
+    while ((more = camp_skip_next(skip, rows->skip_length, &at, &from, &to)) == 1) continue;
+    if (more < 0) {
+      camp_fail(err, CAMP_INVALID, 0, "skip must be ascending row numbers such as \"3,17-19\"");
+      goto failed;
+    }
+    if (camp_skip_next(rows->skip, rows->skip_length, &rows->skip_at, &rows->skip_from, &rows->skip_to) != 1) rows->skip_from = 0;
+  }
+  rows->scratch->reader.input = input;
+  camp_reader_start(&rows->scratch->reader, batch->offset, batch->offset + batch->bytes, batch->first_row - 1, batch->first_line);
+  return &rows->base;
+failed:
+  rows_free(&rows->base);
+  return NULL;
+}
+
+struct camp_source *camp_rows_source(struct camp_input *input, struct camp_encoder *encoder, const struct camp_batch *batch,
+                                     const char *skip, struct camp_rows_scratch *scratch, struct camp_error *err) {
+  if (batch->body_bytes > CAMP_ROWS_MEMORY) return make_source(input, encoder, batch, skip, NULL, err);
+  struct camp_source *source = make_source(input, encoder, batch, skip, scratch, err);
+  if (source == NULL) return NULL;
+  size_t size = (size_t)batch->body_bytes, done = 0;
+  char *body = malloc(size + 1);
+  if (body == NULL) {
+    camp_fail_nomem(err);
+    goto failed;
+  }
+  for (;;) { /* one byte more is asked for, so that the end is seen */
+    ptrdiff_t got = source->read(source, body + done, size + 1 - done, err);
+    if (got < 0) goto failed;
+    if (got == 0) break;
+    done += (size_t)got;
+  }
+  camp_source_free(source);
+  return camp_source_memory_take(body, done);
+failed:
+  free(body);
+  camp_source_free(source);
+  return NULL;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * A batch's body as a source of bytes: rows are read from the file and encoded while they are sent. */
+#ifndef CAMP_ROWS_H
+#define CAMP_ROWS_H
+
+#include "csv.h"
+#include "encoder.h"
+#include "error.h"
+#include "input.h"
+#include "preflight.h"
+#include "source.h"
+
+/* Bodies up to this size are made at once, in memory. */
+#define CAMP_ROWS_MEMORY ((int64_t)1 << 20)
+
+/* Memory to be used again from body to body, by one thread. */
+struct camp_rows_scratch {
+  struct camp_reader reader;
+  struct camp_work work;
+  struct camp_buf spill; /* a row that did not fit where it was to go */
+};
+void camp_rows_scratch_init(struct camp_rows_scratch *scratch);
+void camp_rows_scratch_clear(struct camp_rows_scratch *scratch);
+
+/* Exactly batch->body_bytes bytes, or a read that fails because the file is no longer what the pass saw. `skip` is the batch's text, NULL
+ * when it is not known: then every row is checked again. scratch is used only during the call (small bodies). NULL with err filled. */
+struct camp_source *camp_rows_source(struct camp_input *input, struct camp_encoder *encoder, const struct camp_batch *batch,
+                                     const char *skip, struct camp_rows_scratch *scratch, struct camp_error *err);
+
+#endif
