@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * The inner loop of the encoder: one record to bytes. Runs are copied in whole vectors, which may write up to CAMP_SCAN_PADDING bytes past
  * the end; camp_encoder_room counts them. Quoting and escaping are decided in Unicode, before any other encoding is made of the row. */
-#include "encode_rows.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "encoder.h"
+#include "json.h"
 
 static inline unsigned char *put(unsigned char *to, const unsigned char *from, size_t length) {
   if (length > CAMP_SCAN_PADDING) {
@@ -18,35 +16,8 @@ static inline unsigned char *put(unsigned char *to, const unsigned char *from, s
   return to + length;
 }
 
-unsigned char *camp_json_escape(unsigned char *to, const unsigned char *text, size_t length) {
-  static const char hex[] = "0123456789abcdef";
-  for (size_t i = 0; i < length; i++) {
-    unsigned char c = text[i];
-    if (c >= 0x20 && c != '"' && c != '\\') {
-      *to++ = c;
-      continue;
-    }
-    *to++ = '\\';
-    switch (c) {
-    case '"':
-    case '\\': *to++ = c; break;
-    case '\b': *to++ = 'b'; break;
-    case '\f': *to++ = 'f'; break;
-    case '\n': *to++ = 'n'; break;
-    case '\r': *to++ = 'r'; break;
-    case '\t': *to++ = 't'; break;
-    default:
-      memcpy(to, "u00", 3);
-      to[3] = (unsigned char)hex[c >> 4];
-      to[4] = (unsigned char)hex[c & 15];
-      to += 5;
-    }
-  }
-  return to;
-}
-
 static inline unsigned char *put_text(unsigned char *to, const struct camp_field *field) {
-  if (field->flags & CAMP_FIELD_SPECIAL) return camp_json_escape(to, field->text, field->length);
+  if (field->flags & CAMP_FIELD_SPECIAL) return camp_json_escape(field->text, field->length, to);
   return put(to, field->text, field->length);
 }
 
@@ -149,7 +120,7 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
       break;
     case CAMP_OP_LIST: {
       unsigned char *end = put_list(list, encoder, op, field);
-      to = camp_json_escape(to, list, (size_t)(end - list));
+      to = camp_json_escape(list, (size_t)(end - list), to);
       *to++ = '"';
       break;
     }

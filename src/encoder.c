@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encode_rows.h"
-#include "gbk.h"
+#include "json.h"
 #include "utf8.h"
 
 static int set_literal(struct camp_literal *literal, const void *bytes, size_t length, struct camp_error *err) {
@@ -28,7 +27,7 @@ static int append(struct camp_buf *buf, const char *text) { return camp_buf_appe
 static int append_escaped(struct camp_buf *buf, const char *bytes, size_t length) {
   char *to = camp_buf_reserve(buf, length * 6 + 1);
   if (to == NULL) return -1;
-  buf->length += (size_t)(camp_json_escape((unsigned char *)to, (const unsigned char *)bytes, length) - (unsigned char *)to);
+  buf->length += (size_t)(camp_json_escape((const uint8_t *)bytes, length, (uint8_t *)to) - (uint8_t *)to);
   return 0;
 }
 

@@ -47,11 +47,13 @@ int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_err
 
 /* Each pushes one table of functions (its module), for core.c to set as a field of campaign.core. */
 int camp_open_console(lua_State *L); /* terminal and signals, for the command */
+int camp_open_csv(lua_State *L);    /* lines of CSV */
 int camp_open_digest(lua_State *L);
 int camp_open_form(lua_State *L);   /* the multipart writer (a function, not a table) */
 int camp_open_gbk(lua_State *L);
 int camp_open_http(lua_State *L);   /* the HTTP engine */
 int camp_open_json(lua_State *L);
+int camp_open_rows(lua_State *L);   /* lists: input, encoder, preflight */
 int camp_open_system(lua_State *L); /* clock, random, files, processes */
 int camp_open_utf8(lua_State *L);
 

@@ -37,11 +37,13 @@ static const struct {
   lua_CFunction open;
 } modules[] = {
     {"console", camp_open_console},
+    {"csv", camp_open_csv},
     {"digest", camp_open_digest},
     {"form", camp_open_form},
     {"gbk", camp_open_gbk},
     {"http", camp_open_http},
     {"json", camp_open_json},
+    {"rows", camp_open_rows},
     {"system", camp_open_system},
     {"utf8", camp_open_utf8},
 };

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT
+ * campaign.core.rows.encoder{...}: the description of a row, read key by key (an unknown key is an error), and encoder:source. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lrows.h"
+
+int64_t camp_integer_field(lua_State *L, int table, const char *name, int64_t fallback, int64_t least, int64_t most) {
+  lua_getfield(L, table, name);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return fallback;
+  }
+  if (lua_type(L, -1) != LUA_TNUMBER) luaL_error(L, "field '%s' must be a number, not a %s", name, luaL_typename(L, -1));
+  lua_Number value = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  if (!(value >= (lua_Number)least && value <= (lua_Number)most) || value != (lua_Number)(int64_t)value)
+    luaL_error(L, "field '%s' must be a whole number from %f to %f", name, (lua_Number)least, (lua_Number)most);
+  return (int64_t)value;
+}
+
+static struct camp_text text_field(lua_State *L, int table, const char *name) {
+  struct camp_text text = {NULL, 0};
+  text.bytes = camp_opt_string_field(L, table, name, &text.length);
+  if (text.bytes == NULL) text.bytes = "";
+  return text;
+}
+
+/* Raises when the table has a key that is not in the list. */
+static void check_keys(lua_State *L, int table, const char *what, const char *const *known) {
+  lua_pushnil(L);
+  while (lua_next(L, table) != 0) { /* stack: key value */
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "%s: unexpected list entry", what);
+    const char *key = lua_tostring(L, -1);
+    size_t i = 0;
+    while (known[i] != NULL && strcmp(known[i], key) != 0) i++;
+    if (known[i] == NULL) luaL_error(L, "%s: unknown key '%s'", what, key);
+  }
+}
+
+/* A list of strings as an array that lies in a userdata; pushes the list and that userdata. NULL and nothing pushed when absent. */
+static struct camp_text *push_texts(lua_State *L, int table, const char *name, size_t *count) {
+  lua_getfield(L, table, name);
+  *count = 0;
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return NULL;
+  }
+  if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "field '%s' must be a list", name);
+  *count = lua_rawlen(L, -1);
+  struct camp_text *texts = lua_newuserdatauv(L, (*count + 1) * sizeof *texts, 0); /* stack: list texts */
+  for (size_t i = 0; i < *count; i++) {
+    lua_rawgeti(L, -2, (int)i + 1);
+    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "field '%s' must be a list of strings", name);
+    texts[i].bytes = lua_tolstring(L, -1, &texts[i].length); /* the list keeps it alive */
+    lua_pop(L, 1);
+  }
+  return texts;
+}
+
+/* Reads what a rule needs; may leave values on the stack that keep the strings alive. */
+static void read_rule(lua_State *L, int table, struct camp_rule_spec *rule) {
+  memset(rule, 0, sizeof *rule);
+  rule->name.bytes = camp_check_string_field(L, table, "name", &rule->name.length);
+  rule->type = camp_opt_string_field(L, table, "type", NULL);
+  rule->check = camp_opt_string_field(L, table, "check", NULL);
+  rule->unit = camp_opt_string_field(L, table, "unit", NULL);
+  rule->required = camp_opt_boolean_field(L, table, "required", 0);
+  rule->min_length = (size_t)camp_integer_field(L, table, "min_length", 0, 0, (int64_t)1 << 40);
+  int64_t most = camp_integer_field(L, table, "max_length", -1, 0, (int64_t)1 << 40);
+  rule->max_length = most < 0 ? SIZE_MAX : (size_t)most;
+  rule->forbid = text_field(L, table, "forbid");
+  rule->split = text_field(L, table, "split");
+  rule->values = push_texts(L, table, "enum", &rule->value_count);
+}
+
+static size_t read_column(lua_State *L, int table) {
+  int64_t column = camp_integer_field(L, table, "column", 0, 1, CAMP_MAX_COLUMNS);
+  return column == 0 ? CAMP_NO_COLUMN : (size_t)column - 1;
+}
+
+/* constant: a string, number or boolean; a number or boolean also says the type when none is given. Pushes what keeps the text alive. */
+static void read_constant(lua_State *L, int table, struct camp_field_spec *spec) {
+  char digits[40];
+  lua_getfield(L, table, "constant");
+  switch (lua_type(L, -1)) {
+  case LUA_TNIL: lua_pop(L, 1); return;
+  case LUA_TSTRING: break;
+  case LUA_TBOOLEAN:
+    lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
+    if (spec->rule.type == NULL) spec->rule.type = "boolean";
+    break;
+  case LUA_TNUMBER: {
+    lua_Number number = lua_tonumber(L, -1);
+    int whole = number >= -9007199254740992.0 && number <= 9007199254740992.0 && number == (lua_Number)(int64_t)number;
+    snprintf(digits, sizeof digits, whole ? "%.0f" : "%.17g", number);
+    lua_pushstring(L, digits);
+    if (spec->rule.type == NULL) spec->rule.type = "number";
+    break;
+  }
+  default: luaL_error(L, "field '%s': constant must be a string, a number or a boolean", spec->rule.name.bytes);
+  }
+  spec->has_constant = 1;
+  spec->constant.bytes = lua_tolstring(L, -1, &spec->constant.length);
+}
+
+static void read_items(lua_State *L, int table, struct camp_field_spec *spec) {
+  static const char *const known[] = {"id", "column", NULL};
+  lua_getfield(L, table, "items");
+  if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "field '%s': components need items", spec->rule.name.bytes);
+  int list = lua_gettop(L);
+  spec->item_count = lua_rawlen(L, list);
+  struct camp_item_spec *items = lua_newuserdatauv(L, (spec->item_count + 1) * sizeof *items, 0);
+  for (size_t i = 0; i < spec->item_count; i++) {
+    lua_rawgeti(L, list, (int)i + 1);
+    if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "field '%s': an item must be a table", spec->rule.name.bytes);
+    check_keys(L, lua_gettop(L), "component", known);
+    items[i].id.bytes = camp_check_string_field(L, lua_gettop(L), "id", &items[i].id.length);
+    items[i].column = read_column(L, lua_gettop(L));
+    if (items[i].column == CAMP_NO_COLUMN) luaL_error(L, "component '%s' needs a column", items[i].id.bytes);
+    lua_pop(L, 1);
+  }
+  spec->items = items;
+}
+
+static int add_field(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
+  static const char *const known[] = {"name", "column", "type", "check", "unit", "required", "min_length", "max_length", "forbid", "split",
+                                      "join", "enum", "constant", "mark", "items", NULL};
+  struct camp_field_spec spec;
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 16, NULL);
+  memset(&spec, 0, sizeof spec);
+  check_keys(L, table, "field", known);
+  read_rule(L, table, &spec.rule);
+  spec.column = read_column(L, table);
+  spec.join = text_field(L, table, "join");
+  spec.mark.bytes = camp_opt_string_field(L, table, "mark", &spec.mark.length);
+  spec.has_mark = spec.mark.bytes != NULL;
+  spec.is_components = spec.rule.type != NULL && strcmp(spec.rule.type, "components") == 0;
+  if (spec.is_components) {
+    spec.rule.type = NULL;
+    read_items(L, table, &spec);
+  }
+  read_constant(L, table, &spec);
+  int result = camp_encoder_add_field(encoder, &spec, err);
+  lua_settop(L, top);
+  return result;
+}
+
+static int add_check(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
+  static const char *const known[] = {"name",       "column",     "type",   "check", "unit", "required",
+                                      "min_length", "max_length", "forbid", "split", "enum", NULL};
+  struct camp_rule_spec rule;
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 8, NULL);
+  check_keys(L, table, "check", known);
+  read_rule(L, table, &rule);
+  size_t column = read_column(L, table);
+  if (column == CAMP_NO_COLUMN) return luaL_error(L, "check '%s' needs a column", rule.name.bytes);
+  int result = camp_encoder_add_check(encoder, &rule, column, err);
+  lua_settop(L, top);
+  return result;
+}
+
+/* Runs add over every entry of the list options[name]. */
+static int add_all(lua_State *L, const char *name, struct camp_encoder *encoder, struct camp_error *err,
+                   int (*add)(lua_State *, int, struct camp_encoder *, struct camp_error *)) {
+  int result = 0;
+  lua_getfield(L, 1, name);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "field '%s' must be a list", name);
+  size_t count = lua_rawlen(L, -1);
+  for (size_t i = 0; i < count && result == 0; i++) {
+    lua_rawgeti(L, -1, (int)i + 1);
+    if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "field '%s' must be a list of tables", name);
+    result = add(L, lua_gettop(L), encoder, err);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return result;
+}
+
+static int read_map(lua_State *L, struct lua_encoder *box, struct camp_error *err) {
+  lua_getfield(L, 1, "map");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  if (lua_type(L, -1) != LUA_TTABLE) return luaL_error(L, "field 'map' must be a table");
+  int table = lua_gettop(L);
+  lua_pushnil(L);
+  if (lua_next(L, table) == 0) { /* an empty one is none */
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_pop(L, 2);
+  box->map = camp_map_new();
+  if (box->map == NULL) return camp_fail_nomem(err);
+  lua_pushnil(L);
+  while (lua_next(L, table) != 0) { /* stack: key value */
+    size_t key_length, value_length;
+    if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING) return luaL_error(L, "map must hold strings only");
+    const char *key = lua_tolstring(L, -2, &key_length), *value = lua_tolstring(L, -1, &value_length);
+    if (camp_map_add(box->map, key, key_length, value, value_length, err) != 0) return -1;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return 0;
+}
+
+int camp_rows_encoder(lua_State *L) {
+  static const char *const known[] = {"format", "row",    "columns", "prefix", "suffix", "separator", "encoding",
+                                      "line_end", "delimiter", "header", "map", "fields", "checks", NULL};
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_encoder_options options;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  check_keys(L, 1, "encoder", known);
+  struct lua_encoder *box = lua_newuserdatauv(L, sizeof *box, 0); /* stack: options box */
+  memset(box, 0, sizeof *box);
+  luaL_getmetatable(L, CAMP_ENCODER_CLASS);
+  lua_setmetatable(L, -2);
+  memset(&options, 0, sizeof options);
+  options.format = camp_check_string_field(L, 1, "format", NULL);
+  options.row = camp_opt_string_field(L, 1, "row", NULL);
+  options.encoding = camp_opt_string_field(L, 1, "encoding", NULL);
+  options.delimiter = camp_opt_string_field(L, 1, "delimiter", NULL);
+  options.columns = (size_t)camp_integer_field(L, 1, "columns", 0, 1, CAMP_MAX_COLUMNS);
+  if (options.columns == 0) return luaL_error(L, "field 'columns' is required");
+  options.prefix = text_field(L, 1, "prefix");
+  options.suffix = text_field(L, 1, "suffix");
+  options.separator = text_field(L, 1, "separator");
+  if (options.separator.length == 0 && strcmp(options.format, "json") == 0) options.separator = (struct camp_text){",", 1};
+  options.line_end = text_field(L, 1, "line_end");
+  options.header = push_texts(L, 1, "header", &options.header_count);
+  if (read_map(L, box, &err) != 0) return camp_push_error(L, &err);
+  options.map = box->map;
+  box->map = NULL;
+  box->encoder = camp_encoder_new(&options, &err);
+  if (box->encoder == NULL) return camp_push_error(L, &err);
+  camp_live_add(1);
+  camp_rows_scratch_init(&box->scratch);
+  box->has_scratch = 1;
+  if (add_all(L, "fields", box->encoder, &err, add_field) != 0 || add_all(L, "checks", box->encoder, &err, add_check) != 0 ||
+      camp_encoder_seal(box->encoder, &err) != 0)
+    return camp_push_error(L, &err);
+  lua_settop(L, 2);
+  return 1;
+}
+
+static int encoder_close(lua_State *L) {
+  struct lua_encoder *box = luaL_checkudata(L, 1, CAMP_ENCODER_CLASS);
+  struct camp_encoder *encoder = box->encoder;
+  camp_map_free(box->map);
+  box->map = NULL;
+  if (box->has_scratch) camp_rows_scratch_clear(&box->scratch);
+  box->has_scratch = 0;
+  box->encoder = NULL;
+  if (encoder != NULL) {
+    camp_live_add(-1);
+    camp_encoder_release(encoder);
+  }
+  return 0;
+}
+
+struct lua_encoder *camp_check_encoder(lua_State *L, int index) {
+  struct lua_encoder *box = luaL_checkudata(L, index, CAMP_ENCODER_CLASS);
+  luaL_argcheck(L, box->encoder != NULL, index, "the encoder is closed");
+  return box;
+}
+
+void camp_check_batch(lua_State *L, int index, struct camp_batch *batch, const char **skip) {
+  const int64_t most = (int64_t)1 << 53;
+  luaL_checktype(L, index, LUA_TTABLE);
+  memset(batch, 0, sizeof *batch);
+  batch->offset = camp_integer_field(L, index, "offset", -1, 0, most);
+  batch->bytes = camp_integer_field(L, index, "bytes", -1, 0, most);
+  batch->first_row = camp_integer_field(L, index, "first_row", -1, 1, most);
+  batch->first_line = camp_integer_field(L, index, "first_line", 0, 0, most);
+  batch->rows = camp_integer_field(L, index, "rows", -1, 0, most);
+  batch->accepted = camp_integer_field(L, index, "accepted", -1, 0, most);
+  batch->body_bytes = camp_integer_field(L, index, "body_bytes", -1, 0, most);
+  if (batch->offset < 0 || batch->bytes < 0 || batch->first_row < 0 || batch->rows < 0 || batch->accepted < 0 || batch->body_bytes < 0)
+    luaL_error(L, "a batch has offset, bytes, first_row, rows, accepted and body_bytes");
+  *skip = camp_opt_string_field(L, index, "skip", NULL);
+}
+
+/* encoder:source(input, batch) */
+static int encoder_source(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_batch batch;
+  const char *skip;
+  struct lua_encoder *box = camp_check_encoder(L, 1);
+  struct camp_input *input = camp_check_input(L, 2);
+  camp_check_batch(L, 3, &batch, &skip);
+  struct camp_source **source_box = camp_push_source_box(L);
+  struct camp_source *source = camp_rows_source(input, box->encoder, &batch, skip, &box->scratch, &err);
+  if (source == NULL) return camp_push_error(L, &err);
+  camp_fill_source_box(source_box, source);
+  return 1;
+}
+
+static const luaL_Reg encoder_methods[] = {{"source", encoder_source}, {NULL, NULL}};
+
+void camp_register_encoder(lua_State *L) { camp_new_class(L, CAMP_ENCODER_CLASS, encoder_methods, encoder_close); }

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT
+ * campaign.core.rows: input{...}, preflight(...), and the iterator over rows. A row becomes a Lua value only when it is rejected or asked
+ * for. The encoder's binding is lencoder.c. */
+#include "lrows.h"
+
+#include <string.h>
+
+#define PASS_CLASS "campaign.rows.preflight"
+#define ROWS_CLASS "campaign.rows.iterator"
+
+#define STEP_BYTES ((int64_t)1 << 20)
+#define STEP_TABLES 1000 /* rejects, or batches, of one step at most: a list of nothing but rejects must not fill the memory */
+
+struct lua_input {
+  struct camp_input *input;
+};
+
+struct lua_pass {
+  struct camp_preflight pass;
+  struct camp_error failure; /* repeated by every further step */
+  int open;
+};
+
+struct lua_rows {
+  struct camp_reader reader;
+  struct camp_input *input; /* a reference of its own */
+};
+
+/* Integers stay integers on Lua 5.4; all of ours are below 2^53. */
+static void set_integer(lua_State *L, const char *name, int64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_string(lua_State *L, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+}
+
+struct camp_input *camp_check_input(lua_State *L, int index) {
+  struct lua_input *box = luaL_checkudata(L, index, CAMP_INPUT_CLASS);
+  luaL_argcheck(L, box->input != NULL, index, "the input is closed");
+  return box->input;
+}
+
+static int rows_input(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_input_options options;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  memset(&options, 0, sizeof options);
+  size_t length = 0;
+  options.path = camp_check_string_field(L, 1, "path", &length);
+  if (strlen(options.path) != length) return luaL_error(L, "the path holds a NUL byte");
+  options.encoding = camp_opt_string_field(L, 1, "encoding", NULL);
+  options.delimiter = camp_opt_string_field(L, 1, "delimiter", NULL);
+  options.max_record = (size_t)camp_integer_field(L, 1, "max_record", 0, CAMP_MAX_RECORD_MIN, CAMP_MAX_RECORD_MAX);
+  struct lua_input *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->input = NULL;
+  luaL_getmetatable(L, CAMP_INPUT_CLASS);
+  lua_setmetatable(L, -2);
+  if (camp_input_open(&box->input, &options, &err) != 0) return camp_push_error(L, &err);
+  camp_live_add(1);
+  return 1;
+}
+
+static int input_close(lua_State *L) {
+  struct lua_input *box = luaL_checkudata(L, 1, CAMP_INPUT_CLASS);
+  struct camp_input *input = box->input;
+  box->input = NULL;
+  if (input != NULL) {
+    camp_live_add(-1);
+    camp_input_release(input);
+  }
+  return 0;
+}
+
+static int input_columns(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_input *input = camp_check_input(L, 1);
+  if (camp_input_header(input, &err) != 0) return camp_push_error(L, &err);
+  lua_createtable(L, (int)input->column_count, 0);
+  for (size_t i = 0; i < input->column_count; i++) {
+    lua_pushlstring(L, input->columns[i].text, input->columns[i].length);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  return 1;
+}
+
+static int input_info(lua_State *L) {
+  struct camp_input *input = camp_check_input(L, 1);
+  lua_createtable(L, 0, 6);
+  set_string(L, "path", input->path);
+  set_integer(L, "bytes", input->bytes);
+  lua_pushnumber(L, (lua_Number)input->mtime.tv_sec + (lua_Number)input->mtime.tv_nsec / 1e9);
+  lua_setfield(L, -2, "mtime");
+  set_string(L, "encoding", camp_encoding_name(input->encoding));
+  set_string(L, "detected", input->detected);
+  if (input->delimiter != 0) {
+    lua_pushlstring(L, (const char *)&input->delimiter, 1);
+    lua_setfield(L, -2, "delimiter");
+  }
+  return 1;
+}
+
+/* Pushes the record's fields as a list. */
+static void push_fields(lua_State *L, const struct camp_record *record) {
+  luaL_checkstack(L, 4, NULL);
+  lua_createtable(L, (int)record->stored, 0);
+  for (size_t i = 0; i < record->stored; i++) {
+    lua_pushlstring(L, (const char *)record->fields[i].text, record->fields[i].length);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+}
+
+static const char *form_fault(unsigned faults) {
+  return faults & CAMP_RECORD_TOO_LARGE  ? "too_large"
+         : faults & CAMP_RECORD_ENCODING ? "encoding"
+         : faults & CAMP_RECORD_NUL      ? "nul"
+         : faults & CAMP_RECORD_QUOTE    ? "quote"
+         : faults & CAMP_RECORD_WIDTH    ? "width"
+                                         : NULL;
+}
+
+static int rows_close(lua_State *L) {
+  struct lua_rows *rows = luaL_checkudata(L, 1, ROWS_CLASS);
+  struct camp_input *input = rows->input;
+  rows->input = NULL;
+  if (input != NULL) {
+    camp_live_add(-1);
+    camp_reader_clear(&rows->reader);
+    camp_input_release(input);
+  }
+  return 0;
+}
+
+/* The iterator: number, fields, reason. A file that cannot be read on raises its error, as io.lines does. */
+static int rows_next(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_record record;
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  struct lua_rows *rows = luaL_checkudata(L, 1, ROWS_CLASS);
+  if (rows->input == NULL) return 0;
+  int got;
+  do got = camp_reader_next(&rows->reader, &record, &err);
+  while (got == 1 && (record.faults & CAMP_RECORD_BLANK));
+  if (got < 0) {
+    camp_push_error(L, &err);
+    return lua_error(L);
+  }
+  if (got == 0) return rows_close(L);
+  lua_pushinteger(L, (lua_Integer)record.row);
+  push_fields(L, &record);
+  const char *fault = form_fault(record.faults);
+  if (fault == NULL) return 2;
+  lua_pushstring(L, fault);
+  return 3;
+}
+
+/* input:rows(batch?) */
+static int input_rows(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_batch batch;
+  const char *skip;
+  struct camp_input *input = camp_check_input(L, 1);
+  int ranged = !lua_isnoneornil(L, 2);
+  if (ranged) camp_check_batch(L, 2, &batch, &skip);
+  if (camp_input_header(input, &err) != 0) return camp_push_error(L, &err);
+  if (ranged && (batch.offset < input->data_offset || batch.bytes > input->bytes - batch.offset))
+    return luaL_error(L, "the batch does not lie in this file");
+  struct lua_rows *rows = lua_newuserdatauv(L, sizeof *rows, 0);
+  memset(rows, 0, sizeof *rows);
+  luaL_getmetatable(L, ROWS_CLASS);
+  lua_setmetatable(L, -2);
+  rows->input = camp_input_retain(input);
+  camp_live_add(1);
+  camp_reader_init(&rows->reader, input);
+  if (ranged)
+    camp_reader_start(&rows->reader, batch.offset, batch.offset + batch.bytes, batch.first_row - 1, batch.first_line);
+  else
+    camp_reader_start(&rows->reader, input->data_offset, input->bytes, 0, input->data_line);
+  lua_pushcclosure(L, rows_next, 1);
+  return 1;
+}
+
+/* preflight(input, encoder, { batch_rows, batch_bytes, range }) */
+static int rows_preflight(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_preflight_options options;
+  struct camp_input *input = camp_check_input(L, 1);
+  struct lua_encoder *encoder = camp_check_encoder(L, 2);
+  const int64_t most = (int64_t)1 << 53;
+  memset(&options, 0, sizeof options);
+  options.batch_rows = most;
+  options.batch_bytes = most;
+  options.offset = -1;
+  if (!lua_isnoneornil(L, 3)) {
+    luaL_checktype(L, 3, LUA_TTABLE);
+    options.batch_rows = camp_integer_field(L, 3, "batch_rows", most, 1, most);
+    options.batch_bytes = camp_integer_field(L, 3, "batch_bytes", most, 1, most);
+    lua_getfield(L, 3, "range"); /* stays on the stack: the skip text lives in it */
+    if (!lua_isnil(L, -1)) {
+      struct camp_batch range;
+      camp_check_batch(L, lua_gettop(L), &range, &options.skip);
+      options.offset = range.offset;
+      options.end = range.offset + range.bytes;
+      options.rows = range.first_row - 1;
+      options.line = range.first_line;
+    }
+  }
+  struct lua_pass *box = lua_newuserdatauv(L, sizeof *box, 0);
+  memset(box, 0, sizeof *box);
+  luaL_getmetatable(L, PASS_CLASS);
+  lua_setmetatable(L, -2);
+  box->open = 1;
+  camp_live_add(1);
+  if (camp_preflight_init(&box->pass, input, encoder->encoder, &options, &err) != 0) return camp_push_error(L, &err);
+  return 1;
+}
+
+static int pass_close(lua_State *L) {
+  struct lua_pass *box = luaL_checkudata(L, 1, PASS_CLASS);
+  if (box->open) {
+    box->open = 0;
+    camp_live_add(-1);
+    camp_preflight_clear(&box->pass);
+  }
+  return 0;
+}
+
+/* Sets column, reason, check, code_point, name and message of a fault in the table on top. */
+static void set_fault(lua_State *L, const struct camp_preflight *pass, const struct camp_fault *fault) {
+  char text[512];
+  set_string(L, "reason", camp_reason_name(fault->reason));
+  if (fault->column != CAMP_NO_COLUMN) {
+    const struct camp_name *column = &pass->input->columns[fault->column];
+    set_integer(L, "column", (int64_t)fault->column + 1);
+    lua_pushlstring(L, column->text, column->length);
+    lua_setfield(L, -2, "column_name");
+  }
+  if (fault->name != NULL) set_string(L, "name", fault->name);
+  if (fault->reason == CAMP_REASON_CHECK) set_string(L, "check", fault->finding.check);
+  if (fault->reason == CAMP_REASON_UNMAPPABLE || fault->reason == CAMP_REASON_FORBIDDEN)
+    set_integer(L, "code_point", fault->finding.code_point);
+  camp_preflight_describe(pass, fault, text, sizeof text);
+  set_string(L, "message", text);
+}
+
+static void push_reject(lua_State *L, const struct camp_preflight *pass) {
+  const struct camp_record *record = &pass->record;
+  luaL_checkstack(L, 6, NULL);
+  lua_createtable(L, 0, 12);
+  set_integer(L, "row", record->row);
+  set_integer(L, "line", record->line);
+  set_integer(L, "offset", record->offset);
+  set_integer(L, "bytes", record->bytes);
+  if (record->faults & CAMP_RECORD_ENCODING) set_integer(L, "fault_offset", record->fault_offset);
+  if (pass->fault_count > 0) set_fault(L, pass, &pass->faults[0]);
+  push_fields(L, record);
+  lua_setfield(L, -2, "fields");
+  lua_createtable(L, (int)pass->fault_count, 0); /* stack: reject faults */
+  for (size_t i = 0; i < pass->fault_count; i++) {
+    lua_createtable(L, 0, 6);
+    set_fault(L, pass, &pass->faults[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  lua_setfield(L, -2, "faults");
+}
+
+static void push_batch(lua_State *L, const struct camp_preflight *pass) {
+  const struct camp_batch *batch = &pass->batch;
+  luaL_checkstack(L, 4, NULL);
+  lua_createtable(L, 0, 9);
+  set_integer(L, "index", batch->index);
+  set_integer(L, "offset", batch->offset);
+  set_integer(L, "bytes", batch->bytes);
+  set_integer(L, "first_row", batch->first_row);
+  set_integer(L, "first_line", batch->first_line);
+  set_integer(L, "rows", batch->rows);
+  set_integer(L, "accepted", batch->accepted);
+  set_integer(L, "body_bytes", batch->body_bytes);
+  lua_pushlstring(L, pass->batch_skip.length > 0 ? pass->batch_skip.data : "", pass->batch_skip.length);
+  lua_setfield(L, -2, "skip");
+}
+
+static int pass_step(lua_State *L) {
+  struct lua_pass *box = luaL_checkudata(L, 1, PASS_CLASS);
+  luaL_argcheck(L, box->open, 1, "the pass is closed");
+  struct camp_preflight *pass = &box->pass;
+  if (box->failure.kind != CAMP_OK) return camp_push_error(L, &box->failure);
+  if (pass->ended) return 0;
+  int64_t rows = 0, accepted = 0, skipped = 0, blank = 0;
+  int batches = 0, rejects = 0, more = 1;
+  const int64_t start = pass->reader.at_offset;
+  luaL_checkstack(L, 8, NULL);
+  lua_settop(L, 1);
+  lua_newtable(L); /* 2: the step; 3: batches; 4: rejects */
+  lua_newtable(L);
+  lua_newtable(L);
+  while (more && batches < STEP_TABLES && rejects < STEP_TABLES && pass->reader.at_offset - start < STEP_BYTES) {
+    switch (camp_preflight_next(pass, &box->failure)) {
+    case CAMP_EVENT_FAILED: return camp_push_error(L, &box->failure);
+    case CAMP_EVENT_END: more = 0; break;
+    case CAMP_EVENT_ROW:
+      rows++;
+      accepted++;
+      break;
+    case CAMP_EVENT_REJECT:
+      rows++;
+      push_reject(L, pass);
+      lua_rawseti(L, 4, ++rejects);
+      break;
+    case CAMP_EVENT_SKIP:
+      rows++;
+      skipped++;
+      break;
+    case CAMP_EVENT_BLANK: blank++; break;
+    case CAMP_EVENT_BATCH:
+      push_batch(L, pass);
+      lua_rawseti(L, 3, ++batches);
+      break;
+    }
+  }
+  lua_setfield(L, 2, "rejects");
+  lua_setfield(L, 2, "batches");
+  set_integer(L, "rows", rows);
+  set_integer(L, "accepted", accepted);
+  set_integer(L, "rejected", rejects);
+  set_integer(L, "skipped", skipped);
+  set_integer(L, "blank", blank);
+  set_integer(L, "bytes", pass->reader.at_offset - start);
+  return 1;
+}
+
+/* checks(): names of the checks and what they ask for. */
+static int rows_checks(lua_State *L) {
+  lua_newtable(L);
+  for (size_t i = 0; camp_check_at(i) != NULL; i++) set_string(L, camp_check_at(i)->name, camp_check_at(i)->wants);
+  return 1;
+}
+
+static const luaL_Reg input_methods[] = {
+    {"columns", input_columns}, {"info", input_info}, {"rows", input_rows}, {NULL, NULL}};
+static const luaL_Reg pass_methods[] = {{"step", pass_step}, {NULL, NULL}};
+static const luaL_Reg rows_methods[] = {{NULL, NULL}};
+static const luaL_Reg functions[] = {{"checks", rows_checks},
+                                     {"encoder", camp_rows_encoder},
+                                     {"input", rows_input},
+                                     {"preflight", rows_preflight},
+                                     {NULL, NULL}};
+
+int camp_open_rows(lua_State *L) {
+  camp_new_class(L, CAMP_INPUT_CLASS, input_methods, input_close);
+  camp_new_class(L, PASS_CLASS, pass_methods, pass_close);
+  camp_new_class(L, ROWS_CLASS, rows_methods, rows_close);
+  camp_register_encoder(L);
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * What the two binding files of rows share. */
+#ifndef CAMP_LROWS_H
+#define CAMP_LROWS_H
+
+#include "../encoder.h"
+#include "../input.h"
+#include "../preflight.h"
+#include "../rows.h"
+#include "bind.h"
+
+#define CAMP_INPUT_CLASS "campaign.rows.input"
+#define CAMP_ENCODER_CLASS "campaign.rows.encoder"
+
+struct lua_encoder {
+  struct camp_encoder *encoder;
+  struct camp_map *map; /* while the encoder is being made */
+  struct camp_rows_scratch scratch;
+  int has_scratch;
+};
+
+/* Raise when the value is no such object, or closed. */
+struct camp_input *camp_check_input(lua_State *L, int index);
+struct lua_encoder *camp_check_encoder(lua_State *L, int index);
+/* A batch from its table: what encoder:source and preflight's range need. *skip is NULL when the table has none. */
+void camp_check_batch(lua_State *L, int index, struct camp_batch *batch, const char **skip);
+/* core.rows.encoder{...} */
+int camp_rows_encoder(lua_State *L);
+/* Makes the class; once. */
+void camp_register_encoder(lua_State *L);
+/* An integer field of a table, exact; raises when it is none or out of range. */
+int64_t camp_integer_field(lua_State *L, int table, const char *name, int64_t fallback, int64_t least, int64_t most);
+
+#endif
