@@ -98,11 +98,12 @@ end
 ---Puts one committed row into the log.
 ---@param request table
 ---@param target string
----@param entry table row, id, mode
+---@param entry table row, id, mode, result
 function app_methods:commit(request, target, entry)
   self.log:append{
     time = self.clock:text(), platform = request.platform, operation = request.operation,
     request = request.id, target = target, row = entry.row, id = entry.id, mode = entry.mode,
+    result = entry.result,
   }
 end
 
@@ -283,7 +284,7 @@ local function act(self)
     if fault.kind == "close-after-read" then
       return { drop = "close" }
     end
-    local refused = self.platform:refuse(fault.status, "fault ordered at the sandbox")
+    local refused = self.platform:refuse(fault.status, "fault ordered at the sandbox", self.operation)
     if fault.kind == "code" then
       refused.status = 200
     end
@@ -297,7 +298,8 @@ local function act(self)
   app.log:commit()
   if met.after then
     if met.after.kind == "status" then
-      return self.platform:refuse(met.after.status, "fault ordered at the sandbox, after the commit")
+      return self.platform:refuse(met.after.status, "fault ordered at the sandbox, after the commit",
+        self.operation)
     end
     if met.after.kind:find("callback", 1, true) then
       self.platform:callback_fault(request, met.after.kind)

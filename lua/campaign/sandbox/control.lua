@@ -156,6 +156,9 @@ M.paths = {
   settings = shows_or_changes(settings, settings),
   tasks = shows_or_changes(tasks, tasks),
   commits = commits,
+  customers = function(app)
+    return reply.json(200, json.ordered("customers", app.state.tuzhan.customers))
+  end,
   results = results,
   reset = function(app, exchange)
     if exchange.method == "GET" then

@@ -104,7 +104,7 @@ function methods:append(entry)
   self.n = self.n + 1
   local line = json.encode(json.ordered("n", self.n, "time", entry.time, "platform", entry.platform,
     "operation", entry.operation, "target", entry.target, "request", entry.request,
-    "mode", entry.mode, "id", entry.id, "row", entry.row)) .. "\n"
+    "mode", entry.mode, "id", entry.id, "row", entry.row, "result", entry.result)) .. "\n"
   self.pending[#self.pending + 1] = line
   self.pending_bytes = self.pending_bytes + #line
   self.bytes = self.bytes + #line
