@@ -5,6 +5,7 @@
 
 local files = require "campaign.sandbox.hypers_files"
 local json = require "campaign.sandbox.json"
+local lists = require "campaign.sandbox.hypers_lists"
 local oauth = require "campaign.sandbox.hypers_oauth"
 local reply = require "campaign.sandbox.reply"
 local state_of = require "campaign.sandbox.state"
@@ -18,7 +19,7 @@ local mt = { __index = methods, __name = "sandbox.hypers" }
 local MAX_ID = "9223372036854775807"
 
 local handlers = {}
-for _, part in ipairs{ oauth, files, tasks } do
+for _, part in ipairs{ oauth, files, lists, tasks } do
   for name, handler in pairs(part.handlers) do
     handlers[name] = handler
   end

@@ -172,21 +172,44 @@ function M.start(options)
   }, mt)
 end
 
+-- One request on an engine of its own; an answer that is whole, or nil and the error.
+local function perform(request)
+  local engine, err = core.http.engine()
+  if not engine then
+    return nil, err
+  end
+  local id
+  id, err = engine:submit(request)
+  local result
+  while id and not result do
+    engine:wait(1)
+    local _, taken = engine:take()
+    result = taken
+  end
+  engine:close()
+  if not result then
+    return nil, err
+  elseif result.error then
+    return nil, result.error
+  end
+  return result
+end
+
 ---Asks or changes the sandbox by a control path: GET without a body, POST with one.
 ---@param path string such as `clock` or `commits?after=10`
 ---@param body? table
 ---@return table? value
 ---@return campaign.error? err
 function methods:control(path, body)
-  local text = body and json.encode(body)
-  local result, err = M.request{
-    method = body and "POST" or "GET", url = self.base_url .. "/_sandbox/" .. path, body = text,
-    headers = { { "Content-Type", "application/json" } },
+  local result, err = perform{
+    method = body and "POST" or "GET", url = self.base_url .. "/_sandbox/" .. path,
+    headers = { { "Content-Type", "application/json" } }, body = body and json.encode(body) or nil,
+    limits = { connect = 5, stall = 30, total = 60, body = 67108864, headers = 65536 },
   }
   if not result then
     return nil, err
   end
-  local value, why = json.decode(result.body)
+  local value, why = json.decode(result.body or "")
   if not value or result.status ~= 200 then
     return nil, error_object.new{
       kind = "usage", status = result.status,
@@ -202,34 +225,6 @@ function methods:stop()
     self.pipe:close()
     self.pipe = nil
   end
-end
-
----One plain HTTP request on our own engine, for control and specs.
----@param request table method, url, headers, body
----@return table? result
----@return campaign.error? err
-function M.request(request)
-  local http = require "socket.http"
-  local ltn12 = require "ltn12"
-  local out, headers = {}, {}
-  for _, header in ipairs(request.headers or {}) do
-    headers[header[1]] = header[2]
-  end
-  if request.body then
-    headers["Content-Length"] = tostring(#request.body)
-  end
-  local ok, status, reply_headers = http.request{
-    url = request.url, method = request.method, headers = headers, sink = ltn12.sink.table(out),
-    source = request.body and ltn12.source.string(request.body) or nil, redirect = false,
-  }
-  if not ok then
-    return nil, error_object.new{ kind = "network", message = tostring(status) }
-  end
-  local list = {}
-  for name, value in pairs(reply_headers) do
-    list[#list + 1] = { name, value }
-  end
-  return { status = status, body = table.concat(out), headers = list }
 end
 
 ---The child process: serves until its parent ends or a signal comes. Without options it reads them as one JSON
