@@ -228,7 +228,10 @@ static CURLcode set_limits(struct camp_request *request) {
   bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, round_up(options->stall));
   /* libcurl lets a connection pass that has been idle for less than limit + 1 s; ours means less than the limit */
-  if (options->max_connection_age < 1) return bad | curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+  if (options->max_connection_age < 1) { /* a connection of its own, also afterwards: otherwise they would pile up */
+    bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    return bad | curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+  }
   return bad | curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)options->max_connection_age - 1);
 }
 
@@ -282,7 +285,7 @@ int camp_transfer_setup(struct camp_request *request) {
   return -1;
 }
 
-static enum camp_kind kind_of(CURLcode code) {
+static enum camp_kind kind_of(const struct camp_request *request, CURLcode code) {
   switch ((int)code) {
     case CURLE_OPERATION_TIMEDOUT: return CAMP_TIMEOUT;
     case CURLE_SSL_CONNECT_ERROR:
@@ -300,7 +303,8 @@ static enum camp_kind kind_of(CURLcode code) {
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
     case CURLE_USE_SSL_FAILED: return CAMP_TLS;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: return CAMP_USAGE;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* also libcurl's word for an answer without a status line */
+      return request->starts > 0 ? CAMP_RESPONSE : CAMP_USAGE;
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING: return CAMP_RESPONSE;
     default: return CAMP_NETWORK;
@@ -320,7 +324,7 @@ static void explain(struct camp_request *request, CURLcode code, struct camp_err
   } else if (form != NULL) {
     *error = *form;
   } else {
-    camp_fail(error, kind_of(code), (long)code, "%.100s: %s", request->host,
+    camp_fail(error, kind_of(request, code), (long)code, "%.100s: %s", request->host,
               request->detail[0] != '\0' ? request->detail : curl_easy_strerror(code));
   }
 }

@@ -106,8 +106,9 @@ static int set_body(lua_State *L, struct camp_request *request, struct camp_erro
 
 /* A limit must be above 0 when it is given: nothing here can be switched off. */
 static double limit_field(lua_State *L, const char *name) {
-  double value = camp_opt_number_field(L, -1, name, -1);
-  if (value == -1) return 0;
+  const double absent = -9.5e300;
+  double value = camp_opt_number_field(L, -1, name, absent);
+  if (value == absent) return 0;
   if (!(value > 0 && value <= 9007199254740992.0)) luaL_error(L, "limits.%s must be a number above 0", name);
   return value;
 }
