@@ -25,6 +25,10 @@ local PLACES = {
   form = { path = true, query = true, header = true, form = true },
 }
 
+-- Methods that every client has: an operation cannot have these names.
+local RESERVED = { all = true, call = true, close = true, each = true, envelope = true, finish = true, link = true, prepare = true,
+  wait = true }
+
 local SCHEME_KEYS = {
   header = { "header", "key" }, form = { "field", "key" }, bearer = { "key" }, basic = { "user", "password" },
   oauth2 = { "obtain", "refresh" },
@@ -264,6 +268,10 @@ end
 
 function Resolver:operation(raw)
   local place = "operations[" .. raw.name .. "]"
+  if RESERVED[raw.name] or not raw.name:find("^[a-z][a-z0-9_]*$") then
+    self:fault(place .. ".name", RESERVED[raw.name] and "is a name that every client has for itself"
+      or "must be lower case letters, digits and underscores")
+  end
   local operation = copy(raw)
   operation.key = self.raw.name .. "." .. raw.name
   operation.platform = self.raw.name
@@ -416,14 +424,19 @@ local function resolve(raw)
   return platform, self.faults
 end
 
+-- Faults are "place: text" here; the error carries them as { path, message } like all other faults.
 local function refuse(place, faults)
-  local shown = {}
-  for index = 1, math.min(#faults, 5) do
-    shown[index] = faults[index]
+  local shown, listed = {}, {}
+  for index, fault in ipairs(faults) do
+    local path, text = fault:match("^([^:]*): (.*)$")
+    listed[index] = { path = path, message = text }
+    if index <= 5 then
+      shown[index] = fault
+    end
   end
   local more = #faults > 5 and "; and " .. (#faults - 5) .. " more" or ""
   return nil, error_object.new{
-    kind = "usage", faults = faults,
+    kind = "usage", faults = listed,
     message = "platform file " .. place .. ": " .. table.concat(shown, "; ") .. more,
   }
 end

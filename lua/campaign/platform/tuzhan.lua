@@ -109,7 +109,7 @@ return {
         { name = "data", type = "object", shape = "ImportResult", source = ":55" },
       },
       present = { "code", "data", "data.status", "data.importSuccessNum", "data.importFailNum" },
-      code = { "errorCode", "code" }, message = "msg",
+      code = { "code", "errorCode" }, message = "msg",
       success = {
         { status = { 200, 201 } },
         { path = "code", is = { "200" } },

@@ -1,0 +1,266 @@
+-- SPDX-License-Identifier: MIT
+-- Builds the request of a call from checked values: URL, headers, and the body as text or as a description of parts. Pure: opens no
+-- files and sends nothing; `api/client` turns the description into what the transport takes. JSON is written in the order of the
+-- platform's data, 64-bit ids as bare digits, absent fields left out.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+
+local M = {}
+
+-- Everything but RFC 3986's unreserved characters; text is UTF-8, so other alphabets become their UTF-8 bytes.
+local function percent_encode(text)
+  return (text:gsub("[^%w%-._~]", function(character)
+    return ("%%%02X"):format(character:byte())
+  end))
+end
+M.percent_encode = percent_encode
+
+-- A scalar as text for paths, queries and form fields.
+local function text_of(value)
+  if type(value) == "number" and value == math.floor(value) and value >= -9007199254740992 and value <= 9007199254740992 then
+    return ("%d"):format(value)
+  end
+  return tostring(value)
+end
+
+local write
+
+local function sorted_keys(value)
+  local keys = {}
+  for key in pairs(value) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+-- An object's members in declared order, then unknown ones by name. `stop` is the field at which the text is cut in two.
+local function write_object(description, value, out, stop)
+  local first = true
+  local function member(name)
+    out[#out + 1] = (first and "" or ",") .. core.json.encode(name) .. ":"
+    first = false
+  end
+  out[#out + 1] = "{"
+  for _, field in ipairs(description.fields) do
+    local inner = value[field.name]
+    if stop == field.name then
+      member(field.name)
+      out[#out + 1] = "["
+      out.cut = #out
+      out[#out + 1] = "]"
+    elseif inner ~= nil and (field.where == nil or field.where == "json") then
+      member(field.name)
+      write(field, inner, out)
+    end
+  end
+  if description.open then
+    for _, key in ipairs(sorted_keys(value)) do
+      if not description.fields[key] then
+        member(key)
+        out[#out + 1] = core.json.encode(value[key])
+      end
+    end
+  end
+  out[#out + 1] = "}"
+end
+
+function write(description, value, out)
+  local kind = description.type
+  if kind == "object" then
+    write_object(description, value, out)
+  elseif kind == "array" and description.join then
+    local texts = {}
+    for index, item in ipairs(value) do
+      texts[index] = text_of(item)
+    end
+    out[#out + 1] = core.json.encode(table.concat(texts, description.join))
+  elseif kind == "array" then
+    out[#out + 1] = "["
+    for index, item in ipairs(value) do
+      if index > 1 then
+        out[#out + 1] = ","
+      end
+      write(description.items, item, out)
+    end
+    out[#out + 1] = "]"
+  elseif kind == "int64" then
+    out[#out + 1] = value
+  elseif kind == "integer" then
+    out[#out + 1] = ("%d"):format(value)
+  else
+    out[#out + 1] = core.json.encode(value)
+  end
+end
+
+---The JSON text of the body fields.
+---@param operation campaign.operation
+---@param values table
+---@return string
+function M.json(operation, values)
+  local out = {}
+  write_object({ fields = operation.fields }, values, out)
+  return table.concat(out)
+end
+
+---The two halves of a JSON body around its rows: the rows field ends the first with `[` and begins the second with `]`.
+---@param operation campaign.operation with `rows`
+---@param values table
+---@return string prefix
+---@return string suffix
+function M.envelope(operation, values)
+  local out = {}
+  write_object({ fields = operation.fields }, values, out, operation.rows.field)
+  return table.concat(out, "", 1, out.cut), table.concat(out, "", out.cut + 1)
+end
+
+-- The texts that a value becomes in a query or form: one, or one per item of a list that is not joined.
+local function texts_of(field, value)
+  if field.type ~= "array" then
+    return { text_of(value) }
+  end
+  local texts = {}
+  for index, item in ipairs(value) do
+    texts[index] = text_of(item)
+  end
+  return field.join and { table.concat(texts, field.join) } or texts
+end
+
+local function url_of(operation, values, account)
+  local base = (operation.url and account[operation.url] or account.base_url):gsub("/+$", "")
+  local path = operation.path:gsub("{([%w_]+)}", function(name)
+    return percent_encode(text_of(values[name]))
+  end)
+  local query = {}
+  for _, field in ipairs(operation.fields) do
+    if field.where == "query" and values[field.name] ~= nil then
+      for _, text in ipairs(texts_of(field, values[field.name])) do
+        query[#query + 1] = percent_encode(field.name) .. "=" .. percent_encode(text)
+      end
+    end
+  end
+  return base .. path .. (#query > 0 and "?" .. table.concat(query, "&") or "")
+end
+
+local function missing(operation, key)
+  return nil, error_object.new{
+    kind = "auth", sent = "no", retry = false, platform = operation.platform, operation = operation.name,
+    reason = "missing_credentials",
+    message = "the account has no `" .. key .. "`",
+    hint = ("give it to campaign.connect, as CAMPAIGN_%s_%s, or in the accounts file"):format(operation.platform:upper(), key:upper()),
+  }
+end
+
+-- What the scheme adds: a header, or a text part of the form.
+local function credentials(operation, account, access_token)
+  local scheme = operation.scheme
+  if not scheme then
+    return {}
+  end
+  if scheme.kind == "basic" then
+    local user, password = account[scheme.user], account[scheme.password]
+    if not user or not password then
+      return missing(operation, user and scheme.password or scheme.user)
+    end
+    return { header = { "Authorization", "Basic " .. core.digest.base64_encode(user .. ":" .. password) } }
+  end
+  local token = access_token or account[scheme.key]
+  if not token or token == "" then
+    return missing(operation, scheme.key or "token")
+  end
+  if scheme.kind == "form" then
+    return { part = { name = scheme.field, value = token } }
+  end
+  if scheme.kind == "header" then
+    return { header = { scheme.header, token } }
+  end
+  return { header = { "Authorization", "Bearer " .. token } }
+end
+
+-- Text parts come before files, so that a server can judge the call before the file has arrived.
+local function multipart(operation, values, token_part)
+  local texts, files = {}, {}
+  for _, field in ipairs(operation.fields) do
+    local value = values[field.name]
+    if field.where == "form" and value ~= nil then
+      if field.type == "file" then
+        files[#files + 1] = { name = field.name, file = value, digest = field.digest }
+      else
+        for _, text in ipairs(texts_of(field, value)) do
+          texts[#texts + 1] = { name = field.name, value = text }
+        end
+      end
+    end
+  end
+  texts[#texts + 1] = token_part
+  for _, file in ipairs(files) do
+    texts[#texts + 1] = file
+  end
+  return { kind = "multipart", filename_mode = operation.filename_mode or "utf8", parts = texts }
+end
+
+local function form(operation, values, token_part)
+  local pairs_of = {}
+  for _, field in ipairs(operation.fields) do
+    if field.where == "form" and values[field.name] ~= nil then
+      for _, text in ipairs(texts_of(field, values[field.name])) do
+        pairs_of[#pairs_of + 1] = percent_encode(field.name) .. "=" .. percent_encode(text)
+      end
+    end
+  end
+  if token_part then
+    pairs_of[#pairs_of + 1] = percent_encode(token_part.name) .. "=" .. percent_encode(token_part.value)
+  end
+  return { kind = "form", text = table.concat(pairs_of, "&") }
+end
+
+-- Nothing that goes into a header may end it. The value is not shown: it may be a secret.
+local function check_headers(operation, headers)
+  for _, header in ipairs(headers) do
+    if header[2]:find("[%z\1-\31\127]") then
+      return error_object.new{
+        kind = "invalid", sent = "no", retry = false, platform = operation.platform, operation = operation.name,
+        message = "the value for header `" .. header[1] .. "` holds control characters (a line end at the end of a token?)",
+      }
+    end
+  end
+end
+
+---The request of a call.
+---@param operation campaign.operation
+---@param values table from `check.fields`
+---@param account table
+---@param access_token string? for schemes of kind oauth2
+---@return table? request method, url, headers, body (nil or { kind = "json"|"form", text } or { kind = "multipart", parts, filename_mode })
+---@return campaign.error? err
+function M.request(operation, values, account, access_token)
+  local credential, err = credentials(operation, account, access_token)
+  if not credential then
+    return nil, err
+  end
+  local headers = {}
+  for _, field in ipairs(operation.fields) do
+    if field.where == "header" and values[field.name] ~= nil then
+      headers[#headers + 1] = { field.name, table.concat(texts_of(field, values[field.name]), ", ") }
+    end
+  end
+  headers[#headers + 1] = credential.header
+  local body
+  if operation.body == "json" then
+    headers[#headers + 1] = { "Content-Type", "application/json" }
+    body = { kind = "json", text = M.json(operation, values) }
+  elseif operation.body == "multipart" then
+    body = multipart(operation, values, credential.part)
+  elseif operation.body == "form" then
+    headers[#headers + 1] = { "Content-Type", "application/x-www-form-urlencoded" }
+    body = form(operation, values, credential.part)
+  end
+  err = check_headers(operation, headers)
+  if err then
+    return nil, err
+  end
+  return { method = operation.method, url = url_of(operation, values, account), headers = headers, body = body }
+end
+
+return M

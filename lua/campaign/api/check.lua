@@ -1,0 +1,588 @@
+-- SPDX-License-Identifier: MIT
+-- Checks the fields of a call against the platform's data and gives the values to send: defaults, constants and account values filled
+-- in, instants written as times of the platform's zone, ids as decimal text. Collects all faults, each with its path. Sends nothing,
+-- changes nothing it was given, and never prints a value.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local rules = require "campaign.api.rules"
+local suggest = require "campaign.api.suggest"
+local time = require "campaign.api.time"
+
+local M = {}
+
+local MAX_FAULTS = 1000
+local MAX_SAFE = 9007199254740992
+local MAX_DEPTH = 32
+
+-- The ends of the 64-bit range, as text: compared by length, then by digits.
+local INT64_MAX, INT64_MIN = "9223372036854775807", "9223372036854775808"
+
+local function show_key(key)
+  local text = tostring(key):gsub("[%c\127]", "?")
+  return #text > 60 and text:sub(1, 57) .. "..." or text
+end
+
+local Check = {}
+Check.__index = Check
+
+function Check:fault(path, message)
+  self.count = self.count + 1
+  if self.count <= MAX_FAULTS then
+    self.faults[self.count] = { path = path, message = message }
+  end
+end
+
+-- A finite whole number; Lua 5.4 keeps 1.0 and 1 apart, so the value is made an integer where the language has them.
+local function whole(value)
+  if value ~= value or value == math.huge or value == -math.huge or value ~= math.floor(value) then
+    return nil
+  end
+  return math.tointeger and math.tointeger(value) or value -- luacheck: ignore
+end
+
+-- The decimal text of a 64-bit integer given as text or as an exact number; nil when it is none.
+local function int64_text(value)
+  if type(value) == "number" then
+    local number = whole(value)
+    local is_exact = number and (math.type and math.type(value) == "integer" -- luacheck: ignore
+      or number >= -MAX_SAFE and number <= MAX_SAFE)
+    return is_exact and ("%d"):format(number) or nil
+  end
+  if type(value) == "cdata" then
+    value = tostring(value):match("^(%-?%d+)U?LL$")
+  end
+  if type(value) ~= "string" or not value:find("^%-?%d+$") or value:find("^%-?0%d") or value == "-0" then
+    return nil
+  end
+  local is_negative = value:sub(1, 1) == "-"
+  local digits = is_negative and value:sub(2) or value
+  local limit = is_negative and INT64_MIN or INT64_MAX
+  if #digits > #limit or (#digits == #limit and digits > limit) then
+    return nil
+  end
+  return value
+end
+M.int64_text = int64_text
+
+-- a < b for decimal texts of int64 and plain numbers.
+local function int64_less(a, b)
+  local na, nb = tonumber(a), tonumber(b)
+  return na < nb
+end
+
+local CONVERT = {}
+
+-- A text fit for its place. Paths and headers take no control characters; nothing takes NUL.
+function CONVERT.string(self, field, value, path)
+  if type(value) == "number" and field.values and whole(value) and field.values.set[("%d"):format(value)] then
+    value = ("%d"):format(value)
+  end
+  if type(value) ~= "string" then
+    return nil, self:fault(path, "must be a text, not a " .. type(value))
+  end
+  if not core.utf8.validate(value) then
+    return nil, self:fault(path, "is not valid UTF-8")
+  end
+  if value:find("\0", 1, true) then
+    return nil, self:fault(path, "must not hold a NUL character")
+  end
+  if (field.where == "header" or field.where == "path" or field.where == "query") and value:find("[%c\127]") then
+    return nil, self:fault(path, "must not hold control characters")
+  end
+  if field.where == "path" and (value == "." or value == "..") then
+    return nil, self:fault(path, "must not be `" .. value .. "`")
+  end
+  return value
+end
+
+function CONVERT.integer(self, _, value, path)
+  local number = type(value) == "number" and whole(value) or nil
+  if not number then
+    return nil, self:fault(path, "must be a whole number, not a " .. (type(value) == "number" and "fraction" or type(value)))
+  end
+  if number > MAX_SAFE or number < -MAX_SAFE then
+    return nil, self:fault(path, "is too large")
+  end
+  return number
+end
+
+function CONVERT.int64(self, _, value, path)
+  local text = int64_text(value)
+  if not text then
+    return nil, self:fault(path, "must be a 64-bit integer, as decimal text or an exact number")
+  end
+  return text
+end
+
+function CONVERT.number(self, _, value, path)
+  if type(value) ~= "number" or value ~= value or value == math.huge or value == -math.huge then
+    return nil, self:fault(path, "must be a number, not " .. (type(value) == "number" and "infinite" or "a " .. type(value)))
+  end
+  return value
+end
+
+function CONVERT.boolean(self, _, value, path)
+  if type(value) ~= "boolean" then
+    return nil, self:fault(path, "must be true or false, not a " .. type(value))
+  end
+  return value
+end
+
+-- A time as text, or an instant that is written in the platform's zone.
+function CONVERT.datetime(self, field, value, path)
+  if type(value) == "number" then
+    if not time.is_instant(value) then
+      return nil, self:fault(path, "is not an instant in seconds since 1970")
+    end
+    value = time.format_datetime(value, self.platform.zone_seconds)
+  end
+  if type(value) ~= "string" then
+    return nil, self:fault(path, "must be a time like 2025-11-10 09:00:00 or seconds since 1970, not a " .. type(value))
+  end
+  if field.whole_minutes and #value == 16 then
+    value = value .. ":00"
+  end
+  if not time.parse_datetime(value) then
+    return nil, self:fault(path, "must be a real time in the form yyyy-MM-dd HH:mm:ss")
+  end
+  if field.whole_minutes and value:sub(18) ~= "00" then
+    return nil, self:fault(path, "must be a whole minute: seconds are 00")
+  end
+  return value
+end
+
+function CONVERT.date(self, _, value, path)
+  if type(value) == "number" then
+    if not time.is_instant(value) then
+      return nil, self:fault(path, "is not an instant in seconds since 1970")
+    end
+    value = time.format_date(value, self.platform.zone_seconds)
+  end
+  if type(value) ~= "string" or not time.parse_date(value) then
+    return nil, self:fault(path, "must be a real date in the form yyyy-MM-dd")
+  end
+  return value
+end
+
+-- A file: a path, { path, filename }, { content, filename }, { source, filename } or a body source. Opened later, by who sends it.
+function CONVERT.file(self, field, value, path)
+  local file
+  if type(value) == "string" then
+    file = { path = value }
+  elseif type(value) == "userdata" then
+    file = { source = value, filename = "upload.bin" }
+  elseif type(value) == "table" then
+    file = { path = value.path, content = value.content, source = value.source, filename = value.filename,
+      content_type = value.content_type }
+    for key in pairs(value) do
+      if key ~= "path" and key ~= "content" and key ~= "source" and key ~= "filename" and key ~= "content_type" then
+        return nil, self:fault(path, "unknown key `" .. show_key(key) .. "` (known: path, content, source, filename, content_type)")
+      end
+    end
+  else
+    return nil, self:fault(path, "must be a path or { path = } or { content =, filename = }, not a " .. type(value))
+  end
+  local given = (file.path and 1 or 0) + (file.content and 1 or 0) + (file.source and 1 or 0)
+  if given ~= 1 then
+    return nil, self:fault(path, "needs exactly one of `path`, `content`, `source`")
+  end
+  for _, key in ipairs{ "path", "content", "filename", "content_type" } do
+    if file[key] ~= nil and type(file[key]) ~= "string" then
+      return nil, self:fault(path .. "." .. key, "must be a text, not a " .. type(file[key]))
+    end
+  end
+  if file.source and type(file.source) ~= "userdata" then
+    return nil, self:fault(path .. ".source", "must be a body source")
+  end
+  return M.named_file(self, field, file, path)
+end
+
+-- Completes the name of a file; it travels in a header, so it has no directories, control characters or quotes of its own.
+function M.named_file(self, field, file, path)
+  if file.path == "" or (file.path and file.path:find("\0", 1, true)) then
+    return nil, self:fault(path, "must be the path of a file")
+  end
+  if file.content == "" then
+    return nil, self:fault(path, "must not be empty")
+  end
+  local name = file.filename or file.path
+  if not name then
+    return nil, self:fault(path .. ".filename", "is required when the content is given")
+  end
+  name = name:match("[^/\\]*$")
+  if name == "" then
+    return nil, self:fault(path .. ".filename", "must not be empty")
+  end
+  if name:find("[%c\127]") or not core.utf8.validate(name) then
+    return nil, self:fault(path .. ".filename", "must be valid UTF-8 without control characters")
+  end
+  file.filename = name
+  file.content_type = file.content_type or field.content_type
+  if file.content_type and file.content_type:find("[%c\127]") then
+    return nil, self:fault(path .. ".content_type", "must not hold control characters")
+  end
+  return file
+end
+
+-- Anything that JSON can say, for keys the platform does not describe.
+function CONVERT.any(self, _, value, path, depth)
+  local kind = type(value)
+  depth = depth or 0
+  if kind == "string" then
+    return CONVERT.string(self, {}, value, path)
+  elseif kind == "number" then
+    return CONVERT.number(self, {}, value, path)
+  elseif kind == "boolean" then
+    return value
+  elseif kind ~= "table" or depth >= MAX_DEPTH then
+    return nil, self:fault(path, kind == "table" and "is nested too deeply" or "cannot be sent: a " .. kind)
+  end
+  local new = setmetatable({}, getmetatable(value))
+  for key, inner in pairs(value) do
+    if type(key) ~= "string" and type(key) ~= "number" then
+      return nil, self:fault(path, "keys must be texts or positions")
+    end
+    local inner_path = type(key) == "number" and path .. "[" .. key .. "]" or path .. "." .. show_key(key)
+    new[key] = CONVERT.any(self, {}, inner, inner_path, depth + 1)
+  end
+  return new
+end
+
+local function length_of(list)
+  local count = 0
+  for key in pairs(list) do
+    if type(key) ~= "number" or key < 1 or key ~= math.floor(key) then
+      return nil
+    end
+    count = count + 1
+  end
+  return count == #list and count or nil
+end
+
+function CONVERT.array(self, field, value, path)
+  if type(value) ~= "table" then
+    return nil, self:fault(path, "must be a list, not a " .. type(value))
+  end
+  local count = length_of(value)
+  if not count then
+    return nil, self:fault(path, "must be a list without holes and named keys")
+  end
+  if field.min_items and count < field.min_items then
+    return nil, self:fault(path, "needs at least " .. field.min_items .. (field.min_items == 1 and " item" or " items"))
+  end
+  if field.max_items and count > field.max_items then
+    return nil, self:fault(path, ("has %d items; at most %d are allowed in one call"):format(count, field.max_items))
+  end
+  local list = {}
+  for index, item in ipairs(value) do
+    local converted = self:value(field.items, item, path .. "[" .. index .. "]")
+    if converted == nil then
+      converted = false
+    end
+    list[index] = converted
+  end
+  return list
+end
+
+function CONVERT.object(self, field, value, path)
+  if type(value) ~= "table" then
+    return nil, self:fault(path, "must be a table of fields, not a " .. type(value))
+  end
+  return self:object(field, value, path)
+end
+
+local function length(text, unit)
+  return core.utf8.length(text, unit or "char")
+end
+
+local PATTERNS = {
+  identifier = { test = function(text) return not text:find("[^%w_]") end, says = "letters, digits and underscores only" },
+  mobile_cn = { test = function(text) return text:find("^1[3-9]%d%d%d%d%d%d%d%d%d$") ~= nil end,
+    says = "a mobile number of 11 digits" },
+  url = { test = rules.is_url, says = "an absolute http or https URL" },
+  text = { test = function(text) return not text:find("[%c\127]") end, says = "text without control characters" },
+  clock_or_datetime = { test = rules.is_clock_or_datetime, says = "HH:mm, HH:mm:ss or yyyy-MM-dd HH:mm:ss" },
+}
+
+-- What holds for texts only. The value is well-formed UTF-8 here.
+function Check:text(field, value, path)
+  if field.where == "path" and value == "" then
+    return self:fault(path, "must not be empty")
+  end
+  if field.not_blank and not value:find("%S") then
+    return self:fault(path, "must not be blank")
+  end
+  if field.required and value == "" then
+    return self:fault(path, "must not be empty")
+  end
+  local count = (field.min_length or field.max_length) and length(value, field.unit)
+  if field.min_length and count < field.min_length then
+    return self:fault(path, count == 0 and "must not be empty" or "must be at least " .. field.min_length .. " long")
+  end
+  if field.max_length and count > field.max_length then
+    return self:fault(path, ("is %d long; at most %d are allowed"):format(count, field.max_length))
+  end
+  local pattern = field.pattern and PATTERNS[field.pattern]
+  if pattern and not pattern.test(value) then
+    return self:fault(path, "must be " .. pattern.says)
+  end
+  if field.forbid and self:holds_any(value, field.forbid) then
+    return self:fault(path, "must not hold any of " .. field.forbid)
+  end
+end
+
+-- Whether a text holds one of the characters (not bytes) of a set.
+function Check:holds_any(value, set)
+  for character in set:gmatch("[%z\1-\127\194-\244][\128-\191]*") do
+    if value:find(character, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+function Check:enum(field, value, path)
+  if field.values.open or field.values.set[value] then
+    return
+  end
+  local names = {}
+  for index, entry in ipairs(field.values) do
+    names[index] = tostring(entry.value)
+  end
+  self:fault(path, "must be one of " .. table.concat(names, ", ") .. suggest.help(tostring(value), names))
+end
+
+-- One value by its description: converted, or nil with at least one fault.
+function Check:value(field, value, path)
+  if type(value) == "userdata" and getmetatable(value) == nil then -- a decoded JSON null
+    return nil, self:fault(path, "must not be null; leave it out")
+  end
+  local before = self.count
+  local converted = CONVERT[field.type](self, field, value, path)
+  if converted == nil or self.count > before and field.type ~= "array" and field.type ~= "object" then
+    return nil
+  end
+  if field.type == "string" then
+    self:text(field, converted, path)
+  elseif field.min and int64_less(converted, field.min) then
+    self:fault(path, "must be at least " .. field.min)
+  elseif field.max and int64_less(field.max, converted) then
+    self:fault(path, "must be at most " .. field.max)
+  end
+  if field.values and self.count == before then
+    self:enum(field, converted, path)
+  end
+  if self.count > before and field.type ~= "array" and field.type ~= "object" then
+    return nil
+  end
+  return converted
+end
+
+local function is_given(value)
+  return value ~= nil and value ~= "" and not (type(value) == "table" and next(value) == nil)
+end
+
+-- Whether a condition on a field holds, judged by what was given.
+function Check:holds(when, raw)
+  local table_of, name = raw, when.field
+  if name:sub(1, 1) == "/" then
+    table_of, name = self.root, name:sub(2)
+  end
+  local value = table_of
+  for step in name:gmatch("[^.]+") do
+    value = type(value) == "table" and value[step] or nil
+  end
+  if when.given ~= nil then
+    return is_given(value) == when.given
+  end
+  for _, expected in ipairs(when.is) do
+    if value == expected then
+      return true
+    end
+  end
+  return false
+end
+
+local function show_when(when)
+  local name = when.field:gsub("^/", "")
+  if when.given ~= nil then
+    return "`" .. name .. "` is " .. (when.given and "given" or "left out")
+  end
+  local values = {}
+  for index, value in ipairs(when.is) do
+    values[index] = tostring(value)
+  end
+  return "`" .. name .. "` is " .. table.concat(values, " or ")
+end
+
+-- One field of an object: its value, or nil when it is left out or refused.
+function Check:field(field, raw, path)
+  local value = raw[field.name]
+  if field.constant ~= nil then
+    if value ~= nil and value ~= field.constant then
+      self:fault(path, "is always `" .. tostring(field.constant) .. "`")
+    end
+    return field.constant
+  end
+  if value ~= nil and field.only_if and not self:holds(field.only_if, raw) then
+    return nil, self:fault(path, "is allowed only when " .. show_when(field.only_if))
+  end
+  if value == nil then
+    if field.default ~= nil then
+      return field.default
+    end
+    if field.required then
+      self:fault(path, "is required" .. self:fill_help(field, path))
+    elseif field.required_if and self:holds(field.required_if, raw) then
+      self:fault(path, "is required when " .. show_when(field.required_if))
+    end
+    return nil
+  end
+  if field.required_if and value == "" and self:holds(field.required_if, raw) then
+    return nil, self:fault(path, "must not be empty when " .. show_when(field.required_if))
+  end
+  if field.one_of and not is_given(value) then
+    return nil
+  end
+  return self:value(field, value, path)
+end
+
+-- Which account key would fill a missing field of the request.
+function Check:fill_help(field, path)
+  if path ~= field.name then
+    return ""
+  end
+  for _, key in ipairs(self.platform.account) do
+    if key.fills == field.name then
+      return " (or give the account key `" .. key.name .. "`)"
+    end
+  end
+  return ""
+end
+
+-- Groups of which exactly one, or at least one, is given.
+function Check:groups(fields, raw, prefix)
+  local groups, order = {}, {}
+  for _, field in ipairs(fields) do
+    local name = field.one_of or field.any_of
+    if name then
+      if not groups[name] then
+        groups[name] = { names = {}, given = 0, exactly = field.one_of ~= nil }
+        order[#order + 1] = groups[name]
+      end
+      local group = groups[name]
+      group.names[#group.names + 1] = field.name
+      group.given = group.given + (is_given(raw[field.name]) and 1 or 0)
+    end
+  end
+  for _, group in ipairs(order) do
+    local names = table.concat(group.names, ", ")
+    local path = prefix == "" and group.names[1] or prefix:sub(1, -2)
+    if group.given == 0 then
+      self:fault(path, (group.exactly and "exactly one of " or "at least one of ") .. names .. " must be given and not empty")
+    elseif group.exactly and group.given > 1 then
+      self:fault(path, "only one of " .. names .. " may be given")
+    end
+  end
+end
+
+-- An object's fields, and its unknown keys when it is open.
+function Check:object(description, raw, path, skip)
+  local fields = description.fields
+  local prefix = path == "" and "" or path .. "."
+  local values = {}
+  for _, field in ipairs(fields) do
+    if field.name ~= skip then
+      values[field.name] = self:field(field, raw, prefix .. field.name)
+    end
+  end
+  for key, value in pairs(raw) do
+    if type(key) ~= "string" then
+      self:fault(path == "" and "fields" or path, "must be a table of named fields, not a list")
+      break
+    elseif not fields[key] and description.open then
+      values[key] = CONVERT.any(self, {}, value, prefix .. show_key(key))
+    elseif not fields[key] then
+      self:unknown(fields, key, prefix)
+    end
+  end
+  self:groups(fields, skip and setmetatable({ [skip] = true }, { __index = raw }) or raw, prefix)
+  for _, field in ipairs(fields) do
+    local other = field.not_after and values[field.not_after]
+    if other and values[field.name] and values[field.name] > other then
+      self:fault(prefix .. field.name, "must not be after `" .. field.not_after .. "`")
+    end
+  end
+  return values
+end
+
+function Check:unknown(fields, key, prefix)
+  local names = {}
+  for index, field in ipairs(fields) do
+    names[index] = field.name
+  end
+  local help = suggest.help(key, names)
+  if help == "" then
+    help = " (known: " .. (#names > 0 and table.concat(names, ", ") or "none") .. ")"
+  end
+  self:fault(prefix .. show_key(key), "unknown field" .. help)
+end
+
+-- The fields as given, completed from the account.
+local function filled(platform, operation, given, account)
+  local raw = {}
+  for key, value in pairs(given) do
+    raw[key] = value
+  end
+  for _, key in ipairs(platform.account) do
+    if key.fills and operation.fields[key.fills] and raw[key.fills] == nil and account then
+      raw[key.fills] = account[key.name]
+    end
+  end
+  return raw
+end
+
+local function refuse(operation, check)
+  local shown = {}
+  for index = 1, math.min(check.count, 5) do
+    shown[index] = check.faults[index].path .. ": " .. check.faults[index].message
+  end
+  local more = check.count > 5 and "; and " .. (check.count - 5) .. " more" or ""
+  return nil, error_object.new{
+    kind = "invalid", sent = "no", retry = false, platform = operation.platform, operation = operation.name,
+    message = table.concat(shown, "; ") .. more, faults = check.faults,
+  }
+end
+
+---The values to send, or an error of kind `invalid` with all faults.
+---@param platform campaign.platform
+---@param operation campaign.operation
+---@param given table field name → value, under the vendor's names
+---@param account table? account values that fill fields
+---@param options { rows: boolean?, server_variables: string[]? }? `rows`: the rows field comes from a source later
+---@return table? values
+---@return campaign.error? err
+function M.fields(platform, operation, given, account, options)
+  if given ~= nil and type(given) ~= "table" then
+    error("fields must be a table, not a " .. type(given), 2)
+  end
+  options = options or {}
+  local raw = filled(platform, operation, given or {}, account)
+  local check = setmetatable({ platform = platform, root = raw, faults = {}, count = 0 }, Check)
+  local skip = options.rows and operation.rows and operation.rows.field or nil
+  if skip and raw[skip] ~= nil then
+    check:fault(skip, "comes from the rows of the import and cannot be given beside them")
+  end
+  local values = check:object({ fields = operation.fields }, raw, "", skip)
+  local context = { server_variables = options.server_variables or account and account.server_variables }
+  for _, name in ipairs(operation.rules) do
+    rules.RULES[name](values, function(path, message) check:fault(path, message) end, context)
+  end
+  if check.count > 0 then
+    return refuse(operation, check)
+  end
+  return values
+end
+
+return M
