@@ -13,7 +13,6 @@ local M = {}
 
 local MAX_FAULTS = 1000
 local MAX_SAFE = 9007199254740992
-local MAX_DEPTH = 32
 
 -- The ends of the 64-bit range, as text: compared by length, then by digits.
 local INT64_MAX, INT64_MIN = "9223372036854775807", "9223372036854775808"
@@ -226,27 +225,15 @@ function M.named_file(self, field, file, path)
 end
 
 -- Anything that JSON can say, for keys the platform does not describe.
-function CONVERT.any(self, _, value, path, depth)
-  local kind = type(value)
-  depth = depth or 0
-  if kind == "string" then
+function CONVERT.any(self, _, value, path)
+  if type(value) == "string" then
     return CONVERT.string(self, {}, value, path)
-  elseif kind == "number" then
-    return CONVERT.number(self, {}, value, path)
-  elseif kind == "boolean" then
-    return value
-  elseif kind ~= "table" or depth >= MAX_DEPTH then
-    return nil, self:fault(path, kind == "table" and "is nested too deeply" or "cannot be sent: a " .. kind)
   end
-  local new = setmetatable({}, getmetatable(value))
-  for key, inner in pairs(value) do
-    if type(key) ~= "string" and type(key) ~= "number" then
-      return nil, self:fault(path, "keys must be texts or positions")
-    end
-    local inner_path = type(key) == "number" and path .. "[" .. key .. "]" or path .. "." .. show_key(key)
-    new[key] = CONVERT.any(self, {}, inner, inner_path, depth + 1)
+  local text, err = core.json.encode(value)
+  if not text then
+    return nil, self:fault(path, err.message)
   end
-  return new
+  return value
 end
 
 local function length_of(list)

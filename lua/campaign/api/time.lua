@@ -111,6 +111,20 @@ function M.is_instant(instant)
   return instant == instant and instant >= -62135596800 + DAY and instant < 253402300800 - DAY
 end
 
+local MONTHS = { Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12 }
+
+---The instant of an HTTP date (`Sun, 06 Nov 1994 08:49:37 GMT`), or nil.
+---@param text string
+---@return integer?
+function M.parse_http_date(text)
+  local day, name, year, clock = text:match("^%a%a%a, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d:%d%d:%d%d) GMT$")
+  local month, seconds = MONTHS[name], clock and M.parse_clock(clock)
+  if not month or not seconds or tonumber(day) < 1 or tonumber(day) > days_in_month(tonumber(year), month) then
+    return nil
+  end
+  return days_from_date(tonumber(year), month, tonumber(day)) * DAY + seconds
+end
+
 ---Where an instant falls inside a closed window: the instant at which it opens again; nil when it is outside. The end is not
 ---included; a window may run over midnight.
 ---@param window { from_seconds: integer, to_seconds: integer }

@@ -1,0 +1,209 @@
+-- SPDX-License-Identifier: MIT
+-- Files on their way out and in: opens what a request sends, refuses what should not be made public, and puts a download under a name that
+-- is fit for a disk.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+
+local M = {}
+
+-- Kinds of files that are shown to people and are not lists of people.
+local PICTURES = { png = true, jpg = true, jpeg = true, gif = true, webp = true, bmp = true, svg = true }
+
+local function refuse(operation, field, message, more)
+  local fields = {
+    kind = "invalid", sent = "no", retry = false, platform = operation.platform, operation = operation.name,
+    message = field .. ": " .. message, faults = { { path = field, message = message } },
+  }
+  for key, value in pairs(more or {}) do
+    fields[key] = value
+  end
+  return nil, error_object.new(fields)
+end
+
+-- Size of a regular file that is not empty; nil and why.
+local function size_of(path)
+  local file, why = io.open(path, "rb")
+  if not file then
+    return nil, "cannot be opened: " .. tostring(why)
+  end
+  local first, problem = file:read(1)
+  local size = first and file:seek("end")
+  file:close()
+  if problem then
+    return nil, "cannot be read: " .. tostring(problem)
+  end
+  if not first then
+    return nil, "is empty"
+  end
+  return size
+end
+
+-- A part of the form for one file; its size is remembered for the receipt.
+local function file_part(operation, part, context)
+  local file = part.file
+  local form_part = { name = part.name, filename = file.filename, type = file.content_type, digest = part.digest }
+  if file.path then
+    local size, why = size_of(file.path)
+    if not size then
+      return refuse(operation, part.name, "file " .. file.path .. " " .. why)
+    end
+    form_part.path = file.path
+    context.sizes[part.name] = size
+  elseif file.content then
+    form_part.value = file.content
+    context.sizes[part.name] = #file.content
+  else
+    form_part.source = file.source
+  end
+  return form_part
+end
+
+local function multipart(body, operation, options, context)
+  local form = { filename_mode = body.filename_mode }
+  for _, part in ipairs(body.parts) do
+    if part.file then
+      local form_part, err = file_part(operation, part, context)
+      if not form_part then
+        return nil, err
+      end
+      form[#form + 1] = form_part
+    else
+      form[#form + 1] = { name = part.name, value = part.value }
+    end
+  end
+  if options.rows then
+    local file = operation.rows.file
+    form[#form + 1] = {
+      name = file.part, filename = options.rows_filename or file.filename, type = file.type, source = options.rows,
+    }
+  end
+  local ready, err = core.form(form)
+  if not ready then
+    return nil, error_object.wrap(err, { platform = operation.platform, operation = operation.name, sent = "no", retry = false })
+  end
+  return ready
+end
+
+---The body as the transport takes it: text, a source, or a form with its files opened.
+---@param request table from `api/build`
+---@param operation campaign.operation
+---@param options table
+---@param context table sizes of the files are noted in `context.sizes`
+---@return string|userdata|nil body
+---@return campaign.error? err
+function M.body(request, operation, options, context)
+  local body = request.body
+  if not body then
+    return nil
+  end
+  if body.kind == "multipart" then
+    return multipart(body, operation, options, context)
+  end
+  return options.rows or body.text
+end
+
+---The refusal of a file that would become public without the caller's word for it; nil when there is nothing against it.
+---@param operation campaign.operation with `public = true`
+---@param values table
+---@return campaign.error?
+function M.public_refusal(operation, values)
+  for _, field in ipairs(operation.fields) do
+    local file = field.type == "file" and values[field.name]
+    if file then
+      local extension = file.filename:match("%.(%w+)$")
+      if not (extension and PICTURES[extension:lower()]) then
+        local _, err = refuse(operation, field.name,
+          "anybody who knows the file's id can read it, for a year and more; a file other than a picture may hold personal data", {
+            reason = "public_file",
+            hint = "say accept_public_file = true (--accept-public-file) when that is acceptable",
+          })
+        return err
+      end
+    end
+  end
+end
+
+local function is_folder(path)
+  local file = io.open(path, "rb")
+  if not file then
+    return false
+  end
+  local _, _, code = file:read(1)
+  file:close()
+  return code == 21 -- EISDIR
+end
+
+---Where a download goes: the path itself, or, for a folder, a temporary name and the folder.
+---@param save_to string
+---@param env campaign.env
+---@return string path
+---@return string? folder
+function M.target(save_to, env)
+  if save_to:sub(-1) ~= "/" and not is_folder(save_to) then
+    return save_to, nil
+  end
+  local folder = save_to:gsub("/+$", "")
+  return ("%s/.campaign-%s.part"):format(folder, (env.random(8):gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end))), folder
+end
+
+local function exists(path)
+  local file = io.open(path, "rb")
+  if file then
+    file:close()
+  end
+  return file ~= nil
+end
+
+-- "report.pdf", "report (2).pdf", ...: what is there is never overwritten by a name that came from outside.
+local function free_path(folder, name)
+  local path = folder .. "/" .. name
+  local stem, extension = name:match("^(.+)(%.%w+)$")
+  local number = 2
+  while exists(path) do
+    path = ("%s/%s (%d)%s"):format(folder, stem or name, number, extension or "")
+    number = number + 1
+  end
+  return path
+end
+
+---Gives a download in a folder its final name.
+---@param reply table
+---@param folder string
+---@param operation campaign.operation
+---@return table? reply
+---@return campaign.error? err
+function M.settle(reply, folder, operation)
+  local path = free_path(folder, reply.filename or operation.name .. ".bin")
+  local ok, why = os.rename(reply.path, path)
+  if not ok then
+    return nil, error_object.new{
+      kind = "usage", platform = operation.platform, operation = operation.name, sent = "yes", retry = false,
+      message = "the download cannot be given its name: " .. tostring(why),
+    }
+  end
+  reply.path = path
+  return reply
+end
+
+---Whether a call holds a body source, which can be sent once only.
+---@param fields table?
+---@param operation campaign.operation
+---@param options table
+---@return boolean
+function M.is_used_up(fields, operation, options)
+  if options.rows then
+    return true
+  end
+  for _, field in ipairs(operation.fields) do
+    local value = field.type == "file" and fields and fields[field.name]
+    if type(value) == "userdata" or type(value) == "table" and value.source then
+      return true
+    end
+  end
+  return false
+end
+
+return M

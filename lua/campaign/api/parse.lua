@@ -1,0 +1,385 @@
+-- SPDX-License-Identifier: MIT
+-- Says what the answer to a call means: a reply, or one error that tells transport failures, HTTP errors, unreadable replies and
+-- refusals of the platform apart. Pure. Errors hold a bounded sample of the body without secrets and personal data.
+--
+-- `err.sent`: "no" when nothing was provably applied (also after an answer that says so), "maybe" when that is unknown.
+
+local error_object = require "campaign.error"
+local json = require "campaign.json"
+local normalise = require "campaign.api.normalise"
+local redact = require "campaign.api.redact"
+local time = require "campaign.api.time"
+
+local M = {}
+
+local MAX_MESSAGE = 300
+local MAX_SAMPLE = 4096
+local LONGEST_WAIT = 3600
+
+-- HTTP's own meaning: refused before it was acted on.
+local NOT_APPLIED = { [401] = true, [403] = true, [404] = true, [413] = true, [415] = true, [429] = true }
+
+local STATUS_KIND = { [401] = "auth", [403] = "auth", [429] = "throttle" }
+
+local STATUS_REASON = {
+  [400] = "bad_request", [401] = "unauthorized", [403] = "forbidden", [404] = "not_found", [405] = "method_not_allowed",
+  [408] = "request_timeout", [409] = "conflict", [413] = "too_large", [415] = "media_type", [429] = "throttled",
+  [500] = "server_error", [502] = "bad_gateway", [503] = "unavailable", [504] = "gateway_timeout",
+}
+
+local GENERIC_MESSAGE = { "message", "msg", "error_description", "error" }
+
+---The value of a header by its name in any case; nil when it is not there.
+---@param headers { [1]: string, [2]: string }[]?
+---@param name string
+---@return string?
+local function header(headers, name)
+  for _, pair in ipairs(headers or {}) do
+    if pair[1]:lower() == name then
+      return pair[2]
+    end
+  end
+end
+M.header = header
+
+-- Seconds to wait, from a Retry-After in either form; nil for absurd ones.
+local function retry_after(result, now)
+  local text = header(result.headers, "retry-after")
+  if not text then
+    return nil
+  end
+  local seconds = text:match("^%s*(%d+)%s*$")
+  if seconds then
+    seconds = tonumber(seconds)
+  else
+    local instant = now and time.parse_http_date(text)
+    seconds = instant and instant - now
+  end
+  if not seconds or seconds < 0 or seconds > 86400 then
+    return nil
+  end
+  return math.min(seconds, LONGEST_WAIT)
+end
+
+local Parse = {}
+Parse.__index = Parse
+
+-- A text from outside, fit for a message.
+function Parse:clean(text)
+  return (redact.scrub(text, self.hidden, MAX_MESSAGE):gsub("%s+", " "))
+end
+
+function Parse:error(fields)
+  local result = self.result
+  fields.platform = self.operation.platform
+  fields.operation = self.operation.name
+  fields.status = fields.status or result.status
+  fields.timings = result.timings
+  if fields.retry == nil then
+    fields.retry = false
+  end
+  if result.body and fields.body == nil then
+    fields.body = redact.scrub(result.body, self.hidden, MAX_SAMPLE)
+  end
+  return nil, error_object.new(fields)
+end
+
+-- First text or number at one of some paths of a decoded body.
+local function first_at(value, paths)
+  for _, path in ipairs(type(paths) == "table" and paths or { paths }) do
+    local found = normalise.at(value, path)
+    if type(found) == "string" and found ~= "" or type(found) == "number" then
+      return found
+    end
+  end
+end
+
+-- Codes are compared as text: the same number may come as either.
+local function code_text(value)
+  if type(value) == "number" and value == math.floor(value) then
+    return ("%d"):format(value)
+  end
+  return tostring(value)
+end
+
+function Parse:refusal(body)
+  for _, path in ipairs(type(self.operation.code) == "table" and self.operation.code or { self.operation.code }) do
+    local code = first_at(body, path)
+    for _, refusal in ipairs(code ~= nil and self.operation.refusals or {}) do
+      if code_text(refusal.code) == code_text(code) then
+        return refusal
+      end
+    end
+  end
+end
+
+-- Whether one condition holds; for a path also whether anything is there.
+function Parse:holds(condition, body)
+  if condition.status then
+    local is_listed = false
+    for _, status in ipairs(condition.status) do
+      is_listed = is_listed or status == self.result.status
+    end
+    if not is_listed or not condition.path then
+      return is_listed, true
+    end
+  end
+  local value = normalise.at(body, condition.path)
+  if value == nil then
+    return condition.or_absent or false, condition.or_absent or false
+  end
+  local accepted = condition.setting and self.account[condition.setting] or condition.is
+  for _, expected in ipairs(accepted) do
+    if value == expected or condition.setting and code_text(value) == code_text(expected) then
+      return true, true
+    end
+  end
+  return false, true
+end
+
+function Parse:any(conditions, body)
+  for _, condition in ipairs(conditions or {}) do
+    if self:holds(condition, body) then
+      return true
+    end
+  end
+  return false
+end
+
+-- The platform's words, its code in brackets.
+function Parse:words(body, lead)
+  local message = first_at(body, self.operation.message or GENERIC_MESSAGE) or first_at(body, GENERIC_MESSAGE)
+  local codes = {}
+  local paths = self.operation.code
+  for _, path in ipairs(type(paths) == "table" and paths or { paths }) do
+    local code = first_at(body, path)
+    if code ~= nil then
+      codes[#codes + 1] = path .. " " .. self:clean(code_text(code))
+    end
+  end
+  local text = lead
+  if message ~= nil then
+    text = text .. ": " .. self:clean(tostring(message))
+  end
+  return #codes > 0 and text .. " (" .. table.concat(codes, ", ") .. ")" or text
+end
+
+-- The host that a redirect names, nothing else of it.
+local function redirect_host(result)
+  local location = header(result.headers, "location") or ""
+  local host = location:match("^%w+://([^/?#]+)") or location:match("^//([^/?#]+)")
+  host = host and host:match("([^@]*)$")
+  return host and redact.scrub(host, {}, 100) or "the same host"
+end
+
+-- The code of a scrubbed body, bounded: it may come from anywhere.
+function Parse:code(body, refusal)
+  if refusal then
+    return refusal.code
+  end
+  local code = self.operation.code and first_at(body, self.operation.code)
+  return type(code) == "string" and self:clean(code) or code
+end
+
+-- A whole answer with a status that is no success.
+function Parse:http_error()
+  local status = self.result.status
+  if status >= 300 and status < 400 then
+    return self:error{
+      kind = "redirect", reason = "redirect_refused", sent = "maybe",
+      message = "answered with a redirect (HTTP " .. status .. ") to " .. redirect_host(self.result) .. "; redirects are not followed",
+    }
+  end
+  local body = self.result.body and json.decode(self.result.body) or nil
+  local refusal = self:refusal(body)
+  local is_throttle = status == 429 or self:any(self.platform.throttle, body) or self:any(self.operation.throttle, body)
+  local applied_no = NOT_APPLIED[status] or is_throttle or self:any(self.platform.not_applied, body)
+    or self:any(self.operation.not_applied, body)
+  local class = status >= 500 and "server_error" or status >= 400 and "client_error" or "unexpected_status"
+  local kind = is_throttle and "throttle" or STATUS_KIND[status] or refusal and refusal.kind or "http"
+  local wait = retry_after(self.result, self.now)
+  return self:error{
+    kind = kind, reason = refusal and refusal.reason or STATUS_REASON[status] or class, code = self:code(body, refusal),
+    hint = refusal and refusal.hint, sent = applied_no and "no" or "maybe", retry = is_throttle and (wait or true) or false,
+    message = self:words(body, "HTTP " .. status),
+  }
+end
+
+function Parse:unreadable(message, faults, cause)
+  return self:error{
+    kind = "response", reason = "bad_answer", sent = "maybe", faults = faults, cause = cause,
+    message = "the reply cannot be read: " .. message,
+  }
+end
+
+-- A whole, readable answer by which the platform refuses.
+function Parse:refused(body)
+  local refusal = self:refusal(body)
+  if self:any(self.platform.throttle, body) or self:any(self.operation.throttle, body) then
+    return self:error{
+      kind = "throttle", reason = "throttled", code = self:code(body, refusal), sent = "no",
+      retry = retry_after(self.result, self.now) or true, message = self:words(body, "slow down"),
+    }
+  end
+  local is_unapplied = refusal and refusal.applied ~= "maybe" or self:any(self.platform.not_applied, body)
+    or self:any(self.operation.not_applied, body)
+  return self:error{
+    kind = refusal and refusal.kind or "platform", reason = refusal and refusal.reason or "unknown_code",
+    code = self:code(body, refusal), hint = refusal and refusal.hint, sent = is_unapplied and "no" or "maybe",
+    message = self:words(body, "refused"),
+  }
+end
+
+-- Whether a fault lies in what decides about success: then the answer decides nothing.
+function Parse:decides(faults)
+  for _, fault in ipairs(faults) do
+    if fault.path == "reply" then
+      return fault
+    end
+    for _, condition in ipairs(self.operation.success or {}) do
+      if condition.path == fault.path then
+        return fault
+      end
+    end
+  end
+end
+
+function Parse:json_reply()
+  local text = self.result.body or ""
+  if text:sub(1, 3) == "\239\187\191" then
+    text = text:sub(4)
+  end
+  if text == "" then
+    return self:unreadable("it is empty")
+  end
+  local decoded, why = json.decode(text)
+  if decoded == nil then
+    return self:unreadable("it is not JSON", nil, self:clean(tostring(why and why.message or why)))
+  end
+  local reply, faults = normalise.reply(self.operation.reply, decoded, self.platform.zone_seconds)
+  local fault = self:decides(faults)
+  if fault then
+    return self:unreadable(fault.path .. " " .. fault.message, faults)
+  end
+  for _, condition in ipairs(self.operation.success or {}) do
+    local holds, is_there = self:holds(condition, reply)
+    if not is_there then
+      return self:unreadable("`" .. condition.path .. "` is missing", faults)
+    elseif not holds then
+      return self:refused(reply)
+    end
+  end
+  if faults[1] then
+    return self:unreadable(faults[1].path .. " " .. faults[1].message, faults)
+  end
+  for _, path in ipairs(self.operation.present or {}) do
+    if normalise.at(reply, path) == nil then
+      return self:unreadable("`" .. path .. "` is missing")
+    end
+  end
+  return reply
+end
+
+-- `{}`, nothing and 204 are alike; anything else must at least be a JSON object.
+function Parse:empty_reply()
+  local text = self.result.body or ""
+  if not text:find("%S") then
+    return {}
+  end
+  local decoded = json.decode(text)
+  if type(decoded) ~= "table" then
+    return self:unreadable("it is neither empty nor a JSON object")
+  end
+  return normalise.plain(decoded)
+end
+
+-- RFC 2231/5987: UTF-8''percent%20encoded
+local function extended_name(value)
+  local charset, encoded = value:match("^([%w-]+)'[%w-]*'(.*)$")
+  if not charset or charset:lower() ~= "utf-8" then
+    return nil
+  end
+  return (encoded:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+---A file name out of a Content-Disposition, fit for a disk: without directories, control characters and leading dots; nil when there
+---is none.
+---@param value string?
+---@return string?
+function M.disposition_name(value)
+  if not value then
+    return nil
+  end
+  local star = value:match("[;%s][Ff][Ii][Ll][Ee][Nn][Aa][Mm][Ee]%*%s*=%s*\"?([^;\"]+)")
+  local name = star and extended_name(star)
+  if not name then
+    name = value:match("[;%s][Ff][Ii][Ll][Ee][Nn][Aa][Mm][Ee]%s*=%s*\"([^\"]*)\"")
+      or value:match("[;%s][Ff][Ii][Ll][Ee][Nn][Aa][Mm][Ee]%s*=%s*([^;\"%s]+)")
+  end
+  if not name then
+    return nil
+  end
+  name = name:gsub("[%z\1-\31\127]", ""):match("[^/\\]*$"):gsub("^[%s.]+", "")
+  if name == "" or #name > 255 then
+    return nil
+  end
+  return name
+end
+
+function Parse:binary_reply()
+  local result = self.result
+  local declared = header(result.headers, "content-length")
+  local is_encoded = header(result.headers, "content-encoding") ~= nil
+  local saved = result.saved
+  local bytes = saved and saved.bytes or #(result.body or "")
+  if declared and declared:find("^%d+$") and not is_encoded and tonumber(declared) ~= bytes then
+    result.body = result.body and "" or nil
+    return self:unreadable(("%d of %s bytes arrived"):format(bytes, declared))
+  end
+  return {
+    body = not saved and (result.body or "") or nil, path = saved and saved.path or nil, bytes = bytes,
+    content_type = header(result.headers, "content-type"),
+    filename = M.disposition_name(header(result.headers, "content-disposition")),
+  }
+end
+
+-- The transport's own error, under the name of the call.
+function Parse:transport_error()
+  local err = self.result.error
+  local sent = self.result.sent or "maybe"
+  return nil, error_object.new{
+    kind = err.kind, message = self:clean(tostring(err.message)), code = err.code, reason = err.reason,
+    hint = err.hint, sent = sent, retry = sent == "no" and err.kind ~= "cancelled" and err.kind ~= "tls",
+    status = self.result.status, timings = self.result.timings,
+    platform = self.operation.platform, operation = self.operation.name,
+  }
+end
+
+---What an answer means.
+---@param platform campaign.platform
+---@param operation campaign.operation
+---@param result table the transport's result (docs/architecture.md)
+---@param context { account: table?, hidden: string[]?, now: number? }? `hidden`: values that must not show up in errors
+---@return table? reply
+---@return campaign.error? err
+function M.reply(platform, operation, result, context)
+  context = context or {}
+  local self = setmetatable({
+    platform = platform, operation = operation, result = result, account = context.account or {},
+    hidden = context.hidden or {}, now = context.now,
+  }, Parse)
+  if result.error then
+    return self:transport_error()
+  end
+  if type(result.status) ~= "number" or result.status < 200 or result.status > 299 then
+    return self:http_error()
+  end
+  if operation.response == "binary" then
+    return self:binary_reply()
+  elseif operation.response == "empty" then
+    return self:empty_reply()
+  end
+  return self:json_reply()
+end
+
+return M

@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: MIT
+-- Keeps the tokens of one account on disk: one small file per set of credentials, mode 0600, replaced as a whole (temporary file, fsync,
+-- rename), and a lock beside it that all processes of the user respect. Knows nothing of OAuth.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local json = require "campaign.json"
+
+local M = {}
+
+local PRIVATE = 384 -- 0600
+local FOLDER = 448 -- 0700
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.auth.store" }
+
+function mt.__tostring(store)
+  return "campaign.auth.store " .. store.path
+end
+
+local function fail(message, cause)
+  return nil, error_object.new{ kind = "ledger", message = "token store: " .. message, sent = "no", retry = false, cause = cause }
+end
+
+---The folder for what outlives a process: CAMPAIGN_STATE_DIR, else XDG_STATE_HOME/campaign, else ~/.local/state/campaign.
+---@param env campaign.env
+---@return string? folder nil when the environment names no home
+function M.state_dir(env)
+  local named = env.getenv("CAMPAIGN_STATE_DIR")
+  if named and named ~= "" then
+    return named
+  end
+  local base = env.getenv("XDG_STATE_HOME")
+  if base and base ~= "" then
+    return base .. "/campaign"
+  end
+  local home = env.getenv("HOME")
+  return home and home ~= "" and home .. "/.local/state/campaign" or nil
+end
+
+---The store of an account.
+---@param account campaign.account
+---@param env campaign.env
+---@return campaign.auth.store? store
+---@return campaign.error? err
+function M.open(account, env)
+  local folder = M.state_dir(env)
+  if not folder then
+    return fail("no place for tokens: set CAMPAIGN_STATE_DIR or HOME")
+  end
+  folder = folder .. "/tokens"
+  local made, err = core.system.make_dirs(folder, FOLDER)
+  if not made then
+    return fail("cannot make " .. folder .. ": " .. tostring(err and err.message), err)
+  end
+  local name = account.id:gsub("[^%w_.#-]", "-")
+  return setmetatable({ path = folder .. "/" .. name .. ".json" }, mt)
+end
+
+---What was written last; nil when nothing was, or with an error when it cannot be trusted.
+---@return table? state
+---@return campaign.error? err
+function methods:read()
+  local stat = core.system.stat(self.path)
+  if not stat then
+    return nil
+  end
+  if stat.mode % 64 ~= 0 then
+    return fail(("%s can be read or changed by others (mode %03o)"):format(self.path, stat.mode % 512))
+  end
+  local file, why = io.open(self.path, "rb")
+  if not file then
+    return fail(tostring(why))
+  end
+  local text = file:read("*a") or ""
+  file:close()
+  local state = json.decode(text)
+  if type(state) ~= "table" or state.version ~= 1 then
+    return fail(self.path .. " is damaged; remove it to log in again")
+  end
+  return state
+end
+
+---Replaces what is stored. When this returns true, it is on disk.
+---@param state table texts, numbers, booleans
+---@return boolean? ok
+---@return campaign.error? err
+function methods:write(state)
+  local copy = { version = 1 }
+  for key, value in pairs(state) do
+    copy[key] = value
+  end
+  local ok, err = core.system.write_atomic(self.path, json.encode(copy), PRIVATE)
+  if not ok then
+    return fail("cannot write " .. self.path .. ": " .. tostring(err and err.message), err)
+  end
+  return true
+end
+
+---Takes the lock of this account; whoever holds it refreshes. `:close()` releases it, as does the end of the process.
+---@param seconds number how long to wait
+---@return userdata? lock
+---@return campaign.error? err
+function methods:lock(seconds)
+  local lock, err = core.system.lock(self.path .. ".lock", seconds)
+  if not lock then
+    return fail("another process has been logging in for " .. seconds .. " s: " .. tostring(err and err.message), err)
+  end
+  return lock
+end
+
+return M

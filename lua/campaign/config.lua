@@ -1,0 +1,387 @@
+-- SPDX-License-Identifier: MIT
+-- Accounts: finds the values of an account (given, environment, accounts file, in this order), checks them, and keeps secrets out of
+-- sight: they can be read by name but are not listed, printed or written by whoever walks the account.
+
+local core = require "campaign.core"
+local env_module = require "campaign.env"
+local error_object = require "campaign.error"
+local json = require "campaign.json"
+local suggest = require "campaign.api.suggest"
+
+local M = {}
+
+-- Keys of every account, beside the platform's own.
+local COMMON = {
+  { name = "allow_http", type = "boolean", doc = "plain http to other hosts than loopback" },
+  { name = "ca_file", doc = "file with the certificates to trust instead of the system's" },
+  { name = "proxy", secret = true, doc = "proxy address" },
+}
+
+local hidden = setmetatable({}, { __mode = "k" })
+
+local mt = { __name = "campaign.account" }
+
+function mt.__index(account, key)
+  local secrets = hidden[account]
+  return secrets and secrets[key]
+end
+
+function mt.__tostring(account)
+  local parts = {}
+  for key in pairs(hidden[account]) do
+    parts[#parts + 1] = key .. "=***"
+  end
+  table.sort(parts)
+  return ("campaign.account %s/%s (%s%s%s)"):format(account.platform, account.name, account.base_url or "no base_url",
+    #parts > 0 and ", " or "", table.concat(parts, ", "))
+end
+
+local function refuse(platform, message, more)
+  local fields = { kind = "usage", message = message, platform = platform.name, sent = "no", retry = false }
+  for key, value in pairs(more or {}) do
+    fields[key] = value
+  end
+  return nil, error_object.new(fields)
+end
+
+-- Host of a URL whose form is fit for a base URL; nil and why when it is not.
+local function base_host(url)
+  if url:find("[%s%c]") then
+    return nil, "must not hold spaces or line ends"
+  end
+  local scheme, rest = url:match("^(%a+)://(.*)$")
+  scheme = scheme and scheme:lower()
+  if scheme ~= "https" and scheme ~= "http" then
+    return nil, "must begin with https://"
+  end
+  if rest:find("[?#]") then
+    return nil, "must not hold a query or fragment"
+  end
+  local authority = rest:match("^[^/]*")
+  if authority:find("@", 1, true) then
+    return nil, "must not hold a user name or password"
+  end
+  local host = authority:match("^(%[[%x:.]+%])$") or authority:match("^(%[[%x:.]+%]):%d+$") or authority:match("^([%w.-]+)$")
+    or authority:match("^([%w.-]+):%d+$")
+  if not host then
+    return nil, "has no host that can be read"
+  end
+  return host:lower(), scheme
+end
+
+local function is_loopback(host)
+  return host == "localhost" or host == "[::1]" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
+end
+
+local READ = {}
+
+function READ.string(value)
+  if type(value) ~= "string" or value == "" then
+    return nil, "must be a text that is not empty"
+  end
+  if value:find("[%z\1-\31\127]") then
+    return nil, "holds control characters (a line end at its end?)"
+  end
+  return value
+end
+
+function READ.url(value, account)
+  if type(value) ~= "string" then
+    return nil, "must be a text"
+  end
+  local host, scheme = base_host(value)
+  if not host then
+    return nil, scheme
+  end
+  if scheme == "http" and not is_loopback(host) and not account.allow_http then
+    return nil, "must be https; plain http needs `allow_http = true`"
+  end
+  return value
+end
+
+function READ.integer(value)
+  if type(value) == "string" and value:find("^%d+$") and #value <= 15 then
+    value = tonumber(value)
+  end
+  if type(value) ~= "number" or value ~= math.floor(value) then
+    return nil, "must be a whole number"
+  end
+  return value
+end
+
+function READ.boolean(value)
+  if value == "true" or value == "1" then
+    return true
+  elseif value == "false" or value == "0" then
+    return false
+  elseif type(value) ~= "boolean" then
+    return nil, "must be true or false"
+  end
+  return value
+end
+
+function READ.list(value)
+  if type(value) == "string" then
+    local list = {}
+    for item in value:gmatch("[^,]+") do
+      local first, last = item:find("%S"), #item
+      while first and item:find("^%s", last) do
+        last = last - 1
+      end
+      list[#list + 1] = first and item:sub(first, last) or nil
+    end
+    return list
+  end
+  if type(value) ~= "table" then
+    return nil, "must be a list"
+  end
+  local list = {}
+  for index, item in ipairs(value) do
+    if type(item) ~= "string" and type(item) ~= "number" then
+      return nil, "must be a list of texts or numbers"
+    end
+    list[index] = item
+  end
+  return list
+end
+
+-- Where the accounts file is, and whether somebody named it.
+local function file_path(env)
+  local named = env.getenv("CAMPAIGN_ACCOUNTS")
+  if named and named ~= "" then
+    return named, true
+  end
+  local folder = env.getenv("XDG_CONFIG_HOME")
+  if not folder or folder == "" then
+    local home = env.getenv("HOME")
+    folder = home and home ~= "" and home .. "/.config" or nil
+  end
+  return folder and folder .. "/campaign/accounts.json", false
+end
+
+-- Others must not be able to read or change it.
+local function check_mode(platform, path)
+  local stat, err = core.system.stat(path)
+  if not stat then
+    return refuse(platform, "accounts file " .. path .. ": " .. tostring(err and err.message or "cannot be opened"))
+  end
+  if stat.mode % 64 ~= 0 then
+    return refuse(platform, ("accounts file %s can be read or changed by others (mode %03o)"):format(path, stat.mode % 512),
+      { hint = "chmod 600 " .. path })
+  end
+  return true
+end
+
+local function read_file(platform, path)
+  local well, err = check_mode(platform, path)
+  if not well then
+    return nil, err
+  end
+  local file, why = io.open(path, "rb")
+  if not file then
+    return refuse(platform, "accounts file " .. tostring(why))
+  end
+  local text = file:read(1048577) or ""
+  file:close()
+  if #text > 1048576 then
+    return refuse(platform, "accounts file " .. path .. " is larger than 1 MiB")
+  end
+  local content, decode_error = json.decode(text)
+  if type(content) ~= "table" then
+    return refuse(platform, "accounts file " .. path .. " is not a JSON object: "
+      .. tostring(decode_error and decode_error.message or "another value"))
+  end
+  return content
+end
+
+-- The account's table in the file; an empty one when nobody asked for the file and it is not there.
+local function from_file(platform, name, env)
+  local path, is_named = file_path(env)
+  local exists = path and core.system.stat(path)
+  if not exists then
+    if name or is_named then
+      return refuse(platform, (name and "there is no account `" .. name .. "`: " or "") .. "accounts file "
+        .. tostring(path) .. " is not there")
+    end
+    return {}, "default"
+  end
+  local content, err = read_file(platform, path)
+  if not content then
+    return nil, err
+  end
+  local accounts = content[platform.name]
+  if type(accounts) ~= "table" then
+    if name then
+      return refuse(platform, "accounts file " .. path .. " has no accounts for " .. platform.name)
+    end
+    return {}, "default"
+  end
+  local names = {}
+  for known in pairs(accounts) do
+    names[#names + 1] = tostring(known)
+  end
+  table.sort(names)
+  local chosen = name or (accounts.default and "default") or (#names == 1 and names[1]) or nil
+  if not chosen then
+    return refuse(platform, "accounts file " .. path .. " has several accounts for " .. platform.name .. ": "
+      .. table.concat(names, ", "), { hint = "choose one with account = \"name\" (--account NAME)" })
+  end
+  if type(accounts[chosen]) ~= "table" then
+    return refuse(platform, "accounts file " .. path .. " has no account `" .. chosen .. "` for " .. platform.name
+      .. suggest.help(chosen, names) .. "; it has " .. table.concat(names, ", "))
+  end
+  return accounts[chosen], chosen
+end
+
+-- All keys an account of the platform may have, by position and name.
+local function keys_of(platform)
+  local keys = {}
+  for _, list in ipairs{ COMMON, platform.account } do
+    for _, key in ipairs(list) do
+      keys[#keys + 1] = key
+      keys[key.name] = key
+    end
+  end
+  return keys
+end
+
+local function unknown_key(platform, keys, values, where)
+  for name in pairs(values) do
+    if not keys[name] then
+      local names = {}
+      for index, key in ipairs(keys) do
+        names[index] = key.name
+      end
+      return refuse(platform, ("unknown account key `%s` in %s%s; known are %s"):format(tostring(name):sub(1, 60), where,
+        suggest.help(name, names), table.concat(names, ", ")))
+    end
+  end
+end
+
+local function env_name(platform, key)
+  return ("CAMPAIGN_%s_%s"):format(platform.name:upper(), key.name:upper())
+end
+
+-- Each key's value from the first place that has it.
+local function gather(platform, keys, given, file, env)
+  local values = {}
+  for _, key in ipairs(keys) do
+    local value = given[key.name]
+    if value == nil then
+      value = env.getenv(env_name(platform, key))
+      if value == "" then
+        value = nil
+      end
+    end
+    if value == nil then
+      value = file[key.name]
+    end
+    if value == nil then
+      value = key.default
+    end
+    values[key.name] = value
+  end
+  return values
+end
+
+local function missing(platform, keys, values)
+  local names, only_secrets = {}, true
+  for _, key in ipairs(keys) do
+    if key.required and values[key.name] == nil then
+      names[#names + 1] = "`" .. key.name .. "`"
+      only_secrets = only_secrets and key.secret or false
+    end
+  end
+  if #names == 0 then
+    return nil
+  end
+  local first = names[1]:gsub("`", "")
+  return refuse(platform, "the account has no " .. table.concat(names, " and no "), {
+    kind = only_secrets and "auth" or "usage", reason = "missing_credentials",
+    hint = ("give it as campaign.connect(\"%s\", { %s = ... }), as %s, or in the accounts file %s"):format(platform.name, first,
+      env_name(platform, { name = first }), "~/.config/campaign/accounts.json"),
+  })
+end
+
+-- What tells one set of credentials from another, without showing it: connections and tokens are never shared between two.
+local function fingerprint(values, keys)
+  local parts = {}
+  for _, key in ipairs(keys) do
+    local value = values[key.name]
+    if key.secret or key.type == "url" then
+      parts[#parts + 1] = key.name .. "=" .. tostring(value)
+    end
+  end
+  return core.digest.sha256(table.concat(parts, "\0")):sub(1, 12)
+end
+
+---The account of a platform.
+---@param platform campaign.platform
+---@param given table|string|nil values by key (with `account = "name"` for one of the file), or the name alone
+---@param env campaign.env? the world; the real one when left out
+---@return campaign.account? account
+---@return campaign.error? err
+function M.account(platform, given, env)
+  env = env or env_module.default()
+  if type(given) == "string" then
+    given = { account = given }
+  elseif given ~= nil and type(given) ~= "table" then
+    error("account must be a table of values or a name, not a " .. type(given), 2)
+  end
+  local own = {}
+  for key, value in pairs(given or {}) do
+    own[key] = value
+  end
+  local name = own.account
+  own.account = nil
+  if name ~= nil and type(name) ~= "string" then
+    error("account.account must be the name of an account, not a " .. type(name), 2)
+  end
+  local keys = keys_of(platform)
+  local _, unknown = unknown_key(platform, keys, own, "the given values")
+  if unknown then
+    return nil, unknown
+  end
+  local file, chosen = from_file(platform, name, env)
+  if not file then
+    return nil, chosen
+  end
+  _, unknown = unknown_key(platform, keys, file, "account `" .. chosen .. "` of the accounts file")
+  if unknown then
+    return nil, unknown
+  end
+  local values = gather(platform, keys, own, file, env)
+  return M.checked(platform, keys, values, chosen)
+end
+
+---Checks gathered values and makes the account.
+function M.checked(platform, keys, values, name)
+  local account, secrets = { platform = platform.name, name = name }, {}
+  for _, key in ipairs(keys) do
+    local value = values[key.name]
+    if value ~= nil then
+      local read, why = READ[key.type or "string"](value, account)
+      if read == nil then
+        return refuse(platform, "account key `" .. key.name .. "` " .. why)
+      end
+      local place = key.secret and secrets or account
+      place[key.name] = read
+    end
+  end
+  local _, err = missing(platform, keys, values)
+  if err then
+    return nil, err
+  end
+  account.id = platform.name .. "/" .. name .. "#" .. fingerprint(values, keys)
+  hidden[account] = secrets
+  return setmetatable(account, mt)
+end
+
+---Names and documentation of the keys of an account, for help and documents.
+---@param platform campaign.platform
+---@return table[]
+function M.keys(platform)
+  return keys_of(platform)
+end
+
+return M

@@ -1,0 +1,71 @@
+-- SPDX-License-Identifier: MIT
+-- The public face: connect to a platform, import a list, work with jobs. Everything else is behind it.
+
+local client = require "campaign.api.client"
+local config = require "campaign.config"
+local env_module = require "campaign.env"
+local platforms = require "campaign.api.platform"
+
+local M = {}
+
+---A client of a platform.
+---@param platform string name of a shipped platform, or the path of a platform file (with a `/`)
+---@param account table|string|nil values (`{ base_url = ..., token = ... }`), or the name of an account; the environment and the accounts
+---file give what is missing
+---@param options { transport: table?, env: campaign.env?, open_store: function? }? for specs and other homes
+---@return campaign.client? client
+---@return campaign.error? err
+function M.connect(platform, account, options)
+  options = options or {}
+  local loaded, err = platforms.load(platform)
+  if not loaded then
+    return nil, err
+  end
+  local env = options.env or env_module.default()
+  local found
+  found, err = config.account(loaded, account, env)
+  if not found then
+    return nil, err
+  end
+  local transport = options.transport or require("campaign.transport.curl").new()
+  return client.new(loaded, found, transport, env, {
+    owns_transport = options.transport == nil, open_store = options.open_store,
+  })
+end
+
+---Plans an import without running it: see docs/import.md.
+---@param fields table
+---@return table? job
+---@return campaign.error? err
+function M.plan(fields)
+  return require("campaign.import").plan(fields)
+end
+
+---Plans and runs an import: see docs/import.md.
+---@param fields table
+---@return table? result
+---@return campaign.error? err
+function M.import(fields)
+  return require("campaign.import").import(fields)
+end
+
+---Opens the job in a folder.
+---@param folder string
+---@return table? job
+---@return campaign.error? err
+function M.open_job(folder)
+  return require("campaign.import").open_job(folder)
+end
+
+---Seconds since 1970 of a time that a platform gives as a number without a unit: 100000000000 and above are milliseconds.
+---@param value number|string
+---@return number? instant
+function M.instant(value)
+  local number = tonumber(value)
+  if not number then
+    return nil
+  end
+  return number >= 100000000000 and number / 1000 or number
+end
+
+return M
