@@ -194,11 +194,20 @@ local function read_file(platform, path)
   return content
 end
 
+-- A file that is there but cannot be opened is there: reading it says why not.
+local function is_there(path)
+  local file, _, code = io.open(path, "rb")
+  if file then
+    file:close()
+    return true
+  end
+  return code ~= 2 and code ~= 20 -- ENOENT, ENOTDIR
+end
+
 -- The account's table in the file; an empty one when nobody asked for the file and it is not there.
 local function from_file(platform, name, env)
   local path, is_named = file_path(env)
-  local exists = path and core.system.stat(path)
-  if not exists then
+  if not path or not is_there(path) then
     if name or is_named then
       return refuse(platform, (name and "there is no account `" .. name .. "`: " or "") .. "accounts file "
         .. tostring(path) .. " is not there")

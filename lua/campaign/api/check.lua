@@ -292,6 +292,16 @@ local PATTERNS = {
   clock_or_datetime = { test = rules.is_clock_or_datetime, says = "HH:mm, HH:mm:ss or yyyy-MM-dd HH:mm:ss" },
 }
 
+-- Whether a text holds one of the characters (not bytes) of a set.
+local function holds_any(value, set)
+  for character in set:gmatch("[%z\1-\127\194-\244][\128-\191]*") do
+    if value:find(character, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 -- What holds for texts only. The value is well-formed UTF-8 here.
 function Check:text(field, value, path)
   if field.where == "path" and value == "" then
@@ -314,19 +324,9 @@ function Check:text(field, value, path)
   if pattern and not pattern.test(value) then
     return self:fault(path, "must be " .. pattern.says)
   end
-  if field.forbid and self:holds_any(value, field.forbid) then
+  if field.forbid and holds_any(value, field.forbid) then
     return self:fault(path, "must not hold any of " .. field.forbid)
   end
-end
-
--- Whether a text holds one of the characters (not bytes) of a set.
-function Check:holds_any(value, set)
-  for character in set:gmatch("[%z\1-\127\194-\244][\128-\191]*") do
-    if value:find(character, 1, true) then
-      return true
-    end
-  end
-  return false
 end
 
 function Check:enum(field, value, path)

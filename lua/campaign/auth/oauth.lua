@@ -16,7 +16,7 @@ function mt.__tostring()
   return "campaign.auth.oauth" -- never the tokens it holds
 end
 
----@param fields { scheme: table, platform: string, account: campaign.account, env: campaign.env, store: table, call: fun(operation: string, fields: table): table?, campaign.error? }
+---@param fields table scheme, platform (name), account, env, store, call (performs an operation by name)
 ---@return campaign.auth.oauth
 function M.new(fields)
   return setmetatable({
