@@ -13,8 +13,8 @@ M.EXIT = {
 local EXIT = M.EXIT
 
 local BY_KIND = {
-  usage = EXIT.refused, invalid = EXIT.refused, auth = EXIT.credentials, throttle = EXIT.platform, platform = EXIT.platform,
-  ledger = EXIT.stopped, cancelled = EXIT.interrupted, redirect = EXIT.platform,
+  usage = EXIT.refused, invalid = EXIT.refused, auth = EXIT.credentials, ledger = EXIT.stopped, cancelled = EXIT.interrupted,
+  network = EXIT.not_delivered, timeout = EXIT.not_delivered, tls = EXIT.not_delivered,
 }
 
 ---The exit code for an error. `effect` is the operation's: a question that changes nothing leaves nothing in doubt.
@@ -22,20 +22,15 @@ local BY_KIND = {
 ---@param effect string?
 ---@return integer
 function M.exit_code(err, effect)
-  local code = BY_KIND[err.kind]
-  if code then
-    return code
+  local kind = err.kind
+  if err.sent == "maybe" and effect ~= "safe" and kind ~= "cancelled" and kind ~= "ledger" then
+    return EXIT.unknown
   end
-  if err.kind == "window" then
-    return err.sent == "yes" and EXIT.platform or EXIT.refused
+  if kind == "window" then
+    return err.status and EXIT.platform or EXIT.refused
   end
-  if err.sent == "no" or err.sent == nil or effect == "safe" then
-    return EXIT.not_delivered
-  end
-  if err.kind == "http" and err.status and err.status >= 400 and err.status < 500 and err.status ~= 408 then
-    return EXIT.platform
-  end
-  return EXIT.unknown
+  -- The rest was answered, and not with what was asked for.
+  return BY_KIND[kind] or EXIT.platform
 end
 
 -- The parts of an error that a script can use; `body` and `cause` stay inside.
@@ -69,7 +64,13 @@ function M.fail(err, options)
     if err.faults then
       shown.faults = core.json.array(plain(err.faults))
     end
-    io.stderr:write(core.json.encode({ error = shown }), "\n")
+    local text = core.json.encode({ error = shown })
+    if not text then -- an argument that is not UTF-8 went into the message
+      shown.message = shown.message:gsub("[\128-\255]", "?")
+      shown.faults, shown.hint = nil, nil
+      text = core.json.encode({ error = shown }) or "{}"
+    end
+    io.stderr:write(text, "\n")
   else
     io.stderr:write("campaign: ", (tostring(err):gsub("[\r\n]+", " ")), "\n")
   end

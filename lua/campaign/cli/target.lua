@@ -52,6 +52,13 @@ function M.find(text)
   return platform, operation
 end
 
+---The platform's name or path in PLATFORM.OPERATION.
+---@param text string
+---@return string?
+function M.reference(text)
+  return (split(text))
+end
+
 ---How requests of an operation prove who they are, as docs/contracts/endpoints.tsv writes it.
 ---@return string
 function M.auth(operation)

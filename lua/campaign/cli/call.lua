@@ -1,0 +1,104 @@
+-- SPDX-License-Identifier: MIT
+-- `campaign call PLATFORM.OPERATION`: one call by the public API; the reply as JSON on stdout or in a file.
+
+local campaign = require "campaign"
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local json = require "campaign.json"
+local output = require "campaign.cli.output"
+local parameters = require "campaign.cli.parameters"
+local target = require "campaign.cli.target"
+
+local M = {}
+
+local MAX_BODY = 64 * 1048576
+
+local function usage(message, hint)
+  return nil, error_object.new{ kind = "usage", message = message, hint = hint }
+end
+
+-- The JSON object of --body; an empty table without one.
+local function read_body(path)
+  if not path then
+    return {}
+  end
+  local name = path == "-" and "stdin" or path
+  local file, message = io.stdin, nil
+  if path ~= "-" then
+    file, message = io.open(path, "rb")
+  end
+  if not file then
+    return usage("cannot read " .. message)
+  end
+  local text
+  text, message = file:read(MAX_BODY + 1)
+  if file ~= io.stdin then
+    file:close()
+  end
+  if not text then
+    return usage("--body " .. name .. ": " .. (message or "is empty"))
+  end
+  if #text > MAX_BODY then
+    return usage("--body " .. name .. ": larger than " .. MAX_BODY .. " bytes")
+  end
+  local value, err = json.decode(text)
+  if value == nil then
+    return usage("--body " .. name .. " is no JSON: " .. tostring(err.message))
+  end
+  if type(value) ~= "table" or json.is_array(value) or value == json.null then
+    return usage("--body " .. name .. " is JSON but no object")
+  end
+  return value
+end
+
+local function write_reply(reply, path)
+  local text = assert(core.json.encode(reply, not path and core.console.is_terminal(1) and { indent = 2 } or nil))
+  if not path then
+    io.stdout:write(text, "\n")
+    if not io.stdout:flush() then
+      return nil, error_object.new{ kind = "ledger", message = "the call was made, but its reply cannot be written to stdout" }
+    end
+    return true
+  end
+  local ok, err = core.system.write_atomic(path, text .. "\n", 384) -- 0600: replies hold personal data
+  if not ok then
+    return nil, error_object.new{
+      kind = "ledger", message = "the call was made, but its reply cannot be written: " .. tostring(err and err.message or err),
+    }
+  end
+  return true
+end
+
+function M.run(given)
+  local platform, operation = target.find(given.operation)
+  if not platform then
+    return output.fail(operation, given)
+  end
+  local context = { json = given.json, effect = operation.effect }
+  if operation.response == "binary" and not given.out then
+    return output.fail(select(2, usage(operation.key .. " answers with a file", "say where it goes: --out FILE")), context)
+  end
+  local fields, client, reply, err
+  fields, err = read_body(given.body)
+  if fields then fields, err = parameters.parse(given.param, operation.fields, fields) end
+  if fields then client, err = campaign.connect(target.reference(given.operation), given.account) end
+  if client then
+    reply, err = client[operation.name](client, fields, {
+      window = given.window, accept_public_file = given.accept_public_file,
+      save_to = operation.response == "binary" and given.out or nil,
+    })
+  end
+  local ok
+  if reply then
+    ok, err = write_reply(reply, operation.response ~= "binary" and given.out or nil)
+  end
+  if client then
+    client:close()
+  end
+  if not ok then
+    return output.fail(err, context)
+  end
+  return 0
+end
+
+return M

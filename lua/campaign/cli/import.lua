@@ -1,0 +1,231 @@
+-- SPDX-License-Identifier: MIT
+-- `campaign import FILE --to PLATFORM.OPERATION`: an import by the public API, with progress, an honest end after Ctrl-C, and the result
+-- as text or JSON.
+
+local campaign = require "campaign"
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local output = require "campaign.cli.output"
+local parameters = require "campaign.cli.parameters"
+local progress = require "campaign.cli.progress"
+local replacements = require "campaign.replacements"
+local target = require "campaign.cli.target"
+
+local M = {}
+
+-- fail | reject | map:FILE → what campaign.plan takes.
+local function on_unmappable(what)
+  if what == "fail" or what == "reject" then
+    return what
+  end
+  local path = what:match("^map:(.+)$")
+  if not path then
+    return nil, error_object.new{
+      kind = "usage", message = "--on-unmappable '" .. what .. "' is none of fail, reject, map:FILE",
+    }
+  end
+  local map, err = replacements.read(path)
+  return map and { map = map }, err
+end
+
+-- The options of campaign.plan for a command line.
+local function plan_options(given, operation)
+  local options = {
+    source = given.file, to = given.to, account = given.account, encoding = given.encoding, delimiter = given.delimiter,
+    rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, concurrency = given.concurrency,
+    window = given.window, overwrite = given.overwrite, accept_public_file = given.accept_public_file, job = given.job,
+  }
+  local err
+  for option, name in pairs{ map = "--map", set = "--set", split = "--split", check = "--check" } do
+    options[option], err = parameters.pairs(given[option], name)
+    if not options[option] then
+      return nil, err
+    end
+  end
+  options.params, err = parameters.parse(given.param, operation.fields)
+  if not options.params then
+    return nil, err
+  end
+  options.on_unmappable, err = on_unmappable(given.on_unmappable)
+  if not options.on_unmappable then
+    return nil, err
+  end
+  return options
+end
+
+local STATES = {
+  { "accepted", "accepted" }, { "accepted_pending", "accepted, the platform's result is still to come" },
+  { "rejected", "rejected" }, { "duplicate", "duplicate" }, { "suppressed", "suppressed" },
+  { "ambiguous", "ambiguous: may or may not have arrived" }, { "pending", "provably not sent" },
+}
+
+local FILES = {
+  { "rejects_file", "rejected rows" }, { "ambiguous_file", "ambiguous rows" }, { "not_sent_file", "rows not sent" },
+  { "report_file", "report" },
+}
+
+local function reason_text(reason)
+  local parts = {}
+  for _, key in ipairs{ "column", "reason", "code" } do
+    if reason[key] ~= nil then
+      parts[#parts + 1] = tostring(reason[key])
+    end
+  end
+  return table.concat(parts, " ")
+end
+
+-- Right-aligned count, then what it counts.
+local function counted(lines)
+  local width = 0
+  for _, line in ipairs(lines) do
+    width = math.max(width, #line[1])
+  end
+  for _, line in ipairs(lines) do
+    io.stdout:write("  ", string.rep(" ", width - #line[1]), line[1], "  ", line[2], "\n")
+  end
+end
+
+local function print_result(given, result)
+  io.stdout:write(given.file, " to ", given.to, ": ", result.state, "\n")
+  local lines = { { progress.count(result.rows), "rows" } }
+  for _, state in ipairs(STATES) do
+    if (result[state[1]] or 0) > 0 then
+      lines[#lines + 1] = { progress.count(result[state[1]]), state[2] }
+      for _, reason in ipairs(result.reasons or {}) do
+        if reason.state == state[1] and reason.state ~= "accepted" then
+          lines[#lines + 1] = { "", "  " .. progress.count(reason.count) .. " " .. reason_text(reason) }
+        end
+      end
+    end
+  end
+  counted(lines)
+  io.stdout:write("  ", progress.count(result.requests or 0), " requests, ", progress.bytes(result.bytes or 0), ", ",
+    string.format("%.1f s", result.seconds or 0), "\n")
+  for _, file in ipairs(FILES) do
+    if result[file[1]] then
+      io.stdout:write("  ", file[2], ": ", result[file[1]], "\n")
+    end
+  end
+end
+
+local SHOWN = {
+  "state", "exit_code", "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending",
+  "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "job", "rejects_file", "ambiguous_file",
+  "not_sent_file", "batches_file", "report_file",
+}
+
+local function json_result(result)
+  local shown = {}
+  for _, name in ipairs(SHOWN) do
+    shown[name] = result[name]
+  end
+  local reasons = {}
+  for index, reason in ipairs(result.reasons or {}) do
+    reasons[index] = { state = reason.state, cause = reason.cause, column = reason.column, reason = reason.reason,
+      code = reason.code, count = reason.count }
+  end
+  shown.reasons = core.json.array(reasons)
+  return shown
+end
+
+local function print_plan(given, job)
+  local plan = job.plan
+  if given.json then
+    local shown = { state = "planned", job = job.folder }
+    for name, value in pairs(plan) do
+      if type(value) ~= "table" and type(value) ~= "function" then
+        shown[name] = value
+      end
+    end
+    shown.unused = core.json.array(plan.unused or {})
+    output.json(shown)
+    return
+  end
+  io.stdout:write(given.file, " to ", given.to, ": planned, nothing was sent\n")
+  local lines = {
+    { progress.count(plan.rows), "rows" },
+    { progress.count(plan.rejected or 0), "would be rejected" },
+    { progress.count(plan.calls or plan.batches or 0), "requests" },
+  }
+  counted(lines)
+  if plan.unused and #plan.unused > 0 then
+    io.stdout:write("  columns that go nowhere: ", table.concat(plan.unused, ", "), "\n")
+  end
+end
+
+-- Runs a planned job; Ctrl-C stops it gently, a second one at once.
+local function run_job(job, watcher)
+  core.console.watch()
+  watcher.job = job
+  local ok, result, err = pcall(job.run, job)
+  core.console.unwatch()
+  if not ok then
+    error(result, 0)
+  end
+  return result, err
+end
+
+local function watch_signals(watcher)
+  local count = watcher.job and core.console.caught() or 0
+  if count > watcher.seen then
+    watcher.seen = count
+    watcher.job:stop(count > 1 and "now" or nil)
+    watcher.note(count > 1 and "stopping now" or "stopping: waiting for the answers that are under way; again to stop at once")
+  end
+end
+
+function M.run(given)
+  local platform, operation = target.find(given.to)
+  if not platform then
+    return output.fail(operation, given)
+  end
+  local options, err = plan_options(given, operation)
+  if not options then
+    return output.fail(err, given)
+  end
+  local show, finish = progress.new{
+    terminal = core.console.is_terminal(2), width = core.console.width(), monotonic = core.system.monotonic,
+    write = function(text) io.stderr:write(text) end,
+  }
+  local watcher = { seen = 0 }
+  function watcher.note(text)
+    if not given.json then
+      finish()
+      io.stderr:write("campaign: ", text, "\n")
+    end
+  end
+  function options.on_progress(event)
+    if not given.json then
+      show(event)
+    end
+    watch_signals(watcher)
+  end
+  local job
+  job, err = campaign.plan(options)
+  if not job then
+    finish()
+    return output.fail(err, given)
+  end
+  if given.dry_run then
+    finish()
+    print_plan(given, job)
+    return 0
+  end
+  local result
+  result, err = run_job(job, watcher)
+  finish()
+  if not result then
+    return output.fail(err, given)
+  end
+  if given.json then
+    output.json(json_result(result))
+  else
+    print_result(given, result)
+  end
+  if result.error then
+    output.fail(result.error, { json = given.json, code = result.exit_code })
+  end
+  return watcher.seen > 0 and result.exit_code ~= 4 and result.exit_code ~= 8 and output.EXIT.interrupted or result.exit_code
+end
+
+return M
