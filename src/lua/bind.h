@@ -45,6 +45,13 @@ const char *camp_check_string_field(lua_State *L, int table, const char *name, s
  * refuses one; raises when something is no text. */
 int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_error *err);
 
+/* A string argument without NUL bytes, for the system. */
+const char *camp_check_path(lua_State *L, int argument);
+/* As camp_push_error, with reason "missing" or "exists" where errno says so. */
+int camp_push_system_error(lua_State *L, const struct camp_error *err);
+/* Adds `spawn` to the table at the top of the stack. */
+void camp_add_process(lua_State *L);
+
 /* Each pushes one table of functions (its module), for core.c to set as a field of campaign.core. */
 int camp_open_console(lua_State *L); /* terminal and signals, for the command */
 int camp_open_csv(lua_State *L);    /* lines of CSV */
