@@ -5,6 +5,7 @@ local client = require "campaign.api.client"
 local config = require "campaign.config"
 local env_module = require "campaign.env"
 local platforms = require "campaign.api.platform"
+local rows = require "campaign.rows"
 
 local M = {}
 
@@ -55,6 +56,22 @@ end
 ---@return campaign.error? err
 function M.open_job(folder)
   return require("campaign.import").open_job(folder)
+end
+
+---The result of an import as a few lines of text.
+---@param result table
+---@return string
+function M.summary(result)
+  return require("campaign.import.summary").text(result)
+end
+
+---Walks over the rows of a CSV file: `for number, row in assert(campaign.rows("contacts.csv")) do print(row["name"]) end`.
+---@param path string
+---@param options { encoding: string?, delimiter: string?, max_record: integer? }?
+---@return (fun(): integer?, table<string, string>?, string?)? iterator number of the record, its texts by column, why it is faulty
+---@return campaign.error? err
+function M.rows(path, options)
+  return rows.open(path, options)
 end
 
 ---Seconds since 1970 of a time that a platform gives as a number without a unit: 100000000000 and above are milliseconds.

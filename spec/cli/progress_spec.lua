@@ -4,20 +4,6 @@
 local progress = require "campaign.cli.progress"
 
 describe("progress", function()
-  it("writes counts, bytes and durations for people", function()
-    assert.are.equal("0", progress.count(0))
-    assert.are.equal("999", progress.count(999))
-    assert.are.equal("1,000", progress.count(1000))
-    assert.are.equal("12,345,678", progress.count(12345678))
-    assert.are.equal("999 bytes", progress.bytes(999))
-    assert.are.equal("1.0 kB", progress.bytes(1000))
-    assert.are.equal("2.5 MB", progress.bytes(2500000))
-    assert.are.equal("5000.0 GB", progress.bytes(5e12))
-    assert.are.equal("8 s", progress.duration(7.6))
-    assert.are.equal("3 min 20 s", progress.duration(200))
-    assert.are.equal("2 h 5 min", progress.duration(7500))
-  end)
-
   it("tells share, rate and time left", function()
     assert.are.equal("sending 2,500 of 10,000 rows (25 %), 500 rows/s, 15 s left, 7 rejected", progress.line{
       phase = "sending", rows = 2500, total_rows = 10000, seconds = 5, rejected = 7, ambiguous = 0,

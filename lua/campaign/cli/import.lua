@@ -5,6 +5,7 @@
 local campaign = require "campaign"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local human = require "campaign.human"
 local output = require "campaign.cli.output"
 local parameters = require "campaign.cli.parameters"
 local progress = require "campaign.cli.progress"
@@ -53,61 +54,6 @@ local function plan_options(given, operation)
   return options
 end
 
-local STATES = {
-  { "accepted", "accepted" }, { "accepted_pending", "accepted, the platform's result is still to come" },
-  { "rejected", "rejected" }, { "duplicate", "duplicate" }, { "suppressed", "suppressed" },
-  { "ambiguous", "ambiguous: may or may not have arrived" }, { "pending", "provably not sent" },
-}
-
-local FILES = {
-  { "rejects_file", "rejected rows" }, { "ambiguous_file", "ambiguous rows" }, { "not_sent_file", "rows not sent" },
-  { "report_file", "report" },
-}
-
-local function reason_text(reason)
-  local parts = {}
-  for _, key in ipairs{ "column", "reason", "code" } do
-    if reason[key] ~= nil then
-      parts[#parts + 1] = tostring(reason[key])
-    end
-  end
-  return table.concat(parts, " ")
-end
-
--- Right-aligned count, then what it counts.
-local function counted(lines)
-  local width = 0
-  for _, line in ipairs(lines) do
-    width = math.max(width, #line[1])
-  end
-  for _, line in ipairs(lines) do
-    io.stdout:write("  ", string.rep(" ", width - #line[1]), line[1], "  ", line[2], "\n")
-  end
-end
-
-local function print_result(given, result)
-  io.stdout:write(given.file, " to ", given.to, ": ", result.state, "\n")
-  local lines = { { progress.count(result.rows), "rows" } }
-  for _, state in ipairs(STATES) do
-    if (result[state[1]] or 0) > 0 then
-      lines[#lines + 1] = { progress.count(result[state[1]]), state[2] }
-      for _, reason in ipairs(result.reasons or {}) do
-        if reason.state == state[1] and reason.state ~= "accepted" then
-          lines[#lines + 1] = { "", "  " .. progress.count(reason.count) .. " " .. reason_text(reason) }
-        end
-      end
-    end
-  end
-  counted(lines)
-  io.stdout:write("  ", progress.count(result.requests or 0), " requests, ", progress.bytes(result.bytes or 0), ", ",
-    string.format("%.1f s", result.seconds or 0), "\n")
-  for _, file in ipairs(FILES) do
-    if result[file[1]] then
-      io.stdout:write("  ", file[2], ": ", result[file[1]], "\n")
-    end
-  end
-end
-
 local SHOWN = {
   "state", "exit_code", "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending",
   "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "job", "rejects_file", "ambiguous_file",
@@ -142,12 +88,10 @@ local function print_plan(given, job)
     return
   end
   io.stdout:write(given.file, " to ", given.to, ": planned, nothing was sent\n")
-  local lines = {
-    { progress.count(plan.rows), "rows" },
-    { progress.count(plan.rejected or 0), "would be rejected" },
-    { progress.count(plan.calls or plan.batches or 0), "requests" },
-  }
-  counted(lines)
+  for _, line in ipairs{ { plan.rows, "rows" }, { plan.rejected or 0, "would be rejected" },
+    { plan.calls or plan.batches or 0, "requests" } } do
+    io.stdout:write(string.format("  %10s  %s\n", human.count(line[1]), line[2]))
+  end
   if plan.unused and #plan.unused > 0 then
     io.stdout:write("  columns that go nowhere: ", table.concat(plan.unused, ", "), "\n")
   end
@@ -220,7 +164,7 @@ function M.run(given)
   if given.json then
     output.json(json_result(result))
   else
-    print_result(given, result)
+    io.stdout:write(given.file, " to ", given.to, ": ", campaign.summary(result), "\n")
   end
   if result.error then
     output.fail(result.error, { json = given.json, code = result.exit_code })

@@ -1,54 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Progress of an import on stderr: one line that renews itself on a terminal, else a plain line every ten seconds.
 
+local human = require "campaign.human"
+
 local M = {}
 
 local PLAIN_EVERY = 10 -- seconds
 local TERMINAL_EVERY = 0.1
 local SETTLED = 2 -- seconds before a rate is worth telling
-
----Seconds for people: 8 s, 3 min 20 s, 2 h 5 min.
----@param seconds number
----@return string
-function M.duration(seconds)
-  seconds = math.floor(seconds + 0.5)
-  if seconds < 60 then
-    return seconds .. " s"
-  end
-  local minutes = math.floor(seconds / 60)
-  if minutes < 60 then
-    return string.format("%d min %d s", minutes, seconds % 60)
-  end
-  return string.format("%d h %d min", math.floor(minutes / 60), minutes % 60)
-end
-
----A count with thousands apart: 1234567 → 1,234,567.
----@param number number
----@return string
-function M.count(number)
-  local digits = string.format("%.0f", number)
-  local head = #digits % 3
-  local groups = head > 0 and { digits:sub(1, head) } or {}
-  for index = head + 1, #digits, 3 do
-    groups[#groups + 1] = digits:sub(index, index + 2)
-  end
-  return table.concat(groups, ",")
-end
-
----Bytes for people.
----@param bytes number
----@return string
-function M.bytes(bytes)
-  if bytes < 1000 then
-    return string.format("%d bytes", bytes)
-  end
-  for _, unit in ipairs{ "kB", "MB", "GB" } do
-    bytes = bytes / 1000
-    if bytes < 1000 or unit == "GB" then
-      return string.format("%.1f %s", bytes, unit)
-    end
-  end
-end
 
 local function tail(event)
   local parts = {}
@@ -60,7 +19,7 @@ local function tail(event)
   end
   for _, name in ipairs{ "rejected", "ambiguous" } do
     if (event[name] or 0) > 0 then
-      parts[#parts + 1] = M.count(event[name]) .. " " .. name
+      parts[#parts + 1] = human.count(event[name]) .. " " .. name
     end
   end
   return parts
@@ -73,16 +32,16 @@ function M.line(event)
   local rows, total = event.rows or 0, event.total_rows
   local done = event.phase == "preflight" and event.bytes or rows
   local all = event.phase == "preflight" and event.total_bytes or total
-  local parts = { (event.phase == "preflight" and "checking" or "sending") .. " " .. M.count(rows)
-    .. (total and event.phase ~= "preflight" and " of " .. M.count(total) or "") .. " rows" }
+  local parts = { (event.phase == "preflight" and "checking" or "sending") .. " " .. human.count(rows)
+    .. (total and event.phase ~= "preflight" and " of " .. human.count(total) or "") .. " rows" }
   if all and all > 0 then
     parts[1] = parts[1] .. string.format(" (%d %%)", math.floor(math.min(done / all, 1) * 100))
   end
   local seconds = event.seconds or 0
   if seconds >= SETTLED and done > 0 and event.phase ~= "waiting" then
-    parts[#parts + 1] = M.count(rows / seconds) .. " rows/s"
+    parts[#parts + 1] = human.count(rows / seconds) .. " rows/s"
     if all and all > done then
-      parts[#parts + 1] = M.duration((all - done) * seconds / done) .. " left"
+      parts[#parts + 1] = human.duration((all - done) * seconds / done) .. " left"
     end
   end
   for _, part in ipairs(tail(event)) do

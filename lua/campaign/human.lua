@@ -1,0 +1,49 @@
+-- SPDX-License-Identifier: MIT
+-- Numbers as people read them: counts with thousands apart, bytes, durations.
+
+local M = {}
+
+---Seconds for people: 8 s, 3 min 20 s, 2 h 5 min.
+---@param seconds number
+---@return string
+function M.duration(seconds)
+  seconds = math.floor(seconds + 0.5)
+  if seconds < 60 then
+    return seconds .. " s"
+  end
+  local minutes = math.floor(seconds / 60)
+  if minutes < 60 then
+    return string.format("%d min %d s", minutes, seconds % 60)
+  end
+  return string.format("%d h %d min", math.floor(minutes / 60), minutes % 60)
+end
+
+---A count with thousands apart: 1234567 → 1,234,567.
+---@param number number
+---@return string
+function M.count(number)
+  local digits = string.format("%.0f", number)
+  local head = #digits % 3
+  local groups = head > 0 and { digits:sub(1, head) } or {}
+  for index = head + 1, #digits, 3 do
+    groups[#groups + 1] = digits:sub(index, index + 2)
+  end
+  return table.concat(groups, ",")
+end
+
+---Bytes for people.
+---@param bytes number
+---@return string
+function M.bytes(bytes)
+  if bytes < 1000 then
+    return string.format("%d bytes", bytes)
+  end
+  for _, unit in ipairs{ "kB", "MB", "GB" } do
+    bytes = bytes / 1000
+    if bytes < 1000 or unit == "GB" then
+      return string.format("%.1f %s", bytes, unit)
+    end
+  end
+end
+
+return M
