@@ -417,7 +417,7 @@ function M.new(platform, account, transport, env, options)
   options = options or {}
   local client = setmetatable({}, mt)
   inner[client] = {
-    platform = platform, account = account, transport = transport, env = env, options = options, client = client,
+    platform = platform, account = account, transport = transport, env = env, options = options,
     owns_transport = options.owns_transport or false,
   }
   return client

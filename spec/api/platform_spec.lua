@@ -1,0 +1,255 @@
+-- SPDX-License-Identifier: MIT
+local platforms = require "campaign.api.platform"
+
+-- A small platform that is well; specs break one thing of it at a time.
+local function small()
+  return {
+    name = "small", title = "Small", doc = "d", source = "s.txt", zone = "+08:00",
+    account = { { name = "base_url", required = true, type = "url", doc = "d" }, { name = "token", secret = true, doc = "d" } },
+    auth = { bearer = { kind = "bearer", key = "token" } },
+    enums = { colour = { { "red", "red" }, { "blue" } } },
+    types = { Row = { fields = { { name = "id", type = "int64" }, { name = "colour", enum = "colour" } } } },
+    windows = { night = { from = "22:00:00", to = "06:00:00" } },
+    operations = {
+      {
+        name = "send", doc = "d", source = ":3", method = "POST", path = "/v1/{who}/send", auth = "bearer", body = "json",
+        response = "json", effect = "append", window = "night",
+        fields = {
+          { name = "who", where = "path", required = true },
+          { name = "rows", where = "json", type = "array", items = "Row", required = true },
+        },
+        reply = "Row",
+        rows = { field = "rows", shape = "object", type = "Row" },
+      },
+    },
+  }
+end
+
+local function refused(change)
+  local raw = small()
+  change(raw, raw.operations[1])
+  local platform, err = platforms.from_table(raw, "small.lua")
+  assert.is_nil(platform)
+  assert.equal("usage", err.kind)
+  return err.message, err
+end
+
+local function with_file(text, visit)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  os.rename(path, path .. ".lua")
+  local well, problem = pcall(visit, path .. ".lua")
+  os.remove(path .. ".lua")
+  assert(well, problem)
+end
+
+describe("api.platform", function()
+  it("loads the four platforms that ship", function()
+    for _, name in ipairs(platforms.names()) do
+      local platform = assert(platforms.load(name))
+      assert.equal(name, platform.name)
+      assert.equal(28800, platform.zone_seconds)
+    end
+  end)
+
+  it("lists all operations exactly as docs/contracts/endpoints.tsv does", function()
+    local lines = {}
+    for _, name in ipairs(platforms.names()) do
+      for _, operation in ipairs(assert(platforms.load(name)).operations) do
+        lines[#lines + 1] = table.concat({ name, operation.name, operation.method, operation.path, operation.auth, operation.body,
+          operation.response, operation.source }, "\t")
+      end
+    end
+    local index = 0
+    for line in io.lines("docs/contracts/endpoints.tsv") do
+      assert.equal(index == 0 and line or lines[index], line)
+      index = index + 1
+    end
+    assert.equal(#lines, index - 1)
+  end)
+
+  it("R277 client restores the path parameters that the document lost", function()
+    local operations = platforms.load("hypers").operations
+    for _, name in ipairs{ "delete_marketing_group", "update_marketing_group", "get_marketing_group", "update_marketing_scene",
+      "get_marketing_scene", "update_marketing_plan", "get_marketing_plan", "delete_marketing_plan" } do
+      assert.matches("/{id}$", operations[name].path)
+    end
+    assert.matches("/task/{taskId}$", operations.get_marketing_task.path)
+  end)
+
+  it("R402 client has no operation for looking up callback data", function()
+    assert.equal(1, #platforms.load("longlong").operations)
+  end)
+
+  it("gives the loaded form: positions, names, resolved types and enums", function()
+    local platform = assert(platforms.from_table(small(), "small.lua"))
+    local operation = platform.operations.send
+    assert.equal(platform.operations[1], operation)
+    assert.equal("small.send", operation.key)
+    assert.equal("s.txt:3", operation.source)
+    assert.equal("bearer", operation.scheme.kind)
+    assert.equal(79200, operation.closed.from_seconds)
+    assert.equal("int64", operation.fields.rows.items.fields.id.type)
+    assert.is_true(operation.fields.rows.items.fields.colour.values.set.red)
+    assert.equal(operation.fields.rows.items, operation.rows.row)
+    assert.equal("object", operation.reply.type)
+  end)
+
+  it("does not change the table it was given", function()
+    local raw = small()
+    assert(platforms.from_table(raw, "small.lua"))
+    assert.is_nil(raw.operations.send)
+    assert.is_nil(raw.operations[1].key)
+    assert.equal("Row", raw.operations[1].fields[2].items)
+  end)
+
+  it("names platform, place and key of an unknown key", function()
+    assert.matches("small%.operations%[send%]: unknown key `mehtod`", refused(function(_, send) send.mehtod = "GET" end))
+    assert.matches("small%.operations%[send%]%.fields%[who%]: unknown key `requird`",
+      refused(function(_, send) send.fields[1].requird = true end))
+    assert.matches("small%.types%.Row%.fields%[id%]: unknown key `typ`", refused(function(raw) raw.types.Row.fields[1].typ = "x" end))
+    assert.matches("small: unknown key `hosts`", refused(function(raw) raw.hosts = {} end))
+  end)
+
+  local broken = {
+    { "a missing key", function(raw) raw.zone = nil end, "`zone` is missing" },
+    { "a value of another type", function(_, send) send.path = 7 end, "path: must be a string, not a number" },
+    { "an unknown method", function(_, send) send.method = "FETCH" end, "must be one of GET, POST" },
+    { "an unknown type", function(_, send) send.fields[1].type = "strin" end, "must be one of string, integer" },
+    { "an unknown shape of rows", function(_, send) send.rows.shape = "rows" end, "must be one of object, array" },
+    { "a list with a hole", function(_, send) send.rules = { [1] = "a", [3] = "b" } end, "without holes" },
+    { "an enum without values", function(raw) raw.enums.colour[1] = {} end, "must be { value" },
+    { "a missing enum", function(raw) raw.types.Row.fields[2].enum = "color" end, "did you mean `colour`" },
+    { "a missing type", function(_, send) send.reply = "Rows" end, "did you mean `Row`" },
+    { "a missing scheme", function(_, send) send.auth = "baerer" end, "did you mean `bearer`" },
+    { "a missing window", function(_, send) send.window = "nigth" end, "did you mean `night`" },
+    { "a missing rule", function(_, send) send.rules = { "tuzhan_identiy" } end, "did you mean `tuzhan_identity`" },
+    { "a type inside itself", function(raw)
+      raw.types.Row.fields[3] = { name = "row", type = "object", shape = "Row" }
+    end, "contains itself" },
+    { "a name given twice", function(raw) raw.operations[2] = raw.operations[1] end, "given twice" },
+    { "a field given twice", function(_, send) send.fields[3] = send.fields[1] end, "given twice" },
+    { "a path without its field", function(_, send) send.path = "/v1/{whom}/send" end, "`{whom}` needs a field" },
+    { "a path field that the path lacks", function(_, send) send.path = "/v1/send" end, "the path has no `{who}`" },
+    { "a path with a query", function(_, send) send.path = "/v1/{who}?x=1" end, "no spaces, query" },
+    { "a field without a place", function(_, send) send.fields[2].where = nil end, "`where` is missing" },
+    { "a form field in a JSON body", function(_, send) send.fields[2].where = "form" end, "cannot go into `form`" },
+    { "an array without items", function(_, send) send.fields[2].items = nil end, "needs `items`" },
+    { "rows without their field", function(_, send) send.rows.field = "data" end, "no field `data`" },
+    { "a limit over the vendor's", function(_, send) send.rows.per_call = 9 send.rows.per_call_max = 3 end, "over `per_call_max`" },
+    { "a condition on a missing field", function(_, send)
+      send.fields[1].required_if = { field = "row", is = { 1 } }
+    end, "no field `row`" },
+    { "a condition that says nothing", function(_, send) send.fields[1].only_if = { field = "rows" } end, "either `is` or `given`" },
+    { "a scheme without its key", function(raw) raw.auth.bearer.key = nil end, "needs `key`" },
+    { "a scheme with an unknown account key", function(raw) raw.auth.bearer.key = "tok" end, "no account key `tok`" },
+    { "a bad zone", function(raw) raw.zone = "CST" end, "like +08:00" },
+    { "a bad time of day", function(raw) raw.windows.night.to = "26:00:00" end, "time of day" },
+    { "a name that a client has for itself", function(_, send) send.name = "prepare" end, "every client has" },
+    { "a name with a dot", function(raw) raw.name = "a.b" end, "lower case" },
+    { "a probe of a missing operation", function(_, send)
+      send.probe = { operation = "look", list = "a", match = { a = "b" } }
+    end, "no operation `look`" },
+  }
+  for _, case in ipairs(broken) do
+    it("refuses " .. case[1], function()
+      local message = refused(case[2])
+      assert(message:find(case[3], 1, true), message)
+    end)
+  end
+
+  it("reports all faults, not only the first", function()
+    local _, err = refused(function(raw, send) raw.zone = nil send.method = "FETCH" send.fields[1].typ = 1 end)
+    assert.equal(3, #err.faults)
+    assert.is_string(err.faults[1].path)
+    assert.is_string(err.faults[1].message)
+  end)
+
+  it("names the shipped platforms for a name that is none", function()
+    local platform, err = platforms.load("outbund")
+    assert.is_nil(platform)
+    assert.equal("usage", err.kind)
+    assert.matches("did you mean `outbound`", err.message)
+    assert.is_nil((platforms.load("../etc")))
+    assert.is_nil((platforms.load("")))
+    assert.has_error(function() platforms.load(7) end)
+  end)
+
+  local hostile = {
+    { "nothing", "", "empty" },
+    { "no return", "local a = 1", "one `return" },
+    { "a number", "return 7", "returns a number" },
+    { "a call", "return { name = os.exit(1) }", "line 1: `os`" },
+    { "a call on a text", "return { name = (\"x\"):rep(1e9) }", "only literals" },
+    { "a function", "return { f = function() end }", "`function`" },
+    { "a loop", "while true do end return {}", "one `return" },
+    { "a second statement", "return {}\nlocal x = 1", "line 2" },
+    { "a variable", "return {\n\n name = other }", "line 3: `other`" },
+    { "concatenation", "return { name = \"a\" .. \"b\" }", "only literals" },
+    { "arithmetic", "return { n = 2^99 }", "only literals" },
+    { "an open text", "return { name = \"abc\n }", "not closed" },
+    { "an open long text", "return { name = [[abc }", "not closed" },
+    { "an open comment", "return { --[[ name }", "not closed" },
+    { "an open table", "return { name = \"x\"", "not a Lua table" },
+    { "bytecode", "\27Lua\0\0", "one `return" },
+    { "a negative text", "return { n = -\"x\" }", "cannot be read" },
+    { "an assignment inside", "return { a = b = 1 }", "only literals" },
+    { "megabytes", "return {" .. (" "):rep(1100000) .. "}", "larger than 1 MiB" },
+    { "deep nesting", "return " .. ("{"):rep(5000) .. ("}"):rep(5000), "not a Lua table" },
+  }
+  for _, case in ipairs(hostile) do
+    it("refuses a file with " .. case[1], function()
+      with_file(case[2], function(path)
+        local platform, err = platforms.load(path)
+        assert.is_nil(platform)
+        assert.equal("usage", err.kind)
+        assert(err.message:find(case[3], 1, true), err.message)
+      end)
+    end)
+  end
+
+  it("refuses a file that is not there, and a folder", function()
+    for _, path in ipairs{ "/nowhere/at/all.lua", "/tmp/" } do
+      local platform, err = platforms.load(path)
+      assert.is_nil(platform)
+      assert.equal("usage", err.kind)
+    end
+  end)
+
+  it("loads a fifth platform from its file", function()
+    with_file([==[
+-- a comment, and "quotes"
+return {
+  name = "fifth", title = 'Fifth', doc = [[long]], source = "f.txt", zone = "-03:30", --[[ inline ]] account = { },
+  auth = {}, ["operations"] = { { name = "ping", doc = "d", source = ":1", method = "GET", path = "/ping", auth = "none",
+    body = "none", response = "empty", effect = "safe" }; },
+}
+]==], function(path)
+      local platform = assert(platforms.load(path))
+      assert.equal(-12600, platform.zone_seconds)
+      assert.is_nil(platform.operations.ping.scheme)
+    end)
+  end)
+
+  it("lists enum values as docs/contracts/enums.tsv does", function()
+    local known = {}
+    for _, name in ipairs(platforms.names()) do
+      for _, enum in pairs(platforms.load(name).enums) do
+        for _, entry in ipairs(enum) do
+          known[name .. "\t" .. tostring(entry.value)] = true
+        end
+      end
+    end
+    for line in io.lines("docs/contracts/enums.tsv") do
+      local platform, enum, value = line:match("^(%S+)\t([^\t]+)\t([^\t]+)\t")
+      local is_ours = platform ~= "platform" and not enum:find("^reply") and not enum:find("httpStatus") and not enum:find("sandbox only")
+        and not enum:find("^oauth") and not enum:find("^Sort") and value ~= "COMPLETED"
+        or enum == "reply.data.status"
+      if is_ours then
+        assert(known[platform .. "\t" .. value], line)
+      end
+    end
+  end)
+end)
