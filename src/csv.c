@@ -250,7 +250,7 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
       if (c == '\0') faults |= CAMP_RECORD_NUL;
     }
   }
-  if (walk->end > start && text[walk->end - 1] == '\r' && closed != walk->end - 1) walk->end--;
+  if (walk->end > start && text[walk->end - 1] == '\r') walk->end--;
   if (count == 0 && walk->end == start) faults |= CAMP_RECORD_BLANK;
   all |= flags;
   if (closed == 0)

@@ -27,15 +27,9 @@ struct camp_literal {
   size_t length;
 };
 
-enum camp_op_kind {
-  CAMP_OP_TEXT,      /* a text */
-  CAMP_OP_BARE,      /* an integer or number that a rule has checked, as it stands */
-  CAMP_OP_WORD,      /* true or false */
-  CAMP_OP_CONSTANT,
-  CAMP_OP_MARK,      /* the field's own text, or the mark and the row's number */
-  CAMP_OP_LIST,      /* split and joined again */
-  CAMP_OP_COMPONENTS /* [{"id":"..","value":".."}, ...] */
-};
+/* A text; a number that a rule has checked, as it stands; true or false; a constant; the field's own text or else the mark and the row's
+ * number; a list split and joined again; [{"id":"..","value":".."}, ...]. */
+enum camp_op_kind { CAMP_OP_TEXT, CAMP_OP_BARE, CAMP_OP_WORD, CAMP_OP_CONSTANT, CAMP_OP_MARK, CAMP_OP_LIST, CAMP_OP_COMPONENTS };
 
 struct camp_item {
   size_t column;

@@ -144,11 +144,12 @@ static int rows_next(lua_State *L) {
   int got;
   do got = camp_reader_next(&rows->reader, &record, &err);
   while (got == 1 && (record.faults & CAMP_RECORD_BLANK));
+  if (got <= 0) rows_close(L); /* at once: a loop may be followed by many before a collection */
   if (got < 0) {
     camp_push_error(L, &err);
     return lua_error(L);
   }
-  if (got == 0) return rows_close(L);
+  if (got == 0) return 0;
   lua_pushinteger(L, (lua_Integer)record.row);
   push_fields(L, &record);
   const char *fault = form_fault(record.faults);

@@ -1,0 +1,302 @@
+-- SPDX-License-Identifier: MIT
+-- Opening lists: encodings, delimiters, headers, and every file that is none. What the reader makes of records is csv_spec's part.
+
+local core = require "campaign.core"
+local lists = require "support.lists"
+
+local function open(bytes, options)
+  options = options or {}
+  options.path = lists.file(bytes)
+  return core.rows.input(options)
+end
+
+-- All rows of a file with these bytes, as { fields, reason }; closes the input.
+local function rows_of(bytes, options)
+  local input = assert(open(bytes, options))
+  local columns, err = input:columns()
+  if not columns then
+    input:close()
+    return nil, err
+  end
+  local rows = {}
+  for _, fields, reason in input:rows() do
+    rows[#rows + 1] = { fields, reason }
+  end
+  local info = input:info()
+  input:close()
+  return rows, columns, info
+end
+
+-- A header that is refused: the message.
+local function refusal(bytes, options)
+  local input = assert(open(bytes, options))
+  local columns, err = input:columns()
+  input:close()
+  assert.is_nil(columns)
+  assert.equal("invalid", err.kind)
+  return err.message
+end
+
+local function contains(text, part)
+  assert(text:find(part, 1, true), "'" .. part .. "' is missing in: " .. text)
+end
+
+local function utf16(text, big)
+  local out = {}
+  for _, c in ipairs(text) do
+    local units = c < 65536 and { c } or { 0xD800 + math.floor((c - 65536) / 1024), 0xDC00 + (c - 65536) % 1024 }
+    for _, unit in ipairs(units) do
+      local high, low = math.floor(unit / 256), unit % 256
+      out[#out + 1] = big and string.char(high, low) or string.char(low, high)
+    end
+  end
+  return table.concat(out)
+end
+
+describe("core.rows.input", function()
+  after_each(lists.clean)
+
+  it("refuses a missing file, a directory, a device and a FIFO by path", function()
+    for path, part in pairs {
+      ["/nonexistent/contacts.csv"] = "No such file",
+      ["/tmp"] = "is a directory",
+      ["/dev/null"] = "is not a regular file",
+    } do
+      local input, err = core.rows.input { path = path }
+      assert.is_nil(input)
+      assert.equal("invalid", err.kind)
+      contains(err.message, path)
+      contains(err.message, part)
+    end
+    local fifo = lists.file("")
+    os.remove(fifo)
+    os.execute("mkfifo " .. fifo)
+    local input, err = core.rows.input { path = fifo }
+    assert.is_nil(input)
+    contains(err.message, "is not a regular file")
+  end)
+
+  it("refuses what is no CSV file and says what to do", function()
+    for bytes, part in pairs {
+      ["PK\3\4rest of a workbook"] = "save it as CSV",
+      ["\208\207\17\224rest of an old workbook"] = "save it as CSV",
+      ["\31\139rest"] = "unpack it first",
+      ["\255\254\0\0a\0\0\0"] = "UTF-32",
+    } do
+      local input, err = open(bytes)
+      assert.is_nil(input)
+      contains(err.message, part)
+    end
+  end)
+
+  it("refuses an empty file, empty names and names that are there twice", function()
+    contains(refusal(""), "the file is empty")
+    contains(refusal("\239\187\191"), "the file is empty")
+    contains(refusal("\n\r\n\n"), "the file is empty")
+    contains(refusal("name,,phone\n"), "column 2 of the header has no name")
+    contains(refusal("name,phone,  \n"), "column 3 of the header has no name")
+    contains(refusal("name,phone,name\n"), "names column 'name' twice")
+    contains(refusal("手机号,姓名,手机号\n"), "names column '手机号' twice")
+    contains(refusal('name,"phone"x\n'), "text after a closing quote")
+    contains(refusal('name,"phone\n1,2\n'), "opens in line 1 is never closed")
+    contains(refusal("name,phone\r1,2\r3,4\r"), "lines must end in LF or CRLF")
+    contains(refusal("na\0me,phone\n"), "NUL")
+    contains(refusal("n\0a\0m\0e\0,\0x\0\n\0"), "utf-16le")
+    contains(refusal("name,ph\255one\n1,2\n", { encoding = "utf-8" }), "not valid utf-8 at byte 7")
+    contains(refusal(("c"):rep(100) .. "\n", { max_record = 64 }), "too large")
+    contains(refusal(("c"):rep(70000) .. "\n", { max_record = 64 }), "too large")
+  end)
+
+  it("takes a header alone as a list without rows", function()
+    for _, bytes in ipairs { "name,phone", "name,phone\n", "name,phone\r\n", "\239\187\191name,phone\n\n\n" } do
+      local rows, columns = rows_of(bytes)
+      assert.same({}, rows)
+      assert.same({ "name", "phone" }, columns)
+    end
+  end)
+
+  it("finds the encoding by byte-order mark, strict UTF-8, else GB18030", function()
+    local gbk = assert(core.gbk.encode("姓名,手机\n张三,1\n李四,2\n", "gbk"))
+    local four = assert(core.gbk.encode("姓名,手机\n𠮷,1\n", "gb18030"))
+    local cases = {
+      { "name\na\n", "utf-8", "utf-8" },
+      { "姓名\n张\n", "utf-8", "utf-8" },
+      { "\239\187\191姓名\n张\n", "utf-8", "bom" },
+      { gbk, "gb18030", "gb18030" },
+      { four, "gb18030", "gb18030" },
+      { "\132\49\149\51" .. gbk, "gb18030", "bom" },
+      { "\255\254" .. utf16 { 0x59D3, 10, 0x5F20, 10 }, "utf-16le", "bom" },
+      { "\254\255" .. utf16({ 0x59D3, 10, 0x5F20, 10 }, true), "utf-16be", "bom" },
+      { ("a,b\n"):rep(200000) .. gbk:sub(11), "gb18030", "gb18030" },
+      { ("a,b\n"):rep(200000) .. "张,1\n", "utf-8", "utf-8" },
+    }
+    for i, case in ipairs(cases) do
+      local input = assert(open(case[1]))
+      local info = input:info()
+      assert.equal(case[2], info.encoding, "case " .. i)
+      assert.equal(case[3], info.detected, "case " .. i)
+      assert.equal(#case[1], info.bytes)
+      input:close()
+    end
+    local rows, columns = rows_of(gbk)
+    assert.same({ "姓名", "手机" }, columns)
+    assert.same({ { { "张三", "1" } }, { { "李四", "2" } } }, rows)
+    assert.same({ { { "𠮷", "1" } } }, (rows_of(four)))
+  end)
+
+  it("keeps a UTF-8 list UTF-8 when a few of its bytes are broken, and names those rows", function()
+    local rows, _, info = rows_of("姓名,公司\n张三,好公司\n李\255四,某公司\n王五,有限公司\n")
+    assert.equal("utf-8", info.encoding)
+    assert.equal(3, #rows)
+    assert.is_nil(rows[1][2])
+    assert.equal("encoding", rows[2][2])
+    assert.equal("李\255四", rows[2][1][1])
+    assert.is_nil(rows[3][2])
+  end)
+
+  it("goes by the encoding that is given, and refuses one that the mark contradicts", function()
+    local rows, _, info = rows_of("a,b\n\196\227,\196\227\n", { encoding = "GBK" })
+    assert.equal("gbk", info.encoding)
+    assert.equal("given", info.detected)
+    assert.same({ { { "你", "你" } } }, rows)
+    local _, err = open("\239\187\191a\n", { encoding = "gbk" })
+    contains(err.message, "byte-order mark of utf-8")
+    _, err = open("a\n", { encoding = "latin-1" })
+    assert.equal("usage", err.kind)
+    rows = rows_of(utf16 { 97, 10, 0x5F20, 10 }, { encoding = "utf-16le" })
+    assert.same({ { { "张" } } }, rows)
+  end)
+
+  it("rejects invalid GBK by row and keeps its bytes; an ASCII byte is never half of a character", function()
+    local rows = rows_of("a,b\n\196\227,x\n\196,x\n\"\196\",x\n\196\n\255\255,x\n\129\49,x\n\196\227,y\n", { encoding = "gb18030" })
+    local reasons = {}
+    for i, row in ipairs(rows) do
+      reasons[i] = row[2] or "fine"
+    end
+    assert.same({ "fine", "encoding", "encoding", "encoding", "encoding", "encoding", "fine" }, reasons)
+    assert.same({ "\196", "x" }, rows[2][1])
+    assert.same({ "\196", "x" }, rows[3][1])
+  end)
+
+  it("reads a list the same in UTF-8, GBK, GB18030 and UTF-16", function()
+    local seed = lists.seed()
+    local random = lists.random(seed)
+    local pool = { 97, 44, 34, 10, 13, 0x5F20, 0x4E09, 0x92, 0x5C, 0x7C, 32, 0xFF0C, 49, 50 }
+    local points, last = { 0x63, 0x31, 44, 0x63, 0x32, 10 }, nil
+    for i = 1, 6000 do
+      local point = pool[random(#pool)]
+      if point == 0x92 then
+        point = 0x9531 -- its GBK form ends in a backslash
+      end
+      points[#points + 1] = point
+      last = i
+      if i % 5 == 0 then
+        points[#points + 1] = 44
+      end
+    end
+    assert(last)
+    points[#points + 1] = 10
+    local parts = {}
+    for i, c in ipairs(points) do
+      parts[i] = c < 128 and string.char(c)
+        or string.char(0xE0 + math.floor(c / 4096), 0x80 + math.floor(c / 64) % 64, 0x80 + c % 64)
+    end
+    local text = table.concat(parts)
+    local _, _, opened = lists.parse(text, ",", 2)
+    if opened then
+      text, points[#points + 1], points[#points + 2] = text .. '"\n', 34, 10
+    end
+    local expected = rows_of(text, { encoding = "utf-8" })
+    assert.same(expected, (rows_of(assert(core.gbk.encode(text, "gbk")), { encoding = "gbk" })), "seed " .. seed)
+    assert.same(expected, (rows_of(assert(core.gbk.encode(text, "gb18030")), { encoding = "gb18030" })), "seed " .. seed)
+    assert.same(expected, (rows_of(utf16(points), { encoding = "utf-16le" })), "seed " .. seed)
+    assert.same(expected, (rows_of("\254\255" .. utf16(points, true))), "seed " .. seed)
+  end)
+
+  it("rejects lone surrogates by row and refuses a UTF-16 file that ends inside a character", function()
+    local rows = rows_of("\255\254" .. utf16 { 97, 10, 0x5F20, 10 } .. "\0\216\10\0" .. utf16 { 0x20BB7, 10 })
+    assert.same({ { "张" } }, rows[1])
+    assert.equal("encoding", rows[2][2])
+    assert.same({ { "𠮷" } }, rows[3])
+    contains(refusal("\255\254" .. utf16 { 97, 10, 0x5F20 } .. "\0"), "ends inside a character")
+  end)
+
+  it("finds the delimiter in the header when asked", function()
+    for delimiter, header in pairs { [","] = 'a,b,"x;y;z"\n', [";"] = "a;b;c,d\n", ["\t"] = "a\tb\tc\n" } do
+      local input = assert(open(header, { delimiter = "auto" }))
+      assert(input:columns())
+      assert.equal(delimiter, input:info().delimiter)
+      input:close()
+    end
+    local input = assert(open("\255\254" .. utf16 { 97, 59, 98, 59, 99, 10 }, { delimiter = "auto" }))
+    assert.same({ "a", "b", "c" }, input:columns())
+    input:close()
+    local _, err = open("a|b\n", { delimiter = "|" })
+    assert.equal("usage", err.kind)
+  end)
+
+  it("passes over a record of hundreds of megabytes in flat memory and finds the next row", function()
+    local path = lists.file("")
+    local file = assert(io.open(path, "wb"))
+    file:write("a,b\n1,x\n2,\"")
+    local piece = ("q"):rep(1048575) .. "\n"
+    for _ = 1, 200 do
+      file:write(piece)
+    end
+    file:write("\"\n3,z\n")
+    file:close()
+    local input = assert(core.rows.input { path = path, max_record = 65536 })
+    local before = tonumber(io.open("/proc/self/statm"):read("*a"):match("%d+ (%d+)"))
+    local rows = {}
+    for row, fields, reason in input:rows() do
+      rows[row] = reason or fields[2]
+    end
+    local after = tonumber(io.open("/proc/self/statm"):read("*a"):match("%d+ (%d+)"))
+    input:close()
+    assert.same({ "x", "too_large", "z" }, rows)
+    assert((after - before) * 4096 < 8 * 1048576, "memory grew by " .. (after - before) * 4096)
+  end)
+
+  it("refuses a large record whose quote is never closed, naming row and line", function()
+    local input = assert(open("a,b\n1,x\n2,\"y\n" .. ("z\n"):rep(100000), { max_record = 1000 }))
+    local ok, err = pcall(function()
+      for _ in input:rows() do end -- luacheck: ignore
+    end)
+    input:close()
+    assert.is_false(ok)
+    contains(err.message, "row 2: the quoted field that opens in line 3 is never closed")
+  end)
+
+  it("rejects records just over max_record and takes those of exactly that size", function()
+    for _, size in ipairs { 64, 100, 5000, 300000 } do
+      local rows = rows_of("a\n" .. ("x"):rep(size) .. "\n" .. ("y"):rep(size + 1) .. "\r\nz\n", { max_record = size })
+      assert.equal(size, #rows[1][1][1])
+      assert.is_nil(rows[1][2])
+      assert.equal("too_large", rows[2][2])
+      assert.same({ { "z" } }, rows[3])
+    end
+  end)
+
+  it("raises on options of a wrong type and on closed objects", function()
+    assert.has_error(function() core.rows.input {} end)
+    assert.has_error(function() core.rows.input { path = 5 } end)
+    assert.has_error(function() core.rows.input { path = "a\0b" } end)
+    assert.has_error(function() core.rows.input { path = "a", max_record = 1 } end)
+    assert.has_error(function() core.rows.input { path = "a", max_record = "1M" } end)
+    local input = assert(open("a\n"))
+    input:close()
+    input:close()
+    assert.has_error(function() input:columns() end)
+    assert.has_error(function() input:rows() end)
+  end)
+
+  it("keeps an iterator going after its input was closed", function()
+    local input = assert(open("a\n1\n2\n"))
+    local count = 0
+    for _ in input:rows() do
+      input:close()
+      count = count + 1
+    end
+    assert.equal(2, count)
+  end)
+end)
