@@ -234,7 +234,8 @@ int camp_rows_encoder(lua_State *L) {
   options.prefix = text_field(L, 1, "prefix");
   options.suffix = text_field(L, 1, "suffix");
   options.separator = text_field(L, 1, "separator");
-  if (options.separator.length == 0 && strcmp(options.format, "json") == 0) options.separator = (struct camp_text){",", 1};
+  if (camp_opt_string_field(L, 1, "separator", NULL) == NULL && strcmp(options.format, "json") == 0)
+    options.separator = (struct camp_text){",", 1};
   options.line_end = text_field(L, 1, "line_end");
   options.header = push_texts(L, 1, "header", &options.header_count);
   if (read_map(L, box, &err) != 0) return camp_push_error(L, &err);

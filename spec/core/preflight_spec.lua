@@ -1,0 +1,537 @@
+-- SPDX-License-Identifier: MIT
+-- From a list to bodies: what a row becomes in JSON and CSV, how batches are cut, and that no row and no byte is lost on the way.
+
+local core = require "campaign.core"
+local lists = require "support.lists"
+
+local random_seed = lists.seed()
+
+local function contains(text, part)
+  assert(text:find(part, 1, true), "'" .. part .. "' is missing in: " .. text)
+end
+
+-- Everything a pass tells: { rows, accepted, rejected, blank, batches, rejects }.
+local function run(input, encoder, options)
+  local pass = assert(core.rows.preflight(input, encoder, options))
+  local total = { rows = 0, accepted = 0, rejected = 0, skipped = 0, blank = 0, bytes = 0, batches = {}, rejects = {} }
+  while true do
+    local step, err = pass:step()
+    if not step then
+      pass:close()
+      return total, err
+    end
+    for _, name in ipairs { "rows", "accepted", "rejected", "skipped", "blank", "bytes" } do
+      total[name] = total[name] + step[name]
+    end
+    for _, batch in ipairs(step.batches) do
+      total.batches[#total.batches + 1] = batch
+    end
+    for _, reject in ipairs(step.rejects) do
+      total.rejects[#total.rejects + 1] = reject
+    end
+  end
+end
+
+-- All bytes of a source, read in pieces of `size`.
+local function drain(source, size)
+  local parts = {}
+  while true do
+    local bytes, err = source:read(size or 65536)
+    if not bytes then
+      source:close()
+      return table.concat(parts), err
+    end
+    parts[#parts + 1] = bytes
+  end
+end
+
+local function body_of(encoder, input, batch, size)
+  local source = assert(encoder:source(input, batch))
+  assert.equal(batch.body_bytes, source:length())
+  local body, err = drain(source, size)
+  assert(not err, err and err.message)
+  assert.equal(batch.body_bytes, #body)
+  return body
+end
+
+-- The bodies of a list with these bytes.
+local function bodies(bytes, description, options)
+  local input = assert(core.rows.input { path = lists.file(bytes) })
+  local encoder, err = core.rows.encoder(description)
+  assert(encoder, err and err.message)
+  local total = run(input, encoder, options)
+  local out = {}
+  for i, batch in ipairs(total.batches) do
+    out[i] = body_of(encoder, input, batch)
+  end
+  encoder:close()
+  input:close()
+  return out, total
+end
+
+describe("core.rows.encoder", function()
+  after_each(lists.clean)
+
+  it("writes JSON objects: texts escaped, numbers bare, optional empty fields left out", function()
+    local out = bodies('name,phone,sex,vip,n\n张三,1,0,1,1.5\n"a""b\\\n\t",2,,false,\n,3,1,,\n', {
+      format = "json", columns = 5, prefix = '{"data":[', suffix = '],"encryption":false}',
+      fields = {
+        { name = "name", column = 1 }, { name = "phone", column = 2, required = true }, { name = "sex", column = 3, type = "integer" },
+        { name = "vip", column = 4, type = "boolean" }, { name = "n", column = 5, type = "number" },
+        { name = 'k"ey', constant = 'v"\n' }, { name = "one", constant = 1 }, { name = "two", constant = "2", type = "integer" },
+        { name = "yes", constant = true }, { name = "none" },
+      },
+    })
+    local constants = ',"k\\"ey":"v\\"\\n","one":1,"two":2,"yes":true}'
+    assert.same({
+      '{"data":[{"name":"张三","phone":"1","sex":0,"vip":true,"n":1.5' .. constants
+        .. ',{"name":"a\\"b\\\\\\n\\t","phone":"2","vip":false' .. constants
+        .. ',{"phone":"3","sex":1' .. constants .. '],"encryption":false}',
+    }, out)
+  end)
+
+  it("writes arrays and single values, empty ones as empty texts", function()
+    local list = "a,b,c\n1,x,true\n,,\n"
+    local fields = { { name = "b", column = 2 }, { name = "a", column = 1, type = "integer" }, { name = "c", column = 3, type = "boolean" } }
+    assert.same({ '[["x",1,true],["","",""]]' },
+      (bodies(list, { format = "json", row = "array", columns = 3, prefix = "[", suffix = "]", fields = fields })))
+    assert.same({ '["x",""]' },
+      (bodies(list, { format = "json", row = "value", columns = 3, prefix = "[", suffix = "]", fields = { fields[1] } })))
+    assert.same({ "1;2" }, (bodies("a\n1\n2\n", { format = "json", row = "value", columns = 1, separator = ";",
+      fields = { { name = "a", column = 1, type = "integer" } } })))
+  end)
+
+  it("writes components without those that are empty, and leaves the list out when all are", function()
+    local description = {
+      format = "json", columns = 3, fields = {
+        { name = "p", column = 1 },
+        { name = "components", type = "components", items = { { id = "u", column = 2 }, { id = 'v"', column = 3 } } },
+      },
+    }
+    local out = bodies('p,u,v\n1,x,"y"""\n2,,z\n3,,\n', description)
+    assert.same({ '{"p":"1","components":[{"id":"u","value":"x"},{"id":"v\\"","value":"y\\""}]},'
+      .. '{"p":"2","components":[{"id":"v\\"","value":"z"}]},{"p":"3"}' }, out)
+    description.fields[2].required = true
+    local _, total = bodies("p,u,v\n1,x,\n3,,\n", description)
+    assert.equal(1, total.rejected)
+    assert.equal("required", total.rejects[1].reason)
+    assert.equal("components", total.rejects[1].name)
+  end)
+
+  it("writes a mark with the row's number where the field is empty or has no column", function()
+    local list = "p,extra\n1,\n\n2,own\n3,\n"
+    assert.same({ '{"extra":"j\\"1.1"}{"extra":"own"}{"extra":"j\\"1.3"}' },
+      (bodies(list, { format = "json", columns = 2, separator = "", fields = { { name = "extra", column = 2, mark = 'j"1.' } } })))
+    assert.same({ "1,m-1\r\n2,m-2\r\n3,m-3\r\n" },
+      (bodies(list, { format = "csv", columns = 2, fields = { { name = "p", column = 1 }, { name = "m", mark = "m-" } } })))
+  end)
+
+  it("splits, trims and joins lists", function()
+    local fields = { { name = "g", column = 1, split = ";", join = ",", required = true, forbid = ",，" } }
+    local list = "g,h\n\" 新客 ;老客;a\"\"b\",1\n一,1\n"
+    assert.same({ '{"g":"新客,老客,a\\"b"},{"g":"一"}' }, (bodies(list, { format = "json", columns = 2, fields = fields })))
+    assert.same({ '"新客,老客,a""b"\r\n一\r\n' }, (bodies(list, { format = "csv", columns = 2, fields = fields })))
+  end)
+
+  it("writes CSV with a header, CRLF and only the quotes that are needed, also when columns change place", function()
+    local list = 'a;b;c\n1;"x;y";"plain"\n"2";a,b;\n"q""";l"m;"n\nn"\n'
+    local input = assert(core.rows.input { path = lists.file(list), delimiter = ";" })
+    local fields = { { name = "a", column = 1 }, { name = "b", column = 2 }, { name = "c", column = 3 } }
+    local encoder = assert(core.rows.encoder { format = "csv", columns = 3, header = { "A", "B,b", "C" }, fields = fields })
+    local total = run(input, encoder)
+    assert.equal('A,"B,b",C\r\n1,x;y,plain\r\n2,"a,b",\r\n"q""","l""m","n\nn"\r\n', body_of(encoder, input, total.batches[1]))
+    local turned = assert(core.rows.encoder { format = "csv", columns = 3, line_end = "\n", delimiter = "\t",
+      fields = { fields[3], fields[1], { name = "k", constant = "t\tt" } } })
+    total = run(input, turned)
+    assert.equal('plain\t1\t"t\tt"\n\t2\t"t\tt"\n"n\nn"\t"q"""\t"t\tt"\n', body_of(turned, input, total.batches[1]))
+    encoder:close()
+    turned:close()
+    input:close()
+    assert.same({ '""\r\nx\r\n' }, (bodies('a,b\n,1\nx,2\n', { format = "csv", columns = 2, fields = { { name = "a", column = 1 } } })))
+  end)
+
+  it("writes GBK, whatever the second bytes look like, and names what GBK lacks by column and code point", function()
+    local list = "姓名,公司\n钱程似錦,誠\\|@\n䶮,好\n好,𠮷野家\n\"誠,\",🙂\n"
+    local description = { format = "csv", encoding = "gbk", columns = 2, header = { "姓名", "公司" },
+      fields = { { name = "n", column = 1 }, { name = "c", column = 2 } } }
+    local out, total = bodies(list, description)
+    assert.equal("姓名,公司\r\n钱程似錦,誠\\|@\r\n", core.gbk.decode(out[1], "gbk"))
+    assert.equal(4, total.rows)
+    local faults = {}
+    for i, reject in ipairs(total.rejects) do
+      assert.equal("unmappable", reject.reason)
+      faults[i] = { reject.row, reject.column, reject.code_point, reject.column_name, reject.name }
+    end
+    assert.same({ { 2, 1, 0x4DAE, "姓名", "n" }, { 3, 2, 0x20BB7, "公司", "c" }, { 4, 2, 0x1F642, "公司", "c" } }, faults)
+    contains(total.rejects[1].message, "U+4DAE, which gbk does not have")
+    assert.same({ "䶮", "好" }, total.rejects[1].fields)
+    description.encoding = "gb18030"
+    out, total = bodies(list, description)
+    assert.equal(0, total.rejected)
+    assert.equal("姓名,公司\r\n钱程似錦,誠\\|@\r\n䶮,好\r\n好,𠮷野家\r\n\"誠,\",🙂\r\n", core.gbk.decode(out[1], "gb18030"))
+  end)
+
+  it("applies the user's table before checks, quoting and encoding, and only that table", function()
+    local list = "姓名,b\n䶮,x\n𠮷,x\na•b,x\n"
+    local out, total = bodies(list, { format = "csv", encoding = "gbk", columns = 2, map = { ["䶮"] = "龑", ["•"] = ",\"" },
+      fields = { { name = "n", column = 1, max_length = 4 }, { name = "b", column = 2 } } })
+    assert.equal("龑,x\r\n\"a,\"\"b\",x\r\n", core.gbk.decode(out[1], "gbk"))
+    assert.equal(1, total.rejected)
+    assert.same({ "𠮷", "x" }, total.rejects[1].fields)
+    local json = bodies(list, { format = "json", columns = 2, map = { x = '"' }, fields = { { name = "b", column = 2 } } })
+    assert.equal('{"b":"\\""},{"b":"\\""},{"b":"\\""}', json[1])
+  end)
+
+  it("reports every fault of a row, without its values", function()
+    local _, total = bodies("p,e,n\n123,not-an-address,x\n", {
+      format = "json", columns = 3,
+      fields = { { name = "phone", column = 1, check = "mobile_cn" }, { name = "n", column = 3, type = "integer" } },
+      checks = { { name = "email", column = 2, check = "email", max_length = 5 } },
+    })
+    local reject = total.rejects[1]
+    assert.equal(1, reject.row)
+    assert.equal(2, reject.line)
+    local found = {}
+    for i, fault in ipairs(reject.faults) do
+      found[i] = { fault.column, fault.reason, fault.check, fault.name }
+      for _, value in ipairs { "123", "not-an-address" } do
+        assert.is_nil(fault.message:find(value, 1, true))
+      end
+    end
+    assert.same({ { 1, "check", "mobile_cn", "phone" }, { 3, "integer", nil, "n" }, { 2, "too_long", nil, "email" } }, found)
+    contains(reject.message, "column 1 (p as phone)")
+  end)
+
+  it("refuses descriptions that make no sense", function()
+    local field = { { name = "a", column = 1 } }
+    for part, description in pairs {
+      ["unknown format"] = { format = "xml", columns = 1, fields = field },
+      ["unknown row shape"] = { format = "json", row = "map", columns = 1, fields = field },
+      ["cannot write"] = { format = "csv", encoding = "utf-16le", columns = 1, fields = field },
+      ["utf-8 only"] = { format = "json", encoding = "gbk", columns = 1, fields = field },
+      ["at least one field"] = { format = "json", columns = 1, fields = {} },
+      ["exactly one field"] = { format = "json", row = "value", columns = 1, fields = { field[1], field[1] } },
+      ["are for JSON"] = { format = "csv", columns = 1, prefix = "x", fields = field },
+      ["components are for JSON"] = { format = "csv", columns = 1, fields = { { name = "c", type = "components", items = {} } } },
+      ["a header line is for CSV"] = { format = "json", columns = 1, header = { "a" }, fields = field },
+      ["line_end"] = { format = "csv", columns = 1, line_end = "\r", fields = field },
+      ["U+4DAE"] = { format = "csv", encoding = "gbk", columns = 1, header = { "䶮" }, fields = field },
+      ["breaks its rule 'enum'"] = { format = "json", columns = 1, fields = { { name = "a", constant = "3", enum = { "1" } } } },
+      ["must be a string"] = { format = "json", columns = 1, fields = { { name = "a", mark = "m", type = "integer" } } },
+      ["is not valid UTF-8"] = { format = "json", columns = 1, prefix = "\255", fields = field },
+    } do
+      local encoder, err = core.rows.encoder(description)
+      assert.is_nil(encoder)
+      contains(err.message, part)
+    end
+    assert.has_error(function() core.rows.encoder { format = "json", columns = 1, fields = field, colums = 2 } end)
+    assert.has_error(function() core.rows.encoder { format = "json", fields = field } end)
+    assert.has_error(function() core.rows.encoder { format = "json", columns = 1, fields = field, map = { 1 } } end)
+  end)
+end)
+
+describe("core.rows.preflight", function()
+  after_each(lists.clean)
+
+  local function simple(columns)
+    return assert(core.rows.encoder { format = "json", columns = columns or 2, prefix = "[", suffix = "]",
+      fields = { { name = "p", column = 1, check = "digits", required = true }, { name = "n", column = 2 } } })
+  end
+
+  it("cuts batches by accepted rows; rejected rows lie in their ranges and are named in skip", function()
+    local input = assert(core.rows.input { path = lists.file("p,n\n1,a\nx,b\ny,c\n2,d\n\n3,e\n4,f\nz,g\n") })
+    local encoder = simple()
+    local total = run(input, encoder, { batch_rows = 2 })
+    assert.equal(7, total.rows)
+    assert.equal(4, total.accepted)
+    assert.equal(3, total.rejected)
+    assert.equal(1, total.blank)
+    assert.equal(2, #total.batches)
+    assert.same({ index = 1, offset = 4, bytes = 17, first_row = 1, first_line = 2, rows = 4, accepted = 2, skip = "2-3",
+      body_bytes = #'[{"p":"1","n":"a"},{"p":"2","n":"d"}]' }, total.batches[1])
+    assert.same({ index = 2, offset = 21, bytes = 12, first_row = 5, first_line = 7, rows = 3, accepted = 2, skip = "3",
+      body_bytes = 37 }, total.batches[2])
+    assert.equal('[{"p":"1","n":"a"},{"p":"2","n":"d"}]', body_of(encoder, input, total.batches[1]))
+    assert.equal('[{"p":"3","n":"e"},{"p":"4","n":"f"}]', body_of(encoder, input, total.batches[2]))
+    local rows = {}
+    for row, fields in input:rows(total.batches[2]) do
+      rows[#rows + 1] = row .. fields[1]
+    end
+    assert.same({ "53", "64", "7z" }, rows)
+    encoder:close()
+    input:close()
+  end)
+
+  it("keeps bodies within batch_bytes and rejects a row that alone is larger", function()
+    local parts = { "p,n\n" }
+    for i = 1, 300 do
+      parts[#parts + 1] = i .. "," .. ("n"):rep(i % 70) .. "\n"
+    end
+    parts[#parts + 1] = "301," .. ("n"):rep(500) .. "\n302,n\n"
+    local input = assert(core.rows.input { path = lists.file(table.concat(parts)) })
+    local encoder = simple()
+    local total = run(input, encoder, { batch_bytes = 400 })
+    assert.equal(301, total.accepted)
+    assert.equal("too_large", total.rejects[1].reason)
+    assert.equal(301, total.rejects[1].row)
+    local accepted = 0
+    for _, batch in ipairs(total.batches) do
+      assert.is_true(batch.body_bytes <= 400)
+      accepted = accepted + batch.accepted
+      body_of(encoder, input, batch)
+    end
+    assert.equal(301, accepted)
+    encoder:close()
+    input:close()
+  end)
+
+  it("makes no batch of rows that are all rejected, and says so in the counts", function()
+    local input = assert(core.rows.input { path = lists.file("p,n\n" .. ("x,y\n"):rep(3000)) })
+    local encoder = simple()
+    local total = run(input, encoder, { batch_rows = 10 })
+    assert.equal(3000, total.rejected)
+    assert.equal(0, #total.batches)
+    encoder:close()
+    input:close()
+  end)
+
+  it("tells at most a thousand rejects in a step", function()
+    local input = assert(core.rows.input { path = lists.file("p,n\n" .. ("x,y\n"):rep(2500) .. "1,a\n") })
+    local encoder = simple()
+    local pass = assert(core.rows.preflight(input, encoder, {}))
+    local counts = {}
+    for step in function() return pass:step() end do
+      counts[#counts + 1] = step.rejected
+    end
+    assert.same({ 1000, 1000, 500 }, counts)
+    pass:close()
+    encoder:close()
+    input:close()
+  end)
+
+  it("rejects records of a broken form with their fields as they are", function()
+    local input = assert(core.rows.input { path = lists.file("p,n\n1,张\n2\n3,a,b\n4,\255\n5,\0\n6,\"a\"b\n7,\"a,b\"\n"), encoding = "utf-8" })
+    local encoder = simple()
+    local total = run(input, encoder)
+    local found = {}
+    for i, reject in ipairs(total.rejects) do
+      found[i] = { reject.row, reject.line, reject.reason, table.concat(reject.fields, "|") }
+    end
+    assert.same({ { 2, 3, "width", "2" }, { 3, 4, "width", "3|a|b" }, { 4, 5, "encoding", "4|\255" }, { 5, 6, "nul", "5|\0" },
+      { 6, 7, "quote", '6|"a"b' } }, found)
+    contains(total.rejects[1].message, "row 2 (line 3) has 1 fields, the header has 2")
+    contains(total.rejects[3].message, "not valid utf-8 at byte 20 of the file")
+    assert.equal(20, total.rejects[3].fault_offset)
+    assert.equal('[{"p":"1","n":"张"},{"p":"7","n":"a,b"}]', body_of(encoder, input, total.batches[1]))
+    encoder:close()
+    input:close()
+  end)
+
+  it("stops at a quote that is never closed, with an error at every further step", function()
+    local input = assert(core.rows.input { path = lists.file("p,n\n1,a\n2,\"b\n3,c\n") })
+    local encoder = simple()
+    local pass = assert(core.rows.preflight(input, encoder))
+    for _ = 1, 2 do
+      local step, err = pass:step()
+      assert.is_nil(step)
+      assert.equal("invalid", err.kind)
+      contains(err.message, "row 2: the quoted field that opens in line 3 is never closed")
+    end
+    pass:close()
+    encoder:close()
+    input:close()
+  end)
+
+  it("refuses an encoder of another width and a list without a header", function()
+    local input = assert(core.rows.input { path = lists.file("a,b,c\n") })
+    local encoder = simple()
+    local pass, err = core.rows.preflight(input, encoder)
+    assert.is_nil(pass)
+    contains(err.message, "3 columns, the encoder was made for 2")
+    input:close()
+    input = assert(core.rows.input { path = lists.file("") })
+    pass, err = core.rows.preflight(input, encoder)
+    assert.is_nil(pass)
+    contains(err.message, "empty")
+    input:close()
+    encoder:close()
+  end)
+
+  it("cuts a batch anew, smaller or without further rows", function()
+    local input = assert(core.rows.input { path = lists.file("p,n\n1,a\nx,b\n2,c\n3,d\n4,e\n5,f\n") })
+    local encoder = simple()
+    local whole = run(input, encoder).batches[1]
+    assert.equal("2", whole.skip)
+    local halves = run(input, encoder, { batch_rows = 3, range = whole })
+    assert.equal(2, #halves.batches)
+    assert.equal(1, halves.skipped)
+    assert.equal(0, halves.rejected)
+    assert.same({ 1, 5 }, { halves.batches[1].first_row, halves.batches[2].first_row })
+    assert.equal('[{"p":"1","n":"a"},{"p":"2","n":"c"},{"p":"3","n":"d"}]', body_of(encoder, input, halves.batches[1]))
+    whole.skip = "2,4-5"
+    local fewer = run(input, encoder, { range = whole }).batches[1]
+    assert.same({ 3, 6, "2,4-5" }, { fewer.accepted, fewer.rows, fewer.skip })
+    assert.equal('[{"p":"1","n":"a"},{"p":"2","n":"c"},{"p":"5","n":"f"}]', body_of(encoder, input, fewer))
+    for _, skip in ipairs { "2,1", "a", "2-", "5-4", ",", "1,", "1,,2", "0", "99999999999999999999" } do
+      whole.skip = skip
+      local pass, err = core.rows.preflight(input, encoder, { range = whole })
+      assert.is_nil(pass)
+      contains(err.message, "skip must be")
+      local source
+      source, err = encoder:source(input, whole)
+      assert.is_nil(source)
+      contains(err.message, "skip must be")
+    end
+    encoder:close()
+    input:close()
+  end)
+
+  it("fails a body when the file is no longer what was checked, before its last byte is out", function()
+    local path = lists.file("p,n\n" .. ("1,aaaa\n"):rep(1000))
+    local changes = {
+      ("1,aaaa\n"):rep(999) .. "2,bbbb\n", -- the same length, another time of change
+      ("1,aaaa\n"):rep(999) .. "1,aaa\n\n", -- one byte of the body less
+      ("1,aaaa\n"):rep(999) .. "1,\"a\"\n", -- shorter
+      ("1,aaaa\n"):rep(500), ("1,aaaa\n"):rep(999) .. "1aaaaa\n",
+    }
+    for i, change in ipairs(changes) do
+      lists.write(path, "p,n\n" .. ("1,aaaa\n"):rep(1000))
+      local input = assert(core.rows.input { path = path })
+      local encoder = simple()
+      local total = run(input, encoder)
+      core.system.sleep(0.02)
+      lists.write(path, "p,n\n" .. change)
+      local source, err = encoder:source(input, total.batches[1])
+      assert.is_nil(source, "change " .. i)
+      assert.equal("invalid", err.kind)
+      encoder:close()
+      input:close()
+    end
+  end)
+
+  it("fails a streamed body when the file changes while it is sent", function()
+    local rows = ("1,%s\n"):format(("a"):rep(1000)):rep(3000)
+    local path = lists.file("p,n\n" .. rows)
+    local input = assert(core.rows.input { path = path })
+    local encoder = simple()
+    local batch = run(input, encoder).batches[1]
+    assert.is_true(batch.body_bytes > 1048576)
+    local source = assert(encoder:source(input, batch))
+    assert.equal(1000, #source:read(1000))
+    core.system.sleep(0.02)
+    lists.write(path, "p,n\n" .. rows)
+    local body, err = drain(source)
+    assert(err, "the change went unseen")
+    assert.is_true(#body + 1000 < batch.body_bytes)
+    contains(err.message, "was changed")
+    encoder:close()
+    input:close()
+  end)
+
+  it("goes on with sources after the input and the encoder were closed", function()
+    local input = assert(core.rows.input { path = lists.file("p,n\n" .. ("1,%s\n"):format(("a"):rep(1000)):rep(3000)) })
+    local encoder = simple()
+    local batch = run(input, encoder).batches[1]
+    local source = assert(encoder:source(input, batch))
+    encoder:close()
+    input:close()
+    assert.equal(batch.body_bytes, #drain(source))
+    assert.has_error(function() encoder:source(input, batch) end)
+  end)
+end)
+
+describe("rows and bytes", function()
+  after_each(lists.clean)
+
+  local pieces = { "1", "23", "a", ",", '"', "\n", "\r\n", "张", "䶮", "𠮷", "\\", " ", ";", "\0", "\255", "\1", '","', "，", "13800138000" }
+  local descriptions = {
+    { format = "json", columns = 3, prefix = "{[", suffix = "]}", fields = {
+      { name = "a", column = 1, max_length = 6 }, { name = "b", column = 2, type = "integer" }, { name = "m", column = 3, mark = "j." } } },
+    { format = "json", columns = 3, row = "array", fields = {
+      { name = "l", column = 1, split = ";", join = ", " }, { name = "a", column = 1 }, { name = "c", column = 3, forbid = "，" } } },
+    { format = "json", columns = 3, separator = "\n", fields = {
+      { name = "k", type = "components", items = { { id = "x", column = 1 }, { id = "y", column = 2 } } }, { name = "t", constant = "c" } } },
+    { format = "csv", columns = 3, encoding = "gbk", header = { "a", "b", "c" }, fields = {
+      { name = "a", column = 1 }, { name = "b", column = 2 }, { name = "c", column = 3 } } },
+    { format = "csv", columns = 3, encoding = "gb18030", map = { ["张"] = "章,", ["1"] = "" }, fields = {
+      { name = "c", column = 3 }, { name = "e" }, { name = "a", column = 1 }, { name = "m", mark = 'q"' } } },
+  }
+
+  it("are conserved over random lists: each row is in one place, each body as long as foretold, however it is read", function()
+    local random = lists.random(random_seed)
+    for round = 1, 250 do
+      local label = "seed " .. random_seed .. ", round " .. round
+      local parts = { "x,y,z\n" }
+      for _ = 1, random(200) do
+        parts[#parts + 1] = random(3) == 1 and core.csv.line { pieces[random(19)], pieces[random(19)], pieces[random(19)] }
+          or pieces[random(#pieces)]
+      end
+      local text = table.concat(parts)
+      local _, _, opened = lists.parse(text, ",", 3)
+      if opened then
+        text = text .. '"\n'
+      end
+      local encodings = { "utf-8", "gb18030", "gbk" }
+      local input = assert(core.rows.input { path = lists.file(text), encoding = encodings[random(3)], max_record = 64 + random(200) })
+      local encoder = assert(core.rows.encoder(descriptions[random(#descriptions)]))
+      local options = { batch_rows = random(7), batch_bytes = 150 + random(500) }
+      local total, err = run(input, encoder, options)
+      assert(not err, label .. (err and err.message or ""))
+      local counted = 0
+      for _ in input:rows() do
+        counted = counted + 1
+      end
+      assert.equal(counted, total.rows, label)
+      assert.equal(total.rows, total.accepted + total.rejected, label)
+      assert.equal(#total.rejects, total.rejected, label)
+      local accepted, rows, at = 0, 0, nil
+      for _, batch in ipairs(total.batches) do
+        assert.is_true(at == nil or batch.offset == at, label)
+        at = batch.offset + batch.bytes
+        accepted, rows = accepted + batch.accepted, rows + batch.rows
+        assert.is_true(batch.accepted >= 1 and batch.accepted <= options.batch_rows and batch.body_bytes <= options.batch_bytes, label)
+        local body = body_of(encoder, input, batch)
+        local again = {}
+        for name, value in pairs(batch) do
+          again[name] = value
+        end
+        again.skip = nil
+        assert.equal(body, body_of(encoder, input, again, 1 + random(9)), label)
+      end
+      assert.equal(total.accepted, accepted, label)
+      assert.is_true(rows <= total.rows, label)
+      encoder:close()
+      input:close()
+      lists.clean()
+    end
+  end)
+
+  it("come out the same in one large streamed body as in many small ones, read in pieces of any size", function()
+    local random = lists.random(random_seed + 1)
+    local parts = { "x,y,z\n" }
+    for i = 1, 12000 do
+      parts[#parts + 1] = core.csv.line { tostring(i), ("张三"):rep(random(20)) .. pieces[random(13)], random(9) == 1 and "x" or "7" }
+    end
+    local input = assert(core.rows.input { path = lists.file(table.concat(parts)), encoding = "utf-8" })
+    local csv = assert(core.rows.encoder { format = "csv", columns = 3, encoding = "gbk", fields = {
+      { name = "x", column = 1 }, { name = "y", column = 2 }, { name = "z", column = 3, type = "integer" } } })
+    local json = assert(core.rows.encoder { format = "json", columns = 3, separator = ",\n", fields = {
+      { name = "x", column = 1 }, { name = "y", column = 2 }, { name = "z", column = 3, type = "integer" } } })
+    for encoder, separator in pairs { [csv] = "", [json] = ",\n" } do
+      local whole = run(input, encoder).batches
+      assert.equal(1, #whole)
+      local body = body_of(encoder, input, whole[1])
+      for _, size in ipairs { 1000, 16384, 65537, 8388608 } do
+        assert.is_true(body == body_of(encoder, input, whole[1], size), "pieces of " .. size)
+      end
+      local small = {}
+      for i, batch in ipairs(run(input, encoder, { batch_rows = 77 }).batches) do
+        small[i] = body_of(encoder, input, batch)
+      end
+      assert.is_true(body == table.concat(small, separator), "seed " .. random_seed)
+    end
+    csv:close()
+    json:close()
+    input:close()
+  end)
+end)
