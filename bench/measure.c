@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * measure OUT SECONDS COMMAND...: runs the command and writes "wall user sys peak_kb status" to OUT. The parent is tiny, because a
- * child's peak memory starts at what its parent had when it forked. Past SECONDS the command's whole process group is killed. */
+ * child's peak memory starts at what its parent had when it forked. Past SECONDS the command's whole process group is killed; so it is when
+ * measure itself is interrupted, and then nothing is written. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,10 @@
 #include <unistd.h>
 
 static volatile pid_t child;
+static volatile sig_atomic_t interrupted;
 
-static void too_late(int signal_number) {
-  (void)signal_number;
+static void stop(int signal_number) {
+  if (signal_number != SIGALRM) interrupted = 1;
   if (child > 0) kill(-child, SIGKILL);
 }
 
@@ -46,11 +48,15 @@ int main(int argc, char **argv) {
     _exit(127);
   }
   setpgid(child, child); /* both sides, so that neither can be late */
-  signal(SIGALRM, too_late);
+  signal(SIGALRM, stop);
+  signal(SIGINT, stop);
+  signal(SIGTERM, stop);
+  signal(SIGHUP, stop);
   alarm((unsigned)strtoul(argv[2], NULL, 10));
   while (wait4(child, &status, 0, &usage) < 0) {
   }
   double wall = now() - start;
+  if (interrupted) return 130;
   FILE *out = fopen(argv[1], "w");
   if (!out) {
     perror(argv[1]);

@@ -160,7 +160,11 @@ local function run_once(peer, job, values, folder)
   end
   shell.run(("%s </dev/null >%s 2>%s"):format(shell.join(words),
     shell.quote(folder .. "/stdout.txt"), shell.quote(folder .. "/stderr.txt")))
-  local usage = shell.read(folder .. "/usage.txt") or ""
+  local usage = shell.read(folder .. "/usage.txt")
+  if not usage then
+    error("interrupted", 0)
+  end
+  os.remove(folder .. "/usage.txt")
   local wall, user, system, peak, status = usage:match("(%S+) (%S+) (%S+) (%S+) (%S+)")
   -- 7: campaign finished and rejected some rows, which is right for rows that GBK cannot hold.
   if status ~= "0" and not (status == "7" and peer.name:find("^campaign")) then
@@ -284,11 +288,14 @@ local function run_bench(options)
         end
       end
     end
-  end, debug.traceback)
+  end, function(problem)
+    return problem == "interrupted" and problem or debug.traceback(problem)
+  end)
   server:stop()
   tsv:close()
   if not ok then
-    error(problem, 0)
+    io.stderr:write("bench: ", tostring(problem), "\n")
+    return 130
   end
   say_memory(peaks)
   say(("\nfigures for other programs: %s/results.tsv\n"):format(out))

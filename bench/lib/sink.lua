@@ -38,6 +38,12 @@ function M.start(options)
   end
   local given = shell.quote(options.folder)
   local folder = shell.capture(("rm -rf %s && mkdir -p %s && cd %s && pwd -P"):format(given, given, given))
+  local servers = os.getenv("BENCH_SERVERS")
+  if servers then
+    local list = assert(io.open(servers, "ab"))
+    list:write(folder, "/nginx.pid\n")
+    list:close()
+  end
   local template = assert(shell.read("bench/sink.conf"))
   -- os.time alone would give two benches that start together the same ports.
   local seed = tonumber(shell.capture("od -An -N4 -tu4 /dev/urandom")) or os.time()
