@@ -117,7 +117,7 @@ size_t camp_utf8_put(uint32_t character, uint8_t *to) {
 }
 
 size_t camp_utf8_valid(const uint8_t *text, size_t n, int *cut) {
-  size_t at = 0;
+  size_t at = camp_utf8_blocks(text, n);
   if (cut != NULL) *cut = 0;
   while (at < n) {
     if (text[at] < 0x80) {

@@ -17,6 +17,9 @@ size_t camp_utf8_put(uint32_t character, uint8_t *to);
  * only the beginning of a character, which further bytes could make whole; 0 when it is invalid or there is nothing. */
 size_t camp_utf8_valid(const uint8_t *text, size_t n, int *cut);
 
+/* A quick look ahead: bytes at the start that are valid whole characters, 0 to n. What follows may be valid too. */
+size_t camp_utf8_blocks(const uint8_t *text, size_t n);
+
 /* Lengths of valid text. */
 size_t camp_utf8_characters(const uint8_t *text, size_t n);
 size_t camp_utf8_utf16_units(const uint8_t *text, size_t n);

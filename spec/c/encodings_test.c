@@ -216,6 +216,41 @@ static void utf8_sequences(void) {
       }
 }
 
+/* In text of several vectors, at every place of them, each sequence of up to four bytes that can make a difference: the answer is that of
+ * the table of well-formed bytes. */
+static void utf8_vectors(void) {
+  static const uint8_t edges[] = {'a', 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC2, 0xE7, 0xF1, 0xFF};
+  enum { EDGES = sizeof edges, SIZE = 192 };
+  static const char *const around[] = {"a", "\xE7\x8E\x8B", "\xC3\xA9", "\xF0\xA0\xAE\xB7"};
+  uint8_t text[SIZE + 4];
+  unsigned place = 0;
+  for (unsigned pair = 0x8000; pair < 0x10000; pair++)
+    for (unsigned i = 0; i < EDGES * EDGES; i++) {
+      const char *filler = around[place % 4];
+      size_t step = strlen(filler), at = 0, start;
+      size_t want_start = 20 + place % 70;
+      while (at + step <= want_start) {
+        memcpy(text + at, filler, step);
+        at += step;
+      }
+      start = at;
+      text[at++] = (uint8_t)(pair >> 8);
+      text[at++] = (uint8_t)pair;
+      text[at++] = edges[i / EDGES];
+      text[at++] = edges[i % EDGES];
+      while (at < SIZE) {
+        memcpy(text + at, filler, step);
+        at += step;
+      }
+      size_t expected = start, good = camp_utf8_valid(text, at, NULL);
+      int length;
+      while (expected < at && (length = well_formed(text + expected, at - expected)) > 0) expected += (size_t)length;
+      if (good != expected || camp_utf8_blocks(text, at) > expected) fail("UTF-8 in vectors", (unsigned long)pair << 16 | place % 70);
+      checked++;
+      place++;
+    }
+}
+
 static void ascii_ways(void) {
   uint8_t text[200];
   for (size_t n = 0; n <= 130; n++)
@@ -249,6 +284,7 @@ int main(void) {
   }
   keep_ascii();
   utf8_sequences();
+  utf8_vectors();
   ascii_ways();
   printf("encodings: %lu comparisons, %lu failures\n", checked, failures);
   return failures == 0 ? 0 : 1;
