@@ -69,6 +69,28 @@ local function write_reply(reply, path)
   return true
 end
 
+-- Faults are found in Lua's lists, which count from 1; -p and JSON count from 0.
+local function counted_from_zero(text)
+  return (text:gsub("%[(%d+)%]", function(digits) return "[" .. (tonumber(digits) - 1) .. "]" end))
+end
+
+local function from_zero(err)
+  local changed = error_object.wrap(err, {})
+  changed.message = counted_from_zero(err.message)
+  changed.faults = {}
+  for index, fault in ipairs(err.faults) do
+    local copy = fault
+    if type(fault) == "table" then
+      copy = {}
+      for key, value in pairs(fault) do
+        copy[key] = key == "path" and counted_from_zero(value) or value
+      end
+    end
+    changed.faults[index] = copy
+  end
+  return changed
+end
+
 function M.run(given)
   local platform, operation = target.find(given.operation)
   if not platform then
@@ -96,6 +118,9 @@ function M.run(given)
     client:close()
   end
   if not ok then
+    if err.kind == "invalid" and err.faults then
+      err = from_zero(err)
+    end
     return output.fail(err, context)
   end
   return 0

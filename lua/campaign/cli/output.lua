@@ -49,7 +49,7 @@ end
 
 ---Writes an error to stderr and returns the exit code.
 ---@param err campaign.error|string
----@param options { json: boolean?, effect: string?, code: integer? }
+---@param options { json: boolean?, effect: string?, code: integer?, is_internal: boolean? }
 ---@return integer
 function M.fail(err, options)
   if not error_object.is(err) then
@@ -60,6 +60,9 @@ function M.fail(err, options)
     local shown = { exit_code = code }
     for _, name in ipairs(SHOWN) do
       shown[name] = plain(err[name])
+    end
+    if options.is_internal then
+      shown.kind = "internal" -- of the command alone: no error object has this kind
     end
     if err.faults then
       shown.faults = core.json.array(plain(err.faults))

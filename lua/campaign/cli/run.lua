@@ -54,7 +54,7 @@ function M.main(arguments, place)
     return require("campaign.cli." .. given.command).run(given, place)
   end, with_traceback)
   if not ran then
-    return output.fail("internal error: " .. tostring(code), { json = json, code = output.EXIT.internal })
+    return output.fail("internal error: " .. tostring(code), { json = json, code = output.EXIT.internal, is_internal = true })
   end
   io.stdout:flush()
   return code
