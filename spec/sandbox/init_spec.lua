@@ -1,7 +1,28 @@
 -- SPDX-License-Identifier: MIT
 -- The sandbox as a child process: started, asked, stopped, and never left behind.
 
+local core = require "campaign.core"
 local sandbox = require "campaign.sandbox"
+
+local function is_listening(handle_url)
+  local engine = assert(core.http.engine())
+  engine:submit{ method = "GET", url = handle_url .. "/_sandbox/clock" }
+  engine:wait(5)
+  local _, result = engine:take()
+  engine:close()
+  return result.status == 200
+end
+
+local function ends_within(seconds, url)
+  local deadline = core.system.monotonic() + seconds
+  while core.system.monotonic() < deadline do
+    if not is_listening(url) then
+      return true
+    end
+    core.system.sleep(0.05)
+  end
+  return false
+end
 
 describe("campaign.sandbox", function()
   it("starts, answers a control path and stops", function()
@@ -10,5 +31,89 @@ describe("campaign.sandbox", function()
     handle:stop()
     handle:stop()
     assert.is_nil((handle:control("clock")))
+  end)
+
+  it("gives accounts for all four platforms, with fresh tokens at each start", function()
+    local one, two = assert(sandbox.start()), assert(sandbox.start())
+    assert.equal(one.base_url, one.accounts.hypers.base_url)
+    for platform, keys in pairs{
+      outbound = { "token", "abbreviate", "company_id" }, tuzhan = { "token" },
+      hypers = { "client_id", "client_secret", "username", "password" }, longlong = { "token", "user_id" },
+    } do
+      for _, key in ipairs(keys) do
+        assert.is_string(one.accounts[platform][key], platform .. "." .. key)
+      end
+    end
+    assert.are_not.equal(one.base_url, two.base_url)
+    assert.are_not.equal(one.accounts.outbound.token, two.accounts.outbound.token)
+    one:stop()
+    two:stop()
+  end)
+
+  it("takes given credentials", function()
+    local handle = assert(sandbox.start{ accounts = { tuzhan = { token = "it's mine" } } })
+    assert.equal("it's mine", handle.accounts.tuzhan.token)
+    handle:stop()
+  end)
+
+  it("writes KEY=value lines that a shell takes, readable by nobody else", function()
+    local path = os.tmpname()
+    local handle = assert(sandbox.start{ ready_file = path, accounts = { tuzhan = { token = "a b'c$d" } } })
+    local pipe = assert(io.popen("eval \"$(cat " .. path .. ")\"; printf '%s' \"$CAMPAIGN_TUZHAN_TOKEN\"; stat -c %a "
+      .. path))
+    local text = pipe:read("*a")
+    pipe:close()
+    handle:stop()
+    os.remove(path)
+    assert.equal("a b'c$d600\n", text)
+  end)
+
+  it("ends when its handle is collected", function()
+    local handle = assert(sandbox.start())
+    local url = handle.base_url
+    handle = nil -- luacheck: ignore 311
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(ends_within(5, url))
+  end)
+
+  it("ends when the process that started it is killed", function()
+    local interpreter = _G.jit and "luajit" or "lua5.4"
+    local script = "local h = require('campaign.sandbox').start() print(h.base_url) io.stdout:flush() "
+      .. "require('campaign.core').system.sleep(30)"
+    local pipe = assert(io.popen("LUA_PATH='" .. package.path .. "' LUA_CPATH='" .. package.cpath
+      .. "' sh -c 'echo $$; exec " .. interpreter .. " -e \"" .. script .. "\"'"))
+    local pid = pipe:read("*l")
+    local url = pipe:read("*l")
+    assert.is_true(is_listening(url))
+    os.execute("kill -9 " .. pid)
+    pipe:close()
+    assert.is_true(ends_within(5, url))
+  end)
+
+  it("leaves no temporary folder behind", function()
+    local function count()
+      local pipe = assert(io.popen("ls -d ${TMPDIR:-/tmp}/campaign-sandbox-* 2>/dev/null | wc -l"))
+      local text = pipe:read("*a")
+      pipe:close()
+      return tonumber(text)
+    end
+    local before = count()
+    local handle = assert(sandbox.start())
+    assert.equal(before + 1, count())
+    handle:stop()
+    assert.equal(before, count())
+  end)
+
+  it("says why it cannot start", function()
+    local handle, err = sandbox.start{ clock = "tomorrow", stderr = "/dev/null" }
+    assert.is_nil(handle)
+    assert.equal("usage", err.kind)
+    local first = assert(sandbox.start())
+    local port = tonumber(first.base_url:match(":(%d+)$"))
+    handle, err = sandbox.start{ port = port, stderr = "/dev/null" }
+    first:stop()
+    assert.is_nil(handle)
+    assert.equal("usage", err.kind)
   end)
 end)

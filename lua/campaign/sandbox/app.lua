@@ -59,6 +59,9 @@ function M.new(options)
   if not self.rules then
     return nil, why
   end
+  self.clock.obeyed = function()
+    return self:on("R012")
+  end
   self.faults, why = faults.new(options.faults, options.seed)
   if not self.faults then
     return nil, why

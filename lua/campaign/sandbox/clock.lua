@@ -129,8 +129,11 @@ function M.new(options)
   return self
 end
 
----Local seconds now.
+---Local seconds now. `obeyed` is set by the app: without R012 the machine's time in UTC counts.
 function methods:now()
+  if self.obeyed and not self.obeyed() then
+    return self.real()
+  end
   return self.base + (self.real() - self.base_real) * self.rate
 end
 

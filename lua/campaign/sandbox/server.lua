@@ -94,7 +94,7 @@ local function send(stream, answer)
   head:append("date", os.date("!%a, %d %b %Y %H:%M:%S GMT"))
   local promised = answer.cut == "wrong-length" and math.max(length - 5, 0) or length
   head:append("content-length", string.format("%d", promised))
-  if answer.close then
+  if answer.close or answer.cut then
     head:append("connection", "close")
   end
   if not stream:write_headers(head, false, SEND_STALL) then
