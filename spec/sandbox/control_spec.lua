@@ -127,11 +127,11 @@ describe("sandbox restart", function()
   end)
 
   after_each(function()
+    h.stop()
     for _, name in ipairs{ "commits.jsonl", "state.json", "file-1001" } do
       os.remove(dir .. "/" .. name)
     end
     os.remove(dir)
-    h.stop()
   end)
 
   local function add(uuid)

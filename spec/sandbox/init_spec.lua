@@ -78,17 +78,16 @@ describe("campaign.sandbox", function()
   end)
 
   it("ends when the process that started it is killed", function()
-    local interpreter = _G.jit and "luajit" or "lua5.4"
-    local script = "local h = require('campaign.sandbox').start() print(h.base_url) io.stdout:flush() "
-      .. "require('campaign.core').system.sleep(30)"
-    local pipe = assert(io.popen("LUA_PATH='" .. package.path .. "' LUA_CPATH='" .. package.cpath
-      .. "' sh -c 'echo $$; exec " .. interpreter .. " -e \"" .. script .. "\"'"))
-    local pid = pipe:read("*l")
-    local url = pipe:read("*l")
+    local parent = assert(core.system.spawn{
+      _G.jit and "luajit" or "lua5.4", "-e", "print(require('campaign.sandbox').start().base_url) io.stdout:flush() "
+        .. "require('campaign.core').system.sleep(30)",
+      env = { LUA_PATH = package.path, LUA_CPATH = package.cpath }, pipe = true,
+    })
+    local url = assert(parent:read_line(10))
     assert.is_true(is_listening(url))
-    os.execute("kill -9 " .. pid)
-    pipe:close()
+    parent:signal("KILL")
     assert.is_true(ends_within(5, url))
+    parent:close()
   end)
 
   it("leaves no temporary folder behind", function()
@@ -98,11 +97,10 @@ describe("campaign.sandbox", function()
       pipe:close()
       return tonumber(text)
     end
-    local before = count()
     local handle = assert(sandbox.start())
-    assert.equal(before + 1, count())
+    local during = count()
     handle:stop()
-    assert.equal(before, count())
+    assert.equal(during - 1, count())
   end)
 
   it("says why it cannot start", function()

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Starts a sandbox of the four platforms on loopback as a child process, and holds on to it. Works on both Luas;
 -- the child is run by LuaJIT, which has the HTTP server library. The child ends when this process does, however
--- it ends, since it reads the other end of a pipe that only we hold.
+-- it ends, since its standard input does.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -54,30 +54,12 @@ local function child_paths()
   return lua_path, table.concat(candidates, ";")
 end
 
-local function shell_quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
----The shell command that runs the child; it reads its options as one JSON line from its standard input.
----@param options campaign.sandbox.start
----@return string
-function M.command(options)
-  local lua_path, lua_cpath = child_paths()
-  local command = "LUA_PATH=" .. shell_quote(lua_path) .. " LUA_CPATH=" .. shell_quote(lua_cpath)
-    .. " exec " .. shell_quote(options.interpreter or "luajit")
-    .. " -e " .. shell_quote("os.exit(require('campaign.sandbox').main())")
-  if options.stderr then
-    command = command .. " 2>" .. shell_quote(options.stderr)
-  end
-  return command
-end
-
 local CHILD_OPTIONS = {
   "port", "state", "clock", "clock_rate", "faults", "without", "forms", "seed", "settings", "accounts",
   "first_id", "ready_file", "quiet", "watch_stdin",
 }
 
-local function child_line(options)
+local function child_text(options)
   local fields = {}
   for _, name in ipairs(CHILD_OPTIONS) do
     local value = options[name]
@@ -86,20 +68,13 @@ local function child_line(options)
     end
     fields[name] = value
   end
-  return json.encode(fields) .. "\n"
+  return json.encode(fields)
 end
 
--- Reads KEY=value lines into { [key] = value }.
-local function read_lines(text)
-  local values = {}
-  for line in text:gmatch("[^\n]+") do
-    local key, value = line:match("^([%w_]+)=(.*)$") -- linear: a fixed character between
-    if key then
-      local quoted = value:match("^'(.*)'$")
-      values[key] = quoted and quoted:gsub("'\\''", "'") or value
-    end
-  end
-  return values
+-- What a shell would make of a value.
+local function unquoted(text)
+  local inner = text:match("^'(.*)'$")
+  return inner and inner:gsub("'\\''", "'") or text
 end
 
 -- The accounts, and what else the seed has, both by platform.
@@ -117,22 +92,22 @@ local function accounts_of(values)
   return accounts, seeds
 end
 
-local function wait_ready(path, pipe)
+-- Reads the child's KEY=value lines up to the last one, its process number.
+local function read_values(process)
+  local values = {}
   local deadline = core.system.monotonic() + WAIT
-  while core.system.monotonic() < deadline do
-    local file = io.open(path, "rb")
-    if file then
-      local text = file:read("*a")
-      file:close()
-      return text
+  repeat
+    local line, err = process:read_line(math.max(0, deadline - core.system.monotonic()))
+    if not line then
+      local why = err and "was not ready within " .. WAIT .. " seconds" or "ended before it was ready"
+      return nil, "the sandbox " .. why .. "; its messages are on standard error"
     end
-    -- A child that has ended no longer takes our bytes; an empty line is nothing to a living one.
-    if not pipe:write("\n") or not pipe:flush() then
-      return nil, "the sandbox ended before it was ready (its message is on stderr)"
+    local key, value = line:match("^([%w_]+)=(.*)$") -- linear: a fixed character between
+    if key then
+      values[key] = unquoted(value)
     end
-    core.system.sleep(0.02)
-  end
-  return nil, "the sandbox was not ready within " .. WAIT .. " seconds"
+  until values.CAMPAIGN_SANDBOX_PID
+  return values
 end
 
 ---Starts a sandbox and waits until it takes requests.
@@ -144,31 +119,24 @@ function M.start(options)
   for name, value in pairs(options or {}) do
     given[name] = value
   end
-  local own_file = not given.ready_file
-  if own_file then
-    given.ready_file = os.tmpname()
+  given.quiet, given.watch_stdin = false, true
+  local lua_path, lua_cpath = child_paths()
+  local process, err = core.system.spawn{
+    given.interpreter or "luajit", "-e", "os.exit(require('campaign.sandbox').main(), true)",
+    env = { LUA_PATH = lua_path, LUA_CPATH = lua_cpath, CAMPAIGN_SANDBOX_OPTIONS = child_text(given) },
+    pipe = true, hold_stdin = true, group = true, stderr = given.stderr,
+  }
+  if not process then
+    return nil, error_object.wrap(err, { hint = "the sandbox is run by " .. (given.interpreter or "luajit") })
   end
-  os.remove(given.ready_file)
-  given.quiet, given.watch_stdin = true, true
-  local pipe, why = io.popen(M.command(given), "w")
-  if not pipe then
-    return nil, error_object.new{ kind = "usage", message = "cannot start the sandbox: " .. tostring(why) }
-  end
-  pipe:write(child_line(given))
-  pipe:flush()
-  local text
-  text, why = wait_ready(given.ready_file, pipe)
-  if own_file then
-    os.remove(given.ready_file)
-  end
-  if not text then
-    pipe:close()
+  local values, why = read_values(process)
+  if not values then
+    process:close()
     return nil, error_object.new{ kind = "usage", message = why }
   end
-  local values = read_lines(text)
   local accounts, seeds = accounts_of(values)
   return setmetatable({
-    base_url = values.CAMPAIGN_SANDBOX_URL, accounts = accounts, seeds = seeds, environment = values, pipe = pipe,
+    base_url = values.CAMPAIGN_SANDBOX_URL, accounts = accounts, seeds = seeds, environment = values, process = process,
   }, mt)
 end
 
@@ -221,21 +189,22 @@ end
 
 ---Stops the child and waits for its end. Stopping twice is fine.
 function methods:stop()
-  if self.pipe then
-    self.pipe:close()
-    self.pipe = nil
+  if self.process then
+    self.process:signal("TERM")
+    self.process:wait(WAIT)
+    self.process:close()
+    self.process = nil
   end
 end
 
----The child process: serves until its parent ends or a signal comes. Without options it reads them as one JSON
----line from standard input, and ends with that input.
+---The child process: serves until its parent ends or a signal comes. Without options it takes them, as JSON, from
+---CAMPAIGN_SANDBOX_OPTIONS.
 ---@param options? table
 ---@return integer exit_code
 function M.main(options)
   if not options then
-    local line = io.stdin:read("*l") or "{}"
     local why
-    options, why = json.decode(line)
+    options, why = json.decode(os.getenv("CAMPAIGN_SANDBOX_OPTIONS") or "{}")
     if not options then
       io.stderr:write("sandbox: options: ", why, "\n")
       return 2

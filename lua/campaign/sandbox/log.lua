@@ -4,7 +4,7 @@
 -- faults or not. An entry has n (from 1, no gaps), time, platform, operation, target (data source, user,
 -- group relation, ...), the row or id, and the number of the request that brought it.
 
-local files = require "campaign.sandbox.files"
+local core = require "campaign.core"
 local json = require "campaign.sandbox.json"
 
 local M = {}
@@ -55,7 +55,7 @@ local function load_existing(self)
     file:seek("set", 0)
     local kept = file:read(whole) or ""
     file:close()
-    local ok, err = files.write_atomic(self.path, kept, 384)
+    local ok, err = core.system.write_atomic(self.path, kept)
     if not ok then
       return nil, tostring(err)
     end
@@ -79,7 +79,7 @@ function M.open(options)
   if not ok then
     return nil, why
   end
-  local file, err = files.append_open(self.path, 384)
+  local file, err = core.system.append_open(self.path)
   if not file then
     return nil, tostring(err)
   end
@@ -167,7 +167,7 @@ function methods:clear()
   os.remove(self.path)
   self.n, self.bytes, self.counts, self.offsets = 0, 0, {}, {}
   self.pending, self.pending_bytes, self.dirty = {}, 0, false
-  self.file = assert(files.append_open(self.path, 384))
+  self.file = assert(core.system.append_open(self.path))
 end
 
 function methods:close()

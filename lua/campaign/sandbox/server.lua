@@ -24,7 +24,6 @@ local FILE_CHUNK = 65536
 ffi.cdef [[
   struct campaign_linger { int l_onoff; int l_linger; };
   int setsockopt(int fd, int level, int name, const void *value, unsigned int length);
-  int getpid(void);
 ]]
 local SOL_SOCKET, SO_LINGER = 1, 13
 
@@ -228,17 +227,33 @@ function M.lines(base_url, accounts)
       lines[#lines + 1] = name .. "=" .. shell_quote(accounts[platform][key])
     end
   end
+  lines[#lines + 1] = "CAMPAIGN_SANDBOX_PID=" .. core.system.pid()
   return table.concat(lines, "\n") .. "\n"
+end
+
+-- A sandbox that was killed leaves its temporary folder behind; the next one clears it away.
+local function clear_stale(base)
+  for _, name in ipairs(core.system.list_dir(base) or {}) do
+    local pid = name:match("^campaign%-sandbox%-(%d+)%-%d+$") -- linear: a fixed character between
+    if pid and not core.system.stat("/proc/" .. pid) then
+      local dir = base .. "/" .. name
+      for _, file in ipairs(core.system.list_dir(dir) or {}) do
+        core.system.remove(dir .. "/" .. file)
+      end
+      core.system.remove(dir)
+    end
+  end
 end
 
 local function prepare_dir(options)
   if options.state then
-    assert(require("campaign.sandbox.files").make_dirs(options.state, 448))
+    assert(core.system.make_dirs(options.state))
     return options.state, true
   end
   local base = os.getenv("TMPDIR") or "/tmp"
-  local dir = base .. "/campaign-sandbox-" .. ffi.C.getpid() .. "-" .. math.floor(core.system.now() * 1000)
-  assert(require("campaign.sandbox.files").make_dirs(dir, 448))
+  clear_stale(base)
+  local dir = base .. "/campaign-sandbox-" .. core.system.pid() .. "-" .. math.floor(core.system.now() * 1000)
+  assert(core.system.make_dirs(dir))
   return dir, false
 end
 
@@ -251,7 +266,7 @@ function M.run(options)
     dir = dir, durable = durable, clock = options.clock, clock_rate = options.clock_rate,
     faults = options.faults, without = options.without, forms = options.forms,
     seed = options.seed, accounts = options.accounts, first_id = options.first_id,
-    settings = options.settings, now = core.system.now, pid = ffi.C.getpid(),
+    settings = options.settings, now = core.system.now, pid = core.system.pid(),
   }
   if not app then
     io.stderr:write("sandbox: ", tostring(why), "\n")
@@ -281,7 +296,7 @@ function M.run(options)
   local base_url = "http://" .. host .. ":" .. port
   local lines = M.lines(base_url, app.state.accounts)
   if options.ready_file then
-    assert(require("campaign.sandbox.files").write_atomic(options.ready_file, lines, 384))
+    assert(core.system.write_atomic(options.ready_file, lines))
   end
   if not options.quiet then
     io.stdout:write(lines)

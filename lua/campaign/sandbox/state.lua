@@ -4,7 +4,6 @@
 -- file brings it back after a restart. Each platform's file says what its part of the state means.
 
 local core = require "campaign.core"
-local files = require "campaign.sandbox.files"
 local json = require "campaign.sandbox.json"
 
 local M = {}
@@ -203,7 +202,7 @@ end
 ---@param state table
 ---@param path string
 function M.save(state, path)
-  return files.write_atomic(path, json.encode(state), 384)
+  return core.system.write_atomic(path, json.encode(state))
 end
 
 ---Reads a snapshot; nil when there is none, nil and why when it cannot be read.
