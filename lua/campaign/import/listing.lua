@@ -1,0 +1,128 @@
+-- SPDX-License-Identifier: MIT
+-- The row files of a job folder (rejects.csv, ambiguous.csv, not_sent.csv): our columns first, then every column of the file with its
+-- value unaltered. Written as rows come, so that memory stays flat; the file appears with its first row.
+
+local core = require "campaign.core"
+
+local M = {}
+
+-- Our columns. A column of the file with such a name keeps it; ours then gets one more underscore.
+local COLUMNS = {
+  "_row", "_line", "_state", "_cause", "_column", "_reason", "_code", "_message", "_batch", "_attempt",
+}
+
+-- Bytes gathered before they are written.
+local CHUNK = 65536
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.import.listing" }
+
+local function cell(value)
+  if value == nil then
+    return ""
+  end
+  if type(value) == "number" and value == math.floor(value) then
+    return string.format("%d", value)
+  end
+  value = tostring(value)
+  if value:find('[",\r\n]') or value:find("^%s") or value:find("%s$") then
+    return '"' .. value:gsub('"', '""') .. '"'
+  end
+  return value
+end
+
+---The names of our columns beside those of the file.
+---@param columns string[] the header of the file
+---@return string[]
+function M.names(columns)
+  local taken, names = {}, {}
+  for _, column in ipairs(columns) do
+    taken[column] = true
+  end
+  for i, name in ipairs(COLUMNS) do
+    while taken[name] do
+      name = "_" .. name
+    end
+    names[i] = name
+  end
+  return names
+end
+
+---@param path string
+---@param columns string[] the header of the file
+function M.new(path, columns)
+  return setmetatable({ path = path, count = 0, _columns = columns, _parts = {}, _size = 0 }, mt)
+end
+
+function methods:_put(line)
+  self._parts[#self._parts + 1] = line
+  self._size = self._size + #line
+  if self._size >= CHUNK then
+    return self:flush()
+  end
+  return true
+end
+
+local function join(ours, fields)
+  local parts = {}
+  for i = 1, #COLUMNS do
+    parts[i] = cell(ours[i])
+  end
+  for i = 1, #fields do
+    parts[#COLUMNS + i] = cell(fields[i])
+  end
+  return table.concat(parts, ",") .. "\r\n"
+end
+
+---Adds a row.
+---@param why table row, line, state, cause, column, reason, code, message, batch, attempt
+---@param fields string[] the row's values, as many as it has
+---@return true? ok
+---@return campaign.error? err
+function methods:add(why, fields)
+  if self.count == 0 then
+    local ok, err = self:_put(join(M.names(self._columns), self._columns))
+    if not ok then
+      return nil, err
+    end
+  end
+  self.count = self.count + 1
+  return self:_put(join({ why.row, why.line, why.state, why.cause, why.column, why.reason, why.code, why.message,
+    why.batch, why.attempt }, fields))
+end
+
+---Writes what has been gathered.
+---@return true? ok
+---@return campaign.error? err
+function methods:flush()
+  if self._size == 0 then
+    return true
+  end
+  local err
+  if not self._file then
+    self._file, err = core.system.append_open(self.path, 384) -- 0600
+    if not self._file then
+      return nil, err
+    end
+  end
+  local text = table.concat(self._parts)
+  self._parts, self._size = {}, 0
+  return self._file:write(text)
+end
+
+---@return true? ok
+---@return campaign.error? err
+function methods:close()
+  local ok, err = self:flush()
+  if self._file then
+    local synced, sync_err = self._file:sync()
+    self._file:close()
+    self._file = nil
+    if ok and not synced then
+      ok, err = nil, sync_err
+    end
+  end
+  return ok, err
+end
+
+return M
