@@ -1,0 +1,285 @@
+-- SPDX-License-Identifier: MIT
+-- Takes batches, keeps as many requests in flight as the pace allows, asks for a verdict on every answer, and hands the rows of each
+-- batch to whoever books them. Knows no files and no row: batches come from an iterator, bodies from `prepare`. Waiting is done by the
+-- transport or by env.sleep, so that the same engine blocks in plain Lua and yields in nginx.
+
+local error_object = require "campaign.error"
+local verdicts = require "campaign.import.verdict"
+
+local M = {}
+
+-- Longest sleep in one piece, in seconds: a stop order is seen at least this often.
+local TICK = 0.5
+
+-- Answers of "slow down" to one batch before the run gives up.
+local MOST_THROTTLED = 20
+
+-- Seconds after which a platform that calls itself closed, though our clock says open, is asked again.
+local CLOSED_AGAIN = 60
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.import.engine" }
+
+---@class campaign.import.work
+---@field platform table loaded platform
+---@field operation table
+---@field env campaign.env
+---@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`
+---@field pace table
+---@field journal table `begin(attempt)`, `finish(attempt, outcome)`
+---@field next_batch fun(): table?
+---@field prepare fun(batch: table): table?, campaign.error? a prepared request with `.request`
+---@field finish fun(prepared: table, result: table): table?, campaign.error?
+---@field settle fun(attempt: table, verdict: table, err: campaign.error?): table?, campaign.error? books the rows of a batch; may
+---return another verdict that it came to
+---@field unsent fun(batch: table): true?, campaign.error? books the rows of a batch that was not delivered
+---@field window fun(): number seconds until the platform is open; 0 now
+---@field stopped fun(): string? "stop" or "now"
+---@field progress fun(event: table)
+---@field ordered boolean stop at the first batch that was not taken over
+---@field attempts integer
+---@field wait_for_window boolean
+
+---@param work campaign.import.work
+function M.new(work)
+  return setmetatable({
+    work = work, flying = {}, in_flight = 0, again = {}, error = nil, waiting = nil,
+    requests = 0, retries = 0, bytes = 0, batches = 0,
+  }, mt)
+end
+
+function methods:_stop(err)
+  self.error = self.error or err
+end
+
+-- Seconds until something may be sent, and for what.
+function methods:_wait()
+  local closed = self.work.window()
+  if closed > 0 then
+    return closed, "window"
+  end
+  local delay = self.work.pace:delay()
+  return delay, self.throttled and "throttle" or "retry"
+end
+
+-- The batch that is next, left where it is.
+function methods:_peek()
+  if #self.again > 0 then
+    return self.again[1]
+  end
+  while not self.ahead do
+    local batch = self.work.next_batch()
+    if not batch then
+      return nil
+    end
+    if batch.accepted > 0 then -- one whose rows were all rejected is not sent
+      self.ahead = batch
+    end
+  end
+  return self.ahead
+end
+
+function methods:_next_batch()
+  local batch = self:_peek()
+  if #self.again > 0 then
+    return table.remove(self.again, 1)
+  end
+  self.ahead = nil
+  return batch
+end
+
+function methods:_send(batch)
+  local work = self.work
+  batch.attempts = (batch.attempts or 0) + 1
+  local attempt = { batch = batch, number = batch.attempts }
+  local prepared, err = work.prepare(batch)
+  if not prepared then
+    return self:_conclude(attempt, nil, nil, err)
+  end
+  attempt.prepared = prepared
+  local ok, journal_err = work.journal:begin(attempt)
+  if not ok then
+    self:_stop(journal_err)
+    return self:_unsent(batch)
+  end
+  attempt.begun = true
+  attempt.ticket = work.pace:started()
+  local id, refused = work.transport:submit(prepared.request)
+  if not id then
+    return self:_conclude(attempt, nil, nil, refused)
+  end
+  self.flying[id] = attempt
+  self.in_flight = self.in_flight + 1
+  self.requests = self.requests + 1
+  if batch.attempts > 1 then
+    self.retries = self.retries + 1
+  end
+end
+
+function methods:_fill()
+  local work = self.work
+  self.waiting = nil
+  while not self.error and not work.stopped() and self.in_flight < work.pace:limit() and self:_peek() do
+    local seconds, reason = self:_wait()
+    if seconds > 0 then
+      self.waiting = { seconds = seconds, reason = reason }
+      return
+    end
+    self:_send(self:_next_batch())
+  end
+end
+
+function methods:_unsent(batch)
+  local ok, err = self.work.unsent(batch)
+  if not ok then
+    self:_stop(err)
+  end
+end
+
+local function evidence_of(batch, result, err)
+  if not result then
+    return { sent = "no", rows = batch.accepted }
+  end
+  return {
+    sent = result.sent, guard = result.guard, status = result.status, rows = batch.accepted,
+    bytes_sent = result.bytes_sent, body_bytes = result.bytes_expected,
+    retry_after = err and type(err.retry) == "number" and err.retry or nil,
+  }
+end
+
+function methods:_write_down(attempt, verdict, evidence, result, err)
+  if not attempt.begun then
+    return
+  end
+  local ok, journal_err = self.work.journal:finish(attempt, {
+    verdict = verdict.verdict, cause = verdict.cause, receipt = verdict.receipt, status = evidence.status,
+    code = err and (type(err.code) == "string" or type(err.code) == "number") and err.code or nil,
+    kind = err and err.kind, sent = evidence.sent, guard = evidence.guard or nil,
+    bytes_sent = evidence.bytes_sent, body_bytes = evidence.body_bytes,
+    seconds = result and result.timings and result.timings.total, detail = verdict.detail,
+  })
+  if not ok then
+    self:_stop(journal_err)
+  end
+end
+
+-- True when the batch will be sent again.
+function methods:_may_repeat(batch, verdict)
+  if self.error or self.work.stopped() then
+    return false
+  end
+  if verdict.again == "throttle" then
+    batch.throttled = (batch.throttled or 0) + 1
+    return batch.throttled <= MOST_THROTTLED
+  elseif verdict.again == "window" then
+    batch.closed = (batch.closed or 0) + 1
+    return self.work.wait_for_window and batch.closed <= MOST_THROTTLED
+  end
+  batch.failed = (batch.failed or 0) + 1
+  return verdict.again == "soon" and batch.failed < self.work.attempts
+end
+
+local function doubtful(work, verdict, err)
+  return err or error_object.new{
+    kind = "response", retry = false, sent = "yes", platform = work.platform.name, operation = work.operation.name,
+    message = "the answer does not add up: " .. (verdict.detail or verdict.cause),
+  }
+end
+
+-- What an answer means for the run: go on, or stop and why.
+function methods:_judge(verdict, err)
+  local work = self.work
+  if verdict.stop then
+    self:_stop(doubtful(work, verdict, err))
+  elseif work.ordered and verdict.verdict ~= "accepted" and verdict.verdict ~= "partly" then
+    self:_stop(doubtful(work, verdict, err))
+  elseif work.pace:hopeless() then
+    self:_stop(error_object.wrap(doubtful(work, verdict, err), {
+      hint = "several batches in a row had no clear answer; look at the platform, then import not_sent.csv",
+    }))
+  end
+end
+
+function methods:_conclude(attempt, result, reply, err)
+  local work, batch = self.work, attempt.batch
+  local evidence = evidence_of(batch, result, err)
+  local verdict = verdicts.decide(work.platform, work.operation, evidence, reply, err)
+  if verdict.again == "window" then
+    verdict.after = CLOSED_AGAIN
+  end
+  self.bytes = self.bytes + (evidence.bytes_sent or 0)
+  self.throttled = verdict.again == "throttle"
+
+  if verdict.verdict == "not_applied" then
+    work.pace:finished(attempt.ticket or 0, verdict)
+    self:_write_down(attempt, verdict, evidence, result, err)
+    if self:_may_repeat(batch, verdict) then
+      table.insert(self.again, batch)
+      return
+    end
+    if not work.stopped() or err and err.kind ~= "cancelled" then
+      self:_stop(err)
+    end
+    return self:_unsent(batch)
+  end
+
+  local changed, settle_err = work.settle(attempt, verdict, err)
+  if settle_err then
+    self:_stop(settle_err)
+  end
+  verdict = changed or verdict
+  self.batches = self.batches + 1
+  work.pace:finished(attempt.ticket or 0, verdict)
+  self:_write_down(attempt, verdict, evidence, result, err)
+  self:_judge(verdict, err)
+end
+
+-- Waits for one answer, or for the time when sending may go on. False when there is nothing left to wait for.
+function methods:_collect()
+  local work = self.work
+  local seconds = self.waiting and math.min(self.waiting.seconds, TICK) or TICK
+  if work.stopped() == "now" and not self.cancelled then
+    self.cancelled = true
+    for id in pairs(self.flying) do
+      work.transport:cancel(id)
+    end
+  end
+  if self.in_flight > 0 then
+    local id, result = work.transport:next(seconds)
+    local attempt = id and self.flying[id]
+    if attempt then
+      self.flying[id] = nil
+      self.in_flight = self.in_flight - 1
+      local reply, err = work.finish(attempt.prepared, result)
+      attempt.prepared = nil
+      self:_conclude(attempt, result, reply, err)
+    end
+    return true
+  end
+  if self.waiting and not self.error and not work.stopped() then
+    work.env.sleep(seconds)
+    return true
+  end
+  return not self.error and not work.stopped() and self:_peek() ~= nil
+end
+
+---Runs until every batch is taken over, refused, in doubt or, after a stop, known not to be sent.
+---@return campaign.error? err why the run ended before its end
+function methods:run()
+  local work = self.work
+  repeat
+    self:_fill()
+    work.progress(self)
+  until not self:_collect()
+  if work.stopped() then
+    self:_stop(error_object.new{ kind = "cancelled", retry = false, message = "the import was stopped by order" })
+  end
+  local batch = self:_next_batch()
+  while batch do
+    self:_unsent(batch)
+    batch = self:_next_batch()
+  end
+  return self.error
+end
+
+return M

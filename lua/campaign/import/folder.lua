@@ -1,0 +1,213 @@
+-- SPDX-License-Identifier: MIT
+-- The job folder: a place of its own for one import, private to its user. Makes it, names its files, keeps the plan (one line per
+-- batch, so that no list of batches lives in memory) and reads a folder of an earlier run back. What the files mean: docs/import.md.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local json = require "campaign.json"
+
+local M = {}
+
+M.FORMAT = 1
+
+local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
+
+M.FILES = {
+  job = "job.json", plan = "plan.tsv", batches = "batches.jsonl", rejects = "rejects.csv",
+  ambiguous = "ambiguous.csv", not_sent = "not_sent.csv", report = "report.json",
+}
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.import.folder" }
+
+local function refuse(path, message, hint)
+  return nil, error_object.new{
+    kind = "usage", message = "job folder " .. path .. ": " .. message, hint = hint, retry = false, sent = "no",
+  }
+end
+
+-- Lost disks, full ones and folders of somebody else all end here: nothing may be sent that cannot be written down.
+local function trouble(path, err)
+  return nil, error_object.new{
+    kind = "ledger", retry = false, message = "job folder " .. path .. ": " .. tostring(err), cause = err,
+    hint = "sending stops when its record cannot be written",
+  }
+end
+
+local function is_empty(path)
+  local lfs = require "lfs"
+  for name in lfs.dir(path) do
+    if name ~= "." and name ~= ".." then
+      return false
+    end
+  end
+  return true
+end
+
+local function from_path(path)
+  local self = setmetatable({ path = path }, mt)
+  for key, name in pairs(M.FILES) do
+    self[key] = path .. "/" .. name
+  end
+  return self
+end
+
+---A name that says when and what, for a job nobody named.
+---@param now number seconds since 1970
+---@param platform string
+---@param operation string
+---@param try integer 1, then 2, ... while the name is taken
+---@return string
+function M.default_path(now, platform, operation, try)
+  local name = os.date("%Y%m%d-%H%M%S", math.floor(now)) .. "-" .. platform .. "-" .. operation
+  return "campaign-jobs/" .. name .. (try > 1 and "-" .. try or "")
+end
+
+---Makes the folder. One that holds anything is refused, so that two imports never share one.
+---@param path string? given by the user
+---@param default fun(try: integer): string
+---@return table? folder
+---@return campaign.error? err
+function M.create(path, default)
+  local try = 1
+  local chosen = path or default(try)
+  while not path and core.system.stat(chosen) do
+    try = try + 1
+    chosen = default(try)
+  end
+  local found = core.system.stat(chosen)
+  if found and found.type ~= "directory" then
+    return refuse(chosen, "there is something else of that name", "name another folder with `job`")
+  end
+  if found and not is_empty(chosen) then
+    return refuse(chosen, "it is not empty", "each import needs a folder of its own; name another one with `job`")
+  end
+  local ok, err = core.system.make_dirs(chosen, FOLDER_MODE)
+  if not ok then
+    return trouble(chosen, err)
+  end
+  return from_path(chosen)
+end
+
+---Opens the folder of an earlier run.
+---@param path string
+---@return table? folder
+---@return campaign.error? err
+function M.open(path)
+  local self = from_path(path)
+  local job, err = self:read("job")
+  if not job then
+    return nil, err
+  end
+  if job.format ~= M.FORMAT then
+    return refuse(path, "job.json is of format " .. tostring(job.format) .. ", this version reads " .. M.FORMAT)
+  end
+  return self, job
+end
+
+---Reads one of the JSON files.
+---@param name "job"|"report"
+---@return table? value
+---@return campaign.error? err
+function methods:read(name)
+  local file, why = io.open(self[name], "rb")
+  if not file then
+    return refuse(self.path, tostring(why), "is it the folder of an import?")
+  end
+  local text = file:read("*a")
+  file:close()
+  local value, err = json.decode(text or "")
+  if type(value) ~= "table" then
+    return nil, error_object.new{
+      kind = "ledger", retry = false, cause = err,
+      message = self[name] .. " is damaged: " .. tostring(err or "no JSON object"),
+    }
+  end
+  return value
+end
+
+---Writes one of the JSON files, whole or not at all.
+---@param name "job"|"report"
+---@param value table
+---@return true? ok
+---@return campaign.error? err
+function methods:write(name, value)
+  local ok, err = core.system.write_atomic(self[name], core.json.encode(value) .. "\n", FILE_MODE)
+  if not ok then
+    return trouble(self.path, err)
+  end
+  return true
+end
+
+---Opens a file that grows: `write(text)` and `close()`, both `true | nil, err`.
+---@param name string
+function methods:append(name)
+  local file, err = core.system.append_open(self[name], FILE_MODE)
+  if not file then
+    return trouble(self.path, err)
+  end
+  local path = self.path
+  return {
+    write = function(_, text)
+      local ok, write_err = file:write(text)
+      if not ok then
+        return trouble(path, write_err)
+      end
+      return true
+    end,
+    close = function()
+      local ok, sync_err = file:sync()
+      file:close()
+      if not ok then
+        return trouble(path, sync_err)
+      end
+      return true
+    end,
+  }
+end
+
+local BATCH = { "index", "offset", "bytes", "first_row", "rows", "accepted", "body_bytes" }
+
+---The line of plan.tsv for one planned batch.
+---@param batch table
+---@return string
+function M.plan_line(batch)
+  local parts = {}
+  for i, name in ipairs(BATCH) do
+    parts[i] = string.format("%d", batch[name] or 0)
+  end
+  return table.concat(parts, "\t") .. "\n"
+end
+
+---Reads the plan batch by batch, in order.
+---@return (fun(): table?)? next
+---@return campaign.error? err
+function methods:batches()
+  local file, why = io.open(self.plan, "rb")
+  if not file then
+    return trouble(self.path, why)
+  end
+  return function()
+    local line = file and file:read("*l")
+    if not line then
+      if file then
+        file:close()
+        file = nil
+      end
+      return nil
+    end
+    local batch, i = {}, 0
+    for number in line:gmatch("%d+") do
+      i = i + 1
+      if BATCH[i] then
+        batch[BATCH[i]] = tonumber(number)
+      end
+    end
+    if i ~= #BATCH then
+      error("plan.tsv is damaged: " .. self.plan, 0)
+    end
+    return batch
+  end
+end
+
+return M
