@@ -71,7 +71,7 @@ end
 
 local SCALARS = {
   string = "string", integer = "integer", int64 = "integer", boolean = "boolean", number = "number",
-  datetime = "string", date = "string", any = "string",
+  datetime = "datetime", date = "date", any = "string",
 }
 
 local function describe(field, options)

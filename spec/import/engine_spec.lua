@@ -1,0 +1,358 @@
+-- SPDX-License-Identifier: MIT
+-- The engine on a scripted transport and a clock that moves only when somebody waits: what is sent, what is sent again, when a run
+-- stops, and that every row ends in exactly one state whatever the answers are.
+
+local engine = require "campaign.import.engine"
+local error_object = require "campaign.error"
+local pace = require "campaign.import.pace"
+local platforms = require "campaign.api.platform"
+
+-- What a scripted answer stands for: the result of the transport, then reply or error of the parser.
+local ANSWERS = {
+  ok = { { sent = "yes", status = 200, bytes_sent = 10, bytes_expected = 10 },
+    { code = 200, status = "success", data = { unique_id = "u" } } },
+  refused = { { sent = "no", bytes_sent = 0, bytes_expected = 10 }, nil, "network" },
+  lost = { { sent = "maybe", bytes_sent = 10, bytes_expected = 10 }, nil, "network" },
+  cut = { { sent = "maybe", bytes_sent = 4, bytes_expected = 10 }, nil, "network" },
+  guard = { { sent = "maybe", guard = true, bytes_sent = 0, bytes_expected = 10 }, nil, "network" },
+  busy = { { sent = "yes", status = 429, bytes_sent = 10, bytes_expected = 10 }, nil, "throttle" },
+  error500 = { { sent = "yes", status = 500, bytes_sent = 10, bytes_expected = 10 }, nil, "http" },
+  bad400 = { { sent = "yes", status = 400, bytes_sent = 10, bytes_expected = 10 }, nil, "http" },
+  denied = { { sent = "yes", status = 401, bytes_sent = 10, bytes_expected = 10 }, nil, "auth" },
+  junk = { { sent = "yes", status = 200, bytes_sent = 10, bytes_expected = 10 }, nil, "response" },
+}
+
+-- One run. `script(batch, attempt)` names the answer; `options` change the set-up.
+local function run(count, script, options)
+  options = options or {}
+  local platform = assert(platforms.load("longlong"))
+  local state = {
+    now = 0, slept = 0, sent = {}, most = 0, states = {}, journal = {}, begun = 0, stopped = nil, cancelled = 0,
+  }
+  local flying, next_id, made = {}, 0, 0
+  local in_flight, held = 0, 0
+  local env = {
+    monotonic = function()
+      return state.now
+    end,
+    sleep = function(seconds)
+      state.now, state.slept = state.now + seconds, state.slept + seconds
+    end,
+  }
+  local transport = {}
+  function transport.submit(_, request)
+    next_id = next_id + 1
+    flying[#flying + 1] = { id = next_id, answer = request.answer }
+    in_flight = in_flight + 1
+    state.most = math.max(state.most, in_flight)
+    state.sent[#state.sent + 1] = request.batch
+    return next_id
+  end
+  function transport.next(_, seconds)
+    assert(seconds > 0 and seconds <= 1)
+    state.now = state.now + 0.01
+    -- Answers come late, so that many requests are in flight; but they do come.
+    if options.hold and #flying < options.hold and held < 5 then
+      held = held + 1
+      return nil
+    end
+    held = 0
+    local flight = table.remove(flying, options.last_first and #flying or 1)
+    if not flight then
+      return nil
+    end
+    in_flight = in_flight - 1
+    return flight.id, flight.answer
+  end
+  function transport.cancel(_, id)
+    state.cancelled = state.cancelled + 1
+    for _, flight in ipairs(flying) do
+      if flight.id == id then
+        flight.answer = { { sent = "maybe", bytes_sent = 10, bytes_expected = 10 }, nil, "cancelled" }
+      end
+    end
+  end
+  local function put(index, what)
+    assert(not state.states[index], "a batch in two states")
+    state.states[index] = what
+  end
+  local random = options.random or function(n)
+    return ("\128"):rep(n)
+  end
+  local work = {
+    platform = platform, operation = platform.operations.import_customers_async, env = env, transport = transport,
+    pace = pace.new{ limit = options.limit or 4, monotonic = env.monotonic, random = random },
+    journal = {
+      begin = function(_, attempt)
+        state.begun = state.begun + 1
+        if options.disk_full_at == state.begun then
+          return nil, error_object.new{ kind = "ledger", message = "no space left" }
+        end
+        assert(attempt.number >= 1)
+        return true
+      end,
+      finish = function(_, attempt, outcome)
+        state.journal[#state.journal + 1] = attempt.batch.index .. ":" .. attempt.number .. ":" .. outcome.verdict
+        return true
+      end,
+    },
+    next_batch = function()
+      if made < count then
+        made = made + 1
+        return { index = made, accepted = options.empty == made and 0 or 10 }
+      end
+    end,
+    prepare = function(batch)
+      local name = script(batch.index, batch.attempts, state)
+      if name == "unprepared" then
+        return nil, error_object.new{ kind = "auth", message = "no token" }
+      end
+      return { request = { batch = batch.index, answer = ANSWERS[name] } }
+    end,
+    finish = function(_, answer)
+      if answer[3] then
+        return nil, error_object.new{ kind = answer[3], message = answer[3] }
+      end
+      return answer[2]
+    end,
+    settle = function(attempt, verdict)
+      put(attempt.batch.index, verdict.verdict)
+      return verdict
+    end,
+    unsent = function(batch)
+      put(batch.index, "pending")
+      return true
+    end,
+    window = options.window and function()
+      return options.window(state)
+    end or function()
+      return 0
+    end,
+    stopped = function()
+      return state.stopped
+    end,
+    progress = function() end,
+    ordered = options.ordered or false, attempts = options.attempts or 5, wait_for_window = true,
+  }
+  -- What the transport hands out is the scripted answer; the engine reads the result in its first place.
+  local finish = work.finish
+  local answers = setmetatable({}, { __mode = "k" })
+  local raw_next = transport.next
+  function transport:next(seconds)
+    local id, answer = raw_next(self, seconds)
+    if not id then
+      return nil
+    end
+    local result = {}
+    for key, value in pairs(answer[1]) do
+      result[key] = value
+    end
+    answers[result] = answer
+    return id, result
+  end
+  work.finish = function(prepared, result)
+    return finish(prepared, answers[result])
+  end
+  state.engine = engine.new(work)
+  state.error = state.engine:run()
+  return state
+end
+
+local function count_states(state)
+  local counts, all = {}, 0
+  for _, what in pairs(state.states) do
+    counts[what] = (counts[what] or 0) + 1
+    all = all + 1
+  end
+  return counts, all
+end
+
+local function always(name)
+  return function()
+    return name
+  end
+end
+
+describe("import.engine", function()
+  it("sends every batch once, as many in flight as the pace allows", function()
+    local state = run(20, always("ok"), { hold = 4 })
+    assert.is_nil(state.error)
+    assert.equal(20, #state.sent)
+    assert.equal(4, state.most)
+    assert.same({ accepted = 20 }, (count_states(state)))
+    assert.equal(20, state.engine.requests)
+    assert.equal(200, state.engine.bytes)
+  end)
+
+  it("does not send a batch without rows", function()
+    local state = run(3, always("ok"), { empty = 2 })
+    assert.same({ 1, 3 }, state.sent)
+  end)
+
+  it("sends a batch again, after a pause, when nothing of it was applied", function()
+    for _, fault in ipairs({ "refused", "cut", "busy" }) do
+      local state = run(6, function(batch, attempt)
+        return batch == 3 and attempt < 3 and fault or "ok"
+      end)
+      assert.is_nil(state.error)
+      assert.same({ accepted = 6 }, (count_states(state)))
+      assert.equal(8, #state.sent)
+      assert.equal(2, state.engine.retries)
+      assert.is_true(state.now > 0.2, fault)
+    end
+  end)
+
+  it("P3 never sends a batch again whose outcome is unknown", function()
+    for _, fault in ipairs({ "lost", "guard", "error500", "junk" }) do
+      local state = run(6, function(batch)
+        return batch == 3 and fault or "ok"
+      end)
+      assert.is_nil(state.error)
+      assert.same({ accepted = 5, ambiguous = 1 }, (count_states(state)))
+      assert.equal(6, #state.sent)
+    end
+  end)
+
+  it("goes on after a batch that was refused", function()
+    local state = run(6, function(batch)
+      return batch == 3 and "bad400" or "ok"
+    end)
+    assert.is_nil(state.error)
+    assert.same({ accepted = 5, rejected = 1 }, (count_states(state)))
+  end)
+
+  it("stops at wrong credentials and keeps the other rows pending", function()
+    local state = run(50, always("denied"))
+    assert.equal("auth", state.error.kind)
+    assert.same({ pending = 50 }, (count_states(state)))
+    assert.is_true(#state.sent <= 4)
+  end)
+
+  it("stops when a request cannot even be made", function()
+    local state = run(50, always("unprepared"))
+    assert.equal("auth", state.error.kind)
+    assert.equal(0, #state.sent)
+    assert.same({ pending = 50 }, (count_states(state)))
+  end)
+
+  it("gives up on a dead server after the attempts it was given", function()
+    local state = run(50, always("refused"), { attempts = 3 })
+    assert.equal("network", state.error.kind)
+    assert.same({ pending = 50 }, (count_states(state)))
+    assert.is_true(#state.sent <= 4 * 3)
+    assert.is_true(state.now < 30)
+  end)
+
+  it("P6 sends one batch at a time after doubt, and stops after three unclear answers in a row", function()
+    local state = run(50, always("error500"))
+    assert.equal("http", state.error.kind)
+    local counts = count_states(state)
+    assert.is_true(counts.ambiguous <= 4 + 3)
+    assert.equal(50, counts.ambiguous + counts.pending)
+    assert.matches("not_sent.csv", state.error.hint, 1, true)
+  end)
+
+  it("goes back to full speed after a clear answer", function()
+    local state = run(40, function(batch)
+      return batch == 5 and "error500" or "ok"
+    end, { hold = 4 })
+    assert.is_nil(state.error)
+    assert.same({ accepted = 39, ambiguous = 1 }, (count_states(state)))
+  end)
+
+  it("R072 client keeps order with one in flight and stops at the first batch that was not taken over", function()
+    for fault, word in pairs({ bad400 = "rejected", lost = "ambiguous" }) do
+      local state = run(10, function(batch)
+        return batch == 4 and fault or "ok"
+      end, { ordered = true, limit = 1 })
+      assert.truthy(state.error)
+      assert.same({ 1, 2, 3, 4 }, state.sent)
+      local counts = count_states(state)
+      assert.equal(3, counts.accepted)
+      assert.equal(1, counts[word])
+      assert.equal(6, counts.pending)
+    end
+  end)
+
+  it("keeps order when a batch is sent again", function()
+    local state = run(5, function(batch, attempt)
+      return batch == 2 and attempt == 1 and "refused" or "ok"
+    end, { ordered = true, limit = 1 })
+    assert.same({ 1, 2, 2, 3, 4, 5 }, state.sent)
+  end)
+
+  it("waits while the platform is closed, and not for a run that has nothing to send", function()
+    local function closed(state)
+      return math.max(0, 100 - state.now)
+    end
+    local state = run(3, always("ok"), { window = closed })
+    assert.is_true(state.slept >= 99)
+    assert.same({ accepted = 3 }, (count_states(state)))
+    assert.equal(0, run(0, always("ok"), { window = closed }).slept)
+  end)
+
+  it("finishes what is in flight when it is stopped", function()
+    local state = run(50, function(batch, _, state)
+      if batch == 7 then
+        state.stopped = "stop"
+      end
+      return "ok"
+    end)
+    assert.equal("cancelled", state.error.kind)
+    local counts = count_states(state)
+    assert.equal(#state.sent, counts.accepted)
+    assert.equal(50, counts.accepted + counts.pending)
+    assert.equal(0, state.cancelled)
+  end)
+
+  it("abandons what is in flight when it is stopped now, as ambiguous", function()
+    local state = run(50, function(batch, _, state)
+      if batch == 8 then
+        state.stopped = "now"
+      end
+      return "ok"
+    end, { hold = 4 })
+    local counts = count_states(state)
+    assert.equal("cancelled", state.error.kind)
+    assert.is_true(counts.ambiguous >= 1)
+    assert.equal(50, (counts.accepted or 0) + counts.ambiguous + counts.pending)
+  end)
+
+  it("P2 sends nothing of a batch whose beginning cannot be written down", function()
+    local state = run(10, always("ok"), { disk_full_at = 3, limit = 1 })
+    assert.equal("ledger", state.error.kind)
+    assert.same({ 1, 2 }, state.sent)
+    assert.same({ accepted = 2, pending = 8 }, (count_states(state)))
+  end)
+
+  it("P1 leaves every batch in exactly one state, whatever the answers", function()
+    local seed = tonumber(os.getenv("CAMPAIGN_SEED")) or os.time()
+    local names = { "ok", "ok", "ok", "ok", "refused", "lost", "cut", "guard", "busy", "error500", "bad400", "denied", "junk" }
+    for round = 1, 200 do
+      local random = (seed + round * 7919) % 2147483647
+      local function draw(n)
+        random = random * 16807 % 2147483647
+        return random % n + 1
+      end
+      local applied = {}
+      local size = draw(40)
+      local few = draw(3) == 1 -- mostly well, or all of it
+      local state = run(size, function(batch)
+        local name = few and draw(10) > 1 and "ok" or names[draw(#names)]
+        if name == "ok" or name == "lost" or name == "error500" or name == "guard" or name == "junk" then
+          applied[batch] = (applied[batch] or 0) + 1 -- the platform may have taken it
+        end
+        return name
+      end, { ordered = draw(4) == 1, limit = draw(8), last_first = draw(2) == 1, random = function(n)
+        return string.char(draw(255)):rep(n)
+      end })
+      local label = "seed " .. seed .. ", round " .. round
+      local _, all = count_states(state)
+      assert.equal(size, all, label)
+      for batch, times in pairs(applied) do
+        assert.equal(1, times, label .. ": batch " .. batch .. " may have been applied more than once")
+        assert.is_true(state.states[batch] == "accepted" or state.states[batch] == "ambiguous", label)
+      end
+    end
+  end)
+end)
