@@ -305,6 +305,28 @@ static int encoder_source(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg encoder_methods[] = {{"source", encoder_source}, {NULL, NULL}};
+/* text(input, batch): the same bytes as a string, for whoever must look at what was sent. */
+static int encoder_text(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  lua_settop(L, 3);
+  encoder_source(L); /* stack: encoder input batch source, or ... nil err */
+  if (lua_isnil(L, -2)) return 2; /* nil, err */
+  struct camp_source **source_box = lua_touserdata(L, -1);
+  struct camp_source *source = *source_box;
+  if (source->length < 0 || (uint64_t)source->length > (uint64_t)PTRDIFF_MAX) return luaL_error(L, "the batch is too long for a string");
+  const size_t length = (size_t)source->length;
+  char *bytes = lua_newuserdatauv(L, length + 1, 0);
+  size_t got = 0;
+  while (got < length) {
+    ptrdiff_t n = source->read(source, bytes + got, length - got, &err);
+    if (n < 0) return camp_push_error(L, &err);
+    if (n == 0) return luaL_error(L, "the batch ended early");
+    got += (size_t)n;
+  }
+  lua_pushlstring(L, bytes, length);
+  return 1;
+}
+
+static const luaL_Reg encoder_methods[] = {{"source", encoder_source}, {"text", encoder_text}, {NULL, NULL}};
 
 void camp_register_encoder(lua_State *L) { camp_new_class(L, CAMP_ENCODER_CLASS, encoder_methods, encoder_close); }

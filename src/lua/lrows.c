@@ -133,7 +133,7 @@ static int rows_close(lua_State *L) {
   return 0;
 }
 
-/* The iterator: number, fields, reason. A file that cannot be read on raises its error, as io.lines does. */
+/* The iterator: number, fields, reason, line. A file that cannot be read on raises its error, as io.lines does. */
 static int rows_next(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_record record;
@@ -153,9 +153,9 @@ static int rows_next(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)record.row);
   push_fields(L, &record);
   const char *fault = form_fault(record.faults);
-  if (fault == NULL) return 2;
-  lua_pushstring(L, fault);
-  return 3;
+  lua_pushstring(L, fault); /* nil when well-formed */
+  lua_pushinteger(L, (lua_Integer)record.line);
+  return 4;
 }
 
 /* input:rows(batch?) */

@@ -76,7 +76,7 @@ function M.create(path, default)
     chosen = default(try)
   end
   local found = core.system.stat(chosen)
-  if found and found.type ~= "directory" then
+  if found and found.type ~= "folder" then
     return refuse(chosen, "there is something else of that name", "name another folder with `job`")
   end
   if found and not is_empty(chosen) then
@@ -166,7 +166,7 @@ function methods:append(name)
   }
 end
 
-local BATCH = { "index", "offset", "bytes", "first_row", "rows", "accepted", "body_bytes" }
+local BATCH = { "index", "offset", "bytes", "first_row", "first_line", "rows", "accepted", "body_bytes" }
 
 ---The line of plan.tsv for one planned batch.
 ---@param batch table
@@ -176,7 +176,21 @@ function M.plan_line(batch)
   for i, name in ipairs(BATCH) do
     parts[i] = string.format("%d", batch[name] or 0)
   end
+  parts[#BATCH + 1] = batch.skip == "" and "-" or batch.skip
   return table.concat(parts, "\t") .. "\n"
+end
+
+local function read_plan_line(line)
+  local batch, i = {}, 0
+  for part in line:gmatch("[^\t]+") do
+    i = i + 1
+    if i <= #BATCH then
+      batch[BATCH[i]] = tonumber(part)
+    else
+      batch.skip = part == "-" and "" or part
+    end
+  end
+  return i == #BATCH + 1 and batch.body_bytes and batch or nil
 end
 
 ---Reads the plan batch by batch, in order.
@@ -196,14 +210,8 @@ function methods:batches()
       end
       return nil
     end
-    local batch, i = {}, 0
-    for number in line:gmatch("%d+") do
-      i = i + 1
-      if BATCH[i] then
-        batch[BATCH[i]] = tonumber(number)
-      end
-    end
-    if i ~= #BATCH then
+    local batch = read_plan_line(line)
+    if not batch then
       error("plan.tsv is damaged: " .. self.plan, 0)
     end
     return batch

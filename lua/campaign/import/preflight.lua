@@ -1,0 +1,118 @@
+-- SPDX-License-Identifier: MIT
+-- The pass over the whole file before anything is sent: drives the core's pass, books what it refuses, and writes the plan. Decides
+-- nothing about single values; that is the core's, by the description that import/mapping.lua made.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local folder_module = require "campaign.import.folder"
+
+local M = {}
+
+-- Largest body of one JSON call. Files have no such limit.
+local MOST_CALL_BYTES = 8388608
+
+---The encoder for a mapping.
+---@param operation table
+---@param mapping campaign.mapping
+---@param envelope { prefix: string, suffix: string }? around the rows of a JSON call
+---@param map table<string, string>? the user's replacements
+---@return userdata? encoder
+---@return campaign.error? err
+function M.encoder(operation, mapping, envelope, map)
+  local rows = operation.rows
+  local description = { columns = mapping.width, fields = mapping.fields, checks = mapping.checks, map = map }
+  if rows.shape == "csv" then
+    description.format = "csv"
+    description.encoding = rows.file.encoding
+    description.line_end = rows.file.line_end
+    description.header = rows.file.header and mapping.header or nil
+  else
+    description.format = "json"
+    description.row = rows.shape
+    description.prefix, description.suffix, description.separator = envelope.prefix, envelope.suffix, ","
+  end
+  return core.rows.encoder(description)
+end
+
+local function write_plan(plan, file, batches)
+  local lines = {}
+  for i, batch in ipairs(batches) do
+    lines[i] = folder_module.plan_line(batch)
+    plan.batches = plan.batches + 1
+    plan.sendable = plan.sendable + batch.accepted
+    plan.bytes = plan.bytes + batch.body_bytes
+  end
+  return #lines == 0 or file:write(table.concat(lines))
+end
+
+local function walk(work, plan, file)
+  local pass, pass_err = core.rows.preflight(work.input, work.encoder, {
+    batch_rows = work.batch_rows, batch_bytes = work.is_file and nil or MOST_CALL_BYTES,
+  })
+  if not pass then
+    return nil, pass_err
+  end
+  local total = work.input:info().bytes
+  local done = 0
+  while true do
+    local step, err = pass:step()
+    if not step then
+      pass:close()
+      return err == nil and true or nil, err
+    end
+    work.books:read(step.rows)
+    plan.rows, plan.blank, done = plan.rows + step.rows, plan.blank + step.blank, done + step.bytes
+    for _, reject in ipairs(step.rejects) do
+      local ok, refuse_err = work.rows:refuse(reject)
+      if not ok then
+        return nil, refuse_err
+      end
+      if reject.reason == "unmappable" and not plan.first_unmappable then
+        plan.first_unmappable = { row = reject.row, line = reject.line, message = reject.message }
+      end
+    end
+    local ok, write_err = write_plan(plan, file, step.batches)
+    if not ok then
+      return nil, write_err
+    end
+    work.progress{ phase = "preflight", rows = plan.rows, bytes = done, total_bytes = total,
+      rejected = work.books.counts.rejected }
+    if work.stopped() then
+      return nil, error_object.new{ kind = "cancelled", retry = false, sent = "no", message = "the preflight was stopped by order" }
+    end
+  end
+end
+
+---Reads and checks the whole file.
+---@param work table input, encoder, batch_rows, is_file, folder, rows, books, on_unmappable, progress, stopped
+---@return table? plan rows, blank, sendable, batches, bytes
+---@return campaign.error? err
+function M.run(work)
+  local plan = { rows = 0, blank = 0, sendable = 0, batches = 0, bytes = 0 }
+  local file, open_err = work.folder:append("plan")
+  if not file then
+    return nil, open_err
+  end
+  local ok, err = walk(work, plan, file)
+  local closed, close_err = file:close()
+  local flushed, flush_err = work.rows:flush()
+  if not ok then
+    return nil, err
+  elseif not closed or not flushed then
+    return nil, close_err or flush_err
+  end
+  local unmappable = work.books.causes.unmappable
+  if work.on_unmappable == "fail" and unmappable > 0 then
+    local first = plan.first_unmappable
+    return nil, error_object.new{
+      kind = "invalid", reason = "unmappable", retry = false, sent = "no",
+      message = ("%d rows hold characters that the platform's encoding lacks; the first is row %d (line %d): %s"):format(
+        unmappable, first.row, first.line, first.message),
+      hint = "all are listed in " .. work.folder.rejects .. "; map them, or let such rows be rejected",
+    }
+  end
+  plan.first_unmappable = nil
+  return plan
+end
+
+return M

@@ -1,0 +1,229 @@
+-- SPDX-License-Identifier: MIT
+-- The rows of a batch, once its outcome is known: books them, and lists those that need a person in the job folder's row files. Rows are
+-- read again from the file here, and only here, as Lua values; batches that went well cost nothing.
+
+local error_object = require "campaign.error"
+local json = require "campaign.json"
+local listing = require "campaign.import.listing"
+local verdicts = require "campaign.import.verdict"
+
+local M = {}
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.import.rows" }
+
+-- Messages of one row that are told, of all its faults.
+local MOST_MESSAGES = 5
+
+---@param options table input, encoder, operation, folder, books, columns
+function M.new(options)
+  local folder = options.folder
+  return setmetatable({
+    input = options.input, encoder = options.encoder, operation = options.operation, books = options.books,
+    files = {
+      rejected = listing.new(folder.rejects, options.columns),
+      ambiguous = listing.new(folder.ambiguous, options.columns),
+      pending = listing.new(folder.not_sent, options.columns),
+    },
+  }, mt)
+end
+
+-- True for the rows of a batch, counted from 1, that its body leaves out; asked in ascending order. "3,17-19" is 3, 17, 18, 19.
+local function skipper(text)
+  local next_run = (text or ""):gmatch("(%d+)%-?(%d*)")
+  local from, to = next_run()
+  return function(position)
+    while from and position > (tonumber(to) or tonumber(from)) do
+      from, to = next_run()
+    end
+    return from ~= nil and position >= tonumber(from)
+  end
+end
+
+---The rows that a batch's body carries: position in the body, row number, fields, line.
+---@param input userdata
+---@param batch table
+function M.each_sent(input, batch)
+  local next_row, read_err = input:rows(batch)
+  if not next_row then
+    error(read_err, 0)
+  end
+  local skipped = skipper(batch.skip)
+  local position, sent = 0, 0
+  return function()
+    local number, fields, _, line
+    repeat
+      number, fields, _, line = next_row()
+      position = position + 1
+    until not number or not skipped(position)
+    if not number then
+      return nil
+    end
+    sent = sent + 1
+    return sent, number, fields, line
+  end
+end
+
+local function point(code_point)
+  return ("U+%04X"):format(code_point)
+end
+
+---Books a row that the preflight refused.
+---@param reject table from the core
+---@return true? ok
+---@return campaign.error? err
+function methods:refuse(reject)
+  local messages = {}
+  for i = 1, math.min(#reject.faults, MOST_MESSAGES) do
+    messages[i] = reject.faults[i].message
+  end
+  local why = {
+    row = reject.row, line = reject.line, state = "rejected",
+    cause = reject.reason == "unmappable" and "unmappable" or "invalid",
+    column = reject.column_name or reject.name, reason = reject.reason,
+    code = reject.code_point and point(reject.code_point) or reject.check,
+    message = #messages > 0 and table.concat(messages, "; ") or reject.message,
+  }
+  self.books:book("rejected", 1, why)
+  return self.files.rejected:add(why, reject.fields)
+end
+
+-- Lists the rows of a batch, all or those at the given positions, in one of the files. What cannot be read any more is told, not lost.
+function methods:_list(state, attempt, why, positions)
+  local batch, file = attempt.batch, self.files[state]
+  local at, listed = 1, 0
+  local ok, problem = pcall(function()
+    for position, row, fields, line in M.each_sent(self.input, batch) do
+      if not positions or positions[at] == position then
+        at = at + 1
+        local added, err = file:add({
+          row = row, line = line, state = state, cause = why.cause, column = why.column, reason = why.reason,
+          code = why.code, message = why.message, batch = batch.index, attempt = attempt.number,
+        }, fields)
+        if not added then
+          error(err, 0)
+        end
+        listed = listed + 1
+      end
+    end
+  end)
+  local expected = positions and #positions or batch.accepted
+  self.books:book(state, expected, why)
+  if not ok or listed ~= expected then
+    local err = not ok and error_object.is(problem) and problem or nil
+    return nil, error_object.new{
+      kind = "ledger", retry = false, cause = err,
+      message = ("batch %d: %d of its %d rows could be listed in %s%s"):format(batch.index, listed, expected, file.path,
+        problem and ": " .. tostring(problem) or ""),
+      hint = "has the source been changed while it was imported?",
+    }
+  end
+  return true
+end
+
+-- Which of the rows that were sent the platform gave back.
+function methods:_failed_positions(batch, verdict)
+  local text, err = self.encoder:text(self.input, batch)
+  if not text then
+    return nil, tostring(err)
+  end
+  local body, decode_err = json.decode(text, { bytes = #text + 1 })
+  local sent = body and body[self.operation.rows.field]
+  if type(sent) ~= "table" or #sent ~= batch.accepted then
+    return nil, "the rows of the batch could not be read again" .. (decode_err and ": " .. tostring(decode_err) or "")
+  end
+  local known = {}
+  for i, field in ipairs(self.operation.rows.row.fields) do
+    known[i] = field.name
+  end
+  return verdicts.match_failed(sent, verdict.failed, known)
+end
+
+function methods:_partly(attempt, verdict, err)
+  local batch = attempt.batch
+  local positions, why_not = self:_failed_positions(batch, verdict)
+  if not positions then
+    local doubt = { verdict = "ambiguous", cause = "unknown_rows", detail = why_not }
+    return self:settle(attempt, doubt, err)
+  end
+  self.books:book("accepted", batch.accepted - #positions)
+  local ok, list_err = self:_list("rejected", attempt, {
+    cause = "platform", reason = "refused", message = verdict.message,
+  }, positions)
+  return verdict, not ok and list_err or nil
+end
+
+---Books the rows of a batch by its verdict.
+---@param attempt table batch, number
+---@param verdict campaign.verdict
+---@param err campaign.error?
+---@return campaign.verdict verdict the one that was booked: a partial success that cannot be matched is ambiguous
+---@return campaign.error? err the rows could not be listed
+function methods:settle(attempt, verdict, err)
+  local batch, ok, list_err = attempt.batch, true, nil
+  if verdict.verdict == "accepted" then
+    self.books:book(verdict.pending and "accepted_pending" or "accepted", batch.accepted)
+  elseif verdict.verdict == "partly" then
+    return self:_partly(attempt, verdict, err)
+  elseif verdict.verdict == "rejected" then
+    ok, list_err = self:_list("rejected", attempt, {
+      cause = "platform", reason = verdict.reason or verdict.cause, code = err and err.code,
+      message = verdict.message or err and err.message,
+    })
+  else
+    ok, list_err = self:_list("ambiguous", attempt, {
+      cause = verdict.cause, code = err and err.code, message = verdict.detail or err and err.message,
+    })
+  end
+  return verdict, not ok and list_err or nil
+end
+
+---Books the rows of a batch that provably never reached the platform.
+---@param batch table
+---@return true? ok
+---@return campaign.error? err
+function methods:unsent(batch)
+  return self:_list("pending", { batch = batch, number = batch.attempts }, {})
+end
+
+---Lines written so far, by state.
+---@return table<string, integer>
+function methods:lines()
+  return {
+    rejected = self.files.rejected.count, ambiguous = self.files.ambiguous.count, pending = self.files.pending.count,
+  }
+end
+
+---Path of the file of a state, nil when no row is in it.
+---@param state "rejected"|"ambiguous"|"pending"
+---@return string?
+function methods:path(state)
+  return self.files[state].count > 0 and self.files[state].path or nil
+end
+
+---@return true? ok
+---@return campaign.error? err
+function methods:flush()
+  for _, state in ipairs({ "rejected", "ambiguous", "pending" }) do
+    local ok, err = self.files[state]:flush()
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
+---@return true? ok
+---@return campaign.error? err
+function methods:close()
+  local all, first = true, nil
+  for _, state in ipairs({ "rejected", "ambiguous", "pending" }) do
+    local ok, err = self.files[state]:close()
+    if not ok then
+      all, first = nil, first or err
+    end
+  end
+  return all, first
+end
+
+return M
