@@ -1,0 +1,443 @@
+-- SPDX-License-Identifier: MIT
+-- campaign.plan, campaign.import, campaign.open_job: puts the parts of an import together and keeps the job's state. What each part does
+-- stands in its own file; what the user sees stands in docs/import.md.
+
+local accounting = require "campaign.import.accounting"
+local core = require "campaign.core"
+local engine = require "campaign.import.engine"
+local error_object = require "campaign.error"
+local folder_module = require "campaign.import.folder"
+local journal = require "campaign.import.journal"
+local mapping = require "campaign.import.mapping"
+local options_module = require "campaign.import.options"
+local pace = require "campaign.import.pace"
+local preflight = require "campaign.import.preflight"
+local report = require "campaign.import.report"
+local rows_module = require "campaign.import.rows"
+local target = require "campaign.import.target"
+local time = require "campaign.api.time"
+
+local M = {}
+
+-- Seconds between two progress events.
+local PROGRESS_EVERY = 0.1
+
+-- A request may take this many seconds and one more for so many bytes of its body.
+local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
+
+---@class campaign.job
+---@field plan table numbers of the preflight
+---@field folder string the job folder
+---@field result table? once it has run
+local methods = {}
+local mt = { __index = methods, __name = "campaign.job" }
+
+-- What a job works with: not in its fields, so that nobody who prints a job prints an account.
+local inner = setmetatable({}, { __mode = "k" })
+
+function mt.__tostring(job)
+  return "campaign.job " .. tostring(job.folder) .. " (" .. inner[job].state .. ")"
+end
+
+-- Seconds until the platform is open, 0 now.
+local function closed_for(state)
+  local closed = state.operation.closed
+  if not closed or state.options.window == "ignore" then
+    return 0
+  end
+  local now = state.options.env.now()
+  local opens = time.window_end(closed, now, state.platform.zone_seconds)
+  return opens and math.max(opens - now + 0.05, 0.05) or 0
+end
+
+local function refuse_window(state)
+  local operation = state.operation
+  local opens = state.options.env.now() + closed_for(state)
+  return nil, error_object.new{
+    kind = "window", reason = "closed", retry = math.ceil(closed_for(state)), sent = "no",
+    platform = operation.platform, operation = operation.name,
+    message = ("closed from %s to %s; open again at %s (%s)"):format(operation.closed.from, operation.closed.to,
+      time.format_datetime(opens, state.platform.zone_seconds), state.platform.zone),
+    hint = 'wait with window = "wait", or switch the guard off with window = "ignore"',
+  }
+end
+
+-- Tells the caller how far the job is, not too often; `force` for the last event of a phase.
+local function progress(state, event, force)
+  local now = state.options.env.monotonic()
+  event.seconds = now - state.began
+  state.event = event
+  if state.options.on_progress and (force or now >= state.next_progress) then
+    state.next_progress = now + PROGRESS_EVERY
+    state.options.on_progress(event)
+  end
+end
+
+-- Secrets and personal data stay out of job.json: params by name only, replacements and constants by count.
+local function job_json(state)
+  local options, uses, params = state.options, {}, {}
+  for i, use in ipairs(state.mapping.uses) do
+    uses[i] = { field = use.field, column = use.column, constant = use.constant ~= nil or nil, mark = use.mark }
+  end
+  for name in pairs(options.params) do
+    params[#params + 1] = tostring(name)
+  end
+  table.sort(params)
+  local info = state.input:info()
+  return {
+    format = folder_module.FORMAT, id = state.id, version = core.version,
+    platform = state.platform.name, operation = state.operation.name, account = state.client.account.name,
+    base_url = state.client.account.base_url,
+    source = { path = info.path, bytes = info.bytes, mtime = info.mtime, encoding = info.encoding, detected = info.detected,
+      delimiter = info.delimiter },
+    columns = core.json.array(state.columns), fields = core.json.array(uses), unused = core.json.array(state.mapping.unused),
+    params = core.json.array(params), checks = options.check, split = options.split,
+    on_unmappable = options.on_unmappable, replacements = options.replacements ~= nil,
+    overwrite = options.overwrite or false, window = options.window, rows_per_batch = state.batch_rows,
+    concurrency = state.concurrency, attempts = options.attempts,
+  }
+end
+
+local function new_id(env)
+  local random = env.random(2):gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end)
+  return os.date("%Y%m%d-%H%M%S", math.floor(env.now())) .. "-" .. random
+end
+
+-- Everything that is known before the file is read through. Opens the file; sends at most the question for the target's columns.
+local function prepare(state)
+  local options, operation = state.options, state.operation
+  local err
+  state.batch_rows, err = options_module.batch_rows(operation, options)
+  if not state.batch_rows then
+    return nil, err
+  end
+  state.client, err = target.connect(options, state.platform, operation)
+  if not state.client then
+    return nil, err
+  end
+  if options.window == "refuse" and not options.dry_run and closed_for(state) > 0 then
+    return refuse_window(state)
+  end
+  state.input, err = core.rows.input{ path = options.source, encoding = options.encoding, delimiter = options.delimiter }
+  if not state.input then
+    return nil, err
+  end
+  state.columns, err = state.input:columns()
+  if not state.columns then
+    return nil, err
+  end
+  local target_columns
+  target_columns, err = target.columns(state.client, operation, options)
+  if err then
+    return nil, err
+  end
+  state.id = new_id(options.env)
+  state.mapping, err = mapping.plan{
+    operation = operation, columns = state.columns, target_columns = target_columns, map = options.map, set = options.set,
+    split = options.split, check = options.check, params = options.params, mark = options.mark and state.id .. "." or nil,
+  }
+  if not state.mapping then
+    return nil, err
+  end
+  local envelope
+  if operation.rows.shape ~= "csv" then
+    local prefix, suffix = state.client:envelope(operation.name, options.params)
+    if not prefix then
+      return nil, suffix
+    end
+    envelope = { prefix = prefix, suffix = suffix }
+  end
+  state.encoder, err = preflight.encoder(operation, state.mapping, envelope, options.replacements)
+  return state.encoder ~= nil or nil, err
+end
+
+-- The result of a job whose rows are booked, compared once more, and written down.
+local function conclude(state, name, err)
+  local closed, close_err = state.rows:close()
+  if not closed then
+    err = close_err
+  end
+  local books, balanced, balance_err = state.books, true, nil
+  if name ~= "planned" then
+    balanced, balance_err = books:balance(state.rows:lines())
+  end
+  if not balanced then
+    err = balance_err
+  end
+  local run = state.engine or { batches = 0, requests = 0, retries = 0, bytes = 0 }
+  local result = report.result{
+    state = name == "finished" and err and "stopped" or name, error = err, books = books, folder = state.folder, rows = state.rows,
+    batches = run.batches, requests = run.requests, retries = run.retries, bytes = run.bytes,
+    seconds = state.options.env.monotonic() - state.began,
+  }
+  local written, write_err = state.folder:write("report", report.plain(result))
+  if not written and not result.error then
+    result.error, result.exit_code, result.ok, result.state = write_err, 8, false, "stopped"
+  end
+  state.state, state.result = result.state, result
+  return result
+end
+
+local function close_all(state)
+  for _, name in ipairs({ "encoder", "input" }) do
+    if state[name] then
+      state[name]:close()
+      state[name] = nil
+    end
+  end
+  if state.owns_transport then
+    state.options.transport:close()
+    state.owns_transport = false
+  end
+end
+
+-- Folder, books and the pass over the file.
+local function check_rows(state)
+  local options, operation = state.options, state.operation
+  local err
+  state.folder, err = folder_module.create(options.job, function(try)
+    return folder_module.default_path(options.env.now(), state.platform.name, operation.name, try)
+  end)
+  if not state.folder then
+    return nil, err
+  end
+  state.rows = rows_module.new{
+    input = state.input, encoder = state.encoder, operation = operation, folder = state.folder, books = state.books,
+    columns = state.columns,
+  }
+  local ok
+  ok, err = state.folder:write("job", job_json(state))
+  if not ok then
+    return nil, err
+  end
+  local plan
+  plan, err = preflight.run{
+    input = state.input, encoder = state.encoder, batch_rows = state.batch_rows, is_file = operation.rows.shape == "csv",
+    folder = state.folder, rows = state.rows, books = state.books, on_unmappable = options.on_unmappable,
+    progress = function(event) progress(state, event) end,
+    stopped = function() return state.stop end,
+  }
+  if not plan then
+    state.rows:close()
+    return nil, err
+  end
+  plan.rejected, plan.calls, plan.reasons = state.books.counts.rejected, plan.batches, state.books:reasons()
+  plan.columns, plan.fields, plan.unused = state.columns, state.mapping.uses, state.mapping.unused
+  plan.encoding, plan.rows_per_batch = state.input:info().encoding, state.batch_rows
+  plan.closed_for = closed_for(state)
+  return plan
+end
+
+local function start(given, level)
+  local options, err = options_module.read(given, level + 1)
+  if not options then
+    return nil, err
+  end
+  local platform, operation = target.find(options.to)
+  if not platform then
+    return nil, operation
+  end
+  local state = {
+    options = options, platform = platform, operation = operation, books = accounting.new(), state = "planned",
+    began = options.env.monotonic(), next_progress = 0, owns_transport = options.transport == nil,
+    concurrency = options.concurrency or operation.rows.concurrency or platform.limits.concurrency or 1,
+  }
+  options.transport = options.transport or require("campaign.transport.curl").new()
+  return state
+end
+
+local function plan(given, level)
+  local state, err = start(given, level + 1)
+  if not state then
+    return nil, err
+  end
+  local job = setmetatable({}, mt)
+  inner[job] = state
+  local ok
+  ok, err = prepare(state)
+  if ok then
+    job.plan, err = check_rows(state)
+  end
+  if not job.plan then
+    close_all(state)
+    return nil, err
+  end
+  job.folder = state.folder.path
+  return job
+end
+
+---Reads and checks a whole list, plans its batches, sends nothing.
+---@param given table see docs/import.md
+---@return campaign.job? job
+---@return campaign.error? err
+function M.plan(given)
+  return plan(given, 2)
+end
+
+---Plans and runs an import.
+---@param given table see docs/import.md
+---@return table? result
+---@return campaign.error? err
+function M.import(given)
+  local job, err = plan(given, 2)
+  if not job then
+    return nil, err
+  end
+  local state = inner[job]
+  if state.options.dry_run then
+    local result = conclude(state, "planned")
+    close_all(state)
+    return result
+  end
+  return job:run()
+end
+
+local function prepare_batch(state, batch)
+  local options, operation = state.options, state.operation
+  local source, err = state.encoder:source(state.input, batch)
+  if not source then
+    return nil, err
+  end
+  local request
+  request, err = state.client:prepare(operation.name, target.fields(operation, options, batch.index == state.first_batch), {
+    rows = source, window = options.window == "ignore" and "ignore" or "refuse", accept_public_file = options.accept_public_file,
+    timeout = REQUEST_SECONDS + batch.body_bytes / BYTES_PER_SECOND,
+  })
+  return request and { request = request }, err
+end
+
+local function run_event(state, run)
+  local books, planned = state.books, state.job.plan
+  local waiting = run.waiting
+  progress(state, {
+    phase = waiting and run.in_flight == 0 and "waiting" or "sending", rows = books:sum(), total_rows = planned.rows,
+    bytes = run.bytes, total_bytes = planned.bytes, batches = run.batches, total_batches = planned.batches,
+    in_flight = run.in_flight, accepted = books.counts.accepted + books.counts.accepted_pending,
+    rejected = books.counts.rejected, ambiguous = books.counts.ambiguous,
+    wait_for = waiting and waiting.reason, wait_until = waiting and state.options.env.now() + waiting.seconds,
+  })
+end
+
+local function work_of(state, book)
+  local options, operation = state.options, state.operation
+  local next_batch, err = state.folder:batches()
+  if not next_batch then
+    return nil, err
+  end
+  return {
+    platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
+    pace = pace.new{ limit = state.concurrency, monotonic = options.env.monotonic, random = options.env.random },
+    next_batch = function()
+      local batch = next_batch()
+      state.first_batch = state.first_batch or batch and batch.index
+      return batch
+    end,
+    prepare = function(batch) return prepare_batch(state, batch) end,
+    finish = function(prepared, result) return state.client:finish(prepared.request, result) end,
+    settle = function(attempt, verdict, problem) return state.rows:settle(attempt, verdict, problem) end,
+    unsent = function(batch) return state.rows:unsent(batch) end,
+    window = function() return closed_for(state) end,
+    stopped = function() return state.stop end,
+    progress = function(run) run_event(state, run) end,
+    -- One in flight by the platform's own data means that order matters.
+    ordered = operation.rows.concurrency == 1, attempts = options.attempts, wait_for_window = options.window == "wait",
+  }
+end
+
+---Sends what was planned. A job runs once.
+---@return table? result
+---@return campaign.error? err
+function methods:run()
+  local state = inner[self]
+  if state.state ~= "planned" or not state.encoder then
+    error("this job cannot be run: it is " .. state.state, 2)
+  end
+  if state.options.window == "refuse" and closed_for(state) > 0 then
+    return refuse_window(state)
+  end
+  state.state, state.job = "running", self
+  local book = journal.new(state.folder)
+  local work, work_err = work_of(state, book)
+  if not work then
+    close_all(state)
+    return nil, work_err
+  end
+  state.engine = engine.new(work)
+  local err = state.engine:run()
+  local closed, close_err = book:close()
+  if not closed and not err then
+    err = close_err
+  end
+  self.result = conclude(state, err and "stopped" or "finished", err)
+  close_all(state)
+  progress(state, { phase = "finished", rows = self.result.rows, total_rows = self.result.rows, bytes = self.result.bytes,
+    total_bytes = self.plan.bytes, batches = self.result.batches, total_batches = self.plan.batches, in_flight = 0,
+    accepted = self.result.taken_over, rejected = self.result.rejected, ambiguous = self.result.ambiguous }, true)
+  return self.result
+end
+
+---Where the job is.
+---@return table status state, and what the last progress event said
+function methods:status()
+  local state = inner[self]
+  local status = {}
+  for key, value in pairs(state.event or {}) do
+    status[key] = value
+  end
+  status.state = state.state
+  return status
+end
+
+---Ends the run: what is in flight is waited for, or with "now" abandoned as ambiguous. Returns at once; `run` returns soon after.
+---@param how "now"?
+function methods:stop(how)
+  local state = inner[self]
+  state.stop = how == "now" and "now" or state.stop or "stop"
+end
+
+---Goes on with a job: runs a planned one, gives the result of a finished one. An interrupted one cannot go on in this version.
+---@return table? result
+---@return campaign.error? err
+function methods:resume()
+  local state = inner[self]
+  if state.state == "planned" and state.encoder then
+    return self:run()
+  end
+  if self.result and self.result.state == "finished" then
+    return self.result
+  end
+  local not_sent = self.result and self.result.not_sent_file
+  return nil, error_object.new{
+    kind = "ledger", retry = false,
+    message = "job " .. tostring(self.folder) .. (self.result and " was stopped" or " ended without a report")
+      .. " and this version keeps no ledger to resume from",
+    hint = not_sent and "import " .. not_sent .. " to send the rows that were not sent"
+      or "batches.jsonl lists the batches that are known; every other row of plan.tsv may or may not have been sent",
+  }
+end
+
+---Opens the job of an earlier run: its status and its result.
+---@param path string the job folder
+---@return campaign.job? job
+---@return campaign.error? err
+function M.open_job(path)
+  local folder, found = folder_module.open(path)
+  if not folder then
+    return nil, found
+  end
+  local job = setmetatable({ folder = path }, mt)
+  inner[job] = { state = "interrupted", folder = folder }
+  if core.system.stat(folder.report) then
+    local plain, err = folder:read("report")
+    if not plain then
+      return nil, err
+    end
+    job.result = report.restore(plain)
+    inner[job].state = plain.state
+  end
+  return job
+end
+
+return M

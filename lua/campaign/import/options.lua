@@ -1,0 +1,187 @@
+-- SPDX-License-Identifier: MIT
+-- The options of an import: what there is, of which type, and what stands where nothing was given. A wrong option is a wrong program and
+-- raises; what depends on the platform or the file is checked elsewhere and returned.
+
+local core = require "campaign.core"
+local env_module = require "campaign.env"
+local error_object = require "campaign.error"
+local replacements = require "campaign.replacements"
+local suggest = require "campaign.api.suggest"
+
+local M = {}
+
+local TYPES = {
+  source = { "string" }, to = { "string" }, account = { "string", "table" }, params = { "table" }, map = { "table" },
+  set = { "table" }, split = { "table" }, check = { "table" }, on_unmappable = { "string", "table" }, encoding = { "string" },
+  delimiter = { "string" }, rows_per_call = { "number" }, rows_per_file = { "number" }, concurrency = { "number" },
+  attempts = { "number" }, window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
+  dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
+  accept_public_file = { "boolean" }, open_store = { "function" },
+}
+
+local REQUIRED = { "source", "to" }
+
+local COUNTS = { rows_per_call = 1000000, rows_per_file = 100000000, concurrency = 1000, attempts = 100 }
+
+local WINDOWS = { wait = true, refuse = true, ignore = true }
+
+local function check_type(name, value, level)
+  for _, wanted in ipairs(TYPES[name]) do
+    if type(value) == wanted then
+      return
+    end
+  end
+  error(("import: option `%s` must be a %s, not a %s"):format(name, table.concat(TYPES[name], " or a "), type(value)), level + 1)
+end
+
+local function names()
+  local list = {}
+  for name in pairs(TYPES) do
+    list[#list + 1] = name
+  end
+  table.sort(list)
+  return list
+end
+
+local function copy(value)
+  local new = {}
+  for key, item in pairs(value or {}) do
+    new[key] = item
+  end
+  return new
+end
+
+local function text_pairs(options, name, level)
+  for key, value in pairs(options[name]) do
+    if type(key) ~= "string" or type(value) ~= "string" then
+      error(("import: option `%s` maps texts to texts"):format(name), level + 1)
+    end
+  end
+end
+
+-- fail, reject, or a table of replacements.
+local function read_unmappable(options, level)
+  local given = options.on_unmappable
+  if given == nil then
+    options.on_unmappable = "reject"
+  elseif type(given) == "string" then
+    if given ~= "fail" and given ~= "reject" then
+      error('import: option `on_unmappable` is "reject", "fail" or { map = ... }', level + 1)
+    end
+  else
+    local map = given.map
+    if type(map) == "string" then
+      local err
+      map, err = replacements.read(map)
+      if not map then
+        return nil, err
+      end
+    elseif type(map) ~= "table" then
+      error("import: option `on_unmappable` needs `map`: a file or a table", level + 1)
+    end
+    options.replacements = map
+    options.on_unmappable = "reject"
+  end
+  return true
+end
+
+local function check_checks(options)
+  local known = core.rows.checks()
+  local list = {}
+  for name in pairs(known) do
+    list[#list + 1] = name
+  end
+  table.sort(list)
+  for field, name in pairs(options.check) do
+    if not known[name] then
+      return nil, error_object.new{
+        kind = "usage", retry = false, sent = "no",
+        message = ('check: "%s" cannot be checked as "%s"%s; checks: %s'):format(
+          field, name, suggest.help(name, list), table.concat(list, ", ")),
+      }
+    end
+  end
+  return true
+end
+
+---Reads the options of campaign.plan: a copy with defaults. Raises for what only a wrong program gives.
+---@param given table
+---@param level integer? for the position in error messages
+---@return table? options
+---@return campaign.error? err
+function M.read(given, level)
+  level = (level or 1) + 1
+  if type(given) ~= "table" then
+    error("import: expected a table of options", level)
+  end
+  for name, value in pairs(given) do
+    if not TYPES[name] then
+      error("import: unknown option `" .. tostring(name) .. "`" .. suggest.help(tostring(name), names()), level)
+    end
+    check_type(name, value, level)
+  end
+  for _, name in ipairs(REQUIRED) do
+    if given[name] == nil then
+      error("import: option `" .. name .. "` is missing", level)
+    end
+  end
+  for name, most in pairs(COUNTS) do
+    local value = given[name]
+    if value ~= nil and (value ~= math.floor(value) or value < 1 or value > most) then
+      error(("import: option `%s` must be a whole number from 1 to %d"):format(name, most), level)
+    end
+  end
+  local options = copy(given)
+  for _, name in ipairs({ "params", "map", "set", "split", "check" }) do
+    options[name] = copy(given[name])
+  end
+  for _, name in ipairs({ "map", "split", "check" }) do
+    text_pairs(options, name, level)
+  end
+  options.window = options.window or "wait"
+  if not WINDOWS[options.window] then
+    error("import: option `window` is wait, refuse or ignore", level)
+  end
+  options.encoding = options.encoding or "auto"
+  options.delimiter = options.delimiter or ","
+  options.attempts = options.attempts or 5
+  options.mark = options.mark ~= false
+  options.env = options.env or env_module.default()
+  local ok, err = read_unmappable(options, level)
+  if not ok then
+    return nil, err
+  end
+  ok, err = check_checks(options)
+  if not ok then
+    return nil, err
+  end
+  return options
+end
+
+---Rows of one batch: what was asked for, within what the platform takes.
+---@param operation table
+---@param options table
+---@return integer? rows
+---@return campaign.error? err
+function M.batch_rows(operation, options)
+  local rows = operation.rows
+  local is_file = rows.shape == "csv"
+  local unfit = is_file and "rows_per_call" or "rows_per_file"
+  if options[unfit] then
+    return nil, error_object.new{
+      kind = "usage", retry = false, sent = "no", platform = operation.platform, operation = operation.name,
+      message = ("%s: this operation sends %s; use %s"):format(unfit, is_file and "files" or "calls",
+        is_file and "rows_per_file" or "rows_per_call"),
+    }
+  end
+  local count = is_file and (options.rows_per_file or rows.per_file or 100000) or options.rows_per_call or rows.per_call or 200
+  if rows.per_call_max and count > rows.per_call_max then
+    return nil, error_object.new{
+      kind = "usage", retry = false, sent = "no", platform = operation.platform, operation = operation.name,
+      message = ("rows_per_call: at most %d rows in a call"):format(rows.per_call_max),
+    }
+  end
+  return count
+end
+
+return M

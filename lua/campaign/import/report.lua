@@ -1,0 +1,121 @@
+-- SPDX-License-Identifier: MIT
+-- What an import says at its end: the result of campaign.import, its exit code, and the same as report.json. Counts come from the books;
+-- nothing is computed twice, so that what is printed is what was compared.
+
+local accounting = require "campaign.import.accounting"
+local core = require "campaign.core"
+local journal = require "campaign.import.journal"
+
+local M = {}
+
+-- What ended a run, as an exit code; docs/import.md.
+local STOPPED_BY = {
+  ledger = 8, auth = 6, platform = 5, window = 5, redirect = 5, cancelled = 130,
+}
+
+-- Several at once: the first of these that applies.
+local ORDER = { 8, 4, 6, 3, 5, 130, 7 }
+
+---The exit code of a result.
+---@param result table
+---@return integer
+function M.exit_code(result)
+  local codes = {}
+  local err = result.error
+  if err then
+    codes[STOPPED_BY[err.kind] or 3] = true
+    if err.kind == "http" and err.status and err.sent == "no" then
+      codes[3], codes[5] = nil, true -- the platform said no to the call itself
+    end
+  end
+  if result.ambiguous > 0 then
+    codes[4] = true
+  end
+  if result.rejected > 0 then
+    -- A platform that took none of what it was sent has refused the import, not some of its rows.
+    local none_taken = result.causes.platform > 0 and result.taken_over == 0 and result.pending == 0
+    codes[none_taken and 5 or 7] = true
+  end
+  for _, code in ipairs(ORDER) do
+    if codes[code] then
+      return code
+    end
+  end
+  return 0
+end
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.import.result" }
+
+---The finished attempts of the import, one table each, in the order in which they finished.
+---@return fun(): table?
+function methods:each_batch()
+  if not self.batches_file then
+    return function() end
+  end
+  return journal.each(self.batches_file)
+end
+
+function mt.__tostring(result)
+  return ("campaign.import.result %s: %d rows, %d taken over, %d rejected, %d ambiguous, %d not sent"):format(
+    result.state, result.rows, result.taken_over, result.rejected, result.ambiguous, result.pending)
+end
+
+---Makes a result.
+---@param facts table state, error, books, folder, rows (the row files), batches, requests, retries, bytes, seconds
+---@return table
+function M.result(facts)
+  local books = facts.books
+  local result = {
+    state = facts.state, error = facts.error, rows = books.rows,
+    causes = { invalid = books.causes.invalid, unmappable = books.causes.unmappable, platform = books.causes.platform },
+    reasons = books:reasons(),
+    batches = facts.batches, requests = facts.requests, retries = facts.retries, bytes = facts.bytes, seconds = facts.seconds,
+    job = facts.folder.path, report_file = facts.folder.report,
+    rejects_file = facts.rows:path("rejected"), ambiguous_file = facts.rows:path("ambiguous"),
+    not_sent_file = facts.rows:path("pending"),
+    batches_file = facts.requests > 0 and facts.folder.batches or nil,
+  }
+  for _, state in ipairs(accounting.STATES) do
+    result[state] = books.counts[state]
+  end
+  if facts.state == "planned" then
+    result.pending = books.rows - books:sum()
+  end
+  result.taken_over = result.accepted + result.accepted_pending
+  result.exit_code = M.exit_code(result)
+  result.ok = result.exit_code == 0
+  return setmetatable(result, mt)
+end
+
+local SHOWN = { "kind", "message", "platform", "operation", "status", "code", "reason", "sent", "hint" }
+
+---The part of a result that is written to report.json: everything but functions.
+---@param result table
+---@return table
+function M.plain(result)
+  local plain = {}
+  for key, value in pairs(result) do
+    plain[key] = value
+  end
+  plain.reasons = core.json.array(plain.reasons)
+  if result.error then
+    plain.error = {}
+    for _, name in ipairs(SHOWN) do
+      local value = result.error[name]
+      if type(value) == "string" or type(value) == "number" then
+        plain.error[name] = value
+      end
+    end
+  end
+  return plain
+end
+
+---A result that was read back from report.json.
+---@param plain table
+---@return table
+function M.restore(plain)
+  return setmetatable(plain, mt)
+end
+
+return M

@@ -1,0 +1,199 @@
+-- SPDX-License-Identifier: MIT
+-- Whom an import goes to: platform, operation, account and client, the call checked as far as it can be without rows, and the columns of
+-- the target where the platform knows them. Everything here happens before the file is read.
+
+local check = require "campaign.api.check"
+local client_module = require "campaign.api.client"
+local config = require "campaign.config"
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local platforms = require "campaign.api.platform"
+local suggest = require "campaign.api.suggest"
+
+local M = {}
+
+local function refuse(message, more)
+  local fields = { kind = "usage", retry = false, sent = "no", message = message }
+  for key, value in pairs(more or {}) do
+    fields[key] = value
+  end
+  return nil, error_object.new(fields)
+end
+
+---Finds platform and operation of `to`.
+---@param to string "platform.operation"; the platform may be a path
+---@return table? platform
+---@return table|campaign.error operation
+function M.find(to)
+  local platform_name, operation_name = to:match("^(.+)%.([%w_]+)$")
+  if not platform_name then
+    return refuse(('to: "%s" is not of the form platform.operation'):format(to))
+  end
+  local platform, err = platforms.load(platform_name)
+  if not platform then
+    return nil, err
+  end
+  local operation = platform.operations[operation_name]
+  local names = {}
+  for _, known in ipairs(platform.operations) do
+    if known.rows then
+      names[#names + 1] = known.name
+    end
+  end
+  if type(operation) ~= "table" or not operation.rows then
+    local words = operation and "takes no rows" or "is not there" .. suggest.help(operation_name, names)
+    return refuse(("to: %s.%s %s; operations that take rows: %s"):format(
+      platform.name, operation_name, words, table.concat(names, ", ")))
+  end
+  return platform, operation
+end
+
+---The value of `params` that asks for overwriting, when it was asked for by that name alone.
+local function check_overwrite(operation, options)
+  local destructive = operation.destructive
+  if not options.overwrite then
+    local value = destructive and options.params[destructive.field]
+    for _, dangerous in ipairs(destructive and destructive.is or {}) do
+      if value ~= nil and tostring(value) == tostring(dangerous) then
+        return refuse(("params.%s = %s replaces everything that is there"):format(destructive.field, tostring(value)),
+          { hint = "say overwrite = true (--overwrite) if that is meant" })
+      end
+    end
+    return true
+  end
+  if not destructive then
+    return refuse(("overwrite: %s.%s cannot overwrite"):format(operation.platform, operation.name))
+  end
+  return true
+end
+
+---The call's fields for a batch: the first of an overwriting import replaces, all others append.
+---@param operation table
+---@param options table params, overwrite
+---@param first boolean
+---@return table
+function M.fields(operation, options, first)
+  local destructive = operation.destructive
+  if not options.overwrite or not destructive then
+    return options.params
+  end
+  local fields = {}
+  for key, value in pairs(options.params) do
+    fields[key] = value
+  end
+  fields[destructive.field] = first and destructive.is[1] or nil
+  return fields
+end
+
+---Makes the client and checks the call without rows: fields, credentials, headers. Sends nothing.
+---@param options table account, env, transport, params, overwrite
+---@param platform table
+---@param operation table
+---@return campaign.client? client
+---@return campaign.error? err
+function M.connect(options, platform, operation)
+  local ok, err = check_overwrite(operation, options)
+  if not ok then
+    return nil, err
+  end
+  local account
+  account, err = config.account(platform, options.account, options.env)
+  if not account then
+    return nil, err
+  end
+  local values
+  values, err = check.fields(platform, operation, options.params, account, { rows = true })
+  if not values then
+    return nil, err
+  end
+  local client = client_module.new(platform, account, options.transport, options.env, { open_store = options.open_store })
+  if not operation.scheme or operation.scheme.kind ~= "oauth2" then
+    -- A request without rows finds what is wrong with credentials and headers; it is never submitted.
+    local trial
+    trial, err = client:prepare(operation.name, options.params, {
+      rows = core.source("-"), window = "ignore", accept_public_file = options.accept_public_file,
+    })
+    if not trial then
+      return nil, err
+    end
+  end
+  return client
+end
+
+local function value_at(value, path)
+  for key in path:gmatch("[^.]+") do
+    value = type(value) == "table" and value[key] or nil
+  end
+  return value
+end
+
+local function is_one_of(list, value)
+  for _, item in ipairs(list) do
+    if value == item then
+      return true
+    end
+  end
+  return false
+end
+
+local function group_of(list, match, params)
+  for _, group in ipairs(list) do
+    local same = true
+    for theirs, ours in pairs(match) do
+      same = same and group[theirs] == params[ours]
+    end
+    if same then
+      return group
+    end
+  end
+  return nil
+end
+
+---Asks the platform for the columns of the target, where its data says how.
+---@param client campaign.client
+---@param operation table
+---@param options table params
+---@return table[]? columns `{ name, required }`; nil without error where the operation has none to ask for
+---@return campaign.error? err
+function M.columns(client, operation, options)
+  local from = operation.rows.columns_from
+  if not from then
+    return nil
+  end
+  local asked = {}
+  for _, field in ipairs(client.platform.operations[from.operation].fields) do
+    asked[field.name] = options.params[field.name]
+  end
+  local reply, err = client:call(from.operation, asked)
+  if not reply then
+    return nil, err
+  end
+  local list = value_at(reply, from.list) or {}
+  local group = group_of(list, from.match, options.params)
+  if not group then
+    local wanted, names = {}, {}
+    for theirs, ours in pairs(from.match) do
+      wanted[#wanted + 1] = tostring(options.params[ours])
+      for _, other in ipairs(list) do
+        names[#names + 1] = tostring(other[theirs])
+      end
+    end
+    return refuse(('the platform has no target "%s"%s; it has: %s'):format(
+      table.concat(wanted, ", "), suggest.help(wanted[1], names), #names > 0 and table.concat(names, ", ") or "none"),
+      { platform = operation.platform, operation = operation.name })
+  end
+  local columns = {}
+  for i, column in ipairs(group[from.names] or {}) do
+    columns[i] = {
+      name = column[from.name],
+      required = from.required ~= nil and is_one_of(from.required.is, value_at(column, from.required.path)),
+    }
+  end
+  if #columns == 0 then
+    return refuse("the target has no columns yet; nobody knows in which order its rows go",
+      { platform = operation.platform, operation = operation.name })
+  end
+  return columns
+end
+
+return M
