@@ -196,7 +196,7 @@ end
 ---Reads the plan batch by batch, in order.
 ---@return (fun(): table?)? next
 ---@return campaign.error? err
-function methods:batches()
+function methods:planned()
   local file, why = io.open(self.plan, "rb")
   if not file then
     return trouble(self.path, why)

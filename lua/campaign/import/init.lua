@@ -322,7 +322,7 @@ end
 
 local function work_of(state, book)
   local options, operation = state.options, state.operation
-  local next_batch, err = state.folder:batches()
+  local next_batch, err = state.folder:planned()
   if not next_batch then
     return nil, err
   end
