@@ -173,7 +173,7 @@ end
 local function read_map(p)
   for _, name in ipairs(sorted_keys(p.options.map)) do
     local column = p.options.map[name]
-    local base, part = name:match("^([^.]+)%.(.+)$")
+    local base, part = name:match("^([^.]+)%.(.+)$") -- linear: disjoint classes
     local index
     if p.by_name[name] and not p.parts[name] then
       index = column_of(p, "map", name, column)

@@ -30,7 +30,7 @@ end
 
 -- True for the rows of a batch, counted from 1, that its body leaves out; asked in ascending order. "3,17-19" is 3, 17, 18, 19.
 local function skipper(text)
-  local next_run = (text or ""):gmatch("(%d+)%-?(%d*)")
+  local next_run = (text or ""):gmatch("(%d+)%-?(%d*)") -- linear: disjoint classes
   local from, to = next_run()
   return function(position)
     while from and position > (tonumber(to) or tonumber(from)) do

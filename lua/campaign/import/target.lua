@@ -25,7 +25,7 @@ end
 ---@return table? platform
 ---@return table|campaign.error operation
 function M.find(to)
-  local platform_name, operation_name = to:match("^(.+)%.([%w_]+)$")
+  local platform_name, operation_name = to:match("^(.+)%.([%w_]+)$") -- linear: anchored, the last dot
   if not platform_name then
     return refuse(('to: "%s" is not of the form platform.operation'):format(to))
   end
