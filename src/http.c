@@ -40,7 +40,7 @@ struct shared {
 
 struct camp_http {
   enum camp_http_driver driver;
-  pid_t owner;           /* the process that made `shared` */
+  int generation;        /* how many forks lie between the first process and the one that made `shared` */
   struct shared *shared; /* NULL until the first request */
   struct camp_origin origin;
   struct camp_request *draft;
@@ -52,7 +52,14 @@ struct camp_http {
   uint64_t last_id;
 };
 
-static void global_init(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
+static int forks; /* counted in the child, before any of its code runs; cheaper to read than getpid() */
+
+static void count_fork(void) { forks++; }
+
+static void global_init(void) {
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  pthread_atfork(NULL, NULL, count_fork);
+}
 
 static void global_init_once(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -320,7 +327,7 @@ static void shared_free(struct shared *shared) {
 
 /* Everything that a forked child must not touch: sockets, locks and the thread belong to the parent. The child forgets them. */
 static void leave_to_parent(struct camp_http *http) {
-  if (http->shared == NULL || http->owner == getpid()) return;
+  if (http->shared == NULL || http->generation == forks) return;
   http->shared = NULL;
   http->live = http->ready = http->taken = NULL;
   http->live_count = http->ready_count = 0;
@@ -343,7 +350,7 @@ static int need_shared(struct camp_http *http, struct camp_error *err) {
     return -1;
   }
   http->shared = shared;
-  http->owner = getpid();
+  http->generation = forks;
   return 0;
 }
 
@@ -571,7 +578,7 @@ int camp_http_progress(struct camp_http *http, uint64_t id, int64_t *sent, int64
 }
 
 int camp_http_in_flight(const struct camp_http *http) {
-  return http->shared != NULL && http->owner == getpid() ? http->live_count : 0;
+  return http->shared != NULL && http->generation == forks ? http->live_count : 0;
 }
 
 int camp_http_forget(struct camp_http *http, const char *account, struct camp_error *err) {

@@ -1,0 +1,149 @@
+-- SPDX-License-Identifier: MIT
+-- Whom core.http does not talk to: servers whose certificate or protocol is not good; and that nothing in the environment changes that.
+
+local core = require "campaign.core"
+local curl = require "campaign.transport.curl"
+local command = require "support.command"
+local raw_server = require "support.raw_server"
+local tls_server = require "support.tls_server"
+
+describe("core.http over TLS", function()
+  local server, raw, transport
+
+  setup(function()
+    server = tls_server.start()
+    raw = raw_server.start()
+    transport = curl.new()
+  end)
+
+  teardown(function()
+    transport:close()
+    server:stop()
+    raw:stop()
+  end)
+
+  local function post(url, fields)
+    local request = { method = "POST", url = url, body = "13012341211", ca_file = server.ca_file, headers = { { "X-Token", "secret" } } }
+    for name, value in pairs(fields or {}) do
+      request[name] = value
+    end
+    return transport:perform(request)
+  end
+
+  it("R128 client talks to a server whose certificate its CA has signed, and keeps the connection", function()
+    for _, site in ipairs({ "good", "tls12" }) do
+      local result = post(server.urls[site])
+      assert.are.equal(200, result.status)
+      assert.is_true(result.timings.tls > 0)
+      local again = post(server.urls[site])
+      assert.is_true(again.reused)
+    end
+    local by_name = post((server.urls.good:gsub("127%.0%.0%.1", "localhost")))
+    assert.are.equal(200, by_name.status)
+  end)
+
+  it("T4 refuses a bad certificate or protocol before any byte of the request", function()
+    local before = server:requests()
+    for _, site in ipairs({ "other-host", "expired", "foreign", "self", "tls11", "tls10" }) do
+      local result = post(server.urls[site])
+      assert.are.equal("tls", result.error.kind, site)
+      assert.are.equal("no", result.sent, site)
+      assert.are.equal(0, result.bytes_sent)
+      assert.is_nil(result.status)
+    end
+    local result = post(server.urls.good, { ca_file = server.folder .. "/other-ca.pem" })
+    assert.are.equal("tls", result.error.kind)
+    assert.are.equal("no", result.sent)
+    assert.are.equal(before, server:requests())
+  end)
+
+  it("T4 refuses the good server when only the system's authorities are trusted", function()
+    local transport2 = curl.new({ driver = "thread" })
+    local result = transport2:perform({ url = server.urls.good })
+    assert.are.equal("tls", result.error.kind)
+    assert.are.equal("no", result.sent)
+    transport2:close()
+  end)
+
+  it("T4 refuses a CA file that is missing or empty, rather than trust something else", function()
+    command.write(server.folder .. "/empty.pem", "")
+    for _, name in ipairs({ "/missing.pem", "/empty.pem" }) do
+      local result = post(server.urls.good, { ca_file = server.folder .. name, account = "ca" .. name })
+      assert.are.equal("tls", result.error.kind)
+      assert.are.equal("no", result.sent)
+    end
+  end)
+
+  it("T4 a connection verified with one CA file is not reused for another", function()
+    assert.are.equal(200, post(server.urls.good).status)
+    local result = post(server.urls.good, { ca_file = server.folder .. "/other-ca.pem" })
+    assert.are.equal("tls", result.error.kind)
+  end)
+
+  it("T4 does not speak TLS with a plain server, nor wait for ever for one that says nothing", function()
+    local result = post("https://127.0.0.1:" .. raw.port .. "/", { limits = { connect = 5, total = 5 } })
+    assert.is_true(result.error.kind == "tls" or result.error.kind == "timeout", result.error.kind)
+    assert.are.equal("no", result.sent)
+    result = post("https://127.0.0.1:" .. raw.witness .. "/", { limits = { connect = 0.5 } })
+    assert.are.equal("timeout", result.error.kind)
+    assert.are.equal("no", result.sent)
+    result = post("https://127.0.0.1:" .. raw.refuser .. "/")
+    assert.is_true(result.error.kind == "tls" or result.error.kind == "network", result.error.kind)
+    assert.are.equal("no", result.sent)
+  end)
+
+  describe("with a hostile environment", function()
+    local function child(environment, ...)
+      local words = {}
+      for name, value in pairs(environment) do
+        words[#words + 1] = name .. "=" .. command.quote(value)
+      end
+      local arguments = {}
+      for _, argument in ipairs({ ... }) do
+        arguments[#arguments + 1] = command.quote(argument)
+      end
+      local pipe = io.popen(table.concat(words, " ") .. " " .. (os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4")
+        .. " spec/support/http_child.lua " .. table.concat(arguments, " "))
+      local first, rest = pipe:read("*l"), pipe:read("*a")
+      pipe:close()
+      return first, rest
+    end
+
+    it("T4 trusts nobody because of CURL_CA_BUNDLE or SSL_CERT_FILE", function()
+      local kind = child({ CURL_CA_BUNDLE = server.ca_file, SSL_CERT_FILE = server.ca_file, SSL_CERT_DIR = server.folder }, server.urls.good)
+      assert.are.equal("tls", kind)
+    end)
+
+    it("T4 uses no proxy because of http_proxy, https_proxy, all_proxy", function()
+      local proxy = "http://127.0.0.1:" .. raw.witness
+      local environment = { http_proxy = proxy, https_proxy = proxy, all_proxy = proxy, HTTPS_PROXY = proxy, ALL_PROXY = proxy }
+      local before = { raw:witnessed() }
+      local status = child(environment, raw.url .. "/ok")
+      assert.are.equal("200", status)
+      local kind = child(environment, server.urls.good)
+      assert.are.equal("tls", kind)
+      assert.are.same(before, { raw:witnessed() })
+    end)
+
+    it("T5 reads no .netrc and no .curlrc", function()
+      command.write(server.folder .. "/.netrc", "machine 127.0.0.1 login me password secret\ndefault login me password secret\n")
+      command.write(server.folder .. "/.curlrc", "user = me:secret\n")
+      local status, head = child({ HOME = server.folder, CURL_HOME = server.folder, NETRC = server.folder .. "/.netrc" }, raw.url .. "/head")
+      assert.are.equal("200", status)
+      assert.is_nil(head:find("Authorization", 1, true))
+    end)
+  end)
+
+  it("sends to a given proxy, and only then", function()
+    local result = transport:perform({ url = "https://api.example/", proxy = "http://127.0.0.1:" .. raw.port, limits = { connect = 5 } })
+    assert.are.equal("no", result.sent)
+    assert.are.equal("CONNECT", raw:commits()[#raw:commits()].method)
+    local id, err = transport:submit({ url = raw.url .. "/ok", proxy = "http://127.0.0.1:" .. raw.port })
+    assert.is_nil(id)
+    assert.are.equal("usage", err.kind)
+  end)
+
+  it("reports the versions it runs on", function()
+    assert.truthy(core.http.versions():find("^libcurl/%d"))
+  end)
+end)
