@@ -43,6 +43,7 @@ static const struct {
     {"gbk", camp_open_gbk},
     {"http", camp_open_http},
     {"json", camp_open_json},
+    {"multipart", camp_open_multipart},
     {"rows", camp_open_rows},
     {"system", camp_open_system},
     {"utf8", camp_open_utf8},
