@@ -19,6 +19,8 @@ local COMMON = {
 
 local hidden = setmetatable({}, { __mode = "k" })
 
+local MAX_FILE = 1048576
+
 local mt = { __name = "campaign.account" }
 
 function mt.__index(account, key)
@@ -159,55 +161,28 @@ local function file_path(env)
   return folder and folder .. "/campaign/accounts.json", false
 end
 
--- Others must not be able to read or change it.
-local function check_mode(platform, path)
-  local stat, err = core.system.stat(path)
-  if not stat then
-    return refuse(platform, "accounts file " .. path .. ": " .. tostring(err and err.message or "cannot be opened"))
-  end
-  if stat.mode % 64 ~= 0 then
-    return refuse(platform, ("accounts file %s can be read or changed by others (mode %03o)"):format(path, stat.mode % 512),
-      { hint = "chmod 600 " .. path })
-  end
-  return true
-end
-
+-- The file must be ours and closed to others.
 local function read_file(platform, path)
-  local well, err = check_mode(platform, path)
-  if not well then
-    return nil, err
-  end
-  local file, why = io.open(path, "rb")
-  if not file then
-    return refuse(platform, "accounts file " .. tostring(why))
-  end
-  local text = file:read(1048577) or ""
-  file:close()
-  if #text > 1048576 then
-    return refuse(platform, "accounts file " .. path .. " is larger than 1 MiB")
+  local text, err = core.system.read_file(path, MAX_FILE, true)
+  if not text then
+    return refuse(platform, "accounts file " .. err.message)
   end
   local content, decode_error = json.decode(text)
-  if type(content) ~= "table" then
+  if type(content) ~= "table" or json.is_array(content) then
     return refuse(platform, "accounts file " .. path .. " is not a JSON object: "
-      .. tostring(decode_error and decode_error.message or "another value"))
+      .. (decode_error and decode_error.message or "it holds another value"))
   end
   return content
-end
-
--- A file that is there but cannot be opened is there: reading it says why not.
-local function is_there(path)
-  local file, _, code = io.open(path, "rb")
-  if file then
-    file:close()
-    return true
-  end
-  return code ~= 2 and code ~= 20 -- ENOENT, ENOTDIR
 end
 
 -- The account's table in the file; an empty one when nobody asked for the file and it is not there.
 local function from_file(platform, name, env)
   local path, is_named = file_path(env)
-  if not path or not is_there(path) then
+  local stat, why = nil, nil
+  if path then
+    stat, why = core.system.stat(path)
+  end
+  if not stat and (not why or why.reason == "missing") then
     if name or is_named then
       return refuse(platform, (name and "there is no account `" .. name .. "`: " or "") .. "accounts file "
         .. tostring(path) .. " is not there")
@@ -220,6 +195,9 @@ local function from_file(platform, name, env)
   end
   local accounts = content[platform.name]
   if type(accounts) ~= "table" then
+    if accounts ~= nil then
+      return refuse(platform, "accounts file " .. path .. ": `" .. platform.name .. "` must be an object of accounts by name")
+    end
     if name then
       return refuse(platform, "accounts file " .. path .. " has no accounts for " .. platform.name)
     end

@@ -74,8 +74,8 @@ local CONVERT = {}
 
 -- A text fit for its place. Paths and headers take no control characters; nothing takes NUL.
 function CONVERT.string(self, field, value, path)
-  if type(value) == "number" and field.values and whole(value) and field.values.set[("%d"):format(value)] then
-    value = ("%d"):format(value)
+  if type(value) == "number" and field.values and int64_text(value) and field.values.set[int64_text(value)] then
+    value = int64_text(value) -- 1 for "1" in a closed list
   end
   if type(value) ~= "string" then
     return nil, self:fault(path, "must be a text, not a " .. type(value))

@@ -15,6 +15,7 @@ local function first_of(reply, paths)
       return value
     end
   end
+  return nil
 end
 
 local function paged_operation(client, name)

@@ -165,11 +165,11 @@ function Parse:words(body, lead)
 end
 
 -- The host that a redirect names, nothing else of it.
-local function redirect_host(result)
+local function redirect_host(result, hidden)
   local location = header(result.headers, "location") or ""
   local host = location:match("^%w+://([^/?#]+)") or location:match("^//([^/?#]+)")
   host = host and host:match("([^@]*)$")
-  return host and redact.scrub(host, {}, 100) or "the same host"
+  return host and redact.scrub(host, hidden, 100) or "the same host"
 end
 
 -- The code of a scrubbed body, bounded: it may come from anywhere.
@@ -187,7 +187,8 @@ function Parse:http_error()
   if status >= 300 and status < 400 then
     return self:error{
       kind = "redirect", reason = "redirect_refused", sent = "maybe",
-      message = "answered with a redirect (HTTP " .. status .. ") to " .. redirect_host(self.result) .. "; redirects are not followed",
+      message = "answered with a redirect (HTTP " .. status .. ") to " .. redirect_host(self.result, self.hidden)
+        .. "; redirects are not followed",
     }
   end
   local body = self.result.body and json.decode(self.result.body) or nil

@@ -100,7 +100,7 @@ local function by_refresh(self, state)
   if reply then
     return keep(self, reply)
   end
-  local was_refused = err.kind == "auth" or err.kind == "platform" or err.kind == "http" and err.status and err.status < 500
+  local was_refused = err.status ~= nil and (err.kind == "auth" or err.kind == "platform" or err.kind == "http" and err.status < 500)
   if err.sent == "no" and not was_refused then
     ok = self.store:write(state) -- provably not presented
     if ok then

@@ -10,6 +10,7 @@ local M = {}
 
 local PRIVATE = 384 -- 0600
 local FOLDER = 448 -- 0700
+local MAX_FILE = 65536
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.auth.store" }
@@ -61,19 +62,13 @@ end
 ---@return table? state
 ---@return campaign.error? err
 function methods:read()
-  local stat = core.system.stat(self.path)
-  if not stat then
-    return nil
+  local text, err = core.system.read_file(self.path, MAX_FILE, true)
+  if not text then
+    if err.reason == "missing" then
+      return nil
+    end
+    return fail(err.message, err)
   end
-  if stat.mode % 64 ~= 0 then
-    return fail(("%s can be read or changed by others (mode %03o)"):format(self.path, stat.mode % 512))
-  end
-  local file, why = io.open(self.path, "rb")
-  if not file then
-    return fail(tostring(why))
-  end
-  local text = file:read("*a") or ""
-  file:close()
   local state = json.decode(text)
   if type(state) ~= "table" or state.version ~= 1 then
     return fail(self.path .. " is damaged; remove it to log in again")

@@ -1,0 +1,238 @@
+-- SPDX-License-Identifier: MIT
+-- The checks before sending: every field of every operation against values of the wrong kind, and what the checks do in general.
+
+local check = require "campaign.api.check"
+local core = require "campaign.core"
+local fake = require "support.fake"
+local json = require "campaign.json"
+local platforms = require "campaign.api.platform"
+
+-- A value that fits a description.
+local function good(description)
+  local kind = description.type
+  if description.values then
+    return description.values[1].value
+  elseif description.constant then
+    return description.constant
+  elseif kind == "object" then
+    local value = {}
+    for _, field in ipairs(description.fields) do
+      if field.required or field.any_of then
+        value[field.name] = good(field)
+      end
+    end
+    return value
+  elseif kind == "array" then
+    return { good(description.items) }
+  elseif kind == "integer" or kind == "number" then
+    return 1
+  elseif kind == "int64" then
+    return "1"
+  elseif kind == "boolean" then
+    return true
+  elseif kind == "datetime" then
+    return "2025-11-10 09:00:00"
+  elseif kind == "date" then
+    return "2025-11-10"
+  elseif kind == "file" then
+    return { content = "x", filename = "x.csv" }
+  elseif description.pattern == "clock_or_datetime" then
+    return "09:00"
+  end
+  return "text"
+end
+
+local function good_fields(operation)
+  local fields = {}
+  local taken = {}
+  for _, field in ipairs(operation.fields) do
+    local is_first = field.one_of and not taken[field.one_of]
+    if field.required or is_first then
+      fields[field.name] = good(field)
+    end
+    taken[field.one_of or 0] = true
+  end
+  return fields
+end
+
+-- For the two operations whose fields depend on each other.
+local function tuned(operation, fields)
+  if operation.name == "batch_add_group_relations" then
+    fields.publicParams = { isMatching = false, optType = "add" }
+  elseif operation.name == "create_notification_task" then
+    fields.fileIds, fields.members = nil, { { userId = "1" } }
+    fields.contents = { { contentType = "TEXT", contentValue = "x" } }
+  end
+  return fields
+end
+
+local function fields_for(operation)
+  return tuned(operation, good_fields(operation))
+end
+
+local NASTY = {
+  { 7, "number" }, { -1, "number" }, { 1.5, "number" }, { 1e300, "number" }, { 0 / 0, "number" }, { true, "boolean" }, { "", "text" },
+  { "a\0b", "control" }, { "a\r\nX-Evil: 1", "control" }, { "\255\254", "bytes" }, { "😀", "text" }, { ("长"):rep(5000), "text" },
+  { {}, "table" }, { { 1, nil, 3 }, "table" }, { { a = 1 }, "table" }, { { { {} } }, "table" }, { json.null, "null" },
+  { function() end, "function" }, { coroutine.create(function() end), "thread" }, { "../../etc", "text" }, { "1", "text" },
+}
+
+local SCALAR_KINDS = {
+  string = { text = true, control = true }, integer = { number = true }, int64 = { number = true, text = true }, number = { number = true },
+  boolean = { boolean = true }, datetime = { number = true }, date = { number = true }, file = { text = true, control = true },
+}
+
+-- All scalar and container places of a request: { path, set }.
+local function places(description, holder, key, path, list)
+  list[#list + 1] = { path = path, field = description, set = function(value) holder[key] = value end, old = holder[key] }
+  if description.type == "array" and type(holder[key]) == "table" then
+    places(description.items, holder[key], 1, path .. "[1]", list)
+  elseif description.type == "object" and type(holder[key]) == "table" then
+    for _, field in ipairs(description.fields) do
+      places(field, holder[key], field.name, path .. "." .. field.name, list)
+    end
+  end
+  return list
+end
+
+describe("api.check", function()
+  for _, name in ipairs(platforms.names()) do
+    it("refuses wrong values in every field of " .. name .. " by their path, and sends nothing", function()
+      local platform = platforms.load(name)
+      local account = fake.ACCOUNTS[name]
+      local tried = 0
+      for _, operation in ipairs(platform.operations) do
+        local fields = fields_for(operation)
+        assert(check.fields(platform, operation, fields, account))
+        for _, field in ipairs(operation.fields) do
+          for _, place in ipairs(places(field, fields, field.name, field.name, {})) do
+            for _, nasty in ipairs(NASTY) do
+              place.set(nasty[1])
+              local client, transport = fake.client(name, { fake.answer("{}") })
+              local well, reply, err = pcall(client.call, client, operation.name, fields, { accept_public_file = true, window = "ignore" })
+              tried = tried + 1
+              local where = operation.name .. " " .. place.path .. " = " .. tostring(nasty[1]):sub(1, 30)
+              assert(well, where .. ": " .. tostring(reply))
+              local allowed = SCALAR_KINDS[place.field.type]
+              if allowed and not allowed[nasty[2]] and not (nasty[2] == "number" and place.field.values) then
+                assert(reply == nil and err.kind == "invalid" and #transport.requests == 0, where .. " was sent")
+                local found = false
+                for _, fault in ipairs(err.faults) do
+                  found = found or fault.path:sub(1, #place.path) == place.path
+                end
+                assert(found, where .. ": " .. tostring(err))
+              end
+              for _, request in ipairs(transport.requests) do
+                assert.is_nil(request.url:find("[%c ]"))
+                for _, header in ipairs(request.headers) do
+                  assert.is_nil(header[2]:find("[%c]"))
+                end
+                if type(request.body) == "string" then
+                  assert(json.decode(request.body), where .. ": " .. request.body:sub(1, 200))
+                end
+              end
+            end
+            place.set(place.old)
+          end
+        end
+        assert(check.fields(platform, operation, fields, account), operation.name)
+      end
+      assert(tried > 20)
+    end)
+  end
+
+  local longlong = platforms.load("longlong")
+  local import = longlong.operations.import_customers_async
+
+  local function faults_of(fields, account)
+    local values, err = check.fields(longlong, import, fields, account)
+    assert.is_nil(values)
+    assert.equal("invalid", err.kind)
+    return err.faults, err
+  end
+
+  it("reports all faults at once, each with its path", function()
+    local faults = faults_of{ data = { { phone = 1 }, { name = "n" }, { phone = "1", sex = 9, colour = "red" } }, encryptoin = true }
+    local paths = {}
+    for index, fault in ipairs(faults) do
+      paths[index] = fault.path
+    end
+    table.sort(paths)
+    assert.same({ "data[1].phone", "data[2].phone", "data[3].colour", "data[3].sex", "encryptoin", "user_id" }, paths)
+  end)
+
+  it("helps with misspelt names", function()
+    local faults = faults_of({ data = { { phone = "1", compnay = "x" } }, encryptoin = true }, { user_id = "u" })
+    local text = faults[1].message .. faults[2].message
+    assert(text:find("did you mean `company`", 1, true))
+    assert(text:find("did you mean `encryption`", 1, true))
+  end)
+
+  it("says how an account could have filled a missing field", function()
+    assert.matches("account key `user_id`", faults_of({ data = { { phone = "1" } } })[1].message)
+  end)
+
+  it("takes the caller's value before the account's", function()
+    local values = assert(check.fields(longlong, import, { user_id = "mine", data = { { phone = "1" } } }, { user_id = "account" }))
+    assert.equal("mine", values.user_id)
+    values = assert(check.fields(longlong, import, { data = { { phone = "1" } } }, { user_id = "account" }))
+    assert.equal("account", values.user_id)
+  end)
+
+  it("changes nothing it was given", function()
+    local fields = { data = { { phone = "1", components = { { id = "a", value = "b" } } } } }
+    local before = json.encode(fields)
+    assert(check.fields(longlong, import, fields, { user_id = "u" }))
+    assert.equal(before, json.encode(fields))
+  end)
+
+  it("keeps a bounded list of faults for a hopeless call", function()
+    local data = {}
+    for index = 1, 200 do
+      data[index] = { phone = 1, name = 2, company = 3, email = 4, sex = "x", extra = 6 }
+    end
+    local faults, err = faults_of({ data = data }, { user_id = "u" })
+    assert.equal(1000, #faults)
+    assert(#err.message < 2000)
+    assert.matches("and 1195 more", err.message)
+  end)
+
+  it("never shows a value", function()
+    local _, err = faults_of{ data = { { phone = "canary\0", sex = 987654, name = { "canary" }, ["canary\n"] = 1 } }, user_id = "canary\n",
+      encryption = "canary" }
+    local text = tostring(err) .. json.encode(err.faults)
+    assert.is_nil(text:find("987654", 1, true))
+    assert.is_nil(text:gsub("data%[1%]%.canary%?", ""):find("canary", 1, true))
+  end)
+
+  it("leaves the rows out when they come from a source", function()
+    local values = assert(check.fields(longlong, import, {}, { user_id = "u" }, { rows = true }))
+    assert.is_nil(values.data)
+    local _, err = check.fields(longlong, import, { data = { { phone = "1" } } }, { user_id = "u" }, { rows = true })
+    assert.equal("data", err.faults[1].path)
+  end)
+
+  it("raises for a program that gives no table", function()
+    assert.has_error(function() check.fields(longlong, import, "x") end)
+    assert.has_error(function() fake.client("longlong", {}):import_customers_async(7) end)
+  end)
+
+  it("reads 64-bit integers exactly and nothing else", function()
+    for _, case in ipairs{ { "0", "0" }, { "-9223372036854775808", "-9223372036854775808" }, { "9223372036854775807", "9223372036854775807" },
+      { 9007199254740992, "9007199254740992" }, { -5, "-5" }, { 1e15, "1000000000000000" } } do
+      assert.equal(case[2], check.int64_text(case[1]))
+    end
+    for _, value in ipairs{ "9223372036854775808", "-9223372036854775809", "00", "-0", "+1", " 1", "1 ", "1e3", "", "0x1", 1.5, 1e300, 0 / 0,
+      true, {}, "99999999999999999999999999" } do
+      assert.is_nil(check.int64_text(value))
+    end
+  end)
+
+  it("is quick with hostile texts", function()
+    local before = os.clock()
+    local long = ("a"):rep(1000000)
+    faults_of({ data = { { phone = long .. "\0", name = long .. "\255" } }, [long] = 1, user_id = ("/"):rep(1000000) .. "\n" })
+    assert(os.clock() - before < 1)
+    assert(core.live() >= 0)
+  end)
+end)

@@ -1,0 +1,328 @@
+-- SPDX-License-Identifier: MIT
+-- Tokens of hypers, on a fake transport and a store in memory: what is presented, when, in which order, and what happens when it fails.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local fake = require "support.fake"
+
+local ACCOUNT = {
+  base_url = "https://api.example", oauth_url = "https://login.example", client_id = "canary-id", client_secret = "canary-cs",
+  username = "canary@user", password = "canary-pw",
+}
+
+local function without(account, ...)
+  local copy = {}
+  for key, value in pairs(account) do
+    copy[key] = value
+  end
+  for _, key in ipairs{ ... } do
+    copy[key] = nil
+  end
+  return copy
+end
+
+local function token(number, more)
+  local body = {
+    access_token = "canary-access-" .. number, token_type = "bearer", expires_in = 10599, refresh_token = "canary-refresh-" .. number,
+    scope = "all",
+  }
+  for key, value in pairs(more or {}) do
+    body[key] = value
+  end
+  return fake.answer(body)
+end
+
+local TASK = fake.answer{ id = 7, status = "PENDING" }
+local LOST = { error = error_object.new{ kind = "timeout", message = "no answer" }, sent = "maybe" }
+local NOT_SENT = { error = error_object.new{ kind = "network", message = "refused" }, sent = "no" }
+
+local function stored(number, expires_at, more)
+  local state = { access_token = "canary-access-" .. number, refresh_token = "canary-refresh-" .. number, expires_at = expires_at }
+  for key, value in pairs(more or {}) do
+    state[key] = value
+  end
+  return state
+end
+
+-- A client, and a function that makes one call and gives the requests since.
+local function start(answers, state, account)
+  local store = fake.store(state)
+  local client, transport, env = fake.client("hypers", answers, { account = account or ACCOUNT, store = store })
+  local seen = 0
+  local function call()
+    local reply, err = client:get_notification_task{ taskId = 7 }
+    local new = {}
+    for index = seen + 1, #transport.requests do
+      new[#new + 1] = transport.requests[index]
+    end
+    seen = #transport.requests
+    return reply, err, new
+  end
+  return call, store, env, transport
+end
+
+local function kind_of(request)
+  if request.url:find("/oauth/token", 1, true) then
+    return request.body:match('"grant_type":"(%w+)')
+  end
+  return (fake.header(request, "Authorization"):gsub("^Bearer canary%-access%-", ""))
+end
+
+local function kinds_of(requests)
+  local kinds = {}
+  for index, request in ipairs(requests) do
+    kinds[index] = kind_of(request)
+  end
+  return table.concat(kinds, " ")
+end
+
+describe("auth.oauth", function()
+  it("R130 client calls the token endpoint with Basic and base64 of id and secret", function()
+    local call, _, _, transport = start({ token(1), TASK })
+    assert(call())
+    assert.equal("Basic " .. core.digest.base64_encode("canary-id:canary-cs"), fake.header(transport.requests[1], "Authorization"))
+    assert.equal("https://login.example/oauth/token", transport.requests[1].url)
+    local long = without(ACCOUNT)
+    long.client_secret = ("s"):rep(200)
+    call, _, _, transport = start({ token(1), TASK }, nil, long)
+    assert(call())
+    assert.is_nil(fake.header(transport.requests[1], "Authorization"):find("[\r\n]"))
+  end)
+
+  it("R132 client sends token requests as JSON", function()
+    local call, _, _, transport = start({ token(1), TASK })
+    assert(call())
+    assert.equal("application/json", fake.header(transport.requests[1], "Content-Type"))
+  end)
+
+  it("R133 client logs in with grant_type password, username and password", function()
+    local call, _, _, transport = start({ token(1), TASK })
+    assert(call())
+    assert.equal('{"grant_type":"password","username":"canary@user","password":"canary-pw"}', transport.requests[1].body)
+  end)
+
+  it("R137 client reads expires_in as number or text, and counts from the moment the reply came", function()
+    for _, expires_in in ipairs{ 600, "600" } do
+      local call, store, env = start({ function()
+        return token(1, { expires_in = expires_in })
+      end, TASK })
+      assert(call())
+      assert.equal(env.now() + 600, store.state.expires_at)
+    end
+    for _, expires_in in ipairs{ true, "soon", -0.5, {} } do
+      local call = start({ token(1, { expires_in = expires_in }), TASK })
+      local reply, err = call()
+      assert.is_nil(reply)
+      assert.equal("response", err.kind)
+    end
+  end)
+
+  it("R138 client compares token_type without regard to case", function()
+    for _, name in ipairs{ "bearer", "Bearer", "BEARER" } do
+      assert((start({ token(1, { token_type = name }), TASK })()))
+    end
+    local reply, err = start({ token(1, { token_type = "mac" }), TASK })()
+    assert.is_nil(reply)
+    assert.equal("response", err.kind)
+  end)
+
+  it("R139 client refreshes with the newest refresh token", function()
+    local call, store, env = start({ token(2), TASK, token(3), TASK }, stored(1, fake.NOON - 1))
+    local _, _, requests = call()
+    assert.equal('{"grant_type":"refresh_token","refresh_token":"canary-refresh-1"}', requests[1].body)
+    env.time = env.time + 20000
+    _, _, requests = call()
+    assert.equal('{"grant_type":"refresh_token","refresh_token":"canary-refresh-2"}', requests[1].body)
+    assert.equal("canary-refresh-3", store.state.refresh_token)
+  end)
+
+  it("R142 client stores the new refresh token before it uses the new access token", function()
+    local store
+    local used_before_stored
+    local call
+    call, store = start({ token(2), function(request)
+      used_before_stored = store.state.refresh_token ~= "canary-refresh-2"
+      assert.equal("Bearer canary-access-2", fake.header(request, "Authorization"))
+      return TASK
+    end }, stored(1, fake.NOON - 1))
+    assert(call())
+    assert.is_false(used_before_stored)
+  end)
+
+  it("stops when the new token cannot be stored", function()
+    local call, store = start({ token(1), TASK })
+    function store.write()
+      return nil, error_object.new{ kind = "ledger", message = "disk full" }
+    end
+    local reply, err, requests = call()
+    assert.is_nil(reply)
+    assert.equal("ledger", err.kind)
+    assert.equal("password", kinds_of(requests))
+  end)
+
+  it("R143 client refreshes under the account's lock, and looks again before it does", function()
+    local call, store = start({ TASK }, stored(1, fake.NOON - 1))
+    local lock = store.lock
+    function store:lock(seconds)
+      self.state = stored(9, fake.NOON + 5000) -- another process was faster
+      return lock(self, seconds)
+    end
+    local reply, _, requests = call()
+    assert(reply)
+    assert.equal("9", kinds_of(requests))
+    assert.is_false(store.locked)
+  end)
+
+  it("R144 client refreshes ahead of expiry", function()
+    for _, case in ipairs{ { 61, "1" }, { 60, "refresh_token 2" }, { 1, "refresh_token 2" }, { -1, "refresh_token 2" } } do
+      local call = start({ case[2] == "1" and TASK or token(2), TASK }, stored(1, fake.NOON + case[1]))
+      local _, _, requests = call()
+      assert.equal(case[2]:gsub("_token", ""), (kinds_of(requests):gsub("_token", "")))
+    end
+  end)
+
+  local DENIED = fake.answer({ code = 401, message = "token invalid" }, 401)
+
+  it("R145 client refreshes once after a 401 and repeats the call once", function()
+    local call = start({ DENIED, token(2), TASK }, stored(1, fake.NOON + 5000))
+    local reply, _, requests = call()
+    assert(reply)
+    assert.equal("1 refresh 2", kinds_of(requests))
+    call = start({ DENIED, token(2), DENIED }, stored(1, fake.NOON + 5000))
+    local err
+    reply, err, requests = call()
+    assert.is_nil(reply)
+    assert.same({ "auth", 401, false, "no" }, { err.kind, err.status, err.retry, err.sent })
+    assert.equal("1 refresh 2", kinds_of(requests))
+  end)
+
+  it("R146 client uses the password when a refresh is refused, else says that a login is needed", function()
+    for _, refusal in ipairs{ fake.answer({ error = "invalid_grant", error_description = "used" }, 400),
+      fake.answer({ error = "invalid_client" }, 401) } do
+      local call, store = start({ refusal, token(5), TASK }, stored(1, fake.NOON - 1))
+      local reply, _, requests = call()
+      assert(reply)
+      assert.equal("refresh password 5", kinds_of(requests))
+      assert.equal("canary-refresh-5", store.state.refresh_token)
+      call = start({ refusal }, stored(1, fake.NOON - 1), without(ACCOUNT, "username", "password"))
+      local err
+      reply, err, requests = call()
+      assert.is_nil(reply)
+      assert.same({ "auth", "login_needed", "no" }, { err.kind, err.reason, err.sent })
+      assert.equal("refresh", kinds_of(requests))
+    end
+  end)
+
+  it("R147 client never repeats a refresh whose answer was lost, and uses the password", function()
+    for _, lost in ipairs{ LOST, fake.answer("bad gateway", 502), fake.answer("{", 200) } do
+      local call, _, env = start({ lost, token(5), TASK, token(6), TASK }, stored(1, fake.NOON - 1))
+      local reply, _, requests = call()
+      assert(reply)
+      assert.equal("refresh password 5", kinds_of(requests))
+      env.time = env.time + 20000
+      _, _, requests = call()
+      assert.equal("refresh 6", kinds_of(requests))
+    end
+  end)
+
+  it("serves the old access token to its end when the answer to an early refresh was lost", function()
+    local call, store, env = start({ LOST, TASK, TASK, token(5), TASK }, stored(1, fake.NOON + 30))
+    local reply, _, requests = call()
+    assert(reply)
+    assert.equal("refresh 1", kinds_of(requests))
+    assert(store.state.refreshing)
+    _, _, requests = call()
+    assert.equal("1", kinds_of(requests))
+    env.time = env.time + 31
+    _, _, requests = call()
+    assert.equal("password 5", kinds_of(requests))
+  end)
+
+  it("never presents a refresh token of which an earlier process did not see the answer", function()
+    local call = start({ token(5), TASK }, stored(1, fake.NOON - 1, { refreshing = fake.NOON - 100 }))
+    local _, _, requests = call()
+    assert.equal("password 5", kinds_of(requests))
+    call = start({ TASK }, stored(1, fake.NOON - 1, { refreshing = fake.NOON - 100 }), without(ACCOUNT, "password"))
+    local reply, err
+    reply, err, requests = call()
+    assert.is_nil(reply)
+    assert.same({ "auth", "login_needed" }, { err.kind, err.reason })
+    assert.equal(0, #requests)
+  end)
+
+  it("writes the intent before it presents the refresh token", function()
+    local store
+    local call
+    local seen
+    call, store = start({ function()
+      seen = store.state.refreshing
+      return token(2)
+    end, TASK }, stored(1, fake.NOON - 1))
+    assert(call())
+    assert.equal(fake.NOON, seen)
+    assert.is_nil(store.state.refreshing)
+  end)
+
+  it("keeps the refresh token when it was provably not presented", function()
+    local call, store = start({ NOT_SENT, token(2), TASK }, stored(1, fake.NOON - 1))
+    local reply, err = call()
+    assert.is_nil(reply)
+    assert.equal("network", err.kind)
+    assert.is_nil(store.state.refreshing)
+    local requests
+    reply, _, requests = call()
+    assert(reply)
+    assert.equal("refresh 2", kinds_of(requests))
+  end)
+
+  it("R150 client uses the old access token no more once a new one is there", function()
+    local call = start({ token(2), TASK, TASK }, stored(1, fake.NOON + 30))
+    local _, _, requests = call()
+    assert.equal("refresh 2", kinds_of(requests))
+    _, _, requests = call()
+    assert.equal("2", kinds_of(requests))
+  end)
+
+  it("R151 client carries the bearer token everywhere but with downloads and token requests", function()
+    local platform = require("campaign.api.platform").load("hypers")
+    for _, operation in ipairs(platform.operations) do
+      local expected = operation.name == "download_file" and "none" or operation.name:find("^oauth") and "basic" or "bearer"
+      assert.equal(expected, operation.auth)
+    end
+  end)
+
+  it("R367 client does not answer a 403 with a refresh", function()
+    local call = start({ fake.answer({ code = 403, message = "no right" }, 403) }, stored(1, fake.NOON + 5000))
+    local reply, err, requests = call()
+    assert.is_nil(reply)
+    assert.same({ "auth", "forbidden", 403 }, { err.kind, err.reason, err.status })
+    assert.equal("1", kinds_of(requests))
+  end)
+
+  it("uses a ready token as it is and never refreshes it", function()
+    local call = start({ DENIED }, nil, { base_url = "https://api.example", token = "canary-access-0" })
+    local reply, err, requests = call()
+    assert.is_nil(reply)
+    assert.equal("auth", err.kind)
+    assert.equal("0", kinds_of(requests))
+  end)
+
+  it("names what an account without credentials lacks", function()
+    local reply, err, requests = start({ TASK }, nil, { base_url = "https://api.example" })()
+    assert.is_nil(reply)
+    assert.same({ "auth", "login_needed" }, { err.kind, err.reason })
+    assert.equal(0, #requests)
+    reply, err = start({ TASK }, nil, without(ACCOUNT, "client_secret"))()
+    assert.is_nil(reply)
+    assert.equal("auth", err.kind)
+    assert.matches("client_secret", err.message)
+  end)
+
+  it("R008 client shows no token in the errors of a failed login", function()
+    local refusal = fake.answer({ error = "invalid_grant", error_description = "canary-pw of canary@user with canary-cs is wrong" }, 400)
+    local reply, err = start({ refusal })()
+    assert.is_nil(reply)
+    assert.equal("auth", err.kind)
+    assert.is_nil((tostring(err) .. tostring(err.body) .. tostring(err.cause)):find("canary", 1, true))
+  end)
+end)
