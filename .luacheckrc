@@ -9,3 +9,4 @@ files["lua/campaign/platform"] = { max_line_length = 170 }
 files["spec"] = { std = "min+busted" }
 files["lua/campaign/openresty"] = { read_globals = { "ngx" } }
 files["lua/campaign/transport/openresty.lua"] = { read_globals = { "ngx" } }
+files["spec/nginx"] = { read_globals = { ngx = { other_fields = true, fields = { status = { read_only = false } } } } }

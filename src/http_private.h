@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the files of the HTTP engine share. http.c: the caller's side, queues and the thread; http_loop.c: one curl multi handle driven by
+ * What the files of the HTTP engine share. http.c: the caller's side, queues and the thread; http_request.c: what a
+ * caller fills in; http_loop.c: one curl multi handle driven by
  * epoll; http_transfer.c: one attempt: options, callbacks, evidence, verdict; http_check.c: what is refused before any I/O;
  * http_save.c: an answer's body that goes to a file. */
 #ifndef CAMP_HTTP_PRIVATE_H
@@ -130,7 +131,10 @@ void camp_loop_forget(struct camp_loop *loop, const char *account);
 void camp_loop_socket_opened(struct camp_loop *loop, int fd);
 int camp_loop_socket_close(void *loop, curl_socket_t fd);
 
-/* http.c */
+/* http_request.c */
+struct camp_request *camp_request_new(void);
+/* Makes the request as new, keeping its small buffers. */
+void camp_request_reset(struct camp_request *request);
 void camp_request_free(struct camp_request *request);
 
 #endif

@@ -650,6 +650,19 @@ for _, driver in ipairs({ "inline", "thread" }) do
         assert.are.equal(0, #server:commits())
       end)
 
+      it("that the disk has no room for leave nothing behind, and say so", function()
+        -- A limit on file size stands for the full disk: write() fails in the same place.
+        local script = "trap '' XFSZ; ulimit -f 8; exec " .. (os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4")
+          .. " spec/support/http_child.lua " .. server.url .. "/download?n=1000000 " .. target
+        local pipe = io.popen(script)
+        local kind, message = pipe:read("*l"), pipe:read("*l")
+        pipe:close()
+        assert.are.equal("invalid", kind)
+        assert.truthy(message:find(target, 1, true))
+        assert.is_nil(io.open(target))
+        assert.is_nil(files():find("part", 1, true))
+      end)
+
       it("stop at the body limit", function()
         local result = perform("/download?n=100000", { save_to = target, limits = { body = 99999 } })
         assert.are.equal("response", result.error.kind)

@@ -110,7 +110,8 @@ describe("core.http over TLS", function()
     end
 
     it("T4 trusts nobody because of CURL_CA_BUNDLE or SSL_CERT_FILE", function()
-      local kind = child({ CURL_CA_BUNDLE = server.ca_file, SSL_CERT_FILE = server.ca_file, SSL_CERT_DIR = server.folder }, server.urls.good)
+      local environment = { CURL_CA_BUNDLE = server.ca_file, SSL_CERT_FILE = server.ca_file, SSL_CERT_DIR = server.folder }
+      local kind = child(environment, server.urls.good)
       assert.are.equal("tls", kind)
     end)
 
@@ -128,7 +129,8 @@ describe("core.http over TLS", function()
     it("T5 reads no .netrc and no .curlrc", function()
       command.write(server.folder .. "/.netrc", "machine 127.0.0.1 login me password secret\ndefault login me password secret\n")
       command.write(server.folder .. "/.curlrc", "user = me:secret\n")
-      local status, head = child({ HOME = server.folder, CURL_HOME = server.folder, NETRC = server.folder .. "/.netrc" }, raw.url .. "/head")
+      local environment = { HOME = server.folder, CURL_HOME = server.folder, NETRC = server.folder .. "/.netrc" }
+      local status, head = child(environment, raw.url .. "/head")
       assert.are.equal("200", status)
       assert.is_nil(head:find("Authorization", 1, true))
     end)

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ * What a caller fills in: texts and header lines in memory that is wiped, the body, options. Each piece is checked as it comes; what
+ * needs the whole request is checked in http.c. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http_private.h"
+
+#define MOST_TEXT (256 * 1024)
+#define MOST_BODY ((size_t)1 << 31)
+#define KEEP_ROOM ((size_t)256 * 1024) /* buffers larger than this are not kept for the next request */
+
+static void trim(struct camp_buf *buf) {
+  if (buf->length > 0) explicit_bzero(buf->data, buf->length); /* answers carry tokens, too */
+  buf->length = 0;
+  if (buf->room > KEEP_ROOM) camp_buf_clear(buf);
+}
+
+void camp_request_reset(struct camp_request *request) {
+  camp_source_free(request->source);
+  camp_form_free(request->form);
+  camp_save_clear(&request->save);
+  camp_secret_wipe(&request->text);
+  camp_secret_wipe(&request->lines);
+  camp_secret_wipe(&request->body);
+  if (request->body.room > KEEP_ROOM) camp_secret_clear(&request->body);
+  trim(&request->head);
+  trim(&request->answer);
+  request->next = request->prev = request->live_next = request->live_prev = NULL;
+  request->loop = NULL;
+  request->source = NULL;
+  request->form = NULL;
+  request->method = request->url = request->account = request->ca_file = request->proxy = request->accept_encoding = 0;
+  request->line_count = 0;
+  request->has_body = request->has_content_type = request->direct_loopback = 0;
+  memset(&request->options, 0, sizeof request->options);
+  request->options.max_connection_age = -1;
+  request->host[0] = '\0';
+  request->easy = NULL;
+  request->mime = NULL;
+  request->entry = NULL;
+  request->starts = request->guard = request->status = request->head_open = request->head_done = 0;
+  request->header_bytes = request->source_given = 0;
+  memset(&request->fault, 0, sizeof request->fault);
+  request->content_type[0] = '\0';
+  atomic_store(&request->sent, 0);
+  atomic_store(&request->received, 0);
+  atomic_store(&request->cancel, 0);
+}
+
+void camp_request_free(struct camp_request *request) {
+  if (request == NULL) return;
+  camp_request_reset(request);
+  camp_secret_clear(&request->text);
+  camp_secret_clear(&request->lines);
+  camp_secret_clear(&request->body);
+  camp_buf_clear(&request->head);
+  camp_buf_clear(&request->answer);
+  free(request->nodes);
+  free(request);
+}
+
+struct camp_request *camp_request_new(void) {
+  struct camp_request *request = calloc(1, sizeof *request);
+  if (request == NULL) return NULL;
+  camp_save_init(&request->save);
+  camp_secret_init(&request->text, MOST_TEXT);
+  camp_secret_init(&request->lines, MOST_TEXT);
+  camp_secret_init(&request->body, MOST_BODY);
+  camp_request_reset(request);
+  return request;
+}
+
+static int too_much(const struct camp_secret *secret, size_t size, const char *what, struct camp_error *err) {
+  if (camp_secret_full(secret, size)) return camp_fail(err, CAMP_USAGE, 0, "%s: too large for one request", what);
+  return camp_fail_nomem(err);
+}
+
+/* Keeps a NUL-terminated copy and notes where. */
+static int keep(struct camp_request *request, size_t *offset, const char *what, const char *text, size_t length, struct camp_error *err) {
+  size_t at = request->text.length;
+  if (camp_secret_append(&request->text, text, length) != 0 || camp_secret_append(&request->text, "", 1) != 0)
+    return too_much(&request->text, length + 1, what, err);
+  *offset = at;
+  return 0;
+}
+
+int camp_request_method(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  if (camp_check_method(text, length, err) != 0) return -1;
+  return keep(request, &request->method, "the method", text, length, err);
+}
+
+int camp_request_url(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  /* checked whole in submit, when allow_http and the proxy are known; a NUL must not shorten it before */
+  if (memchr(text, '\0', length) != NULL) return camp_fail(err, CAMP_USAGE, 0, "the URL has a NUL byte");
+  return keep(request, &request->url, "the URL", text, length, err);
+}
+
+int camp_request_header(struct camp_request *request, const char *name, size_t name_length, const char *value, size_t value_length,
+                        struct camp_error *err) {
+  if (camp_check_header(name, name_length, value, value_length, err) != 0) return -1;
+  if (name_length == 15 && strncasecmp(name, "Accept-Encoding", 15) == 0) /* an option of libcurl, so that it decodes what it asked for */
+    return keep(request, &request->accept_encoding, "Accept-Encoding", value, value_length, err);
+  while (value_length > 0 && (*value == ' ' || *value == '\t')) value++, value_length--;
+  struct camp_secret *lines = &request->lines;
+  size_t before = lines->length;
+  int failed = camp_secret_append(lines, name, name_length);
+  if (value_length == 0) { /* libcurl's way to say "send it empty" */
+    failed |= camp_secret_append(lines, ";", 2);
+  } else {
+    failed |= camp_secret_append(lines, ": ", 2) | camp_secret_append(lines, value, value_length) | camp_secret_append(lines, "", 1);
+  }
+  if (failed) {
+    lines->length = before;
+    return too_much(lines, name_length + value_length + 3, "the headers", err);
+  }
+  request->line_count++;
+  if (name_length == 12 && strncasecmp(name, "Content-Type", 12) == 0) request->has_content_type = 1;
+  return 0;
+}
+
+int camp_request_account(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  if (camp_check_plain("the account's name", text, length, err) != 0) return -1;
+  return keep(request, &request->account, "the account's name", text, length, err);
+}
+
+int camp_request_ca_file(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  if (camp_check_plain("the path of the CA file", text, length, err) != 0) return -1;
+  return keep(request, &request->ca_file, "the path of the CA file", text, length, err);
+}
+
+int camp_request_proxy(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  if (camp_check_plain("the proxy", text, length, err) != 0) return -1;
+  return keep(request, &request->proxy, "the proxy", text, length, err);
+}
+
+int camp_request_save_to(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
+  if (camp_check_plain("the path to save to", text, length, err) != 0) return -1;
+  camp_save_clear(&request->save);
+  return camp_save_open(&request->save, text, err);
+}
+
+int camp_request_body(struct camp_request *request, const void *bytes, size_t length, struct camp_error *err) {
+  camp_secret_wipe(&request->body);
+  request->has_body = 1;
+  if (camp_secret_append(&request->body, bytes, length) != 0) return too_much(&request->body, length, "the body", err);
+  return 0;
+}
+
+void camp_request_source(struct camp_request *request, struct camp_source *source) {
+  camp_source_free(request->source);
+  request->source = source;
+}
+
+void camp_request_form(struct camp_request *request, struct camp_form *form) {
+  camp_form_free(request->form);
+  request->form = form;
+}
+
+struct camp_http_options *camp_request_options(struct camp_request *request) { return &request->options; }
