@@ -158,6 +158,8 @@ void camp_encoder_release(struct camp_encoder *encoder) {
   }
   for (size_t i = 0; i < encoder->rule_count; i++) camp_rule_clear(&encoder->rules[i].rule);
   free(encoder->ops);
+  for (size_t i = 0; i < encoder->demand_count; i++) camp_demand_clear(&encoder->demands[i]);
+  free(encoder->demands);
   free(encoder->rules);
   free(encoder->prefix.bytes);
   free(encoder->separator.bytes);
@@ -180,6 +182,15 @@ int camp_encoder_add_check(struct camp_encoder *encoder, const struct camp_rule_
     encoder->rule_count++;
   else
     camp_rule_clear(&added->rule);
+  return 0;
+}
+
+int camp_encoder_add_demand(struct camp_encoder *encoder, const struct camp_demand_spec *spec, struct camp_error *err) {
+  struct camp_demand *demands = realloc(encoder->demands, (encoder->demand_count + 1) * sizeof *demands);
+  if (demands == NULL) return camp_fail_nomem(err);
+  encoder->demands = demands;
+  if (camp_demand_init(&demands[encoder->demand_count], spec, encoder->columns, err) != 0) return -1;
+  encoder->demand_count++;
   return 0;
 }
 
@@ -409,6 +420,10 @@ static int components_empty(const struct camp_op *op, const struct camp_record *
 
 int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_record *record) {
   struct camp_finding finding;
+  size_t column;
+  const char *name;
+  for (size_t i = 0; i < encoder->demand_count; i++)
+    if (!camp_demand_holds(&encoder->demands[i], record, &column, &name)) return 0;
   for (size_t i = 0; i < encoder->rule_count; i++) {
     const struct camp_field *field = &record->fields[encoder->rules[i].column];
     if (camp_rule_test(&encoder->rules[i].rule, field->text, field->length, &finding) != CAMP_REASON_NONE) return 0;
@@ -446,6 +461,13 @@ size_t camp_encoder_faults(const struct camp_encoder *encoder, const struct camp
     fault->column = encoder->rules[i].column;
     fault->name = rule->name;
     fault->limit = fault->reason == CAMP_REASON_TOO_SHORT ? rule->min_length : rule->max_length;
+    count++;
+  }
+  for (size_t i = 0; i < encoder->demand_count && count < max; i++) {
+    struct camp_fault *fault = &faults[count];
+    memset(fault, 0, sizeof *fault);
+    if (camp_demand_holds(&encoder->demands[i], record, &fault->column, &fault->name)) continue;
+    fault->reason = CAMP_REASON_REQUIRED;
     count++;
   }
   for (size_t i = 0; i < encoder->op_count && count < max; i++) {

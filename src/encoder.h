@@ -12,6 +12,7 @@
 #include "buf.h"
 #include "checks.h"
 #include "csv.h"
+#include "demand.h"
 #include "encoding.h"
 #include "error.h"
 #include "map.h"
@@ -68,6 +69,8 @@ struct camp_encoder {
   size_t op_count;
   struct camp_column_rule *rules; /* only those that can refuse something, and those of lists */
   size_t rule_count;
+  struct camp_demand *demands;
+  size_t demand_count;
   size_t literal_total;        /* bytes a row has beside its fields, at most */
   size_t stretch;              /* times a field's bytes may be written */
   int identity;                /* CSV: all columns in their order, nothing added */
@@ -100,10 +103,12 @@ struct camp_field_spec {
   size_t item_count;
 };
 
-/* In this order: new, then every field, every further check, seal. NULL, or -1, with err filled. */
+/* In this order: new, then every field, every further check and demand, seal. NULL, or -1, with err filled. */
 struct camp_encoder *camp_encoder_new(const struct camp_encoder_options *options, struct camp_error *err);
 int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field_spec *spec, struct camp_error *err);
 int camp_encoder_add_check(struct camp_encoder *encoder, const struct camp_rule_spec *spec, size_t column, struct camp_error *err);
+/* A rule over several fields of a row. */
+int camp_encoder_add_demand(struct camp_encoder *encoder, const struct camp_demand_spec *spec, struct camp_error *err);
 int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err);
 struct camp_encoder *camp_encoder_retain(struct camp_encoder *encoder);
 void camp_encoder_release(struct camp_encoder *encoder);

@@ -122,9 +122,12 @@ describe("import.mapping", function()
     local result = assert(plan(TUZHAN, columns, { params = EXACT, set = { identityType = "phone" } }))
     assert.is_true(by_name(result).phone.required)
     assert.is_nil(by_name(result).thirdId.required)
-    assert.is_nil(result.named_by)
+    assert.same({ { fields = { { name = "thirdId", column = 2 }, { name = "phone", column = 1 } } } }, result.demands)
     result = assert(plan(TUZHAN, { "phone", "thirdId", "groups", "identityType" }, { params = EXACT }))
-    assert.equal("identityType", result.named_by)
+    assert.same({
+      { fields = { { name = "thirdId", column = 2 }, { name = "phone", column = 1 } } },
+      { by = 4, fields = { { name = "thirdId", column = 2 }, { name = "phone", column = 1 } } },
+    }, result.demands)
   end)
 
   it("R110 client requires an identity: the only one that is mapped, or one of several", function()
@@ -132,7 +135,7 @@ describe("import.mapping", function()
     assert.is_true(by_name(result).phone.required)
     result = assert(plan(TUZHAN, { "手机号", "openid", "groups" }))
     assert.is_nil(by_name(result).phone.required)
-    assert.same({ { "openid", "phone" } }, result.any_of)
+    assert.same({ { fields = { { name = "openid", column = 2 }, { name = "phone", column = 1 } } } }, result.demands)
     local _, err = plan(TUZHAN, { "姓名", "groups" })
     assert.matches("every row needs one of", err.message, 1, true)
   end)

@@ -163,6 +163,33 @@ static int add_check(lua_State *L, int table, struct camp_encoder *encoder, stru
   return result;
 }
 
+/* { fields = { { name, column }, ... }, by = column }: one of the fields, or the one that column `by` names, is filled. */
+static int add_demand(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
+  static const char *const known[] = {"fields", "by", NULL};
+  static const char *const known_field[] = {"name", "column", NULL};
+  struct camp_text names[CAMP_DEMAND_MAX];
+  size_t columns[CAMP_DEMAND_MAX];
+  int top = lua_gettop(L);
+  check_keys(L, table, "demand", known);
+  int64_t by = camp_integer_field(L, table, "by", 0, 1, CAMP_MAX_COLUMNS);
+  struct camp_demand_spec spec = {by == 0 ? CAMP_NO_COLUMN : (size_t)by - 1, names, columns, 0};
+  lua_getfield(L, table, "fields");
+  if (lua_type(L, -1) != LUA_TTABLE || lua_rawlen(L, -1) > CAMP_DEMAND_MAX) return luaL_error(L, "a demand needs a list of fields");
+  luaL_checkstack(L, CAMP_DEMAND_MAX + 4, NULL);
+  int list = lua_gettop(L);
+  spec.count = lua_rawlen(L, list);
+  for (size_t i = 0; i < spec.count; i++) {
+    lua_rawgeti(L, list, (int)i + 1); /* stays: the list holds it, and it holds the name */
+    if (lua_type(L, -1) != LUA_TTABLE) return luaL_error(L, "a demand's fields are tables");
+    check_keys(L, lua_gettop(L), "demand", known_field);
+    names[i].bytes = camp_check_string_field(L, lua_gettop(L), "name", &names[i].length);
+    columns[i] = read_column(L, lua_gettop(L));
+  }
+  int result = camp_encoder_add_demand(encoder, &spec, err);
+  lua_settop(L, top);
+  return result;
+}
+
 /* Runs add over every entry of the list options[name]. */
 static int add_all(lua_State *L, const char *name, struct camp_encoder *encoder, struct camp_error *err,
                    int (*add)(lua_State *, int, struct camp_encoder *, struct camp_error *)) {
@@ -214,7 +241,7 @@ static int read_map(lua_State *L, struct lua_encoder *box, struct camp_error *er
 
 int camp_rows_encoder(lua_State *L) {
   static const char *const known[] = {"format", "row",    "columns", "prefix", "suffix", "separator", "encoding",
-                                      "line_end", "delimiter", "header", "map", "fields", "checks", NULL};
+                                      "line_end", "delimiter", "header", "map", "fields", "checks", "demands", NULL};
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_encoder_options options;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -247,6 +274,7 @@ int camp_rows_encoder(lua_State *L) {
   camp_rows_scratch_init(&box->scratch);
   box->has_scratch = 1;
   if (add_all(L, "fields", box->encoder, &err, add_field) != 0 || add_all(L, "checks", box->encoder, &err, add_check) != 0 ||
+      add_all(L, "demands", box->encoder, &err, add_demand) != 0 ||
       camp_encoder_seal(box->encoder, &err) != 0)
     return camp_push_error(L, &err);
   lua_settop(L, 2);

@@ -130,8 +130,7 @@ end
 ---@field uses table[] `{ field, column | constant | mark }`, in row order
 ---@field unused string[] columns of the file that go nowhere
 ---@field header string[]? the header line of a csv target
----@field any_of string[][] groups of fields of which each row must fill one
----@field named_by string? field whose value names the field that each row must fill
+---@field demands table[] what rows must hold beyond single fields, for core.rows.encoder
 
 -- One planning in progress: `p` holds what is known so far, each step below adds to it.
 
@@ -236,8 +235,6 @@ local function find_required(p)
     local value = p.options.set[named_by]
     if value ~= nil then
       p.required[tostring(value)] = true
-    else
-      p.out.named_by = named_by
     end
   end
 end
@@ -340,12 +337,29 @@ local function need_any_of(p)
     elseif not group.constant and #group.filled == 1 then
       group.filled[1].required = true
     elseif not group.constant then
-      local names = {}
+      local fields = {}
       for i, entry in ipairs(group.filled) do
-        names[i] = entry.name
+        fields[i] = { name = entry.name, column = entry.column }
       end
-      table.insert(p.out.any_of, names)
+      table.insert(p.out.demands, { fields = fields })
     end
+  end
+end
+
+-- Rows that name their own identity must fill the field they name.
+local function need_named(p)
+  local entry = p.rows.named_by and p.required[p.rows.named_by] and p.by_entry[p.rows.named_by]
+  if not entry or not entry.column then
+    return
+  end
+  local fields = {}
+  for _, other in ipairs(p.out.fields) do
+    if other ~= entry and (other.column or other.constant and other.constant ~= "") and contains(entry.enum, other.name) then
+      fields[#fields + 1] = { name = other.name, column = other.column }
+    end
+  end
+  if #fields > 0 then
+    table.insert(p.out.demands, { by = entry.column, fields = fields })
   end
 end
 
@@ -376,7 +390,7 @@ local function begin(options)
     columns = options.columns,
     fields = M.row_fields(options.operation, options.target_columns),
     by_name = {}, parts = {}, mapped = {}, items = {}, taken = {}, used = {}, required = {}, faults = {}, by_entry = {},
-    out = { width = #options.columns, fields = {}, any_of = {}, checks = {}, uses = {}, unused = {} },
+    out = { width = #options.columns, fields = {}, demands = {}, checks = {}, uses = {}, unused = {} },
   }
   p.index = columns.index(options.columns, p.rows.aliases)
   for _, field in ipairs(p.fields) do
@@ -406,6 +420,7 @@ function M.plan(options)
   end
   if #p.faults == 0 then
     need_any_of(p)
+    need_named(p)
   end
   add_checks(p)
 

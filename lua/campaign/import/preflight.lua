@@ -20,7 +20,8 @@ local MOST_CALL_BYTES = 8388608
 ---@return campaign.error? err
 function M.encoder(operation, mapping, envelope, map)
   local rows = operation.rows
-  local description = { columns = mapping.width, fields = mapping.fields, checks = mapping.checks, map = map }
+  local description = { columns = mapping.width, fields = mapping.fields, checks = mapping.checks,
+    demands = mapping.demands, map = map }
   if rows.shape == "csv" then
     description.format = "csv"
     description.encoding = rows.file.encoding

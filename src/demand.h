@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ * What a row must hold beyond single fields: one of several is filled, or the one that another field names. Compiled once, then read. */
+#ifndef CAMP_DEMAND_H
+#define CAMP_DEMAND_H
+
+#include <stddef.h>
+
+#include "checks.h"
+#include "csv.h"
+#include "error.h"
+
+#define CAMP_DEMAND_MAX 64 /* fields of one demand */
+
+struct camp_demand_spec {
+  size_t by;                     /* column that names the field; SIZE_MAX: any one of them will do */
+  const struct camp_text *names;
+  const size_t *columns;         /* SIZE_MAX: filled by a constant */
+  size_t count;
+};
+
+struct camp_demand {
+  size_t by;
+  char *words;                   /* "phone or openid", for messages */
+  char **names;
+  size_t *columns;
+  size_t count;
+};
+
+/* 0, or -1 with err filled; the demand then needs no clear. `width` is the number of columns of a record. */
+int camp_demand_init(struct camp_demand *demand, const struct camp_demand_spec *spec, size_t width, struct camp_error *err);
+void camp_demand_clear(struct camp_demand *demand);
+/* 1 when the record meets it; else 0, with the column and the name of what is missing. */
+int camp_demand_holds(const struct camp_demand *demand, const struct camp_record *record, size_t *column, const char **name);
+
+#endif
