@@ -48,7 +48,7 @@ end
 
 local function walk(work, plan, file)
   local pass, pass_err = core.rows.preflight(work.input, work.encoder, {
-    batch_rows = work.batch_rows, batch_bytes = work.is_file and nil or MOST_CALL_BYTES,
+    batch_rows = work.batch_rows, batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
   })
   if not pass then
     return nil, pass_err
