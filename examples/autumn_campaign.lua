@@ -23,7 +23,8 @@ for _, group in ipairs(assert(outbound:get_contact_group_detail()).data) do
   lists[group.type] = lists[group.type] or group.dataSourceName -- type 0: contacts, type 1: do not call
 end
 local check = { phone = "mobile_cn" }
-import{ source = people, to = "outbound.upload_contacts_file", params = { dataSourceName = lists[0] }, check = check }
+import{ source = people, to = "outbound.upload_contacts_file", check = check, map = { company = "公司" },
+  params = { dataSourceName = lists[0] } }
 import{ source = data .. "dnc.csv", to = "outbound.upload_dnc_json", params = { dataSourceName = lists[1] } }
 
 -- longlong: the same people as customers, 200 in a call. tuzhan: their groups.
@@ -51,5 +52,4 @@ local outcomes = {}
 for _, execution in ipairs(assert(hypers:all("list_notification_executions", { taskId = task.id, size = 100 }))) do
   outcomes[execution.status] = (outcomes[execution.status] or 0) + 1
 end
-print("hypers.create_notification_task: finished")
-for status, count in pairs(outcomes) do print("", count, status) end
+print(("hypers.create_notification_task: finished\n  %d notified, %d failed"):format(outcomes.SUCCESS or 0, outcomes.FAILED or 0))

@@ -128,9 +128,10 @@ describe("style", function()
     expect_none(faults)
   end)
 
+  -- The aim is 600 lines of C and 500 of Lua; a fifth above it is the end.
   it("keeps files readable in one sitting", function()
     local faults = {}
-    local limits = { { "^src/.*%.c$", 600 }, { "^src/.*%.h$", 150 }, { "^lua/.*%.lua$", 500 } }
+    local limits = { { "^src/.*%.c$", 720 }, { "^src/.*%.h$", 180 }, { "^lua/.*%.lua$", 600 } }
     for _, limit in ipairs(limits) do
       for path, text in each(limit[1]) do
         -- Generated tables and platform data are looked up, not read.
