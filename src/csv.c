@@ -134,7 +134,7 @@ static int fill(struct camp_reader *r, struct camp_error *err) {
   if (!is_gbk(r)) {
     const unsigned char *newline = r->at_end ? NULL : memrchr(r->text, '\n', r->length);
     size_t whole = newline != NULL ? (size_t)(newline - r->text) + 1 : r->at_end ? r->length : 0;
-    if (camp_utf8_valid(r->text, whole, NULL) == whole) r->valid_end = whole;
+    if (camp_scan_utf8(r->level, r->text, whole)) r->valid_end = whole;
   }
   return 0;
 }
@@ -157,22 +157,34 @@ static inline size_t next_mark(struct cursor *c) {
   return place;
 }
 
-static inline void put_field(struct camp_reader *r, size_t *count, const unsigned char *text, size_t length, uint32_t flags) {
-  if (*count == r->field_room) {
-    size_t room = r->field_room == 0 ? r->columns + 16 : r->field_room * 2;
-    struct camp_field *fields = room <= STORED_MAX ? realloc(r->fields, room * sizeof *fields) : NULL;
-    if (fields != NULL) {
-      r->fields = fields;
-      r->field_room = room;
-    }
+/* More room for fields; without memory, or past STORED_MAX, the rest of the record's fields is only counted. */
+static __attribute__((noinline)) void grow_fields(struct camp_reader *r) {
+  size_t room = r->field_room == 0 ? r->columns + 16 : r->field_room * 2;
+  struct camp_field *fields = room <= STORED_MAX ? realloc(r->fields, room * sizeof *fields) : NULL;
+  if (fields == NULL) return;
+  r->fields = fields;
+  r->field_room = room;
+}
+
+/* Where the walk puts fields: copies of the reader's own pointers, which stay in registers. */
+struct store {
+  struct camp_field *fields;
+  size_t room, count;
+};
+
+static inline void put_field(struct camp_reader *r, struct store *store, const unsigned char *text, size_t length, uint32_t flags) {
+  if (__builtin_expect(store->count == store->room, 0)) {
+    grow_fields(r);
+    store->fields = r->fields;
+    store->room = r->field_room;
   }
-  if (*count < r->field_room) {
-    struct camp_field *field = &r->fields[*count];
+  if (__builtin_expect(store->count < store->room, 1)) {
+    struct camp_field *field = &store->fields[store->count];
     field->text = text;
     field->length = (uint32_t)length;
     field->flags = flags;
   }
-  ++*count;
+  store->count++;
 }
 
 struct walk {
@@ -193,10 +205,11 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
   const size_t length = r->length;
   const unsigned char delimiter = r->input->delimiter;
   struct cursor cursor = {r->marks, 0, r->at / 64, (length + 63) / 64, length};
-  size_t start = r->at, count = 0, closed = 0;
+  struct store store = {r->fields, r->field_room, 0};
+  size_t start = r->at, closed = 0;
   uint32_t flags = 0, all = 0;
   unsigned faults = 0;
-  walk->lines = 0;
+  size_t lines = 0;
   cursor.mask = r->marks[cursor.word] & (~(uint64_t)0 << (r->at % 64));
   for (;;) {
     size_t place = next_mark(&cursor);
@@ -204,9 +217,9 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
     if (c == delimiter) {
       all |= flags;
       if (closed == 0)
-        put_field(r, &count, text + start, place - start, flags);
+        put_field(r, &store, text + start, place - start, flags);
       else
-        put_field(r, &count, text + start + 1, closed - start - 1, flags);
+        put_field(r, &store, text + start + 1, closed - start - 1, flags);
       start = place + 1;
       flags = 0;
       closed = 0;
@@ -219,7 +232,7 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
       /* With its LF, or as the last byte of the file, it is the line's end. */
       if (place + 1 < length ? text[place + 1] != '\n' : !r->at_end) flags |= CAMP_FIELD_SPECIAL;
     } else if (c == '"' && place == start) {
-      size_t opened = walk->lines;
+      size_t opened = lines;
       flags |= CAMP_FIELD_QUOTED;
       for (;;) {
         place = next_mark(&cursor);
@@ -235,7 +248,7 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
           continue;
         }
         if (c != delimiter || c < 0x20) flags |= CAMP_FIELD_SPECIAL;
-        walk->lines += c == '\n';
+        lines += c == '\n';
         if (c == '\0') faults |= CAMP_RECORD_NUL;
       }
       if (place + 2 >= length && !r->at_end) return MORE;
@@ -251,14 +264,15 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
     }
   }
   if (walk->end > start && text[walk->end - 1] == '\r') walk->end--;
-  if (count == 0 && walk->end == start) faults |= CAMP_RECORD_BLANK;
+  if (store.count == 0 && walk->end == start) faults |= CAMP_RECORD_BLANK;
   all |= flags;
+  walk->lines = lines;
   if (closed == 0)
-    put_field(r, &count, text + start, walk->end - start, flags);
+    put_field(r, &store, text + start, walk->end - start, flags);
   else
-    put_field(r, &count, text + start + 1, closed - start - 1, flags);
-  record->count = count;
-  record->stored = count < r->field_room ? count : r->field_room;
+    put_field(r, &store, text + start + 1, closed - start - 1, flags);
+  record->count = store.count;
+  record->stored = store.count < store.room ? store.count : store.room;
   record->flags = all;
   record->faults = faults;
   return DONE;

@@ -95,8 +95,9 @@ static int flush_skip(struct camp_preflight *pass) {
   return camp_buf_append(&pass->open_skip, text, (size_t)length);
 }
 
-/* The open batch leaves its row `number` (counted from 1 in the batch) out. */
-static int leave_out(struct camp_preflight *pass, int64_t number, struct camp_error *err) {
+/* The open batch leaves its next row out. */
+static int leave_out(struct camp_preflight *pass, struct camp_error *err) {
+  int64_t number = pass->open.accepted + ++pass->open_left_out; /* counted from 1 in the batch */
   if (pass->skip_from != 0 && pass->skip_to == number - 1) {
     pass->skip_to = number;
     return 0;
@@ -118,8 +119,10 @@ static enum camp_event close_batch(struct camp_preflight *pass, int64_t offset, 
   pass->open_skip.length = 0;
   pass->batch = pass->open;
   pass->batch.index = ++pass->batches;
+  pass->batch.rows = pass->open.accepted + pass->open_left_out;
   pass->batch.bytes = offset - pass->open.offset;
   memset(&pass->open, 0, sizeof pass->open);
+  pass->open_left_out = 0;
   pass->open.offset = offset;
   pass->open.first_row = row;
   pass->open.first_line = line;
@@ -134,7 +137,7 @@ static void add_fault(struct camp_preflight *pass, enum camp_reason reason) {
 }
 
 static enum camp_event reject(struct camp_preflight *pass, struct camp_error *err) {
-  return leave_out(pass, ++pass->open.rows, err) == 0 ? CAMP_EVENT_REJECT : CAMP_EVENT_FAILED;
+  return leave_out(pass, err) == 0 ? CAMP_EVENT_REJECT : CAMP_EVENT_FAILED;
 }
 
 /* A record whose form is broken. */
@@ -181,7 +184,6 @@ static enum camp_event place(struct camp_preflight *pass, size_t size, struct ca
     add_fault(pass, CAMP_REASON_TOO_LARGE);
     return reject(pass, err);
   }
-  open->rows++;
   open->accepted++;
   open->body_bytes += more;
   return CAMP_EVENT_ROW;
@@ -205,13 +207,13 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   if (camp_buf_full(&pass->open_skip, (size_t)SKIP_ENTRY * 4) && pass->open.accepted == 0) { /* only rejected rows so far: forget them */
     pass->open_skip.length = 0;
     pass->skip_from = 0;
-    pass->open.rows = 0;
+    pass->open_left_out = 0;
     pass->open.offset = pass->record.offset;
     pass->open.first_row = pass->record.row;
     pass->open.first_line = pass->record.line;
   }
   if (pass->given_from != 0 && is_given_skip(pass))
-    return leave_out(pass, ++pass->open.rows, err) == 0 ? CAMP_EVENT_SKIP : CAMP_EVENT_FAILED;
+    return leave_out(pass, err) == 0 ? CAMP_EVENT_SKIP : CAMP_EVENT_FAILED;
   if (pass->record.faults != 0) return reject_form(pass, err);
   const struct camp_record *record = camp_encoder_map(pass->encoder, &pass->work, &pass->record, &mapped, err);
   if (record == NULL) return CAMP_EVENT_FAILED;

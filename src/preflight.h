@@ -43,7 +43,8 @@ struct camp_preflight {
   size_t fault_count;
   struct camp_batch batch;       /* of the last BATCH */
   struct camp_buf batch_skip;    /* of the last BATCH: its rows that are left out, "3,17-19", counted from 1 in the batch */
-  struct camp_batch open;        /* being filled */
+  struct camp_batch open;        /* being filled; its rows are counted when it is closed */
+  int64_t open_left_out;         /* rows of it that are not in the body */
   struct camp_buf open_skip;
   int64_t skip_from, skip_to;    /* a run of rows that open_skip lacks yet; 0: none */
   struct camp_buf given_skip;
