@@ -162,6 +162,7 @@ const struct camp_check *camp_check_find(const char *name) {
 
 /* -?(0|[1-9][0-9]*), in 64 bits: what JSON writes, so that it can be sent as it stands. */
 static int is_integer(const unsigned char *text, size_t length) {
+  if (length == 1) return is_digit(text[0]);
   size_t sign = length > 0 && text[0] == '-';
   const unsigned char *digits = text + sign;
   size_t count = length - sign;
@@ -254,6 +255,8 @@ static int set_values(struct camp_rule *rule, const struct camp_rule_spec *spec,
     rule->values[i].bytes = copy_bytes(spec->values[i].bytes, spec->values[i].length);
     if (rule->values[i].bytes == NULL) return camp_fail_nomem(err);
     rule->values[i].length = spec->values[i].length;
+    unsigned char first = (unsigned char)rule->values[i].bytes[0];
+    if (rule->values[i].length == 1) rule->single[first / 64] |= (uint64_t)1 << (first % 64);
     rule->value_count++;
   }
   qsort(rule->values, rule->value_count, sizeof rule->values[0], compare_texts);
@@ -394,7 +397,7 @@ static enum camp_reason test_content(const struct camp_rule *rule, const unsigne
     if (camp_boolean_word(text, length) == NULL) return CAMP_REASON_BOOLEAN;
     break;
   }
-  if (rule->value_count > 0) {
+  if (rule->value_count > 0 && (length != 1 || !(rule->single[text[0] / 64] >> (text[0] % 64) & 1))) {
     struct camp_text key = {(const char *)text, length};
     if (bsearch(&key, rule->values, rule->value_count, sizeof key, compare_texts) == NULL) return CAMP_REASON_ENUM;
   }

@@ -77,6 +77,7 @@ struct camp_rule {
   const struct camp_check *form; /* of the types date and datetime */
   struct camp_text *values; /* sorted; values and their bytes are the rule's own */
   size_t value_count;
+  uint64_t single[4];       /* the values of one byte, again */
   uint64_t forbid_ascii[2];
   uint32_t *forbid_wide;
   size_t forbid_count;

@@ -6,6 +6,7 @@
 
 #include "encoder.h"
 #include "json.h"
+#include "measure.h"
 
 static inline unsigned char *put(unsigned char *to, const unsigned char *from, size_t length) {
   if (length > CAMP_SCAN_PADDING) {
@@ -264,7 +265,8 @@ enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct ca
   const unsigned char *row = csv_row(encoder, work, record, &length);
   if (row == NULL) return CAMP_RESULT_NOMEM;
   struct camp_converted done = {0, length, 0};
-  if (encoder->encoding != CAMP_ENCODING_UTF8 && camp_encoded_length(encoder->encoding, row, length, &done) != CAMP_STOP_END)
+  if (encoder->encoding != CAMP_ENCODING_UTF8 && !camp_measure(encoder->encoding, row, length, &done.produced) &&
+      camp_encoded_length(encoder->encoding, row, length, &done) != CAMP_STOP_END)
     return CAMP_RESULT_UNMAPPABLE;
   *size = done.produced + encoder->line_end.length;
   return CAMP_RESULT_OK;

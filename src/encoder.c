@@ -169,6 +169,14 @@ void camp_encoder_release(struct camp_encoder *encoder) {
   free(encoder);
 }
 
+static enum camp_quick quick_look(const struct camp_rule *rule) {
+  int forbids = rule->forbid_count > 0 || rule->forbid_ascii[0] != 0 || rule->forbid_ascii[1] != 0;
+  if (rule->min_length > 1 || rule->split_length > 0 || forbids || rule->form != NULL) return CAMP_QUICK_NONE;
+  if (rule->check != NULL) return rule->type == CAMP_TYPE_STRING && rule->value_count == 0 ? CAMP_QUICK_CHECK : CAMP_QUICK_NONE;
+  if (rule->type == CAMP_TYPE_INTEGER) return CAMP_QUICK_DIGIT;
+  return rule->type == CAMP_TYPE_STRING && rule->value_count == 0 ? CAMP_QUICK_LENGTH : CAMP_QUICK_NONE;
+}
+
 int camp_encoder_add_check(struct camp_encoder *encoder, const struct camp_rule_spec *spec, size_t column, struct camp_error *err) {
   if (column >= encoder->columns)
     return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' asks for column %zu of %zu", spec->name.bytes, column + 1, encoder->columns);
@@ -178,6 +186,7 @@ int camp_encoder_add_check(struct camp_encoder *encoder, const struct camp_rule_
   struct camp_column_rule *added = &rules[encoder->rule_count];
   if (camp_rule_init(&added->rule, spec, err) != 0) return -1;
   added->column = column;
+  added->quick = quick_look(&added->rule);
   if (camp_rule_matters(&added->rule))
     encoder->rule_count++;
   else
@@ -418,6 +427,23 @@ static int components_empty(const struct camp_op *op, const struct camp_record *
   return 1;
 }
 
+/* True when a short look is enough to see that the rule holds; what it says of other fields is nothing. */
+static inline int holds_at_once(const struct camp_column_rule *entry, const struct camp_field *field) {
+  const struct camp_rule *rule = &entry->rule;
+  if (field->length == 0) return !rule->required;
+  if (field->length > rule->max_length) return 0;
+  switch (entry->quick) {
+  case CAMP_QUICK_NONE: return 0;
+  case CAMP_QUICK_LENGTH: return 1;
+  case CAMP_QUICK_CHECK: return rule->check->holds(field->text, field->length);
+  case CAMP_QUICK_DIGIT: { /* most codes are one digit */
+    unsigned char c = field->text[0];
+    return field->length == 1 && c >= '0' && c <= '9' && (rule->value_count == 0 || (rule->single[0] >> c & 1));
+  }
+  }
+  return 0;
+}
+
 int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_record *record) {
   struct camp_finding finding;
   size_t column;
@@ -426,6 +452,7 @@ int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_r
     if (!camp_demand_holds(&encoder->demands[i], record, &column, &name)) return 0;
   for (size_t i = 0; i < encoder->rule_count; i++) {
     const struct camp_field *field = &record->fields[encoder->rules[i].column];
+    if (holds_at_once(&encoder->rules[i], field)) continue;
     if (camp_rule_test(&encoder->rules[i].rule, field->text, field->length, &finding) != CAMP_REASON_NONE) return 0;
   }
   if (encoder->plain || encoder->format == CAMP_FORMAT_CSV) return 1;

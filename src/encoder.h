@@ -23,19 +23,13 @@ enum camp_shape { CAMP_SHAPE_OBJECT, CAMP_SHAPE_ARRAY, CAMP_SHAPE_VALUE };
 #define CAMP_NO_COLUMN SIZE_MAX
 
 /* Bytes of our own, followed by CAMP_SCAN_PADDING readable ones. */
-struct camp_literal {
-  unsigned char *bytes;
-  size_t length;
-};
+struct camp_literal { unsigned char *bytes; size_t length; };
 
 /* A text; a number that a rule has checked, as it stands; true or false; a constant; the field's own text or else the mark and the row's
  * number; a list split and joined again; [{"id":"..","value":".."}, ...]. */
 enum camp_op_kind { CAMP_OP_TEXT, CAMP_OP_BARE, CAMP_OP_WORD, CAMP_OP_CONSTANT, CAMP_OP_MARK, CAMP_OP_LIST, CAMP_OP_COMPONENTS };
 
-struct camp_item {
-  size_t column;
-  struct camp_literal before; /* ,{"id":"..","value":" */
-};
+struct camp_item { size_t column; struct camp_literal before; }; /* ,{"id":"..","value":" */
 
 struct camp_op {
   enum camp_op_kind kind;
@@ -50,9 +44,13 @@ struct camp_op {
   char *name;
 };
 
+/* What a rule comes down to, for the first look in camp_encoder_accepts; anything else is CAMP_QUICK_NONE. */
+enum camp_quick { CAMP_QUICK_NONE, CAMP_QUICK_LENGTH, CAMP_QUICK_DIGIT, CAMP_QUICK_CHECK };
+
 struct camp_column_rule {
   struct camp_rule rule;
   size_t column;
+  enum camp_quick quick;
 };
 
 struct camp_encoder {
@@ -89,10 +87,7 @@ struct camp_encoder_options {
   struct camp_map *map;           /* taken in any case; NULL: none */
 };
 
-struct camp_item_spec {
-  struct camp_text id;
-  size_t column;
-};
+struct camp_item_spec { struct camp_text id; size_t column; };
 
 struct camp_field_spec {
   struct camp_rule_spec rule; /* the name is the member's name */

@@ -59,6 +59,54 @@ describe("core.csv", function()
   end)
 end)
 
+describe("UTF-8 checked with vectors", function()
+  local function compare(text)
+    local plain = core.csv.valid(text, "portable")
+    if core.csv.valid(text, "avx2") ~= plain then
+      error(("seed %d: %q is %s"):format(random_seed, text, plain and "valid" or "invalid"))
+    end
+  end
+
+  it("is the same as checked byte by byte, for every pair of bytes and the borders of every form", function()
+    local borders = { 0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0,
+      0xF1, 0xF3, 0xF4, 0xF5, 0xF7, 0xF8, 0xFF }
+    for _, pad in ipairs { "", ("a"):rep(30), ("张"):rep(10) .. "a" } do
+      for a = 128, 255 do
+        for b = 0, 255, pad == "" and 1 or 7 do
+          compare(pad .. string.char(a, b))
+          compare(pad .. string.char(a, b) .. "\128z")
+        end
+      end
+    end
+    for _, a in ipairs(borders) do
+      for _, b in ipairs(borders) do
+        for _, c in ipairs(borders) do
+          local three = string.char(a, b, c)
+          compare(three)
+          compare(("x"):rep(29) .. three .. "\191")
+          compare(("x"):rep(30) .. three .. "\128\128" .. ("y"):rep(40))
+        end
+      end
+    end
+  end)
+
+  it("is the same for random text with a broken byte anywhere", function()
+    local random = lists.random(random_seed + 3)
+    local pieces = { "a", "bc,", "é", "张", "䶮", "𠮷", "🙂", "\n", "\0", ("x"):rep(33), ("好"):rep(11), "\244\143\191\191", "\239\191\191" }
+    for _ = 1, 4000 do
+      local parts = {}
+      for i = 1, random(40) do
+        parts[i] = pieces[random(#pieces)]
+      end
+      local text = table.concat(parts)
+      compare(text)
+      compare(text:sub(1, random(#text)))
+      local at = random(#text)
+      compare(text:sub(1, at - 1) .. string.char(random(256) - 1) .. text:sub(at + 1))
+    end
+  end)
+end)
+
 -- The core's records and the oracle's, compared; the first line is the header.
 local function compare(text, delimiter, columns, label)
   local path = lists.file(text)

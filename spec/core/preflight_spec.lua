@@ -171,6 +171,39 @@ describe("core.rows.encoder", function()
     assert.equal("姓名,公司\r\n钱程似錦,誠\\|@\r\n䶮,好\r\n好,𠮷野家\r\n\"誠,\",🙂\r\n", core.gbk.decode(out[1], "gb18030"))
   end)
 
+  it("takes exactly the characters that the encoding has, one by one through all of them", function()
+    for _, encoding in ipairs { "gbk", "gb18030" } do
+      local parts, expected, rows = { "a,b\n" }, {}, 0
+      for c = 0x80, 0x20100 do
+        if (c < 0xD800 or c > 0xDFFF) and c % (c < 0x10000 and 1 or 7) == 0 then
+          local text = c < 0x800 and string.char(0xC0 + math.floor(c / 64), 0x80 + c % 64)
+            or c < 0x10000 and string.char(0xE0 + math.floor(c / 4096), 0x80 + math.floor(c / 64) % 64, 0x80 + c % 64)
+            or string.char(0xF0 + math.floor(c / 262144), 0x80 + math.floor(c / 4096) % 64, 0x80 + math.floor(c / 64) % 64, 0x80 + c % 64)
+          rows = rows + 1
+          parts[#parts + 1] = "中文中文中文中文中文x" .. text .. ",b\n"
+          if not core.gbk.encode(text, encoding) then
+            expected[#expected + 1] = rows .. ":" .. c
+          end
+        end
+      end
+      local input = assert(core.rows.input { path = lists.file(table.concat(parts)), encoding = "utf-8" })
+      local encoder = assert(core.rows.encoder { format = "csv", encoding = encoding, columns = 2,
+        fields = { { name = "a", column = 1 }, { name = "b", column = 2 } } })
+      local total = run(input, encoder, { batch_rows = 5000 })
+      local found = {}
+      for i, reject in ipairs(total.rejects) do
+        found[i] = reject.row .. ":" .. tostring(reject.code_point)
+      end
+      assert.equal(table.concat(expected, " "), table.concat(found, " "))
+      assert.equal(rows, total.rows)
+      for _, batch in ipairs(total.batches) do
+        body_of(encoder, input, batch)
+      end
+      encoder:close()
+      input:close()
+    end
+  end)
+
   it("applies the user's table before checks, quoting and encoding, and only that table", function()
     local list = "姓名,b\n䶮,x\n𠮷,x\na•b,x\n"
     local out, total = bodies(list, { format = "csv", encoding = "gbk", columns = 2, map = { ["䶮"] = "龑", ["•"] = ",\"" },

@@ -62,7 +62,17 @@ static int csv_marks(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"line", csv_line}, {"marks", csv_marks}, {NULL, NULL}};
+/* valid(text, way): whether the text is UTF-8, for tests of the ways of checking it. */
+static int csv_valid(lua_State *L) {
+  static const char *const ways[] = {"portable", "sse2", "avx2", NULL};
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  int way = luaL_checkoption(L, 2, NULL, ways);
+  lua_pushboolean(L, camp_scan_utf8((enum camp_scan_level)way, (const unsigned char *)text, length));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"line", csv_line}, {"marks", csv_marks}, {"valid", csv_valid}, {NULL, NULL}};
 
 int camp_open_csv(lua_State *L) {
   luaL_newlib(L, functions);
