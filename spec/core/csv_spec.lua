@@ -38,7 +38,7 @@ describe("core.csv", function()
   it("finds the same marks in every way, at every length and offset", function()
     local random = lists.random(random_seed)
     local alphabet = { ",", '"', "\\", "\n", "\r", "\0", "\31", " ", "!", "a", "\127", "\128", "\255", ";", "\t", "[", "]" }
-    for round = 1, 300 do
+    for round = 1, lists.rounds(300) do
       local parts = {}
       for i = 1, round do
         parts[i] = random(4) == 1 and alphabet[random(#alphabet)] or string.char(random(256) - 1)
@@ -67,7 +67,7 @@ describe("UTF-8 checked with vectors", function()
     end
   end
 
-  it("is the same as checked byte by byte, for every pair of bytes and the borders of every form", function()
+  it("is the same as checked byte by byte, for every pair of bytes and the borders of every form #heavy", function()
     local borders = { 0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0,
       0xF1, 0xF3, 0xF4, 0xF5, 0xF7, 0xF8, 0xFF }
     for _, pad in ipairs { "", ("a"):rep(30), ("张"):rep(10) .. "a" } do
@@ -93,7 +93,7 @@ describe("UTF-8 checked with vectors", function()
   it("is the same for random text with a broken byte anywhere", function()
     local random = lists.random(random_seed + 3)
     local pieces = { "a", "bc,", "é", "张", "䶮", "𠮷", "🙂", "\n", "\0", ("x"):rep(33), ("好"):rep(11), "\244\143\191\191", "\239\191\191" }
-    for _ = 1, 4000 do
+    for _ = 1, lists.rounds(4000) do
       local parts = {}
       for i = 1, random(40) do
         parts[i] = pieces[random(#pieces)]
@@ -166,7 +166,7 @@ describe("the reader", function()
   it("agrees with a plain reader on random and hostile text", function()
     local random = lists.random(random_seed)
     local pieces = { ",", ",", "\n", "\r\n", "\r", '"', '""', "a", "bc", "张", "𠮷", " ", "\\", "\0", ";", "\t", '","', '"\n"' }
-    for round = 1, 400 do
+    for round = 1, lists.rounds(400) do
       local delimiter = ({ ",", ";", "\t" })[random(3)]
       local parts = { "c1" .. delimiter .. "c2" .. delimiter .. "c3\n" }
       for _ = 1, random(120) do
@@ -176,13 +176,14 @@ describe("the reader", function()
     end
   end)
 
-  it("gives every record whole wherever a window ends", function()
+  it("gives every record whole wherever a window ends #heavy", function()
     -- The window is 256 KiB: records of many lengths, so that its ends fall on every kind of byte.
     local random = lists.random(random_seed + 1)
     local parts = { "c1,c2,c3\n" }
     local size = 0
     while size < 900000 do
-      local kind, row = random(6)
+      local kind = random(6)
+      local row
       if kind == 1 then
         row = '"' .. ("q\"\"，\r\n"):rep(random(300)) .. '","' .. ("x,"):rep(random(20)) .. '",\r\n'
       elseif kind == 2 then
@@ -204,7 +205,7 @@ describe("the reader", function()
     local random = lists.random(random_seed + 2)
     local pieces = { "a", "Z", "0", ",", '"', "\n", "\r", "\r\n", "张", "䶮", "𠮷", "🙂", "\\", "'", " ", "\t", ";", "\1", "é", "|", "@" }
     local rows, lines = {}, { "c1,c2,c3,c4\r\n" }
-    for i = 1, 3000 do
+    for i = 1, lists.rounds(3000) do
       local fields = {}
       for k = 1, 4 do
         local parts = {}

@@ -92,7 +92,8 @@ describe("core.rows.encoder", function()
 
   it("writes arrays and single values, empty ones as empty texts", function()
     local list = "a,b,c\n1,x,true\n,,\n"
-    local fields = { { name = "b", column = 2 }, { name = "a", column = 1, type = "integer" }, { name = "c", column = 3, type = "boolean" } }
+    local fields = { { name = "b", column = 2 }, { name = "a", column = 1, type = "integer" },
+      { name = "c", column = 3, type = "boolean" } }
     assert.same({ '[["x",1,true],["","",""]]' },
       (bodies(list, { format = "json", row = "array", columns = 3, prefix = "[", suffix = "]", fields = fields })))
     assert.same({ '["x",""]' },
@@ -171,7 +172,7 @@ describe("core.rows.encoder", function()
     assert.equal("姓名,公司\r\n钱程似錦,誠\\|@\r\n䶮,好\r\n好,𠮷野家\r\n\"誠,\",🙂\r\n", core.gbk.decode(out[1], "gb18030"))
   end)
 
-  it("takes exactly the characters that the encoding has, one by one through all of them", function()
+  it("takes exactly the characters that the encoding has, one by one through all of them #heavy", function()
     for _, encoding in ipairs { "gbk", "gb18030" } do
       local parts, expected, rows = { "a,b\n" }, {}, 0
       for c = 0x80, 0x20100 do
@@ -343,7 +344,8 @@ describe("core.rows.preflight", function()
   end)
 
   it("rejects records of a broken form with their fields as they are", function()
-    local input = assert(core.rows.input { path = lists.file("p,n\n1,张\n2\n3,a,b\n4,\255\n5,\0\n6,\"a\"b\n7,\"a,b\"\n"), encoding = "utf-8" })
+    local path = lists.file("p,n\n1,张\n2\n3,a,b\n4,\255\n5,\0\n6,\"a\"b\n7,\"a,b\"\n")
+    local input = assert(core.rows.input { path = path, encoding = "utf-8" })
     local encoder = simple()
     local total = run(input, encoder)
     local found = {}
@@ -483,7 +485,8 @@ describe("rows and bytes", function()
     { format = "json", columns = 3, row = "array", fields = {
       { name = "l", column = 1, split = ";", join = ", " }, { name = "a", column = 1 }, { name = "c", column = 3, forbid = "，" } } },
     { format = "json", columns = 3, separator = "\n", fields = {
-      { name = "k", type = "components", items = { { id = "x", column = 1 }, { id = "y", column = 2 } } }, { name = "t", constant = "c" } } },
+      { name = "k", type = "components", items = { { id = "x", column = 1 }, { id = "y", column = 2 } } },
+      { name = "t", constant = "c" } } },
     { format = "csv", columns = 3, encoding = "gbk", header = { "a", "b", "c" }, fields = {
       { name = "a", column = 1 }, { name = "b", column = 2 }, { name = "c", column = 3 } } },
     { format = "csv", columns = 3, encoding = "gb18030", map = { ["张"] = "章,", ["1"] = "" }, fields = {
@@ -492,7 +495,7 @@ describe("rows and bytes", function()
 
   it("are conserved over random lists: each row is in one place, each body as long as foretold, however it is read", function()
     local random = lists.random(random_seed)
-    for round = 1, 250 do
+    for round = 1, lists.rounds(250) do
       local label = "seed " .. random_seed .. ", round " .. round
       local parts = { "x,y,z\n" }
       for _ = 1, random(200) do
@@ -539,7 +542,7 @@ describe("rows and bytes", function()
     end
   end)
 
-  it("come out the same in one large streamed body as in many small ones, read in pieces of any size", function()
+  it("come out the same in one large streamed body as in many small ones, read in pieces of any size #heavy", function()
     local random = lists.random(random_seed + 1)
     local parts = { "x,y,z\n" }
     for i = 1, 12000 do

@@ -43,6 +43,11 @@ function M.seed()
   return tonumber(os.getenv("CAMPAIGN_SEED") or "") or os.time()
 end
 
+---How many rounds of a random test to run: fewer under valgrind, where each takes fifty times as long.
+function M.rounds(count)
+  return os.getenv("CAMPAIGN_TEST_TOOL") == "valgrind" and math.ceil(count / 20) or count
+end
+
 -- Byte by byte, after the rules in docs/rows.md. Returns records { fields, line, offset, bytes, fault }, and the row and line of a quote
 -- that is never closed.
 function M.parse(text, delimiter, columns)
