@@ -28,16 +28,12 @@ __attribute__((target("avx2,bmi"))) static int measure_avx2(const uint64_t *know
   size_t wide = 0;
   for (size_t at = 0; at < length; at += 32) {
     __m256i block = _mm256_loadu_si256((const __m256i *)(const void *)(text + at));
-    uint32_t high = (uint32_t)_mm256_movemask_epi8(block);
+    uint32_t inside = length - at < 32 ? ((uint32_t)1 << (length - at)) - 1 : UINT32_MAX;
+    uint32_t high = (uint32_t)_mm256_movemask_epi8(block) & inside;
     if (high == 0) continue;
     /* Signed: tails 80..BF are at most BF; leads are above. */
     uint32_t leads = high & (uint32_t)_mm256_movemask_epi8(_mm256_cmpgt_epi8(block, tail));
-    uint32_t threes = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_and_si256(block, mask), lead));
-    if (length - at < 32) {
-      uint32_t inside = ((uint32_t)1 << (length - at)) - 1;
-      leads &= inside;
-      threes &= inside;
-    }
+    uint32_t threes = inside & (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_and_si256(block, mask), lead));
     if (leads != threes) return 0; /* two or four bytes: the euro sign's kin, emoji, Extension B */
     wide += (size_t)__builtin_popcount(threes);
     uint64_t all = 1;
