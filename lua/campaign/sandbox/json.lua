@@ -4,6 +4,8 @@
 -- this one keeps the difference between 9007199254740993 and "9007199254740993", since a rule may ask for it.
 -- Replies are written in the order in which the vendor prints their fields.
 
+local core = require "campaign.core"
+
 local M = {}
 
 local MAX_DEPTH = 64
@@ -116,8 +118,24 @@ local function utf8_bytes(code)
     0x80 + math.floor(code / 64) % 64, 0x80 + code % 64)
 end
 
+-- Byte loops instead of patterns: LuaJIT compiles them, and large bodies are mostly this.
 local function skip_space(text, at)
-  return text:find("[^ \t\r\n]", at) or #text + 1
+  local byte = text:byte(at)
+  while byte == 32 or byte == 10 or byte == 13 or byte == 9 do
+    at = at + 1
+    byte = text:byte(at)
+  end
+  return at
+end
+
+-- Where the next quote, backslash or control character is; #text + 1 when there is none.
+local function plain_end(text, at)
+  local byte = text:byte(at)
+  while byte and byte ~= 34 and byte ~= 92 and byte >= 32 do
+    at = at + 1
+    byte = text:byte(at)
+  end
+  return at
 end
 
 local function decode_escape(text, at)
@@ -147,14 +165,14 @@ end
 
 local function decode_string(text, at)
   local from = at + 1
-  local stop = text:find('["\\%c]', from)
-  if stop and text:byte(stop) == 34 then
+  local stop = plain_end(text, from)
+  if text:byte(stop) == 34 then
     return text:sub(from, stop - 1), stop + 1
   end
   local pieces = {}
   while true do
-    if not stop then
-      fail(#text + 1, "unfinished string")
+    if stop > #text then
+      fail(stop, "unfinished string")
     end
     pieces[#pieces + 1] = text:sub(from, stop - 1)
     local byte = text:byte(stop)
@@ -162,12 +180,10 @@ local function decode_string(text, at)
       return table.concat(pieces), stop + 1
     elseif byte == 92 then
       pieces[#pieces + 1], from = decode_escape(text, stop)
-    elseif byte == 127 then
-      pieces[#pieces + 1], from = "\127", stop + 1
     else
       fail(stop, "control character in a string")
     end
-    stop = text:find('["\\%c]', from)
+    stop = plain_end(text, from)
   end
 end
 
@@ -242,7 +258,8 @@ local function decode_object(text, at, depth)
   end
 end
 
-local WORDS = { { "true", true }, { "false", false }, { "null", M.null } }
+-- By their first byte.
+local WORDS = { [116] = { "true", true }, [102] = { "false", false }, [110] = { "null", M.null } }
 
 function decode_value(text, at, depth)
   if depth > MAX_DEPTH then
@@ -256,36 +273,11 @@ function decode_value(text, at, depth)
   elseif byte == 91 then
     return decode_array(text, at, depth + 1)
   end
-  for _, word in ipairs(WORDS) do
-    if text:sub(at, at + #word[1] - 1) == word[1] then
-      return word[2], at + #word[1]
-    end
+  local word = WORDS[byte]
+  if word and text:sub(at, at + #word[1] - 1) == word[1] then
+    return word[2], at + #word[1]
   end
   return decode_number(text, at)
-end
-
--- Offset of the first byte that is not UTF-8, or nil. Surrogates and overlong forms are not UTF-8.
-local function bad_utf8(text)
-  local at = text:find("[\128-\255]")
-  while at do
-    local a, b, c, d = text:byte(at, at + 3)
-    local function tail(byte)
-      return byte and byte >= 0x80 and byte <= 0xBF
-    end
-    if a >= 0xC2 and a <= 0xDF and tail(b) then
-      at = at + 2
-    elseif a >= 0xE0 and a <= 0xEF and tail(b) and tail(c)
-      and not (a == 0xE0 and b < 0xA0) and not (a == 0xED and b > 0x9F) then
-      at = at + 3
-    elseif a >= 0xF0 and a <= 0xF4 and tail(b) and tail(c) and tail(d)
-      and not (a == 0xF0 and b < 0x90) and not (a == 0xF4 and b > 0x8F) then
-      at = at + 4
-    else
-      return at - 1
-    end
-    at = text:find("[\128-\255]", at)
-  end
-  return nil
 end
 
 ---Reads one JSON text.
@@ -293,8 +285,8 @@ end
 ---@return any? value
 ---@return string? why
 function M.decode(text)
-  local bad = bad_utf8(text)
-  if bad then
+  local valid, bad = core.utf8.validate(text)
+  if not valid then
     return nil, "not UTF-8 at byte " .. bad
   end
   local ok, value, at = pcall(function()
@@ -321,7 +313,7 @@ local WRITTEN = {
 }
 
 local function quote(text)
-  if not text:find('["\\%c]') then
+  if plain_end(text, 1) > #text then
     return '"' .. text .. '"'
   end
   return '"' .. text:gsub('["\\%z\1-\31]', function(char)

@@ -94,6 +94,21 @@ local function write_pending(self)
   end
 end
 
+-- Put together by hand: this runs once for every row.
+local function line_of(n, entry)
+  local pieces = {
+    '{"n":', n, ',"time":"', entry.time, '","platform":"', entry.platform, '","operation":"', entry.operation,
+    '","target":', json.encode(entry.target), ',"request":', entry.request,
+  }
+  for _, name in ipairs{ "mode", "id", "row", "result" } do
+    if entry[name] ~= nil then
+      pieces[#pieces + 1] = ',"' .. name .. '":' .. json.encode(entry[name])
+    end
+  end
+  pieces[#pieces + 1] = "}\n"
+  return table.concat(pieces)
+end
+
 ---Adds one entry; it is in the file for certain only after `commit`.
 ---@param entry table time, platform, operation, target, request; mode, id, row as they apply
 ---@return integer n
@@ -102,9 +117,7 @@ function methods:append(entry)
     self.offsets[#self.offsets + 1] = self.bytes
   end
   self.n = self.n + 1
-  local line = json.encode(json.ordered("n", self.n, "time", entry.time, "platform", entry.platform,
-    "operation", entry.operation, "target", entry.target, "request", entry.request,
-    "mode", entry.mode, "id", entry.id, "row", entry.row, "result", entry.result)) .. "\n"
+  local line = line_of(self.n, entry)
   self.pending[#self.pending + 1] = line
   self.pending_bytes = self.pending_bytes + #line
   self.bytes = self.bytes + #line
