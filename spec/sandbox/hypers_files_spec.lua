@@ -171,7 +171,7 @@ describe("sandbox hypers files", function()
 
   -- Members from files --------------------------------------------------------------------------
 
-  local sheet = require "sandbox.sheet"
+  local sheet = require "campaign.sandbox.sheet"
 
   local function create(content, text, filename)
     local id = accepted(upload(content, filename or "members.xlsx")).id

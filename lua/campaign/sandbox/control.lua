@@ -156,6 +156,13 @@ M.paths = {
   settings = shows_or_changes(settings, settings),
   tasks = shows_or_changes(tasks, tasks),
   commits = commits,
+  plans = function(app, exchange)
+    local ok, why = app.platforms.hypers:set_plan(exchange.body_value or {})
+    if not ok then
+      return refuse(400, why)
+    end
+    return reply.json(200, json.ordered("changed", true))
+  end,
   customers = function(app)
     return reply.json(200, json.ordered("customers", app.state.tuzhan.customers))
   end,

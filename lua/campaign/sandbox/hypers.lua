@@ -3,11 +3,15 @@
 -- route, token, path id, resource, body, state (R365); errors have one shape at the API and another at the token
 -- endpoint. Tokens are hypers_oauth.lua's, files hypers_files.lua's, notification tasks hypers_tasks.lua's.
 
+local batches = require "campaign.sandbox.hypers_batches"
 local files = require "campaign.sandbox.hypers_files"
+local groups = require "campaign.sandbox.hypers_groups"
 local json = require "campaign.sandbox.json"
 local lists = require "campaign.sandbox.hypers_lists"
 local oauth = require "campaign.sandbox.hypers_oauth"
+local plans = require "campaign.sandbox.hypers_plans"
 local reply = require "campaign.sandbox.reply"
+local reports = require "campaign.sandbox.hypers_reports"
 local state_of = require "campaign.sandbox.state"
 local tasks = require "campaign.sandbox.hypers_tasks"
 
@@ -19,7 +23,7 @@ local mt = { __index = methods, __name = "sandbox.hypers" }
 local MAX_ID = "9223372036854775807"
 
 local handlers = {}
-for _, part in ipairs{ oauth, files, lists, tasks } do
+for _, part in ipairs{ batches, files, groups, lists, oauth, plans, reports, tasks } do
   for name, handler in pairs(part.handlers) do
     handlers[name] = handler
   end
@@ -29,7 +33,17 @@ function M.new(app)
   return setmetatable({ app = app }, mt)
 end
 
-function methods.serves(_, operation)
+-- The operations whose paths lost their last segment in the document (R277).
+local RESTORED = {
+  delete_marketing_group = true, update_marketing_group = true, get_marketing_group = true,
+  update_marketing_scene = true, get_marketing_scene = true, update_marketing_plan = true,
+  get_marketing_plan = true, delete_marketing_plan = true, get_marketing_task = true,
+}
+
+function methods:serves(operation)
+  if RESTORED[operation] and not self.app:on("R277") then
+    return false
+  end
   return handlers[operation] ~= nil
 end
 
@@ -89,6 +103,11 @@ end
 function methods:success(request, value)
   local created = request.operation:find("^create_") or request.operation == "upload_file"
   return reply.json(created and not self.app:on("R368") and 201 or 200, value)
+end
+
+---Sets a plan's status by the control path.
+function methods:set_plan(change)
+  return plans.set_status(self, change)
 end
 
 ---The next of the ids that all objects share, as decimal text.

@@ -13,6 +13,7 @@ local FORMS = {
   ["executions-completed"] = "R229: executions say COMPLETED instead of SUCCESS",
   ["executions-list"] = "H-A19: executions as the field list prints them",
   ["refresh-ends-access"] = "R149: a refresh ends the old access token at once",
+  ["plan-new-id"] = "R318: a plan gets a new id at each update",
   ["oauth-form"] = "H-A5: the token endpoint takes form encoding too",
 }
 

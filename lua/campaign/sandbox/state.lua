@@ -102,7 +102,22 @@ local function hypers(accounts, options)
     user = { name = account.username, password = account.password },
     access = {}, refresh = {},
     next_id = options.first_id or "1001",
-    files = {}, tasks = {},
+    files = {}, tasks = {}, groups = {}, scenes = {}, plans = {}, batches = {},
+    members = {
+      ["123"] = {
+        reports = json.array{
+          { reportDate = "2025-04-10", moodValues = json.array(), scenes = json.array{ "完成服务" } },
+          {
+            reportDate = "2025-04-21", moodValues = json.array{ "满意" }, scenes = json.array{ "转人工" },
+            content = "agrees to visit tomorrow",
+          },
+          {
+            reportDate = "2025-04-15", moodValues = json.array{ "平静" }, scenes = json.array(),
+            content = "asks for the price",
+          },
+        },
+      },
+    },
   }
 end
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Writes the smallest Excel file that specs need: one sheet of texts, the first row as shared strings and the rest
--- inline, in a ZIP archive without compression.
+-- Writes a small Excel file: one sheet of texts, the first row as shared strings and the rest inline, in a ZIP archive
+-- without compression. For the members template, and for specs that upload member files.
 
 local M = {}
 
@@ -54,6 +54,20 @@ local function archive(entries)
     .. little(#listing, 4) .. little(offset, 4) .. little(0, 2)
 end
 
+local SCHEMA = "http://schemas.openxmlformats.org/officeDocument/2006"
+local HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+local SHEETS = "application/vnd.openxmlformats-officedocument.spreadsheetml."
+local MAIN = HEAD .. '<%s xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+local TYPES = HEAD .. '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+  .. '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+  .. '<Default Extension="xml" ContentType="' .. SHEETS .. 'sheet.main+xml"/>'
+  .. '<Override PartName="/xl/worksheets/sheet1.xml" ContentType="' .. SHEETS .. 'worksheet+xml"/>'
+  .. '<Override PartName="/xl/sharedStrings.xml" ContentType="' .. SHEETS .. 'sharedStrings+xml"/></Types>'
+local RELATIONS = HEAD .. '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+  .. '<Relationship Id="r1" Type="' .. SCHEMA .. '/relationships/%s" Target="%s"/>%s</Relationships>'
+local WORKBOOK = HEAD .. '<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="'
+  .. SCHEMA .. '/relationships"><sheets><sheet name="members" sheetId="1" r:id="r1"/></sheets></workbook>'
+
 ---The bytes of an .xlsx whose first sheet has these rows of texts.
 ---@param rows string[][]
 ---@return string
@@ -73,8 +87,13 @@ function M.write(rows)
     lines[number] = '<row r="' .. number .. '">' .. table.concat(cells) .. "</row>"
   end
   return archive{
-    { "xl/sharedStrings.xml", "<sst>" .. table.concat(strings) .. "</sst>" },
-    { "xl/worksheets/sheet1.xml", "<worksheet><sheetData>" .. table.concat(lines) .. "</sheetData></worksheet>" },
+    { "[Content_Types].xml", TYPES },
+    { "_rels/.rels", RELATIONS:format("officeDocument", "xl/workbook.xml", "") },
+    { "xl/workbook.xml", WORKBOOK },
+    { "xl/_rels/workbook.xml.rels", RELATIONS:format("worksheet", "worksheets/sheet1.xml",
+      '<Relationship Id="r2" Type="' .. SCHEMA .. '/relationships/sharedStrings" Target="sharedStrings.xml"/>') },
+    { "xl/sharedStrings.xml", MAIN:format("sst") .. table.concat(strings) .. "</sst>" },
+    { "xl/worksheets/sheet1.xml", MAIN:format("worksheet") .. "<sheetData>" .. table.concat(lines) .. "</sheetData></worksheet>" },
   }
 end
 
