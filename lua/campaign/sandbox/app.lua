@@ -191,7 +191,7 @@ local function find_route(self)
   if not app:on("R279") then
     path = path:gsub("/$", "")
   end
-  local node, params = routes.find(app.routes, path)
+  local node, params = routes.find(app.routes, path, not app:on("R280"))
   if not node then
     self.refused = unknown(self, app:on("R011") and 404 or 400, "no such path")
     return

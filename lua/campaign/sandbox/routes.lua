@@ -65,34 +65,41 @@ function M.decode(text)
   end))
 end
 
-local function walk(node, segments, index, params)
-  local segment = segments[index]
-  if segment == nil then
-    return next(node.methods) and node or nil
-  end
-  local fixed = node.children[segment]
-  local found = fixed and walk(fixed, segments, index + 1, params)
-  if found then
-    return found
-  end
+local walk
+
+local function walk_fixed(node, segments, index, params, open_first)
+  local fixed = node.children[segments[index]]
+  return fixed and walk(fixed, segments, index + 1, params, open_first)
+end
+
+local function walk_open(node, segments, index, params, open_first)
   local open = node.children["{}"]
-  if open and segment ~= "" then
-    found = walk(open, segments, index + 1, params)
-    if found then
-      params[#params + 1] = { open.param, M.decode(segment) }
-    end
+  local found = open and segments[index] ~= "" and walk(open, segments, index + 1, params, open_first)
+  if found then
+    params[#params + 1] = { open.param, M.decode(segments[index]) }
   end
   return found
+end
+
+function walk(node, segments, index, params, open_first)
+  if segments[index] == nil then
+    return next(node.methods) and node or nil
+  end
+  if open_first then
+    return walk_open(node, segments, index, params, true) or walk_fixed(node, segments, index, params, true)
+  end
+  return walk_fixed(node, segments, index, params) or walk_open(node, segments, index, params)
 end
 
 ---Finds the node of a path: its `methods`, and the values of its `{...}` segments.
 ---@param root table
 ---@param path string as sent
+---@param open_first? boolean `{...}` wins over fixed words: only without R280
 ---@return table? node
 ---@return table<string, string>? params
-function M.find(root, path)
+function M.find(root, path, open_first)
   local pairs_found = {}
-  local node = walk(root, split(path), 1, pairs_found)
+  local node = walk(root, split(path), 1, pairs_found, open_first)
   if not node then
     return nil
   end
