@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gbk.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "gbk_table.h"
@@ -120,6 +121,38 @@ static inline uint32_t three_bytes(const uint8_t *at) {
   return (uint32_t)(at[0] & 0x0F) << 12 | (at[1] & 0x3Fu) << 6 | (at[2] & 0x3Fu);
 }
 
+/* Encodes three-byte characters that have a two-byte code, as many as there are: nearly all Chinese text. Everything else, overlong forms and
+ * surrogates too, finds no code here and is sorted out by encode_slowly. */
+static inline const uint8_t *encode_three(const uint16_t *codes, const uint8_t *at, const uint8_t *end, uint8_t **out) {
+  uint8_t *to = *out;
+  while (end - at >= 8) { /* two at a time: 1110xxxx 10xxxxxx 10xxxxxx 1110xxxx ... */
+    uint64_t word;
+    memcpy(&word, at, 8);
+    word = le64toh(word);
+    if ((word & UINT64_C(0xC0C0F0C0C0F0)) != UINT64_C(0x8080E08080E0)) break;
+    uint32_t first = (uint32_t)((word & 0x0F) << 12 | (word >> 2 & 0xFC0) | (word >> 16 & 0x3F));
+    uint32_t second = (uint32_t)((word >> 12 & 0xF000) | (word >> 26 & 0xFC0) | (word >> 40 & 0x3F));
+    uint32_t high = first < 0x800 ? 0 : codes[first];
+    uint32_t low = second < 0x800 ? 0 : codes[second];
+    if (high == 0 || low == 0) break;
+    high = htobe32(high << 16 | low);
+    memcpy(to, &high, 4);
+    to += 4;
+    at += 6;
+  }
+  while (end - at >= 3 && (at[0] & 0xF0) == 0xE0 && (at[1] & 0xC0) == 0x80 && (at[2] & 0xC0) == 0x80) {
+    uint32_t character = three_bytes(at);
+    uint16_t code = character < 0x800 ? 0 : codes[character];
+    if (code == 0) break;
+    code = htobe16(code);
+    memcpy(to, &code, 2);
+    to += 2;
+    at += 3;
+  }
+  *out = to;
+  return at;
+}
+
 enum camp_stop camp_gbk_encode(enum camp_encoding encoding, const uint8_t *text, size_t n, uint8_t *out, struct camp_converted *result) {
   const uint16_t *codes = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_codes : camp_gbk_codes;
   const uint8_t *at = text;
@@ -134,19 +167,7 @@ enum camp_stop camp_gbk_encode(enum camp_encoding encoding, const uint8_t *text,
       to += run;
       continue;
     }
-    /* Three-byte characters: an overlong form or a surrogate finds 0 in the table and is sorted out on the slow way. */
-    while (end - at >= 3 && (at[0] & 0xF0) == 0xE0 && (at[1] & 0xC0) == 0x80 && (at[2] & 0xC0) == 0x80) {
-      uint32_t wide = three_bytes(at);
-      uint16_t code = wide < 0x800 ? 0 : codes[wide];
-      if (code == 0) break;
-      code = __builtin_bswap16(code);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-      code = __builtin_bswap16(code);
-#endif
-      memcpy(to, &code, 2);
-      to += 2;
-      at += 3;
-    }
+    at = encode_three(codes, at, end, &to);
     if (at == end || *at < 0x80) continue;
     uint8_t bytes[4];
     size_t made = 0;
@@ -258,12 +279,14 @@ enum camp_stop camp_gbk_decode(enum camp_encoding encoding, const uint8_t *bytes
       to += run;
       continue;
     }
-    while (end - at >= 2 && is_lead(at[0]) && at[1] >= 0x40 && at[1] != 0xFF) {
-      uint32_t found = characters[(at[0] - 0x81u) * 191u + (at[1] - 0x40u)];
-      if (found < 0x800 || (found >= 0xD800 && found < 0xE000)) break; /* none, two bytes, or outside the BMP */
-      to[0] = (uint8_t)(0xE0 | found >> 12);
-      to[1] = (uint8_t)(0x80 | (found >> 6 & 0x3F));
-      to[2] = (uint8_t)(0x80 | (found & 0x3F));
+    while (end - at >= 2) { /* the two-byte codes of three-byte characters */
+      uint32_t lead = at[0] - 0x81u;
+      uint32_t trail = at[1] - 0x40u;
+      if (lead >= 126 || trail >= 191) break;
+      uint32_t found = characters[lead * 191 + trail];
+      if (found < 0x800 || found - 0xD800 < 0x800) break; /* none, two bytes, or outside the BMP */
+      uint32_t text = htole32(0x8080E0 | found >> 12 | (found << 2 & 0x3F00) | (found << 16 & 0x3F0000));
+      memcpy(to, &text, 4); /* one more than needed: the next character, or the slack */
       to += 3;
       at += 2;
     }

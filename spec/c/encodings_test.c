@@ -165,6 +165,27 @@ static void keep_ascii(void) {
       }
 }
 
+/* Three bytes that begin with a lead, and every code before every delimiter: what is consumed is exactly what the decoded text encodes to
+ * again, so no byte is swallowed or moved, and a stop stands at a byte that is not ASCII. */
+static void three_bytes_round_trip(void) {
+  static const enum camp_encoding encodings[] = {CAMP_ENCODING_GBK, CAMP_ENCODING_GB18030};
+  for (size_t e = 0; e < 2; e++)
+    for (uint32_t all = 0x800000; all < 0x1000000; all++) {
+      uint8_t text[3] = {(uint8_t)(all >> 16), (uint8_t)(all >> 8), (uint8_t)all};
+      uint8_t out[64];
+      uint8_t again[64];
+      struct camp_converted done;
+      struct camp_converted back;
+      enum camp_stop stop = camp_gbk_decode(encodings[e], text, 3, out, &done);
+      checked++;
+      if (stop != CAMP_STOP_END && text[done.consumed] < 0x80) fail("a stop at an ASCII byte", all);
+      if (stop == CAMP_STOP_CUT && encodings[e] == CAMP_ENCODING_GBK && done.consumed != 2) fail("a cut before the last byte", all);
+      if (done.consumed > 0 && (camp_gbk_encode(encodings[e], out, done.produced, again, &back) != CAMP_STOP_END ||
+                                back.produced != done.consumed || memcmp(again, text, done.consumed) != 0))
+        fail("three bytes do not come back", all);
+    }
+}
+
 /* Table 3-7 of the Unicode standard: the length of the well-formed sequence at b, 0 when there is none. */
 static int well_formed(const uint8_t *b, size_t n) {
   static const struct {
@@ -251,6 +272,21 @@ static void utf8_vectors(void) {
     }
 }
 
+/* Text of characters of each size, cut off at every length around the blocks of the vector way. */
+static void utf8_cut(void) {
+  uint8_t text[160];
+  for (size_t n = 1; n <= sizeof text; n++) {
+    static const char *const units[] = {"\xC3\xA9", "\xE7\x8E\x8B", "\xF0\xA0\xAE\xB7"};
+    for (size_t u = 0; u < 3; u++) {
+      size_t size = u + 2;
+      int cut;
+      for (size_t i = 0; i < n; i++) text[i] = (uint8_t)units[u][i % size];
+      checked++;
+      if (camp_utf8_valid(text, n, &cut) != n / size * size || cut != (n % size != 0)) fail("camp_utf8_valid of a cut text", n << 4 | u);
+    }
+  }
+}
+
 static void ascii_ways(void) {
   uint8_t text[200];
   for (size_t n = 0; n <= 130; n++)
@@ -283,8 +319,10 @@ int main(void) {
     iconv_close(from);
   }
   keep_ascii();
+  three_bytes_round_trip();
   utf8_sequences();
   utf8_vectors();
+  utf8_cut();
   ascii_ways();
   printf("encodings: %lu comparisons, %lu failures\n", checked, failures);
   return failures == 0 ? 0 : 1;
