@@ -11,14 +11,18 @@ describe("campaign.summary", function()
       "   9,890  accepted",
       "     110  rejected",
       "          60  phone check mobile_cn",
-      "          50  name unmappable U+4DAE",
+      "          50  name unmappable (U+4DAE, U+3402, U+20BB7, U+1F389, and 1 more)",
       "  1 request, 1.2 MB, 0.4 s",
       "  rejected rows: jobs/1/rejects.csv",
     }, "\n"), summary.text{
       state = "finished", rows = 10000, accepted = 9890, accepted_pending = 0, rejected = 110, requests = 1, bytes = 1234567,
       seconds = 0.42, rejects_file = "jobs/1/rejects.csv", reasons = {
         { state = "rejected", cause = "invalid", column = "phone", reason = "check mobile_cn", count = 60 },
-        { state = "rejected", cause = "unmappable", column = "name", reason = "unmappable", code = "U+4DAE", count = 50 },
+        { state = "rejected", cause = "unmappable", column = "name", reason = "unmappable", code = "U+4DAE", count = 20 },
+        { state = "rejected", cause = "unmappable", column = "name", reason = "unmappable", code = "U+3402", count = 20 },
+        { state = "rejected", cause = "unmappable", column = "name", reason = "unmappable", code = "U+20BB7", count = 5 },
+        { state = "rejected", cause = "unmappable", column = "name", reason = "unmappable", code = "U+1F389", count = 4 },
+        { state = "rejected", cause = "unmappable", column = "name", reason = "unmappable", code = "U+1F44D", count = 1 },
       },
     })
   end)

@@ -6,6 +6,7 @@ local human = require "campaign.human"
 local M = {}
 
 local MOST_REASONS = 12 -- of one state; the row files have them all
+local MOST_CODES = 4
 
 local STATES = {
   { "accepted", "accepted" }, { "accepted_pending", "accepted, the platform's result is still to come" },
@@ -17,27 +18,51 @@ local FILES = {
   { "rejects_file", "rejected rows" }, { "ambiguous_file", "ambiguous rows" }, { "not_sent_file", "rows not sent" },
 }
 
-local function reason_text(reason)
-  local parts = {}
-  for _, key in ipairs{ "column", "reason", "code" } do
-    if reason[key] ~= nil and reason[key] ~= "" then
-      parts[#parts + 1] = tostring(reason[key])
+-- Reasons of one state with the codes of the same column and reason put together, most frequent first.
+local function grouped(reasons, state)
+  local groups = {}
+  for _, reason in ipairs(reasons) do
+    if reason.state == state then
+      local text = table.concat({ reason.column or "", reason.reason or "" }, " "):gsub("^ ", "")
+      local group = groups[text]
+      if not group then
+        group = { text = text, count = 0, codes = {}, order = #groups + 1 }
+        groups[text], groups[#groups + 1] = group, group
+      end
+      group.count = group.count + reason.count
+      if reason.code ~= nil and reason.code ~= "" then
+        group.codes[#group.codes + 1] = tostring(reason.code)
+      end
     end
   end
-  return table.concat(parts, " ")
+  table.sort(groups, function(left, right)
+    if left.count ~= right.count then
+      return left.count > right.count
+    end
+    return left.order < right.order
+  end)
+  return groups
+end
+
+local function group_text(group)
+  local codes = group.codes
+  if #codes == 0 then
+    return group.text
+  end
+  local shown = table.concat(codes, ", ", 1, math.min(#codes, MOST_CODES))
+  return group.text .. " (" .. shown .. (#codes > MOST_CODES and ", and " .. (#codes - MOST_CODES) .. " more" or "") .. ")"
 end
 
 -- The lines under one state: its most frequent reasons.
 local function add_reasons(lines, reasons, state)
-  local shown, more = 0, 0
-  for _, reason in ipairs(reasons) do
-    if reason.state == state then
-      if shown < MOST_REASONS then
-        lines[#lines + 1] = { "", human.count(reason.count) .. "  " .. reason_text(reason) }
-        shown = shown + 1
-      else
-        more = more + reason.count
-      end
+  local groups, more = grouped(reasons, state), 0
+  local width = groups[1] and #human.count(groups[1].count) or 0
+  for index, group in ipairs(groups) do
+    if index <= MOST_REASONS then
+      local count = human.count(group.count)
+      lines[#lines + 1] = { "", string.rep(" ", width - #count) .. count .. "  " .. group_text(group) }
+    else
+      more = more + group.count
     end
   end
   if more > 0 then
