@@ -5,10 +5,10 @@
 local campaign = require "campaign"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local human = require "campaign.human"
 local output = require "campaign.cli.output"
 local parameters = require "campaign.cli.parameters"
 local progress = require "campaign.cli.progress"
+local summary = require "campaign.import.summary"
 local replacements = require "campaign.replacements"
 local target = require "campaign.cli.target"
 
@@ -60,41 +60,36 @@ local SHOWN = {
   "not_sent_file", "batches_file", "report_file",
 }
 
+local function json_reasons(reasons)
+  local list = {}
+  for index, reason in ipairs(reasons or {}) do
+    list[index] = { state = reason.state, cause = reason.cause, column = reason.column, reason = reason.reason,
+      code = reason.code, count = reason.count }
+  end
+  return core.json.array(list)
+end
+
 local function json_result(result)
-  local shown = {}
+  local shown = { reasons = json_reasons(result.reasons) }
   for _, name in ipairs(SHOWN) do
     shown[name] = result[name]
   end
-  local reasons = {}
-  for index, reason in ipairs(result.reasons or {}) do
-    reasons[index] = { state = reason.state, cause = reason.cause, column = reason.column, reason = reason.reason,
-      code = reason.code, count = reason.count }
-  end
-  shown.reasons = core.json.array(reasons)
   return shown
 end
 
+local PLANNED = { "rows", "rejected", "calls", "bytes", "encoding", "rows_per_batch", "closed_for" }
+
 local function print_plan(given, job)
   local plan = job.plan
-  if given.json then
-    local shown = { state = "planned", job = job.folder }
-    for name, value in pairs(plan) do
-      if type(value) ~= "table" and type(value) ~= "function" then
-        shown[name] = value
-      end
-    end
-    shown.unused = core.json.array(plan.unused or {})
-    output.json(shown)
+  if not given.json then
+    io.stdout:write(given.file, " to ", given.to, ": ", summary.plan(plan), "\n  job: ", job.folder, "\n")
     return
   end
-  io.stdout:write(given.file, " to ", given.to, ": planned, nothing was sent\n")
-  for _, line in ipairs{ { plan.rows, "rows" }, { plan.rejected or 0, "would be rejected" },
-    { plan.calls or plan.batches or 0, "requests" } } do
-    io.stdout:write(string.format("  %10s  %s\n", human.count(line[1]), line[2]))
+  local shown = { state = "planned", job = job.folder, reasons = json_reasons(plan.reasons), unused = core.json.array(plan.unused) }
+  for _, name in ipairs(PLANNED) do
+    shown[name] = plan[name]
   end
-  if plan.unused and #plan.unused > 0 then
-    io.stdout:write("  columns that go nowhere: ", table.concat(plan.unused, ", "), "\n")
-  end
+  output.json(shown)
 end
 
 -- Runs a planned job; Ctrl-C stops it gently, a second one at once.
@@ -164,7 +159,7 @@ function M.run(given)
   if given.json then
     output.json(json_result(result))
   else
-    io.stdout:write(given.file, " to ", given.to, ": ", campaign.summary(result), "\n")
+    io.stdout:write(given.file, " to ", given.to, ": ", summary.text(result), "\n")
   end
   if result.error then
     output.fail(result.error, { json = given.json, code = result.exit_code })

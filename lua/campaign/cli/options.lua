@@ -56,9 +56,9 @@ local function import(parser)
     :argname("WHAT"):default("reject")
   command:option("--encoding", "Encoding of the file (utf-8, gbk, gb18030, utf-16le, utf-16be)."):argname("NAME")
   command:option("--delimiter", "Separator between the columns."):argname("CHARACTER")
-  command:option("--rows-per-call", "Most rows in one call."):argname("N"):convert(M.integer)
-  command:option("--rows-per-file", "Most rows in one uploaded file."):argname("N"):convert(M.integer)
-  command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.integer)
+  command:option("--rows-per-call", "Most rows in one call."):argname("N"):convert(M.count)
+  command:option("--rows-per-file", "Most rows in one uploaded file."):argname("N"):convert(M.count)
+  command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.count)
   command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
   command:option("--job", "Folder for the job's files."):argname("DIR")
   command:flag("--overwrite", "The first file replaces what is there.")
@@ -107,6 +107,15 @@ function M.integer(text)
     return nil, "'" .. text .. "' is no whole number"
   end
   return tonumber(text)
+end
+
+---@return integer? value, string? message
+function M.count(text)
+  local value = M.integer(text)
+  if not value or value < 1 or value > 1000000 then
+    return nil, "'" .. text .. "' is no whole number from 1 to 1000000"
+  end
+  return value
 end
 
 ---@return number? value, string? message

@@ -70,6 +70,24 @@ local function add_reasons(lines, reasons, state)
   end
 end
 
+-- Lines of { count, text }, the counts aligned, what has none below and to the right of them.
+local function laid_out(head, lines)
+  local width = 0
+  for _, line in ipairs(lines) do
+    width = math.max(width, #line[1])
+  end
+  local out = { head }
+  for _, line in ipairs(lines) do
+    local lead = line[1] == "" and width + 4 or width - #line[1] + 2
+    out[#out + 1] = string.rep(" ", lead) .. line[1] .. (line[1] == "" and "" or "  ") .. line[2]
+  end
+  return out
+end
+
+local function requests(count)
+  return count == 1 and "request" or "requests"
+end
+
 ---A result as a few lines of text, without a line end at its end.
 ---@param result table of campaign.import or job:run
 ---@return string
@@ -84,21 +102,33 @@ function M.text(result)
       end
     end
   end
-  local width = 0
-  for _, line in ipairs(lines) do
-    width = math.max(width, #line[1])
-  end
-  local out = { result.state }
-  for _, line in ipairs(lines) do
-    local lead = line[1] == "" and width + 4 or width - #line[1] + 2
-    out[#out + 1] = string.rep(" ", lead) .. line[1] .. (line[1] == "" and "" or "  ") .. line[2]
-  end
-  out[#out + 1] = ("  %s %s, %s, %.1f s"):format(human.count(result.requests or 0), result.requests == 1 and "request" or "requests",
+  local out = laid_out(result.state, lines)
+  out[#out + 1] = ("  %s %s, %s, %.1f s"):format(human.count(result.requests or 0), requests(result.requests),
     human.bytes(result.bytes or 0), result.seconds or 0)
   for _, file in ipairs(FILES) do
     if result[file[1]] then
       out[#out + 1] = "  " .. file[2] .. ": " .. result[file[1]]
     end
+  end
+  return table.concat(out, "\n")
+end
+
+---A plan as a few lines of text: what would be sent.
+---@param plan table the field `plan` of a job
+---@return string
+function M.plan(plan)
+  local lines = { { human.count(plan.rows), "rows (" .. plan.encoding .. ")" } }
+  if plan.rejected > 0 then
+    lines[#lines + 1] = { human.count(plan.rejected), "would be rejected" }
+    add_reasons(lines, plan.reasons, "rejected")
+  end
+  lines[#lines + 1] = { human.count(plan.calls), requests(plan.calls) .. " would be sent" }
+  local out = laid_out("planned, nothing was sent", lines)
+  if #plan.unused > 0 then
+    out[#out + 1] = "  columns that go nowhere: " .. table.concat(plan.unused, ", ")
+  end
+  if plan.closed_for > 0 then
+    out[#out + 1] = "  the platform is closed for another " .. human.duration(plan.closed_for)
   end
   return table.concat(out, "\n")
 end

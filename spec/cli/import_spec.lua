@@ -1,0 +1,367 @@
+-- SPDX-License-Identifier: MIT
+-- campaign import, run as a user runs it against the sandbox, whose log of committed rows is the witness: good lists, every kind of bad
+-- list, broken peers, and Ctrl-C.
+
+local cjson = require "cjson"
+local command = require "spec.support.command"
+local lfs = require "lfs"
+local sandbox = require "campaign.sandbox"
+local sandbox_json = require "campaign.sandbox.json"
+local campaign = command.campaign
+
+local LONGLONG = "longlong.import_customers_async"
+local OUTBOUND = "outbound.upload_contacts_file"
+
+describe("campaign import", function()
+  local handle, folder, jobs
+
+  setup(function()
+    folder = command.folder()
+    handle = assert(sandbox.start{ clock = "2025-11-10 10:00:00", clock_rate = 0 })
+    jobs = 0
+  end)
+  teardown(function()
+    handle:stop()
+    command.remove(folder)
+  end)
+  before_each(function()
+    assert(handle:control("reset", {}))
+    assert(handle:control("faults", { faults = sandbox_json.array({}) }))
+  end)
+
+  local function fault(text)
+    assert(handle:control("faults", { faults = sandbox_json.array({ text }) }))
+  end
+
+  -- Rows that the platform has taken over since the last reset.
+  local function committed(operation)
+    local counts = assert(handle:control("commits")).counts or {}
+    local total = 0
+    for key, targets in pairs(counts) do
+      if key == operation then
+        for _, count in pairs(type(targets) == "table" and targets or { targets }) do
+          total = total + count
+        end
+      end
+    end
+    return total
+  end
+
+  local function user(changes)
+    local env = { XDG_STATE_HOME = folder .. "/state", XDG_CONFIG_HOME = folder .. "/config" }
+    for name, value in pairs(handle.environment) do
+      env[name] = value
+    end
+    for name, value in pairs(changes or {}) do
+      env[name] = value ~= "" and value or nil
+    end
+    return env
+  end
+
+  local function list(text)
+    return command.write(folder .. "/list.csv", text)
+  end
+
+  -- Runs an import of the file `path`; the result also as a table, from --json.
+  local function import(path, to, more, options)
+    jobs = jobs + 1
+    local argv = { "import", path, "--to", to, "--json", "--window", "ignore", "--job", folder .. "/job" .. jobs }
+    for _, word in ipairs(more or {}) do
+      argv[#argv + 1] = word
+    end
+    options = options or {}
+    options.env = options.env or user()
+    local run = campaign(argv, options)
+    run.result = run.out ~= "" and cjson.decode(run.out) or nil
+    run.error = run.err ~= "" and cjson.decode(run.err:match("[^\n]+")).error or nil
+    return run
+  end
+
+  local function expect_sum(result)
+    assert.are.equal(result.rows, result.accepted + result.accepted_pending + result.rejected + result.duplicate + result.suppressed
+      + result.ambiguous + result.pending)
+  end
+
+  local function phones(count)
+    local lines = { "姓名,phone" }
+    for index = 1, count do
+      lines[#lines + 1] = string.format("张三,138%08d", index)
+    end
+    return table.concat(lines, "\n") .. "\n"
+  end
+
+  it("sends every row of a good list and ends with exit code 0", function()
+    local run = import(list(phones(450)), LONGLONG)
+    assert.are.equal(0, run.code, run.err)
+    assert.are.equal(450, run.result.accepted_pending)
+    assert.are.equal(3, run.result.requests)
+    assert.are.equal(450, committed(LONGLONG))
+    expect_sum(run.result)
+  end)
+
+  it("says the same in words", function()
+    local run = campaign({ "import", list(phones(3)), "--to", LONGLONG, "--job", folder .. "/words" }, { env = user() })
+    assert.are.equal(0, run.code, run.err)
+    assert.is_truthy(run.out:find("list.csv to " .. LONGLONG .. ": finished\n  3  rows\n  3  accepted", 1, true), run.out)
+    assert.are.equal("", run.err)
+  end)
+
+  it("names rejected rows and ends with exit code 7", function()
+    local run = import("examples/data/contacts.csv", OUTBOUND, { "-p", "dataSourceName=autumn-contacts", "--check", "phone=mobile_cn",
+      "--map", "company=公司" })
+    assert.are.equal(7, run.code, run.err)
+    assert.are.equal(9890, run.result.accepted)
+    assert.are.equal(110, run.result.rejected)
+    assert.are.equal(50, run.result.causes.unmappable)
+    assert.are.equal(9890, committed(OUTBOUND))
+    expect_sum(run.result)
+    local count = 0
+    for _ in assert(require("campaign").rows(run.result.rejects_file)) do
+      count = count + 1
+    end
+    assert.are.equal(110, count)
+  end)
+
+  it("plans without sending anything", function()
+    local run = import("examples/data/contacts.csv", LONGLONG, { "--check", "phone=mobile_cn", "--dry-run" })
+    assert.are.equal(0, run.code, run.err)
+    assert.are.equal("planned", run.result.state)
+    assert.are.equal(10000, run.result.rows)
+    assert.are.equal(60, run.result.rejected)
+    assert.are.equal(50, run.result.calls)
+    assert.are.equal(0, committed(LONGLONG))
+  end)
+
+  it("maps, sets, splits and sends fields of the call", function()
+    local path = list("who;号;tags\nu1;13800000001;a|b\nu2;13800000002;c\n")
+    local run = import(path, "tuzhan.batch_add_group_relations", { "--delimiter", ";", "--map", "phone=号", "--map", "groups=tags",
+      "--split", "groups=|", "--set", "identityType=phone", "-p", "publicParams.isMatching=true", "-p", "publicParams.matchingType=1",
+      "-p", "publicParams.accurateMatchType=gzh", "-p", "publicParams.accurateMatchValue=wx1", "-p", "publicParams.optType=add" })
+    assert.are.equal(0, run.code, run.err .. run.out)
+    assert.are.equal(2, run.result.accepted)
+  end)
+
+  describe("reads", function()
+    local cases = {
+      { "a byte-order mark", "\239\187\191phone\n13800000001\n", 1 },
+      { "GBK", "\208\213\195\251,\202\214\187\250\186\197\n\213\197\200\253,13800000001\n", 1 },
+      { "UTF-16 with a mark", ("\255\254" .. ("phone\n13800000001\n"):gsub(".", "%0\0")), 1 },
+      { "quotes, commas and line ends in fields", 'phone,name\n13800000001,"a,""b""\nc"\n', 1 },
+      { "CRLF", "phone\r\n13800000001\r\n13800000002\r\n", 2 },
+      { "a last line without its end", "phone\n13800000001\n13800000002", 2 },
+      { "a header alone: nothing is sent", "phone\n", 0 },
+    }
+    for _, case in ipairs(cases) do
+      it(case[1], function()
+        local run = import(list(case[2]), LONGLONG)
+        assert.are.equal(0, run.code, run.err .. run.out)
+        assert.are.equal(case[3], run.result.rows)
+        assert.are.equal(case[3], committed(LONGLONG))
+      end)
+    end
+  end)
+
+  describe("rejects by name", function()
+    local cases = {
+      { "rows with too few fields", "phone,name\n13800000001,a\n13800000002\n", "width" },
+      { "rows with too many fields", "phone,name\n13800000001,a\n13800000002,b,c\n", "width" },
+      { "rows with NUL", "phone,name\n13800000001,a\n13800000002,b\0c\n", "nul" },
+      { "rows with bytes that are not UTF-8", "phone,name\n13800000001,张三\n13800000002,\255\255\n", "encoding",
+        { "--encoding", "utf-8" } },
+      { "rows with broken GBK", "phone,name\n13800000001,\213\197\n13800000002,\213\n", "encoding", { "--encoding", "gbk" } },
+      { "phones with letters", "phone,name\n13800000001,a\n1380000000x,b\n", "check", { "--check", "phone=mobile_cn" } },
+      { "empty required fields", "phone,name\n13800000001,a\n,b\n", "required" },
+      { "text after a closing quote", 'phone,name\n13800000001,a\n13800000002,"b"c\n', "quote" },
+      { "values that are none of their list", "phone,sex\n13800000001,1\n13800000002,9\n", "enum" },
+    }
+    for _, case in ipairs(cases) do
+      it(case[1], function()
+        local run = import(list(case[2]), LONGLONG, case[4])
+        assert.are.equal(7, run.code, run.err .. run.out)
+        assert.are.equal(1, run.result.accepted_pending)
+        assert.are.equal(1, run.result.rejected)
+        assert.are.equal(case[3], run.result.reasons[1].reason)
+        assert.are.equal(1, committed(LONGLONG))
+        assert.is_truthy(command.read(run.result.rejects_file):find("\n2,3,rejected", 1, true))
+      end)
+    end
+
+    it("records larger than the maximum, of 20 megabytes here, in flat memory", function()
+      local path = folder .. "/large.csv"
+      local file = assert(io.open(path, "wb"))
+      file:write("phone,name\n13800000001,a\n13800000002,")
+      for _ = 1, 20 do
+        file:write(string.rep("x", 1000000))
+      end
+      file:write("\n13800000003,c\n")
+      file:close()
+      local run = import(path, LONGLONG)
+      assert.are.equal(7, run.code, run.err .. run.out)
+      assert.are.equal("too_large", run.result.reasons[1].reason)
+      assert.are.equal(2, committed(LONGLONG))
+    end)
+  end)
+
+  describe("with a character outside GBK", function()
+    local text = "uuid,姓名,手机号\nu1,张三,13800000001\nu2,张䶮,13800000002\n"
+    local group = { "-p", "dataSourceName=autumn-contacts" }
+
+    local function with(...)
+      local argv = { group[1], group[2] }
+      for _, word in ipairs{ ... } do
+        argv[#argv + 1] = word
+      end
+      return argv
+    end
+
+    it("rejects the row", function()
+      local run = import(list(text), OUTBOUND, group)
+      assert.are.equal(7, run.code, run.err)
+      assert.are.same({ "unmappable", "U+4DAE", "姓名" },
+        { run.result.reasons[1].reason, run.result.reasons[1].code, run.result.reasons[1].column })
+      assert.are.equal(1, committed(OUTBOUND))
+    end)
+
+    it("fails before anything is sent, on order", function()
+      local run = import(list(text), OUTBOUND, with("--on-unmappable", "fail"))
+      assert.are.equal(2, run.code, run.err)
+      assert.is_truthy(run.error.message:find("U+4DAE", 1, true), run.err)
+      assert.are.equal(0, committed(OUTBOUND))
+    end)
+
+    it("replaces it by the user's table", function()
+      local map = command.write(folder .. "/map", "䶮=龑\n")
+      local run = import(list(text), OUTBOUND, with("--on-unmappable", "map:" .. map))
+      assert.are.equal(0, run.code, run.err .. run.out)
+      assert.are.equal(2, committed(OUTBOUND))
+    end)
+  end)
+
+  describe("refuses with exit code 2, sending nothing,", function()
+    local cases = {
+      { "a missing file", "/nonexistent.csv", {}, "/nonexistent.csv" },
+      { "a folder", "docs", {}, "docs" },
+      { "an empty file", "", {}, "empty" },
+      { "a column that is not there", phones(2), { "--map", "name=nope" }, "nope" },
+      { "a field that is not there", phones(2), { "--map", "nope=phone" }, "nope" },
+      { "a header that stands twice", "phone,phone\n1,2\n", {}, "phone" },
+      { "a header without a name", "phone,\n1,2\n", {}, "name" },
+      { "a quote that is never closed", 'phone,name\n1,"a\n2,b\n', {}, "quote" },
+      { "a list without a required column", "name\na\n", {}, "phone" },
+      { "an unknown check", phones(2), { "--check", "phone=moblie" }, "mobile" },
+      { "an unknown encoding", phones(2), { "--encoding", "latin-9" }, "latin-9" },
+      { "a delimiter of two characters", phones(2), { "--delimiter", "::" }, "delimiter" },
+      { "a --map that is none", phones(2), { "--map", "phone" }, "--map" },
+      { "an operation that takes no rows", phones(2), {}, "rows", "outbound.get_contact_group_detail" },
+      { "an unknown operation", phones(2), {}, "did you mean", "longlong.import_customers" },
+      { "a field of the call that does not exist", phones(2), { "-p", "nope=1" }, "nope" },
+      { "a way with unmappable characters that is none", phones(2), { "--on-unmappable", "skip" }, "skip" },
+      { "no rows in a call", phones(2), { "--rows-per-call", "0" }, "from 1 to" },
+      { "more rows in a call than the platform takes", phones(2), { "--rows-per-call", "201" }, "200" },
+    }
+    for _, case in ipairs(cases) do
+      it(case[1], function()
+        local path = case[2]
+        if path == "" or path:find("\n", 1, true) then
+          path = list(path)
+        end
+        local run = import(path, case[5] or LONGLONG, case[3])
+        assert.are.equal(2, run.code, run.err .. run.out)
+        assert.is_nil(run.result)
+        assert.is_truthy(run.err:find(case[4], 1, true), run.err)
+        assert.are.equal(0, committed(LONGLONG))
+      end)
+    end
+
+    it("a job folder that is in use", function()
+      local used = folder .. "/used"
+      os.execute("mkdir -p " .. used .. " && touch " .. used .. "/something")
+      local run = campaign({ "import", list(phones(2)), "--to", LONGLONG, "--job", used, "--json" }, { env = user() })
+      assert.is_true(run.code == 2 or run.code == 8, run.err)
+      assert.are.equal(0, committed(LONGLONG))
+    end)
+  end)
+
+  describe("tells by its exit code", function()
+    it("6: no token", function()
+      local run = import(list(phones(2)), LONGLONG, {}, { env = user{ CAMPAIGN_LONGLONG_TOKEN = "" } })
+      assert.are.equal(6, run.code, run.err)
+    end)
+
+    it("6: a token that the platform refuses; the rows are provably not sent", function()
+      local run = import(list(phones(300)), LONGLONG, {}, { env = user{ CAMPAIGN_LONGLONG_TOKEN = "wrong-token-value" } })
+      assert.are.equal(6, run.code, run.err)
+      assert.are.equal(300, run.result.pending)
+      assert.is_falsy((run.out .. run.err):find("wrong-token-value", 1, true))
+      assert.are.equal(0, committed(LONGLONG))
+    end)
+
+    it("3: nobody listens; the rows are provably not sent", function()
+      local run = import(list(phones(2)), LONGLONG, {}, { env = user{ CAMPAIGN_LONGLONG_BASE_URL = "http://127.0.0.1:1" } })
+      assert.are.equal(3, run.code, run.err)
+      assert.are.equal(2, run.result.pending)
+      expect_sum(run.result)
+    end)
+
+    for _, kind in ipairs{ "500", "after-commit-close", "truncate-body", "bad-json", "wrong-type" } do
+      it("4: nobody knows what became of a batch (" .. kind .. "), which is not sent again", function()
+        fault("import_customers_async:" .. kind .. "@1")
+        local run = import(list(phones(450)), LONGLONG, { "--concurrency", "1" })
+        assert.are.equal(4, run.code, run.err .. run.out)
+        assert.are.equal(200, run.result.ambiguous)
+        assert.are.equal(250, run.result.accepted_pending)
+        assert.are.equal(3, run.result.requests)
+        expect_sum(run.result)
+        assert.are.equal(kind == "500" and 250 or 450, committed(LONGLONG))
+      end)
+    end
+
+    it("0: a platform that asked to slow down gets the same batch once more", function()
+      fault("import_customers_async:429-retry-after=0@1")
+      local run = import(list(phones(2)), LONGLONG)
+      assert.are.equal(0, run.code, run.err .. run.out)
+      assert.are.equal(2, committed(LONGLONG))
+    end)
+  end)
+
+  describe("after Ctrl-C", function()
+    -- Runs the command line after `lead` with an import of 4,000 rows, two calls in flight.
+    local function interrupted(lead)
+      jobs = jobs + 1
+      local argv = {}
+      for _, words in ipairs{ lead, { command.ROOT .. "/bin/campaign", "import", list(phones(4000)), "--to", LONGLONG, "--json",
+        "--concurrency", "2", "--job", folder .. "/job" .. jobs } } do
+        for _, word in ipairs(words) do
+          argv[#argv + 1] = word
+        end
+      end
+      local run = command.run(argv, { env = user() })
+      run.result = run.out ~= "" and cjson.decode(run.out) or nil
+      return run
+    end
+
+    it("waits for the answers that are under way, and accounts for every row with exit code 130", function()
+      fault("import_customers_async:delay=400@1-")
+      -- timeout sends the signal and hands on the command's own exit code.
+      local run = interrupted{ "timeout", "--preserve-status", "-s", "INT", "1" }
+      assert.are.equal(130, run.code, run.err .. run.out)
+      expect_sum(run.result)
+      assert.are.equal("stopped", run.result.state)
+      assert.is_true(run.result.pending > 0)
+      assert.are.equal(0, run.result.ambiguous)
+      assert.are.equal(run.result.accepted_pending, committed(LONGLONG))
+      assert.are.equal("file", lfs.attributes(run.result.not_sent_file, "mode"))
+    end)
+
+    it("does not wait when it is pressed again: what was under way is ambiguous, exit code 4", function()
+      fault("import_customers_async:delay=20000@1-")
+      local began = os.time()
+      local run = interrupted{ "sh", "-c", '"$@" & sleep 1; kill -TERM $!; sleep 0.5; kill -TERM $!; wait $!', "sh" }
+      assert.are.equal(4, run.code, run.err .. run.out)
+      assert.is_true(os.time() - began < 10)
+      expect_sum(run.result)
+      assert.are.equal(400, run.result.ambiguous)
+      assert.are.equal(3600, run.result.pending)
+    end)
+  end)
+end)
