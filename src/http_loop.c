@@ -170,19 +170,27 @@ void camp_loop_forget(struct camp_loop *loop, const char *name) {
   account_drop_retired(loop);
 }
 
-static CURL *easy_take(struct camp_account *account) {
+static CURL *easy_take(struct camp_loop *loop, struct camp_account *account) {
   if (account->idle_count > 0) return account->idle[--account->idle_count];
   CURL *easy = curl_easy_init();
-  if (easy != NULL && curl_easy_setopt(easy, CURLOPT_SHARE, account->share) != CURLE_OK) {
+  if (easy != NULL &&
+      (curl_easy_setopt(easy, CURLOPT_SHARE, account->share) != CURLE_OK || camp_transfer_prepare(easy, loop) != 0)) {
     curl_easy_cleanup(easy);
     easy = NULL;
   }
   return easy;
 }
 
-/* Resets at once, so that no copied URL or proxy name lies about while the handle is idle. */
-static void easy_give_back(struct camp_account *account, CURL *easy) {
-  if (account->idle_count < MOST_IDLE_EASY && !account->retired) {
+/* Makes the handle as new: by taking out what the request put in, or, after unusual options or a failure, by a reset. (libcurl counts its
+ * repeats per handle, over transfers: only a reset clears that.) */
+static int easy_clean(struct camp_loop *loop, CURL *easy, int plain) {
+  if (plain) return camp_transfer_unset(easy);
+  curl_easy_reset(easy);
+  return camp_transfer_prepare(easy, loop);
+}
+
+static void easy_give_back(struct camp_loop *loop, struct camp_account *account, CURL *easy, int plain) {
+  if (account->idle_count < MOST_IDLE_EASY && !account->retired && easy_clean(loop, easy, plain) == 0) {
     if (account->idle_count == account->idle_room) {
       size_t room = account->idle_room == 0 ? 8 : account->idle_room * 2;
       CURL **idle = realloc(account->idle, room * sizeof *idle);
@@ -192,7 +200,6 @@ static void easy_give_back(struct camp_account *account, CURL *easy) {
       }
     }
     if (account->idle_count < account->idle_room) {
-      curl_easy_reset(easy);
       account->idle[account->idle_count++] = easy;
       return;
     }
@@ -211,7 +218,7 @@ static void finish(struct camp_loop *loop, struct camp_request *request, CURLcod
     curl_multi_remove_handle(loop->multi, request->easy);
     curl_mime_free(request->mime);
     request->mime = NULL;
-    easy_give_back(request->entry, request->easy);
+    easy_give_back(loop, request->entry, request->easy, request->plain && code == CURLE_OK);
     request->easy = NULL;
   }
   if (request->entry != NULL) {
@@ -227,6 +234,7 @@ static void finish(struct camp_loop *loop, struct camp_request *request, CURLcod
 
 void camp_loop_start(struct camp_loop *loop, struct camp_request *request) {
   request->loop = loop;
+  request->plain = 0;
   request->prev = NULL;
   request->next = loop->running;
   if (loop->running != NULL) loop->running->prev = request;
@@ -234,7 +242,7 @@ void camp_loop_start(struct camp_loop *loop, struct camp_request *request) {
   request->entry = account_find(loop, request->text.data + request->account);
   if (request->entry != NULL) {
     request->entry->busy++;
-    request->easy = easy_take(request->entry);
+    request->easy = easy_take(loop, request->entry);
   }
   if (request->easy == NULL) {
     camp_fail(&request->fault, CAMP_NETWORK, 0, "out of memory");

@@ -69,6 +69,7 @@ struct camp_request {
   CURL *easy;
   curl_mime *mime;
   struct camp_account *entry;
+  int plain;           /* the handle needs no reset afterwards: everything that was set is set by every request */
   int starts;          /* how often libcurl was about to send the request: the second time is a hidden repeat */
   int guard;
   int status;
@@ -106,7 +107,11 @@ int camp_save_finish(struct camp_save *save, struct camp_error *err);
 void camp_save_clear(struct camp_save *save);
 
 /* http_transfer.c */
-/* Sets every option of request->easy and makes the mime. 0, or -1 with request->fault filled. */
+/* Sets what is the same for every request on a new or reset handle. 0 or -1. */
+int camp_transfer_prepare(CURL *easy, struct camp_loop *loop);
+/* Takes out of a handle what points into a request, and its URL. 0 or -1. */
+int camp_transfer_unset(CURL *easy);
+/* Sets what is the request's own on request->easy (prepared) and makes the mime. 0, or -1 with request->fault filled. */
 int camp_transfer_setup(struct camp_request *request);
 /* Reads the evidence, fills request->result and wipes what was sent. The easy handle is still in the multi handle. */
 void camp_transfer_finish(struct camp_request *request, CURLcode code);

@@ -181,10 +181,45 @@ static int build_nodes(struct camp_request *request, int chunked) {
   return 0;
 }
 
+/* What is the same for every request; set once, when a handle is new or was reset. */
+int camp_transfer_prepare(CURL *easy, struct camp_loop *loop) {
+  CURLcode bad = CURLE_OK;
+  bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https"); /* which of them, camp_check_url has decided */
+  bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  bad |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+  bad |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+  bad |= curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
+  bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+  bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "campaign/0.1.0");
+  bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+  bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+  bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, camp_loop_socket_close);
+  bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, loop);
+  bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
+  bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+  return bad == CURLE_OK ? 0 : -1;
+}
+
+/* Bytes in memory: no callback, so that head and body go out in one packet. */
+static CURLcode set_memory(CURL *easy, const char *data, int64_t length) {
+  CURLcode bad = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
+  return bad | curl_easy_setopt(easy, CURLOPT_POSTFIELDS, length > 0 ? data : "");
+}
+
 static CURLcode set_body(struct camp_request *request, const char *method) {
   CURL *easy = request->easy;
   CURLcode bad = CURLE_OK;
-  const char *text = request->text.data;
+  const char *own_method = NULL; /* when it is not what libcurl would send anyway */
+  int post = strcmp(method, "POST") == 0;
   if (request->form != NULL) {
     request->mime = camp_form_mime(request->form, easy, &request->fault);
     if (request->mime == NULL) return CURLE_ABORTED_BY_CALLBACK;
@@ -194,21 +229,21 @@ static CURLcode set_body(struct camp_request *request, const char *method) {
     bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->source->length);
     bad |= curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
     bad |= curl_easy_setopt(easy, CURLOPT_READDATA, request);
-  } else if (request->source != NULL || request->has_body || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
-             strcmp(method, "PATCH") == 0) {
-    const char *data = request->source != NULL ? request->source->memory : request->body.data;
-    int64_t length = request->source != NULL ? request->source->length : (int64_t)request->body.length;
-    bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
-    bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, length > 0 ? data : "");
+  } else if (request->source != NULL) {
+    bad |= set_memory(easy, request->source->memory, request->source->length);
+  } else if (request->has_body || post || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0) {
+    bad |= set_memory(easy, request->body.data, (int64_t)request->body.length);
   } else if (strcmp(method, "HEAD") == 0) {
-    return bad | curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    request->plain = 0;
+    return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
   } else {
+    if (strcmp(method, "GET") != 0) own_method = method;
     bad |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    if (strcmp(method, "GET") == 0) return bad;
-    return bad | curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, text + request->method);
+    bad |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
+    return bad | curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, own_method);
   }
-  if (strcmp(method, "POST") != 0) bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, text + request->method);
-  bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+  if (!post) own_method = method;
+  bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, own_method);
   bad |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, request);
   return bad | curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 }
@@ -225,20 +260,33 @@ static CURLcode set_limits(struct camp_request *request) {
   CURLcode bad = CURLE_OK;
   bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, round_up(options->connect * 1000));
   bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, round_up(options->total * 1000));
-  bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, round_up(options->stall));
   /* libcurl lets a connection pass that has been idle for less than limit + 1 s; ours means less than the limit */
-  if (options->max_connection_age < 1) { /* a connection of its own, also afterwards: otherwise they would pile up */
-    bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    return bad | curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+  if (options->max_connection_age >= 1) return bad | curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)options->max_connection_age - 1);
+  request->plain = 0; /* a connection of its own, also afterwards: otherwise they would pile up */
+  bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+  return bad | curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
+/* Options that few requests have; a handle that had one of them is reset before its next use. */
+static CURLcode set_special(struct camp_request *request) {
+  CURL *easy = request->easy;
+  CURLcode bad = CURLE_OK;
+  const char *text = request->text.data;
+  request->plain = request->form == NULL && (request->source == NULL || request->source->memory != NULL);
+  if (request->ca_file != 0) { /* this file alone, not the system's folder beside it */
+    bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, text + request->ca_file);
+    bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
   }
-  return bad | curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)options->max_connection_age - 1);
+  if (request->proxy != 0) bad |= curl_easy_setopt(easy, CURLOPT_PROXY, text + request->proxy);
+  if (request->accept_encoding != 0) bad |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, text + request->accept_encoding);
+  if (request->ca_file != 0 || request->proxy != 0 || request->accept_encoding != 0) request->plain = 0;
+  return bad;
 }
 
 int camp_transfer_setup(struct camp_request *request) {
   CURL *easy = request->easy;
   const char *text = request->text.data;
-  const char *method = text + request->method;
   CURLcode bad = CURLE_OK; /* any failing option fails the request: none of them is a mere wish */
   set_defaults(request);
   int chunked = request->form == NULL && request->source != NULL && request->source->length < 0;
@@ -246,43 +294,28 @@ int camp_transfer_setup(struct camp_request *request) {
   request->detail[0] = '\0';
   bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
   bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->detail);
-  bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-  bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, memcmp(text + request->url, "https:", 6) == 0 ? "https" : "http");
-  bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  bad |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-  bad |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-  if (request->ca_file != 0) { /* this file alone, not the system's folder beside it */
-    bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, text + request->ca_file);
-    bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-  }
-  bad |= curl_easy_setopt(easy, CURLOPT_PROXY, text + request->proxy); /* "": none, whatever the environment says */
-  bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-  bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "campaign/0.1.0");
-  bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
   bad |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
-  bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
   bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
-  bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, camp_loop_socket_close);
-  bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, request->loop);
-  bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
-  bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
   bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
   bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->nodes);
   bad |= curl_easy_setopt(easy, CURLOPT_URL, text + request->url);
-  if (request->accept_encoding != 0) bad |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, text + request->accept_encoding);
+  bad |= set_special(request);
   bad |= set_limits(request);
-  bad |= set_body(request, method);
+  bad |= set_body(request, text + request->method);
   if (bad == CURLE_OK) return 0;
   if (request->fault.kind == CAMP_OK)
     camp_fail(&request->fault, CAMP_USAGE, (long)bad, "%.100s: this libcurl refuses an option that the engine needs", request->host);
   return -1;
+}
+
+int camp_transfer_unset(CURL *easy) {
+  CURLcode bad = CURLE_OK;
+  bad |= curl_easy_setopt(easy, CURLOPT_URL, NULL);
+  bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+  bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+  bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+  return bad == CURLE_OK ? 0 : -1;
 }
 
 static enum camp_kind kind_of(const struct camp_request *request, CURLcode code) {
