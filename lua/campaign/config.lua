@@ -51,11 +51,12 @@ local function base_host(url)
   if url:find("[%s%c]") then
     return nil, "must not hold spaces or line ends"
   end
-  local scheme, rest = url:match("^(%a+)://(.*)$")
-  scheme = scheme and scheme:lower()
+  local scheme_end, rest_at = url:find("://", 1, true)
+  local scheme = scheme_end and url:sub(1, scheme_end - 1):lower()
   if scheme ~= "https" and scheme ~= "http" then
     return nil, "must begin with https://"
   end
+  local rest = url:sub(rest_at + 1)
   if rest:find("[?#]") then
     return nil, "must not hold a query or fragment"
   end
@@ -63,16 +64,16 @@ local function base_host(url)
   if authority:find("@", 1, true) then
     return nil, "must not hold a user name or password"
   end
-  local host = authority:match("^(%[[%x:.]+%])$") or authority:match("^(%[[%x:.]+%]):%d+$") or authority:match("^([%w.-]+)$")
-    or authority:match("^([%w.-]+):%d+$")
-  if not host then
+  local host = authority:match("^%[[%x:.]+%]") or authority:match("^[%w.-]+")
+  local port = host and authority:sub(#host + 1)
+  if not host or port ~= "" and not port:find("^:%d+$") then
     return nil, "has no host that can be read"
   end
   return host:lower(), scheme
 end
 
 local function is_loopback(host)
-  return host == "localhost" or host == "[::1]" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
+  return host == "localhost" or host == "[::1]" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil -- linear: fixed dots between
 end
 
 local READ = {}

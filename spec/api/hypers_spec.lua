@@ -289,8 +289,6 @@ describe("hypers notification tasks", function()
     call_refused("reason", "terminate_notification_task", { taskId = 7 })
   end)
 
-  local LIST = { records = {}, page = { current = 0, size = 20, total = 0 } }
-
   it("R213 client lists tasks of a given taskType only", function()
     call_refused("taskType", "list_notification_tasks", {})
     call_refused("taskType", "list_notification_tasks", { taskType = "X" })

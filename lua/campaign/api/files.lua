@@ -160,7 +160,8 @@ end
 -- "report.pdf", "report (2).pdf", ...: what is there is never overwritten by a name that came from outside.
 local function free_path(folder, name)
   local path = folder .. "/" .. name
-  local stem, extension = name:match("^(.+)(%.%w+)$")
+  local extension = name:match("%.%w+$")
+  local stem = extension and #extension < #name and name:sub(1, -#extension - 1) or nil
   local number = 2
   while exists(path) do
     path = ("%s/%s (%d)%s"):format(folder, stem or name, number, extension or "")

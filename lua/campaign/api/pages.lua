@@ -142,7 +142,8 @@ function M.wait(client, name, fields, options)
     if left <= 0 then
       return nil, error_object.new{
         kind = "timeout", reason = "waiter", platform = operation.platform, operation = name, sent = "no", retry = true,
-        message = "still not final when the waiting time was over" .. (state and " (" .. waiter.path .. " " .. tostring(state) .. ")" or ""),
+        message = "still not final when the waiting time was over"
+          .. (state and " (" .. waiter.path .. " " .. tostring(state) .. ")" or ""),
       }
     end
     local wanted = err and type(err.retry) == "number" and err.retry or pause

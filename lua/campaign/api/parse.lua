@@ -48,7 +48,7 @@ local function retry_after(result, now)
   if not text then
     return nil
   end
-  local seconds = text:match("^%s*(%d+)%s*$")
+  local seconds = text:match("^(%d+)$")
   if seconds then
     seconds = tonumber(seconds)
   else
@@ -167,8 +167,9 @@ end
 -- The host that a redirect names, nothing else of it.
 local function redirect_host(result, hidden)
   local location = header(result.headers, "location") or ""
-  local host = location:match("^%w+://([^/?#]+)") or location:match("^//([^/?#]+)")
-  host = host and host:match("([^@]*)$")
+  local _, authority_at = location:find("//", 1, true)
+  local host = authority_at and location:match("^[^/?#]+", authority_at + 1)
+  host = host and host:match("[^@]*$")
   return host and redact.scrub(host, hidden, 100) or "the same host"
 end
 
@@ -294,13 +295,37 @@ function Parse:empty_reply()
   return normalise.plain(decoded)
 end
 
--- RFC 2231/5987: UTF-8''percent%20encoded
+-- RFC 2231/5987: UTF-8'language'percent%20encoded
 local function extended_name(value)
-  local charset, encoded = value:match("^([%w-]+)'[%w-]*'(.*)$")
-  if not charset or charset:lower() ~= "utf-8" then
+  local charset_end = value:find("'", 1, true)
+  local language_end = charset_end and value:find("'", charset_end + 1, true)
+  if not language_end or value:sub(1, charset_end - 1):lower() ~= "utf-8" then
     return nil
   end
-  return (encoded:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+  return (value:sub(language_end + 1):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+-- The parameters of a header value by their lower-case names: `inline; filename="a;b.pdf"`.
+local function header_parameters(value)
+  local parameters, at = {}, value:find(";", 1, true)
+  while at do
+    local equals = value:find("=", at, true)
+    if not equals then
+      break
+    end
+    local name = value:sub(at + 1, equals - 1):gsub("%s", ""):lower()
+    local start = value:find("%S", equals + 1) or #value + 1
+    local stop
+    if value:sub(start, start) == '"' then
+      stop = value:find('"', start + 1, true) or #value + 1
+      parameters[name] = value:sub(start + 1, stop - 1)
+    else
+      stop = value:find("[;%s]", start) or #value + 1
+      parameters[name] = value:sub(start, stop - 1)
+    end
+    at = value:find(";", stop, true)
+  end
+  return parameters
 end
 
 ---A file name out of a Content-Disposition, fit for a disk: without directories, control characters and leading dots; nil when there
@@ -308,15 +333,8 @@ end
 ---@param value string?
 ---@return string?
 function M.disposition_name(value)
-  if not value then
-    return nil
-  end
-  local star = value:match("[;%s][Ff][Ii][Ll][Ee][Nn][Aa][Mm][Ee]%*%s*=%s*\"?([^;\"]+)")
-  local name = star and extended_name(star)
-  if not name then
-    name = value:match("[;%s][Ff][Ii][Ll][Ee][Nn][Aa][Mm][Ee]%s*=%s*\"([^\"]*)\"")
-      or value:match("[;%s][Ff][Ii][Ll][Ee][Nn][Aa][Mm][Ee]%s*=%s*([^;\"%s]+)")
-  end
+  local parameters = header_parameters(value or "")
+  local name = parameters["filename*"] and extended_name(parameters["filename*"]) or parameters.filename
   if not name then
     return nil
   end

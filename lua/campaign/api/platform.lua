@@ -428,7 +428,7 @@ end
 local function refuse(place, faults)
   local shown, listed = {}, {}
   for index, fault in ipairs(faults) do
-    local path, text = fault:match("^([^:]*): (.*)$")
+    local path, text = fault:match("^([^:]*): (.*)$") -- linear: the colon is in no class before it
     listed[index] = { path = path, message = text }
     if index <= 5 then
       shown[index] = fault

@@ -119,7 +119,7 @@ local function by_key(text)
     end
     out[#out + 1] = text:sub(at, last)
     at = last + 1
-    local value_at = text:match("^%s*:%s*()", at)
+    local value_at = text:match("^%s*:%s*()", at) -- linear: a colon between
     if value_at and KEYS[key:lower()] then
       local stop
       if text:sub(value_at, value_at) == '"' then
