@@ -215,14 +215,15 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
     size_t place = next_mark(&cursor);
     unsigned char c = place < length ? text[place] : '\n';
     if (c == delimiter) {
-      all |= flags;
-      if (closed == 0)
-        put_field(r, &store, text + start, place - start, flags);
-      else
-        put_field(r, &store, text + start + 1, closed - start - 1, flags);
+      if (__builtin_expect(flags == 0, 1)) { /* kept apart: the common case needs none of the variables below */
+        put_field(r, &store, text + start, place - start, 0);
+      } else {
+        put_field(r, &store, text + start + (closed != 0), (closed != 0 ? closed - 1 : place) - start, flags);
+        all |= flags;
+        flags = 0;
+        closed = 0;
+      }
       start = place + 1;
-      flags = 0;
-      closed = 0;
     } else if (c == '\n') {
       if (place == length && !r->at_end) return MORE;
       walk->end = place;
@@ -267,10 +268,7 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
   if (store.count == 0 && walk->end == start) faults |= CAMP_RECORD_BLANK;
   all |= flags;
   walk->lines = lines;
-  if (closed == 0)
-    put_field(r, &store, text + start, walk->end - start, flags);
-  else
-    put_field(r, &store, text + start + 1, closed - start - 1, flags);
+  put_field(r, &store, text + start + (closed != 0), (closed != 0 ? closed - 1 : walk->end) - start, flags);
   record->count = store.count;
   record->stored = store.count < store.room ? store.count : store.room;
   record->flags = all;

@@ -42,7 +42,10 @@ int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, s
   camp_buf_init(&pass->batch_skip, SKIP_MAX);
   camp_buf_init(&pass->open_skip, SKIP_MAX);
   camp_buf_init(&pass->given_skip, SKIP_MAX * 2);
+  if (camp_keyset_init(&pass->seen, err) != 0) return -1;
   if (camp_input_header(input, err) != 0) return -1;
+  if (options->unique != CAMP_NO_COLUMN && options->unique >= input->column_count)
+    return camp_fail(err, CAMP_USAGE, 0, "unique names column %zu of %zu", options->unique + 1, input->column_count);
   if (encoder->columns != input->column_count)
     return camp_fail(err, CAMP_USAGE, 0, "%s has %zu columns, the encoder was made for %zu", input->path, input->column_count,
                      encoder->columns);
@@ -78,6 +81,7 @@ void camp_preflight_clear(struct camp_preflight *pass) {
   camp_buf_clear(&pass->batch_skip);
   camp_buf_clear(&pass->open_skip);
   camp_buf_clear(&pass->given_skip);
+  camp_keyset_clear(&pass->seen);
   camp_input_release(pass->input);
   camp_encoder_release(pass->encoder);
   pass->input = NULL;
@@ -179,15 +183,28 @@ static enum camp_event place(struct camp_preflight *pass, size_t size, struct ca
     pass->has_pending = 1;
     return close_batch(pass, pass->record.offset, pass->record.row, pass->record.line, err);
   }
-  if (more > pass->options.batch_bytes) {
-    pass->fault_count = 0;
-    add_fault(pass, CAMP_REASON_TOO_LARGE);
-    return reject(pass, err);
-  }
   open->accepted++;
   open->body_bytes += more;
   return CAMP_EVENT_ROW;
 }
+
+/* An accepted record of `size` bytes, before it gets a place: it must fit into a body, and be no duplicate. */
+static enum camp_event consider(struct camp_preflight *pass, const struct camp_record *record, size_t size, struct camp_error *err) {
+  const struct camp_encoder *encoder = pass->encoder;
+  if ((int64_t)(size + encoder->prefix.length + encoder->suffix.length) > pass->options.batch_bytes) {
+    pass->fault_count = 0;
+    add_fault(pass, CAMP_REASON_TOO_LARGE);
+    return reject(pass, err);
+  }
+  if (pass->options.unique != CAMP_NO_COLUMN) {
+    const struct camp_field *field = &record->fields[pass->options.unique];
+    int added = field->length > 0 ? camp_keyset_add(&pass->seen, field->text, field->length, err) : 1;
+    if (added < 0) return CAMP_EVENT_FAILED;
+    if (added == 0) return leave_out(pass, err) == 0 ? CAMP_EVENT_DUPLICATE : CAMP_EVENT_FAILED;
+  }
+  return place(pass, size, err);
+}
+
 
 enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_error *err) {
   struct camp_record mapped;
@@ -220,7 +237,7 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   size_t size = 0;
   if (camp_encoder_accepts(pass->encoder, record)) {
     switch (camp_encoder_size(pass->encoder, &pass->work, record, &size)) {
-    case CAMP_RESULT_OK: return place(pass, size, err);
+    case CAMP_RESULT_OK: return consider(pass, record, size, err);
     case CAMP_RESULT_NOMEM: camp_fail_nomem(err); return CAMP_EVENT_FAILED;
     case CAMP_RESULT_UNMAPPABLE: break;
     }
@@ -265,7 +282,9 @@ static void describe_reason(const struct camp_preflight *pass, const struct camp
 void camp_preflight_describe(const struct camp_preflight *pass, const struct camp_fault *fault, char *text, size_t size) {
   const struct camp_record *record = &pass->record;
   int length;
-  if (fault->column == CAMP_NO_COLUMN) {
+  if (fault->column == CAMP_NO_COLUMN && fault->name != NULL) {
+    length = snprintf(text, size, "row %lld (line %lld), %.120s: ", (long long)record->row, (long long)record->line, fault->name);
+  } else if (fault->column == CAMP_NO_COLUMN) {
     length = snprintf(text, size, "row %lld (line %lld) ", (long long)record->row, (long long)record->line);
   } else {
     const char *column = pass->input->columns[fault->column].text;

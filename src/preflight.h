@@ -9,6 +9,7 @@
 #include "encoder.h"
 #include "error.h"
 #include "input.h"
+#include "keyset.h"
 
 #define CAMP_FAULTS_MAX 32 /* told of one row */
 
@@ -27,10 +28,12 @@ struct camp_preflight_options {
   int64_t batch_bytes; /* of its body, at most */
   int64_t offset, end; /* the range to read; offset < 0: all rows */
   int64_t rows, line;  /* rows before the range; its first line */
+  size_t unique;       /* a row whose text in this column was in an accepted row before is a duplicate; CAMP_NO_COLUMN: none is */
   const char *skip;    /* of the range, as camp_batch_skip writes it; NULL: none */
 };
 
-enum camp_event { CAMP_EVENT_FAILED = -1, CAMP_EVENT_END, CAMP_EVENT_ROW, CAMP_EVENT_REJECT, CAMP_EVENT_SKIP, CAMP_EVENT_BLANK, CAMP_EVENT_BATCH };
+enum camp_event { CAMP_EVENT_FAILED = -1, CAMP_EVENT_END, CAMP_EVENT_ROW, CAMP_EVENT_REJECT, CAMP_EVENT_SKIP, CAMP_EVENT_DUPLICATE,
+                  CAMP_EVENT_BLANK, CAMP_EVENT_BATCH };
 
 struct camp_preflight {
   struct camp_input *input;
@@ -38,7 +41,8 @@ struct camp_preflight {
   struct camp_reader reader;
   struct camp_work work;
   struct camp_preflight_options options;
-  struct camp_record record;     /* of the last ROW, REJECT or SKIP */
+  struct camp_keyset seen;
+  struct camp_record record;     /* of the last ROW, REJECT, SKIP or DUPLICATE */
   struct camp_fault faults[CAMP_FAULTS_MAX]; /* of the last REJECT */
   size_t fault_count;
   struct camp_batch batch;       /* of the last BATCH */

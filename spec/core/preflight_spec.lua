@@ -296,6 +296,58 @@ describe("core.rows.preflight", function()
     input:close()
   end)
 
+  it("leaves out rows whose key an accepted row had before, and lists them as duplicates", function()
+    local input = assert(core.rows.input { path = lists.file("p,n\n1,a\n2,b\n1,c\nx,d\nx,e\n\n2,f\n3,\n4,\n") })
+    local encoder = simple()
+    local pass = assert(core.rows.preflight(input, encoder, { unique = 1, batch_rows = 3 }))
+    local step = pass:step()
+    pass:close()
+    assert.same({ 8, 4, 2, 2, 1 }, { step.rows, step.accepted, step.rejected, step.duplicate, step.blank })
+    assert.same({ { row = 3, line = 4, column = 1, fields = { "1", "c" } }, { row = 6, line = 8, column = 1, fields = { "2", "f" } } },
+      step.duplicates)
+    assert.equal("3-6", step.batches[1].skip)
+    assert.equal('[{"p":"1","n":"a"},{"p":"2","n":"b"},{"p":"3"}]', body_of(encoder, input, step.batches[1]))
+    assert.equal('[{"p":"4"}]', body_of(encoder, input, step.batches[2]))
+    pass = assert(core.rows.preflight(input, encoder, { unique = 2 }))
+    assert.equal(0, pass:step().duplicate) -- empty texts are no duplicates of each other
+    pass:close()
+    local none, err = core.rows.preflight(input, encoder, { unique = 3 })
+    assert.is_nil(none)
+    contains(err.message, "unique names column 3 of 2")
+    encoder:close()
+    input:close()
+  end)
+
+  it("finds exactly the duplicates of a long list", function()
+    local random = lists.random(random_seed + 5)
+    local parts, seen, expected = { "p,n\n" }, {}, {}
+    for i = 1, lists.rounds(30000) do
+      local key = tostring(random(40000)):rep(random(5))
+      parts[#parts + 1] = key .. ",n\n"
+      if seen[key] then
+        expected[#expected + 1] = i
+      end
+      seen[key] = true
+    end
+    local input = assert(core.rows.input { path = lists.file(table.concat(parts)) })
+    local encoder = simple()
+    local pass = assert(core.rows.preflight(input, encoder, { unique = 1, batch_rows = 500 }))
+    local found = {}
+    for step in function() return pass:step() end do
+      assert.equal(step.rows, step.accepted + step.rejected + step.duplicate)
+      for _, duplicate in ipairs(step.duplicates) do
+        found[#found + 1] = duplicate.row
+      end
+      for _, batch in ipairs(step.batches) do
+        body_of(encoder, input, batch)
+      end
+    end
+    assert.equal(table.concat(expected, " "), table.concat(found, " "), "seed " .. random_seed)
+    pass:close()
+    encoder:close()
+    input:close()
+  end)
+
   it("keeps bodies within batch_bytes and rejects a row that alone is larger", function()
     local parts = { "p,n\n" }
     for i = 1, 300 do

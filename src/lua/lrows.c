@@ -184,7 +184,7 @@ static int input_rows(lua_State *L) {
   return 1;
 }
 
-/* preflight(input, encoder, { batch_rows, batch_bytes, range }) */
+/* preflight(input, encoder, { batch_rows, batch_bytes, range, unique }) */
 static int rows_preflight(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_preflight_options options;
@@ -195,10 +195,13 @@ static int rows_preflight(lua_State *L) {
   options.batch_rows = most;
   options.batch_bytes = most;
   options.offset = -1;
+  options.unique = CAMP_NO_COLUMN;
   if (!lua_isnoneornil(L, 3)) {
     luaL_checktype(L, 3, LUA_TTABLE);
     options.batch_rows = camp_integer_field(L, 3, "batch_rows", most, 1, most);
     options.batch_bytes = camp_integer_field(L, 3, "batch_bytes", most, 1, most);
+    int64_t unique = camp_integer_field(L, 3, "unique", 0, 1, CAMP_MAX_COLUMNS);
+    if (unique > 0) options.unique = (size_t)unique - 1;
     lua_getfield(L, 3, "range"); /* stays on the stack: the skip text lives in it */
     if (!lua_isnil(L, -1)) {
       struct camp_batch range;
@@ -268,6 +271,17 @@ static void push_reject(lua_State *L, const struct camp_preflight *pass) {
   lua_setfield(L, -2, "faults");
 }
 
+static void push_duplicate(lua_State *L, const struct camp_preflight *pass) {
+  const struct camp_record *record = &pass->record;
+  luaL_checkstack(L, 6, NULL);
+  lua_createtable(L, 0, 5);
+  set_integer(L, "row", record->row);
+  set_integer(L, "line", record->line);
+  set_integer(L, "column", (int64_t)pass->options.unique + 1);
+  push_fields(L, record);
+  lua_setfield(L, -2, "fields");
+}
+
 static void push_batch(lua_State *L, const struct camp_preflight *pass) {
   const struct camp_batch *batch = &pass->batch;
   luaL_checkstack(L, 4, NULL);
@@ -291,14 +305,15 @@ static int pass_step(lua_State *L) {
   if (box->failure.kind != CAMP_OK) return camp_push_error(L, &box->failure);
   if (pass->ended) return 0;
   int64_t rows = 0, accepted = 0, skipped = 0, blank = 0;
-  int batches = 0, rejects = 0, more = 1;
+  int batches = 0, rejects = 0, duplicates = 0, more = 1;
   const int64_t start = pass->reader.at_offset;
   luaL_checkstack(L, 8, NULL);
   lua_settop(L, 1);
-  lua_newtable(L); /* 2: the step; 3: batches; 4: rejects */
+  lua_newtable(L); /* 2: the step; 3: batches; 4: rejects; 5: duplicates */
   lua_newtable(L);
   lua_newtable(L);
-  while (more && batches < STEP_TABLES && rejects < STEP_TABLES && pass->reader.at_offset - start < STEP_BYTES) {
+  lua_newtable(L);
+  while (more && batches < STEP_TABLES && rejects + duplicates < STEP_TABLES && pass->reader.at_offset - start < STEP_BYTES) {
     switch (camp_preflight_next(pass, &box->failure)) {
     case CAMP_EVENT_FAILED: return camp_push_error(L, &box->failure);
     case CAMP_EVENT_END: more = 0; break;
@@ -315,6 +330,11 @@ static int pass_step(lua_State *L) {
       rows++;
       skipped++;
       break;
+    case CAMP_EVENT_DUPLICATE:
+      rows++;
+      push_duplicate(L, pass);
+      lua_rawseti(L, 5, ++duplicates);
+      break;
     case CAMP_EVENT_BLANK: blank++; break;
     case CAMP_EVENT_BATCH:
       push_batch(L, pass);
@@ -322,11 +342,13 @@ static int pass_step(lua_State *L) {
       break;
     }
   }
+  lua_setfield(L, 2, "duplicates");
   lua_setfield(L, 2, "rejects");
   lua_setfield(L, 2, "batches");
   set_integer(L, "rows", rows);
   set_integer(L, "accepted", accepted);
   set_integer(L, "rejected", rejects);
+  set_integer(L, "duplicate", duplicates);
   set_integer(L, "skipped", skipped);
   set_integer(L, "blank", blank);
   set_integer(L, "bytes", pass->reader.at_offset - start);
