@@ -14,6 +14,8 @@ local target = require "campaign.cli.target"
 
 local M = {}
 
+local SAME_WISH = 0.4 -- seconds
+
 -- fail | reject | map:FILE → what campaign.plan takes.
 local function on_unmappable(what)
   if what == "fail" or what == "reject" then
@@ -104,13 +106,21 @@ local function run_job(job, watcher)
   return result, err
 end
 
+-- A second signal right behind the first is the same wish: process managers signal a process and then its group.
 local function watch_signals(watcher)
   local count = watcher.job and core.console.caught() or 0
-  if count > watcher.seen then
-    watcher.seen = count
-    watcher.job:stop(count > 1 and "now" or nil)
-    watcher.note(count > 1 and "stopping now" or "stopping: waiting for the answers that are under way; again to stop at once")
+  if count == watcher.seen then
+    return
   end
+  local now = core.system.monotonic()
+  watcher.seen = count
+  if watcher.stopped_at and now - watcher.stopped_at < SAME_WISH then
+    return
+  end
+  watcher.job:stop(watcher.stopped_at and "now" or nil)
+  watcher.note(watcher.stopped_at and "stopping now"
+    or "stopping: waiting for the answers that are under way; once more to stop at once")
+  watcher.stopped_at = watcher.stopped_at or now
 end
 
 function M.run(given)

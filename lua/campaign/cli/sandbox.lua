@@ -28,6 +28,9 @@ function M.run(given)
     end
     return output.fail("the sandbox needs lua-http for LuaJIT; run 'make deps', or install lua-http and luajit2", given)
   end
+  if given.ready_file then
+    os.remove(given.ready_file) -- of an earlier run: whoever waits for it must not take its credentials for ours
+  end
   return require("campaign.sandbox").main{
     port = given.port, state = given.state, clock = given.clock, clock_rate = given.clock_rate, ready_file = given.ready_file,
     faults = #given.fault > 0 and given.fault or nil, without = #given.without > 0 and given.without or nil,
