@@ -181,13 +181,16 @@ local function conclude(state, name, err)
 end
 
 local function close_all(state)
+  if state.rows and state.state == "planned" then
+    state.rows:close()
+  end
   for _, name in ipairs({ "encoder", "input" }) do
     if state[name] then
       state[name]:close()
       state[name] = nil
     end
   end
-  if state.owns_transport then
+  if state.owns_transport and state.options then
     state.options.transport:close()
     state.owns_transport = false
   end
@@ -273,7 +276,8 @@ end
 ---@return campaign.job? job
 ---@return campaign.error? err
 function M.plan(given)
-  return plan(given, 2)
+  local job, err = plan(given, 2) -- no tail call: the level of a raised error counts on this frame
+  return job, err
 end
 
 ---Plans and runs an import.
@@ -388,6 +392,15 @@ function methods:status()
   end
   status.state = state.state
   return status
+end
+
+---Lets go of the file and the connections of a job that will not be run (any more). Closing twice is fine.
+function methods:close()
+  local state = inner[self]
+  if state.state == "running" then
+    error("this job is running: stop it first", 2)
+  end
+  close_all(state)
 end
 
 ---Ends the run: what is in flight is waited for, or with "now" abandoned as ambiguous. Returns at once; `run` returns soon after.

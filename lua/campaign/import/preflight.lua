@@ -102,6 +102,12 @@ function M.run(work)
   elseif not closed or not flushed then
     return nil, close_err or flush_err
   end
+  if plan.rows == 0 then
+    return nil, error_object.new{
+      kind = "invalid", reason = "no_rows", retry = false, sent = "no",
+      message = work.input:info().path .. " has a header line and no rows: there is nothing to import",
+    }
+  end
   local unmappable = work.books.causes.unmappable
   if work.on_unmappable == "fail" and unmappable > 0 then
     local first = plan.first_unmappable
