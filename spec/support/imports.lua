@@ -28,6 +28,8 @@ function M.stop()
   lists.clean()
 end
 
+M.folder, M.remove = command.folder, command.remove
+
 ---Empties the sandbox and orders faults.
 function M.reset(faults, seed)
   assert(handle:control("reset", {}))

@@ -421,13 +421,17 @@ function methods:resume()
   if self.result and self.result.state == "finished" then
     return self.result
   end
+  local what, hint = "ended without a report",
+    "batches.jsonl lists the batches that are known; every other row of plan.tsv may or may not have been sent"
   local not_sent = self.result and self.result.not_sent_file
+  if state.state == "planned" then
+    what, hint = "was planned and never run", "nothing of it was sent: import the list again"
+  elseif self.result then
+    what, hint = "was stopped", not_sent and "import " .. not_sent .. " to send the rows that were not sent" or nil
+  end
   return nil, error_object.new{
-    kind = "ledger", retry = false,
-    message = "job " .. tostring(self.folder) .. (self.result and " was stopped" or " ended without a report")
-      .. " and this version keeps no ledger to resume from",
-    hint = not_sent and "import " .. not_sent .. " to send the rows that were not sent"
-      or "batches.jsonl lists the batches that are known; every other row of plan.tsv may or may not have been sent",
+    kind = "ledger", retry = false, hint = hint,
+    message = "job " .. tostring(self.folder) .. " " .. what .. ", and this version keeps no ledger to resume from",
   }
 end
 
@@ -449,6 +453,8 @@ function M.open_job(path)
     end
     job.result = report.restore(plain)
     inner[job].state = plain.state
+  elseif not core.system.stat(folder.batches) then
+    inner[job].state = "planned" -- the first attempt would have made that file
   end
   return job
 end

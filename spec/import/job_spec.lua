@@ -1,0 +1,295 @@
+-- SPDX-License-Identifier: MIT
+-- A job and its folder: what a plan says, what the files hold and who may read them, stopping, and opening a job again.
+
+local accounting = require "campaign.import.accounting"
+local campaign = require "campaign"
+local core = require "campaign.core"
+local imports = require "support.imports"
+local json = require "campaign.json"
+local listing = require "campaign.import.listing"
+local lists = require "support.lists"
+
+local LONGLONG = "longlong.import_customers_async"
+local UPLOAD = "outbound.upload_contacts_file"
+
+local function content(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+describe("a job", function()
+  setup(function()
+    imports.start()
+  end)
+  teardown(imports.stop)
+  before_each(function()
+    imports.reset()
+  end)
+
+  it("is planned without anything being sent", function()
+    local job = assert(campaign.plan(imports.options(LONGLONG, imports.people(1003, function(i)
+      return i == 7 and "c-7,x,,y,z" or nil
+    end))))
+    assert.equal(1003, job.plan.rows)
+    assert.equal(1, job.plan.rejected)
+    assert.equal(1002, job.plan.sendable)
+    assert.equal(6, job.plan.calls)
+    assert.same({ "uuid", "分组" }, job.plan.unused)
+    assert.equal("utf-8", job.plan.encoding)
+    assert.equal("手机号", job.plan.reasons[1].column)
+    assert.is_true(job.plan.bytes > 50000)
+    assert.equal("planned", job:status().state)
+    assert.equal(0, #imports.commits())
+    local opened = assert(campaign.open_job(job.folder))
+    assert.equal("planned", opened:status().state)
+    local _, err = opened:resume()
+    assert.equal("ledger", err.kind)
+    assert.matches("nothing of it was sent", err.hint, 1, true)
+    local result = assert(job:run())
+    assert.equal(1002, result.taken_over)
+    assert.equal(result, job.result)
+    assert.equal("finished", job:status().state)
+    assert.equal(result, assert(job:resume()))
+    assert.has_error(function()
+      job:run()
+    end)
+  end)
+
+  it("sends exactly the bytes that its plan counted", function()
+    for _, to in ipairs({ LONGLONG, UPLOAD }) do
+      local job = assert(campaign.plan(imports.options(to, imports.people(777))))
+      local planned, sent = 0, 0
+      for line in io.lines(job.folder .. "/plan.tsv") do
+        planned = planned + tonumber(line:match("^%d+\t%d+\t%d+\t%d+\t%d+\t%d+\t%d+\t(%d+)\t"))
+      end
+      local result = assert(job:run())
+      for batch in result:each_batch() do
+        sent = sent + batch.body_bytes
+      end
+      assert.equal(job.plan.bytes, planned)
+      assert.is_true(to == LONGLONG and sent == planned or sent > planned) -- a form has more around its file
+    end
+  end)
+
+  it("ends a dry run with the plan as its result", function()
+    local result = assert(imports.import(LONGLONG, "phone\n1\n\"\"\n", { dry_run = true }))
+    assert.equal("planned", result.state)
+    assert.equal(2, result.rows)
+    assert.equal(1, result.rejected)
+    assert.equal(1, result.pending)
+    assert.equal(7, result.exit_code)
+    assert.equal(0, result.requests)
+    assert.equal(0, #imports.commits())
+    assert.equal(1, #imports.read(result.rejects_file))
+  end)
+
+  it("lets go of what it holds when it is closed unrun", function()
+    collectgarbage()
+    collectgarbage()
+    local before = core.live()
+    local job = assert(campaign.plan(imports.options(LONGLONG, imports.people(10))))
+    assert.is_true(core.live() > before)
+    job:close()
+    job:close()
+    collectgarbage()
+    collectgarbage()
+    assert.equal(before, core.live())
+    assert.has_error(function()
+      job:run()
+    end)
+  end)
+
+  it("has a folder and files that only its user can read, without credentials and personal data in its own records", function()
+    local options = imports.options(LONGLONG, imports.people(30, function(i)
+      return i == 3 and "c-3,王小明,,\"甲,乙\",z" or nil
+    end), { params = { sub_user_id = "22222222-2222-4222-8222-222222222222" } })
+    local result = assert(campaign.import(options))
+    assert.equal(448, core.system.stat(result.job).mode)
+    for _, name in ipairs({ "job.json", "plan.tsv", "batches.jsonl", "rejects.csv", "report.json" }) do
+      assert.equal(384, core.system.stat(result.job .. "/" .. name).mode, name)
+    end
+    for _, name in ipairs({ "job.json", "plan.tsv", "batches.jsonl", "report.json" }) do
+      local text = content(result.job .. "/" .. name)
+      assert.falsy(text:find(imports.accounts.longlong.token, 1, true), name)
+      assert.falsy(text:find("王小明", 1, true), name)
+      assert.falsy(text:find("13800000001", 1, true), name)
+    end
+    local job = assert(json.decode(content(result.job .. "/job.json")))
+    assert.equal("longlong", job.platform)
+    assert.equal(1, job.format)
+    local report = assert(json.decode(content(result.report_file)))
+    assert.equal(30, report.rows)
+    assert.equal(29, report.accepted_pending)
+    assert.equal(7, report.exit_code)
+    assert.is_nil(tostring(result):find(imports.accounts.longlong.token, 1, true))
+  end)
+
+  it("is put into a folder of its own under campaign-jobs when none is named", function()
+    local folder_module = require "campaign.import.folder"
+    assert.matches("^campaign%-jobs/%d+%-%d+%-longlong%-import_customers_async$",
+      folder_module.default_path(1762740000, "longlong", "import_customers_async", 1))
+    assert.matches("%-2$", folder_module.default_path(1762740000, "longlong", "import_customers_async", 2))
+  end)
+
+  it("can be stopped from its progress: what is in flight is waited for, the rest is kept", function()
+    local job
+    local options = imports.options(LONGLONG, imports.people(5000), { concurrency = 2 })
+    options.on_progress = function(event)
+      if event.phase == "sending" and event.accepted > 0 then
+        job:stop()
+      end
+    end
+    job = assert(campaign.plan(options))
+    local result = assert(job:run())
+    assert.equal("stopped", result.state)
+    assert.equal("cancelled", result.error.kind)
+    assert.equal(130, result.exit_code)
+    assert.equal(0, result.ambiguous)
+    assert.is_true(result.pending > 0)
+    assert.equal(result.accepted_pending, #imports.commits())
+    imports.assert_balanced(result)
+    local again, err = job:resume()
+    assert.is_nil(again)
+    assert.equal("ledger", err.kind)
+    assert.truthy(err.hint:find(result.not_sent_file, 1, true))
+    local rest = assert(imports.import(LONGLONG, nil, { source = result.not_sent_file }))
+    assert.equal(0, rest.exit_code)
+    assert.equal(5000, #imports.commits())
+  end)
+
+  it("can be stopped at once: what is in flight is ambiguous", function()
+    local job
+    imports.reset({ "import_customers_async:delay=2000@3-" })
+    local options = imports.options(LONGLONG, imports.people(5000), { concurrency = 4 })
+    options.on_progress = function(event)
+      if event.phase == "sending" and event.accepted > 0 then
+        job:stop("now")
+      end
+    end
+    job = assert(campaign.plan(options))
+    local result = assert(job:run())
+    assert.equal("stopped", result.state)
+    assert.equal(4, result.exit_code)
+    assert.is_true(result.ambiguous > 0 and result.ambiguous <= 800)
+    imports.assert_balanced(result)
+  end)
+
+  it("can be stopped while its list is checked", function()
+    local options = imports.options(LONGLONG, imports.people(60000))
+    local seen = 0
+    options.on_progress = function()
+      seen = seen + 1
+    end
+    local job = assert(campaign.plan(options))
+    assert.is_true(seen >= 1)
+    job:close()
+  end)
+
+  it("is opened again with its result, and cannot be resumed without a ledger", function()
+    local result = assert(imports.import(LONGLONG, imports.people(450)))
+    local job = assert(campaign.open_job(result.job))
+    assert.equal("finished", job:status().state)
+    assert.equal(450, job.result.accepted_pending)
+    assert.equal(450, assert(job:resume()).taken_over)
+    local batches = 0
+    for _ in job.result:each_batch() do
+      batches = batches + 1
+    end
+    assert.equal(3, batches)
+    os.remove(result.report_file)
+    local _, err = assert(campaign.open_job(result.job)):resume()
+    assert.equal("ledger", err.kind)
+  end)
+
+  it("is refused when its folder is none, damaged, or of another version", function()
+    local _, err = campaign.open_job("/nonexistent")
+    assert.equal("usage", err.kind)
+    local result = assert(imports.import(LONGLONG, imports.people(3)))
+    lists.write(result.job .. "/job.json", '{"format":99}')
+    _, err = campaign.open_job(result.job)
+    assert.matches("format 99", err.message, 1, true)
+    lists.write(result.job .. "/job.json", '{"form')
+    _, err = campaign.open_job(result.job)
+    assert.equal("ledger", err.kind)
+  end)
+
+  it("tells its progress, and ends with the whole", function()
+    local phases, last = {}, nil
+    local options = imports.options(LONGLONG, imports.people(3000), { on_progress = function(event)
+      phases[event.phase] = true
+      last = event
+    end })
+    assert(campaign.import(options))
+    assert.is_true(phases.preflight)
+    assert.equal("finished", last.phase)
+    assert.equal(3000, last.rows)
+    assert.equal(3000, last.accepted)
+    assert.equal(0, last.in_flight)
+  end)
+end)
+
+describe("import.listing", function()
+  it("keeps every value unaltered, also one that a spreadsheet would run", function()
+    local folder = imports.folder()
+    local file = listing.new(folder .. "/rejects.csv", { "phone", "_row" })
+    assert.is_nil(core.system.stat(file.path))
+    assert(file:add({ row = 1, line = 2, state = "rejected", cause = "invalid", message = 'say "no"' }, { "+86138", "=1+1" }))
+    assert(file:add({ row = 3, line = 4 }, { " a ", "x,\"y\"\nz", "third" }))
+    assert(file:close())
+    assert.equal('__row,_line,_state,_cause,_column,_reason,_code,_message,_batch,_attempt,phone,_row\r\n'
+      .. '1,2,rejected,invalid,,,,"say ""no""",,,+86138,=1+1\r\n'
+      .. '3,4,,,,,,,,," a ","x,""y""\nz",third\r\n', content(file.path))
+    assert.equal(2, file.count)
+    assert.equal(384, core.system.stat(file.path).mode)
+    imports.remove(folder)
+  end)
+
+  it("says when its folder cannot be written to", function()
+    local file = listing.new("/nonexistent/rejects.csv", { "a" })
+    assert(file:add({ row = 1 }, { "x" }))
+    local ok, err = file:close()
+    assert.is_nil(ok)
+    assert.truthy(err)
+  end)
+end)
+
+describe("import.accounting", function()
+  it("adds up, and says what does not", function()
+    local books = accounting.new()
+    books:read(10)
+    books:book("accepted", 6)
+    books:book("rejected", 1, { cause = "invalid", column = "phone", reason = "required" })
+    books:book("rejected", 2, { cause = "platform", reason = "refused", code = 400 })
+    local ok, err = books:balance({ rejected = 3 })
+    assert.is_nil(ok)
+    assert.equal("ledger", err.kind)
+    assert.matches("rows of the file: 10, but 9", err.message, 1, true)
+    books:book("ambiguous", 1, { cause = "no_answer" })
+    assert.is_nil(books:balance({ rejected = 3 }))
+    assert.is_nil(books:balance({ rejected = 3, ambiguous = 1, pending = 1 }))
+    assert.is_true(books:balance({ rejected = 3, ambiguous = 1 }))
+    assert.same({ invalid = 1, unmappable = 0, platform = 2 }, books.causes)
+    assert.equal(400, books:reasons()[1].code)
+  end)
+
+  it("keeps its table of reasons bounded", function()
+    local books = accounting.new()
+    for i = 1, 2000 do
+      books:read(1)
+      books:book("rejected", 1, { cause = "platform", reason = "refused", code = i })
+    end
+    local reasons = books:reasons()
+    assert.is_true(#reasons <= 501)
+    assert.equal("other", reasons[1].reason)
+    assert.equal(1500, reasons[1].count)
+    assert.is_true(books:balance({ rejected = 2000 }))
+  end)
+
+  it("knows no other states", function()
+    assert.has_error(function()
+      accounting.new():book("lost", 1)
+    end)
+  end)
+end)
