@@ -116,6 +116,7 @@ function M.connect(options, platform, operation)
     if not trial then
       return nil, err
     end
+    trial.body:close()
   end
   return client
 end
