@@ -13,7 +13,7 @@
 
 #include "http_private.h"
 
-#define MOST_SPARE 64
+#define MOST_SPARE 32
 
 /* What a name to forget becomes on its way to the engine's thread. */
 struct forgotten {
