@@ -41,8 +41,6 @@ struct camp_form *camp_form_new(enum camp_filename_mode mode) {
 
 static void part_free(struct form_part *part) {
   if (part == NULL) return;
-  if (part->source != NULL && part->source->memory != NULL && part->source->length > 0)
-    explicit_bzero((void *)(uintptr_t)part->source->memory, (size_t)part->source->length); /* tokens ride in form fields, too */
   camp_source_free(part->source);
   camp_digest_free(part->digest);
   free(part->name);

@@ -22,7 +22,7 @@ enum camp_filename_mode {
 
 /* NULL when out of memory. */
 struct camp_form *camp_form_new(enum camp_filename_mode mode);
-/* NULL is fine. Text values are wiped. */
+/* NULL is fine. Text values are wiped, as all sources in memory are. */
 void camp_form_free(struct camp_form *form);
 
 /* Adds a part: name, filename and type are copied (filename and type may be NULL). The source becomes the form's in any case.

@@ -133,13 +133,16 @@ static void account_free(struct camp_account *account) {
   free(account);
 }
 
-static struct camp_account *account_find(struct camp_loop *loop, const char *name) {
+static struct camp_account *account_find(struct camp_loop *loop, const struct camp_request *request) {
+  const char *name = request->text.data + request->account;
+  int checks = (request->options.deny_private ? 1 : 0) | (request->direct_loopback ? 2 : 0);
   struct camp_account *account = loop->accounts;
-  while (account != NULL && (account->retired || strcmp(account->name, name) != 0)) account = account->next;
+  while (account != NULL && (account->retired || account->checks != checks || strcmp(account->name, name) != 0)) account = account->next;
   if (account != NULL) return account;
   account = calloc(1, sizeof *account + strlen(name) + 1);
   if (account == NULL) return NULL;
   strcpy(account->name, name);
+  account->checks = checks;
   account->share = curl_share_init();
   if (account->share == NULL || curl_share_setopt(account->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) != CURLSHE_OK ||
       curl_share_setopt(account->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
@@ -239,7 +242,7 @@ void camp_loop_start(struct camp_loop *loop, struct camp_request *request) {
   request->next = loop->running;
   if (loop->running != NULL) loop->running->prev = request;
   loop->running = request;
-  request->entry = account_find(loop, request->text.data + request->account);
+  request->entry = account_find(loop, request);
   if (request->entry != NULL) {
     request->entry->busy++;
     request->easy = easy_take(loop, request->entry);

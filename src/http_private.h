@@ -40,6 +40,7 @@ struct camp_account {
   size_t idle_count, idle_room;
   size_t busy;        /* transfers running on it */
   int retired;        /* forgotten: freed when no longer busy */
+  int checks;         /* which checks of addresses its connections passed: a request never rides on one that passed others */
   char name[];
 };
 

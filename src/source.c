@@ -25,7 +25,9 @@ static ptrdiff_t memory_read(struct camp_source *source, void *to, size_t size, 
 }
 
 static void memory_free(struct camp_source *source) {
-  free(((struct memory_source *)source)->data);
+  char *data = ((struct memory_source *)source)->data;
+  if (data != NULL) explicit_bzero(data, (size_t)source->length); /* tokens ride in form fields, people in bodies */
+  free(data);
   free(source);
 }
 

@@ -448,6 +448,9 @@ for _, driver in ipairs({ "inline", "thread" }) do
           assert.are.equal("no", result.sent)
         end
         assert.are.equal(0, #server:commits())
+        -- A connection that was opened without the check is not used by a request that asks for it.
+        assert.are.equal(200, perform("/ok", { allow_http = true }).status)
+        assert.are.equal("no", perform("/ok", { deny_private = true, allow_http = true }).sent)
       end)
     end)
 

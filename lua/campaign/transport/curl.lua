@@ -78,6 +78,8 @@ function methods:perform(request)
     end
     if id then
       self.waiting[id] = result
+    elseif engine:in_flight() == 0 then
+      error("the request was lost: the process forked while it was in flight", 2)
     end
   end
 end
