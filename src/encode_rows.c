@@ -193,10 +193,10 @@ static unsigned char *work_row(const struct camp_encoder *encoder, struct camp_w
                                unsigned char **list) {
   size_t half = room_utf8(encoder, record);
   if (work->row_room < 2 * half) {
-    unsigned char *row = realloc(work->row, 4 * half);
+    unsigned char *row = realloc(work->row, 3 * half);
     if (row == NULL) return NULL;
     work->row = row;
-    work->row_room = 4 * half;
+    work->row_room = 3 * half;
   }
   *list = work->row + half;
   return work->row;

@@ -319,6 +319,8 @@ static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const 
     op->rule = rules;
     if (rule->type != CAMP_TYPE_STRING) return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' is split: it must be a string", op->name);
     if (is_mappable(encoder, &spec->join, "join", err) != 0) return -1;
+    if (spec->join.length > CAMP_JOIN_MAX)
+      return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': join has at most %d bytes", op->name, CAMP_JOIN_MAX);
     return set_literal(&op->join, spec->join.bytes, spec->join.length, err);
   }
   if (json && (rule->type == CAMP_TYPE_INTEGER || rule->type == CAMP_TYPE_NUMBER)) op->kind = CAMP_OP_BARE;

@@ -251,6 +251,8 @@ describe("core.rows.encoder", function()
       ["line_end"] = { format = "csv", columns = 1, line_end = "\r", fields = field },
       ["U+4DAE"] = { format = "csv", encoding = "gbk", columns = 1, header = { "䶮" }, fields = field },
       ["breaks its rule 'enum'"] = { format = "json", columns = 1, fields = { { name = "a", constant = "3", enum = { "1" } } } },
+      ["at most 16 bytes"] = { format = "json", columns = 1,
+        fields = { { name = "a", column = 1, split = ";", join = ("x"):rep(17) } } },
       ["must be a string"] = { format = "json", columns = 1, fields = { { name = "a", mark = "m", type = "integer" } } },
       ["is not valid UTF-8"] = { format = "json", columns = 1, prefix = "\255", fields = field },
     } do
