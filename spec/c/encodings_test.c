@@ -272,6 +272,31 @@ static void utf8_vectors(void) {
     }
 }
 
+/* Every sequence that looks like three bytes of UTF-8, alone and beside a good character: the encoders look at two at a time, and must still
+ * refuse overlong forms and surrogates, each at its place. */
+static void encode_looks_alike(void) {
+  static const enum camp_encoding encodings[] = {CAMP_ENCODING_GBK, CAMP_ENCODING_GB18030};
+  for (unsigned all = 0; all < 0x10000; all++) {
+    uint8_t suspect[3] = {(uint8_t)(0xE0 | all >> 12), (uint8_t)(0x80 | (all >> 6 & 0x3F)), (uint8_t)(0x80 | (all & 0x3F))};
+    if (well_formed(suspect, 3) == 3) continue; /* compared with iconv above */
+    for (size_t before = 0; before <= 6; before += 3)
+      for (size_t behind = 0; behind <= 9; behind += 3)
+        for (size_t e = 0; e < 2; e++) {
+          uint8_t text[24];
+          uint8_t out[96];
+          struct camp_converted done;
+          struct camp_converted length;
+          for (size_t i = 0; i < before + behind; i += 3) memcpy(text + (i < before ? i : i + 3), "\xE7\x8E\x8B", 3);
+          memcpy(text + before, suspect, 3);
+          enum camp_stop stop = camp_gbk_encode(encodings[e], text, before + 3 + behind, out, &done);
+          enum camp_stop same = camp_gbk_encoded_length(encodings[e], text, before + 3 + behind, &length);
+          checked++;
+          if (stop != CAMP_STOP_INVALID || done.consumed != before || done.produced != before / 3 * 2) fail("encoded what is not UTF-8", all);
+          if (same != stop || memcmp(&done, &length, sizeof done) != 0) fail("measured what is not UTF-8", all);
+        }
+  }
+}
+
 /* Text of characters of each size, cut off at every length around the blocks of the vector way. */
 static void utf8_cut(void) {
   uint8_t text[160];
@@ -323,6 +348,7 @@ int main(void) {
   utf8_sequences();
   utf8_vectors();
   utf8_cut();
+  encode_looks_alike();
   ascii_ways();
   printf("encodings: %lu comparisons, %lu failures\n", checked, failures);
   return failures == 0 ? 0 : 1;
