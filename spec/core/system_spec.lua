@@ -240,6 +240,17 @@ describe("core.system", function()
       owner:close()
     end)
 
+    it("is that of the file at the path, not of one that was removed meanwhile", function()
+      local path = folder .. "/lock"
+      local owner = spawn { "flock", path, "-c", "echo held; sleep 0.3; rm " .. path .. "; : >" .. path, pipe = true }
+      assert.are.equal("held", owner:read_line(10))
+      local lock = assert(system.lock(path, 10))
+      assert.are.equal("file", system.stat(path).type)
+      assert.is_nil((system.lock(path)))
+      lock:close()
+      owner:close()
+    end)
+
     it("is not passed on to children", function()
       local path = folder .. "/lock"
       local lock = assert(system.lock(path))
