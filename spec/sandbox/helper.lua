@@ -38,21 +38,32 @@ function M.stop()
   end
 end
 
----Sends one request; a result whose headers are a map by lower-case name and whose body is decoded into `json`.
-function M.send(method, path, headers, body)
+---Begins one request; its id.
+function M.begin(method, path, headers, body)
   local list = {}
   for name, value in pairs(headers or {}) do
     list[#list + 1] = { name, value }
   end
-  local id = assert(engine:submit{
+  return assert(engine:submit{
     method = method, url = handle.base_url .. path, headers = list, body = body,
     limits = { connect = 5, stall = 10, total = 20, body = 67108864, headers = 65536 },
   })
-  local taken, result
+end
+
+---The id and result of the request that ends next.
+function M.ended()
+  local id, result
   repeat
     engine:wait(5)
-    taken, result = engine:take()
-  until taken == id
+    id, result = engine:take()
+  until id
+  return id, result
+end
+
+---Sends one request; a result whose headers are a map by lower-case name and whose body is decoded into `json`.
+function M.send(method, path, headers, body)
+  M.begin(method, path, headers, body)
+  local _, result = M.ended()
   local map = {}
   for _, header in ipairs(result.headers or {}) do
     map[header[1]:lower()] = header[2]

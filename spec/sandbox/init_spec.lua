@@ -56,6 +56,21 @@ describe("campaign.sandbox", function()
     handle:stop()
   end)
 
+  it("takes settings, faults, rules, forms and a first id", function()
+    local handle = assert(sandbox.start{
+      settings = { ["hypers.expires_in"] = 2 }, faults = { "upload_file:500@1" }, without = { "R051" },
+      forms = { "outbound-code-0" }, first_id = "9007199254740993",
+    })
+    assert.equal(2, handle:control("settings")["hypers.expires_in"])
+    assert.equal("upload_file:500@1", handle:control("faults").faults[1].fault)
+    assert.equal("R051", handle:control("rules").without[1])
+    assert.equal("outbound-code-0", handle:control("rules").forms[1])
+    handle:control("reset", {})
+    assert.equal(2, handle:control("settings")["hypers.expires_in"])
+    handle:stop()
+    assert.is_nil((sandbox.start{ settings = { unknown = 1 }, stderr = "/dev/null" }))
+  end)
+
   it("writes KEY=value lines that a shell takes, readable by nobody else", function()
     local path = os.tmpname()
     local handle = assert(sandbox.start{ ready_file = path, accounts = { tuzhan = { token = "a b'c$d" } } })
@@ -91,16 +106,31 @@ describe("campaign.sandbox", function()
   end)
 
   it("leaves no temporary folder behind", function()
-    local function count()
-      local pipe = assert(io.popen("ls -d ${TMPDIR:-/tmp}/campaign-sandbox-* 2>/dev/null | wc -l"))
-      local text = pipe:read("*a")
-      pipe:close()
-      return tonumber(text)
-    end
     local handle = assert(sandbox.start())
-    local during = count()
+    local base = os.getenv("TMPDIR") or "/tmp"
+    local mark = "campaign-sandbox-" .. handle.environment.CAMPAIGN_SANDBOX_PID .. "-"
+    local function count()
+      local found = 0
+      for _, name in ipairs(assert(core.system.list_dir(base))) do
+        found = found + (name:sub(1, #mark) == mark and 1 or 0)
+      end
+      return found
+    end
+    assert.equal(1, count())
     handle:stop()
-    assert.equal(during - 1, count())
+    assert.equal(0, count())
+  end)
+
+  it("clears away what a killed sandbox left", function()
+    local handle = assert(sandbox.start())
+    local pid = handle.environment.CAMPAIGN_SANDBOX_PID
+    os.execute("kill -9 " .. pid)
+    assert.is_true(ends_within(5, handle.base_url))
+    handle:stop()
+    assert(sandbox.start()):stop()
+    for _, name in ipairs(assert(core.system.list_dir(os.getenv("TMPDIR") or "/tmp"))) do
+      assert.is_nil(name:find("campaign-sandbox-" .. pid .. "-", 1, true))
+    end
   end)
 
   it("says why it cannot start", function()

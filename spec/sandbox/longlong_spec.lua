@@ -221,6 +221,65 @@ describe("sandbox longlong", function()
     assert.equal(1, batch.rows[2].index)
   end)
 
+  -- Takes one POST on a port of its own: its body, and true when its address was asked for.
+  local function receiver()
+    local server = assert(require("socket").bind("127.0.0.1", 0))
+    server:settimeout(5)
+    local _, port = server:getsockname()
+    local function take()
+      local client = assert(server:accept())
+      client:settimeout(5)
+      local length, line = 0, client:receive("*l")
+      local first = line
+      while line and line ~= "" do
+        length = tonumber(line:lower():match("^content%-length: (%d+)")) or length
+        line = client:receive("*l")
+      end
+      local body = client:receive(length)
+      client:send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+      client:close()
+      return json.decode(body), first
+    end
+    return "http://127.0.0.1:" .. port .. "/hook", take, function() server:close() end
+  end
+
+  it("R401 sandbox posts the batch result to the callback URL once its time has come", function()
+    h.reset()
+    local url, take, close = receiver()
+    h.control("settings", { ["longlong.callback_url"] = url, ["longlong.result_delay"] = 30 })
+    local id = accepted(import{ data = rows(2, { extra = "mark" }), encryption = false })
+    h.control("clock", { advance = 30 })
+    local value, line = take()
+    close()
+    assert.equal("POST /hook HTTP/1.1", line)
+    assert.same({ id, 2, 2, 0, "mark" }, {
+      value.unique_id, value.total, value.success, value.fail, value.rows[1].extra,
+    })
+  end)
+
+  it("posts a callback twice, early or never on order", function()
+    h.reset()
+    local url, take, close = receiver()
+    h.control("settings", { ["longlong.callback_url"] = url, ["longlong.result_delay"] = 3600 })
+    h.faults("import_customers_async:no-callback@1", "import_customers_async:early-callback@2",
+      "import_customers_async:duplicate-callback@3")
+    accepted(send{})
+    local early = accepted(send{})
+    assert.equal(early, take().unique_id)
+    local twice = accepted(send{})
+    h.control("clock", { advance = 3600 })
+    assert.equal(twice, take().unique_id)
+    assert.equal(twice, take().unique_id)
+    close()
+  end)
+
+  rule("R002", "refuses other content types and bodies that are no JSON", function()
+    local headers = { Authorization = "Bearer " .. h.accounts.longlong.token, ["Content-Type"] = "text/plain" }
+    refused(400, h.send("POST", "/agent-api/user/" .. USER .. "/async_customer", headers, '{"data":[{"phone":"1"}]}'))
+    refused(400, import("{"))
+    assert.equal(0, #h.commits())
+  end)
+
   it("counts a phone that came before as updated", function()
     h.reset()
     accepted(import('{"data":[{"phone":"1"},{"phone":"1"}],"encryption":false}'))

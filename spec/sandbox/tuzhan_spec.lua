@@ -273,6 +273,12 @@ describe("sandbox tuzhan", function()
     assert.equal("add", list[2].mode)
   end)
 
+  rule("R002", "refuses other content types and bodies that are no JSON", function()
+    refused(400, h.send("POST", PATH, { ["X-Token"] = h.accounts.tuzhan.token, ["Content-Type"] = "text/plain" },
+      json.encode{ publicParams = FUZZY, data = array{ { thirdId = "1", groups = "a" } } }))
+    refused(400, h.post(PATH, token(), "{"))
+  end)
+
   rule("R006", "ignores unknown fields", function()
     assert.equal(200, h.post(PATH, token(), {
       publicParams = FUZZY, data = array{ { thirdId = "1", groups = "a" } }, other = 1,

@@ -77,7 +77,10 @@ function M.new(options)
     end
   end
   if not self.state then
-    self.state = state_of.fresh(state_of.accounts(options.accounts), options)
+    self.state, why = state_of.fresh(state_of.accounts(options.accounts), options)
+    if not self.state then
+      return nil, why
+    end
   end
   self.routes = routes.new()
   self.platforms = {}
@@ -104,7 +107,7 @@ end
 ---@param entry table row, id, mode, result
 function app_methods:commit(request, target, entry)
   self.log:append{
-    time = self.clock:text(), platform = request.platform, operation = request.operation,
+    time = request.time or self.clock:text(), platform = request.platform, operation = request.operation,
     request = request.id, target = target, row = entry.row, id = entry.id, mode = entry.mode,
     result = entry.result,
   }
@@ -274,6 +277,7 @@ local function request_of(self)
   return {
     id = self.id, platform = self.route.platform, operation = self.operation, params = self.params,
     query = self.query, headers = self.headers, body = self.body, body_error = self.body_error,
+    time = self.app.clock:text(),
   }
 end
 

@@ -54,11 +54,15 @@ local function record(text, at, last)
         return nil, nil, "text after a closing quote"
       end
     else
-      local stop = text:find("[,\n]", at)
-      if not stop and not last then
+      -- A byte loop, which LuaJIT compiles, instead of a pattern, which it does not.
+      local stop, byte = at, text:byte(at)
+      while byte and byte ~= 44 and byte ~= 10 do
+        stop = stop + 1
+        byte = text:byte(stop)
+      end
+      if not byte and not last then
         return nil
       end
-      stop = stop or #text + 1
       value = text:sub(at, stop - 1)
       at = stop
       if text:byte(stop) ~= 44 and value:sub(-1) == "\r" then

@@ -61,7 +61,7 @@ function M.drop(object, key)
   return object
 end
 
----A number given by its decimal text, however long.
+---A value given by its JSON text: a number however long, or what was encoded before.
 function M.literal(text)
   return setmetatable({ text = text }, LITERAL)
 end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The two file uploads of the outbound platform: form fields, the file's encoding, its rows. A file is read twice,
--- once to judge it and once to commit it, so that a refused one changes nothing (R045) and a large one needs no
--- memory. Tenants, time rules and totals are outbound.lua's, whose methods these handlers call on `self`.
+-- The two file uploads of the outbound platform: form fields, the file's encoding, its rows. A file is judged whole
+-- before its first row is committed, so that a refused one changes nothing (R045), and its rows wait on disk
+-- meanwhile, so that a large one needs no memory. Tenants, time rules and totals are outbound.lua's, whose methods these handlers call on `self`.
 
 local body = require "campaign.sandbox.body"
 local csv = require "campaign.sandbox.csv"
@@ -108,9 +108,7 @@ local function read_contacts(self, upload, each)
       return "row " .. number .. ": " .. long
     end
     rows = rows + 1
-    if each then
-      each(row)
-    end
+    each(row)
     return nil
   end)
   if not read then
@@ -137,8 +135,15 @@ function M.upload_contacts_file(self, request)
   if refused then
     return refused
   end
-  local rows, why, good = read_contacts(self, upload)
+  -- What is accepted waits as JSON lines on disk until the whole file is judged.
+  local path = app:new_path()
+  local spool = assert(io.open(path, "w+b"))
+  local rows, why, good = read_contacts(self, upload, function(row)
+    spool:write(json.encode(json.array(row)), "\n")
+  end)
   if not rows then
+    spool:close()
+    os.remove(path)
     if not app:on("R045") then
       self:touch(upload.source, (upload.source.total or 0) + math.max(good or 0, 1))
     end
@@ -146,9 +151,12 @@ function M.upload_contacts_file(self, request)
   end
   overwrite = overwrite and app:on("R044")
   local mode = overwrite and "overwrite" or "append"
-  read_contacts(self, upload, function(row)
-    app:commit(request, upload.source.name, { row = json.array(row), mode = mode })
-  end)
+  spool:seek("set", 0)
+  for line in spool:lines() do
+    app:commit(request, upload.source.name, { row = json.literal(line), mode = mode })
+  end
+  spool:close()
+  os.remove(path)
   return self:add_rows(upload.source, rows, overwrite)
 end
 

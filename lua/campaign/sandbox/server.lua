@@ -183,9 +183,7 @@ local function watch_parent(stop)
   stop()
 end
 
-local function watch_signals(stop)
-  cs.block(cs.SIGTERM, cs.SIGINT)
-  local signals = cs.listen(cs.SIGTERM, cs.SIGINT)
+local function watch_signals(signals, stop)
   signals:wait()
   stop()
 end
@@ -261,6 +259,11 @@ end
 ---@param options table see init.lua
 ---@return integer exit_code
 function M.run(options)
+  -- Uploads make much garbage and keep little of it.
+  collectgarbage("setpause", 120)
+  -- Before anything that a signal could leave half done.
+  cs.block(cs.SIGTERM, cs.SIGINT)
+  local signals = cs.listen(cs.SIGTERM, cs.SIGINT)
   local dir, durable = prepare_dir(options)
   local app, why = app_of.new{
     dir = dir, durable = durable, clock = options.clock, clock_rate = options.clock_rate,
@@ -309,7 +312,7 @@ function M.run(options)
   if options.watch_stdin then
     queue:wrap(watch_parent, stop)
   end
-  queue:wrap(watch_signals, stop)
+  queue:wrap(watch_signals, signals, stop)
   queue:wrap(background, app, queue)
   while not stopped do
     local ok, problem = queue:step(TICK)

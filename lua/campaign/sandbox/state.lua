@@ -198,7 +198,8 @@ end
 ---A fresh state.
 ---@param accounts table
 ---@param options? table first_id, settings
----@return table
+---@return table? state
+---@return string? why
 function M.fresh(accounts, options)
   options = options or {}
   local state = {
@@ -210,6 +211,10 @@ function M.fresh(accounts, options)
     hypers = hypers(accounts, options),
     longlong = longlong(accounts),
   }
+  local ok, why = M.set(state, options.settings or {})
+  if not ok then
+    return nil, why
+  end
   return state
 end
 
