@@ -19,7 +19,12 @@ local FLAVOURS = { "lua5.4", "luajit" }
 local function has_operation(platform, operation)
   local chunk = loadfile("lua/campaign/platform/" .. platform .. ".lua")
   local ok, data = pcall(chunk or error)
-  return ok and data.operations ~= nil and data.operations[operation] ~= nil
+  for _, known in ipairs(ok and data.operations or {}) do
+    if known.name == operation then
+      return true
+    end
+  end
+  return false
 end
 
 local function read_rules(path)
