@@ -222,7 +222,9 @@ local function finish(self, request, result)
   local reply, err = parse.reply(self.platform, operation, result,
     { account = self.account, hidden = secret_values(self, context), now = self.env.now() })
   if not reply then
-    if err.status == 401 and operation.scheme and operation.scheme.kind == "oauth2" and self.oauth then
+    local is_renewable = self.oauth and operation.scheme and operation.scheme.kind == "oauth2"
+      and not self.account[operation.scheme.key]
+    if err.status == 401 and is_renewable then
       -- One more try is worth it, with another token, unless two in a row were refused.
       err.retry = self.refused == nil
       self.refused = context.token
