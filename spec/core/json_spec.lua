@@ -46,7 +46,7 @@ describe("core.json", function()
     assert.are.equal("9007199254740993", encode(to_integer(2 ^ 53) + 1))
   end)
 
-  it("writes fractions so that they read back as they were", function()
+  it("writes fractions so that they read back as they were #heavy", function()
     assert.are.equal("0.1", encode(0.1))
     assert.are.equal("2.5", encode(2.5))
     assert.are.equal("0.30000000000000004", encode(0.1 + 0.2))
