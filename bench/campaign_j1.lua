@@ -14,7 +14,7 @@ local result, err = campaign.import {
     uuid = "uuid", name = "姓名", phone = "手机号", email = "邮箱", company = "公司",
     sex = "性别", grade = "客户等级", groups = "分组", note = "备注",
   },
-  rows_per_file = 100000000, -- one file, as the peers send it
+  rows_per_file = 1000000, -- one file, as the peers send it
   window = "ignore", -- the sink has no closed hours
   job = arg[3],
 }

@@ -34,8 +34,8 @@ local COMMAND = [[env
   CAMPAIGN_LONGLONG_USER_ID=bench
   bin/campaign import {csv} --job {job} --json ]]
 
--- One file, as the peers send it.
-local J1_COMMAND = words(COMMAND .. [[--to outbound.upload_contacts_file --rows-per-file 100000000 --window ignore
+-- One file up to a million rows, as the peers send it.
+local J1_COMMAND = words(COMMAND .. [[--to outbound.upload_contacts_file --rows-per-file 1000000 --window ignore
   -p dataSourceName=bench -p operationType=0 -p dataSourceType=0
   --map name=姓名 --map phone=手机号 --map email=邮箱 --map company=公司 --map sex=性别
   --map grade=客户等级 --map groups=分组 --map note=备注 --map uuid=uuid]])
