@@ -216,6 +216,7 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   int got = camp_reader_next(&pass->reader, &pass->record, err);
   if (got < 0) return CAMP_EVENT_FAILED;
   if (got == 0) {
+    if (camp_input_unchanged(pass->input, err) != 0) return CAMP_EVENT_FAILED; /* it was still being written */
     pass->ended = 1;
     if (pass->open.accepted == 0) return CAMP_EVENT_END;
     return close_batch(pass, pass->options.end, pass->reader.row + 1, pass->reader.line, err);

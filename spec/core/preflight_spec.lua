@@ -431,6 +431,27 @@ describe("core.rows.preflight", function()
     input:close()
   end)
 
+  it("fails at the end when the file was written to meanwhile", function()
+    local path = lists.file("p,n\n" .. ("1,aaaa\n"):rep(400000))
+    local input = assert(core.rows.input { path = path })
+    local encoder = simple()
+    local pass = assert(core.rows.preflight(input, encoder))
+    assert.is_true(pass:step().rows > 0)
+    core.system.sleep(0.02)
+    local file = assert(io.open(path, "ab"))
+    file:write("2,more\n")
+    file:close()
+    local step, err
+    repeat
+      step, err = pass:step()
+    until not step
+    assert.equal("invalid", err.kind)
+    contains(err.message, "was changed after it was opened")
+    pass:close()
+    encoder:close()
+    input:close()
+  end)
+
   it("refuses an encoder of another width and a list without a header", function()
     local input = assert(core.rows.input { path = lists.file("a,b,c\n") })
     local encoder = simple()
