@@ -90,7 +90,7 @@ describe("core.rows.encoder", function()
     }, out)
   end)
 
-  it("writes arrays and single values, empty ones as empty texts", function()
+  it("R068 client writes rows as values in the order of the fields, without a header; empty ones as empty texts", function()
     local list = "a,b,c\n1,x,true\n,,\n"
     local fields = { { name = "b", column = 2 }, { name = "a", column = 1, type = "integer" },
       { name = "c", column = 3, type = "boolean" } }
@@ -151,7 +151,7 @@ describe("core.rows.encoder", function()
     assert.same({ '""\r\nx\r\n' }, (bodies('a,b\n,1\nx,2\n', { format = "csv", columns = 2, fields = { { name = "a", column = 1 } } })))
   end)
 
-  it("writes GBK, whatever the second bytes look like, and names what GBK lacks by column and code point", function()
+  it("R031 client writes GBK, whatever the second bytes look like, and names what GBK lacks by column and code point", function()
     local list = "姓名,公司\n钱程似錦,誠\\|@\n䶮,好\n好,𠮷野家\n\"誠,\",🙂\n"
     local description = { format = "csv", encoding = "gbk", columns = 2, header = { "姓名", "公司" },
       fields = { { name = "n", column = 1 }, { name = "c", column = 2 } } }
@@ -170,6 +170,14 @@ describe("core.rows.encoder", function()
     out, total = bodies(list, description)
     assert.equal(0, total.rejected)
     assert.equal("姓名,公司\r\n钱程似錦,誠\\|@\r\n䶮,好\r\n好,𠮷野家\r\n\"誠,\",🙂\r\n", core.gbk.decode(out[1], "gb18030"))
+  end)
+
+  it("R057 client writes a list of one column as GBK without anything beside that column", function()
+    local out, total = bodies("name,uuid,x\n甲,u-1,1\n乙,,2\n丙,号码3,3\n", { format = "csv", encoding = "gbk", columns = 3,
+      fields = { { name = "uuid", column = 2, required = true } } })
+    assert.same({ assert(core.gbk.encode("u-1\r\n号码3\r\n", "gbk")) }, out)
+    assert.equal("required", total.rejects[1].reason)
+    assert.equal(2, total.rejects[1].row)
   end)
 
   it("takes exactly the characters that the encoding has, one by one through all of them #heavy", function()
