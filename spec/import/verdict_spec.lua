@@ -7,7 +7,7 @@ local verdict = require "campaign.import.verdict"
 
 local NAMES = {
   longlong = "import_customers_async", tuzhan = "batch_add_group_relations",
-  upload = "upload_contacts_file", json = "upload_contacts_json",
+  upload = "upload_contacts_file", json = "upload_contacts_json", hypers = "create_notification_task",
 }
 
 local function decide(name, evidence, reply, err)
@@ -111,7 +111,8 @@ local TABLE = {
   { "a request that was cancelled before it left", "longlong", UNSENT, nil, { kind = "cancelled" }, "not_applied", { stop = true, again = false } },
   { "a request that was cancelled on its way", "longlong", LOST, nil, { kind = "cancelled" }, "ambiguous", { cause = "cancelled" } },
   { "a request that could not be made", "longlong", UNSENT, nil, { kind = "invalid" }, "not_applied", { stop = true, again = false } },
-  { "F18 a second 401 after the token was renewed", "longlong", whole(401), nil, { kind = "auth" }, "not_applied", { stop = true } },
+  { "F18 a token that has run out", "hypers", whole(401), nil, { kind = "auth" }, "not_applied", { again = "token", stop = false } },
+  { "F18 a token that nothing renews", "longlong", whole(401), nil, { kind = "auth" }, "not_applied", { stop = true } },
   { "F19 a token that could not be renewed", "longlong", UNSENT, nil, { kind = "auth" }, "not_applied", { stop = true, again = false } },
 }
 

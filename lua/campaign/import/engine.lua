@@ -171,6 +171,9 @@ function methods:_may_repeat(batch, verdict)
   if verdict.again == "throttle" then
     batch.throttled = (batch.throttled or 0) + 1
     return batch.throttled <= MOST_THROTTLED
+  elseif verdict.again == "token" then
+    batch.renewed = (batch.renewed or 0) + 1
+    return batch.renewed == 1
   elseif verdict.again == "window" then
     batch.closed = (batch.closed or 0) + 1
     return self.work.wait_for_window and batch.closed <= MOST_THROTTLED

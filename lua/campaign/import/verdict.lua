@@ -128,6 +128,10 @@ local function refused(platform, operation, evidence, err)
   if status == 429 or err.kind == "throttle" or any_condition(platform.throttle, evidence, err) then
     return answer("not_applied", "throttled", { again = "throttle", after = wait_of(evidence, err) })
   end
+  if status == 401 and operation.scheme and operation.scheme.kind == "oauth2" then
+    -- An access token that has run out: the client renews it, once for all that are in flight (F18).
+    return answer("not_applied", "credentials", { again = "token" })
+  end
   if CREDENTIALS[status] then
     return answer("not_applied", "credentials", { stop = true })
   end
@@ -227,7 +231,7 @@ end
 ---@class campaign.verdict
 ---@field verdict "accepted"|"partly"|"rejected"|"not_applied"|"ambiguous"
 ---@field cause string why, one word
----@field again "soon"|"throttle"|"window"|nil how the same batch may be sent again
+---@field again "soon"|"throttle"|"window"|"token"|nil how the same batch may be sent again
 ---@field after number? seconds that the platform asks to wait
 ---@field stop boolean? no further batch can do better
 ---@field pending boolean? accepted, the result comes later
