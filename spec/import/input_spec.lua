@@ -211,6 +211,20 @@ describe("campaign.import with bad input", function()
     end)
   end)
 
+  it("lists rows whose key an earlier row had, and sends the first", function()
+    local text = "phone,name\n13800000001,a\n13800000002,b\n13800000001,c\nx,d\n13800000001,e\n"
+    local result = assert(imports.import(LONGLONG, text, { unique = "phone", check = { phone = "mobile_cn" } }))
+    assert.equal(2, result.duplicate)
+    assert.equal(1, result.rejected)
+    assert.equal(2, result.taken_over)
+    local rows = imports.read(result.duplicates_file)
+    assert.same({ "3", "c", "phone" }, { rows[1]._row, rows[1].name, rows[1]._column })
+    assert.same({ "a", "b" }, { imports.commits()[1].row.name, imports.commits()[2].row.name })
+    imports.assert_balanced(result)
+    local _, err = imports.import(LONGLONG, text, { unique = "phon" })
+    assert.matches("did you mean `phone`", err.message, 1, true)
+  end)
+
   describe("at the other end", function()
     local server
 

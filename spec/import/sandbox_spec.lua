@@ -276,6 +276,68 @@ describe("campaign.import", function()
     end)
   end)
 
+  describe("hypers", function()
+    local HYPERS = "hypers.create_notification_task"
+    local PARAMS = {
+      taskName = "autumn", taskType = "APPOINTMENT_REMINDER", scheduledStartTime = "2025-11-10 11:00:00",
+      contents = { { contentType = "TEXT", contentValue = "welcome" } },
+    }
+
+    -- Tokens go into a store of this spec's own.
+    local function hypers(count, more)
+      local options = imports.options(HYPERS, nil, { params = PARAMS, rows_per_call = 2, concurrency = 4 })
+      local state = imports.job()
+      local getenv = options.env.getenv
+      options.env.getenv = function(name)
+        return (name == "XDG_STATE_HOME" or name == "HOME") and state or getenv(name)
+      end
+      local lines = { "userId,昵称" }
+      for i = 1, count do
+        lines[#lines + 1] = "u-" .. i .. ",昵称" .. i
+      end
+      options.source = imports.list(table.concat(lines, "\n") .. "\n")
+      for key, value in pairs(more or {}) do
+        options[key] = value
+      end
+      return campaign.import(options)
+    end
+
+    it("takes the members of a list in tasks of their own, and keeps the id of each", function()
+      local result = assert(hypers(5))
+      assert.equal(0, result.exit_code, tostring(result.error))
+      assert.equal(5, result.accepted_pending)
+      for batch in result:each_batch() do
+        assert.truthy(batch.receipt)
+      end
+      assert.equal(3, result.requests)
+    end)
+
+    it("F18 renews a token that ran out and sends the batches again that it held up, each once", function()
+      imports.reset({ "create_notification_task:expire-token@2" })
+      local result = assert(hypers(12))
+      assert.equal(0, result.exit_code, tostring(result.error))
+      assert.equal(12, result.taken_over)
+      assert.is_true(result.retries >= 1)
+      local seen = {}
+      for _, entry in ipairs(imports.commits("create_notification_task")) do
+        assert.is_nil(seen[entry.row.userId])
+        seen[entry.row.userId] = true
+      end
+      for i = 1, 12 do
+        assert.is_true(seen["u-" .. i])
+      end
+    end)
+
+    it("F18 stops when the platform refuses fresh tokens too", function()
+      imports.reset({ "create_notification_task:401@1-" })
+      local result = assert(hypers(12))
+      assert.equal(6, result.exit_code)
+      assert.equal("auth", result.error.kind)
+      assert.equal(12, result.pending)
+      imports.assert_balanced(result)
+    end)
+  end)
+
   describe("closed hours", function()
     local NIGHT = 1762704000 -- 2025-11-10 00:00:00 in Shanghai
 

@@ -28,7 +28,7 @@ function M.stop()
   lists.clean()
 end
 
-M.folder, M.remove = command.folder, command.remove
+M.folder, M.remove, M.list = command.folder, command.remove, lists.file
 
 ---Empties the sandbox and orders faults.
 function M.reset(faults, seed)
@@ -155,6 +155,7 @@ function M.assert_balanced(result)
     + result.ambiguous + result.pending
   assert(sum == result.rows, "states add up to " .. sum .. " of " .. result.rows .. " rows")
   assert(#M.read(result.rejects_file) == result.rejected, "rejects.csv")
+  assert(#M.read(result.duplicates_file) == result.duplicate, "duplicates.csv")
   assert(#M.read(result.ambiguous_file) == result.ambiguous, "ambiguous.csv")
   assert(#M.read(result.not_sent_file) == result.pending, "not_sent.csv")
 end

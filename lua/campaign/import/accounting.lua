@@ -110,7 +110,7 @@ function methods:balance(lines)
   end
   compare("rows of the file", self.rows, self:sum())
   compare("rejected rows", self.counts.rejected, self.causes.invalid + self.causes.unmappable + self.causes.platform)
-  for _, state in ipairs({ "rejected", "ambiguous", "pending" }) do
+  for _, state in ipairs({ "rejected", "duplicate", "ambiguous", "pending" }) do
     compare(state .. " rows", self.counts[state], lines[state] or 0)
   end
   if #faults > 0 then

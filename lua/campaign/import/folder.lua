@@ -14,7 +14,7 @@ local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
 
 M.FILES = {
   job = "job.json", plan = "plan.tsv", batches = "batches.jsonl", rejects = "rejects.csv",
-  ambiguous = "ambiguous.csv", not_sent = "not_sent.csv", report = "report.json",
+  ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", not_sent = "not_sent.csv", report = "report.json",
 }
 
 local methods = {}

@@ -93,7 +93,7 @@ local function job_json(state)
     columns = core.json.array(state.columns), fields = core.json.array(uses), unused = core.json.array(state.mapping.unused),
     params = core.json.array(params), checks = options.check, split = options.split,
     on_unmappable = options.on_unmappable, replacements = options.replacements ~= nil,
-    overwrite = options.overwrite or false, window = options.window, rows_per_batch = state.batch_rows,
+    unique = options.unique, overwrite = options.overwrite or false, window = options.window, rows_per_batch = state.batch_rows,
     concurrency = state.concurrency, attempts = options.attempts,
   }
 end
@@ -136,7 +136,8 @@ local function prepare(state)
   state.id = new_id(options.env)
   state.mapping, err = mapping.plan{
     operation = operation, columns = state.columns, target_columns = target_columns, map = options.map, set = options.set,
-    split = options.split, check = options.check, params = options.params, mark = options.mark and state.id .. "." or nil,
+    split = options.split, check = options.check, params = options.params, unique = options.unique,
+    mark = options.mark and state.id .. "." or nil,
   }
   if not state.mapping then
     return nil, err
@@ -218,6 +219,7 @@ local function check_rows(state)
   local plan
   plan, err = preflight.run{
     input = state.input, encoder = state.encoder, batch_rows = state.batch_rows, is_file = operation.rows.shape == "csv",
+    unique = state.mapping.unique,
     folder = state.folder, rows = state.rows, books = state.books, on_unmappable = options.on_unmappable,
     progress = function(event) progress(state, event) end,
     stopped = function() return state.stop end,
@@ -226,7 +228,8 @@ local function check_rows(state)
     state.rows:close()
     return nil, err
   end
-  plan.rejected, plan.calls, plan.reasons = state.books.counts.rejected, plan.batches, state.books:reasons()
+  plan.rejected, plan.duplicate = state.books.counts.rejected, state.books.counts.duplicate
+  plan.calls, plan.reasons = plan.batches, state.books:reasons()
   plan.columns, plan.fields, plan.unused = state.columns, state.mapping.uses, state.mapping.unused
   plan.encoding, plan.rows_per_batch = state.input:info().encoding, state.batch_rows
   plan.closed_for = closed_for(state)

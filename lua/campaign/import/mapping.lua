@@ -130,6 +130,7 @@ end
 ---@field uses table[] `{ field, column | constant | mark }`, in row order
 ---@field unused string[] columns of the file that go nowhere
 ---@field header string[]? the header line of a csv target
+---@field unique integer? the column whose text makes rows duplicates of each other
 ---@field demands table[] what rows must hold beyond single fields, for core.rows.encoder
 
 -- One planning in progress: `p` holds what is known so far, each step below adds to it.
@@ -384,6 +385,22 @@ local function add_checks(p)
   end
 end
 
+-- The column that tells rows apart: that of a field, a column by its name, or by an alias.
+local function find_unique(p)
+  local name = p.options.unique
+  if not name then
+    return
+  end
+  local entry = p.by_entry[name]
+  local index = entry and entry.column or columns.named(p.index, name) or columns.find(p.index, name, {})
+  if not index then
+    fault(p, "unique", ('unique: "%s" is neither a field with a column nor a column of the file%s; columns: %s'):format(
+      name, suggest.help(name, p.columns), quoted(p.columns)))
+  end
+  p.out.unique = index
+  p.used[index or 0] = true
+end
+
 local function begin(options)
   local p = {
     options = options, rows = options.operation.rows,
@@ -402,7 +419,7 @@ local function begin(options)
 end
 
 ---Plans how the columns of a file become the fields of a row.
----@param options table operation, columns, target_columns?, map, set, split, check, params, mark?
+---@param options table operation, columns, target_columns?, map, set, split, check, params, mark?, unique?
 ---@return campaign.mapping? mapping
 ---@return campaign.error? err
 function M.plan(options)
@@ -423,6 +440,7 @@ function M.plan(options)
     need_named(p)
   end
   add_checks(p)
+  find_unique(p)
 
   if #p.faults > 0 then
     local lines = {}

@@ -16,7 +16,7 @@ local TYPES = {
   delimiter = { "string" }, rows_per_call = { "number" }, rows_per_file = { "number" }, concurrency = { "number" },
   attempts = { "number" }, window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
   dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
-  accept_public_file = { "boolean" }, open_store = { "function" },
+  accept_public_file = { "boolean" }, unique = { "string" }, open_store = { "function" },
 }
 
 local REQUIRED = { "source", "to" }

@@ -48,7 +48,7 @@ end
 
 local function walk(work, plan, file)
   local pass, pass_err = core.rows.preflight(work.input, work.encoder, {
-    batch_rows = work.batch_rows, batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
+    batch_rows = work.batch_rows, unique = work.unique, batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
   })
   if not pass then
     return nil, pass_err
@@ -72,6 +72,12 @@ local function walk(work, plan, file)
         plan.first_unmappable = { row = reject.row, line = reject.line, message = reject.message }
       end
     end
+    for _, duplicate in ipairs(step.duplicates or {}) do
+      local ok, list_err = work.rows:repeated(duplicate)
+      if not ok then
+        return nil, list_err
+      end
+    end
     local ok, write_err = write_plan(plan, file, step.batches)
     if not ok then
       return nil, write_err
@@ -85,7 +91,7 @@ local function walk(work, plan, file)
 end
 
 ---Reads and checks the whole file.
----@param work table input, encoder, batch_rows, is_file, folder, rows, books, on_unmappable, progress, stopped
+---@param work table input, encoder, batch_rows, is_file, unique?, folder, rows, books, on_unmappable, progress, stopped
 ---@return table? plan rows, blank, sendable, batches, bytes
 ---@return campaign.error? err
 function M.run(work)

@@ -73,7 +73,7 @@ function M.result(facts)
     batches = facts.batches, requests = facts.requests, retries = facts.retries, bytes = facts.bytes, seconds = facts.seconds,
     job = facts.folder.path, report_file = facts.folder.report,
     rejects_file = facts.rows:path("rejected"), ambiguous_file = facts.rows:path("ambiguous"),
-    not_sent_file = facts.rows:path("pending"),
+    duplicates_file = facts.rows:path("duplicate"), not_sent_file = facts.rows:path("pending"),
     batches_file = facts.requests > 0 and facts.folder.batches or nil,
   }
   for _, state in ipairs(accounting.STATES) do

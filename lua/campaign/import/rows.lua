@@ -20,8 +20,10 @@ function M.new(options)
   local folder = options.folder
   return setmetatable({
     input = options.input, encoder = options.encoder, operation = options.operation, books = options.books,
+    columns = options.columns,
     files = {
       rejected = listing.new(folder.rejects, options.columns),
+      duplicate = listing.new(folder.duplicates, options.columns),
       ambiguous = listing.new(folder.ambiguous, options.columns),
       pending = listing.new(folder.not_sent, options.columns),
     },
@@ -86,6 +88,18 @@ function methods:refuse(reject)
   }
   self.books:book("rejected", 1, why)
   return self.files.rejected:add(why, reject.fields)
+end
+
+---Books a row whose key an earlier row had.
+---@param duplicate table from the core
+---@return true? ok
+---@return campaign.error? err
+function methods:repeated(duplicate)
+  local why = {
+    row = duplicate.row, line = duplicate.line, state = "duplicate", column = self.columns[duplicate.column], reason = "duplicate",
+  }
+  self.books:book("duplicate", 1, why)
+  return self.files.duplicate:add(why, duplicate.fields)
 end
 
 -- Lists the rows of a batch, all or those at the given positions, in one of the files. What cannot be read any more is told, not lost.
@@ -190,12 +204,13 @@ end
 ---@return table<string, integer>
 function methods:lines()
   return {
-    rejected = self.files.rejected.count, ambiguous = self.files.ambiguous.count, pending = self.files.pending.count,
+    rejected = self.files.rejected.count, duplicate = self.files.duplicate.count,
+    ambiguous = self.files.ambiguous.count, pending = self.files.pending.count,
   }
 end
 
 ---Path of the file of a state, nil when no row is in it.
----@param state "rejected"|"ambiguous"|"pending"
+---@param state "rejected"|"duplicate"|"ambiguous"|"pending"
 ---@return string?
 function methods:path(state)
   return self.files[state].count > 0 and self.files[state].path or nil
@@ -204,7 +219,7 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:flush()
-  for _, state in ipairs({ "rejected", "ambiguous", "pending" }) do
+  for _, state in ipairs({ "rejected", "duplicate", "ambiguous", "pending" }) do
     local ok, err = self.files[state]:flush()
     if not ok then
       return nil, err
@@ -217,7 +232,7 @@ end
 ---@return campaign.error? err
 function methods:close()
   local all, first = true, nil
-  for _, state in ipairs({ "rejected", "ambiguous", "pending" }) do
+  for _, state in ipairs({ "rejected", "duplicate", "ambiguous", "pending" }) do
     local ok, err = self.files[state]:close()
     if not ok then
       all, first = nil, first or err
