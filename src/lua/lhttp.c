@@ -52,6 +52,18 @@ static int http_engine(lua_State *L) {
   return 1;
 }
 
+/* Raises on a field that nobody reads: a misspelt limit must not become no limit. `names` ends with NULL. */
+static void check_fields(lua_State *L, int table, const char *what, const char *const *names) {
+  lua_pushnil(L);
+  while (lua_next(L, table) != 0) {
+    lua_pop(L, 1); /* stack: key */
+    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    size_t i = 0;
+    while (names[i] != NULL && strcmp(names[i], key) != 0) i++;
+    if (names[i] == NULL) luaL_error(L, "%s has no field '%s'", what, key);
+  }
+}
+
 /* One optional text field through its setter; 0, or -1 with err filled. */
 static int set_text(lua_State *L, const char *name, struct camp_request *request,
                     int (*set)(struct camp_request *, const char *, size_t, struct camp_error *), struct camp_error *err) {
@@ -121,7 +133,9 @@ static void set_options(lua_State *L, struct camp_http_options *options) {
     luaL_error(L, "field 'max_connection_age' must be between 0 and 86400 seconds");
   lua_getfield(L, 2, "limits");
   if (!lua_isnil(L, -1)) {
+    static const char *const names[] = {"connect", "stall", "total", "body", "headers", NULL};
     if (!lua_istable(L, -1)) luaL_error(L, "field 'limits' must be a table");
+    check_fields(L, lua_gettop(L), "limits", names);
     options->connect = limit_field(L, "connect");
     options->stall = limit_field(L, "stall");
     options->total = limit_field(L, "total");
@@ -136,8 +150,11 @@ static int engine_submit(lua_State *L) {
   struct camp_http *http = check_engine(L);
   struct camp_error err = {CAMP_OK, 0, ""};
   uint64_t id;
+  static const char *const names[] = {"url",   "method",  "headers",    "body",  "account", "max_connection_age", "limits",
+                                      "allow_http", "ca_file", "proxy", "save_to", "deny_private", NULL};
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
+  check_fields(L, 2, "a request", names);
   struct camp_request *request = camp_http_draft(http); /* the engine's: nothing leaks when Lua raises below */
   if (request == NULL) return luaL_error(L, "out of memory");
   size_t length;
