@@ -197,6 +197,34 @@ describe("campaign call", function()
     os.remove(path)
   end)
 
+  it("takes values of the account from -p too", function()
+    local env = user(handle, folder, { CAMPAIGN_LONGLONG_TOKEN = "", CAMPAIGN_LONGLONG_BASE_URL = "" })
+    local argv = good()
+    for _, word in ipairs{ "-p", "token=" .. handle.accounts.longlong.token, "-p", "base_url=" .. handle.base_url } do
+      argv[#argv + 1] = word
+    end
+    local result = call(argv, { env = env })
+    assert.are.equal(0, result.code, result.err)
+  end)
+
+  describe("ends in time when the platform hangs,", function()
+    before_each(function() fault("*:delay=20000@1-") end)
+
+    it("with exit code 4 where something may have changed", function()
+      local argv = good()
+      argv[#argv + 1] = "--timeout"
+      argv[#argv + 1] = "0.5"
+      local result = call(argv, { env = user(handle, folder), seconds = 10 })
+      assert.are.equal(4, result.code, result.err)
+    end)
+
+    it("with exit code 3 where nothing can have changed", function()
+      local result = call({ "outbound.get_contact_group_detail", "--timeout", "0.5", "--json" }, { env = user(handle, folder), seconds = 10 })
+      assert.are.equal(3, result.code, result.err)
+      assert.are.equal("timeout", cjson.decode(result.err).error.kind)
+    end)
+  end)
+
   describe("ends with exit code 5 when the platform", function()
     it("refuses the call", function()
       local result = call({ "outbound.upload_contacts_json", "-p", "dataSourceName=nobody", "-p", 'dataList:=[["1"]]', "--window", "ignore",

@@ -103,10 +103,11 @@ function M.run(given)
   local fields, client, reply, err
   fields, err = read_body(given.body)
   if fields then fields, err = parameters.parse(given.param, operation.fields, fields) end
-  if fields then client, err = campaign.connect(target.reference(given.operation), given.account) end
+  local account = fields and target.account(platform, operation, fields, given.account)
+  if fields then client, err = campaign.connect(target.reference(given.operation), account) end
   if client then
     reply, err = client[operation.name](client, fields, {
-      window = given.window, accept_public_file = given.accept_public_file,
+      timeout = given.timeout, window = given.window, accept_public_file = given.accept_public_file,
       save_to = operation.response == "binary" and given.out or nil,
     })
   end

@@ -32,9 +32,9 @@ local function on_unmappable(what)
 end
 
 -- The options of campaign.plan for a command line.
-local function plan_options(given, operation)
+local function plan_options(given, platform, operation)
   local options = {
-    source = given.file, to = given.to, account = given.account, encoding = given.encoding, delimiter = given.delimiter,
+    source = given.file, to = given.to, encoding = given.encoding, delimiter = given.delimiter,
     rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, concurrency = given.concurrency,
     window = given.window, overwrite = given.overwrite, accept_public_file = given.accept_public_file, job = given.job,
   }
@@ -49,6 +49,7 @@ local function plan_options(given, operation)
   if not options.params then
     return nil, err
   end
+  options.account = target.account(platform, operation, options.params, given.account)
   options.on_unmappable, err = on_unmappable(given.on_unmappable)
   if not options.on_unmappable then
     return nil, err
@@ -128,7 +129,7 @@ function M.run(given)
   if not platform then
     return output.fail(operation, given)
   end
-  local options, err = plan_options(given, operation)
+  local options, err = plan_options(given, platform, operation)
   if not options then
     return output.fail(err, given)
   end

@@ -37,6 +37,7 @@ local function call(parser)
   add_parameters(command)
   command:option("--body", "Takes fields from a JSON object in FILE, or from stdin with -."):argname("FILE")
   command:option("--out", "Writes the reply to FILE instead of stdout."):argname("FILE")
+  command:option("--timeout", "Most time for the call; a minute without it, more for large uploads."):argname("SECONDS"):convert(M.seconds)
   command:option("--window", "Inside a platform's closed hours: refuse, or ignore them."):choices{ "refuse", "ignore" }
   command:flag("--accept-public-file", "The uploaded file may be read by anyone who guesses its id.")
   add_account(command)
@@ -123,6 +124,15 @@ function M.number(text)
   local value = tonumber(text)
   if not value or value ~= value or value < 0 or value == math.huge then
     return nil, "'" .. text .. "' is no number"
+  end
+  return value
+end
+
+---@return number? value, string? message
+function M.seconds(text)
+  local value = M.number(text)
+  if not value or value == 0 or value > 86400 then
+    return nil, "'" .. text .. "' is no number of seconds above 0 (at most a day)"
   end
   return value
 end

@@ -59,6 +59,22 @@ function M.reference(text)
   return (split(text))
 end
 
+---Moves what -p gave for the account (`token`, `base_url`, ...) out of the fields of a call.
+---@param platform table
+---@param operation table
+---@param fields table changed: loses what goes to the account
+---@param name string? --account
+---@return table account for campaign.connect
+function M.account(platform, operation, fields, name)
+  local account = { account = name }
+  for _, key in ipairs(platform.account) do
+    if fields[key.name] ~= nil and not operation.fields[key.name] then
+      account[key.name], fields[key.name] = fields[key.name], nil
+    end
+  end
+  return account
+end
+
 ---How requests of an operation prove who they are, as docs/contracts/endpoints.tsv writes it.
 ---@return string
 function M.auth(operation)
