@@ -16,6 +16,10 @@ local M = {}
 ---@param options { transport: table?, env: campaign.env?, open_store: function? }? for specs and other homes
 ---@return campaign.client? client
 ---@return campaign.error? err
+---@overload fun(platform: "outbound", account?: table|string): campaign.client.outbound?, campaign.error?
+---@overload fun(platform: "tuzhan", account?: table|string): campaign.client.tuzhan?, campaign.error?
+---@overload fun(platform: "hypers", account?: table|string): campaign.client.hypers?, campaign.error?
+---@overload fun(platform: "longlong", account?: table|string): campaign.client.longlong?, campaign.error?
 function M.connect(platform, account, options)
   options = options or {}
   local loaded, err = platforms.load(platform)

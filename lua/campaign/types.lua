@@ -1,0 +1,154 @@
+---@meta
+-- SPDX-License-Identifier: MIT
+-- Types for editors (LuaCATS). What comes from the platforms' data stands in types/<platform>.lua, written by tools/types.lua; nothing
+-- here is loaded when a program runs.
+
+---The one error object: every function that can fail in the world returns `nil, err`.
+---@class campaign.error
+---@field kind campaign.error.kind
+---@field message string what happened; never a secret or personal data
+---@field hint string? what to do next
+---@field retry boolean|number whether the same call may be tried again; a number is seconds to wait
+---@field sent "no"|"maybe"|"yes" "no": nothing was provably applied; "maybe": unknown
+---@field platform string?
+---@field operation string?
+---@field status integer? HTTP status
+---@field code string|integer? the platform's own code
+---@field reason string? our name for it, such as "overwrite_refused"
+---@field body string? a bounded sample of the answer, cleaned
+---@field faults { path: string, message: string }[]? all faults of the fields
+---@field timings table? seconds of the transfer: dns, connect, tls, first_byte, total
+---@field cause any?
+
+---A file field: a path, or one of these.
+---@class campaign.file
+---@field path string? of a file to send byte for byte
+---@field content string? instead of a path
+---@field source userdata? instead of both: a body source, used up by the call
+---@field filename string? required with content
+---@field content_type string?
+
+---Options of every call.
+---@class campaign.options
+---@field timeout number? seconds for the whole request
+---@field save_to string? file or folder for a download
+---@field window "refuse"|"wait"|"ignore"|nil inside closed hours; default refuse
+---@field accept_public_file boolean? the uploaded file may be read by anybody who knows its id
+---@field server_variables string[]? {{variables}} that the platform fills by itself
+---@field rows userdata? a body source with the rows of a bulk operation
+---@field rows_filename string? name of that file in a form
+
+---The reply to a download.
+---@class campaign.download
+---@field body string? the bytes, when they were not saved
+---@field path string? where they were saved
+---@field bytes integer
+---@field content_type string?
+---@field filename string? as the platform names it, fit for a disk
+
+---A set of credentials. Secrets can be read by name but are not listed or printed.
+---@class campaign.account
+---@field platform string
+---@field name string
+---@field id string tells one set of credentials from another
+---@field base_url string
+
+---A loaded platform: docs/platform-format.md, "The loaded form".
+---@class campaign.platform
+---@field name string
+---@field title string
+---@field doc string
+---@field zone_seconds integer
+---@field operations table<string|integer, campaign.operation>
+---@field account table<string|integer, table>
+---@field types table<string, table>
+---@field enums table<string, table>
+---@field windows table<string, table>
+---@field links table<string, table>
+---@field limits table
+
+---@class campaign.operation
+---@field name string
+---@field key string platform.operation
+---@field platform string
+---@field method string
+---@field path string
+---@field auth string
+---@field body "none"|"json"|"multipart"|"form"
+---@field response "json"|"binary"|"empty"
+---@field effect string
+---@field fields table<string|integer, campaign.field>
+---@field reply campaign.field
+---@field rows table?
+
+---@class campaign.field
+---@field name string
+---@field type string
+---@field where string?
+---@field required boolean?
+---@field items campaign.field?
+---@field fields table<string|integer, campaign.field>?
+---@field values table?
+---@field doc string?
+
+---What every client has beside the methods of its platform.
+---@class campaign.client
+---@field platform campaign.platform
+---@field account campaign.account
+---@field env campaign.env
+local client = {}
+
+---@param operation string
+---@param fields table?
+---@param options campaign.options?
+---@return table? reply
+---@return campaign.error? err
+function client:call(operation, fields, options) end
+
+---@param operation string
+---@param fields table?
+---@param options campaign.options?
+---@return table? request
+---@return campaign.error? err
+function client:prepare(operation, fields, options) end
+
+---@param request table from `prepare`
+---@param result table from the transport
+---@return table? reply
+---@return campaign.error? err
+function client:finish(request, result) end
+
+---@param operation string
+---@param fields table?
+---@param options campaign.options?
+---@return string? prefix
+---@return string|campaign.error suffix
+function client:envelope(operation, fields, options) end
+
+---@param operation string one with pages
+---@param fields table?
+---@param options campaign.options?
+---@return fun(): table|false|nil, campaign.error?
+function client:each(operation, fields, options) end
+
+---@param operation string one with pages
+---@param fields table?
+---@param options campaign.options?
+---@return table[]? rows
+---@return campaign.error? err
+function client:all(operation, fields, options) end
+
+---@param operation string one with a final state
+---@param fields table?
+---@param options { timeout: number?, delay: number?, waiter: string? }?
+---@return table? reply
+---@return campaign.error? err
+function client:wait(operation, fields, options) end
+
+---@param name string
+---@param fields table|string|number
+---@return string? url
+---@return campaign.error? err
+function client:link(name, fields) end
+
+function client:close() end
