@@ -29,7 +29,7 @@ local inner = setmetatable({}, { __mode = "k" })
 local prepared = setmetatable({}, { __mode = "k" })
 
 local OPTIONS = {
-  accept_public_file = "boolean", rows = "userdata", rows_filename = "string", save_to = "string", server_variables = "table",
+  accept_public_file = "boolean", like = "table", rows = "userdata", rows_filename = "string", save_to = "string", server_variables = "table",
   timeout = "number", window = "string",
 }
 
@@ -153,10 +153,20 @@ end
 
 -- Checks, guards, credentials, building. `refused` is the token a 401 was answered to.
 local function prepare(self, operation, fields, options, refused)
-  local values, err = check.fields(self.platform, operation, fields, self.account,
-    { rows = options.rows ~= nil, server_variables = options.server_variables })
-  if not values then
-    return nil, err
+  -- The same call with other rows was checked, and mostly built, when it was prepared first.
+  local earlier = options.like and prepared[options.like]
+  if options.like and not (earlier and earlier.operation == operation and earlier.options.rows and options.rows) then
+    error("option `like` must be a request that was prepared for the same operation, with rows", 3)
+  end
+  local values, err
+  if earlier then
+    values = earlier.values
+  else
+    values, err = check.fields(self.platform, operation, fields, self.account,
+      { rows = options.rows ~= nil, server_variables = options.server_variables })
+    if not values then
+      return nil, err
+    end
   end
   if operation.public and not options.accept_public_file then
     err = files.public_refusal(operation, values)
@@ -177,12 +187,14 @@ local function prepare(self, operation, fields, options, refused)
   if err then
     return nil, error_object.wrap(err, { platform = operation.platform, operation = operation.name })
   end
-  local request
-  request, err = build.request(operation, values, self.account, token)
+  local request = earlier and earlier.token == token and earlier.built
   if not request then
-    return nil, err
+    request, err = build.request(operation, values, self.account, token)
+    if not request then
+      return nil, err
+    end
   end
-  local context = { operation = operation, values = values, options = options, token = token, sizes = {} }
+  local context = { operation = operation, values = values, options = options, token = token, built = request, sizes = {} }
   local ready
   ready, err = materialise(self, context, request)
   if not ready then

@@ -307,11 +307,17 @@ local function prepare_batch(state, batch)
   if not source then
     return nil, err
   end
+  local fields = target.fields(operation, options, batch.index == state.first_batch)
   local request
-  request, err = state.client:prepare(operation.name, target.fields(operation, options, batch.index == state.first_batch), {
+  request, err = state.client:prepare(operation.name, fields, {
+    -- Only the rows differ from call to call: what was checked and built for the first one serves the others.
+    like = fields == state.like_fields and state.like or nil,
     rows = source, window = options.window == "ignore" and "ignore" or "refuse", accept_public_file = options.accept_public_file,
     timeout = REQUEST_SECONDS + batch.body_bytes / BYTES_PER_SECOND,
   })
+  if request and fields ~= state.like_fields then
+    state.like, state.like_fields = request, fields
+  end
   return request and { request = request }, err
 end
 
