@@ -196,6 +196,22 @@ describe("auth.oauth", function()
     assert.equal("1 refresh 2", kinds_of(requests))
   end)
 
+  it("tells whoever drives many requests that one more try is worth it, for all that had the old token", function()
+    local store = fake.store(stored(1, fake.NOON + 5000))
+    local client, transport = fake.client("hypers", { token(2) }, { account = ACCOUNT, store = store })
+    local first = assert(client:prepare("get_notification_task", { taskId = 7 }))
+    local second = assert(client:prepare("get_notification_task", { taskId = 8 }))
+    for _, request in ipairs{ first, second } do
+      local _, err = client:finish(request, DENIED)
+      assert.same({ "auth", "no", true }, { err.kind, err.sent, err.retry })
+    end
+    local third = assert(client:prepare("get_notification_task", { taskId = 7 }))
+    assert.equal("2", kind_of(third))
+    assert.equal("refresh", kinds_of(transport.requests))
+    local _, err = client:finish(third, DENIED)
+    assert.is_false(err.retry)
+  end)
+
   it("R146 client uses the password when a refresh is refused, else says that a login is needed", function()
     for _, refusal in ipairs{ fake.answer({ error = "invalid_grant", error_description = "used" }, 400),
       fake.answer({ error = "invalid_client" }, 401) } do

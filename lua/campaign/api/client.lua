@@ -232,18 +232,20 @@ local function finish(self, request, result)
   local context = prepared[request]
   local operation = context.operation
   local reply, err = parse.reply(self.platform, operation, result,
-    { account = self.account, hidden = secret_values(self, context), now = self.env.now() })
+    { account = self.account, hidden = function() return secret_values(self, context) end, now = self.env.now() })
   if not reply then
     local is_renewable = self.oauth and operation.scheme and operation.scheme.kind == "oauth2"
       and not self.account[operation.scheme.key]
     if err.status == 401 and is_renewable then
-      -- One more try is worth it, with another token, unless two in a row were refused.
-      err.retry = self.refused == nil
+      -- One more try is worth it, with another token, unless two different ones in a row were refused.
+      err.retry = self.refused == nil or self.refused == context.token
       self.refused = context.token
     end
     return nil, err
   end
-  self.refused = nil
+  if context.token and context.token ~= self.refused then
+    self.refused = nil
+  end
   local same
   same, err = check_receipt(operation, context, result, reply)
   if not same then

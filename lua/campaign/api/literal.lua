@@ -89,14 +89,20 @@ local function line_of(text, at)
   return breaks + 1
 end
 
--- nil when the text is one `return` and literals; else a message and the position.
+-- nil when the text is one `return` and literals; else a message and the position. A name may only be a key: after `{`, `,` or `;`,
+-- and before `=`.
 local function find_forbidden(text)
   local at, first, previous = 1, true, nil
+  local name, name_at
   while true do
     local kind, after, token, start = next_token(text, at)
     if not kind then
       return token, after
     end
+    if name and token ~= "=" then
+      return "`" .. name .. "`: only literals may stand in a platform file (no functions, calls or variables)", name_at
+    end
+    name = nil
     if kind == "end" then
       return first and "is empty" or nil, 1
     end
@@ -104,9 +110,9 @@ local function find_forbidden(text)
       return "a platform file is one `return { ... }` and nothing else", start
     end
     if kind == "word" and not WORDS[token] then
-      local _, _, follow = next_token(text, after)
-      if follow ~= "=" or not (previous == "{" or previous == "," or previous == ";") then
-        return "`" .. token .. "`: only literals may stand in a platform file (no functions, calls or variables)", start
+      name, name_at = token, start
+      if not (previous == "{" or previous == "," or previous == ";") then
+        return "`" .. name .. "`: only literals may stand in a platform file (no functions, calls or variables)", name_at
       end
     elseif kind == "symbol" and not SYMBOLS[token] then
       return "`" .. token .. "`: only literals may stand in a platform file (no calls or operators)", start

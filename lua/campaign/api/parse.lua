@@ -64,9 +64,17 @@ end
 local Parse = {}
 Parse.__index = Parse
 
+-- The values that must not show up; gathered only when something goes wrong.
+function Parse:hide()
+  if type(self.hidden) == "function" then
+    self.hidden = self.hidden()
+  end
+  return self.hidden
+end
+
 -- A text from outside, fit for a message.
 function Parse:clean(text)
-  return (redact.scrub(text, self.hidden, MAX_MESSAGE):gsub("%s+", " "))
+  return (redact.scrub(text, self:hide(), MAX_MESSAGE):gsub("%s+", " "))
 end
 
 function Parse:error(fields)
@@ -79,7 +87,7 @@ function Parse:error(fields)
     fields.retry = false
   end
   if result.body and fields.body == nil then
-    fields.body = redact.scrub(result.body, self.hidden, MAX_SAMPLE)
+    fields.body = redact.scrub(result.body, self:hide(), MAX_SAMPLE)
   end
   return nil, error_object.new(fields)
 end
@@ -188,7 +196,7 @@ function Parse:http_error()
   if status >= 300 and status < 400 then
     return self:error{
       kind = "redirect", reason = "redirect_refused", sent = "maybe",
-      message = "answered with a redirect (HTTP " .. status .. ") to " .. redirect_host(self.result, self.hidden)
+      message = "answered with a redirect (HTTP " .. status .. ") to " .. redirect_host(self.result, self:hide())
         .. "; redirects are not followed",
     }
   end
@@ -378,7 +386,7 @@ end
 ---@param platform campaign.platform
 ---@param operation campaign.operation
 ---@param result table the transport's result (docs/architecture.md)
----@param context { account: table?, hidden: string[]?, now: number? }? `hidden`: values that must not show up in errors
+---@param context table? account; hidden: values that must not show up in errors, or a function that gives them; now
 ---@return table? reply
 ---@return campaign.error? err
 function M.reply(platform, operation, result, context)
