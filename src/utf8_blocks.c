@@ -61,8 +61,10 @@ __attribute__((target("avx2"))) static size_t blocks_avx2(const uint8_t *text, s
   while (n - at >= 64) {
     __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)(text + at));
     __m256i second = _mm256_loadu_si256((const __m256i *)(const void *)(text + at + 32));
-    __m256i found = _mm256_or_si256(faults(first, before), faults(second, first));
-    if (!_mm256_testz_si256(found, found)) break;
+    if (_mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(first, second), before)) != 0) {
+      __m256i found = _mm256_or_si256(faults(first, before), faults(second, first));
+      if (!_mm256_testz_si256(found, found)) break;
+    }
     before = second;
     at += 64;
   }
