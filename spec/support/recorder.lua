@@ -49,6 +49,29 @@ function methods:perform(request)
   return result
 end
 
+---For whoever drives many: each request is served before `submit` returns, its result waits for `next`.
+function methods:submit(request)
+  local result, err = self:perform(request)
+  if not result then
+    return nil, err
+  end
+  local id = #self.received
+  self.finished = self.finished or {}
+  self.finished[#self.finished + 1] = { id, result }
+  return id
+end
+
+function methods:next()
+  local first = self.finished and table.remove(self.finished, 1)
+  if first then
+    return first[1], first[2]
+  end
+end
+
+function methods.cancel()
+  return false
+end
+
 function methods:close()
   self.server:close()
   self.curl:close()
