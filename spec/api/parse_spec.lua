@@ -271,6 +271,12 @@ describe("api.parse", function()
     end
   end)
 
+  it("keeps nothing of a body in another encoding, which could hold names", function()
+    local core = require "campaign.core"
+    local _, err = reply(assert(core.gbk.encode("<html>王小明 13800001111</html>", "gbk")), 500)
+    assert.equal("(31 bytes that are not UTF-8 text)", err.body)
+  end)
+
   it("bounds and cleans the platform's words", function()
     local _, err = reply(json.encode{ code = 400, status = "fail", message = ("长"):rep(5000) .. "\27[31m\n\0" })
     assert(#err.message < 600)

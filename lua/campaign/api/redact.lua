@@ -169,6 +169,10 @@ end
 ---@param max integer bytes
 ---@return string
 function M.scrub(text, hidden, max)
+  if not core.utf8.validate(text) then
+    -- An echo in another encoding cannot be cleaned by what we know: names in GBK would stay readable.
+    return ("(%d bytes that are not UTF-8 text)"):format(#text)
+  end
   text = cut(text, max + 4096)
   local longest_first = {}
   for index, value in ipairs(hidden) do
