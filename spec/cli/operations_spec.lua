@@ -156,6 +156,18 @@ describe("campaign", function()
     assert.are.equal(0, result.code)
   end)
 
+  it("names a Lua module that is missing", function()
+    -- A copy of the command without the libraries of the system: a Lua that finds nothing but ours.
+    local folder = command.folder()
+    local main = command.write(folder .. "/lua.sh", "#!/bin/sh\nexec " .. (command.LUA == "5.4" and "lua5.4" or "luajit")
+      .. " -e 'package.path, package.cpath = \"\", \"\"' \"$@\"\n")
+    local result = command.run({ "sh", main, command.ROOT .. "/lua/campaign/cli/main.lua", "--version" },
+      { env = { CAMPAIGN_BUILD = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build" } })
+    command.remove(folder)
+    assert.are.equal(1, result.code)
+    assert.is_truthy(result.err:find("^campaign: the Lua module 'argparse' is not there[^\n]+\n$"), result.err)
+  end)
+
   it("says what to do when the core is not built", function()
     local result = campaign({ "--version" }, { env = { CAMPAIGN_BUILD = "/nonexistent" } })
     assert.are.equal(1, result.code)

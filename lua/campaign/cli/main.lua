@@ -23,5 +23,11 @@ local c_path = c_root .. "/?.so"
 package.path = lua_path .. ";" .. package.path
 package.cpath = c_path .. ";" .. package.cpath
 
-local run = require "campaign.cli.run"
+local found, run = pcall(require, "campaign.cli.run")
+if not found then
+  local missing = tostring(run):match("^[^\n]*module '([%w_.]+)' not found")
+  io.stderr:write("campaign: ", missing and "the Lua module '" .. missing .. "' is not there for " .. flavour
+    .. "; run 'make deps', or install it" or tostring(run), "\n")
+  os.exit(1)
+end
 os.exit(run.main(arg, { lua_path = lua_path, c_path = c_path, flavour = flavour }), true)
