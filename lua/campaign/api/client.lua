@@ -4,7 +4,6 @@
 
 local build = require "campaign.api.build"
 local check = require "campaign.api.check"
-local core = require "campaign.core"
 local error_object = require "campaign.error"
 local files = require "campaign.api.files"
 local oauth = require "campaign.auth.oauth"
@@ -438,8 +437,5 @@ function M.new(platform, account, transport, env, options)
   }
   return client
 end
-
----The digest face that `check_receipt` relies on, for specs.
-M.sha256 = core.digest.sha256
 
 return M

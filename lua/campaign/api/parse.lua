@@ -271,6 +271,9 @@ function Parse:json_reply()
   if fault then
     return self:unreadable(fault.path .. " " .. fault.message, faults)
   end
+  if self:any(self.platform.throttle, reply) or self:any(self.operation.throttle, reply) then
+    return self:refused(reply)
+  end
   for _, condition in ipairs(self.operation.success or {}) do
     local holds, is_there = self:holds(condition, reply)
     if not is_there then
