@@ -92,6 +92,22 @@ describe("core.http over TLS", function()
     assert.are.equal("no", result.sent)
   end)
 
+  it("survives a server that dies while a body is sent: an error, no SIGPIPE", function()
+    local url, kill = server:mortal()
+    local id = assert(transport:submit({
+      method = "POST", url = url, ca_file = server.ca_file, body = core.source(("x"):rep(100000000)), account = "mortal",
+    }))
+    raw_server.eventually(function()
+      assert.is_nil(transport:next(0))
+      return transport:progress(id).sent > 0
+    end, "the first bytes of the body")
+    kill()
+    local _, result = transport:next(30)
+    assert.are.equal("network", result.error.kind)
+    assert.are.equal("maybe", result.sent)
+    assert.is_true(result.bytes_sent > 0 and result.bytes_sent < result.bytes_expected)
+  end)
+
   describe("with a hostile environment", function()
     local function child(environment, ...)
       local words = {}

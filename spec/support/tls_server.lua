@@ -106,6 +106,21 @@ http {
   return self
 end
 
+---A TLS server that never answers and can be killed in the middle: its URL, and the function that kills it.
+function methods:mortal()
+  local port = free_ports(1)[1]
+  -- The pipe keeps its stdin open: it would end with it.
+  local pipe = io.popen(string.format("cd %s && echo $$ >mortal.pid && exec env -u LD_PRELOAD openssl s_server -accept 127.0.0.1:%s "
+    .. "-cert good.pem -key good.key -quiet >mortal.out 2>&1", command.quote(self.folder), port), "w")
+  raw_server.eventually(function()
+    return command.read("/proc/net/tcp"):find(string.format(":%04X 00000000:0000 0A", port), 1, true) -- 0A: it listens
+  end, "openssl s_server")
+  return "https://127.0.0.1:" .. port .. "/", function()
+    os.execute("kill -KILL " .. command.read(self.folder .. "/mortal.pid"))
+    pipe:close()
+  end
+end
+
 ---How many requests came through a handshake.
 function methods:requests()
   local count = 0
