@@ -36,6 +36,9 @@ function M.transport(answers)
   local transport = { requests = {}, answers = answers or {} }
   function transport:perform(request)
     self.requests[#self.requests + 1] = request
+    if type(request.body) == "userdata" then
+      request.body:close() -- sending uses sources and forms up
+    end
     local answer = self.answers[math.min(#self.requests, #self.answers)]
     if type(answer) == "function" then
       return answer(request)
