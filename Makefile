@@ -12,6 +12,7 @@ build: deps
 build-asan: deps
 	@cmake -S . -B $(BUILD)/asan -DCAMPAIGN_LUA=5.4 -DCAMPAIGN_SANITIZE=address,undefined >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
 	@cmake --build $(BUILD)/asan --parallel $(JOBS)
+	@ln -sfn ../luajit $(BUILD)/asan/luajit # the sandbox's child runs on LuaJIT, with the plain core
 
 deps:
 	@tools/deps

@@ -176,15 +176,35 @@ describe("a job", function()
     imports.assert_balanced(result)
   end)
 
-  it("can be stopped while its list is checked", function()
-    local options = imports.options(LONGLONG, imports.people(60000))
-    local seen = 0
-    options.on_progress = function()
-      seen = seen + 1
+  it("keeps its books when on_progress raises, and raises that again at the end", function()
+    local options = imports.options(LONGLONG, imports.people(5000), { concurrency = 2 })
+    options.on_progress = function(event)
+      if event.phase == "sending" and event.accepted > 0 then
+        error("mine", 0)
+      end
     end
-    local job = assert(campaign.plan(options))
-    assert.is_true(seen >= 1)
-    job:close()
+    local ok, problem = pcall(campaign.import, options)
+    assert.is_false(ok)
+    assert.equal("mine", problem)
+    local result = assert(campaign.open_job(options.job)).result
+    assert.equal("stopped", result.state)
+    assert.equal(#imports.commits(), result.taken_over)
+    imports.assert_balanced(result)
+    options = imports.options(LONGLONG, imports.people(5))
+    options.on_progress = function()
+      error("mine", 0)
+    end
+    ok, problem = pcall(campaign.import, options)
+    assert.is_false(ok)
+    assert.equal("mine", problem)
+    assert.equal(result.taken_over, #imports.commits())
+  end)
+
+  it("stops before it sends anything that it could not write down", function()
+    local result, err = imports.import(LONGLONG, imports.people(5), { job = "/dev/null/job" })
+    assert.is_nil(result)
+    assert.equal("ledger", err.kind)
+    assert.equal(0, #imports.commits())
   end)
 
   it("is opened again with its result, and cannot be resumed without a ledger", function()

@@ -69,7 +69,11 @@ local function progress(state, event, force)
   state.event = event
   if state.options.on_progress and (force or now >= state.next_progress) then
     state.next_progress = now + PROGRESS_EVERY
-    state.options.on_progress(event)
+    local ok, problem = pcall(state.options.on_progress, event)
+    if not ok then
+      -- The caller's fault must not cost what is in flight its books: stop in order, raise at the end.
+      state.stop, state.problem = state.stop or "stop", state.problem or problem
+    end
   end
 end
 
@@ -165,7 +169,7 @@ local function conclude(state, name, err)
     balanced, balance_err = books:balance(state.rows:lines())
   end
   if not balanced then
-    err = balance_err
+    err = err and err.kind == "ledger" and err or balance_err -- a record that could not be written explains the rest
   end
   local run = state.engine or { batches = 0, requests = 0, retries = 0, bytes = 0 }
   local result = report.result{
@@ -254,6 +258,13 @@ local function start(given, level)
   return state
 end
 
+-- What on_progress raised, once the job is in order.
+local function raise_problem(state)
+  if state.problem ~= nil then
+    error(state.problem, 0)
+  end
+end
+
 local function plan(given, level)
   local state, err = start(given, level + 1)
   if not state then
@@ -268,6 +279,7 @@ local function plan(given, level)
   end
   if not job.plan then
     close_all(state)
+    raise_problem(state)
     return nil, err
   end
   job.folder = state.folder.path
@@ -388,6 +400,7 @@ function methods:run()
   progress(state, { phase = "finished", rows = self.result.rows, total_rows = self.result.rows, bytes = self.result.bytes,
     total_bytes = self.plan.bytes, batches = self.result.batches, total_batches = self.plan.batches, in_flight = 0,
     accepted = self.result.taken_over, rejected = self.result.rejected, ambiguous = self.result.ambiguous }, true)
+  raise_problem(state)
   return self.result
 end
 
