@@ -37,6 +37,7 @@ local function plan_options(given, platform, operation)
     source = given.file, to = given.to, encoding = given.encoding, delimiter = given.delimiter,
     rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, concurrency = given.concurrency,
     window = given.window, overwrite = given.overwrite, accept_public_file = given.accept_public_file, job = given.job,
+    unique = given.unique,
   }
   local err
   for option, name in pairs{ map = "--map", set = "--set", split = "--split", check = "--check" } do
@@ -59,7 +60,7 @@ end
 
 local SHOWN = {
   "state", "exit_code", "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending",
-  "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "job", "rejects_file", "ambiguous_file",
+  "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "job", "rejects_file", "duplicates_file", "ambiguous_file",
   "not_sent_file", "batches_file", "report_file",
 }
 

@@ -15,7 +15,8 @@ local STATES = {
 }
 
 local FILES = {
-  { "rejects_file", "rejected rows" }, { "ambiguous_file", "ambiguous rows" }, { "not_sent_file", "rows not sent" },
+  { "rejects_file", "rejected rows" }, { "duplicates_file", "duplicate rows" }, { "ambiguous_file", "ambiguous rows" },
+  { "not_sent_file", "rows not sent" },
 }
 
 -- Reasons of one state with the codes of the same column and reason put together, most frequent first.
