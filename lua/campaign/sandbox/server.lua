@@ -17,6 +17,7 @@ local M = {}
 local IDLE = 75 -- seconds that an unused connection is kept
 local BODY_STALL = 60 -- seconds without a byte of a request's body
 local SEND_STALL = 60
+local DRAIN_STALL, DRAIN_MAX = 2, 64 * 1048576 -- of a request that was answered before its end
 local TICK = 0.05
 local SAVE_EVERY = 1
 local FILE_CHUNK = 65536
@@ -53,17 +54,38 @@ local function head_of(headers)
   return head
 end
 
+local function has_sane_length(headers)
+  local length = headers:get("content-length")
+  return length == nil or (length:find("^%d+$") ~= nil and #length <= 15)
+end
+
+-- True while bytes of the request are still to come. lua-http tells an early end of a body by nothing else; and its own
+-- clean-up of such a stream would wait for them for ever, so that it must never see one.
+local function is_unread(stream)
+  return stream.state == "open" or stream.state == "half closed (local)"
+end
+
 -- Moves the body into the exchange. False when the request broke off.
 local function read_body(stream, exchange)
   while true do
-    local bytes, err = stream:get_next_chunk(BODY_STALL)
+    local bytes = stream:get_next_chunk(BODY_STALL)
     if not bytes then
-      return err == nil
+      return not is_unread(stream)
     end
     if not exchange:feed(bytes) then
       return true
     end
   end
+end
+
+-- After a reply that came before the request's end: lets the peer finish within reason, so that it reads the reply.
+local function drain(stream)
+  local total = 0
+  repeat
+    local bytes = stream:get_next_chunk(DRAIN_STALL)
+    total = total + #(bytes or "")
+  until not bytes or total > DRAIN_MAX
+  drop(stream, "close")
 end
 
 -- Replies ---------------------------------------------------------------------------------------
@@ -115,8 +137,9 @@ end
 
 local function serve(app, stream)
   local headers = stream:get_headers(IDLE)
-  if not headers then
-    return
+  -- What lua-http makes of a length that is none can keep it busy for ever: such peers are dropped.
+  if not headers or not has_sane_length(headers) then
+    return drop(stream, "close")
   end
   local exchange = app:exchange(head_of(headers))
   if exchange:wants_body() then
@@ -141,6 +164,18 @@ local function serve(app, stream)
     return drop(stream, "close")
   end
   send(stream, answer)
+  if is_unread(stream) and stream.connection.socket then
+    drain(stream)
+  end
+end
+
+-- One request; whatever goes wrong costs this connection only.
+local function serve_safely(app, stream)
+  local ok, problem = pcall(serve, app, stream)
+  if not ok then
+    io.stderr:write("sandbox: ", tostring(problem), "\n")
+    drop(stream, "close")
+  end
 end
 
 -- Background ------------------------------------------------------------------------------------
@@ -280,7 +315,7 @@ function M.run(options)
     cq = queue, host = "127.0.0.1", port = options.port or 0, tls = false, version = 1.1,
     intra_stream_timeout = IDLE,
     onstream = function(_, stream)
-      serve(app, stream)
+      serve_safely(app, stream)
     end,
     onerror = function(_, _, operation, problem)
       -- A peer that goes away or sends no HTTP is no business of ours; anything else is told.

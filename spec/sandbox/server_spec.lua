@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: MIT
+-- The sandbox's host against peers that speak HTTP badly, on raw sockets: each is answered or dropped, and the next
+-- request is served.
+
+local h = require "sandbox.helper"
+
+describe("sandbox server", function()
+  local socket = require "socket"
+
+  setup(function() h.start() end)
+  teardown(function() h.stop() end)
+
+  local function connect()
+    local client = assert(socket.connect("127.0.0.1", tonumber(h.handle.base_url:match(":(%d+)$"))))
+    client:settimeout(5)
+    return client
+  end
+
+  -- Sends bytes; what comes back until the server closes, or until `pattern` is there.
+  local function exchange(bytes, pattern)
+    local client = connect()
+    client:send(bytes)
+    local text = ""
+    repeat
+      local line, err, rest = client:receive(1)
+      text = text .. (line or rest or "")
+    until err or (pattern and text:find(pattern))
+    client:close()
+    return text
+  end
+
+  local function is_alive()
+    assert.equal(200, h.get("/_sandbox/clock").status)
+  end
+
+  it("drops what is no HTTP, and goes on", function()
+    for _, bytes in ipairs{
+      "\0\1\2\3\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /_sandbox/clock HTTP/1.1\r\nbad header\r\n\r\n",
+      "GET /_sandbox/clock HTTP/1.1\r\nHost : x\r\n\r\n",
+    } do
+      local text = exchange(bytes)
+      assert.truthy(text == "" or text:find("^HTTP/1%.[01] [45]%d%d"), text)
+      is_alive()
+    end
+  end)
+
+  it("drops requests with impossible lengths", function()
+    for _, length in ipairs{ "x", "-5", "1e3", "99999999999999999999" } do
+      local client = connect()
+      client:send("POST /_sandbox/reset HTTP/1.1\r\nHost: x\r\nContent-Length: " .. length .. "\r\n\r\n")
+      client:shutdown("send")
+      local text = client:receive("*a") or ""
+      client:close()
+      assert.is_nil(text:find("^HTTP/1.1 200"), length)
+      is_alive()
+    end
+  end)
+
+  it("commits nothing of a request that breaks off", function()
+    h.reset()
+    local head = "POST /agent-api/user/" .. h.accounts.longlong.user_id .. "/async_customer HTTP/1.1\r\nHost: x\r\n"
+      .. "Authorization: Bearer " .. h.accounts.longlong.token .. "\r\nContent-Type: application/json\r\n"
+    local client = connect()
+    client:send(head .. 'Content-Length: 100\r\n\r\n{"data":[{"phone":"1"}]}')
+    client:close()
+    is_alive()
+    assert.equal(0, #h.commits())
+  end)
+
+  it("takes chunked bodies and several requests on one connection", function()
+    h.reset()
+    local head = "POST /agent-api/user/" .. h.accounts.longlong.user_id .. "/async_customer HTTP/1.1\r\nHost: x\r\n"
+      .. "Authorization: Bearer " .. h.accounts.longlong.token .. "\r\nContent-Type: application/json\r\n"
+      .. "Transfer-Encoding: chunked\r\n\r\n"
+    local body = 'c\r\n{"data":[{"p\r\nb\r\nhone":"1"}]\r\n1\r\n}\r\n0\r\n\r\n'
+    local text = exchange((head .. body):rep(3), "success.+success.+success")
+    local _, count = text:gsub("HTTP/1%.1 200", "")
+    assert.equal(3, count)
+    assert.equal(3, #h.commits())
+  end)
+
+  it("deletes the file of an upload that breaks off", function()
+    h.reset()
+    local core = require "campaign.core"
+    local mark = "campaign-sandbox-" .. h.handle.environment.CAMPAIGN_SANDBOX_PID .. "-"
+    local base = os.getenv("TMPDIR") or "/tmp"
+    local dir
+    for _, name in ipairs(core.system.list_dir(base)) do
+      if name:sub(1, #mark) == mark then
+        dir = base .. "/" .. name
+      end
+    end
+    local client = connect()
+    client:send("POST /api/v1/file HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+      .. "Content-Length: 9999\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nabc")
+    local function files()
+      local count = 0
+      for _, name in ipairs(core.system.list_dir(dir)) do
+        count = count + (name:find("^spool") and 1 or 0)
+      end
+      return count
+    end
+    local deadline = core.system.monotonic() + 5
+    while files() == 0 and core.system.monotonic() < deadline do
+      core.system.sleep(0.02)
+    end
+    assert.equal(1, files())
+    client:close()
+    deadline = core.system.monotonic() + 5
+    while files() > 0 and core.system.monotonic() < deadline do
+      core.system.sleep(0.02)
+    end
+    assert.equal(0, files())
+  end)
+
+  it("holds many idle connections", function()
+    local clients = {}
+    for i = 1, 200 do
+      clients[i] = connect()
+    end
+    is_alive()
+    for _, client in ipairs(clients) do
+      client:close()
+    end
+    is_alive()
+  end)
+
+  it("is reached on loopback only", function()
+    assert.truthy(h.handle.base_url:find("^http://127%.0%.0%.1:%d+$"))
+  end)
+end)
