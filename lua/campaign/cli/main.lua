@@ -25,7 +25,7 @@ package.cpath = c_path .. ";" .. package.cpath
 
 local found, run = pcall(require, "campaign.cli.run")
 if not found then
-  local missing = tostring(run):match("^[^\n]*module '([%w_.]+)' not found")
+  local missing = tostring(run):match("module '([%w_.]+)' not found")
   io.stderr:write("campaign: ", missing and "the Lua module '" .. missing .. "' is not there for " .. flavour
     .. "; run 'make deps', or install it" or tostring(run), "\n")
   os.exit(1)
