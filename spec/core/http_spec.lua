@@ -420,7 +420,8 @@ for _, driver in ipairs({ "inline", "thread" }) do
       it("raises on wrong types, since that is a wrong program", function()
         for _, request in ipairs({ { url = 1 }, {}, { url = server.url, headers = "x" }, { url = server.url, headers = { "x" } },
           { url = server.url, headers = { { "a", 1 } } }, { url = server.url, body = 1 }, { url = server.url, body = {} },
-          { url = server.url, limits = 1 }, { url = server.url, limit = {} }, { url = server.url, limits = { totl = 1 } }, { server.url }, { url = server.url, allow_http = 1 }, { url = server.url, method = false } }) do
+          { url = server.url, limits = 1 }, { url = server.url, limit = {} }, { url = server.url, limits = { totl = 1 } },
+          { server.url }, { url = server.url, allow_http = 1 }, { url = server.url, method = false } }) do
           assert.has_error(function() transport:submit(request) end)
         end
         assert.has_error(function() transport:submit(nil) end)
