@@ -240,7 +240,7 @@ describe("campaign.import with bad input", function()
       local real = require("campaign.transport.curl").new()
       return setmetatable({
         submit = function(_, request)
-          request.limits = { connect = 1, stall = 1, total = 1 }
+          request.limits = { connect = 5, stall = 2, total = 2.5 }
           return real:submit(request)
         end,
       }, { __index = function(_, name)
