@@ -39,16 +39,16 @@ function M.connect(platform, account, options)
 end
 
 ---Plans an import without running it: see docs/import.md.
----@param fields table
----@return table? job
+---@param fields campaign.import.options
+---@return campaign.job? job
 ---@return campaign.error? err
 function M.plan(fields)
   return require("campaign.import").plan(fields)
 end
 
 ---Plans and runs an import: see docs/import.md.
----@param fields table
----@return table? result
+---@param fields campaign.import.options
+---@return campaign.import.result? result
 ---@return campaign.error? err
 function M.import(fields)
   return require("campaign.import").import(fields)

@@ -287,7 +287,7 @@ local function plan(given, level)
 end
 
 ---Reads and checks a whole list, plans its batches, sends nothing.
----@param given table see docs/import.md
+---@param given campaign.import.options
 ---@return campaign.job? job
 ---@return campaign.error? err
 function M.plan(given)
@@ -296,8 +296,8 @@ function M.plan(given)
 end
 
 ---Plans and runs an import.
----@param given table see docs/import.md
----@return table? result
+---@param given campaign.import.options
+---@return campaign.import.result? result
 ---@return campaign.error? err
 function M.import(given)
   local job, err = plan(given, 2)
@@ -372,7 +372,7 @@ local function work_of(state, book)
 end
 
 ---Sends what was planned. A job runs once.
----@return table? result
+---@return campaign.import.result? result
 ---@return campaign.error? err
 function methods:run()
   local state = inner[self]

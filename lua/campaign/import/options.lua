@@ -10,6 +10,33 @@ local suggest = require "campaign.api.suggest"
 
 local M = {}
 
+---@class campaign.import.options see docs/import.md
+---@field source string path of a CSV file with a header line
+---@field to string "platform.operation"
+---@field account? string|table
+---@field params? table the call's other fields, by wire name
+---@field map? table<string, string> field → column
+---@field set? table<string, any> field → one value for all rows
+---@field split? table<string, string> field → separator
+---@field check? table<string, string> field or column → check
+---@field unique? string field or column that tells rows apart
+---@field on_unmappable? "reject"|"fail"|{ map: string|table<string, string> }
+---@field encoding? string
+---@field delimiter? string
+---@field rows_per_call? integer
+---@field rows_per_file? integer
+---@field concurrency? integer
+---@field attempts? integer
+---@field window? "wait"|"refuse"|"ignore"
+---@field overwrite? boolean
+---@field accept_public_file? boolean
+---@field mark? boolean
+---@field job? string the job folder
+---@field dry_run? boolean
+---@field on_progress? fun(event: table)
+---@field env? campaign.env
+---@field transport? table
+
 local TYPES = {
   source = { "string" }, to = { "string" }, account = { "string", "table" }, params = { "table" }, map = { "table" },
   set = { "table" }, split = { "table" }, check = { "table" }, on_unmappable = { "string", "table" }, encoding = { "string" },

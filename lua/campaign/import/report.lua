@@ -44,6 +44,35 @@ function M.exit_code(result)
   return 0
 end
 
+---@class campaign.import.result see docs/import.md
+---@field ok boolean
+---@field exit_code integer
+---@field state "finished"|"stopped"|"planned"
+---@field error campaign.error? why it stopped
+---@field rows integer
+---@field accepted integer
+---@field accepted_pending integer
+---@field rejected integer
+---@field duplicate integer
+---@field suppressed integer
+---@field ambiguous integer
+---@field pending integer
+---@field taken_over integer
+---@field causes { invalid: integer, unmappable: integer, platform: integer }
+---@field reasons table[]
+---@field batches integer
+---@field requests integer
+---@field retries integer
+---@field bytes integer
+---@field seconds number
+---@field job string
+---@field rejects_file string?
+---@field duplicates_file string?
+---@field ambiguous_file string?
+---@field not_sent_file string?
+---@field batches_file string?
+---@field report_file string
+
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.result" }
 
