@@ -553,7 +553,8 @@ for _, driver in ipairs({ "inline", "thread" }) do
       end)
 
       it("can be cancelled before anything was sent", function()
-        local id = transport:submit({ url = "https://192.0.2.1/" })
+        -- The peer speaks no TLS: it waits for the end of a head that never comes.
+        local id = transport:submit({ url = "https://127.0.0.1:" .. server.port .. "/" })
         assert.is_true(transport:cancel(id))
         local _, result = transport:next(5)
         assert.are.equal("cancelled", result.error.kind)
