@@ -263,7 +263,7 @@ describe("import.listing", function()
     assert(file:close())
     assert.equal('__row,_line,_state,_cause,_column,_reason,_code,_message,_batch,_attempt,phone,_row\r\n'
       .. '1,2,rejected,invalid,,,,"say ""no""",,,+86138,=1+1\r\n'
-      .. '3,4,,,,,,,,," a ","x,""y""\nz",third\r\n', content(file.path))
+      .. '3,4,,,,,,,,, a ,"x,""y""\nz",third\r\n', content(file.path))
     assert.equal(2, file.count)
     assert.equal(384, core.system.stat(file.path).mode)
     imports.remove(folder)

@@ -17,18 +17,14 @@ local CHUNK = 65536
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.listing" }
 
-local function cell(value)
+local function text_of(value)
   if value == nil then
     return ""
   end
-  if type(value) == "number" and value == math.floor(value) then
-    return string.format("%d", value)
+  if type(value) == "number" then
+    return string.format(value == math.floor(value) and "%d" or "%.14g", value)
   end
-  value = tostring(value)
-  if value:find('[",\r\n]') or value:find("^%s") or value:find("%s$") then
-    return '"' .. value:gsub('"', '""') .. '"'
-  end
-  return value
+  return tostring(value)
 end
 
 ---The names of our columns beside those of the file.
@@ -66,12 +62,12 @@ end
 local function join(ours, fields)
   local parts = {}
   for i = 1, #COLUMNS do
-    parts[i] = cell(ours[i])
+    parts[i] = text_of(ours[i])
   end
   for i = 1, #fields do
-    parts[#COLUMNS + i] = cell(fields[i])
+    parts[#COLUMNS + i] = fields[i]
   end
-  return table.concat(parts, ",") .. "\r\n"
+  return core.csv.line(parts)
 end
 
 ---Adds a row.

@@ -24,6 +24,7 @@ function M.new(options)
     _random = options.random,
     _resume_at = 0,
     _failures = { soon = 0, throttle = 0 },
+    _failed_since = { soon = 0, throttle = 0 },
     _sent = 0,
     _doubt_since = nil,
     _doubts = 0,
@@ -62,7 +63,14 @@ end
 function methods:finished(ticket, verdict)
   local kind = verdict.again
   if kind == "soon" or kind == "throttle" then
-    self._failures[kind] = self._failures[kind] + 1
+    local is_new = ticket > self._failed_since[kind]
+    if not is_new and not verdict.after then
+      return self:delay() -- it failed together with the one that set the pause
+    end
+    if is_new then
+      self._failures[kind] = self._failures[kind] + 1
+      self._failed_since[kind] = self._sent
+    end
     local rule = BACKOFF[kind]
     local most = math.min(rule.longest, rule.base * 2 ^ math.min(self._failures[kind] - 1, 20))
     local delay = verdict.after or most * uniform(self._random)
@@ -79,6 +87,7 @@ function methods:finished(ticket, verdict)
   elseif verdict.verdict ~= "not_applied" then
     self._doubt_since, self._doubts = nil, 0
     self._failures.soon, self._failures.throttle = 0, 0
+    self._failed_since.soon, self._failed_since.throttle = 0, 0
   end
   return 0
 end

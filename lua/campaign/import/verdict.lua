@@ -140,6 +140,7 @@ local function refused(platform, operation, evidence, err)
   end
   local declared = any_condition(platform.not_applied, evidence, err)
     or any_condition(operation.not_applied, evidence, err)
+    or err.sent == "no" -- the parser has compared the body with the same data
   if not declared and (status == 408 or status >= 500) then
     return answer("ambiguous", "server_error")
   end
