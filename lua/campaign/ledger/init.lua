@@ -1,0 +1,45 @@
+-- SPDX-License-Identifier: MIT
+-- The ledger of a job: what was planned, what was about to be sent, what came of it. This file names the states, the interface that every
+-- back end has (docs/ledger.md, proved by spec/ledger/contract.lua), and chooses the back end. Statements and files are theirs.
+
+local M = {}
+
+---States of a batch.
+M.STATES = {
+  P = "pending", L = "leased", S = "sent", A = "accepted", R = "partly", X = "rejected", F = "failed", U = "ambiguous",
+  C = "confirmed",
+}
+
+---The state that a verdict leads to. What was provably not applied stays leased: it may be begun again.
+M.AFTER = { not_applied = "L", accepted = "A", partly = "R", rejected = "X", ambiguous = "U" }
+
+---What `resolve` may say of a batch, with the state it must be in and the one it comes to.
+M.RESOLUTIONS = {
+  applied = { from = "U", to = "A" },
+  ["not-applied"] = { from = "U", to = "P" },
+  resend = { from = "U", to = "P", doubt = true },
+  failed = { from = "P", to = "F" },
+  confirmed = { from = "A", to = "C" },
+}
+
+---The functions of a back end.
+M.INTERFACE = {
+  "job_put", "job_get", "enqueue", "record", "claim", "begin", "finish", "release", "resolve", "progress", "scan", "commit", "close",
+}
+
+---@class campaign.ledger.options
+---@field create boolean? make a new one; it must not exist
+---@field owner string? who works on the job, unique for each start of a process
+---@field now (fun(): number)?
+
+---Opens the ledger of a job. One that exists is checked first; what a dead owner left open is settled: leased batches are pending again,
+---sent ones without an outcome are ambiguous.
+---@param dsn string a path, as yet the only kind
+---@param options campaign.ledger.options?
+---@return table? ledger
+---@return campaign.error? err
+function M.open(dsn, options)
+  return require("campaign.ledger.sqlite").open(dsn, options or {})
+end
+
+return M

@@ -1,0 +1,489 @@
+-- SPDX-License-Identifier: MIT
+-- The ledger of one job in one SQLite file. Marks and outcomes are queued and become durable together in `commit`; reads run at once, as a
+-- commit of their own. One process has the file (src/store.h), so a lease needs no clock: whoever opens it knows that its last owner is dead.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local ledger_module = require "campaign.ledger"
+local schema = require "campaign.ledger.schema"
+
+local M = {}
+
+local APPLICATION_ID = "PRAGMA application_id = 1128353863" -- "CAMG"
+
+-- Most rows of one page of a scan.
+local PAGE = 1000
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.ledger.sqlite" }
+
+function mt.__tostring(ledger)
+  return "campaign.ledger " .. ledger.path
+end
+
+local HINTS = {
+  locked = "wait for the other process to end, or stop it",
+  full = "make room, then resume the job",
+  io = "look at the disk, then resume the job: what was being sent counts as ambiguous",
+  damaged = "keep the file as it is; every row that no report lists may or may not have been sent",
+}
+
+local function explain(err)
+  return error_object.wrap(err, { retry = false, hint = HINTS[err.reason] })
+end
+
+local function refuse(self, message, hint)
+  return nil, error_object.new{ kind = "ledger", retry = false, message = "ledger " .. self.path .. ": " .. message, hint = hint }
+end
+
+-- Queues a statement; `done(changes, rows)` is called once it is durable.
+function methods:_queue(name, done, ...)
+  local number = self._statements[name]
+  if not number then
+    local prepare_err
+    number, prepare_err = self._store:prepare(schema.STATEMENTS[name])
+    if not number then
+      return nil, explain(prepare_err)
+    end
+    self._statements[name] = number
+  end
+  local id, err = self._store:submit(number, ...)
+  if not id then
+    return nil, explain(err)
+  end
+  self._waiting[id] = done or true
+  return true
+end
+
+---Makes everything that was queued durable, as one transaction.
+---@return true? ok
+---@return campaign.error? err nothing of it is in the ledger
+function methods:commit()
+  local ok, err = self._store:run()
+  local id, changes, rows = self._store:take()
+  while id do
+    local done = self._waiting[id]
+    self._waiting[id] = nil
+    if ok and type(done) == "function" then
+      done(changes, rows)
+    end
+    id, changes, rows = self._store:take()
+  end
+  if not ok then
+    return nil, explain(err)
+  end
+  return true
+end
+
+-- One query now, with whatever is queued: rows as lists by position.
+function methods:_query(name, ...)
+  local found
+  local ok, err = self:_queue(name, function(_, rows)
+    found = rows
+  end, ...)
+  if ok then
+    ok, err = self:commit()
+  end
+  return ok and found, err
+end
+
+local function named(columns, row)
+  local record = {}
+  for i, name in ipairs(columns) do
+    record[name] = row[i]
+  end
+  return record
+end
+
+local function all_named(columns, rows)
+  local list = {}
+  for i, row in ipairs(rows) do
+    list[i] = named(columns, row)
+  end
+  return list
+end
+
+---Writes down the job and its files. Later calls may change state and record, never the id.
+---@param job table id, state, record (text)
+---@param files table[]? number, path, bytes, mtime, encoding, delimiter
+---@return true? ok
+---@return campaign.error? err
+function methods:job_put(job, files)
+  local changed
+  local ok, err = self:_queue("job_put", function(changes)
+    changed = changes
+  end, job.id, self._now(), job.state, job.record)
+  for _, file in ipairs(files or {}) do
+    if ok then
+      ok, err = self:_queue("file_put", nil, file.number, file.path, file.bytes, file.mtime, file.encoding, file.delimiter)
+    end
+  end
+  if ok then
+    ok, err = self:commit()
+  end
+  if not ok then
+    return nil, err
+  end
+  if changed ~= 1 then
+    return refuse(self, "it belongs to another job than " .. job.id)
+  end
+  return true
+end
+
+---@return table? job id, created, state, record, files; nil without error when none was put
+---@return campaign.error? err
+function methods:job_get()
+  local rows, err = self:_query("job_get")
+  if not rows or not rows[1] then
+    return nil, err
+  end
+  local job = named({ "id", "created", "state", "record" }, rows[1])
+  rows, err = self:_query("file_get")
+  if not rows then
+    return nil, err
+  end
+  job.files = all_named(schema.COLUMNS.files, rows)
+  return job
+end
+
+---Queues planned batches. One whose number is known already stays as it is. With `parent`, they take the place of a batch that nobody took
+---over: what it carried is counted in them.
+---@param batches table[] index, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash, parent
+---@return true? ok
+---@return campaign.error? err
+function methods:enqueue(batches)
+  for _, batch in ipairs(batches) do
+    local ok, err = self:_queue("enqueue", nil, batch.index, batch.parent, batch.offset, batch.bytes, batch.first_row, batch.first_line,
+      batch.rows, batch.accepted, batch.body_bytes, batch.skip, batch.hash)
+    if ok and batch.parent then
+      ok, err = self:_queue("split", nil, batch.parent)
+    end
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
+---Queues results of single rows: rejected, suppressed, duplicate. The first result of a row stays.
+---@param rows table[] row, batch, state, cause, column, reason, code, message
+---@return true? ok
+---@return campaign.error? err
+function methods:record(rows)
+  for _, row in ipairs(rows) do
+    local ok, err = self:_queue("record", nil, row.row, row.batch, row.state, row.cause, row.column, row.reason,
+      row.code ~= nil and tostring(row.code) or nil, row.message)
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
+---Drops a plan that was not finished. Refused by the file itself once anything was attempted.
+---@return true? ok
+---@return campaign.error? err
+function methods:forget_plan()
+  local ok, err = self:_queue("forget_rows")
+  if ok then
+    ok, err = self:_queue("forget_batches")
+  end
+  if not ok then
+    return nil, err
+  end
+  return self:commit()
+end
+
+---Leases the next pending batches, in order.
+---@param count integer at most
+---@return table[]? leases batches with fence and owner; none when nothing is pending
+---@return campaign.error? err
+function methods:claim(count)
+  local rows, err = self:_query("claim", self.owner, count)
+  if not rows then
+    return nil, err
+  end
+  local leases = all_named(schema.COLUMNS.claim, rows)
+  for _, lease in ipairs(leases) do
+    lease.owner = self.owner
+  end
+  table.sort(leases, function(left, right) return left.index < right.index end)
+  return leases
+end
+
+---Queues the intent to send a leased batch. Nothing may be sent before the commit, nor unless the ticket then says "go".
+---@param lease table
+---@return table? ticket `answer` after the commit: "go" (with attempt, number) or "stale"
+---@return campaign.error? err
+function methods:begin(lease)
+  local ticket = {}
+  local ok, err = self:_queue("begin_attempt", function(_, rows)
+    local row = rows[1]
+    ticket.answer = row and "go" or "stale"
+    if row then
+      ticket.attempt, ticket.number = row[1], row[2]
+      lease.attempt = row[1]
+    end
+  end, self._now(), lease.index, lease.fence, lease.owner)
+  if ok then
+    ok, err = self:_queue("begin_batch", nil, lease.index, lease.fence, lease.owner)
+  end
+  if not ok then
+    return nil, err
+  end
+  return ticket
+end
+
+---Queues the outcome of an attempt.
+---@param lease table that was begun
+---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
+---rejected (rows), awaits (the platform's own result is still to come)
+---@return table? ticket `answer` after the commit: "done", "late" (it settled an ambiguous batch) or "stale" (kept as evidence only)
+---@return campaign.error? err
+function methods:finish(lease, outcome)
+  local state = ledger_module.AFTER[outcome.verdict]
+  if not state then
+    error("unknown verdict: " .. tostring(outcome.verdict), 2)
+  end
+  if not lease.attempt then
+    error("this batch was not begun", 2)
+  end
+  local ticket, now, late = {}, self._now(), nil
+  local code = outcome.code ~= nil and tostring(outcome.code) or nil
+  local ok, err = self:_queue("finish_late", function(changes)
+    late = changes
+  end, lease.index, lease.fence, lease.owner, lease.attempt, now, outcome.verdict, outcome.detail)
+  if ok then
+    ok, err = self:_queue("finish_batch", function(changes)
+      ticket.answer = late == 0 and "done" or changes > 0 and "late" or "stale"
+    end, lease.index, lease.fence, lease.owner, state, outcome.rejected or 0, outcome.awaits == true, outcome.receipt)
+  end
+  if ok then
+    ok, err = self:_queue("finish_attempt", nil, now, outcome.verdict, outcome.cause, outcome.receipt, outcome.status, code, outcome.kind,
+      outcome.sent, outcome.guard, outcome.bytes_sent, outcome.body_bytes, outcome.seconds, outcome.detail, outcome.reason,
+      outcome.message, lease.attempt)
+  end
+  if not ok then
+    return nil, err
+  end
+  return ticket
+end
+
+---Queues giving a lease back: its batch is pending again. A batch that was begun is not given back.
+---@param lease table
+---@return true? ok
+---@return campaign.error? err
+function methods:release(lease)
+  return self:_queue("release", nil, lease.index, lease.fence, lease.owner)
+end
+
+---Says what became of a batch, by order of a person or by later evidence.
+---@param index integer
+---@param as "applied"|"not-applied"|"resend"|"failed"|"confirmed"
+---@param source string who says so
+---@param detail string?
+---@return boolean? changed false when the batch is not in the state that such an order needs
+---@return campaign.error? err
+function methods:resolve(index, as, source, detail)
+  local rule = ledger_module.RESOLUTIONS[as]
+  if not rule then
+    error("unknown resolution: " .. tostring(as), 2)
+  end
+  local ok, err = self:_queue("resolve_late", nil, self._now(), source, as, detail, index, rule.from)
+  if not ok then
+    return nil, err
+  end
+  local rows
+  rows, err = self:_query("resolve", rule.to, rule.doubt == true, index, rule.from)
+  if not rows then
+    return nil, err
+  end
+  return rows[1] ~= nil
+end
+
+---Counts, made from the batches themselves so that they cannot disagree with them.
+---@return table? progress batches and rows by state, attempts, open attempts
+---@return campaign.error? err
+function methods:progress()
+  local rows, err = self:_query("progress")
+  if not rows then
+    return nil, err
+  end
+  local progress = { batches = {}, sendable = 0, rows = { accepted = 0, accepted_pending = 0, rejected = 0, duplicate = 0,
+    suppressed = 0, ambiguous = 0, pending = 0 }, possibly_duplicated = 0 }
+  for state in pairs(ledger_module.STATES) do
+    progress.batches[state] = 0
+  end
+  local counts = progress.rows
+  for _, row in ipairs(rows) do
+    local state, batches, accepted, rejected, awaited, doubted = row[1], row[2], row[3], row[4], row[5], row[6]
+    progress.batches[state] = batches
+    progress.sendable = progress.sendable + accepted
+    progress.possibly_duplicated = progress.possibly_duplicated + doubted
+    if state == "A" or state == "R" or state == "C" then
+      counts.accepted = counts.accepted + accepted - rejected - awaited
+      counts.accepted_pending = counts.accepted_pending + awaited
+      counts.rejected = counts.rejected + rejected
+    elseif state == "X" then
+      counts.rejected = counts.rejected + accepted
+    elseif state == "U" or state == "S" then
+      counts.ambiguous = counts.ambiguous + accepted
+    else
+      counts.pending = counts.pending + accepted
+    end
+  end
+  rows, err = self:_query("progress_rows")
+  if not rows then
+    return nil, err
+  end
+  for _, row in ipairs(rows) do
+    counts[row[1]] = counts[row[1]] + row[2]
+  end
+  rows, err = self:_query("progress_attempts")
+  if not rows then
+    return nil, err
+  end
+  progress.attempts, progress.open, progress.bytes = rows[1][1], rows[1][2], rows[1][3]
+  return progress
+end
+
+local SCANS = { batches = "scan_batches", attempts = "scan_attempts", rows = "scan_rows", late = "scan_late" }
+
+---Reads records in order, page by page.
+---@param what "batches"|"attempts"|"rows"|"late"
+---@return fun(): table? next raises what the ledger refuses, as an error object
+function methods:scan(what)
+  local statement, columns = SCANS[what], schema.COLUMNS[what]
+  if not statement then
+    error("unknown scan: " .. tostring(what), 2)
+  end
+  local after, page, at = 0, nil, 0
+  return function()
+    if not page or at == #page and #page == PAGE then
+      local err
+      page, err = self:_query(statement, after, PAGE)
+      if not page then
+        error(err, 0)
+      end
+      at = 0
+    end
+    at = at + 1
+    local row = page[at]
+    if not row then
+      at = #page
+      return nil
+    end
+    after = row[1]
+    return named(columns, row)
+  end
+end
+
+---What is known of one thing: `rows_of` a batch, `last_of` its attempts, `reasons` of the rows that were never sent.
+---@param what "rows_of"|"last_of"|"reasons"
+---@param index integer?
+---@return table[]? records
+---@return campaign.error? err
+function methods:ask(what, index)
+  local rows, err
+  if what == "reasons" then
+    rows, err = self:_query(what)
+  else
+    rows, err = self:_query(what, index)
+  end
+  if not rows then
+    return nil, err
+  end
+  return all_named(schema.COLUMNS[what], rows)
+end
+
+---Lets go of the file; what was queued and not committed is dropped. Closing twice is fine.
+function methods:close()
+  self._store:close()
+end
+
+-- Statements that prepare and run before any of the named ones.
+local function direct(store, sql)
+  local number, err = store:prepare(sql)
+  if not number then
+    return nil, err
+  end
+  store:submit(number)
+  local ok
+  ok, err = store:run()
+  local _, _, rows = store:take()
+  return ok and (rows or true), err
+end
+
+local function create(self)
+  -- The version comes last: a file that has it is whole.
+  for _, list in ipairs({ { APPLICATION_ID }, schema.TABLES, { "PRAGMA user_version = " .. schema.VERSION } }) do
+    for _, sql in ipairs(list) do
+      local ok, err = direct(self._store, sql)
+      if not ok then
+        return nil, explain(err)
+      end
+    end
+  end
+  return true
+end
+
+local function check_version(self)
+  local rows, err = direct(self._store, "PRAGMA user_version")
+  if not rows then
+    return nil, explain(err)
+  end
+  local version = rows[1][1]
+  if version ~= schema.VERSION then
+    return refuse(self, ("it is of version %d, this program reads %d"):format(version, schema.VERSION),
+      version == 0 and "its making was interrupted: nothing was sent" or "use the version of campaign that made it")
+  end
+  return true
+end
+
+-- What a dead owner left open.
+local function recover(self)
+  local ok, err = self:_queue("recover_leased")
+  if ok then
+    ok, err = self:_queue("recover_attempts", nil, self._now())
+  end
+  if ok then
+    ok, err = self:_queue("recover_sent", function(changes)
+      self.recovered = changes
+    end)
+  end
+  if not ok then
+    return nil, err
+  end
+  return self:commit()
+end
+
+---@param path string
+---@param options campaign.ledger.options
+---@return table? ledger
+---@return campaign.error? err
+function M.open(path, options)
+  local store, err = core.store.open(path, options.create and "create" or "open")
+  if not store then
+    return nil, explain(err)
+  end
+  local self = setmetatable({
+    path = path, owner = options.owner or ("%d:%s"):format(core.system.pid(), core.digest.hex(core.system.random(8))), recovered = 0,
+    _store = store, _statements = {}, _waiting = {}, _now = options.now or core.system.now,
+  }, mt)
+  local ok
+  if options.create then
+    ok, err = create(self)
+  else
+    ok, err = check_version(self)
+    if ok then
+      ok, err = recover(self)
+    end
+  end
+  if not ok then
+    store:close()
+    return nil, err
+  end
+  return self
+end
+
+return M

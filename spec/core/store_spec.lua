@@ -1,0 +1,176 @@
+-- SPDX-License-Identifier: MIT
+-- The store: groups are whole or not at all, values come back as they went in, and a store that met a broken disk stays shut.
+
+local command = require "support.command"
+local core = require "campaign.core"
+
+describe("core.store", function()
+  local root, store
+
+  local function run(sql, ...)
+    local id = assert(store:submit(assert(store:prepare(sql)), ...))
+    local ok, err = store:run()
+    local taken, changes, rows = store:take()
+    assert.equal(id, taken)
+    return ok and changes, ok and rows or err
+  end
+
+  before_each(function()
+    root = command.folder()
+    store = assert(core.store.open(root .. "/a.db", "create"))
+    run("CREATE TABLE t (a, b)")
+  end)
+  after_each(function()
+    store:close()
+    command.remove(root)
+  end)
+
+  it("gives values back as they were", function()
+    local values = { 0, -1, 9007199254740992, 0.5, "", "text", "nul\0inside", ("x"):rep(100000), "汉字" }
+    for i, value in ipairs(values) do
+      assert.equal(1, (run("INSERT INTO t VALUES (?, ?)", i, value)))
+    end
+    run("INSERT INTO t VALUES (?, ?)", 99, nil)
+    run("INSERT INTO t VALUES (?, ?)", 100, true)
+    local _, rows = run("SELECT a, b FROM t ORDER BY a")
+    assert.equal(#values + 2, #rows)
+    for i, value in ipairs(values) do
+      assert.equal(value, rows[i][2])
+    end
+    assert.is_nil(rows[#values + 1][2])
+    assert.equal(1, rows[#values + 2][2])
+  end)
+
+  it("runs what was submitted in order, and gives results in that order", function()
+    local insert = assert(store:prepare("INSERT INTO t VALUES (?, ?) RETURNING a"))
+    local ids = {}
+    for i = 1, 50 do
+      ids[i] = assert(store:submit(insert, i, "v"))
+    end
+    assert.equal(50, store:waiting())
+    assert.is_nil((store:take()))
+    assert(store:run())
+    for i = 1, 50 do
+      local id, changes, rows = store:take()
+      assert.equal(ids[i], id)
+      assert.equal(1, changes)
+      assert.equal(i, rows[1][1])
+    end
+    assert.is_nil((store:take()))
+    assert.is_true(store:run())
+  end)
+
+  it("takes nothing of a group of which one statement fails, and goes on afterwards", function()
+    run("CREATE UNIQUE INDEX u ON t (a)")
+    local insert = assert(store:prepare("INSERT INTO t VALUES (?, ?)"))
+    for _, a in ipairs({ 1, 2, 1, 3 }) do
+      store:submit(insert, a, "x")
+    end
+    local ok, err = store:run()
+    assert.is_nil(ok)
+    assert.equal("ledger", err.kind)
+    assert.equal("conflict", err.reason)
+    for _ = 1, 4 do
+      local id, changes, failure = store:take()
+      assert.is_number(id)
+      assert.is_nil(changes)
+      assert.equal("ledger", failure.kind)
+    end
+    local _, rows = run("SELECT count(*) FROM t")
+    assert.equal(0, rows[1][1])
+    assert.equal(1, (run("INSERT INTO t VALUES (?, ?)", 1, "x")))
+  end)
+
+  it("refuses what is no single statement, and raises for wrong use", function()
+    for _, sql in ipairs({ "", "  ", "SELECT 1; SELECT 2", "SELECT 1;", "SELEKT", "-- nothing" }) do
+      local number, err = store:prepare(sql)
+      if sql ~= "SELECT 1;" then
+        assert.is_nil(number, sql)
+        assert.truthy(err.kind)
+      end
+    end
+    local insert = assert(store:prepare("INSERT INTO t VALUES (?, ?)"))
+    assert.has_error(function() store:submit(insert, 1) end)
+    assert.has_error(function() store:submit(insert, 1, 2, 3) end)
+    assert.has_error(function() store:submit(insert, {}, 2) end)
+    assert.has_error(function() store:submit(insert, 0 / 0, 2) end)
+    assert.has_error(function() store:submit(insert, 1 / 0, 2) end)
+    assert.has_error(function() store:submit(999, 1) end)
+    assert.has_error(function() store:submit(0) end)
+    assert.has_error(function() core.store.open(root .. "/a\0b") end)
+    assert.equal(0, store:waiting())
+  end)
+
+  it("drops what was not run when it is closed, and may be closed twice", function()
+    local before = core.live()
+    store:submit(assert(store:prepare("INSERT INTO t VALUES (?, ?)")), 1, 2)
+    store:close()
+    store:close()
+    assert.equal(before - 1, core.live())
+    assert.has_error(function() store:run() end)
+    store = assert(core.store.open(root .. "/a.db"))
+    local _, rows = run("SELECT count(*) FROM t")
+    assert.equal(0, rows[1][1])
+  end)
+
+  it("follows no link to its file and opens nothing that is no file", function()
+    store:close()
+    os.execute("ln -s a.db " .. root .. "/link.db && mkdir " .. root .. "/folder.db")
+    for _, name in ipairs({ "link.db", "folder.db" }) do
+      local found, err = core.store.open(root .. "/" .. name)
+      assert.is_nil(found)
+      assert.equal("ledger", err.kind)
+    end
+    local _, err = core.store.open(root .. "/link.db", "create")
+    assert.equal("ledger", err.kind)
+    store = assert(core.store.open(root .. "/a.db"))
+  end)
+
+  it("syncs its log at each commit, and not before", function()
+    local _, rows = run("PRAGMA synchronous")
+    assert.equal(2, rows[1][1])
+    _, rows = run("PRAGMA journal_mode")
+    assert.equal("wal", rows[1][1])
+    _, rows = run("PRAGMA locking_mode")
+    assert.equal("exclusive", rows[1][1])
+  end)
+
+  it("F22 stays shut once the disk was full", function()
+    -- A limit on the file's size is what a full disk is to it.
+    store:close()
+    local script = root .. "/full.lua"
+    local file = assert(io.open(script, "w"))
+    file:write([[
+      local core = require "campaign.core"
+      local store = assert(core.store.open(arg[1]))
+      local insert = assert(store:prepare("INSERT INTO t VALUES (?, ?)"))
+      local failed
+      for i = 1, 200 do
+        local id, err = store:submit(insert, i, ("x"):rep(10000))
+        local ok, run_err = id, err
+        if id then ok, run_err = store:run() end
+        if not ok then
+          failed = run_err
+          print(i, failed.kind, failed.reason)
+          break
+        end
+        print("ok", i)
+      end
+      local again, err = store:run()
+      print("again", again, err and err.reason)
+      store:close()
+    ]])
+    file:close()
+    local pipe = io.popen("trap '' XFSZ; ulimit -f 400; " .. (os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4") .. " " .. script .. " "
+      .. root .. "/a.db 2>&1")
+    local out = pipe:read("*a")
+    pipe:close()
+    local kept = select(2, out:gsub("ok\t", ""))
+    assert.is_true(kept > 0, out)
+    assert.matches("\tledger\t", out, 1, true)
+    assert.matches("again\tnil", out, 1, true)
+    store = assert(core.store.open(root .. "/a.db"))
+    local _, rows = run("SELECT count(*) FROM t")
+    assert.equal(kept, rows[1][1])
+  end)
+end)

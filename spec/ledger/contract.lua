@@ -1,0 +1,364 @@
+-- SPDX-License-Identifier: MIT
+-- What every ledger must do, whatever it is made of. A back end's spec calls this with a function that makes an empty ledger, one that opens
+-- the same again as another owner (after the first one died), and one that clears up; and with busted's functions, which spec files alone get.
+
+local ledger_module = require "campaign.ledger"
+
+local function batch(index, more)
+  local made = { index = index, offset = index * 100, bytes = 100, first_row = index * 10 - 9, first_line = index * 10 - 8, rows = 10,
+    accepted = 9, body_bytes = 120, skip = "4", hash = "crc" .. index }
+  for key, value in pairs(more or {}) do
+    made[key] = value
+  end
+  return made
+end
+
+local JOB = { id = "job-1", state = "planned", record = '{"to":"x.y"}' }
+
+return function(name, back, busted)
+  local describe, it, before_each, after_each, assert = busted.describe, busted.it, busted.before_each, busted.after_each, busted.assert
+  describe("ledger " .. name, function()
+    local ledger
+
+    local function fill(count)
+      assert(ledger:job_put(JOB))
+      for i = 1, count do
+        assert(ledger:enqueue{ batch(i) })
+      end
+      assert(ledger:commit())
+    end
+
+    local function begin(lease)
+      local ticket = assert(ledger:begin(lease))
+      assert(ledger:commit())
+      return ticket.answer
+    end
+
+    local function finish(lease, verdict, more)
+      local outcome = { verdict = verdict, sent = "yes", status = 200 }
+      for key, value in pairs(more or {}) do
+        outcome[key] = value
+      end
+      local ticket = assert(ledger:finish(lease, outcome))
+      assert(ledger:commit())
+      return ticket.answer
+    end
+
+    local function sent(count)
+      local leases = assert(ledger:claim(count or 1))
+      for _, lease in ipairs(leases) do
+        assert.equal("go", begin(lease))
+      end
+      return leases[1], leases
+    end
+
+    local function states()
+      local text = ""
+      for found in ledger:scan("batches") do
+        text = text .. found.state
+      end
+      return text
+    end
+
+    local function rows_of(progress)
+      local sum = 0
+      for _, count in pairs(progress.rows) do
+        sum = sum + count
+      end
+      return sum
+    end
+
+    before_each(function()
+      ledger = assert(back.make())
+    end)
+    after_each(function()
+      ledger:close()
+      back.clear()
+    end)
+
+    it("has the whole interface", function()
+      for _, method in ipairs(ledger_module.INTERFACE) do
+        assert.is_function(ledger[method], method)
+      end
+    end)
+
+    it("keeps the job and its files, and refuses another job in its place", function()
+      assert.is_nil((ledger:job_get()))
+      local file = { number = 1, path = "list.csv", bytes = 123, mtime = 1762740000.123456, encoding = "gbk", delimiter = ";" }
+      assert(ledger:job_put(JOB, { file }))
+      assert(ledger:job_put{ id = "job-1", state = "running", record = "{}" })
+      local _, err = ledger:job_put{ id = "job-2", state = "planned", record = "{}" }
+      assert.equal("ledger", err.kind)
+      local job = assert(ledger:job_get())
+      assert.same({ "job-1", "running", "{}" }, { job.id, job.state, job.record })
+      assert.same({ file }, job.files)
+    end)
+
+    it("gives back what was planned, in order, and each batch to one lease only", function()
+      fill(5)
+      local first = assert(ledger:claim(2))
+      local second = assert(ledger:claim(10))
+      assert.equal(2, #first)
+      assert.equal(3, #second)
+      assert.equal(0, #assert(ledger:claim(1)))
+      local expected = batch(1)
+      for key, value in pairs(expected) do
+        assert.equal(value, first[1][key], key)
+      end
+      for i, lease in ipairs(second) do
+        assert.equal(i + 2, lease.index)
+      end
+      assert.equal("LLLLL", states())
+    end)
+
+    it("keeps a plan as it was planned, also when it is said again", function()
+      fill(2)
+      assert(ledger:enqueue{ batch(1, { offset = 999, accepted = 1 }), batch(3) })
+      assert(ledger:commit())
+      local list = assert(ledger:claim(9))
+      assert.equal(3, #list)
+      assert.equal(100, list[1].offset)
+      assert.equal(9, list[1].accepted)
+    end)
+
+    it("marks a batch as sent once, and only for whoever holds its lease", function()
+      fill(2)
+      local lease = ledger:claim(1)[1]
+      assert.equal("go", begin(lease))
+      assert.equal("stale", begin(lease))
+      local other = ledger:claim(1)[1]
+      local foreign = batch(2, { fence = other.fence, owner = "somebody else" })
+      assert.equal("stale", begin(foreign))
+      local old = batch(2, { fence = other.fence - 1, owner = other.owner })
+      assert.equal("stale", begin(old))
+      assert.equal("go", begin(other))
+      assert.equal("SS", states())
+      assert.equal(2, assert(ledger:progress()).open)
+    end)
+
+    it("leads from each verdict to its state", function()
+      fill(5)
+      local _, leases = sent(5)
+      local verdicts = { "accepted", "partly", "rejected", "ambiguous", "not_applied" }
+      for i, verdict in ipairs(verdicts) do
+        assert.equal("done", finish(leases[i], verdict, { rejected = verdict == "partly" and 2 or nil }))
+      end
+      assert.equal("ARXUL", states())
+      assert.has_error(function()
+        ledger:finish(leases[1], { verdict = "perhaps" })
+      end)
+      local counts = assert(ledger:progress())
+      assert.same({ accepted = 9 + 7, accepted_pending = 0, rejected = 2 + 9, duplicate = 0, suppressed = 0, ambiguous = 9, pending = 9 },
+        counts.rows)
+      assert.equal(0, counts.open)
+    end)
+
+    it("may be told an outcome twice", function()
+      fill(1)
+      local lease = sent()
+      assert.equal("done", finish(lease, "accepted"))
+      assert.equal("done", finish(lease, "accepted"))
+      assert.equal("A", states())
+      local late = 0
+      for _ in ledger:scan("late") do
+        late = late + 1
+      end
+      assert.equal(0, late)
+    end)
+
+    it("sends a batch again only after it was provably not applied", function()
+      fill(1)
+      local lease = sent()
+      finish(lease, "not_applied", { cause = "refused" })
+      assert.equal("go", begin(lease))
+      finish(lease, "ambiguous")
+      assert.equal("stale", begin(lease))
+      assert(ledger:release(lease))
+      assert(ledger:commit())
+      assert.equal("U", states())
+      local numbers = {}
+      for attempt in ledger:scan("attempts") do
+        numbers[#numbers + 1] = attempt.number .. attempt.verdict
+      end
+      assert.same({ "1not_applied", "2ambiguous" }, numbers)
+    end)
+
+    it("gives a lease back unless its batch was begun", function()
+      fill(2)
+      local leases = assert(ledger:claim(2))
+      begin(leases[1])
+      for _, lease in ipairs(leases) do
+        assert(ledger:release(lease))
+      end
+      assert(ledger:commit())
+      assert.equal("SP", states())
+      assert.equal("stale", begin(leases[2]))
+      local again = ledger:claim(1)[1]
+      assert.equal(2, again.index)
+      assert.is_true(again.fence > leases[2].fence)
+    end)
+
+    it("lets a late answer settle an ambiguous batch, and keeps a stale one as evidence only", function()
+      fill(2)
+      local _, leases = sent(2)
+      finish(leases[1], "ambiguous")
+      assert.equal("late", finish(leases[1], "accepted"))
+      finish(leases[2], "accepted")
+      assert.equal("stale", finish(leases[2], "rejected"))
+      assert.equal("AA", states())
+      local late = {}
+      for entry in ledger:scan("late") do
+        late[#late + 1] = entry.batch .. entry.verdict
+      end
+      assert.same({ "1accepted", "2rejected" }, late)
+    end)
+
+    it("settles what a dead owner left: leased is pending, sent is ambiguous", function()
+      fill(4)
+      local leases = assert(ledger:claim(3))
+      begin(leases[1])
+      begin(leases[2])
+      finish(leases[2], "accepted")
+      assert(ledger:begin(leases[3])) -- never committed: nothing was sent
+      ledger = assert(back.reopen(ledger))
+      assert.equal("UAPP", states())
+      assert.equal(1, ledger.recovered)
+      local attempt = assert(ledger:ask("last_of", 1))[1]
+      assert.equal("ambiguous", attempt.verdict)
+      assert.equal("interrupted", attempt.cause)
+      local old = leases[3]
+      assert.equal("stale", begin(old))
+      assert.equal("go", begin(ledger:claim(1)[1]))
+      assert.equal("stale", finish(leases[2], "rejected"))
+      ledger = assert(back.reopen(ledger))
+      assert.equal("UAUP", states())
+    end)
+
+    it("changes an ambiguous batch by order, and no other", function()
+      fill(5)
+      local _, leases = sent(4)
+      for i = 1, 3 do
+        finish(leases[i], "ambiguous")
+      end
+      finish(leases[4], "accepted", { awaits = true })
+      assert.is_true(ledger:resolve(1, "applied", "operator", "seen in the console"))
+      assert.is_true(ledger:resolve(2, "not-applied", "operator"))
+      assert.is_true(ledger:resolve(3, "resend", "operator"))
+      assert.is_true(ledger:resolve(4, "confirmed", "callback"))
+      assert.equal("APPCP", states())
+      for _, as in ipairs({ "applied", "not-applied", "resend" }) do
+        assert.is_false(ledger:resolve(1, as, "operator"))
+        assert.is_false(ledger:resolve(5, as, "operator"))
+        assert.is_false(ledger:resolve(77, as, "operator"))
+      end
+      assert.has_error(function()
+        ledger:resolve(1, "forget", "operator")
+      end)
+      local counts = assert(ledger:progress())
+      assert.equal(1, counts.possibly_duplicated)
+      assert.equal(9, counts.rows.accepted_pending)
+      assert.equal("stale", begin(leases[3]))
+    end)
+
+    it("makes a group durable as a whole", function()
+      fill(3)
+      local leases = assert(ledger:claim(3))
+      local one, two = assert(ledger:begin(leases[1])), assert(ledger:begin(leases[2]))
+      assert.is_nil(one.answer)
+      assert(ledger:commit())
+      assert.equal("go", one.answer)
+      assert.equal("go", two.answer)
+      local first = assert(ledger:finish(leases[1], { verdict = "accepted" }))
+      local third = assert(ledger:begin(leases[3]))
+      assert(ledger:commit())
+      assert.equal("done", first.answer)
+      assert.equal("go", third.answer)
+      assert.equal("ASS", states())
+    end)
+
+    it("keeps results of rows, each row in one state", function()
+      fill(1)
+      assert(ledger:record{
+        { row = 14, state = "rejected", cause = "invalid", column = "phone", reason = "required" },
+        { row = 11, state = "duplicate", reason = "duplicate" },
+        { row = 14, state = "duplicate" },
+      })
+      local lease = sent()
+      assert(ledger:record{ { row = 3, batch = 1, state = "rejected", cause = "platform", reason = "refused", code = 5001, message = "no" } })
+      finish(lease, "partly", { rejected = 1 })
+      local found = {}
+      for row in ledger:scan("rows") do
+        found[#found + 1] = row
+      end
+      assert.equal(3, #found)
+      assert.same({ row = 3, batch = 1, state = "rejected", cause = "platform", reason = "refused", code = "5001", message = "no" }, found[1])
+      assert.equal("rejected", found[3].state)
+      assert.same({ found[1] }, ledger:ask("rows_of", 1))
+      local counts = assert(ledger:progress()).rows
+      assert.equal(2, counts.rejected)
+      assert.equal(1, counts.duplicate)
+      assert.equal(8, counts.accepted)
+    end)
+
+    it("counts children in place of their parent", function()
+      fill(2)
+      local lease = sent()
+      finish(lease, "rejected")
+      assert(ledger:enqueue{
+        batch(3, { parent = 1, rows = 6, accepted = 5 }), batch(4, { parent = 1, rows = 4, accepted = 4 }),
+      })
+      assert(ledger:commit())
+      assert.equal(18, assert(ledger:progress()).sendable)
+      assert.equal("PPP", states())
+      assert.equal(1, assert(ledger:claim(3))[2].parent)
+    end)
+
+    it("P1 conserves rows through any course of events", function()
+      local seed = tonumber(os.getenv("CAMPAIGN_SEED")) or os.time()
+      local random = seed % 2147483646 + 1
+      local function draw(n)
+        random = random * 16807 % 2147483647
+        return random % n + 1
+      end
+      fill(30)
+      local total = 30 * 9
+      local held, seen = {}, {}
+      local verdicts = { "accepted", "partly", "rejected", "ambiguous", "not_applied" }
+      for step = 1, 400 do
+        local what = draw(12)
+        if what == 1 then
+          for _, lease in ipairs(assert(ledger:claim(draw(4)))) do
+            held[#held + 1] = lease
+          end
+        elseif what <= 5 and #held > 0 then
+          local lease = held[draw(#held)]
+          if begin(lease) == "go" then
+            seen[lease.index] = (seen[lease.index] or 0) + 1
+          end
+        elseif what <= 9 and #held > 0 then
+          local lease = held[draw(#held)]
+          if lease.attempt then
+            local verdict = verdicts[draw(#verdicts)]
+            finish(lease, verdict, { rejected = verdict == "partly" and 3 or 0 })
+          end
+        elseif what == 10 and #held > 0 then
+          assert(ledger:release(held[draw(#held)]))
+        elseif what == 11 then
+          local _, err = ledger:resolve(draw(30), ({ "applied", "not-applied", "resend" })[draw(3)], "operator")
+          assert.is_nil(err)
+        elseif what == 12 and draw(10) == 1 then
+          ledger = assert(back.reopen(ledger))
+        end
+        assert(ledger:commit())
+        local counts = assert(ledger:progress())
+        assert.equal(total, rows_of(counts), "seed " .. seed .. ", step " .. step)
+      end
+      local attempts = {}
+      for attempt in ledger:scan("attempts") do
+        attempts[attempt.batch] = (attempts[attempt.batch] or 0) + 1
+        assert.equal(attempts[attempt.batch], attempt.number, "seed " .. seed)
+      end
+      assert.same(seen, attempts, "seed " .. seed)
+    end)
+  end)
+end

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ * campaign.core.store: durable statements in groups. Values go in and come out as nil, number and string; numbers that are whole are
+ * integers in the file. */
+#include "../store.h"
+
+#include <math.h>
+
+#include "bind.h"
+
+#define STORE_CLASS "campaign.store"
+#define MOST_VALUES 64
+
+struct store_box {
+  struct camp_store *store;
+};
+
+static struct camp_store *check_store(lua_State *L) {
+  struct store_box *box = luaL_checkudata(L, 1, STORE_CLASS);
+  luaL_argcheck(L, box->store != NULL, 1, "the store is closed");
+  return box->store;
+}
+
+static int store_close(lua_State *L) {
+  struct store_box *box = luaL_checkudata(L, 1, STORE_CLASS);
+  if (box->store != NULL) {
+    struct camp_store *store = box->store;
+    box->store = NULL;
+    camp_live_add(-1);
+    camp_store_close(store);
+  }
+  return 0;
+}
+
+static int push_store_error(lua_State *L, const struct camp_error *err) {
+  const char *reason = camp_store_reason(err);
+  camp_push_error(L, err);
+  if (reason != NULL) {
+    lua_pushstring(L, reason);
+    lua_setfield(L, -2, "reason");
+  }
+  return 2;
+}
+
+/* open(path, "create" | "open") → store | nil, err */
+static int module_open(lua_State *L) {
+  static const char *const modes[] = {"open", "create", NULL};
+  struct camp_error err = {CAMP_OK, 0, ""};
+  const char *path = camp_check_path(L, 1);
+  int create = luaL_checkoption(L, 2, "open", modes);
+  struct store_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->store = NULL;
+  luaL_getmetatable(L, STORE_CLASS);
+  lua_setmetatable(L, -2);
+  box->store = camp_store_open(path, create, &err);
+  if (box->store == NULL) return push_store_error(L, &err);
+  camp_live_add(1);
+  return 1;
+}
+
+/* prepare(sql) → number | nil, err */
+static int store_prepare(lua_State *L) {
+  struct camp_store *store = check_store(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  size_t length;
+  const char *sql = luaL_checklstring(L, 2, &length);
+  int number = camp_store_prepare(store, sql, length, &err);
+  if (number < 0) return push_store_error(L, &err);
+  lua_pushinteger(L, number + 1);
+  return 1;
+}
+
+static void read_value(lua_State *L, int index, struct camp_store_value *value) {
+  value->type = CAMP_STORE_NULL;
+  switch (lua_type(L, index)) {
+    case LUA_TNIL: return;
+    case LUA_TBOOLEAN:
+      value->type = CAMP_STORE_INTEGER;
+      value->integer = lua_toboolean(L, index);
+      return;
+    case LUA_TNUMBER: {
+      lua_Number number = lua_tonumber(L, index);
+      luaL_argcheck(L, isfinite(number), index, "a finite number");
+      if (number == floor(number) && fabs(number) <= 9007199254740992.0) {
+        value->type = CAMP_STORE_INTEGER;
+        value->integer = (int64_t)number;
+      } else {
+        value->type = CAMP_STORE_REAL;
+        value->real = number;
+      }
+      return;
+    }
+    case LUA_TSTRING:
+      value->type = CAMP_STORE_TEXT;
+      value->text = lua_tolstring(L, index, &value->length);
+      return;
+    default: luaL_argcheck(L, 0, index, "nil, boolean, number or string expected");
+  }
+}
+
+/* submit(statement, value...) → id | nil, err. Trailing nils need not be given less: the statement knows how many it takes. */
+static int store_submit(lua_State *L) {
+  struct camp_store *store = check_store(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_store_value values[MOST_VALUES] = {{0}};
+  uint64_t id;
+  int statement = (int)luaL_checkinteger(L, 2) - 1;
+  int count = lua_gettop(L) - 2;
+  luaL_argcheck(L, count <= MOST_VALUES, MOST_VALUES + 2, "too many values");
+  for (int i = 0; i < count; i++) read_value(L, i + 3, &values[i]);
+  if (camp_store_submit(store, statement, values, (size_t)count, &id, &err) != 0) {
+    if (err.kind == CAMP_USAGE) return luaL_error(L, "%s", err.text);
+    return push_store_error(L, &err);
+  }
+  lua_pushnumber(L, (lua_Number)id);
+  return 1;
+}
+
+/* run() → true | nil, err */
+static int store_run(lua_State *L) {
+  struct camp_store *store = check_store(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  if (camp_store_run(store, &err) != 0) return push_store_error(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static void push_value(lua_State *L, const struct camp_store_value *value) {
+  switch (value->type) {
+    case CAMP_STORE_NULL: lua_pushnil(L); break;
+    case CAMP_STORE_INTEGER: lua_pushinteger(L, (lua_Integer)value->integer); break;
+    case CAMP_STORE_REAL: lua_pushnumber(L, value->real); break;
+    case CAMP_STORE_TEXT: lua_pushlstring(L, value->text, value->length); break;
+  }
+}
+
+/* take() → id, changes, rows? | id, nil, err; nothing when no result is left. A row is a table by column position. */
+static int store_take(lua_State *L) {
+  struct camp_store *store = check_store(L);
+  const struct camp_store_result *result = camp_store_take(store);
+  if (result == NULL) return 0;
+  lua_pushnumber(L, (lua_Number)result->id);
+  if (result->error.kind != CAMP_OK) {
+    push_store_error(L, &result->error);
+    return 3;
+  }
+  lua_pushnumber(L, (lua_Number)result->changes);
+  if (result->columns == 0) return 2;
+  luaL_checkstack(L, 4, NULL);
+  lua_createtable(L, (int)result->rows, 0); /* stack: id changes rows */
+  const struct camp_store_value *value = result->values;
+  for (size_t row = 0; row < result->rows; row++) {
+    lua_createtable(L, (int)result->columns, 0);
+    for (size_t column = 0; column < result->columns; column++) {
+      push_value(L, value++);
+      lua_rawseti(L, -2, (int)column + 1);
+    }
+    lua_rawseti(L, -2, (int)row + 1);
+  }
+  return 3;
+}
+
+static int store_waiting(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)camp_store_waiting(check_store(L)));
+  return 1;
+}
+
+static int module_version(lua_State *L) {
+  lua_pushstring(L, camp_store_version());
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"prepare", store_prepare}, {"submit", store_submit},   {"run", store_run},
+                                   {"take", store_take},       {"waiting", store_waiting}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {{"open", module_open}, {"version", module_version}, {NULL, NULL}};
+
+int camp_open_store(lua_State *L) {
+  camp_new_class(L, STORE_CLASS, methods, store_close);
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * A durable SQLite file behind a queue: prepared statements are submitted with their values and get an id; a run executes all that are
+ * waiting as one transaction, on disk when it returns; results are taken by id. A statement never blocks its submitter, so a driver with a
+ * thread of its own can stand behind the same face; today's runs on the caller's thread inside camp_store_run. It knows no schema.
+ * One connection writes and checkpoints, and one process at a time has the file: docs/ledger.md says why. */
+#ifndef CAMP_STORE_H
+#define CAMP_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+struct camp_store;
+
+enum camp_store_type { CAMP_STORE_NULL, CAMP_STORE_INTEGER, CAMP_STORE_REAL, CAMP_STORE_TEXT };
+
+struct camp_store_value {
+  enum camp_store_type type;
+  int64_t integer;
+  double real;
+  const char *text; /* of CAMP_STORE_TEXT; may hold NUL bytes */
+  size_t length;
+};
+
+struct camp_store_result {
+  uint64_t id;
+  struct camp_error error;                /* kind CAMP_OK when its transaction is on disk */
+  int64_t changes;                        /* rows that the statement changed */
+  size_t columns, rows;                   /* what a query gave */
+  const struct camp_store_value *values;  /* rows * columns of them, row by row */
+};
+
+/* Opens the file. With `create` it must not exist and is made with mode 0600, its name synced; without, it must be a regular file of this user
+ * that is closed to others, and it is checked for damage. Either way its lock (path + ".lock") is taken at once or refused. NULL with err
+ * (CAMP_LEDGER; code is SQLite's, 0 where SQLite was not asked). */
+struct camp_store *camp_store_open(const char *path, int create, struct camp_error *err);
+/* Drops what was not run, checkpoints, releases the lock, frees everything. NULL is fine. In a child that inherited the store only memory
+ * that is safe to touch there is freed. */
+void camp_store_close(struct camp_store *store);
+
+/* Compiles one statement and keeps it: its number, or -1. Texts are constants of the program; values are always bound. */
+int camp_store_prepare(struct camp_store *store, const char *sql, size_t length, struct camp_error *err);
+/* Queues a statement with its values (copied). 0 and its id, or -1. */
+int camp_store_submit(struct camp_store *store, int statement, const struct camp_store_value *values, size_t count, uint64_t *id,
+                      struct camp_error *err);
+/* Executes the queue as one transaction. 0 when all of it is on disk; -1 when nothing of it is, every result then carrying err. After an
+ * error of the disk, a full one or a damaged file the store stays broken: every later call fails with that error. */
+int camp_store_run(struct camp_store *store, struct camp_error *err);
+/* The next result, in the order of submission, or NULL; valid until the next take. */
+const struct camp_store_result *camp_store_take(struct camp_store *store);
+/* Statements that wait for a run. */
+size_t camp_store_waiting(const struct camp_store *store);
+
+/* What an error's code means for whoever must tell it: "locked", "full", "io", "damaged", "conflict", or NULL. */
+const char *camp_store_reason(const struct camp_error *err);
+/* The version of the SQLite library in use. */
+const char *camp_store_version(void);
+
+#endif
