@@ -96,7 +96,7 @@ describe("campaign describe", function()
   end)
 
   it("refuses what is no operation with exit code 2", function()
-    for _, name in ipairs{ "outbound", "outbound.", ".x", "outbound.upload", "nobody.anything", "", "a.b.c" } do
+    for _, name in ipairs{ "outbond", "outbound.", ".x", "outbound.upload", "nobody.anything", "", "a.b.c" } do
       local result = campaign{ "describe", name }
       assert.are.equal(2, result.code, name)
       assert.are.equal("", result.out)
@@ -113,6 +113,41 @@ describe("campaign describe", function()
   end)
 end)
 
+describe("campaign describe PLATFORM", function()
+  it("shows account keys and operations", function()
+    local result = campaign{ "describe", "outbound" }
+    assert.are.equal(0, result.code, result.err)
+    for _, text in ipairs{ "Robots and agents dial", "token          (string, required, secret)", "outbound.upload_dnc_json",
+      "UTC+08:00" } do
+      assert.is_truthy(result.out:find(text, 1, true), text)
+    end
+  end)
+
+  it("gives the same as JSON", function()
+    local d = cjson.decode(campaign{ "describe", "longlong", "--json" }.out)
+    assert.are.equal("longlong", d.platform)
+    assert.are.equal("longlong.import_customers_async", d.operations[1].operation)
+    assert.are.equal("append", d.operations[1].effect)
+    assert.is_true(d.operations[1].rows)
+    assert.is_true(d.account[2].secret)
+  end)
+
+  it("takes the path of a platform's file, and refuses one that is not there", function()
+    local path = "./examples/platforms/courier.lua"
+    assert.is_truthy(campaign{ "describe", path }.out:find("courier.send_message", 1, true))
+    assert.is_truthy(campaign{ "describe", path .. ".send_message" }.out:find("campaign call " .. path .. ".send_message", 1, true))
+    assert.is_truthy(campaign{ "operations", path }.out:find("list_messages", 1, true))
+    assert.are.equal(2, campaign{ "describe", "./nobody.lua" }.code)
+    assert.are.equal(2, campaign{ "describe", path .. ".send" }.code)
+  end)
+
+  it("refuses documents of single operations", function()
+    local result = campaign{ "describe", "outbound.upload_dnc_json", "--format", "types" }
+    assert.are.equal(2, result.code)
+    assert.is_truthy(result.err:find("name the platform alone", 1, true))
+  end)
+end)
+
 describe("campaign", function()
   it("prints its version", function()
     local result = campaign{ "--version" }
@@ -122,7 +157,7 @@ describe("campaign", function()
 
   it("prints help for itself and for every command", function()
     assert.are.equal(0, campaign{ "help" }.code)
-    for _, name in ipairs{ "operations", "describe", "call", "import", "convert", "sandbox", "doctor", "env" } do
+    for _, name in ipairs{ "operations", "describe", "openapi", "call", "import", "convert", "sandbox", "doctor", "env" } do
       local result = campaign{ "help", name }
       assert.are.equal(0, result.code)
       assert.is_truthy(result.out:find("Usage: campaign " .. name, 1, true))

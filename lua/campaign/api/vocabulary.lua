@@ -47,7 +47,7 @@ local VOCABULARY = {
     pattern = { "identifier", "mobile_cn", "url", "text", "clock_or_datetime" }, forbid = "string", join = "string",
     required_if = { of = "when" }, only_if = { of = "when" }, one_of = "string", any_of = "string", not_after = "string",
     whole_minutes = "boolean", redact = { any = { "boolean", { "phone" } } }, digest = "boolean", content_type = "string",
-    names = strings, also = strings, map = { map = scalar }, or_empty = "boolean",
+    example = scalar, names = strings, also = strings, map = { map = scalar }, or_empty = "boolean",
     doc = "string", source = "string",
   },
   operation = {

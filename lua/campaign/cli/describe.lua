@@ -1,207 +1,54 @@
 -- SPDX-License-Identifier: MIT
--- `campaign describe PLATFORM.OPERATION`: what the platform's data says about one operation, for people (or, with --json, programs).
+-- `campaign describe PLATFORM` and `PLATFORM.OPERATION`: what a platform's data says, for people (or, with --json, programs). The
+-- phrases come from describe/facts; whole documents from describe/markdown and describe/types.
 
 local core = require "campaign.core"
+local error_object = require "campaign.error"
+local facts = require "campaign.describe.facts"
 local output = require "campaign.cli.output"
+local platforms = require "campaign.api.platform"
+local sample = require "campaign.describe.sample"
 local target = require "campaign.cli.target"
 
 local M = {}
 
-local EFFECTS = {
-  safe = "changes nothing", idempotent = "sent twice it changes things once", append = "adds to what is there",
-  replace = "replaces what is there", create = "makes something new", update = "changes something", delete = "removes something",
-}
+-- Lines that are written at the end, to stdout or a file.
+local Page = {}
+Page.__index = Page
 
-local function type_text(field)
-  if field.type == "array" then
-    return "list of " .. type_text(field.items)
-  end
-  if field.shape then
-    return field.shape
-  end
-  return field.type or "string"
+function Page:add(...)
+  self[#self + 1] = table.concat{ ... }
 end
 
-local function when_text(when)
-  if when.is then
-    local values = {}
-    for index, value in ipairs(when.is) do
-      values[index] = tostring(value)
-    end
-    return when.field .. " is " .. table.concat(values, " or ")
-  end
-  return when.field .. (when.given and " is given" or " is not given")
+function Page:text()
+  return table.concat(self, "\n") .. "\n"
 end
 
-local function range_text(least, most, unit)
-  if least and most then
-    return least == most and tostring(least) .. unit or least .. " to " .. most .. unit
-  end
-  if least then
-    return "at least " .. least .. unit
-  end
-  return most and "at most " .. most .. unit
+local function example_of(platform, operation, reference)
+  return table.concat(sample.command(operation, sample.fields(platform, operation), reference), " ")
 end
 
--- The rules of one field as short phrases.
-local function rules_of(field)
-  local rules = {}
-  local function add(text)
-    if text then
-      rules[#rules + 1] = text
-    end
-  end
-  if field.values and #field.values > 0 then
-    local values = {}
-    for index, entry in ipairs(field.values) do
-      values[index] = tostring(entry.value) .. (entry.doc and " (" .. entry.doc .. ")" or "")
-    end
-    add("one of " .. table.concat(values, ", ") .. (field.values.open and ", or others" or ""))
-  end
-  add(range_text(field.min, field.max, ""))
-  add(range_text(field.min_length, field.max_length, field.unit == "byte" and " bytes" or " characters"))
-  add(range_text(field.min_items, field.max_items, (field.max_items or field.min_items) == 1 and " entry" or " entries"))
-  if field.not_blank then
-    add("not blank")
-  end
-  if field.pattern then
-    add("form: " .. field.pattern)
-  end
-  if field.forbid then
-    add("without any of '" .. field.forbid .. "'")
-  end
-  if field.required_if then
-    add("required if " .. when_text(field.required_if))
-  end
-  if field.only_if then
-    add("only if " .. when_text(field.only_if))
-  end
-  if field.one_of then
-    add("exactly one of the group '" .. field.one_of .. "'")
-  end
-  if field.any_of then
-    add("at least one of the group '" .. field.any_of .. "'")
-  end
-  if field.not_after then
-    add("not after " .. field.not_after)
-  end
-  if field.whole_minutes then
-    add("whole minutes")
-  end
-  if field.join then
-    add("sent as one text, joined by '" .. field.join .. "'")
-  end
-  if field.default ~= nil then
-    add("default " .. tostring(field.default))
-  end
-  if field.constant ~= nil then
-    add("always " .. tostring(field.constant))
-  end
-  return rules
+local function window_of(platform, operation)
+  local window = operation.closed
+  return window and { from = window.from, to = window.to, zone = platform.zone, doc = window.doc } or nil
 end
 
--- One entry per field, inner fields after their own: path, type, required, place, rules, doc.
-local function flatten(fields, prefix, entries, filled)
-  for _, field in ipairs(fields) do
-    local path = prefix .. field.name
-    local inner = field.type == "array" and field.items or field
-    entries[#entries + 1] = {
-      path = path, type = type_text(field), required = field.required or false, where = field.where,
-      rules = rules_of(field), doc = field.doc, source = field.source, account = prefix == "" and filled[field.name] or nil,
-    }
-    if inner and inner.fields then
-      flatten(inner.fields, path .. (field.type == "array" and "[0]." or "."), entries, filled)
-    end
-  end
-  return entries
-end
-
--- Request fields that an account's value fills: name → account key.
-local function filled_by_account(platform)
-  local filled = {}
-  for _, key in ipairs(platform.account) do
-    if key.fills then
-      filled[key.fills] = key.name
-    end
-  end
-  return filled
-end
-
-local SAMPLES = {
-  string = "text", integer = "1", int64 = "1", number = "1.5", boolean = "true", datetime = "'2026-10-01 09:00:00'",
-  date = "2026-10-01", file = "FILE", any = "text",
-}
-
-local function sample_of(field)
-  if field.values and field.values[1] then
-    return tostring(field.values[1].value)
-  end
-  return SAMPLES[field.type] or "text"
-end
-
--- -p options for the required fields of a list, at most a line or two of them.
-local function example_parameters(fields, prefix, filled, parts)
-  local groups = {} -- of which one member is shown already
-  for _, field in ipairs(fields) do
-    local group = field.one_of or field.any_of
-    local wanted = field.required or (group and not groups[group])
-    if group then
-      groups[group] = true
-    end
-    if wanted and not (prefix == "" and filled[field.name]) and field.constant == nil then
-      local path = prefix .. field.name
-      local inner = field
-      if field.type == "array" then
-        path = path .. "[0]"
-        inner = field.items
-      end
-      if inner.type == "object" and inner.fields and #inner.fields > 0 then
-        local before = #parts
-        example_parameters(inner.fields, path .. ".", filled, parts)
-        if #parts == before then
-          parts[#parts + 1] = "-p " .. path .. "." .. inner.fields[1].name .. "=" .. sample_of(inner.fields[1])
-        end
-      elseif inner.type == "object" or inner.type == "array" then
-        parts[#parts + 1] = "-p '" .. path .. (inner.type == "array" and ":=[\"text\"]'" or ":={}'")
-      else
-        parts[#parts + 1] = "-p " .. path .. "=" .. sample_of(inner)
-      end
-    end
-  end
-  return parts
-end
-
-local function example_of(operation, filled)
-  local parts = example_parameters(operation.fields, "", filled, {})
-  if operation.public then
-    parts[#parts + 1] = "--accept-public-file"
-  end
-  if operation.response == "binary" then
-    parts[#parts + 1] = "--out FILE"
-  end
-  table.insert(parts, 1, "campaign call " .. operation.key)
-  return table.concat(parts, " ")
-end
-
-local function describe(platform, operation)
-  local filled = filled_by_account(platform)
-  local reply = operation.reply or {}
+local function describe_operation(platform, operation, reference)
   return {
     operation = operation.key, title = platform.title, doc = operation.doc, method = operation.method, path = operation.path,
-    auth = target.auth(operation), request_body = operation.body, response = operation.response, effect = operation.effect,
+    auth = facts.auth(operation), request_body = operation.body, response = operation.response, effect = operation.effect,
     source = operation.source, public = operation.public or nil, rules = operation.rules,
-    window = operation.closed and { from = operation.closed.from, to = operation.closed.to, zone = platform.zone,
-      doc = operation.closed.doc } or nil,
+    window = window_of(platform, operation),
     rows = operation.rows and { field = operation.rows.field, shape = operation.rows.shape, per_call = operation.rows.per_call,
       per_file = operation.rows.per_file } or nil,
-    fields = flatten(operation.fields, "", {}, filled),
-    reply = flatten(reply.fields or {}, "", {}, {}),
-    example = example_of(operation, filled),
+    fields = facts.flatten({ fields = operation.fields }, facts.filled_by_account(platform)),
+    reply = facts.flatten(operation.reply),
+    example = example_of(platform, operation, reference),
   }
 end
 
-local function print_fields(title, entries)
-  io.stdout:write("\n", title, "\n")
+local function print_fields(page, title, entries)
+  page:add("\n", title)
   for _, entry in ipairs(entries) do
     local marks = { entry.type }
     if entry.where then
@@ -213,69 +60,133 @@ local function print_fields(title, entries)
     if entry.account then
       marks[#marks + 1] = "filled from the account's " .. entry.account
     end
-    io.stdout:write("  ", entry.path, "  (", table.concat(marks, ", "), ")\n")
+    page:add("  ", entry.path, "  (", table.concat(marks, ", "), ")")
     if entry.doc then
-      io.stdout:write("      ", entry.doc, "\n")
+      page:add("      ", entry.doc)
     end
     for _, rule in ipairs(entry.rules) do
-      io.stdout:write("      - ", rule, "\n")
+      page:add("      - ", rule)
     end
   end
 end
 
-local function print_text(d)
-  io.stdout:write(d.operation, ": ", d.doc, "\n\n")
-  local facts = {
+local function operation_text(d)
+  local page = setmetatable({}, Page)
+  page:add(d.operation, ": ", d.doc, "\n")
+  local lines = {
     { "request", d.method .. " " .. d.path .. (d.request_body ~= "none" and " (" .. d.request_body .. ")" or "") },
     { "reply", d.response },
     { "auth", d.auth },
-    { "effect", d.effect .. ": " .. (EFFECTS[d.effect] or "") },
+    { "effect", d.effect .. ": " .. (facts.EFFECTS[d.effect] or "") },
   }
   if d.window then
-    facts[#facts + 1] = { "closed", d.window.from .. " to " .. d.window.to .. " (UTC" .. d.window.zone .. ")" }
+    lines[#lines + 1] = { "closed", d.window.from .. " to " .. d.window.to .. " (UTC" .. d.window.zone .. ")" }
   end
   if d.public then
-    facts[#facts + 1] = { "public", "what it uploads can be read by anyone; needs --accept-public-file" }
+    lines[#lines + 1] = { "public", "what it uploads can be read by anyone; needs --accept-public-file" }
   end
   if d.rows then
     local most = d.rows.per_call or d.rows.per_file
-    facts[#facts + 1] = { "rows", "campaign import --to " .. d.operation .. " fills " .. d.rows.field
+    lines[#lines + 1] = { "rows", "campaign import --to " .. d.operation .. " fills " .. d.rows.field
       .. (most and ", " .. most .. " rows at a time" or "") }
   end
   if #d.rules > 0 then
-    facts[#facts + 1] = { "rules", table.concat(d.rules, ", ") }
+    lines[#lines + 1] = { "rules", table.concat(d.rules, ", ") }
   end
-  facts[#facts + 1] = { "source", d.source }
-  output.columns(facts)
+  lines[#lines + 1] = { "source", d.source }
+  page:add(output.aligned(lines))
   if #d.fields > 0 then
-    print_fields("Fields", d.fields)
+    print_fields(page, "Fields", d.fields)
   end
   if #d.reply > 0 then
-    print_fields("Reply", d.reply)
+    print_fields(page, "Reply", d.reply)
   end
-  io.stdout:write("\nExample\n  ", d.example, "\n")
+  page:add("\nExample\n  ", d.example)
+  return page:text()
+end
+
+local function operation_json(description)
+  for _, list in ipairs{ description.fields, description.reply } do
+    for _, entry in ipairs(list) do
+      entry.rules = core.json.array(entry.rules)
+    end
+  end
+  description.fields = core.json.array(description.fields)
+  description.reply = core.json.array(description.reply)
+  description.rules = core.json.array(description.rules)
+  return core.json.encode(description) .. "\n"
+end
+
+local function describe_platform(platform)
+  local account, operations = {}, {}
+  for index, key in ipairs(platform.account) do
+    account[index] = { name = key.name, required = key.required or false, secret = key.secret or false, fills = key.fills,
+      type = key.type or "string", doc = key.doc }
+  end
+  for index, operation in ipairs(platform.operations) do
+    operations[index] = { operation = operation.key, doc = operation.doc, method = operation.method, path = operation.path,
+      auth = facts.auth(operation), effect = operation.effect, window = window_of(platform, operation), rows = operation.rows ~= nil,
+      pages = operation.pages ~= nil }
+  end
+  return { platform = platform.name, title = platform.title, doc = platform.doc, source = platform.source, zone = platform.zone,
+    account = core.json.array(account), operations = core.json.array(operations) }
+end
+
+local function platform_text(d)
+  local page = setmetatable({}, Page)
+  page:add(d.platform, ": ", d.title, "\n\n", d.doc, "\n")
+  page:add(output.aligned{ { "times", "UTC" .. d.zone }, { "source", d.source } })
+  page:add("\nAccount")
+  local rows = {}
+  for index, key in ipairs(d.account) do
+    local marks = { key.type }
+    for _, mark in ipairs{ "required", "secret" } do
+      marks[#marks + 1] = key[mark] and mark or nil
+    end
+    rows[index] = { "  " .. key.name, "(" .. table.concat(marks, ", ") .. ")", key.doc }
+  end
+  page:add(output.aligned(rows))
+  page:add("\nOperations")
+  rows = {}
+  for index, operation in ipairs(d.operations) do
+    rows[index] = { "  " .. operation.operation, operation.effect, operation.doc }
+  end
+  page:add(output.aligned(rows))
+  return page:text()
+end
+
+local function whole_platform(given)
+  local platform, err = platforms.load(given.target)
+  if not platform then
+    return nil, err
+  end
+  if given.format ~= "text" then
+    return require("campaign.describe." .. given.format).text(platform, given.target)
+  end
+  local description = describe_platform(platform)
+  return given.json and core.json.encode(description) .. "\n" or platform_text(description)
+end
+
+local function one_operation(given)
+  if given.format ~= "text" then
+    return nil, error_object.new{ kind = "usage", message = "--format " .. given.format .. " is of whole platforms",
+      hint = "name the platform alone" }
+  end
+  local platform, operation = target.find(given.target)
+  if not platform then
+    return nil, operation
+  end
+  local description = describe_operation(platform, operation, target.reference(given.target))
+  return given.json and operation_json(description) or operation_text(description)
 end
 
 function M.run(given)
-  local platform, operation = target.find(given.operation)
-  if not platform then
-    return output.fail(operation, given)
+  local text, err = (target.is_platform(given.target) and whole_platform or one_operation)(given)
+  local ok
+  if text then
+    ok, err = output.write(text, given.output)
   end
-  local description = describe(platform, operation)
-  if given.json then
-    for _, list in ipairs{ description.fields, description.reply } do
-      for _, entry in ipairs(list) do
-        entry.rules = core.json.array(entry.rules)
-      end
-    end
-    description.fields = core.json.array(description.fields)
-    description.reply = core.json.array(description.reply)
-    description.rules = core.json.array(description.rules)
-    output.json(description)
-    return 0
-  end
-  print_text(description)
-  return 0
+  return ok and 0 or output.fail(err, given)
 end
 
 return M

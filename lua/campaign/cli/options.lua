@@ -26,9 +26,19 @@ local function operations(parser)
 end
 
 local function describe(parser)
-  local command = parser:command("describe", "Show what an operation takes and gives.")
-  command:argument("operation", "PLATFORM.OPERATION")
+  local command = parser:command("describe", "Show what a platform offers, or what an operation takes and gives.")
+  command:argument("target", "PLATFORM or PLATFORM.OPERATION; a platform may be the path of its file.")
+  command:option("--format", "How to print: as text, or a whole platform as Markdown reference or as types for editors.")
+    :choices{ "text", "markdown", "types" }:default("text")
+  command:option("-o --output", "File to write; stdout without it."):argname("FILE")
   add_json(command, "The description as JSON on stdout; errors as JSON on stderr.")
+end
+
+local function openapi(parser)
+  local command = parser:command("openapi", "Write a platform as an OpenAPI 3.1 document (JSON).")
+  command:argument("platform", "Name of a platform, or the path of its file.")
+  command:option("-o --output", "File to write; stdout without it."):argname("FILE")
+  add_json(command)
 end
 
 local function call(parser)
@@ -146,7 +156,7 @@ function M.parser()
   parser:help_max_width(100)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
-  for _, add in ipairs{ operations, describe, call, import, convert, sandbox, doctor, env } do
+  for _, add in ipairs{ operations, describe, openapi, call, import, convert, sandbox, doctor, env } do
     add(parser)
   end
   parser:add_help_command()

@@ -80,27 +80,55 @@ function M.fail(err, options)
   return code
 end
 
+---Writes a text to the file of -o, or to stdout.
+---@param text string
+---@param path string?
+---@return boolean? ok
+---@return campaign.error? err
+function M.write(text, path)
+  if not path then
+    io.stdout:write(text)
+    if not io.stdout:flush() then
+      return nil, error_object.new{ kind = "ledger", message = "stdout cannot be written" }
+    end
+    return true
+  end
+  local ok, err = core.system.write_atomic(path, text, 420) -- 0644: documents, no data of people
+  if not ok then
+    return nil, error_object.new{ kind = "ledger", message = path .. " cannot be written: " .. tostring(err and err.message or err) }
+  end
+  return true
+end
+
 ---Writes one line of JSON to stdout.
 function M.json(value)
   io.stdout:write(core.json.encode(value), "\n")
 end
 
----Writes rows of texts as aligned columns; the last one is not padded.
+---Rows of texts as aligned columns; the last one is not padded.
 ---@param rows string[][]
-function M.columns(rows)
-  local widths = {}
+---@return string lines without the last line end
+function M.aligned(rows)
+  local widths, lines = {}, {}
   for _, row in ipairs(rows) do
     for column, text in ipairs(row) do
       widths[column] = math.max(widths[column] or 0, #text)
     end
   end
-  for _, row in ipairs(rows) do
+  for index, row in ipairs(rows) do
     local cells = {}
     for column, text in ipairs(row) do
       cells[column] = column == #row and text or text .. string.rep(" ", widths[column] - #text)
     end
-    io.stdout:write((table.concat(cells, "  "):gsub("%s+$", "")), "\n")
+    lines[index] = (table.concat(cells, "  "):gsub("%s+$", ""))
   end
+  return table.concat(lines, "\n")
+end
+
+---Writes rows of texts as aligned columns to stdout.
+---@param rows string[][]
+function M.columns(rows)
+  io.stdout:write(M.aligned(rows), "\n")
 end
 
 return M

@@ -2,6 +2,7 @@
 -- PLATFORM.OPERATION on the command line: loads the platform and finds the operation, or says which ones there are.
 
 local error_object = require "campaign.error"
+local facts = require "campaign.describe.facts"
 local platforms = require "campaign.api.platform"
 local suggest = require "campaign.api.suggest"
 
@@ -52,6 +53,14 @@ function M.find(text)
   return platform, operation
 end
 
+---Whether a text names a platform rather than one of its operations: a name without a dot, or a path that ends in `.lua` or has no dot
+---after its last `/`.
+---@param text string
+---@return boolean
+function M.is_platform(text)
+  return text:sub(-4) == ".lua" or not (text:match("[^/]*$")):find(".", 1, true)
+end
+
 ---The platform's name or path in PLATFORM.OPERATION.
 ---@param text string
 ---@return string?
@@ -76,19 +85,6 @@ function M.account(platform, operation, fields, name)
 end
 
 ---How requests of an operation prove who they are, as docs/contracts/endpoints.tsv writes it.
----@return string
-function M.auth(operation)
-  local scheme = operation.scheme
-  if not scheme then
-    return "none"
-  end
-  if scheme.kind == "header" then
-    return "header:" .. scheme.header
-  end
-  if scheme.kind == "form" then
-    return "form:" .. scheme.field
-  end
-  return scheme.kind == "basic" and "basic" or "bearer"
-end
+M.auth = facts.auth
 
 return M

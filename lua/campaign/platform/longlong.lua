@@ -59,7 +59,7 @@ return {
       method = "POST", path = "/agent-api/user/{user_id}/async_customer",
       auth = "bearer", body = "json", response = "json", effect = "append",
       fields = {
-        { name = "user_id", where = "path", required = true, doc = "user id", source = ":13" },
+        { name = "user_id", where = "path", required = true, example = "42", doc = "user id", source = ":13" },
         { name = "data", where = "json", type = "array", items = "Customer", required = true, min_items = 1, max_items = 200,
           source = ":19" },
         { name = "encryption", where = "json", type = "boolean", default = false,

@@ -43,7 +43,7 @@ return {
       doc = "settings of the import (客户关联分组导入配置)", source = ":18",
       fields = {
         { name = "isMatching", type = "boolean", required = true, doc = "whether to match customers", source = ":21" },
-        { name = "matchingType", type = "integer", enum = "matching_type", required_if = { field = "isMatching", is = { true } },
+        { name = "matchingType", type = "integer", enum = "matching_type", required_if = { field = "isMatching", is = { true } }, example = 2,
           only_if = { field = "isMatching", is = { true } }, source = ":22" },
         { name = "identifyWay", type = "integer", enum = "identify_way", required_if = { field = "matchingType", is = { 2 } },
           only_if = { field = "matchingType", is = { 2 } }, doc = "order in which identities are tried", source = ":23" },
@@ -59,11 +59,11 @@ return {
       fields = {
         { name = "identityType", enum = "identity_type", required_if = { field = "/publicParams.matchingType", is = { 1 } },
           doc = "which identity of this row is used in exact matching", source = ":30" },
-        { name = "thirdId", any_of = "identity", redact = true, doc = "customer id (客户ID)", source = ":31" },
+        { name = "thirdId", any_of = "identity", redact = true, example = "c-1", doc = "customer id (客户ID)", source = ":31" },
         { name = "openid", any_of = "identity", redact = true, doc = "official-account openid", source = ":32" },
         { name = "unionid", any_of = "identity", redact = true, doc = "open-platform unionid", source = ":33" },
         { name = "phone", any_of = "identity", redact = "phone", doc = "mobile number", source = ":34" },
-        { name = "groups", type = "array", items = { type = "string", min_length = 1, not_blank = true, forbid = ",，" },
+        { name = "groups", type = "array", items = { type = "string", min_length = 1, not_blank = true, forbid = ",，", example = "VIP" },
           join = ",", required = true, min_items = 1, doc = "names of the groups", source = ":35" },
       },
     },

@@ -1,0 +1,168 @@
+-- SPDX-License-Identifier: MIT
+-- What a platform's data says, as short phrases and flat lists: the base of `campaign describe` and of the Markdown reference. Pure:
+-- takes the loaded form of a platform, prints nothing.
+
+local M = {}
+
+M.EFFECTS = {
+  safe = "changes nothing", idempotent = "sent twice it changes things once", append = "adds to what is there",
+  replace = "replaces what is there", create = "makes something new", update = "changes something", delete = "removes something",
+}
+
+local PATTERNS = {
+  identifier = "letters, digits and underscores", mobile_cn = "a mobile number of 11 digits", url = "an absolute http or https URL",
+  text = "no control characters", clock_or_datetime = "HH:mm, HH:mm:ss or yyyy-MM-dd HH:mm:ss",
+}
+
+---How requests of an operation prove who they are, as docs/contracts/endpoints.tsv writes it.
+---@param operation campaign.operation
+---@return string
+function M.auth(operation)
+  local scheme = operation.scheme
+  if not scheme then
+    return "none"
+  end
+  if scheme.kind == "header" then
+    return "header:" .. scheme.header
+  end
+  if scheme.kind == "form" then
+    return "form:" .. scheme.field
+  end
+  return scheme.kind == "basic" and "basic" or "bearer"
+end
+
+---@param field campaign.field
+---@return string
+function M.type_text(field)
+  if field.type == "array" then
+    return "list of " .. M.type_text(field.items)
+  end
+  if field.shape then
+    return field.shape
+  end
+  return field.type or "string"
+end
+
+local function values_text(values, separator)
+  local texts = {}
+  for index, value in ipairs(values) do
+    texts[index] = tostring(value)
+  end
+  return table.concat(texts, separator)
+end
+M.values_text = values_text
+
+local function when_text(when)
+  if when.is then
+    return when.field .. " is " .. values_text(when.is, " or ")
+  end
+  return when.field .. (when.given and " is given" or " is not given")
+end
+
+local function range_text(least, most, unit)
+  if least and most then
+    return least == most and tostring(least) .. unit or least .. " to " .. most .. unit
+  end
+  if least then
+    return "at least " .. least .. unit
+  end
+  return most and "at most " .. most .. unit
+end
+
+local UNITS = { byte = " bytes", utf16 = " characters (UTF-16 units)" }
+
+---The rules of one field as short phrases.
+---@param field campaign.field
+---@return string[]
+function M.rules_of(field)
+  local rules = {}
+  local function add(condition, text)
+    if condition then
+      rules[#rules + 1] = text or condition
+    end
+  end
+  if field.values and #field.values > 0 then
+    local values = {}
+    for index, entry in ipairs(field.values) do
+      values[index] = tostring(entry.value) .. (entry.doc and " (" .. entry.doc .. ")" or "")
+    end
+    add("one of " .. table.concat(values, ", ") .. (field.values.open and ", or others" or ""))
+  end
+  add(range_text(field.min, field.max, ""))
+  add(range_text(field.min_length, field.max_length, UNITS[field.unit] or " characters"))
+  add(range_text(field.min_items, field.max_items, (field.max_items or field.min_items) == 1 and " entry" or " entries"))
+  add(field.not_blank, "not blank")
+  add(field.pattern and "form: " .. PATTERNS[field.pattern])
+  add(field.forbid and "without any of '" .. field.forbid .. "'")
+  add(field.required_if and "required if " .. when_text(field.required_if))
+  add(field.only_if and "only if " .. when_text(field.only_if))
+  add(field.one_of and "exactly one of the group '" .. field.one_of .. "'")
+  add(field.any_of and "at least one of the group '" .. field.any_of .. "'")
+  add(field.not_after and "not after " .. field.not_after)
+  add(field.whole_minutes, "whole minutes")
+  add(field.join and "sent as one text, joined by '" .. field.join .. "'")
+  if field.default ~= nil then
+    add("default " .. tostring(field.default))
+  end
+  if field.constant ~= nil then
+    add("always " .. tostring(field.constant))
+  end
+  if field.type == "array" and field.items and field.items.type ~= "object" then
+    for _, rule in ipairs(M.rules_of(field.items)) do
+      add("each: " .. rule)
+    end
+  end
+  return rules
+end
+
+---Request fields that an account's value fills: name → account key.
+---@param platform campaign.platform
+---@return table<string, string>
+function M.filled_by_account(platform)
+  local filled = {}
+  for _, key in ipairs(platform.account) do
+    if key.fills then
+      filled[key.fills] = key.name
+    end
+  end
+  return filled
+end
+
+local function flatten(fields, prefix, entries, filled)
+  for _, field in ipairs(fields) do
+    local path = prefix .. field.name
+    local inner = field.type == "array" and field.items or field
+    entries[#entries + 1] = {
+      path = path, type = M.type_text(field), required = field.required or false, where = field.where,
+      rules = M.rules_of(field), doc = field.doc, source = field.source, account = prefix == "" and filled[field.name] or nil,
+    }
+    if inner and inner.fields then
+      flatten(inner.fields, path .. (field.type == "array" and "[0]." or "."), entries, filled)
+    end
+  end
+  return entries
+end
+
+---One entry per field of a request or reply, inner fields after their own: path, type, required, place, rules, doc.
+---@param description table with `fields`, or a description of a list
+---@param filled table<string, string>? from `filled_by_account`
+---@return table[]
+function M.flatten(description, filled)
+  if description.type == "array" then
+    return flatten(description.items.fields or {}, "[0].", {}, {})
+  end
+  return flatten(description.fields or {}, "", {}, filled or {})
+end
+
+---The document that a `source` of the data speaks of: ":19" is a line of the platform's own.
+---@param platform campaign.platform
+---@param source string?
+---@return string?
+function M.source(platform, source)
+  if source and source:sub(1, 1) == ":" then
+    return platform.source .. source
+  end
+  return source
+end
+
+return M
