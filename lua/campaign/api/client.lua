@@ -230,8 +230,10 @@ end
 local function finish(self, request, result)
   local context = prepared[request]
   local operation = context.operation
-  local reply, err = parse.reply(self.platform, operation, result,
-    { account = self.account, hidden = function() return secret_values(self, context) end, now = self.env.now() })
+  local reply, err = parse.reply(self.platform, operation, result, {
+    account = self.account, hidden = function() return secret_values(self, context) end, now = self.env.now(),
+    memory = context.options.rows and self.memory or nil,
+  })
   if not reply then
     local is_renewable = self.oauth and operation.scheme and operation.scheme.kind == "oauth2"
       and not self.account[operation.scheme.key]
@@ -433,7 +435,7 @@ function M.new(platform, account, transport, env, options)
   local client = setmetatable({}, mt)
   inner[client] = {
     platform = platform, account = account, transport = transport, env = env, options = options,
-    owns_transport = options.owns_transport or false,
+    owns_transport = options.owns_transport or false, memory = {},
   }
   return client
 end

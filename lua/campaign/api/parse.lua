@@ -7,6 +7,7 @@
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local normalise = require "campaign.api.normalise"
+local recall = require "campaign.api.recall"
 local redact = require "campaign.api.redact"
 local time = require "campaign.api.time"
 
@@ -290,6 +291,9 @@ function Parse:json_reply()
       return self:unreadable("`" .. path .. "` is missing")
     end
   end
+  if self.memory then
+    recall.remember(self.memory, self.platform, self.operation, self.result, reply)
+  end
   return reply
 end
 
@@ -389,14 +393,20 @@ end
 ---@param platform campaign.platform
 ---@param operation campaign.operation
 ---@param result table the transport's result (docs/architecture.md)
----@param context table? account; hidden: values that must not show up in errors, or a function that gives them; now
+---@param context table? account; hidden: values that must not show up in errors, or a function that gives them; now; memory: of this
+---platform's answers to this account (api/recall)
 ---@return table? reply
 ---@return campaign.error? err
 function M.reply(platform, operation, result, context)
   context = context or {}
+  local memory = context.memory
+  local known = memory and not result.error and operation.response == "json" and recall.recall(memory, operation, result)
+  if known then
+    return known
+  end
   local self = setmetatable({
     platform = platform, operation = operation, result = result, account = context.account or {},
-    hidden = context.hidden or {}, now = context.now,
+    hidden = context.hidden or {}, now = context.now, memory = memory,
   }, Parse)
   if result.error then
     return self:transport_error()

@@ -166,31 +166,23 @@ function methods:append(name)
   }
 end
 
-local BATCH = { "index", "offset", "bytes", "first_row", "first_line", "rows", "accepted", "body_bytes" }
-
----The line of plan.tsv for one planned batch.
+---The line of plan.tsv for one planned batch: index, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip.
 ---@param batch table
 ---@return string
 function M.plan_line(batch)
-  local parts = {}
-  for i, name in ipairs(BATCH) do
-    parts[i] = string.format("%d", batch[name] or 0)
-  end
-  parts[#BATCH + 1] = batch.skip == "" and "-" or batch.skip
-  return table.concat(parts, "\t") .. "\n"
+  return ("%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n"):format(batch.index, batch.offset, batch.bytes, batch.first_row, batch.first_line,
+    batch.rows, batch.accepted, batch.body_bytes, batch.skip == "" and "-" or batch.skip)
 end
 
+local PLAN_LINE = "^" .. ("(%d+)\t"):rep(8) .. "([%d,-]+)$" -- linear: disjoint classes
+
 local function read_plan_line(line)
-  local batch, i = {}, 0
-  for part in line:gmatch("[^\t]+") do
-    i = i + 1
-    if i <= #BATCH then
-      batch[BATCH[i]] = tonumber(part)
-    else
-      batch.skip = part == "-" and "" or part
-    end
-  end
-  return i == #BATCH + 1 and batch.body_bytes and batch or nil
+  local index, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip = line:match(PLAN_LINE)
+  return index and {
+    index = tonumber(index), offset = tonumber(offset), bytes = tonumber(bytes), first_row = tonumber(first_row),
+    first_line = tonumber(first_line), rows = tonumber(rows), accepted = tonumber(accepted), body_bytes = tonumber(body_bytes),
+    skip = skip == "-" and "" or skip,
+  }
 end
 
 ---Reads the plan batch by batch, in order.

@@ -336,13 +336,14 @@ end
 local function run_event(state, run)
   local books, planned = state.books, state.job.plan
   local waiting = run.waiting
-  progress(state, {
+  return {
     phase = waiting and run.in_flight == 0 and "waiting" or "sending", rows = books:sum(), total_rows = planned.rows,
     bytes = run.bytes, total_bytes = planned.bytes, batches = run.batches, total_batches = planned.batches,
     in_flight = run.in_flight, accepted = books.counts.accepted + books.counts.accepted_pending,
     rejected = books.counts.rejected, ambiguous = books.counts.ambiguous,
     wait_for = waiting and waiting.reason, wait_until = waiting and state.options.env.now() + waiting.seconds,
-  })
+    seconds = state.options.env.monotonic() - state.began,
+  }
 end
 
 local function work_of(state, book)
@@ -365,7 +366,12 @@ local function work_of(state, book)
     unsent = function(batch) return state.rows:unsent(batch) end,
     window = function() return closed_for(state) end,
     stopped = function() return state.stop end,
-    progress = function(run) run_event(state, run) end,
+    progress = function(run)
+      -- Asked for after every answer: an event is made only for somebody who listens, and not too often.
+      if options.on_progress and options.env.monotonic() >= state.next_progress then
+        progress(state, run_event(state, run))
+      end
+    end,
     -- One in flight by the platform's own data means that order matters.
     ordered = operation.rows.concurrency == 1, attempts = options.attempts, wait_for_window = options.window == "wait",
   }
@@ -405,11 +411,12 @@ function methods:run()
 end
 
 ---Where the job is.
----@return table status state, and what the last progress event said
+---@return table status state, and what a progress event would say
 function methods:status()
   local state = inner[self]
   local status = {}
-  for key, value in pairs(state.event or {}) do
+  local event = state.state == "running" and state.engine and run_event(state, state.engine) or state.event or {}
+  for key, value in pairs(event) do
     status[key] = value
   end
   status.state = state.state

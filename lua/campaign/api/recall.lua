@@ -1,0 +1,118 @@
+-- SPDX-License-Identifier: MIT
+-- Remembers how the last good answer to a bulk call was read, and reads the next one from it when the two are the same byte for byte, or
+-- the same but for the platform's number of the call. Thousands of calls of one import are answered so. Whatever differs in anything
+-- else is not known here, and parsed.
+
+local M = {}
+
+-- Longest answer that is kept, in bytes.
+local MOST_BYTES = 4096
+
+local function copy(value)
+  if type(value) ~= "table" then
+    return value
+  end
+  local new = setmetatable({}, getmetatable(value))
+  for key, inner in pairs(value) do
+    new[key] = copy(inner)
+  end
+  return new
+end
+
+local function steps_of(path)
+  local steps = {}
+  for step in path:gmatch("[^.]+") do
+    steps[#steps + 1] = step
+  end
+  return steps
+end
+
+-- True when one of the conditions looks at the value itself.
+local function decides(conditions, path)
+  for _, condition in ipairs(conditions or {}) do
+    if condition.path == path then
+      return true
+    end
+  end
+  return false
+end
+
+-- The way to the platform's number of the call, when any other text in its place means the same; nil when there is none.
+local function free_steps(platform, operation)
+  local path = operation.rows and operation.rows.result and operation.rows.result.id
+  if not path or decides(operation.success, path) or decides(operation.throttle, path) or decides(platform.throttle, path) then
+    return nil
+  end
+  local steps, description = steps_of(path), operation.reply
+  for _, step in ipairs(steps) do
+    description = description and description.type == "object" and description.fields and description.fields[step] or nil
+  end
+  return description and description.type == "string" and not description.map and steps or nil
+end
+
+-- Cuts the answer around the number. Only where the number stands in it once, as text without escapes, is its place certain.
+local function cut(entry, steps)
+  local body, holder = entry.body, entry.reply
+  for i = 1, #steps - 1 do
+    holder = type(holder) == "table" and holder[steps[i]] or nil
+  end
+  local id = type(holder) == "table" and holder[steps[#steps]] or nil
+  if type(id) ~= "string" or not id:find("^[%w_-]+$") or body:find("\\", 1, true) then
+    return
+  end
+  local first, last = body:find('"' .. id .. '"', 1, true)
+  if first and not body:find(id, first + 2, true) and body:find(id, 1, true) == first + 1 then
+    entry.steps, entry.before, entry.after = steps, body:sub(1, first), body:sub(last)
+  end
+end
+
+---Keeps how a good answer was read.
+---@param memory table<table, table> by operation
+---@param platform campaign.platform
+---@param operation campaign.operation
+---@param result table the transport's
+---@param reply table
+function M.remember(memory, platform, operation, result, reply)
+  local body = result.body
+  if type(body) ~= "string" or #body > MOST_BYTES or type(reply) ~= "table" then
+    return
+  end
+  local entry = { status = result.status, body = body, reply = copy(reply) }
+  local steps = free_steps(platform, operation)
+  if steps then
+    cut(entry, steps)
+  end
+  memory[operation] = entry
+end
+
+---The reply that parsing would give, when it is known without.
+---@param memory table<table, table>
+---@param operation campaign.operation
+---@param result table the transport's, without an error
+---@return table? reply the caller's own
+function M.recall(memory, operation, result)
+  local entry, body = memory[operation], result.body
+  if not entry or entry.status ~= result.status or type(body) ~= "string" then
+    return nil
+  end
+  if body == entry.body then
+    return copy(entry.reply)
+  end
+  local before, after = entry.before, entry.after
+  if not before or #body <= #before + #after or body:sub(1, #before) ~= before or body:sub(-#after) ~= after then
+    return nil
+  end
+  local id = body:sub(#before + 1, -#after - 1)
+  if #id > 255 or not id:find("^[%w_-]+$") then
+    return nil
+  end
+  local reply, steps = copy(entry.reply), entry.steps
+  local holder = reply
+  for i = 1, #steps - 1 do
+    holder = holder[steps[i]]
+  end
+  holder[steps[#steps]] = id
+  return reply
+end
+
+return M
