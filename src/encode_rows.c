@@ -202,19 +202,42 @@ static unsigned char *work_row(const struct camp_encoder *encoder, struct camp_w
   return work->row;
 }
 
-/* True when the record as it stands in the file is the row, but for its line end and encoding. */
+/* True when the row is made of pieces of the record as they stand in the file. An empty line would be taken for none: not here. */
 static inline int is_whole(const struct camp_encoder *encoder, const struct camp_record *record) {
-  return encoder->identity && record->text != NULL && record->length > 0 && record->delimiter == encoder->delimiter;
+  return encoder->runs != NULL && record->text != NULL && record->length > 0 && record->delimiter == encoder->delimiter &&
+         (encoder->permuted || encoder->op_count > 1);
 }
 
-/* The CSV row in UTF-8, in the file's window or in work. NULL when out of memory. */
+static inline const unsigned char *run_text(const struct camp_record *record, const struct camp_run *run, size_t *length) {
+  const unsigned char *text = record->fields[run->first].text;
+  *length = (size_t)(record->fields[run->last].text - text) + record->fields[run->last].length;
+  return text;
+}
+
+static enum camp_result measure(const struct camp_encoder *encoder, const unsigned char *text, size_t length, size_t *size) {
+  struct camp_converted done = {0, length, 0};
+  if (encoder->encoding != CAMP_ENCODING_UTF8 && !camp_measure(encoder->encoding, text, length, &done.produced) &&
+      camp_encoded_length(encoder->encoding, text, length, &done) != CAMP_STOP_END)
+    return CAMP_RESULT_UNMAPPABLE;
+  *size = done.produced;
+  return CAMP_RESULT_OK;
+}
+
+static enum camp_result transcode(const struct camp_encoder *encoder, const unsigned char *text, size_t length, unsigned char *to,
+                                  size_t *size) {
+  struct camp_converted done = {0, length, 0};
+  if (encoder->encoding == CAMP_ENCODING_UTF8)
+    memcpy(to, text, length);
+  else if (camp_encode(encoder->encoding, text, length, to, &done) != CAMP_STOP_END)
+    return CAMP_RESULT_UNMAPPABLE;
+  *size = done.produced;
+  return CAMP_RESULT_OK;
+}
+
+/* The CSV row in UTF-8, in work. NULL when out of memory. */
 static const unsigned char *csv_row(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
                                     size_t *length) {
   unsigned char *list;
-  if (is_whole(encoder, record)) {
-    *length = record->length;
-    return record->text;
-  }
   unsigned char *row = work_row(encoder, work, record, &list);
   if (row != NULL) *length = (size_t)(write_csv(encoder, record, row, list) - row);
   return row;
@@ -261,15 +284,27 @@ enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct ca
     *size = (size_t)(write_json(encoder, record, row, list) - row);
     return CAMP_RESULT_OK;
   }
-  size_t length;
+  size_t length, total = encoder->line_end.length;
+  enum camp_result result = CAMP_RESULT_OK;
+  if (is_whole(encoder, record)) {
+    if (encoder->permuted) { /* the same fields and as many delimiters, whatever their order */
+      result = measure(encoder, record->text, record->length, &length);
+      *size = total + length;
+      return result;
+    }
+    for (size_t i = 0; i < encoder->run_count && result == CAMP_RESULT_OK; i++) {
+      const unsigned char *text = run_text(record, &encoder->runs[i], &length);
+      result = measure(encoder, text, length, &length);
+      total += length + (i > 0);
+    }
+    *size = total;
+    return result;
+  }
   const unsigned char *row = csv_row(encoder, work, record, &length);
   if (row == NULL) return CAMP_RESULT_NOMEM;
-  struct camp_converted done = {0, length, 0};
-  if (encoder->encoding != CAMP_ENCODING_UTF8 && !camp_measure(encoder->encoding, row, length, &done.produced) &&
-      camp_encoded_length(encoder->encoding, row, length, &done) != CAMP_STOP_END)
-    return CAMP_RESULT_UNMAPPABLE;
-  *size = done.produced + encoder->line_end.length;
-  return CAMP_RESULT_OK;
+  result = measure(encoder, row, length, &length);
+  *size = total + length;
+  return result;
 }
 
 enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
@@ -280,16 +315,24 @@ enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct c
     *size = (size_t)(write_json(encoder, record, to, list) - to);
     return CAMP_RESULT_OK;
   }
-  size_t length;
-  const unsigned char *row = csv_row(encoder, work, record, &length);
-  if (row == NULL) return CAMP_RESULT_NOMEM;
-  struct camp_converted done = {0, length, 0};
-  if (encoder->encoding == CAMP_ENCODING_UTF8) {
-    memcpy(to, row, length);
-  } else if (camp_encode(encoder->encoding, row, length, to, &done) != CAMP_STOP_END) {
-    return CAMP_RESULT_UNMAPPABLE;
+  const unsigned char *const start = to;
+  enum camp_result result = CAMP_RESULT_OK;
+  size_t length, made = 0;
+  if (is_whole(encoder, record)) { /* straight from the file's window, a run at a time */
+    for (size_t i = 0; i < encoder->run_count && result == CAMP_RESULT_OK; i++) {
+      const unsigned char *text = run_text(record, &encoder->runs[i], &length);
+      if (i > 0) *to++ = encoder->delimiter;
+      result = transcode(encoder, text, length, to, &made);
+      to += made;
+    }
+  } else {
+    const unsigned char *row = csv_row(encoder, work, record, &length);
+    if (row == NULL) return CAMP_RESULT_NOMEM;
+    result = transcode(encoder, row, length, to, &made);
+    to += made;
   }
-  memcpy(to + done.produced, encoder->line_end.bytes, encoder->line_end.length);
-  *size = done.produced + encoder->line_end.length;
+  if (result != CAMP_RESULT_OK) return result;
+  memcpy(to, encoder->line_end.bytes, encoder->line_end.length);
+  *size = (size_t)(to - start) + encoder->line_end.length;
   return CAMP_RESULT_OK;
 }

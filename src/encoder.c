@@ -158,6 +158,7 @@ void camp_encoder_release(struct camp_encoder *encoder) {
   }
   for (size_t i = 0; i < encoder->rule_count; i++) camp_rule_clear(&encoder->rules[i].rule);
   free(encoder->ops);
+  free(encoder->runs);
   for (size_t i = 0; i < encoder->demand_count; i++) camp_demand_clear(&encoder->demands[i]);
   free(encoder->demands);
   free(encoder->rules);
@@ -345,18 +346,37 @@ int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field
   return encoder->format == CAMP_FORMAT_JSON ? compile_before(encoder, op, &spec->rule.name, err) : 0;
 }
 
+/* Only where every field is a column of its own, as it is. */
+static int compile_runs(struct camp_encoder *encoder, struct camp_error *err) {
+  unsigned char used[CAMP_MAX_COLUMNS] = {0};
+  for (size_t i = 0; i < encoder->op_count; i++) {
+    const struct camp_op *op = &encoder->ops[i];
+    if (op->kind != CAMP_OP_TEXT || op->column == CAMP_NO_COLUMN || used[op->column]) return 0;
+    used[op->column] = 1;
+  }
+  encoder->runs = calloc(encoder->op_count, sizeof *encoder->runs);
+  if (encoder->runs == NULL) return camp_fail_nomem(err);
+  for (size_t i = 0; i < encoder->op_count; i++) {
+    size_t column = encoder->ops[i].column;
+    if (i > 0 && column == encoder->ops[i - 1].column + 1)
+      encoder->runs[encoder->run_count - 1].last = column;
+    else
+      encoder->runs[encoder->run_count++] = (struct camp_run){column, column};
+  }
+  encoder->permuted = encoder->op_count == encoder->columns;
+  return 0;
+}
+
 int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err) {
   size_t uses[CAMP_MAX_COLUMNS] = {0};
   size_t most = 1, joined = 0;
   if (encoder->op_count == 0) return camp_fail(err, CAMP_USAGE, 0, "an encoder needs at least one field");
   if (encoder->shape == CAMP_SHAPE_VALUE && encoder->format == CAMP_FORMAT_JSON && encoder->op_count != 1)
     return camp_fail(err, CAMP_USAGE, 0, "rows of the shape 'value' have exactly one field");
-  encoder->identity = encoder->format == CAMP_FORMAT_CSV && encoder->op_count == encoder->columns;
   encoder->plain = encoder->format == CAMP_FORMAT_JSON;
   encoder->literal_total = 2 + encoder->line_end.length;
   for (size_t i = 0; i < encoder->op_count; i++) {
     const struct camp_op *op = &encoder->ops[i];
-    if (op->kind != CAMP_OP_TEXT || op->column != i) encoder->identity = 0;
     if (op->kind == CAMP_OP_LIST || op->kind == CAMP_OP_COMPONENTS) encoder->plain = 0;
     if (op->join.length > joined) joined = op->join.length;
     /* A row number has at most 19 digits; a word is at most as long as that; a constant may need quotes and doubled ones in CSV. */
@@ -370,7 +390,7 @@ int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err) {
   for (size_t i = 0; i < encoder->columns; i++)
     if (uses[i] > most) most = uses[i];
   encoder->stretch = most * (1 + joined);
-  return 0;
+  return encoder->format == CAMP_FORMAT_CSV ? compile_runs(encoder, err) : 0;
 }
 
 void camp_work_init(struct camp_work *work) {

@@ -54,6 +54,9 @@ struct camp_column_rule {
   enum camp_quick quick;
 };
 
+/* Columns that are sent as they lie side by side in the file. */
+struct camp_run { size_t first, last; };
+
 struct camp_encoder {
   atomic_int references;
   enum camp_format format;
@@ -72,7 +75,9 @@ struct camp_encoder {
   size_t demand_count;
   size_t literal_total;        /* bytes a row has beside its fields, at most */
   size_t stretch;              /* times a field's bytes may be written */
-  int identity;                /* CSV: all columns in their order, nothing added */
+  struct camp_run *runs;       /* CSV without anything added: the columns as runs of neighbours; else NULL */
+  size_t run_count;
+  int permuted;                /* the runs hold every column once */
   int plain;                   /* JSON: no lists, no components */
 };
 

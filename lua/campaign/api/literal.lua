@@ -7,6 +7,8 @@ local error_object = require "campaign.error"
 
 local M = {}
 
+local byte, find, sub = string.byte, string.find, string.sub
+
 local MAX_BYTES = 1048576
 
 local WORDS = { ["return"] = true, ["true"] = true, ["false"] = true, ["nil"] = true }
@@ -23,65 +25,67 @@ local function long_bracket_end(text, at)
   return last and last + 1 or false
 end
 
+-- What a quoted string may stop at: its quote, a backslash, a line's end.
+local STOPS = { [34] = '[\\\n"]', [39] = "[\\\n']" }
+
 -- The end of a quoted string that starts at `at`; false when it is not closed on its line.
 local function string_end(text, at)
-  local quote = text:byte(at)
+  local quote = byte(text, at)
   local i = at + 1
-  while i <= #text do
-    local byte = text:byte(i)
-    if byte == quote then
+  while true do
+    i = find(text, STOPS[quote], i)
+    local stop = i and byte(text, i)
+    if stop == quote then
       return i + 1
-    end
-    if byte == 10 then
+    elseif stop ~= 92 then
       return false
     end
-    i = i + (byte == 92 and 2 or 1)
+    i = i + 2
   end
-  return false
+end
+
+-- What a token may begin with, by byte.
+local BEGINS = { [95] = "word", [34] = "string", [39] = "string", [91] = "bracket" }
+for digit = 48, 57 do
+  BEGINS[digit] = "number"
+end
+for letter = 65, 90 do
+  BEGINS[letter], BEGINS[letter + 32] = "word", "word"
 end
 
 -- The next token from `at`: kind ("word", "string", "number", "symbol", "end"), position after it, its text.
 local function next_token(text, at)
+  local first
   while true do
-    at = text:find("[^ \t\r\n]", at)
+    at = find(text, "[^ \t\r\n]", at)
     if not at then
       return "end", #text + 1, ""
     end
-    if text:sub(at, at + 1) ~= "--" then
+    first = byte(text, at)
+    if first ~= 45 or byte(text, at + 1) ~= 45 then
       break
     end
     local after = long_bracket_end(text, at + 2)
     if after == false then
       return nil, at, "a comment is not closed"
     end
-    at = after or text:find("\n", at, true) or #text + 1
+    at = after or find(text, "\n", at, true) or #text + 1
   end
-  local char = text:sub(at, at)
-  if char:find("^[%a_]") then
-    local word = text:match("^[%w_]+", at)
-    return "word", at + #word, word, at
+  local begins = BEGINS[first]
+  if begins == "word" or begins == "number" then
+    local _, last = find(text, begins == "word" and "^[%w_]+" or "^[%w.]+", at)
+    return begins, last + 1, sub(text, at, last), at
   end
-  if char:find("^%d") then
-    local number = text:match("^[%w.]+", at)
-    return "number", at + #number, number, at
+  local after = begins == "string" and string_end(text, at)
+  if begins == "bracket" then
+    after = long_bracket_end(text, at)
   end
-  if char == '"' or char == "'" then
-    local after = string_end(text, at)
-    if not after then
-      return nil, at, "a string is not closed"
-    end
-    return "string", after, text:sub(at, after - 1), at
+  if begins and after == false then
+    return nil, at, "a string is not closed"
+  elseif after then
+    return "string", after, sub(text, at, after - 1), at
   end
-  if char == "[" then
-    local after = long_bracket_end(text, at)
-    if after == false then
-      return nil, at, "a string is not closed"
-    end
-    if after then
-      return "string", after, text:sub(at, after - 1), at
-    end
-  end
-  return "symbol", at + 1, char, at
+  return "symbol", at + 1, sub(text, at, at), at
 end
 
 local function line_of(text, at)
