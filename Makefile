@@ -32,6 +32,15 @@ lint:
 rules: build
 	@lua5.4 tools/rules.lua $(BUILD)
 
+PLATFORMS = outbound tuzhan hypers longlong
+
+# Types for editors and references, written from the platforms' data and checked in; specs compare them.
+types: build
+	@for p in $(PLATFORMS); do CAMPAIGN_BUILD=$(BUILD) bin/campaign describe $$p --format types -o lua/campaign/types/$$p.lua || exit 1; done
+
+docs: build
+	@for p in $(PLATFORMS); do CAMPAIGN_BUILD=$(BUILD) bin/campaign describe $$p --format markdown -o docs/platforms/$$p.md || exit 1; done
+
 demo: build
 	@tools/demo
 
@@ -45,4 +54,4 @@ install: build
 clean:
 	rm -rf $(BUILD) $(BUILD).log build.luarocks
 
-.PHONY: bench build build-asan clean demo deps deps-test install lint rules test
+.PHONY: bench build build-asan clean demo deps deps-test docs install lint rules test types

@@ -1,6 +1,6 @@
 ---@meta
 -- SPDX-License-Identifier: MIT
--- Types for editors (LuaCATS). What comes from the platforms' data stands in types/<platform>.lua, written by tools/types.lua; nothing
+-- Types for editors (LuaCATS). What comes from the platforms' data stands in types/<platform>.lua, written by `make types`; nothing
 -- here is loaded when a program runs.
 
 ---The one error object: every function that can fail in the world returns `nil, err`.

@@ -59,7 +59,11 @@ local function when_text(when)
   return when.field .. (when.given and " is given" or " is not given")
 end
 
+-- `unit` is plural and begins with a space, or empty.
 local function range_text(least, most, unit)
+  if (most or least) == 1 then
+    unit = unit:gsub("entries", "entry"):gsub("s$", ""):gsub("s %(", " (")
+  end
   if least and most then
     return least == most and tostring(least) .. unit or least .. " to " .. most .. unit
   end
@@ -73,15 +77,16 @@ local UNITS = { byte = " bytes", utf16 = " characters (UTF-16 units)" }
 
 ---The rules of one field as short phrases.
 ---@param field campaign.field
+---@param without_values boolean? the list of values is shown elsewhere
 ---@return string[]
-function M.rules_of(field)
+function M.rules_of(field, without_values)
   local rules = {}
   local function add(condition, text)
     if condition then
       rules[#rules + 1] = text or condition
     end
   end
-  if field.values and #field.values > 0 then
+  if field.values and #field.values > 0 and not without_values then
     local values = {}
     for index, entry in ipairs(field.values) do
       values[index] = tostring(entry.value) .. (entry.doc and " (" .. entry.doc .. ")" or "")
@@ -90,7 +95,7 @@ function M.rules_of(field)
   end
   add(range_text(field.min, field.max, ""))
   add(range_text(field.min_length, field.max_length, UNITS[field.unit] or " characters"))
-  add(range_text(field.min_items, field.max_items, (field.max_items or field.min_items) == 1 and " entry" or " entries"))
+  add(range_text(field.min_items, field.max_items, " entries"))
   add(field.not_blank, "not blank")
   add(field.pattern and "form: " .. PATTERNS[field.pattern])
   add(field.forbid and "without any of '" .. field.forbid .. "'")
@@ -108,7 +113,7 @@ function M.rules_of(field)
     add("always " .. tostring(field.constant))
   end
   if field.type == "array" and field.items and field.items.type ~= "object" then
-    for _, rule in ipairs(M.rules_of(field.items)) do
+    for _, rule in ipairs(M.rules_of(field.items, without_values)) do
       add("each: " .. rule)
     end
   end
@@ -152,17 +157,6 @@ function M.flatten(description, filled)
     return flatten(description.items.fields or {}, "[0].", {}, {})
   end
   return flatten(description.fields or {}, "", {}, filled or {})
-end
-
----The document that a `source` of the data speaks of: ":19" is a line of the platform's own.
----@param platform campaign.platform
----@param source string?
----@return string?
-function M.source(platform, source)
-  if source and source:sub(1, 1) == ":" then
-    return platform.source .. source
-  end
-  return source
 end
 
 return M

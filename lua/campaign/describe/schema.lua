@@ -34,9 +34,7 @@ end
 local Schemas = {}
 Schemas.__index = Schemas
 
--- Which named types stand in requests and which in replies: those in both get two schemas.
-local function collect(description, side, sides, seen)
-  local fields = description.fields or description.items and { description.items } or {}
+local function collect(description, side, sides)
   if description.shape then
     sides[description.shape] = sides[description.shape] or {}
     if sides[description.shape][side] then
@@ -44,13 +42,15 @@ local function collect(description, side, sides, seen)
     end
     sides[description.shape][side] = true
   end
-  for _, field in ipairs(fields) do
-    collect(field, side, sides, seen)
+  for _, field in ipairs(description.fields or description.items and { description.items } or {}) do
+    collect(field, side, sides)
   end
 end
 
+---Which named types stand in requests and which in replies: those in both are described twice.
 ---@param platform campaign.platform
-function M.new(platform)
+---@return table<string, { request: boolean?, reply: boolean? }>
+function M.sides(platform)
   local sides = {}
   for _, operation in ipairs(platform.operations) do
     collect({ fields = operation.fields }, "request", sides)
@@ -58,7 +58,12 @@ function M.new(platform)
       collect(operation.reply, "reply", sides)
     end
   end
-  return setmetatable({ platform = platform, sides = sides, components = {} }, Schemas)
+  return sides
+end
+
+---@param platform campaign.platform
+function M.new(platform)
+  return setmetatable({ platform = platform, sides = M.sides(platform), components = {} }, Schemas)
 end
 
 local function add_doc(schema, field)

@@ -78,7 +78,7 @@ return {
       doc = "a text or picture of a notification", source = ":99",
       fields = {
         { name = "contentType", enum = "content_type", required = true, source = ":100" },
-        { name = "contentValue", required = true, max_length = 1024, unit = "utf16",
+        { name = "contentValue", required = true, example = "Your appointment is tomorrow.", max_length = 1024, unit = "utf16",
           doc = "text with {{variables}}, or the URL of a picture", source = ":101" },
       },
     },
@@ -160,7 +160,7 @@ return {
       },
     },
     MarketingNoticeGroupInput = {
-      source = ":1723", fields = { { name = "name", required = true, not_blank = true, doc = "group name" } },
+      source = ":1723", fields = { { name = "name", required = true, not_blank = true, example = "autumn", doc = "group name" } },
     },
     MarketingNoticeGroupOutput = {
       open = true, source = ":1711",
@@ -198,7 +198,7 @@ return {
     MarketingNoticeData = {
       source = ":1787",
       fields = {
-        { name = "name", required = true, source = ":1824" },
+        { name = "name", required = true, example = "autumn visit", source = ":1824" },
         { name = "groupId", type = "int64", min = 1, required = true, source = ":1825" },
         { name = "description", source = ":1826" },
         { name = "startTime", pattern = "clock_or_datetime", doc = "HH:mm, HH:mm:ss or yyyy-MM-dd HH:mm:ss", source = ":1827" },
@@ -331,7 +331,7 @@ return {
       auth = "basic", body = "json", response = "json", effect = "create",
       fields = {
         { name = "grant_type", where = "json", constant = "refresh_token", source = ":43" },
-        { name = "refresh_token", where = "json", required = true, redact = true, doc = "the newest one received", source = ":44" },
+        { name = "refresh_token", where = "json", required = true, redact = true, example = "example-refresh-token", doc = "the newest one received", source = ":44" },
       },
       reply = "Token",
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
@@ -350,7 +350,7 @@ return {
       method = "POST", path = "/api/v1/notification-tasks",
       auth = "bearer", body = "json", response = "json", effect = "create",
       fields = {
-        { name = "taskName", where = "json", required = true, not_blank = true, max_length = 120, unit = "utf16", source = ":95" },
+        { name = "taskName", where = "json", required = true, example = "autumn visit", not_blank = true, max_length = 120, unit = "utf16", source = ":95" },
         { name = "taskType", where = "json", enum = "notification_type", required = true, source = ":96" },
         { name = "scheduledStartTime", where = "json", type = "datetime", required = true, source = ":97" },
         { name = "scheduledEndTime", where = "json", type = "datetime", doc = "on the day of the start; 22:00:00 when left out", source = ":98" },
@@ -397,7 +397,7 @@ return {
       auth = "bearer", body = "json", response = "json", effect = "update",
       fields = {
         { name = "taskId", where = "path", type = "int64", min = 1, required = true, doc = "task id", source = ":138" },
-        { name = "reason", where = "json", required = true, not_blank = true, doc = "why", source = ":140" },
+        { name = "reason", where = "json", required = true, not_blank = true, example = "wrong list", doc = "why", source = ":140" },
       },
       reply = {
         { name = "previousStatus", type = "string", source = ":143" },
@@ -505,7 +505,7 @@ return {
       method = "POST", path = "/api/v1/marketing-notice/group",
       auth = "bearer", body = "json", response = "json", effect = "create",
       fields = {
-        { name = "name", where = "json", required = true, not_blank = true, doc = "group name", source = ":1728" },
+        { name = "name", where = "json", required = true, not_blank = true, example = "autumn", doc = "group name", source = ":1728" },
       },
       reply = "MarketingNoticeGroupOutput",
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
@@ -529,7 +529,7 @@ return {
       auth = "bearer", body = "json", response = "json", effect = "update",
       fields = {
         { name = "id", where = "path", type = "int64", min = 1, required = true, doc = "group id", source = ":416" },
-        { name = "name", where = "json", required = true, not_blank = true, doc = "group name", source = ":1728" },
+        { name = "name", where = "json", required = true, not_blank = true, example = "autumn", doc = "group name", source = ":1728" },
       },
       reply = "MarketingNoticeGroupOutput",
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
@@ -553,9 +553,9 @@ return {
       method = "POST", path = "/api/v1/marketing-notice/scene",
       auth = "bearer", body = "json", response = "json", effect = "create",
       fields = {
-        { name = "name", where = "json", required = true, source = ":1738" },
+        { name = "name", where = "json", required = true, example = "wants to visit", source = ":1738" },
         { name = "statisticalMethod", where = "json", enum = "statistical_method", required = true, source = ":1739" },
-        { name = "prompt", where = "json", required = true, source = ":1740" },
+        { name = "prompt", where = "json", required = true, example = "the customer agrees to come", source = ":1740" },
         { name = "externalId", where = "json", source = ":1741" },
         { name = "planId", where = "json", type = "int64", min = 1, required = true, doc = "plan it belongs to", source = ":1742" },
       },
@@ -591,8 +591,8 @@ return {
       auth = "bearer", body = "json", response = "json", effect = "update",
       fields = {
         { name = "id", where = "path", type = "int64", min = 1, required = true, doc = "scene id", source = ":629" },
-        { name = "name", where = "json", required = true, source = ":1754" },
-        { name = "prompt", where = "json", required = true, source = ":1755" },
+        { name = "name", where = "json", required = true, example = "wants to visit", source = ":1754" },
+        { name = "prompt", where = "json", required = true, example = "the customer agrees to come", source = ":1755" },
         { name = "externalId", where = "json", doc = "unchanged when left out", source = ":1756" },
       },
       reply = "SceneOutput",
@@ -711,7 +711,7 @@ return {
       auth = "bearer", body = "json", response = "json", effect = "create",
       fields = {
         { name = "id", where = "path", type = "int64", min = 1, required = true, doc = "plan id", source = ":1194" },
-        { name = "name", where = "json", required = true, source = ":1967" },
+        { name = "name", where = "json", required = true, example = "batch 1", source = ":1967" },
         { name = "startTime", where = "json", type = "datetime", whole_minutes = true, required = true, source = ":1968" },
         { name = "fileIds", where = "json", type = "array", items = { type = "int64", min = 1 }, required = true, min_items = 1,
           doc = "ids from upload_file", source = ":1969" },

@@ -1,0 +1,286 @@
+-- SPDX-License-Identifier: MIT
+-- A platform as a reference in Markdown, for people: account, operations with their fields, limits, replies, refusals, closed hours,
+-- rows, pages and waiters, and examples that the client's own check accepts. The files under docs/platforms are what this writes
+-- (`make docs`).
+
+local facts = require "campaign.describe.facts"
+local sample = require "campaign.describe.sample"
+
+local M = {}
+
+local Page = {}
+Page.__index = Page
+
+function Page:add(...)
+  self[#self + 1] = table.concat{ ... }
+end
+
+-- Text fit for a cell of a table.
+local function cell(text)
+  return (tostring(text or ""):gsub("|", "\\|"):gsub("%s+", " "))
+end
+
+local function code(text)
+  return "`" .. tostring(text):gsub("`", "'") .. "`"
+end
+
+-- A table with a head; nothing when it has no rows. Columns without any text are left out.
+function Page:table(head, rows)
+  if #rows == 0 then
+    return
+  end
+  local kept = {}
+  for column = 1, #head do
+    for _, row in ipairs(rows) do
+      if column == 1 or cell(row[column]) ~= "" then
+        kept[#kept + 1] = column
+        break
+      end
+    end
+  end
+  local function line(row)
+    local cells = {}
+    for index, column in ipairs(kept) do
+      cells[index] = cell(row[column])
+    end
+    return "| " .. table.concat(cells, " | ") .. " |"
+  end
+  self:add("")
+  self:add(line(head))
+  self:add("|", ("---|"):rep(#kept))
+  for _, row in ipairs(rows) do
+    self:add(line(row))
+  end
+end
+
+local function codes(values)
+  local texts = {}
+  for index, value in ipairs(values) do
+    texts[index] = code(value)
+  end
+  return table.concat(texts, ", ")
+end
+
+local function paths_text(paths)
+  return type(paths) == "table" and codes(paths) or code(paths)
+end
+
+local function account_table(page, platform)
+  local rows = {}
+  for index, key in ipairs(platform.account) do
+    local marks = {}
+    for _, mark in ipairs{ "required", "secret" } do
+      marks[#marks + 1] = key[mark] and mark or nil
+    end
+    rows[index] = { code(key.name), key.type or "string", table.concat(marks, ", "), key.fills and code(key.fills) or "", key.doc }
+  end
+  page:add("\n## Account")
+  page:add("\nGiven to `campaign.connect`, by the environment as ", code("CAMPAIGN_" .. platform.name:upper() .. "_<KEY>"),
+    ", or in the accounts file. What \"fills\" names is the field that the value completes when a call does not give it.")
+  page:table({ "Key", "Type", "", "Fills", "Meaning" }, rows)
+end
+
+local function operations_table(page, platform)
+  local rows = {}
+  for index, operation in ipairs(platform.operations) do
+    rows[index] = { ("[%s](#%s)"):format(operation.name, operation.name), code(operation.method .. " " .. operation.path),
+      operation.effect, operation.doc }
+  end
+  page:add("\n## Operations")
+  page:table({ "Operation", "Request", "Effect", "Purpose" }, rows)
+end
+
+local function field_rows(description, filled)
+  local rows = {}
+  for index, entry in ipairs(facts.flatten(description, filled)) do
+    local parts = {}
+    parts[1] = entry.doc
+    for _, rule in ipairs(entry.rules) do
+      parts[#parts + 1] = rule
+    end
+    if entry.account then
+      parts[#parts + 1] = "filled from the account's " .. code(entry.account)
+    end
+    rows[index] = { code(entry.path), entry.type, entry.where, entry.required and "yes" or "", table.concat(parts, "; "), entry.source }
+  end
+  return rows
+end
+
+local function facts_list(page, platform, operation)
+  page:add("")
+  page:add("- Request: ", code(operation.method .. " " .. operation.path), operation.body ~= "none" and ", " .. operation.body or "",
+    operation.url and ", at the account's " .. code(operation.url) or "")
+  page:add("- Proves who it is: ", operation.scheme and code(facts.auth(operation)) or "not at all, it is public")
+  page:add("- Effect: ", operation.effect, ", ", facts.EFFECTS[operation.effect])
+  local window = operation.closed
+  if window then
+    page:add("- Closed: ", window.from, " to ", window.to, " (UTC", platform.zone, "), ", window.doc or "")
+  end
+  if operation.destructive then
+    page:add("- Destroys: with ", code(operation.destructive.field), " = ", facts.values_text(operation.destructive.is, " or "),
+      " it replaces what is there")
+  end
+  if operation.public then
+    page:add("- Public: what it uploads can be read by anyone who knows its id; calls say `accept_public_file = true`, "
+      .. "the command `--accept-public-file`")
+  end
+  if #operation.rules > 0 then
+    page:add("- Checked over several fields: ", codes(operation.rules))
+  end
+  page:add("- Source: ", operation.source)
+end
+
+local function refusals_table(page, operation)
+  local rows = {}
+  for index, refusal in ipairs(operation.refusals or {}) do
+    rows[index] = { code(refusal.code), refusal.reason:gsub("_", " "), refusal.kind or "platform",
+      refusal.applied == "maybe" and "perhaps" or "no", refusal.hint }
+  end
+  if #rows > 0 then
+    page:add("\n**Refusals**")
+    page:table({ "Code", "Reason", "Kind of error", "Something done?", "What to know" }, rows)
+  end
+end
+
+local function rows_text(page, operation)
+  local rows = operation.rows
+  if not rows then
+    return
+  end
+  local most = rows.per_call or rows.per_file
+  page:add("\n**Rows.** `campaign import FILE --to ", operation.key, "` fills ", code(rows.field), " from a list, ", most and most
+    .. " rows in one " .. (rows.per_file and "file" or "call") or "all rows at once", ", ", rows.concurrency or 1, " in flight",
+    rows.concurrency == 1 and " (in order)" or "", ".")
+  if rows.file then
+    page:add("The file is CSV in ", rows.file.encoding:upper(), rows.file.header and " with a header line" or "", ".")
+  end
+  if rows.columns_from then
+    page:add("Its columns are those that ", code(rows.columns_from.operation), " names.")
+  elseif rows.columns then
+    page:add("Columns: ", codes(rows.columns), ".")
+  end
+  local names, aliases = {}, {}
+  for name in pairs(rows.aliases or {}) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for index, name in ipairs(names) do
+    aliases[index] = { code(name), table.concat(rows.aliases[name], ", ") }
+  end
+  if #aliases > 0 then
+    page:add("\nColumns of a list are matched by their header:")
+    page:table({ "Field", "Headers that mean it, besides its name" }, aliases)
+  end
+end
+
+local function states_text(page, operation)
+  local pages = operation.pages
+  if pages then
+    page:add("\n**Pages.** ", code(pages.page), " counts from ", pages.first or 0, ", ", code(pages.size), " rows a page (",
+      pages.default_size or 100, " when left out); rows in ", paths_text(pages.list), ", how many there are in ", paths_text(pages.total),
+      ". `for row in client:each(\"", operation.name, "\", { ... }) do` reads them all.")
+  end
+  local names = {}
+  for name in pairs(operation.waiters or {}) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local waiter = operation.waiters[name]
+    page:add("\n**Waiting.** `client:wait(\"", operation.name, "\", { ... })` asks again ", waiter.doc or "", ": ", code(waiter.path),
+      " is ", facts.values_text(waiter.done, " or "), waiter.failed and ", or in vain " .. facts.values_text(waiter.failed, " or ") or "", ".")
+  end
+  if operation.probe == "none" then
+    page:add("\n**Doubt.** When an answer is lost, nothing on the platform can be asked whether the call was done.")
+  elseif operation.probe then
+    page:add("\n**Doubt.** When an answer is lost, ", code(operation.probe.operation), " is asked", operation.probe.doc and ": "
+      .. operation.probe.doc or "", ".")
+  end
+end
+
+local function wrap(words)
+  local lines, current = {}, words[1]
+  for index = 2, #words do
+    if #current + #words[index] > 96 then
+      lines[#lines + 1] = current .. " \\"
+      current = "  " .. words[index]
+    else
+      current = current .. " " .. words[index]
+    end
+  end
+  lines[#lines + 1] = current
+  return table.concat(lines, "\n")
+end
+
+local function examples(page, platform, operation, reference)
+  local fields = sample.fields(platform, operation)
+  local text = sample.lua_fields(operation, fields)
+  local options = {}
+  if operation.public then
+    options[#options + 1] = "accept_public_file = true"
+  end
+  if operation.response == "binary" then
+    options[#options + 1] = "save_to = \"file.bin\""
+  end
+  local call = #options > 0 and "(" .. text .. ", { " .. table.concat(options, ", ") .. " })" or text
+  page:add("\n```lua")
+  page:add("local client = assert(campaign.connect(\"", reference, "\"))")
+  page:add("local reply = assert(client:", operation.name, call, ")")
+  page:add("```")
+  page:add("\n```sh")
+  page:add(wrap(sample.command(operation, fields, reference)))
+  page:add("```")
+end
+
+local function one_operation(page, platform, operation, reference)
+  page:add("\n## ", operation.name)
+  page:add("\n", operation.doc)
+  facts_list(page, platform, operation)
+  if #operation.fields > 0 then
+    page:add("\n**Fields**")
+    page:table({ "Field", "Type", "In", "Required", "Limits and meaning", "Source" },
+      field_rows({ fields = operation.fields }, facts.filled_by_account(platform)))
+  end
+  if operation.response == "binary" then
+    page:add("\n**Reply.** A file.")
+  elseif operation.response == "empty" then
+    page:add("\n**Reply.** Nothing that matters.")
+  else
+    page:add("\n**Reply**", operation.reply.type == "array" and " (a list)" or "")
+    local rows = field_rows(operation.reply)
+    for _, row in ipairs(rows) do
+      row[4] = ""
+    end
+    page:table({ "Field", "Type", "", "", "Meaning", "Source" }, rows)
+    if operation.present then
+      page:add("\nA reply without ", codes(operation.present), " is not read as a good one.")
+    end
+  end
+  refusals_table(page, operation)
+  rows_text(page, operation)
+  states_text(page, operation)
+  page:add("\n**Example**")
+  examples(page, platform, operation, reference)
+end
+
+---The reference of a platform.
+---@param platform campaign.platform
+---@param reference string? what calls name: the platform's name, or the path of its file
+---@return string
+function M.text(platform, reference)
+  local page = setmetatable({}, Page)
+  page:add("# ", platform.name, ": ", platform.title)
+  page:add("\n<!-- Written by `campaign describe --format markdown` from the platform's data; changes belong there. -->")
+  page:add("\n", platform.doc)
+  page:add("\nTimes without a zone are UTC", platform.zone, ". Numbers under \"Source\" are lines of the vendor's document ",
+    code(platform.source), ". Field names are the vendor's own. Examples are invented; in Lua they begin with ",
+    "`local campaign = require \"campaign\"`.")
+  account_table(page, platform)
+  operations_table(page, platform)
+  for _, operation in ipairs(platform.operations) do
+    one_operation(page, platform, operation, reference or platform.name)
+  end
+  return table.concat(page, "\n") .. "\n"
+end
+
+return M
