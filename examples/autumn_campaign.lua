@@ -47,7 +47,7 @@ local task = assert(hypers:create_notification_task{
     { contentType = "IMAGE", contentValue = hypers:image_url(picture.id) },
   },
 })
-assert(hypers:wait("get_notification_task", { taskId = task.id }, { delay = 1 }))
+assert(hypers:wait("notification_task_finished", { taskId = task.id }, { delay = 1, deadline = "12h" }))
 local outcomes = {}
 for _, execution in ipairs(assert(hypers:all("list_notification_executions", { taskId = task.id, size = 100 }))) do
   outcomes[execution.status] = (outcomes[execution.status] or 0) + 1

@@ -30,7 +30,9 @@
 
 ---Options of every call.
 ---@class campaign.options
----@field timeout number? seconds for the whole request
+---@field retries integer? repeats where nothing was applied; default 2
+---@field timeout number? seconds for one request
+---@field token string? of `each`: where an earlier walk stood
 ---@field save_to string? file or folder for a download
 ---@field window "refuse"|"wait"|"ignore"|nil inside closed hours; default refuse
 ---@field accept_public_file boolean? the uploaded file may be read by anybody who knows its id
@@ -128,7 +130,7 @@ function client:envelope(operation, fields, options) end
 ---@param operation string one with pages
 ---@param fields table?
 ---@param options campaign.options?
----@return fun(): table|false|nil, campaign.error?
+---@return campaign.pages
 function client:each(operation, fields, options) end
 
 ---@param operation string one with pages
@@ -138,12 +140,19 @@ function client:each(operation, fields, options) end
 ---@return campaign.error? err
 function client:all(operation, fields, options) end
 
----@param operation string one with a final state
+---@param name string a waiter of the platform
 ---@param fields table?
----@param options { timeout: number?, delay: number?, waiter: string? }?
----@return table? reply
+---@param options { deadline: number|string?, delay: number?, on_progress: function?, state: string? }?
+---@return campaign.waiter? waiter
 ---@return campaign.error? err
-function client:wait(operation, fields, options) end
+function client:waiter(name, fields, options) end
+
+---@param name string a waiter of the platform
+---@param fields table?
+---@param options { deadline: number|string?, delay: number?, on_progress: function?, state: string? }?
+---@return table? found
+---@return campaign.error? err
+function client:wait(name, fields, options) end
 
 ---@param name string
 ---@param fields table|string|number

@@ -300,7 +300,9 @@ describe("hypers tasks and reports", function()
   it("R344 client does not take TERMINATING for the end", function()
     local client, transport = fake.client("hypers", { fake.answer{ id = 1, status = "TERMINATING" },
       fake.answer{ id = 1, status = "TERMINATION" } })
-    assert.equal("TERMINATION", client:wait("get_marketing_task", { taskId = 1 }).status)
+    local reply, err = client:wait("marketing_task_finished", { taskId = 1 })
+    assert.is_nil(reply)
+    assert.same({ "failed_state", "TERMINATION" }, { err.reason, err.code })
     assert.equal(2, #transport.requests)
   end)
 

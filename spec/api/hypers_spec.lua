@@ -361,7 +361,7 @@ describe("hypers notification tasks", function()
       for index, count in ipairs{ ... } do
         local records = json.array()
         for number = 1, count do
-          records[number] = { memberId = number }
+          records[number] = { memberId = index * 10 + number }
         end
         answers[index] = fake.answer{ page = { total = total }, records = records }
       end
@@ -389,27 +389,6 @@ describe("hypers notification tasks", function()
     local rows, err = client:all("list_notification_executions", { taskId = 1, size = 1 })
     assert.is_nil(rows)
     assert.equal(500, err.status)
-  end)
-
-  it("waits for the end of a task, with growing pauses and a limit", function()
-    local client, transport, env = fake.client("hypers", { fake.answer{ id = 1, status = "PENDING" },
-      fake.answer{ id = 1, status = "EXECUTING" }, fake.answer("x", 502), fake.answer{ id = 1, status = "COMPLETED" } })
-    local reply = assert(client:wait("get_notification_task", { taskId = 1 }))
-    assert.equal("COMPLETED", reply.status)
-    assert.equal(4, #transport.requests)
-    assert.equal(2 + 3 + 4.5, env.slept)
-    client = fake.client("hypers", { fake.answer{ id = 1, status = "PENDING" } })
-    local err
-    reply, err = client:wait("get_notification_task", { taskId = 1 }, { timeout = 60 })
-    assert.is_nil(reply)
-    assert.same({ "timeout", "waiter" }, { err.kind, err.reason })
-    client, transport = fake.client("hypers", { fake.answer("x", 502) })
-    assert.is_nil((client:wait("get_notification_task", { taskId = 1 })))
-    assert.equal(3, #transport.requests)
-    client, transport = fake.client("hypers", { fake.answer("x", 404) })
-    assert.is_nil((client:wait("get_notification_task", { taskId = 1 })))
-    assert.equal(1, #transport.requests)
-    assert.has_error(function() client:wait("upload_file", {}) end)
   end)
 end)
 

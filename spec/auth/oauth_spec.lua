@@ -50,7 +50,7 @@ local function start(answers, state, account)
   local client, transport, env = fake.client("hypers", answers, { account = account or ACCOUNT, store = store })
   local seen = 0
   local function call()
-    local reply, err = client:get_notification_task{ taskId = 7 }
+    local reply, err = client:get_notification_task({ taskId = 7 }, { retries = 0 })
     local new = {}
     for index = seen + 1, #transport.requests do
       new[#new + 1] = transport.requests[index]

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- A client: one method per operation of a platform. Check → build → transport → parse, with the account's credentials, the closed hours
--- and the guards. Repeats nothing by itself, except once after a 401 that a new access token may cure.
+-- and the guards. Repeats what was provably not applied (`api/retry`), and once after a 401 that a new access token may cure.
 
 local build = require "campaign.api.build"
 local check = require "campaign.api.check"
@@ -10,9 +10,11 @@ local oauth = require "campaign.auth.oauth"
 local pages = require "campaign.api.pages"
 local parse = require "campaign.api.parse"
 local redact = require "campaign.api.redact"
+local retry = require "campaign.api.retry"
 local store_module = require "campaign.auth.store"
 local suggest = require "campaign.api.suggest"
 local time = require "campaign.api.time"
+local waiter = require "campaign.api.waiter"
 
 local M = {}
 
@@ -28,8 +30,8 @@ local inner = setmetatable({}, { __mode = "k" })
 local prepared = setmetatable({}, { __mode = "k" })
 
 local OPTIONS = {
-  accept_public_file = "boolean", like = "table", rows = "userdata", rows_filename = "string", save_to = "string", server_variables = "table",
-  timeout = "number", window = "string",
+  accept_public_file = "boolean", like = "table", retries = "number", rows = "userdata", rows_filename = "string", save_to = "string",
+  server_variables = "table", timeout = "number", window = "string",
 }
 
 local WINDOWS = { wait = true, refuse = true, ignore = true }
@@ -53,6 +55,10 @@ local function check_options(options, level)
   end
   if options.timeout and not (options.timeout > 0 and options.timeout < math.huge) then
     error("option `timeout` must be a number of seconds above 0", level + 1)
+  end
+  local retries = options.retries
+  if retries and not (retries >= 0 and retries <= 10 and retries == math.floor(retries)) then
+    error("option `retries` must be a whole number from 0 to 10", level + 1)
   end
 end
 
@@ -117,7 +123,7 @@ local function access_token(self, operation, refused)
     end
     self.oauth = oauth.new{
       scheme = operation.scheme, platform = self.platform.name, account = self.account, env = self.env, store = store,
-      call = function(name, fields) return M.call(self, operation_of(self, name, 1), fields, {}) end,
+      call = function(name, fields) return M.call(self, operation_of(self, name, 1), fields, { retries = 0 }) end,
     }
   end
   return self.oauth:token(refused)
@@ -278,8 +284,8 @@ local function perform(self, operation, fields, options, refused)
   return reply, err, prepared[request].token
 end
 
----Performs one operation; the sync path of every method.
-function M.call(self, operation, fields, options)
+-- One try, and another one after a 401 that a new token may cure.
+local function try(self, operation, fields, options)
   local reply, err, token = perform(self, operation, fields, options, self.refused)
   local is_stale = err and err.status == 401 and token and self.oauth and not self.account[operation.scheme.key]
   if not is_stale or files.is_used_up(fields, operation, options) then
@@ -290,6 +296,24 @@ function M.call(self, operation, fields, options)
     err.retry = false
   end
   return reply, err
+end
+
+---Performs one operation; the sync path of every method.
+function M.call(self, operation, fields, options)
+  local call = { effect = operation.effect, retries = options.retries, done = 0 }
+  while true do
+    local reply, err = try(self, operation, fields, options)
+    if reply then
+      self.budget:succeeded(call.done)
+      return reply
+    end
+    local pause = not files.is_used_up(fields, operation, options) and self.budget:pause(err, call, self.env)
+    if not pause then
+      return nil, err
+    end
+    self.env.sleep(pause)
+    call.done = call.done + 1
+  end
 end
 
 ---Checks and builds a request for whoever drives many at once. Submit it to the transport, then give it with its result to `finish`.
@@ -380,7 +404,8 @@ end
 
 methods.each = pages.each
 methods.all = pages.all
-methods.wait = pages.wait
+methods.waiter = waiter.new
+methods.wait = waiter.wait
 
 ---Frees the connections, when the client made its own transport. Closing twice is fine.
 function methods:close()
@@ -435,7 +460,7 @@ function M.new(platform, account, transport, env, options)
   local client = setmetatable({}, mt)
   inner[client] = {
     platform = platform, account = account, transport = transport, env = env, options = options,
-    owns_transport = options.owns_transport or false, memory = {},
+    owns_transport = options.owns_transport or false, budget = retry.new(), memory = {},
   }
   return client
 end

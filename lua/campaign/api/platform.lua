@@ -27,7 +27,7 @@ local PLACES = {
 
 -- Methods that every client has: an operation cannot have these names.
 local RESERVED = { all = true, call = true, close = true, each = true, envelope = true, finish = true, link = true, prepare = true,
-  wait = true }
+  wait = true, waiter = true }
 
 local SCHEME_KEYS = {
   header = { "header", "key" }, form = { "field", "key" }, bearer = { "key" }, basic = { "user", "password" },
@@ -359,6 +359,38 @@ function Resolver:references()
   end
 end
 
+-- Waiters and pages need more than the vocabulary can say.
+function Resolver:waits()
+  for name, waiter in pairs(self.raw.waiters or {}) do
+    local place = "waiters." .. name
+    local operation = self.operations[waiter.operation]
+    if not operation then
+      self:fault(place, "there is no operation `" .. waiter.operation .. "`")
+    elseif operation.effect ~= "safe" then
+      self:fault(place, "operation `" .. waiter.operation .. "` is not safe: a waiter only asks")
+    end
+    if not waiter.success and not waiter.changed then
+      self:fault(place, "needs `success` or `changed`")
+    end
+    if (waiter.list == nil) ~= (waiter.match == nil) then
+      self:fault(place, "needs `list` and `match` together")
+    end
+    for _, key in ipairs{ "success", "failure" } do
+      for _, condition in ipairs(waiter[key] or {}) do
+        if not condition.path or not condition.is then
+          self:fault(place .. "." .. key, "needs `path` and `is`")
+        end
+      end
+    end
+  end
+  for _, operation in ipairs(self.operations) do
+    local pages = operation.pages
+    if pages and ((pages.page == nil) ~= (pages.size == nil) or pages.page and not (pages.total and pages.default_size)) then
+      self:fault("operations[" .. operation.name .. "].pages", "needs `page`, `size`, `total` and `default_size` together, or none of them")
+    end
+  end
+end
+
 local function zone_seconds(zone)
   local sign, hours, minutes = zone:match("^([+-])(%d%d):(%d%d)$")
   if not sign then
@@ -406,6 +438,7 @@ local function resolve(raw)
   end
   self:schemes()
   self:references()
+  self:waits()
   platform.account, platform.operations = self.account, self.operations
   platform.types, platform.enums = self.types, self.enums
   platform.windows = self:windows()
@@ -414,6 +447,7 @@ local function resolve(raw)
   end
   platform.limits = raw.limits or {}
   platform.links = raw.links or {}
+  platform.waiters = raw.waiters or {}
   platform.zone_seconds = zone_seconds(raw.zone)
   if not platform.zone_seconds then
     self:fault("zone", "must be like +08:00")

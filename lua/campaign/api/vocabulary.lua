@@ -20,7 +20,7 @@ local VOCABULARY = {
     ["account!"] = { list = { of = "account" } }, ["auth!"] = { map = { of = "scheme" } },
     ["operations!"] = { list = { of = "operation" } },
     types = { map = { of = "type" } }, enums = { map = { of = "enum" } }, windows = { map = { of = "window" } },
-    links = { map = { of = "link" } }, limits = { of = "limits" },
+    links = { map = { of = "link" } }, limits = { of = "limits" }, waiters = { map = { of = "waiter" } },
     throttle = { list = { of = "condition" } }, not_applied = { list = { of = "condition" } },
   },
   account = {
@@ -59,7 +59,7 @@ local VOCABULARY = {
     rules = strings, reply = { any = { "string", { of = "item" }, fields } }, success = { list = { of = "condition" } },
     present = strings, code = paths, message = paths, window = "string", refusals = { list = { of = "refusal" } },
     filename_mode = { "utf8", "gbk", "ascii", "star" }, receipt = { of = "receipt" },
-    public = "boolean", rows = { of = "rows" }, pages = { of = "pages" }, waiters = { map = { of = "waiter" } },
+    public = "boolean", rows = { of = "rows" }, pages = { of = "pages" },
     probe = { any = { { "none" }, { of = "probe" } } }, throttle = { list = { of = "condition" } },
     not_applied = { list = { of = "condition" } }, destructive = { of = "when" },
   },
@@ -86,11 +86,12 @@ local VOCABULARY = {
     header = "boolean", quote = { "minimal", "all" }, type = "string",
   },
   pages = {
-    ["page!"] = "string", ["size!"] = "string", ["list!"] = paths, ["total!"] = paths, first = "number", default_size = "number",
+    page = "string", size = "string", ["list!"] = paths, total = paths, first = "number", default_size = "number",
   },
   waiter = {
-    ["path!"] = "string", ["done!"] = { list = scalar }, failed = { list = scalar }, delay = "number", max_delay = "number",
-    timeout = "number", doc = "string",
+    ["operation!"] = "string", ["doc!"] = "string", ["delay!"] = "number", ["max_delay!"] = "number", ["timeout!"] = "number",
+    list = "string", match = { map = "string" }, success = { list = { of = "condition" } }, failure = { list = { of = "condition" } },
+    changed = strings,
   },
   probe = {
     ["operation!"] = "string", ["list!"] = "string", ["match!"] = { map = "string" }, count = "string", doc = "string",

@@ -54,6 +54,16 @@ local function call(parser)
   add_json(command)
 end
 
+local function wait(parser)
+  local command = parser:command("wait", "Wait until a platform has reached a state; the final reply is printed as JSON.")
+  command:argument("waiter", "PLATFORM.WAITER, for example hypers.notification_task_finished.")
+  add_parameters(command)
+  command:option("--deadline", "Most time to wait: 90s, 15m, 2h, 1d."):argname("TIME")
+  command:option("--state", "Keeps the wait in FILE: the same command goes on with it after an interruption."):argname("FILE")
+  add_account(command)
+  add_json(command, "Errors as JSON on stderr; no progress.")
+end
+
 local function import(parser)
   local command = parser:command("import", "Import a contact list, row by row accounted for.")
   command:argument("file", "CSV file with a header line.")
@@ -156,7 +166,7 @@ function M.parser()
   parser:help_max_width(100)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
-  for _, add in ipairs{ operations, describe, openapi, call, import, convert, sandbox, doctor, env } do
+  for _, add in ipairs{ operations, describe, openapi, call, wait, import, convert, sandbox, doctor, env } do
     add(parser)
   end
   parser:add_help_command()

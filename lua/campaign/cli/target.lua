@@ -61,6 +61,34 @@ function M.is_platform(text)
   return text:sub(-4) == ".lua" or not (text:match("[^/]*$")):find(".", 1, true)
 end
 
+---@param text string PLATFORM.WAITER
+---@return table? platform
+---@return table|campaign.error waiter or what is wrong
+---@return string? name
+function M.waiter(text)
+  local platform_name, name = split(text)
+  if not platform_name then
+    return nil, error_object.new{ kind = "usage", message = "'" .. text .. "' is no PLATFORM.WAITER" }
+  end
+  local platform, err = platforms.load(platform_name)
+  if not platform then
+    return nil, err
+  end
+  local waiter = platform.waiters[name]
+  if not waiter then
+    local names = {}
+    for known in pairs(platform.waiters) do
+      names[#names + 1] = known
+    end
+    table.sort(names)
+    return nil, error_object.new{
+      kind = "usage", message = platform.name .. " has no waiter `" .. name .. "`" .. suggest.help(name, names),
+      hint = #names > 0 and "it has " .. table.concat(names, ", ") or "it has none",
+    }
+  end
+  return platform, waiter, name
+end
+
 ---The platform's name or path in PLATFORM.OPERATION.
 ---@param text string
 ---@return string?

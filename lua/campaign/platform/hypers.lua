@@ -301,6 +301,24 @@ return {
     AnyRow = { open = true, doc = "a row without documented fields", fields = {} },
   },
 
+  waiters = {
+    notification_task_finished = {
+      operation = "get_notification_task", doc = "until a notification task is done; one that a call has terminated is a failure",
+      success = { { path = "status", is = { "COMPLETED" } } }, failure = { { path = "status", is = { "TERMINATED" } } },
+      delay = 2, max_delay = 30, timeout = 86400,
+    },
+    marketing_task_finished = {
+      operation = "get_marketing_task", doc = "until a marketing task is complete; TERMINATING is not yet an end",
+      success = { { path = "status", is = { "COMPLETE" } } }, failure = { { path = "status", is = { "TERMINATION", "IGNORE" } } },
+      delay = 2, max_delay = 30, timeout = 86400,
+    },
+    marketing_plan_released = {
+      operation = "get_marketing_plan", doc = "until a marketing plan is no draft any more",
+      success = { { path = "status", is = { "EXECUTION", "COMPLETE" } } }, failure = { { path = "status", is = { "TERMINATION" } } },
+      delay = 2, max_delay = 30, timeout = 3600,
+    },
+  },
+
   operations = {
     {
       name = "oauth_obtain_token",
@@ -384,10 +402,6 @@ return {
       reply = "NotificationTask",
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
       present = { "id" },
-      waiters = {
-        finished = { path = "status", done = { "COMPLETED", "TERMINATED" }, delay = 2, max_delay = 30, timeout = 86400,
-          doc = "until the task has ended" },
-      },
     },
     {
       name = "terminate_notification_task",
@@ -750,10 +764,6 @@ return {
       },
       reply = "TaskOutput",
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
-      waiters = {
-        finished = { path = "status", done = { "TERMINATION", "COMPLETE", "IGNORE" }, delay = 2, max_delay = 30, timeout = 86400,
-          doc = "until the task has ended; TERMINATING is not yet the end" },
-      },
     },
     {
       name = "get_marketing_task_schema",
@@ -766,6 +776,7 @@ return {
       },
       reply = { type = "array", items = "SchemaColumn" },
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
+      pages = { list = "." },
     },
     {
       name = "terminate_marketing_plan",
@@ -875,6 +886,7 @@ return {
       },
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
       present = { "records" },
+      pages = { list = "records" },
     },
   },
 }

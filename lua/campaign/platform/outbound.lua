@@ -75,6 +75,14 @@ return {
     },
   },
 
+  waiters = {
+    contact_group_updated = {
+      operation = "get_contact_group_detail", doc = "until an upload shows: total or update time of the data source differ from before",
+      list = "data", match = { dataSourceName = "dataSourceName" }, changed = { "total", "utime" },
+      delay = 2, max_delay = 30, timeout = 600,
+    },
+  },
+
   operations = {
     {
       name = "upload_contacts_file",

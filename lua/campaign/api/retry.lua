@@ -1,0 +1,66 @@
+-- SPDX-License-Identifier: MIT
+-- Says whether a call that failed may be made once more, and after which pause. Only where nothing was applied; within the call's own
+-- number of repeats and a budget that all calls of a client share, so that an outage is not answered with a storm. Sends nothing.
+
+local M = {}
+
+M.DEFAULT = 2 -- repeats of one call
+
+local FIRST_PAUSE = 0.2 -- seconds; doubled for each repeat
+local LONGEST_PAUSE = 20
+local LONGEST_WISH = 30 -- a Retry-After over this is for the caller to decide on
+
+local CAPACITY = 100
+local COST = { timeout = 10 }
+local USUAL_COST = 5
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.api.retry" }
+
+---A budget, full at the start. Each repeat takes from it; calls that succeed fill it again.
+function M.new()
+  return setmetatable({ left = CAPACITY }, mt)
+end
+
+local function random_share(env)
+  local high, low = env.random(2):byte(1, 2)
+  return (high * 256 + low) / 65536
+end
+
+-- Whether the failure proves that nothing was applied, in a way that can pass by itself.
+local function is_passing(err, is_safe, was_asked)
+  if err.sent ~= "no" or not err.retry then
+    return false
+  end
+  if err.kind == "throttle" then
+    -- A write that was answered did reach the platform: it is made again only when the caller asked for repeats.
+    return is_safe or was_asked
+  end
+  return (err.kind == "network" or err.kind == "timeout") and err.status == nil
+end
+
+---The pause before the next attempt, or nil when there is to be none.
+---@param err campaign.error
+---@param call { effect: string, retries: integer?, done: integer } repeats asked for and made so far
+---@param env campaign.env
+---@return number? seconds
+function methods:pause(err, call, env)
+  if call.done >= (call.retries or M.DEFAULT) or not is_passing(err, call.effect == "safe", call.retries ~= nil) then
+    return nil
+  end
+  local wish = type(err.retry) == "number" and err.retry or 0
+  local cost = COST[err.kind] or USUAL_COST
+  if wish > LONGEST_WISH or self.left < cost then
+    return nil
+  end
+  self.left = self.left - cost
+  local longest = math.min(FIRST_PAUSE * 2 ^ call.done, LONGEST_PAUSE)
+  return wish + longest * random_share(env)
+end
+
+---A call was answered well after `done` repeats.
+function methods:succeeded(done)
+  self.left = math.min(CAPACITY, self.left + (done > 0 and USUAL_COST or 1))
+end
+
+return M
