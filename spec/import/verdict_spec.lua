@@ -115,6 +115,8 @@ local TABLE = {
   { "a request that was cancelled on its way", "longlong", LOST, nil, { kind = "cancelled" }, "ambiguous", { cause = "cancelled" } },
   { "a request that could not be made", "longlong", UNSENT, nil, { kind = "invalid" }, "not_applied", { stop = true, again = false } },
   { "F18 a token that has run out", "hypers", whole(401), nil, { kind = "auth" }, "not_applied", { again = "token", stop = false } },
+  { "F18 a token that was renewed and refused again", "hypers", whole(401), nil, { kind = "auth", retry = false }, "not_applied",
+    { stop = true, again = false } },
   { "F18 a token that nothing renews", "longlong", whole(401), nil, { kind = "auth" }, "not_applied", { stop = true } },
   { "F19 a token that could not be renewed", "longlong", UNSENT, nil, { kind = "auth" }, "not_applied", { stop = true, again = false } },
 }

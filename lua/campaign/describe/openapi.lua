@@ -189,12 +189,18 @@ local function refusal_schema(platform)
     additionalProperties = true }
 end
 
-local EXTENSIONS = { "effect", "pages", "waiters", "probe", "refusals", "success", "destructive", "public", "receipt", "present" }
+local EXTENSIONS = { "effect", "pages", "probe", "refusals", "success", "destructive", "public", "receipt", "present" }
 
 local function add_extensions(made, platform, operation)
   for _, key in ipairs(EXTENSIONS) do
     if operation[key] ~= nil then
       made["x-campaign-" .. key] = plain(operation[key])
+    end
+  end
+  for name, waiter in pairs(platform.waiters) do
+    if waiter.operation == operation.name then
+      made["x-campaign-waiters"] = made["x-campaign-waiters"] or {}
+      made["x-campaign-waiters"][name] = plain(waiter)
     end
   end
   made["x-campaign-source"] = operation.source
