@@ -41,6 +41,11 @@ return {
     },
   },
 
+  waiters = {
+    message_delivered = { operation = "get_message", success = { { path = "state", is = { "DELIVERED" } } },
+      failure = { { path = "state", is = { "FAILED" } } }, delay = 1, max_delay = 30, timeout = 3600, doc = "until a message was delivered" },
+  },
+
   operations = {
     {
       name = "send_message", doc = "Send one text to many recipients.", source = ":20",
@@ -66,8 +71,6 @@ return {
       method = "GET", path = "/v1/messages/{id}", auth = "key", body = "none", response = "json", effect = "safe",
       fields = { { name = "id", where = "path", type = "int64", min = 1, required = true, doc = "id of the message" } },
       reply = "Message", present = { "id", "state" }, code = "code", message = "message",
-      waiters = { delivered = { path = "state", done = { "DELIVERED" }, failed = { "FAILED" }, delay = 1, timeout = 3600,
-        doc = "until the message was delivered" } },
     },
     {
       name = "list_messages", doc = "List messages, the newest first.", source = ":60",
