@@ -63,8 +63,25 @@ static size_t faults_in(enum camp_encoding encoding, const unsigned char *text, 
   return faults;
 }
 
-/* Without a byte-order mark: strict UTF-8 or strict GB18030, whichever the sample is; when it is neither, the one it breaks less often.
- * A list in UTF-8 with a few broken bytes thus stays UTF-8, and only the rows with those bytes are refused. */
+/* How many characters of three or more bytes the sample has when it is read as UTF-8. In GB18030 text they come about by accident only, with
+ * an invalid byte next to nearly every one. */
+static size_t long_characters_in(const unsigned char *text, size_t n) {
+  size_t found = 0;
+  size_t at = 0;
+  while (at < n) {
+    uint32_t character;
+    at += camp_ascii_run(text + at, n - at);
+    if (at >= n) break;
+    int length = camp_utf8_get(text + at, n - at, &character);
+    found += length >= 3;
+    at += length > 0 ? (size_t)length : 1;
+  }
+  return found;
+}
+
+/* Without a byte-order mark: strict UTF-8, else GB18030 when the sample breaks that less often and does not look like UTF-8 all the same.
+ * A list in UTF-8 with a few broken bytes thus stays UTF-8, and only the rows with those bytes are refused: pairs of Chinese characters in
+ * UTF-8 are valid GB18030 too, so the number of faults alone would make other characters of every row. */
 static int judge(struct camp_input *input, unsigned char *block, struct camp_error *err) {
   int64_t offset = 0;
   input->encoding = CAMP_ENCODING_UTF8;
@@ -84,7 +101,8 @@ static int judge(struct camp_input *input, unsigned char *block, struct camp_err
   if (got >= 0) {
     int whole = offset + got >= input->bytes;
     size_t as_utf8 = faults_in(CAMP_ENCODING_UTF8, sample, (size_t)got, whole);
-    if (as_utf8 > 0 && faults_in(CAMP_ENCODING_GB18030, sample, (size_t)got, whole) < as_utf8) {
+    if (as_utf8 > 0 && faults_in(CAMP_ENCODING_GB18030, sample, (size_t)got, whole) < as_utf8 &&
+        long_characters_in(sample, (size_t)got) / 2 < as_utf8) {
       input->encoding = CAMP_ENCODING_GB18030;
       input->detected = "gb18030";
     }

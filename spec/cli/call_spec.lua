@@ -288,6 +288,25 @@ describe("campaign call", function()
     end
   end)
 
+  it("ends at once when it is interrupted, and says whether anything may have been applied", function()
+    fault("*:delay=20000@1-")
+    local began = os.time()
+    for signal, words in pairs{ INT = good(), TERM = { "outbound.get_contact_group_detail", "--json" } } do
+      local argv = { "timeout", "--preserve-status", "-s", signal, "2", command.ROOT .. "/bin/campaign", "call" }
+      for _, word in ipairs(words) do
+        argv[#argv + 1] = word
+      end
+      local result = command.run(argv, { env = user(handle, folder) })
+      assert.are.equal(130, result.code, result.err)
+      if signal == "INT" then
+        assert.is_truthy(result.err:find("longlong.import_customers_async: interrupted .* may have been applied"), result.err)
+      else
+        assert.are.equal("no", cjson.decode(result.err).error.sent)
+      end
+    end
+    assert.is_true(os.time() - began < 15)
+  end)
+
   it("says so when the reply cannot be written, since the call was made", function()
     local before = committed("import_customers_async")
     local argv = good()

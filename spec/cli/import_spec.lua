@@ -353,6 +353,15 @@ describe("campaign import", function()
       assert.are.equal("file", lfs.attributes(run.result.not_sent_file, "mode"))
     end)
 
+    it("does the same when the terminal goes away", function()
+      fault("import_customers_async:delay=400@1-")
+      local run = interrupted{ "timeout", "--preserve-status", "-s", "HUP", "1" }
+      assert.are.equal(130, run.code, run.err .. run.out)
+      expect_sum(run.result)
+      assert.are.equal("stopped", run.result.state)
+      assert.are.equal(run.result.accepted_pending, committed(LONGLONG))
+    end)
+
     it("does not wait when it is pressed again: what was under way is ambiguous, exit code 4", function()
       fault("import_customers_async:delay=20000@1-")
       local began = os.time()

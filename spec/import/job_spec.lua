@@ -28,6 +28,13 @@ describe("a job", function()
     imports.reset()
   end)
 
+  it("opens folders by name only: anything else is a mistake of the program", function()
+    for _, wrong in ipairs{ 5, true, {} } do
+      assert.has_error(function() campaign.open_job(wrong) end, "open_job: the folder must be a string, not a " .. type(wrong))
+    end
+    assert.is_false((pcall(campaign.open_job)))
+  end)
+
   it("is planned without anything being sent", function()
     local job = assert(campaign.plan(imports.options(LONGLONG, imports.people(1003, function(i)
       return i == 7 and "c-7,x,,y,z" or nil

@@ -38,6 +38,12 @@ describe("campaign.summary", function()
     assert.is_truthy(text:find("16  for other reasons\n", 1, true))
   end)
 
+  it("names the cause where no column has one", function()
+    local text = summary.text{ state = "stopped", rows = 2, ambiguous = 2, requests = 1, bytes = 9, seconds = 1,
+      reasons = { { state = "ambiguous", cause = "cut_reply", count = 2 } } }
+    assert.is_truthy(text:find("\n +2  cut reply\n"), text)
+  end)
+
   it("names what is in doubt and what was not sent", function()
     local text = summary.text{ state = "stopped", rows = 30, ambiguous = 10, pending = 20, requests = 1, ambiguous_file = "a.csv",
       not_sent_file = "n.csv" }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.console: what the command needs of its terminal and of signals. A caught signal only sets a flag, which Lua asks for
- * between two waits: the handler runs no Lua and allocates nothing. Hosts that have signals of their own (nginx) never call watch. */
+ * between two waits, or ends the process with a prepared text: the handlers run no Lua and allocate nothing. Hosts that have signals
+ * of their own (nginx) never call watch or end_with. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -17,19 +18,53 @@ static void on_signal(int number) {
   if (caught_count < 100) caught_count = caught_count + 1;
 }
 
-/* watch(): from now on SIGINT and SIGTERM are counted instead of ending the process. Without SA_RESTART, so that waits return early. */
+/* The signals that ask the command to stop; SIGHUP is a terminal or a connection that went away. */
+static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+
+/* nohup and background jobs of a shell ignore signals on purpose: left as it is. */
+static int handle(int number, const struct sigaction *action) {
+  struct sigaction before;
+  if (sigaction(number, NULL, &before) != 0 || before.sa_handler == SIG_IGN) return 0;
+  return sigaction(number, action, NULL);
+}
+
+static char last_words[512];
+static size_t last_words_length;
+
+static void on_end(int number) {
+  (void)number;
+  ssize_t written = write(STDERR_FILENO, last_words, last_words_length);
+  (void)written;
+  _exit(130);
+}
+
+/* end_with(text): from now on such a signal writes `text` to stderr and ends the process with 130, also in the middle of a wait. */
+static int console_end_with(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  luaL_argcheck(L, length <= sizeof last_words, 1, "at most 512 bytes");
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = SIG_DFL; /* nobody reads the text while it is written */
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    if (handle(numbers[i], &action) != 0) return luaL_error(L, "sigaction: %s", strerror(errno));
+  memcpy(last_words, text, length);
+  last_words_length = length;
+  action.sa_handler = on_end;
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    if (handle(numbers[i], &action) != 0) return luaL_error(L, "sigaction: %s", strerror(errno));
+  return 0;
+}
+
+/* watch(): from now on these signals are counted instead of ending the process. Without SA_RESTART, so that waits return early. */
 static int console_watch(lua_State *L) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
-  static const int numbers[] = {SIGINT, SIGTERM};
-  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-    struct sigaction before;
-    /* nohup and background jobs of a shell ignore SIGINT on purpose: left as it is */
-    if (sigaction(numbers[i], NULL, &before) != 0 || before.sa_handler == SIG_IGN) continue;
-    if (sigaction(numbers[i], &action, NULL) != 0) return luaL_error(L, "sigaction: %s", strerror(errno));
-  }
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    if (handle(numbers[i], &action) != 0) return luaL_error(L, "sigaction: %s", strerror(errno));
   return 0;
 }
 
@@ -37,8 +72,8 @@ static int console_watch(lua_State *L) {
 static int console_unwatch(lua_State *L) {
   struct sigaction before;
   (void)L;
-  if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == on_signal) signal(SIGINT, SIG_DFL);
-  if (sigaction(SIGTERM, NULL, &before) == 0 && before.sa_handler == on_signal) signal(SIGTERM, SIG_DFL);
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler == on_signal) signal(numbers[i], SIG_DFL);
   caught_count = 0;
   caught_last = 0;
   return 0;
@@ -68,6 +103,7 @@ static int console_width(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {{"caught", console_caught},
+                                     {"end_with", console_end_with},
                                      {"is_terminal", console_is_terminal},
                                      {"unwatch", console_unwatch},
                                      {"watch", console_watch},

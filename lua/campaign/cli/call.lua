@@ -106,6 +106,9 @@ function M.run(given)
   local account = fields and target.account(platform, operation, fields, given.account)
   if fields then client, err = campaign.connect(target.reference(given.operation), account) end
   if client then
+    local asks = operation.effect == "safe"
+    output.when_interrupted(operation.key .. ": interrupted" .. (asks and "" or " before the answer came: what was under way may have "
+      .. "been applied, so look at the platform before you send it again"), asks and "no" or "maybe", given)
     reply, err = client[operation.name](client, fields, {
       timeout = given.timeout, window = given.window, accept_public_file = given.accept_public_file,
       save_to = operation.response == "binary" and given.out or nil,

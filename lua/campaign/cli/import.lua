@@ -151,6 +151,7 @@ function M.run(given)
     end
     watch_signals(watcher)
   end
+  output.when_interrupted("interrupted while the list was checked; nothing was sent", "no", given)
   local job
   job, err = campaign.plan(options)
   if not job then

@@ -25,6 +25,9 @@ package.cpath = c_path .. ";" .. package.cpath
 
 local found, run = pcall(require, "campaign.cli.run")
 if not found then
+  if tostring(run):find("interrupted!", 1, true) then -- Ctrl-C while modules were loaded
+    os.exit(130)
+  end
   local missing = tostring(run):match("module '([%w_.]+)' not found")
   io.stderr:write("campaign: ", missing and "the Lua module '" .. missing .. "' is not there for " .. flavour
     .. "; run 'make deps', or install it" or tostring(run), "\n")

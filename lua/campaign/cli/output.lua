@@ -47,11 +47,8 @@ local function plain(value)
   return value
 end
 
----Writes an error to stderr and returns the exit code.
----@param err campaign.error|string
----@param options { json: boolean?, effect: string?, code: integer?, is_internal: boolean? }
----@return integer
-function M.fail(err, options)
+-- An error as the line that goes to stderr, and the exit code.
+local function line_of(err, options)
   if not error_object.is(err) then
     err = error_object.new{ kind = "usage", message = tostring(err) }
   end
@@ -73,11 +70,29 @@ function M.fail(err, options)
       shown.faults, shown.hint = nil, nil
       text = core.json.encode({ error = shown }) or "{}"
     end
-    io.stderr:write(text, "\n")
-  else
-    io.stderr:write("campaign: ", (tostring(err):gsub("[\r\n]+", " ")), "\n")
+    return text .. "\n", code
   end
+  return "campaign: " .. tostring(err):gsub("[\r\n]+", " ") .. "\n", code
+end
+
+---Writes an error to stderr and returns the exit code.
+---@param err campaign.error|string
+---@param options { json: boolean?, effect: string?, code: integer?, is_internal: boolean? }
+---@return integer
+function M.fail(err, options)
+  local line, code = line_of(err, options)
+  io.stderr:write(line)
   return code
+end
+
+---From now on Ctrl-C and its like end the process with this message and exit code 130, also in the middle of a wait.
+---@param message string
+---@param sent "no"|"maybe" whether something may have been applied by then
+---@param options { json: boolean? }
+function M.when_interrupted(message, sent, options)
+  core.console.end_with((line_of(error_object.new{ kind = "cancelled", message = message, sent = sent }, {
+    json = options.json, code = EXIT.interrupted,
+  })))
 end
 
 ---Writes a text to the file of -o, or to stdout.

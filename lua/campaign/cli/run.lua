@@ -2,6 +2,7 @@
 -- Reads the command line, runs one command and answers with its exit code. A fault of our own (a raised error) is exit code 1.
 
 local core = require "campaign.core"
+local error_object = require "campaign.error"
 local options = require "campaign.cli.options"
 local output = require "campaign.cli.output"
 
@@ -54,6 +55,9 @@ function M.main(arguments, place)
     return require("campaign.cli." .. given.command).run(given, place)
   end, with_traceback)
   if not ran then
+    if tostring(code):find("interrupted!", 1, true) then -- what the interpreter makes of Ctrl-C
+      return output.fail(error_object.new{ kind = "cancelled", message = "interrupted" }, { json = json })
+    end
     return output.fail("internal error: " .. tostring(code), { json = json, code = output.EXIT.internal, is_internal = true })
   end
   io.stdout:flush()

@@ -469,6 +469,9 @@ end
 ---@return campaign.job? job
 ---@return campaign.error? err
 function M.open_job(path)
+  if type(path) ~= "string" then
+    error("open_job: the folder must be a string, not a " .. type(path), 0)
+  end
   local folder, found = folder_module.open(path)
   if not folder then
     return nil, found

@@ -25,6 +25,9 @@ local function grouped(reasons, state)
   for _, reason in ipairs(reasons) do
     if reason.state == state then
       local text = table.concat({ reason.column or "", reason.reason or "" }, " "):gsub("^ ", "")
+      if text == "" then
+        text = (reason.cause or "no answer"):gsub("_", " ") -- no column is to blame: what became of the request
+      end
       local group = groups[text]
       if not group then
         group = { text = text, count = 0, codes = {}, order = #groups + 1 }
