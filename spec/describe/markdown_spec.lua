@@ -121,7 +121,9 @@ describe("references", function()
         end
         if operation.closed then expect("Closed: " .. operation.closed.from) end
         if operation.pages then expect("client:each(\"" .. operation.name) end
-        if operation.waiters then expect("client:wait(\"" .. operation.name) end
+        for waiter, data in pairs(platform.waiters) do
+          if data.operation == operation.name then expect("client:wait(\"" .. waiter .. "\"") end
+        end
         if operation.rows then expect("campaign import FILE --to " .. operation.key) end
       end
     end)

@@ -82,6 +82,12 @@ describe("OpenAPI", function()
     assert.equal("https://hypers.example/oauth/token", hypers.components.securitySchemes.bearer.flows.password.tokenUrl)
   end)
 
+  it("says what is waited for by asking an operation", function()
+    local doc, platform = document("hypers")
+    local waiters = operation_of(doc, platform, "get_notification_task")["x-campaign-waiters"]
+    assert.same({ "COMPLETED" }, waiters.notification_task_finished.success[1].is)
+  end)
+
   it("names the refusals of each status", function()
     local doc, platform = document("outbound")
     local upload = operation_of(doc, platform, "upload_contacts_file")

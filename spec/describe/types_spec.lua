@@ -8,8 +8,17 @@ local types = require "campaign.describe.types"
 
 -- Types of the product that platforms' types build on; what else they name is declared beside them.
 local function texts_with(path, text)
-  local shared = command.read("lua/campaign/types.lua")
-  return { ["lua/campaign/types.lua"] = shared .. "\n---@class campaign.env\n---@class campaign.error.kind\n", [path] = text }
+  local texts = { ["lua/campaign/types.lua"] = command.read("lua/campaign/types.lua"), [path] = text }
+  for _, module in ipairs{ "error", "env", "api/pages", "api/waiter" } do
+    local names = {}
+    for tag, name in command.read("lua/campaign/" .. module .. ".lua"):gmatch("\n%-%-%-@(%a+) ([%w_.]+)") do
+      if tag == "class" or tag == "alias" then
+        names[#names + 1] = "---@class " .. name
+      end
+    end
+    texts[module] = table.concat(names, "\n")
+  end
+  return texts
 end
 
 describe("types", function()
@@ -29,6 +38,10 @@ describe("types", function()
         for _, field in ipairs(operation.fields) do
           assert(declared["campaign." .. operation.key .. ".fields"][field.name], operation.key .. "." .. field.name)
         end
+      end
+      local waiters = declared["campaign." .. name .. ".waiter"] or {}
+      for waiter in pairs(platform.waiters) do
+        assert(table.concat(waiters, " "):find('"' .. waiter .. '"', 1, true), waiter)
       end
       for enum_name, values in pairs(platform.enums) do
         local choices = declared["campaign." .. name .. "." .. enum_name]

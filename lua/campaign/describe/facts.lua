@@ -133,6 +133,21 @@ function M.filled_by_account(platform)
   return filled
 end
 
+---Names of the waiters that ask an operation (of all, without one), sorted.
+---@param platform campaign.platform
+---@param operation campaign.operation?
+---@return string[]
+function M.waiters(platform, operation)
+  local names = {}
+  for name, waiter in pairs(platform.waiters) do
+    if not operation or waiter.operation == operation.name then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
 local function flatten(fields, prefix, entries, filled)
   for _, field in ipairs(fields) do
     local path = prefix .. field.name

@@ -173,23 +173,41 @@ local function rows_text(page, operation)
   end
 end
 
-local function states_text(page, operation)
+local function conditions_text(conditions)
+  local texts = {}
+  for index, condition in ipairs(conditions) do
+    texts[index] = code(condition.path) .. " is " .. facts.values_text(condition.is, " or ")
+  end
+  return table.concat(texts, ", or ")
+end
+
+-- What can be waited for by asking this operation.
+local function waiters_text(page, platform, operation)
+  for _, name in ipairs(facts.waiters(platform, operation)) do
+    local waiter = platform.waiters[name]
+    local ends = {}
+    ends[#ends + 1] = waiter.success and "well when " .. conditions_text(waiter.success)
+    ends[#ends + 1] = waiter.changed and "well when one of " .. codes(waiter.changed) .. " differs from the first look"
+    ends[#ends + 1] = waiter.failure and "badly when " .. conditions_text(waiter.failure)
+    page:add("\n**Waiting.** `client:wait(\"", name, "\", { ... })`, or `campaign wait ", platform.name, ".", name, "`, asks again ",
+      waiter.doc, "; it ends ", table.concat(ends, ", "), ", or after ", waiter.timeout, " s unless another deadline is given.")
+  end
+end
+
+local function states_text(page, platform, operation)
   local pages = operation.pages
   if pages then
-    page:add("\n**Pages.** ", code(pages.page), " counts from ", pages.first or 0, ", ", code(pages.size), " rows a page (",
-      pages.default_size or 100, " when left out); rows in ", paths_text(pages.list), ", how many there are in ", paths_text(pages.total),
-      ". `for row in client:each(\"", operation.name, "\", { ... }) do` reads them all.")
+    local how = "They come whole, in " .. paths_text(pages.list)
+    if pages.page then
+      how = code(pages.page) .. " counts from " .. (pages.first or 0) .. ", " .. code(pages.size) .. " rows a page ("
+        .. (pages.default_size or 100) .. " when left out); rows in " .. paths_text(pages.list) .. ", how many there are in "
+        .. paths_text(pages.total)
+    elseif pages.list == "." then
+      how = "They come whole, as the reply itself"
+    end
+    page:add("\n**Rows of the reply.** ", how, ". `for row in client:each(\"", operation.name, "\", { ... }) do` reads them all.")
   end
-  local names = {}
-  for name in pairs(operation.waiters or {}) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local waiter = operation.waiters[name]
-    page:add("\n**Waiting.** `client:wait(\"", operation.name, "\", { ... })` asks again ", waiter.doc or "", ": ", code(waiter.path),
-      " is ", facts.values_text(waiter.done, " or "), waiter.failed and ", or in vain " .. facts.values_text(waiter.failed, " or ") or "", ".")
-  end
+  waiters_text(page, platform, operation)
   if operation.probe == "none" then
     page:add("\n**Doubt.** When an answer is lost, nothing on the platform can be asked whether the call was done.")
   elseif operation.probe then
@@ -258,7 +276,7 @@ local function one_operation(page, platform, operation, reference)
   end
   refusals_table(page, operation)
   rows_text(page, operation)
-  states_text(page, operation)
+  states_text(page, platform, operation)
   page:add("\n**Example**")
   examples(page, platform, operation, reference)
 end

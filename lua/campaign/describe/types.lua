@@ -166,6 +166,22 @@ function Writer:operation(platform, operation)
   add("")
 end
 
+-- What every client has, with the names of this platform's waiters.
+function Writer:waiters(platform)
+  if #facts.waiters(platform) == 0 then
+    return
+  end
+  for _, method in ipairs{ { "wait", "table? found" }, { "waiter", "campaign.waiter? waiter" } } do
+    self:line("---@param name ", self.prefix, ".waiter")
+    self:line("---@param fields table?")
+    self:line("---@param options { deadline: number|string?, delay: number?, on_progress: function?, state: string? }?")
+    self:line("---@return ", method[2])
+    self:line("---@return campaign.error? err")
+    self:line("function client:", method[1], "(name, fields, options) end")
+    self:line()
+  end
+end
+
 ---The text of a platform's types.
 ---@param platform campaign.platform
 ---@return string
@@ -180,6 +196,14 @@ function M.text(platform)
   writer:line()
   for _, operation in ipairs(platform.operations) do
     writer:operation(platform, operation)
+  end
+  local waiters = facts.waiters(platform)
+  if #waiters > 0 then
+    writer:line("---@alias ", writer.prefix, ".waiter")
+    for _, waiter in ipairs(waiters) do
+      writer:line("---| ", literal(waiter), " # ", one_line(platform.waiters[waiter].doc))
+    end
+    writer:line()
   end
   writer:line("---", one_line(platform.title))
   writer:line("---@class campaign.client.", platform.name, ": campaign.client")
@@ -196,6 +220,7 @@ function M.text(platform)
   for _, line in ipairs(writer.methods) do
     writer:line(line)
   end
+  writer:waiters(platform)
   return table.concat(writer.lines, "\n")
 end
 

@@ -564,6 +564,11 @@
 ---@field records campaign.hypers.DailyReport[]? [:1644]
 ---@field [string] any
 
+---@alias campaign.hypers.waiter
+---| "marketing_plan_released" # until a marketing plan is no draft any more
+---| "marketing_task_finished" # until a marketing task is complete; TERMINATING is not yet an end
+---| "notification_task_finished" # until a notification task is done; one that a call has terminated is a failure
+
 ---HYPERS: notification tasks and AI service
 ---@class campaign.client.hypers: campaign.client
 ---@field image_url fun(self, fields: table|string|number): string?, campaign.error?
@@ -901,3 +906,17 @@ function client:terminate_marketing_task(fields, options) end
 ---@return campaign.hypers.list_member_daily_reports.reply? reply
 ---@return campaign.error? err
 function client:list_member_daily_reports(fields, options) end
+
+---@param name campaign.hypers.waiter
+---@param fields table?
+---@param options { deadline: number|string?, delay: number?, on_progress: function?, state: string? }?
+---@return table? found
+---@return campaign.error? err
+function client:wait(name, fields, options) end
+
+---@param name campaign.hypers.waiter
+---@param fields table?
+---@param options { deadline: number|string?, delay: number?, on_progress: function?, state: string? }?
+---@return campaign.waiter? waiter
+---@return campaign.error? err
+function client:waiter(name, fields, options) end

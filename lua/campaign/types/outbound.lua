@@ -86,6 +86,9 @@
 ---@field dataList string[] contact uuids, a flat list; at least 1 entry; each: at least 1 character [:190]
 ---@field dataSourceName string name of the DNC data source [:191]
 
+---@alias campaign.outbound.waiter
+---| "contact_group_updated" # until an upload shows: total or update time of the data source differ from before
+
 ---outbound-call contact platform (任务联系人管理)
 ---@class campaign.client.outbound: campaign.client
 local client = {}
@@ -136,3 +139,17 @@ function client:get_contact_group_detail(fields, options) end
 ---@return campaign.outbound.Answer? reply
 ---@return campaign.error? err
 function client:upload_dnc_json(fields, options) end
+
+---@param name campaign.outbound.waiter
+---@param fields table?
+---@param options { deadline: number|string?, delay: number?, on_progress: function?, state: string? }?
+---@return table? found
+---@return campaign.error? err
+function client:wait(name, fields, options) end
+
+---@param name campaign.outbound.waiter
+---@param fields table?
+---@param options { deadline: number|string?, delay: number?, on_progress: function?, state: string? }?
+---@return campaign.waiter? waiter
+---@return campaign.error? err
+function client:waiter(name, fields, options) end
