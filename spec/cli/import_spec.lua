@@ -324,6 +324,50 @@ describe("campaign import", function()
     end)
   end)
 
+  describe("with a job folder that cannot grow", function()
+    -- No file may be larger than two blocks of 512 bytes; the signal that goes with it is ignored, as with a full disk.
+    local function cramped(arguments)
+      jobs = jobs + 1
+      local argv = { "sh", "-c", 'trap "" XFSZ; ulimit -f 2; exec "$@"', "sh" }
+      for _, word in ipairs{ command.ROOT .. "/bin/campaign", "import", list(phones(4000)), "--to", LONGLONG, "--job",
+        folder .. "/job" .. jobs } do
+        argv[#argv + 1] = word
+      end
+      for _, word in ipairs(arguments) do
+        argv[#argv + 1] = word
+      end
+      return command.run(argv, { env = user() })
+    end
+
+    it("says so when the plan cannot be written, and sends nothing", function()
+      local run = cramped{ "--rows-per-call", "1" }
+      assert.are.equal(8, run.code, run.err .. run.out)
+      assert.is_truthy(run.err:find("plan.tsv", 1, true), run.err)
+      assert.are.equal(0, committed(LONGLONG))
+    end)
+
+    it("says so when the rejected rows cannot be written, and sends nothing", function()
+      local run = cramped{ "--check", "phone=email" }
+      assert.are.equal(8, run.code, run.err .. run.out)
+      assert.is_truthy(run.err:find("rejects.csv", 1, true), run.err)
+      assert.are.equal(0, committed(LONGLONG))
+    end)
+  end)
+
+  it("never writes what is meant for a closed standard file into another one", function()
+    jobs = jobs + 1
+    local job = folder .. "/job" .. jobs
+    local run = command.run({ "sh", "-c", '"$@" >&- 2>&-; echo $?', "sh", command.ROOT .. "/bin/campaign", "import",
+      list(phones(3)), "--to", LONGLONG, "--job", job }, { env = user() })
+    assert.are.equal("8\n", run.out) -- the result could not be shown
+    for name in lfs.dir(job) do
+      if name:sub(1, 1) ~= "." then
+        assert.is_falsy(command.read(job .. "/" .. name):find("still to come", 1, true), name)
+      end
+    end
+    assert.are.equal(3, committed(LONGLONG))
+  end)
+
   describe("after Ctrl-C", function()
     -- Runs the command line after `lead` with an import of 4,000 rows, two calls in flight.
     local function interrupted(lead)

@@ -60,7 +60,9 @@ function M.main(arguments, place)
     end
     return output.fail("internal error: " .. tostring(code), { json = json, code = output.EXIT.internal, is_internal = true })
   end
-  io.stdout:flush()
+  if not io.stdout:flush() and code == 0 then
+    return output.fail(error_object.new{ kind = "ledger", message = "stdout cannot be written to its end" }, { json = json })
+  end
   return code
 end
 

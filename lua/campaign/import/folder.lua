@@ -34,6 +34,8 @@ local function trouble(path, err)
   }
 end
 
+M.trouble = trouble
+
 local function is_empty(path)
   local lfs = require "lfs"
   for name in lfs.dir(path) do

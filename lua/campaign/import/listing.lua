@@ -3,6 +3,7 @@
 -- value unaltered. Written as rows come, so that memory stays flat; the file appears with its first row.
 
 local core = require "campaign.core"
+local folder = require "campaign.import.folder"
 
 local M = {}
 
@@ -98,12 +99,17 @@ function methods:flush()
   if not self._file then
     self._file, err = core.system.append_open(self.path, 384) -- 0600
     if not self._file then
-      return nil, err
+      return folder.trouble(self.path, err)
     end
   end
   local text = table.concat(self._parts)
   self._parts, self._size = {}, 0
-  return self._file:write(text)
+  local ok
+  ok, err = self._file:write(text)
+  if not ok then
+    return folder.trouble(self.path, err)
+  end
+  return true
 end
 
 ---@return true? ok
@@ -115,7 +121,7 @@ function methods:close()
     self._file:close()
     self._file = nil
     if ok and not synced then
-      ok, err = nil, sync_err
+      ok, err = folder.trouble(self.path, sync_err)
     end
   end
   return ok, err

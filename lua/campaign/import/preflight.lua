@@ -43,7 +43,10 @@ local function write_plan(plan, file, batches)
     plan.sendable = plan.sendable + batch.accepted
     plan.bytes = plan.bytes + batch.body_bytes
   end
-  return #lines == 0 or file:write(table.concat(lines))
+  if #lines == 0 then
+    return true
+  end
+  return file:write(table.concat(lines))
 end
 
 local function walk(work, plan, file)
