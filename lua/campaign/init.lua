@@ -62,6 +62,9 @@ function M.open_job(folder)
   return require("campaign.import").open_job(folder)
 end
 
+---Receiving callbacks: `campaign.callback.new{ platform = "longlong", secret = ..., store = folder }`, see docs/callbacks.md.
+M.callback = setmetatable({}, { __index = function(_, name) return require("campaign.callback")[name] end })
+
 ---The result of an import as a few lines of text.
 ---@param result table
 ---@return string

@@ -352,9 +352,11 @@ function Resolver:references()
       self:fault(place .. ".url", "there is no account key `" .. operation.url .. "`")
     end
   end
-  for name, link in pairs(self.raw.links or {}) do
-    if not self.operations[link.operation] then
-      self:fault("links." .. name, "there is no operation `" .. link.operation .. "`")
+  for _, part in ipairs{ "links", "callbacks" } do
+    for name, entry in pairs(self.raw[part] or {}) do
+      if not self.operations[entry.operation] then
+        self:fault(part .. "." .. name, "there is no operation `" .. entry.operation .. "`")
+      end
     end
   end
 end
@@ -448,6 +450,7 @@ local function resolve(raw)
   platform.limits = raw.limits or {}
   platform.links = raw.links or {}
   platform.waiters = raw.waiters or {}
+  platform.callbacks = raw.callbacks or {}
   platform.zone_seconds = zone_seconds(raw.zone)
   if not platform.zone_seconds then
     self:fault("zone", "must be like +08:00")

@@ -21,6 +21,7 @@ local VOCABULARY = {
     ["operations!"] = { list = { of = "operation" } },
     types = { map = { of = "type" } }, enums = { map = { of = "enum" } }, windows = { map = { of = "window" } },
     links = { map = { of = "link" } }, limits = { of = "limits" }, waiters = { map = { of = "waiter" } },
+    callbacks = { map = { of = "callback" } },
     throttle = { list = { of = "condition" } }, not_applied = { list = { of = "condition" } },
   },
   account = {
@@ -92,6 +93,10 @@ local VOCABULARY = {
     ["operation!"] = "string", ["doc!"] = "string", ["delay!"] = "number", ["max_delay!"] = "number", ["timeout!"] = "number",
     list = "string", match = { map = "string" }, success = { list = { of = "condition" } }, failure = { list = { of = "condition" } },
     changed = strings,
+  },
+  callback = {
+    ["operation!"] = "string", ["id!"] = "string", ["rows!"] = "string", ["ok!"] = "string", ["doc!"] = "string",
+    total = "string", success = "string", fail = "string", index = "string", mark = "string", reason = "string",
   },
   probe = {
     ["operation!"] = "string", ["list!"] = "string", ["match!"] = { map = "string" }, count = "string", doc = "string",

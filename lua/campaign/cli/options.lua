@@ -90,6 +90,17 @@ local function import(parser)
   add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
 end
 
+local function listen(parser)
+  local command = parser:command("listen", "Receive a platform's callbacks into a folder, until a signal comes.")
+  command:option("--port", "Port; a free one without it."):argname("N"):convert(M.integer)
+  command:option("--address", "Address to listen on; loopback without it. TLS is for a proxy in front."):argname("IP")
+  command:option("--path-secret-file", "File with the secret path, mode 0600; made with a new secret when it is not there.")
+    :argname("FILE"):count(1)
+  command:option("--store", "Folder for what comes."):argname("DIR"):count(1)
+  command:option("--platform", "Whose callbacks they are."):argname("PLATFORM"):default("longlong")
+  add_json(command)
+end
+
 local function convert(parser)
   local command = parser:command("convert", "Convert a text file between encodings, losing no character.")
   command:argument("file", "File to read; stdin without it or with -."):args("?")
@@ -166,7 +177,7 @@ function M.parser()
   parser:help_max_width(100)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
-  for _, add in ipairs{ operations, describe, openapi, call, wait, import, convert, sandbox, doctor, env } do
+  for _, add in ipairs{ operations, describe, openapi, call, wait, import, listen, convert, sandbox, doctor, env } do
     add(parser)
   end
   parser:add_help_command()

@@ -51,6 +51,14 @@ return {
     },
   },
 
+  callbacks = {
+    import_result = {
+      operation = "import_customers_async", doc = "PROPOSED: the document does not show the form; every body is kept as it came",
+      id = "unique_id", total = "total", success = "success", fail = "fail",
+      rows = "rows", index = "index", mark = "extra", ok = "ok", reason = "reason",
+    },
+  },
+
   operations = {
     {
       name = "import_customers_async",

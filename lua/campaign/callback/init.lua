@@ -1,0 +1,263 @@
+-- SPDX-License-Identifier: MIT
+-- Receives the callbacks of asynchronous imports, in any HTTP server: `receiver:handle(request)` → response. Authenticated by a secret
+-- path, bounded, idempotent, durable before it answers 200. What a body means is the platform's data (`callbacks`); a body that cannot
+-- be read is kept too. A callback is a hint: only a batch number that an import got makes rows of it.
+
+local core = require "campaign.core"
+local env_module = require "campaign.env"
+local error_object = require "campaign.error"
+local inbox_module = require "campaign.callback.inbox"
+local json = require "campaign.json"
+local normalise = require "campaign.api.normalise"
+local platforms = require "campaign.api.platform"
+
+local M = {}
+
+local MAX_BODY = 1048576
+local MAX_ID = 200
+local MIN_SECRET, MIN_DISTINCT = 22, 8 -- 22 characters of 64: 132 bits
+local RATE, BURST = 100, 200 -- a second
+local ENTRIES, BYTES = 100000, 1073741824
+
+local OPTIONS = { platform = true, name = true, secret = true, store = true, env = true, max_body = true, rate = true, burst = true,
+  max_entries = true, max_bytes = true, prefix = true }
+
+---@class campaign.callback
+local methods = {}
+local mt = { __index = methods, __name = "campaign.callback" }
+
+function mt.__tostring()
+  return "campaign.callback" -- never its path
+end
+
+local function usage(message, hint)
+  return nil, error_object.new{ kind = "usage", sent = "no", retry = false, message = message, hint = hint }
+end
+
+---Whether a text can be the secret of a path: 128 bits and more, in characters that no proxy changes.
+---@param secret any
+---@return boolean
+function M.is_secret(secret)
+  if type(secret) ~= "string" or #secret < MIN_SECRET or #secret > 200 or secret:find("[^%w_-]") then
+    return false
+  end
+  local seen, distinct = {}, 0
+  for character in secret:gmatch(".") do
+    distinct = distinct + (seen[character] and 0 or 1)
+    seen[character] = true
+  end
+  return distinct >= MIN_DISTINCT
+end
+
+---A new secret of 256 bits.
+---@param env campaign.env?
+---@return string
+function M.new_secret(env)
+  return core.digest.hex((env or env_module.default()).random(32))
+end
+
+---Makes a receiver.
+---@param options { platform: string, secret: string, store: string, name: string?, prefix: string?, max_body: integer?, rate: number?,
+---burst: number?, max_entries: integer?, max_bytes: integer?, env: campaign.env? }
+---@return campaign.callback? receiver
+---@return campaign.error? err
+function M.new(options)
+  for key in pairs(options) do
+    if not OPTIONS[key] then
+      error("unknown option `" .. tostring(key) .. "`", 2)
+    end
+  end
+  local platform, err = platforms.load(options.platform or "longlong")
+  if not platform then
+    return nil, err
+  end
+  local name = options.name or next(platform.callbacks)
+  local data = platform.callbacks[name]
+  if not data then
+    return usage("platform `" .. platform.name .. "` sends no callbacks" .. (options.name and " of that name" or ""))
+  end
+  if not M.is_secret(options.secret) then
+    return usage("the secret of the path is too weak",
+      "at least 22 characters of A-Z a-z 0-9 _ -, made at random: campaign listen makes one")
+  end
+  if type(options.store) ~= "string" or options.store == "" then
+    error("option `store` must be a folder", 2)
+  end
+  local inbox
+  inbox, err = inbox_module.open(options.store, { entries = options.max_entries or ENTRIES, bytes = options.max_bytes or BYTES })
+  if not inbox then
+    return nil, err
+  end
+  local env = options.env or env_module.default()
+  local burst = options.burst or BURST
+  return setmetatable({
+    data = data, inbox = inbox, env = env, max_body = options.max_body or MAX_BODY, rate = options.rate or RATE, burst = burst,
+    tokens = burst, filled = env.monotonic(), path = core.digest.sha256((options.prefix or "/") .. options.secret),
+  }, mt)
+end
+
+local function response(status, message, more)
+  local headers = { { "Content-Type", "application/json" } }
+  local is_kept = status == 200
+  for _, header in ipairs(more or {}) do
+    headers[#headers + 1] = header
+  end
+  if not is_kept then
+    headers[#headers + 1] = { "Connection", "close" }
+  end
+  return { status = status, headers = headers, body = json.encode{ code = status, message = message }, close = not is_kept }
+end
+
+-- Compared as digests, whose comparison takes as long whatever they hold.
+local function is_ours(self, target)
+  local path = type(target) == "string" and target:match("^[^?#]*") or ""
+  return core.digest.equal(core.digest.sha256(path), self.path)
+end
+
+local function take_token(self)
+  local now = self.env.monotonic()
+  self.tokens = math.min(self.burst, self.tokens + math.max(0, now - self.filled) * self.rate)
+  self.filled = now
+  if self.tokens < 1 then
+    return false
+  end
+  self.tokens = self.tokens - 1
+  return true
+end
+
+-- The id and the outcome in a form that does not depend on spacing and order; nothing for what cannot be read.
+local function read(self, body)
+  local value = json.decode(body)
+  if type(value) ~= "table" then
+    return nil
+  end
+  local id = normalise.at(value, self.data.id)
+  if type(id) ~= "string" or id == "" or #id > MAX_ID or id:find("[%c\127]") then
+    return nil
+  end
+  local text = json.encode(value)
+  return text and id, text and core.digest.sha256(text)
+end
+
+-- Nil when the request may go on to its body.
+local function refuse_head(self, request)
+  if request.method ~= "POST" then
+    return response(405, "POST only", { { "Allow", "POST" } })
+  end
+  if not is_ours(self, request.path) then
+    return response(404, "not here")
+  end
+  local headers = request.headers or {}
+  local length = headers["content-length"]
+  if length and headers["transfer-encoding"] or length and not length:find("^%d+$") then
+    return response(400, "the length is not clear")
+  end
+  if length and (#length > 12 or tonumber(length) > self.max_body) then
+    return response(413, "too large")
+  end
+  if not take_token(self) then
+    return response(503, "too many", { { "Retry-After", "1" } })
+  end
+end
+
+---Answers a request. `body` is the text, or a function that is asked for it only when it may be read: `body(limit)` gives at most
+---limit + 1 bytes, or nil when it broke off.
+---@param request { method: string, path: string, headers: table<string, string>, body: string|fun(limit: integer): string? }
+---@return { status: integer, headers: string[][], body: string, close: boolean } response
+---@return string? kind what became of the body: first, repeat, conflict, unreadable, duplicate
+function methods:handle(request)
+  local refusal = refuse_head(self, request)
+  if refusal then
+    return refusal
+  end
+  local body = request.body
+  if type(body) == "function" then
+    body = body(self.max_body)
+  end
+  if type(body) ~= "string" then
+    return response(400, "the body broke off")
+  end
+  if #body > self.max_body then
+    return response(413, "too large")
+  end
+  local length = (request.headers or {})["content-length"]
+  if length and tonumber(length) ~= #body then
+    return response(400, "the body broke off")
+  end
+  local id, outcome = read(self, body)
+  local kind, err = self.inbox:put(body, id, outcome, self.env.now())
+  if not kind then
+    return response(503, err.reason == "full" and "the store is full" or "the store cannot take it", { { "Retry-After", "60" } }), err.reason
+  end
+  return response(200, "kept"), kind
+end
+
+local function plain(value, wanted)
+  return type(value) == wanted and value or nil
+end
+
+---What came for a batch number, whenever it came; nil when nothing did.
+---@param id string the batch number that an import got
+---@return { id: string, total: number?, success: number?, fail: number?, conflict: boolean, rows: table[] }? result
+---@return campaign.error? err
+function methods:result(id)
+  local body, err = self.inbox:body(id)
+  if not body then
+    return nil, err
+  end
+  local data, value = self.data, json.decode(body)
+  local result = { id = id, conflict = self.inbox.in_conflict[id] or false, rows = {} }
+  for _, key in ipairs{ "total", "success", "fail" } do
+    result[key] = data[key] and plain(normalise.at(value, data[key]), "number")
+  end
+  local rows = normalise.at(value, data.rows)
+  for number, row in ipairs(type(rows) == "table" and rows or {}) do
+    local index = data.index and plain(normalise.at(row, data.index), "number")
+    local mark = data.mark and normalise.at(row, data.mark)
+    result.rows[number] = {
+      index = index and index + 1, mark = plain(mark, "string"), ok = plain(normalise.at(row, data.ok), "boolean"),
+      reason = data.reason and plain(normalise.at(row, data.reason), "string"),
+    }
+    if normalise.at(row, data.ok) == false then
+      result.rows[number].ok = false
+    end
+  end
+  return result
+end
+
+---The entries of all bodies that contradict an earlier one of the same batch number; the first one counts.
+---@return table[]
+function methods:conflicts()
+  return self.inbox:list("conflict")
+end
+
+---Joins a result to the rows that were sent: by our mark where both have one, else by the place in the batch.
+---@param result table from `result`
+---@param sent { row: integer, mark: string? }[] in the order of the batch
+---@return table<integer, { ok: boolean, reason: string? }> outcomes by row number
+---@return table[] unmatched rows of the result that fit to nothing, or whose outcome is no true or false
+function M.join(result, sent)
+  local by_mark, outcomes, unmatched = {}, {}, {}
+  for _, item in ipairs(sent) do
+    if item.mark then
+      by_mark[item.mark] = by_mark[item.mark] == nil and item or false -- one mark for two rows tells nothing
+    end
+  end
+  for _, row in ipairs(result.rows) do
+    local item = row.mark and by_mark[row.mark]
+    if not item and row.index then
+      item = sent[row.index]
+      if item and item.mark and row.mark and item.mark ~= row.mark then
+        item = nil
+      end
+    end
+    if item and row.ok ~= nil and outcomes[item.row] == nil then
+      outcomes[item.row] = { ok = row.ok, reason = row.reason }
+    else
+      unmatched[#unmatched + 1] = row
+    end
+  end
+  return outcomes, unmatched
+end
+
+return M

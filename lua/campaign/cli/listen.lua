@@ -1,0 +1,68 @@
+-- SPDX-License-Identifier: MIT
+-- `campaign listen`: receives a platform's callbacks into a folder until a signal comes. bin/campaign runs it on a Lua that has lua-http.
+
+local callback = require "campaign.callback"
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local output = require "campaign.cli.output"
+
+local M = {}
+
+local PRIVATE = 384 -- 0600
+
+-- The secret of the file; a file that is not there is made, with a new secret.
+local function secret_of(path)
+  local text, err = core.system.read_file(path, 4096, true)
+  if text then
+    return (text:gsub("%s+$", ""))
+  end
+  if err.reason ~= "missing" then
+    return nil, error_object.new{ kind = "usage", sent = "no", retry = false, message = "--path-secret-file " .. path .. ": " .. tostring(err.message) }
+  end
+  local secret = callback.new_secret()
+  local ok
+  ok, err = core.system.write_atomic(path, secret .. "\n", PRIVATE)
+  if not ok then
+    return nil, error_object.new{ kind = "ledger", sent = "no", retry = false, message = "--path-secret-file " .. path .. ": " .. tostring(err.message) }
+  end
+  return secret
+end
+
+function M.run(given)
+  if given.port and given.port > 65535 then
+    return output.fail("--port " .. given.port .. " is no port", given)
+  end
+  local has_server, reason = pcall(require, "http.server")
+  if not has_server then
+    if not tostring(reason):find("module 'http.server' not found", 1, true) then
+      error(reason, 0)
+    end
+    return output.fail("listening needs lua-http for LuaJIT; run 'make deps', or install lua-http and luajit2", given)
+  end
+  local secret, err = secret_of(given.path_secret_file)
+  local receiver
+  if secret then
+    receiver, err = callback.new{ platform = given.platform, secret = secret, store = given.store }
+  end
+  if not receiver then
+    return output.fail(err, given)
+  end
+  local well, problem = require("campaign.callback.server").run(receiver, {
+    address = given.address, port = given.port,
+    ready = function(address, port)
+      io.stdout:write(("listening on http://%s:%d/ and the secret of %s\n"):format(address, port, given.path_secret_file))
+      io.stdout:flush()
+    end,
+    tell = function(status, kind)
+      if kind and kind ~= "first" then
+        io.stderr:write(("campaign listen: %s (%d)\n"):format(kind, status))
+      end
+    end,
+  })
+  if not well then
+    return output.fail("cannot listen: " .. problem, given)
+  end
+  return 0
+end
+
+return M

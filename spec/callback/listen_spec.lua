@@ -1,0 +1,178 @@
+-- SPDX-License-Identifier: MIT
+-- campaign listen as a process: the sandbox's real callbacks, raw sockets that misbehave, and a kill while it takes bodies.
+
+local callback = require "campaign.callback"
+local campaign = require "campaign"
+local command = require "support.command"
+local env_module = require "campaign.env"
+local sandbox = require "campaign.sandbox"
+local sandbox_json = require "campaign.sandbox.json"
+local socket = require "socket"
+local system = require("campaign.core").system
+
+describe("campaign listen", function()
+  local folder, process, port, secret
+
+  local function listen()
+    process = assert(system.spawn{
+      command.ROOT .. "/bin/campaign", "listen", "--path-secret-file", folder .. "/secret", "--store", folder .. "/store", "--platform", "longlong",
+      env = { CAMPAIGN_BUILD = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build", LUA_PATH = false, LUA_CPATH = false },
+      pipe = true, hold_stdin = true, group = true, stderr = folder .. "/err",
+    })
+    local line = assert(process:read_line(20))
+    port = tonumber(line:match("^listening on http://127%.0%.0%.1:(%d+)/ and the secret of "))
+    secret = command.read(folder .. "/secret"):gsub("%s", "")
+    assert.is_nil(line:find(secret, 1, true))
+  end
+
+  setup(function()
+    folder = command.folder()
+    listen()
+  end)
+
+  teardown(function()
+    process:close()
+    command.remove(folder)
+  end)
+
+  -- Sends bytes as they are, and gives all that comes until the other end closes.
+  local function raw(bytes, keep_open)
+    local client = assert(socket.connect("127.0.0.1", port))
+    client:settimeout(20)
+    client:send(bytes)
+    if not keep_open then
+      client:shutdown("send")
+    end
+    local text, _, part = client:receive("*a")
+    client:close()
+    return text or part or ""
+  end
+
+  local function request(path, body, more)
+    return ("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n%s\r\n%s"):format(path, #body, more or "", body)
+  end
+
+  local function status(answer)
+    return tonumber(answer:match("^HTTP/1%.1 (%d%d%d)"))
+  end
+
+  local function reader()
+    return assert(callback.new{ secret = secret, store = folder .. "/store" })
+  end
+
+  it("makes a secret of 256 bits in a private file", function()
+    assert.equal(64, #secret)
+    assert.equal(384, system.stat(folder .. "/secret").mode % 512)
+  end)
+
+  it("takes the sandbox's callbacks: in time, early and twice, and joins them to what was sent", function()
+    local handle = assert(sandbox.start{ clock = "2025-11-10 10:00:00", clock_rate = 0, settings = {
+      ["longlong.callback_url"] = "http://127.0.0.1:" .. port .. "/" .. secret, ["longlong.result_delay"] = 3600,
+    }, faults = { "import_customers_async:early-callback@1", "import_customers_async:duplicate-callback@2",
+      "import_customers_async:no-callback@3" } })
+    finally(function() handle:stop() end)
+    local env = env_module.default()
+    local client = assert(campaign.connect("longlong", handle.accounts.longlong, { env = env }))
+    finally(function()
+      client:close()
+      handle:stop()
+    end)
+    local ids = {}
+    for number = 1, 3 do
+      ids[number] = assert(client:import_customers_async{ data = {
+        { phone = "1300000000" .. number, extra = "job." .. number }, { phone = "1310000000" .. number },
+      } }).data.unique_id
+    end
+    local receiver = reader()
+    local function came(id)
+      local deadline = system.monotonic() + 20
+      while not receiver:result(id) and system.monotonic() < deadline do
+        system.sleep(0.02)
+      end
+      return assert(receiver:result(id), "no callback came")
+    end
+    came(ids[1])
+    assert.is_nil((receiver:result(ids[2])))
+    assert(handle:control("clock", { advance = 3600 }))
+    local outcomes, unmatched = callback.join(came(ids[2]), { { row = 5, mark = "job.2" }, { row = 6 } })
+    assert.same({ true, true, 0 }, { outcomes[5].ok, outcomes[6].ok, #unmatched })
+    assert.is_nil((receiver:result(ids[3])))
+    assert.same({}, receiver:conflicts())
+    assert.equal(2, #receiver.inbox:list())
+    local results = assert(handle:control("results?unique_id=" .. ids[2]))
+    assert(sandbox_json.encode(results):find(ids[2], 1, true))
+  end)
+
+  it("refuses forged, oversize, cut and unclear requests, and stays well", function()
+    local before = #reader().inbox:list()
+    assert.equal(404, status(raw(request("/" .. secret .. "x", "{}"))))
+    assert.equal(405, status(raw("GET /" .. secret .. " HTTP/1.1\r\nHost: x\r\nContent-Length: 40\r\n\r\nPOST /" .. secret .. " HTTP/1.1\r\n\r\n")))
+    local smuggled = raw("HEAD /" .. secret .. " HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\n" .. request("/" .. secret, '{"unique_id":"smuggled"}'))
+    assert.equal(405, status(smuggled))
+    assert.is_nil(smuggled:find("HTTP/1.1", 2, true))
+    assert.equal(413, status(raw(("POST /%s HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"):format(secret), true)))
+    assert.equal(413, status(raw(request("/" .. secret, ("x"):rep(1048577)))))
+    local chunked = { ("POST /%s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"):format(secret) }
+    for number = 2, 19 do
+      chunked[number] = "10000\r\n" .. ("x"):rep(65536) .. "\r\n"
+    end
+    assert.equal(413, status(raw(table.concat(chunked) .. "0\r\n\r\n")))
+    local cut = raw(("POST /%s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"unique_id\":"):format(secret))
+    assert(status(cut) ~= 200, cut)
+    raw("\0\1\2\3\r\n\r\n")
+    assert.equal(before, #reader().inbox:list())
+    assert.equal(200, status(raw(request("/" .. secret, '{"unique_id":"after","rows":[]}'))))
+    assert.is_nil((reader():result("smuggled")))
+    assert(reader():result("after"))
+  end)
+
+  it("has every body on disk that it answered 200 for, when it is killed at any moment", function()
+    local answered = {}
+    for round = 1, 4 do
+      local clients = {}
+      for number = 1, 10 do
+        local id = "kill-" .. round .. "-" .. number
+        local client = assert(socket.connect("127.0.0.1", port))
+        client:settimeout(5)
+        client:send(request("/" .. secret, ('{"unique_id":"%s","rows":[]}'):format(id)))
+        clients[number] = { client, id }
+      end
+      local function collect(pair)
+        local text, _, part = pair[1]:receive("*a")
+        if status(text or part or "") == 200 then
+          answered[#answered + 1] = pair[2]
+        end
+        pair[1]:close()
+      end
+      for _ = 1, round do -- some are answered, others are on their way
+        collect(table.remove(clients, 1))
+      end
+      process:signal("KILL")
+      for _, pair in ipairs(clients) do
+        collect(pair)
+      end
+      process:close()
+      listen()
+    end
+    assert(#answered >= 10, #answered)
+    local receiver = reader()
+    for _, id in ipairs(answered) do
+      assert(receiver:result(id), id)
+    end
+    assert.equal(0, receiver.inbox.damaged)
+    assert.equal(200, status(raw(request("/" .. secret, '{"unique_id":"alive"}'))))
+  end)
+
+  it("ends with 0 at SIGTERM, and refuses weak and open secrets", function()
+    process:signal("TERM")
+    assert.same({ exit = 0 }, process:wait(10))
+    listen()
+    command.write(folder .. "/weak", ("a"):rep(40) .. "\n")
+    local result = command.campaign{ "listen", "--path-secret-file", folder .. "/weak", "--store", folder .. "/s" }
+    assert.equal(2, result.code)
+    os.execute("chmod 600 " .. folder .. "/weak")
+    result = command.campaign{ "listen", "--path-secret-file", folder .. "/weak", "--store", folder .. "/s" }
+    assert.equal(2, result.code)
+    assert.matches("too weak", result.err, 1, true)
+  end)
+end)

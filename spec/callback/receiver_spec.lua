@@ -1,0 +1,244 @@
+-- SPDX-License-Identifier: MIT
+-- The receiver of callbacks without a server: who gets in, what is kept, what counts, what is joined, and where the bounds are.
+
+local callback = require "campaign.callback"
+local campaign = require "campaign"
+local command = require "support.command"
+local fake = require "support.fake"
+local json = require "campaign.json"
+local system = require("campaign.core").system
+
+local SECRET = "b7c1d2e3f4a5968778695a4b3c2d1e0f"
+
+local function body(id, rows, more)
+  local value = { unique_id = id, total = #rows, success = 0, fail = 0, rows = json.array(rows) }
+  for key, inner in pairs(more or {}) do
+    value[key] = inner
+  end
+  return assert(json.encode(value))
+end
+
+local GOOD = body("u-1", { { index = 0, extra = "j.1", ok = true, reason = "" }, { index = 1, extra = "j.2", ok = false, reason = "bad" } })
+
+describe("callback", function()
+  local folder, env
+  before_each(function()
+    folder = command.folder()
+    env = fake.env()
+  end)
+  after_each(function() command.remove(folder) end)
+
+  local function open(more)
+    local options = { platform = "longlong", secret = SECRET, store = folder .. "/store", env = env }
+    for key, value in pairs(more or {}) do
+      options[key] = value
+    end
+    return callback.new(options)
+  end
+
+  local function post(receiver, text, more)
+    local request = { method = "POST", path = "/" .. SECRET, headers = { ["content-length"] = tostring(#text) }, body = text }
+    for key, value in pairs(more or {}) do
+      request[key] = value
+    end
+    return receiver:handle(request)
+  end
+
+  local function count_bodies()
+    return #(system.list_dir(folder .. "/store/bodies") or {})
+  end
+
+  it("keeps a body before it answers 200, in private files", function()
+    local receiver = assert(open())
+    local answer, kind = post(receiver, GOOD)
+    assert.same({ 200, "first", false }, { answer.status, kind, answer.close })
+    local entry = receiver.inbox:list()[1]
+    assert.equal(GOOD, command.read(folder .. "/store/bodies/" .. entry.hash))
+    for _, path in ipairs{ "/store/index.jsonl", "/store/bodies/" .. entry.hash } do
+      assert.equal(384, system.stat(folder .. path).mode % 512)
+    end
+    assert(callback == require("campaign.callback") and campaign.callback.new == callback.new)
+  end)
+
+  it("changes nothing for the same body a hundred times, and lists another one as a conflict", function()
+    local receiver = assert(open())
+    for number = 1, 100 do
+      local answer, kind = post(receiver, GOOD)
+      assert.same({ 200, number == 1 and "first" or "duplicate" }, { answer.status, kind })
+      env.time = env.time + 1
+    end
+    assert.equal(1, count_bodies())
+    assert.same({ 200, "repeat" }, { (post(receiver, " " .. GOOD)).status, select(2, post(receiver, "  " .. GOOD)) })
+    assert.same({}, receiver:conflicts())
+    assert.is_false(receiver:result("u-1").conflict)
+    local changed = body("u-1", { { index = 0, extra = "j.1", ok = false, reason = "x" } })
+    assert.equal("conflict", select(2, post(receiver, changed)))
+    assert.equal("duplicate", select(2, post(receiver, changed)))
+    local result = receiver:result("u-1")
+    assert.is_true(result.conflict)
+    assert.equal(2, #result.rows)
+    assert.equal("u-1", receiver:conflicts()[1].id)
+    local again = assert(open())
+    assert.is_true(again:result("u-1").conflict)
+    assert.equal(1, #again:conflicts())
+  end)
+
+  it("refuses forged paths, and keeps nothing of them", function()
+    local receiver = assert(open())
+    local paths = { "/", "", "/" .. SECRET .. "0", "/" .. SECRET:sub(1, -2), "/x/" .. SECRET, "//" .. SECRET, "/" .. SECRET:upper(), SECRET }
+    for number = 1, 1000 do
+      paths[#paths + 1] = "/" .. callback.new_secret() .. number
+    end
+    for _, path in ipairs(paths) do
+      local answer, kind = post(receiver, GOOD, { path = path, body = function() error("the body was read") end })
+      assert.same({ 404, true }, { answer.status, answer.close })
+      assert.is_nil(kind)
+    end
+    assert.equal(0, count_bodies())
+    assert.equal(200, (post(receiver, GOOD, { path = "/" .. SECRET .. "?x=1" })).status)
+    assert.is_nil(tostring(receiver):find(SECRET, 1, true))
+  end)
+
+  it("answers every method but POST with 405 and closes, unread", function()
+    local receiver = assert(open())
+    for _, method in ipairs{ "GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "post" } do
+      local answer = post(receiver, GOOD, { method = method, body = function() error("the body was read") end })
+      assert.same({ 405, true }, { answer.status, answer.close })
+      local closes = false
+      for _, header in ipairs(answer.headers) do
+        closes = closes or header[1] == "Connection" and header[2] == "close"
+      end
+      assert.is_true(closes)
+    end
+  end)
+
+  it("bounds the body, by its length and as it is read", function()
+    local receiver = assert(open{ max_body = 1000 })
+    local function unread() error("the body was read") end
+    for _, headers in ipairs{ { ["content-length"] = "1001" }, { ["content-length"] = ("9"):rep(30) } } do
+      assert.equal(413, post(receiver, "", { headers = headers, body = unread }).status)
+    end
+    for _, headers in ipairs{ { ["content-length"] = "-1" }, { ["content-length"] = "1x" }, { ["content-length"] = "5", ["transfer-encoding"] = "chunked" } } do
+      assert.equal(400, post(receiver, "", { headers = headers, body = unread }).status)
+    end
+    local asked
+    assert.equal(413, post(receiver, "", { headers = {}, body = function(limit)
+      asked = limit
+      return ("x"):rep(limit + 1)
+    end }).status)
+    assert.equal(1000, asked)
+    assert.equal(400, post(receiver, "", { headers = {}, body = function() return nil end }).status)
+    assert.equal(400, post(receiver, "{}", { headers = { ["content-length"] = "3" } }).status)
+    assert.equal(0, count_bodies())
+    assert.equal(200, post(receiver, ("x"):rep(1000)).status)
+  end)
+
+  it("keeps what it cannot read, and never takes it for a result", function()
+    local receiver = assert(open())
+    local broken = { "", "{", "null", "[]", "7", '"u-1"', "{}", '{"unique_id":7}', '{"unique_id":""}', '{"unique_id":null}', GOOD:sub(1, -2),
+      "\255\254", '{"unique_id":"' .. ("x"):rep(201) .. '"}', ("["):rep(10000) }
+    for number, text in ipairs(broken) do
+      local answer, kind = post(receiver, text)
+      assert.same({ 200, "unreadable" }, { answer.status, kind }, number)
+    end
+    assert.equal(#broken, count_bodies())
+    assert.is_nil((receiver:result("u-1")))
+    assert.equal(#broken, #receiver.inbox:list("unreadable"))
+  end)
+
+  it("says nothing about rows whose outcome is no true or false", function()
+    local receiver = assert(open())
+    for number, rows in ipairs{ '"x"', "7", "null", "{}", '[1]', '[null]', '[{"ok":"true","index":0}]', '[{"ok":1,"index":0}]', '[{"index":0}]' } do
+      post(receiver, '{"unique_id":"w-' .. number .. '","rows":' .. rows .. ',"total":"x"}')
+      local result = assert(receiver:result("w-" .. number))
+      assert.is_nil(result.total)
+      assert.same({}, (callback.join(result, { { row = 1 } })))
+    end
+  end)
+
+  it("joins rows by their mark, else by their place, and leaves the rest over", function()
+    local receiver = assert(open())
+    post(receiver, GOOD)
+    local outcomes, unmatched = callback.join(receiver:result("u-1"), { { row = 11, mark = "j.1" }, { row = 12, mark = "j.2" } })
+    assert.same({ [11] = { ok = true, reason = "" }, [12] = { ok = false, reason = "bad" } }, outcomes)
+    assert.same({}, unmatched)
+    outcomes = callback.join(receiver:result("u-1"), { { row = 11, mark = "j.2" }, { row = 12, mark = "j.1" } })
+    assert.same({ false, true }, { outcomes[11].ok, outcomes[12].ok })
+    outcomes = callback.join(receiver:result("u-1"), { { row = 11 }, { row = 12 } })
+    assert.same({ true, false }, { outcomes[11].ok, outcomes[12].ok })
+    outcomes, unmatched = callback.join(receiver:result("u-1"), { { row = 11, mark = "other" }, { row = 12, mark = "same" } })
+    assert.same({ {}, 2 }, { outcomes, #unmatched })
+    outcomes, unmatched = callback.join(receiver:result("u-1"), { { row = 11, mark = "j.1" } })
+    assert.same({ true, 1 }, { outcomes[11].ok, #unmatched })
+  end)
+
+  it("has what came early, late, or to another process", function()
+    local early = assert(open())
+    local import = assert(open())
+    assert.is_nil((import:result("u-1")))
+    post(early, GOOD)
+    assert.equal(2, #import:result("u-1").rows)
+    env.time = env.time + 30 * 86400
+    assert.equal(2, #assert(open()):result("u-1").rows)
+    assert.equal("duplicate", select(2, post(import, GOOD)))
+  end)
+
+  it("answers 503 when it is full or asked too often, and takes more later", function()
+    local receiver = assert(open{ max_entries = 3, rate = 2, burst = 5 })
+    local statuses = {}
+    for number = 1, 7 do
+      statuses[number] = post(receiver, body("f-" .. number, {})).status
+    end
+    assert.same({ 200, 200, 200, 503, 503, 503, 503 }, statuses)
+    assert.equal(3, count_bodies())
+    for _ = 1, 100 do
+      post(receiver, GOOD, { path = "/forged" })
+    end
+    env.time = env.time + 1
+    assert.equal("duplicate", select(2, post(receiver, body("f-1", {}))))
+    receiver = assert(open{ max_bytes = 200 })
+    assert.equal(503, post(receiver, GOOD).status)
+    receiver = assert(open{ rate = 1, burst = 1 })
+    local answer = post(receiver, GOOD)
+    assert.equal(200, answer.status)
+    assert.equal(503, post(receiver, GOOD).status)
+    env.time = env.time + 1
+    assert.equal(200, post(receiver, GOOD).status)
+  end)
+
+  it("answers no 200 for what is not on the disk", function()
+    local receiver = assert(open())
+    os.execute("rm -r " .. folder .. "/store && touch " .. folder .. "/store")
+    local answer, kind = post(receiver, GOOD)
+    assert.equal(503, answer.status)
+    assert.is_not_equal("first", kind)
+  end)
+
+  it("reads an index whose last line a crash cut off, and goes on behind it", function()
+    local receiver = assert(open())
+    post(receiver, GOOD)
+    local index = folder .. "/store/index.jsonl"
+    local line = command.read(index)
+    command.write(index, line .. '{"n":2,"id":"u-2","ha')
+    receiver = assert(open())
+    assert(receiver:result("u-1"))
+    assert.is_nil((receiver:result("u-2")))
+    assert.equal("first", select(2, post(receiver, body("u-2", {}))))
+    receiver = assert(open())
+    assert(receiver:result("u-2"))
+    assert.equal(2, #receiver.inbox:list())
+  end)
+
+  it("refuses secrets that can be guessed, and platforms without callbacks", function()
+    for _, secret in ipairs{ "", "short", ("a"):rep(32), SECRET:sub(1, 21), SECRET .. "/", SECRET .. "\n", ("ab"):rep(20), ("x"):rep(300) } do
+      local receiver, err = open{ secret = secret }
+      assert.is_nil(receiver)
+      assert.equal("usage", err.kind)
+      assert(#secret < 5 or not tostring(err):find(secret, 1, true))
+    end
+    assert.is_nil((open{ platform = "tuzhan" }))
+    assert.is_nil((open{ name = "other" }))
+    assert.is_true(callback.is_secret(callback.new_secret()))
+    assert.has_error(function() open{ stroe = "x" } end)
+  end)
+end)
