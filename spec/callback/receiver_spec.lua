@@ -118,7 +118,8 @@ describe("callback", function()
     for _, headers in ipairs{ { ["content-length"] = "1001" }, { ["content-length"] = ("9"):rep(30) } } do
       assert.equal(413, post(receiver, "", { headers = headers, body = unread }).status)
     end
-    for _, headers in ipairs{ { ["content-length"] = "-1" }, { ["content-length"] = "1x" }, { ["content-length"] = "5", ["transfer-encoding"] = "chunked" } } do
+    for _, headers in ipairs{ { ["content-length"] = "-1" }, { ["content-length"] = "1x" },
+      { ["content-length"] = "5", ["transfer-encoding"] = "chunked" } } do
       assert.equal(400, post(receiver, "", { headers = headers, body = unread }).status)
     end
     local asked

@@ -12,18 +12,23 @@ local PRIVATE = 384 -- 0600
 
 -- The secret of the file; a file that is not there is made, with a new secret.
 local function secret_of(path)
+  local function fail(kind, err)
+    return nil, error_object.new{
+      kind = kind, sent = "no", retry = false, message = "--path-secret-file " .. path .. ": " .. tostring(err.message),
+    }
+  end
   local text, err = core.system.read_file(path, 4096, true)
   if text then
     return (text:gsub("%s+$", ""))
   end
   if err.reason ~= "missing" then
-    return nil, error_object.new{ kind = "usage", sent = "no", retry = false, message = "--path-secret-file " .. path .. ": " .. tostring(err.message) }
+    return fail("usage", err)
   end
   local secret = callback.new_secret()
   local ok
   ok, err = core.system.write_atomic(path, secret .. "\n", PRIVATE)
   if not ok then
-    return nil, error_object.new{ kind = "ledger", sent = "no", retry = false, message = "--path-secret-file " .. path .. ": " .. tostring(err.message) }
+    return fail("ledger", err)
   end
   return secret
 end
