@@ -20,10 +20,11 @@ deps:
 deps-test:
 	@tools/deps test
 
-# Specs on both Luas, the core under sanitizers and valgrind, static checks; ctest's summary comes last.
+# Specs on both Luas, the core under sanitizers and valgrind, static checks; ctest's summary comes last. The specs talk to real servers,
+# two files at a time: one that fails is run once more, and both runs are shown.
 test: deps-test build build-asan
 	@rm -rf $(BUILD)/results
-	@ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) --timeout 600
+	@ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) --timeout 600 --repeat until-pass:2
 
 lint:
 	@tools/lint
