@@ -42,6 +42,9 @@ describe("campaign.summary", function()
     local text = summary.text{ state = "stopped", rows = 2, ambiguous = 2, requests = 1, bytes = 9, seconds = 1,
       reasons = { { state = "ambiguous", cause = "cut_reply", count = 2 } } }
     assert.is_truthy(text:find("\n +2  cut reply\n"), text)
+    assert.are.equal("stopped\n  2  rows\n  2  provably not sent\n  0 requests, 0 B, 0.0 s", (summary.text{ state = "stopped",
+      rows = 2, pending = 2, requests = 0, bytes = 0, seconds = 0, reasons = { { state = "pending", count = 2 } } }
+      :gsub("0 bytes", "0 B")))
   end)
 
   it("names what is in doubt and what was not sent", function()

@@ -26,12 +26,13 @@ local function grouped(reasons, state)
     if reason.state == state then
       local text = table.concat({ reason.column or "", reason.reason or "" }, " "):gsub("^ ", "")
       if text == "" then
-        text = (reason.cause or "no answer"):gsub("_", " ") -- no column is to blame: what became of the request
+        text = (reason.cause or ""):gsub("_", " ") -- no column is to blame: what became of the request
       end
       local group = groups[text]
       if not group then
         group = { text = text, count = 0, codes = {}, order = #groups + 1 }
-        groups[text], groups[#groups + 1] = group, group
+        groups[text] = group
+        groups[#groups + 1] = text ~= "" and group or nil -- rows that were never tried have no reason
       end
       group.count = group.count + reason.count
       if reason.code ~= nil and reason.code ~= "" then
