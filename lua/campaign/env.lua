@@ -11,10 +11,15 @@ local M = {}
 ---@field sleep fun(seconds: number)
 ---@field random fun(count: integer): string bytes fit for secrets
 ---@field getenv fun(name: string): string?
+---@field pause? fun() where others share the thread: lets them have a turn when this one was long enough
+---@field yields? boolean sleeping lets others go on: whoever would block waits in short sleeps instead
 
----The real world, for plain Lua.
+---The real world: of plain Lua, or of an nginx worker.
 ---@return campaign.env
 function M.default()
+  if package.loaded.ngx then
+    return require("campaign.openresty.env").new()
+  end
   return {
     now = core.system.now,
     monotonic = core.system.monotonic,

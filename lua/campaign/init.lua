@@ -32,7 +32,7 @@ function M.connect(platform, account, options)
   if not found then
     return nil, err
   end
-  local transport = options.transport or require("campaign.transport.curl").new()
+  local transport = options.transport or require("campaign.transport").new()
   return client.new(loaded, found, transport, env, {
     owns_transport = options.transport == nil, open_store = options.open_store,
   })

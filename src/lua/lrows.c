@@ -298,9 +298,13 @@ static void push_batch(lua_State *L, const struct camp_preflight *pass) {
   lua_setfield(L, -2, "skip");
 }
 
+/* step(bytes = 1 MiB): the next records of about so many bytes. */
 static int pass_step(lua_State *L) {
   struct lua_pass *box = luaL_checkudata(L, 1, PASS_CLASS);
   luaL_argcheck(L, box->open, 1, "the pass is closed");
+  const lua_Number wanted = luaL_optnumber(L, 2, (lua_Number)STEP_BYTES);
+  luaL_argcheck(L, wanted >= 1 && wanted <= (lua_Number)STEP_BYTES, 2, "bytes of a step, from 1 to 1 MiB");
+  const int64_t most = (int64_t)wanted;
   struct camp_preflight *pass = &box->pass;
   if (box->failure.kind != CAMP_OK) return camp_push_error(L, &box->failure);
   if (pass->ended) return 0;
@@ -313,7 +317,7 @@ static int pass_step(lua_State *L) {
   lua_newtable(L);
   lua_newtable(L);
   lua_newtable(L);
-  while (more && batches < STEP_TABLES && rejects + duplicates < STEP_TABLES && pass->reader.at_offset - start < STEP_BYTES) {
+  while (more && batches < STEP_TABLES && rejects + duplicates < STEP_TABLES && pass->reader.at_offset - start < most) {
     switch (camp_preflight_next(pass, &box->failure)) {
     case CAMP_EVENT_FAILED: return camp_push_error(L, &box->failure);
     case CAMP_EVENT_END: more = 0; break;

@@ -45,6 +45,12 @@ static int system_sleep(lua_State *L) {
   return 0;
 }
 
+/* Whether the running function may yield: not inside dofile, require, a sort or the like. nginx's own coroutine table lacks the question. */
+static int system_is_yieldable(lua_State *L) {
+  lua_pushboolean(L, lua_isyieldable(L));
+  return 1;
+}
+
 /* random(n): n bytes (1 to 256) from the kernel, fit for secrets. */
 static int system_random(lua_State *L) {
   char bytes[256];
@@ -314,6 +320,7 @@ static int system_list_dir(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {{"append_open", system_append_open},
+                                     {"is_yieldable", system_is_yieldable},
                                      {"list_dir", system_list_dir},
                                      {"lock", system_lock},
                                      {"make_dirs", system_make_dirs},

@@ -254,7 +254,7 @@ local function start(given, level)
     began = options.env.monotonic(), next_progress = 0, owns_transport = options.transport == nil,
     concurrency = options.concurrency or operation.rows.concurrency or platform.limits.concurrency or 1,
   }
-  options.transport = options.transport or require("campaign.transport.curl").new()
+  options.transport = options.transport or require("campaign.transport").new()
   return state
 end
 

@@ -1,0 +1,96 @@
+-- SPDX-License-Identifier: MIT
+-- The outside world inside an nginx worker: sleeping yields to the event loop, long work pauses between slices, and where nginx does not
+-- let Lua yield, it says so by the phase's name. Everything that waits in nginx asks here first; campaign.env picks this by itself.
+
+local core = require "campaign.core"
+
+local M = {}
+
+local ngx = package.loaded.ngx
+
+-- Phases in which a light thread can wait; all others run to their end in one piece.
+local YIELDS = {
+  access = true, content = true, preread = true, rewrite = true, server_rewrite = true, ssl_cert = true, ssl_client_hello = true,
+  ssl_session_fetch = true, timer = true,
+}
+
+local DIRECTIVES = {
+  balancer = "balancer_by_lua", body_filter = "body_filter_by_lua", exit_worker = "exit_worker_by_lua",
+  header_filter = "header_filter_by_lua", init = "init_by_lua", init_worker = "init_worker_by_lua", log = "log_by_lua",
+  set = "set_by_lua", ssl_session_store = "ssl_session_store_by_lua",
+}
+
+-- Seconds that Lua may hold the event loop before `pause` gives the others a turn.
+local SLICE = 0.001
+
+-- nginx's clock has no smaller step; less makes ngx.sleep log a warning.
+local SHORTEST = 0.001
+
+---The semaphores of lua-resty-core.
+---@return table
+function M.semaphores()
+  local found, semaphore = pcall(require, "ngx.semaphore")
+  if not found then
+    error("campaign needs lua-resty-core inside nginx (Debian: apt-get install lua-resty-core): " .. tostring(semaphore), 0)
+  end
+  return semaphore
+end
+
+---Raises where nginx does not let Lua wait.
+---@param level integer of the error, as for `error`
+function M.check(level)
+  local phase = ngx.get_phase()
+  if not YIELDS[phase] then
+    error(("campaign cannot wait in %s: nginx does not let this phase yield; use content_by_lua, access_by_lua, rewrite_by_lua or "
+      .. "ngx.timer.at(0, ...)"):format(DIRECTIVES[phase] or "phase " .. tostring(phase)), level + 1)
+  end
+  if not core.system.is_yieldable() then
+    error("campaign cannot wait here: Lua cannot yield inside dofile, require, table.sort or string.gsub; load the script with loadfile "
+      .. "and call what it gives", level + 1)
+  end
+end
+
+---Sleeps without holding the worker.
+---@param seconds number
+function M.sleep(seconds)
+  M.check(2)
+  ngx.sleep(seconds > SHORTEST and seconds or SHORTEST)
+end
+
+local function post(_, turn)
+  turn:post(1)
+end
+
+local slice_began = 0
+
+---Lets the event loop take a turn when Lua has held it for a slice. The turn costs no sleep: a timer without delay fires after the loop
+---has looked at its sockets, and what it posts goes on behind them.
+function M.pause()
+  if core.system.monotonic() - slice_began < SLICE then
+    return
+  end
+  M.check(2)
+  local turn = M.semaphores().new(0)
+  if ngx.timer.at(0, post, turn) then
+    turn:wait(SHORTEST * 10) -- a timer that nginx drops for want of room must not hold us
+  else
+    ngx.sleep(SHORTEST)
+  end
+  slice_began = core.system.monotonic()
+end
+
+---The world of an nginx worker.
+---@return campaign.env
+function M.new()
+  return {
+    now = core.system.now,
+    monotonic = core.system.monotonic,
+    sleep = M.sleep,
+    random = core.system.random,
+    getenv = os.getenv,
+    pause = M.pause,
+    yields = true,
+  }
+end
+
+return M

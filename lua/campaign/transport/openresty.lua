@@ -1,0 +1,298 @@
+-- SPDX-License-Identifier: MIT
+-- The transport inside nginx: the face of transport/curl, and nobody blocks the worker. All transports of a worker share one engine with
+-- its background thread, made on the worker's first request. While anything is in flight one light thread takes what is finished and
+-- wakes who waits for it; it ends when nothing is, so that a leaving worker is not held. The engine's thread never sees Lua.
+
+local core = require "campaign.core"
+local home = require "campaign.openresty.env"
+
+local M = {}
+
+local ngx = package.loaded.ngx
+
+---@class campaign.transport.openresty
+local methods = {}
+local mt = { __index = methods, __name = "campaign.transport.openresty" }
+
+function mt.__tostring(self)
+  return self.closed and "campaign.transport.openresty (closed)" or "campaign.transport.openresty"
+end
+
+-- Pauses between two looks at the engine, in seconds: short while results come, longer while none does.
+local LEAST, MOST = 0.001, 0.005
+
+-- Whoever waits looks around this often: an nginx timer holds the worker meanwhile, and a dispatcher that was lost is replaced.
+local ROUND = 1
+
+-- Of this Lua state, that is of this worker, or with lua_code_cache off of this request.
+local engine
+local entries = {} -- id → { transport, semaphore?, result? }
+local generation = 0 -- of the dispatcher that may run
+local beat = -math.huge -- when that dispatcher last showed up
+
+-- Hands a result to who asked for it.
+local function deliver(id, result)
+  local entry = entries[id]
+  entries[id] = nil
+  local transport = entry and entry.transport
+  if not transport or transport.closed then
+    return
+  end
+  if entry.semaphore then
+    transport.count = transport.count - 1
+    entry.result = result
+    entry.semaphore:post(1)
+    return
+  end
+  transport.finished[#transport.finished + 1] = { id, result }
+  if transport.sleepers > 0 then
+    transport.semaphore:post(1)
+  end
+end
+
+-- Takes all that is finished; true when there was something.
+local function take_all()
+  local id, result = engine:take()
+  local any = id ~= nil
+  while id do
+    deliver(id, result)
+    id, result = engine:take()
+  end
+  return any
+end
+
+-- nginx has closed the connections of a worker that leaves (worker_shutdown_timeout), and with them whoever waited: what nobody waits
+-- for any more must not hold the worker.
+local function cancel_orphans()
+  for id, entry in pairs(entries) do
+    if entry.semaphore and entry.semaphore:count() >= 0 then
+      engine:cancel(id)
+    end
+  end
+end
+
+local function dispatch(_, mine)
+  local pause, next_check = LEAST, 0
+  while mine == generation and next(entries) do
+    beat = core.system.monotonic()
+    pause = take_all() and LEAST or math.min(pause + 0.001, MOST)
+    if beat >= next_check and ngx.worker.exiting() then
+      next_check = beat + ROUND / 4
+      cancel_orphans()
+    end
+    if next(entries) then
+      ngx.sleep(pause)
+    end
+  end
+  if mine == generation then
+    beat = -math.huge
+  end
+end
+
+-- Sees to it that somebody looks at the engine. When nginx has no timer to give, the one who waits looks for itself.
+local function ensure_dispatcher()
+  if core.system.monotonic() - beat < ROUND then
+    return true
+  end
+  generation = generation + 1
+  local started = ngx.timer.at(0, dispatch, generation)
+  beat = started and core.system.monotonic() or -math.huge
+  return started
+end
+
+-- Waits for a post, at most so long.
+local function wait(semaphore, seconds)
+  if ensure_dispatcher() then
+    return semaphore:wait(math.min(seconds, ROUND))
+  end
+  ngx.sleep(math.min(seconds, LEAST))
+  take_all()
+  return semaphore:wait(0)
+end
+
+-- The client of the nginx request went away: break off what it had in flight, and let the handler come to an orderly end.
+local function watch_client(self)
+  local phase = ngx.get_phase()
+  if phase ~= "rewrite" and phase ~= "access" and phase ~= "content" then
+    error("transport option on_abort = \"cancel\" is for requests, not for the phase " .. phase, 3)
+  end
+  local ok, err = ngx.on_abort(function() self:cancel_all() end)
+  if not ok then
+    error("transport option on_abort = \"cancel\" needs `lua_check_client_abort on;` in nginx.conf: " .. tostring(err), 3)
+  end
+end
+
+---Makes a transport. It is cheap: engine and connections belong to the worker.
+---@param options? { on_abort?: "cancel" } cancel: when the client of this nginx request goes away, what is in flight is broken off
+---@return campaign.transport.openresty
+function M.new(options)
+  options = options or {}
+  for name in pairs(options) do
+    if name ~= "on_abort" then
+      error("unknown transport option: " .. tostring(name), 2)
+    end
+  end
+  if options.on_abort ~= nil and options.on_abort ~= "cancel" then
+    error("transport option on_abort must be \"cancel\"", 2)
+  end
+  local self = setmetatable({ count = 0, finished = {}, first = 1, sleepers = 0, closed = false }, mt)
+  if options.on_abort then
+    watch_client(self)
+  end
+  return self
+end
+
+local function submit(self, request, entry)
+  if self.closed then
+    error("the transport is closed", 3)
+  end
+  home.check(3)
+  if not engine then
+    local made, err = core.http.engine({ driver = "thread" })
+    if not made then
+      error(err, 0)
+    end
+    engine = made
+  end
+  local id, err = engine:submit(request)
+  if not id then
+    return nil, err
+  end
+  entry.transport = self
+  entries[id] = entry
+  self.count = self.count + 1
+  return id
+end
+
+---Starts a request and returns its id.
+---@param request table the engine's request (docs/architecture.md)
+---@return number? id
+---@return campaign.error? err a refused URL, header or file
+function methods:submit(request)
+  local id, err = submit(self, request, {})
+  if id then
+    ensure_dispatcher()
+  end
+  return id, err
+end
+
+local function pop(self)
+  local found = self.finished[self.first]
+  if not found then
+    return nil
+  end
+  self.finished[self.first] = nil
+  self.first = self.first + 1
+  if self.finished[self.first] == nil then
+    self.finished, self.first = {}, 1
+  end
+  self.count = self.count - 1
+  return found[1], found[2]
+end
+
+---Waits for the next finished request of this transport. Only this light thread waits.
+---@param seconds? number 0: only what is there; nil: until one finishes
+---@return number? id nil when none finished in time or none is in flight
+---@return table? result
+function methods:next(seconds)
+  local deadline = seconds and core.system.monotonic() + seconds
+  if engine and self.finished[self.first] == nil and self.count > 0 then
+    take_all()
+  end
+  if seconds ~= 0 and self.count > 0 then
+    home.pause() -- whoever takes many results in a row lets others in between
+  end
+  local id, result = pop(self)
+  while not id and self.count > 0 do
+    local left = deadline and deadline - core.system.monotonic() or ROUND
+    if left <= 0 then
+      return nil
+    end
+    home.check(2)
+    self.semaphore = self.semaphore or home.semaphores().new(0)
+    self.sleepers = self.sleepers + 1
+    wait(self.semaphore, left)
+    self.sleepers = self.sleepers - 1
+    id, result = pop(self)
+  end
+  return id, result
+end
+
+---Sends one request and waits for it; this light thread waits, the worker goes on.
+---@param request table
+---@return table? result
+---@return campaign.error? err the request was refused before anything was sent
+function methods:perform(request)
+  home.check(2)
+  local entry = { semaphore = home.semaphores().new(0) }
+  local id, err = submit(self, request, entry)
+  if not id then
+    return nil, err
+  end
+  while entry.result == nil do
+    if not entries[id] then
+      error("the transport was closed while a request was in flight", 2)
+    end
+    wait(entry.semaphore, ROUND)
+  end
+  return entry.result
+end
+
+---Breaks a request off; its result comes with error kind "cancelled".
+---@param id number
+---@return boolean cancelled false when it had finished before
+function methods:cancel(id)
+  local entry = entries[id]
+  return entry ~= nil and entry.transport == self and engine:cancel(id)
+end
+
+---Breaks off everything this transport has in flight; the results come with error kind "cancelled".
+---@return integer cancelled
+function methods:cancel_all()
+  local cancelled = 0
+  for id, entry in pairs(entries) do
+    if entry.transport == self and engine:cancel(id) then
+      cancelled = cancelled + 1
+    end
+  end
+  return cancelled
+end
+
+---How far a request is: { sent = bytes, received = bytes }, or nil when it is not in flight.
+---@param id number
+---@return { sent: number, received: number }?
+function methods:progress(id)
+  local entry = entries[id]
+  return entry and entry.transport == self and engine:progress(id) or nil
+end
+
+---Requests whose result was not taken yet.
+---@return integer
+function methods:in_flight()
+  return self.count
+end
+
+---Later requests of this account use new connections, in this worker: its credentials changed.
+---@param account string
+function methods.forget(_, account)
+  return engine and engine:forget(account)
+end
+
+---Ends what this transport has in flight. The worker's connections stay for the others. Closing twice is fine.
+function methods:close()
+  if self.closed then
+    return
+  end
+  self:cancel_all()
+  self.closed, self.finished, self.count = true, {}, 0
+  for id, entry in pairs(entries) do
+    if entry.transport == self then
+      entries[id] = nil
+      if entry.semaphore then
+        entry.semaphore:post(1)
+      end
+    end
+  end
+end
+
+return M

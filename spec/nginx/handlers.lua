@@ -1,0 +1,139 @@
+-- SPDX-License-Identifier: MIT
+-- What the locations of transport_spec.lua run inside nginx. Each says what happened in its answer.
+
+local M = {}
+
+local function transport_of()
+  return require("campaign.transport").new()
+end
+
+local function ask(transport, path)
+  local result, err = transport:perform({ url = ngx.var.upstream .. path, account = "worker" })
+  if not result then
+    return "refused " .. tostring(err)
+  elseif result.error then
+    return "failed " .. tostring(result.error)
+  end
+  return result.status .. " " .. result.body
+end
+
+function M.perform()
+  local transport = transport_of()
+  local said = ask(transport, ngx.unescape_uri(ngx.var.arg_path))
+  transport:close()
+  ngx.print(said)
+  ngx.exit(200)
+end
+
+function M.timer()
+  local upstream, said = ngx.var.upstream, nil
+  local done = require("ngx.semaphore").new(0)
+  assert(ngx.timer.at(0, function()
+    local transport = transport_of()
+    local result = assert(transport:perform({ url = upstream .. "/ok" }))
+    said = result.status .. " " .. result.body
+    done:post(1)
+  end))
+  assert(done:wait(20))
+  ngx.print(said)
+end
+
+function M.many()
+  local count, good, threads = tonumber(ngx.var.arg_count), 0, {}
+  local transport = transport_of()
+  for i = 1, count do
+    threads[i] = ngx.thread.spawn(function()
+      if ask(transport, "/slow?ms=" .. 20 + i % 30) == "200 ok" then
+        good = good + 1
+      end
+    end)
+  end
+  for i = 1, count do
+    assert(ngx.thread.wait(threads[i]))
+  end
+  assert(transport:in_flight() == 0)
+  ngx.print(good)
+end
+
+function M.no_timers()
+  local at = ngx.timer.at
+  ngx.timer.at = function() return nil, "too many pending timers" end -- luacheck: ignore 122
+  local ok, said = pcall(ask, transport_of(), "/slow?ms=50")
+  ngx.timer.at = at -- luacheck: ignore 122
+  ngx.print(tostring(ok and said))
+end
+
+-- The same steps as spec/transport/curl_spec.lua takes in plain Lua.
+function M.face()
+  local transport, upstream = transport_of(), ngx.var.upstream
+  assert(tostring(transport) == "campaign.transport.openresty")
+  assert(transport:next() == nil and transport:next(0) == nil)
+  local id = assert(transport:submit({ url = upstream .. "/ok" }))
+  assert(transport:in_flight() == 1)
+  local finished, result = transport:next()
+  assert(finished == id and result.status == 200 and transport:in_flight() == 0)
+  id = assert(transport:submit({ url = upstream .. "/hang" }))
+  local before = ngx.now()
+  assert(transport:next(0.05) == nil)
+  ngx.update_time()
+  assert(ngx.now() - before >= 0.045)
+  assert(transport:progress(id).received == 0)
+  local other = transport_of()
+  assert(not other:cancel(id), "a request of another transport was cancelled")
+  -- perform while another is in flight: each gets its own
+  assert(transport:perform({ url = upstream .. "/ok" }).body == "ok" and transport:in_flight() == 1)
+  assert(transport:cancel(id))
+  finished, result = transport:next()
+  assert(finished == id and result.error.kind == "cancelled" and not transport:cancel(id))
+  local refused, err = transport:perform({ url = "http://example.com/" })
+  assert(refused == nil and err.kind == "usage")
+  assert(not pcall(transport.perform, transport, { url = upstream .. "/ok", misspelt = 1 }))
+  assert(not pcall(require("campaign.transport.openresty").new, { driver = "thread" }))
+  -- closing ends what is in flight, and tells whoever waits
+  local problem
+  local thread = ngx.thread.spawn(function() problem = select(2, pcall(ask, other, "/hang")) end)
+  assert(other:in_flight() == 1)
+  other:close()
+  other:close()
+  assert(ngx.thread.wait(thread))
+  assert(tostring(problem):find("closed while a request was in flight", 1, true), problem)
+  assert(not pcall(other.submit, other, { url = upstream .. "/ok" }))
+  transport:forget("worker")
+  ngx.print("ok")
+end
+
+function M.abort()
+  local made, transport = pcall(require("campaign.transport.openresty").new, { on_abort = "cancel" })
+  if not made then
+    ngx.print(tostring(transport))
+    return
+  end
+  local result = transport:perform({ url = ngx.var.upstream .. ngx.unescape_uri(ngx.var.arg_path) })
+  ngx.log(ngx.NOTICE, "the result: ", result.error and result.error.kind, " ", result.sent)
+end
+
+function M.refused()
+  local ok, problem = pcall(function() return transport_of():perform({ url = "http://127.0.0.1:1/" }) end)
+  return ok and "it went through" or tostring(problem)
+end
+
+function M.early()
+  transport_of():perform({ url = "http://127.0.0.1:1/" })
+end
+
+function M.by_dofile()
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write("return require('nginx.handlers').refused()")
+  file:close()
+  local said = dofile(path)
+  os.remove(path)
+  ngx.print(said)
+end
+
+-- Timers that run beside none of ours: the dispatcher's would be counted here.
+function M.idle()
+  return ngx.timer.running_count()
+end
+
+return M

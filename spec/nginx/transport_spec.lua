@@ -1,0 +1,172 @@
+-- SPDX-License-Identifier: MIT
+-- The transport inside a real nginx worker: same face as in plain Lua, nobody blocks the worker, and where nginx does not let Lua wait
+-- it says so. Driven from outside; handlers are in spec/nginx/handlers.lua.
+
+local core = require "campaign.core"
+local nginx = require "support.nginx"
+local raw_server = require "support.raw_server"
+
+local SERVER = [[
+  set $upstream %(upstream);
+  location /perform { content_by_lua_block { require("nginx.handlers").perform() } }
+  location /abort { lua_check_client_abort on; content_by_lua_block { require("nginx.handlers").abort() } }
+  location /no_abort { content_by_lua_block { require("nginx.handlers").abort() } }
+  location /uncached { lua_code_cache off; content_by_lua_block { require("nginx.handlers").perform() } }
+  location /face { content_by_lua_block { require("nginx.handlers").face() } }
+  location /access { access_by_lua_block { require("nginx.handlers").perform() } }
+  location /rewrite { rewrite_by_lua_block { require("nginx.handlers").perform() } }
+  location /many { content_by_lua_block { require("nginx.handlers").many() } }
+  location /timer { content_by_lua_block { require("nginx.handlers").timer() } }
+  location /no_timers { content_by_lua_block { require("nginx.handlers").no_timers() } }
+  location /neighbour { content_by_lua_block { ngx.print("here") } }
+  location /set { set_by_lua_block $x { return require("nginx.handlers").refused() } content_by_lua_block { ngx.print(ngx.var.x) } }
+  location /header { header_filter_by_lua_block { ngx.header.refused = require("nginx.handlers").refused() }
+    content_by_lua_block { ngx.print("x") } }
+  location /log { log_by_lua_block { package.loaded.refused = require("nginx.handlers").refused() } content_by_lua_block { ngx.print("x") } }
+  location /told { content_by_lua_block { ngx.print(package.loaded.refused) } }
+  location /dofile { content_by_lua_block { require("nginx.handlers").by_dofile() } }
+  location /idle { content_by_lua_block { ngx.print(require("nginx.handlers").idle()) } }
+]]
+
+describe("campaign.transport.openresty", function()
+  local upstream, server
+
+  setup(function()
+    upstream = raw_server.start()
+    server = nginx.new({ server = SERVER, values = { upstream = upstream.url } }):start()
+  end)
+  teardown(function()
+    upstream:stop()
+    server:stop()
+  end)
+
+  for _, place in ipairs({ "perform", "access", "rewrite", "uncached", "timer" }) do
+    it("performs a request and yields meanwhile: " .. place, function()
+      local result = server:get("/" .. place .. "?path=/ok")
+      assert.are.equal("200 ok", result.body)
+    end)
+  end
+
+  it("has the face of the transport of plain Lua", function()
+    assert.are.equal("ok", server:get("/face").body)
+  end)
+
+  it("serves neighbours of the same worker while a request hangs", function()
+    local hanging = server.transport:submit({ url = server.url .. "/perform?path=/hang", account = "hanging" })
+    raw_server.eventually(function() return #upstream:commits("/hang") > 0 end, "the request that hangs")
+    assert.are.equal("here", server:get("/neighbour").body)
+    server.transport:cancel(hanging)
+    assert.are.equal(hanging, (server.transport:next(5)))
+  end)
+
+  it("keeps many requests in flight from light threads, each with its own answer", function()
+    assert.are.equal("200", server:get("/many?count=200").body)
+  end)
+
+  it("works when nginx has no timer to give", function()
+    assert.are.equal("200 ok", server:get("/no_timers").body)
+  end)
+
+  it("breaks off what is in flight when the client goes away, if asked", function()
+    local id = server.transport:submit({ url = server.url .. "/abort?path=/hang%3Fabort", account = "abort" })
+    raw_server.eventually(function() return #upstream:commits("/hang?abort") > 0 end, "the request that hangs")
+    server.transport:cancel(id)
+    server.transport:next(5)
+    raw_server.eventually(function() return server:read_log():find("the result: cancelled maybe", 1, true) end, "the cancelled result")
+    local result = server:get("/no_abort?path=/ok")
+    assert.are.equal(200, result.status)
+    assert.is_truthy(result.body:find("lua_check_client_abort", 1, true))
+  end)
+
+  it("names the phase where Lua cannot wait", function()
+    assert.is_truthy(server:get("/set").body:find("cannot wait in set_by_lua", 1, true))
+    local header
+    for _, pair in ipairs(server:get("/header").headers) do
+      header = pair[1]:lower() == "refused" and pair[2] or header
+    end
+    assert.is_truthy(header and header:find("cannot wait in header_filter_by_lua", 1, true))
+    server:get("/log")
+    raw_server.eventually(function()
+      return server:get("/told").body:find("cannot wait in log_by_lua", 1, true)
+    end, "what log_by_lua was told")
+    assert.is_truthy(server:get("/dofile").body:find("cannot yield inside dofile", 1, true))
+  end)
+
+  it("refuses to work in init_by_lua, where workers would inherit it, and in init_worker_by_lua", function()
+    local early = nginx.new({ http = 'init_by_lua_block { require("nginx.handlers").early() }' })
+    local code, text = early:start_in_vain()
+    assert.are_not.equal(0, code)
+    assert.is_truthy(text:find("cannot wait in init_by_lua", 1, true), text)
+    early:stop()
+    early = nginx.new({ http = 'init_worker_by_lua_block { require("nginx.handlers").early() }' }):start()
+    raw_server.eventually(function() return early:read_log():find("cannot wait in init_worker_by_lua", 1, true) end, "the refusal")
+    early:stop(true)
+  end)
+end)
+
+describe("campaign.transport.openresty, when workers leave,", function()
+  local upstream
+
+  setup(function() upstream = raw_server.start() end)
+  teardown(function() upstream:stop() end)
+
+  local function flying(server, count, path)
+    local before = #upstream:commits(path)
+    for _ = 1, count do
+      assert(server.transport:submit({ url = server.url .. "/perform?path=" .. path, account = "flying", max_connection_age = 0 }))
+    end
+    raw_server.eventually(function() return #upstream:commits(path) == before + count end, "requests in flight")
+  end
+
+  local function answers(server)
+    local good = 0
+    for _, result in function() return server.transport:next(30) end do
+      good = good + (result.status == 200 and result.body:sub(1, 3) == "200" and 1 or 0)
+    end
+    return good
+  end
+
+  it("ends its light thread when nothing is in flight", function()
+    local server = nginx.new({ server = SERVER, values = { upstream = upstream.url } }):start()
+    assert.are.equal("200 ok", server:get("/perform?path=/ok").body)
+    raw_server.eventually(function() return server:get("/idle").body == "0" end, "the end of the dispatcher")
+    server:stop()
+  end)
+
+  local PERFORM = 'set $upstream %(upstream); location /perform { content_by_lua_block { require("nginx.handlers").perform() } }'
+
+  it("loses nothing at reloads and QUIT", function()
+    local server = nginx.new({ server = PERFORM, values = { upstream = upstream.url }, workers = 2 }):start()
+    for _ = 1, 5 do
+      flying(server, 8, "/slow?ms=300")
+      server:signal("HUP")
+      assert.are.equal(8, answers(server))
+    end
+    flying(server, 8, "/slow?ms=300")
+    server:signal("QUIT")
+    assert.are.equal(8, answers(server))
+    assert.are.equal(0, assert(server:wait_gone()).exit)
+    server:stop()
+  end)
+
+  it("ends at once after TERM with requests in flight", function()
+    local server = nginx.new({ server = PERFORM, values = { upstream = upstream.url }, workers = 2 }):start()
+    flying(server, 8, "/hang")
+    server:signal("TERM")
+    assert.are.equal(0, assert(server:wait_gone()).exit)
+    assert.are.equal(0, answers(server))
+    server:stop()
+  end)
+
+  it("leaves when worker_shutdown_timeout is over, though an upstream hangs", function()
+    local server = nginx.new({
+      main = "worker_shutdown_timeout 1s;", server = PERFORM, values = { upstream = upstream.url },
+    }):start()
+    local began = core.system.monotonic()
+    flying(server, 4, "/hang")
+    server:signal("QUIT")
+    assert.are.equal(0, assert(server:wait_gone(25)).exit) -- the requests' own limits are longer
+    assert.is_true(core.system.monotonic() - began < 25)
+    server:stop(true) -- nginx itself logs the connections it closes
+  end)
+end)
