@@ -76,13 +76,15 @@ local function send_good(reference, platform, case, account)
   end
 end
 
--- The plain request of a call, without what `leave_out` names; nil for forms, whose parts only the client makes.
-local function broken_request(platform, operation, case, account, leave_out)
+-- The plain request of a call in which field `name` has another value, or none; nil for forms, whose parts only the client makes.
+local function broken_request(platform, operation, case, account, name, value)
   if operation.body == "multipart" then
     return nil
   end
   local values = assert(check.fields(platform, operation, case.fields, account))
-  values[leave_out or ""] = nil
+  if name then
+    values[name] = value
+  end
   local request = assert(build.request(operation, values, account, account.token))
   request.body = request.body and request.body.text
   return request
@@ -98,6 +100,34 @@ local function expect_refusal(transport, operation, request, what)
   end
 end
 
+-- Values just outside what the data allows.
+local function bad_values(field)
+  local values = {}
+  local is_open = field.where == "path" -- another path may be another operation
+  if field.values and not field.values.open then
+    values[#values + 1] = field.type == "string" and "NO_SUCH_VALUE" or 4711
+  end
+  if field.max_length then
+    values[#values + 1] = ("x"):rep(field.max_length + 1)
+  end
+  if field.min and not is_open then
+    values[#values + 1] = field.type == "int64" and tostring(field.min - 1) or field.min - 1
+  end
+  if field.max then
+    values[#values + 1] = field.max + 1
+  end
+  if field.min_items and not field.join then
+    values[#values + 1] = core.json.array{}
+  end
+  if field.type == "datetime" then
+    values[#values + 1] = "2026-10-01T09:00:00Z"
+  end
+  if field.type == "date" then
+    values[#values + 1] = "1 October"
+  end
+  return values
+end
+
 local function send_broken(transport, platform, case, account)
   local operation = platform.operations[case.operation]
   for _, field in ipairs(operation.fields) do
@@ -105,6 +135,14 @@ local function send_broken(transport, platform, case, account)
       local request = broken_request(platform, operation, case, account, field.name)
       if request then
         expect_refusal(transport, operation, request, "without `" .. field.name .. "`")
+      end
+    end
+  end
+  for _, field in ipairs(operation.fields) do
+    for _, value in ipairs(bad_values(field)) do
+      local request = broken_request(platform, operation, case, account, field.name, value)
+      if request then
+        expect_refusal(transport, operation, request, "with a wrong `" .. field.name .. "`")
       end
     end
   end
