@@ -181,6 +181,15 @@ describe("auth.oauth", function()
     end
   end)
 
+  it("renews a token that lives shortly in its last quarter", function()
+    for left, expected in pairs{ [31] = "1", [30] = "refresh 2" } do
+      local call = start({ left == 31 and TASK or token(2), TASK },
+        stored(1, fake.NOON + left, { obtained_at = fake.NOON + left - 120 }))
+      local _, _, requests = call()
+      assert.equal(expected, (kinds_of(requests):gsub("_token", "")))
+    end
+  end)
+
   local DENIED = fake.answer({ code = 401, message = "token invalid" }, 401)
 
   it("R145 client refreshes once after a 401 and repeats the call once", function()

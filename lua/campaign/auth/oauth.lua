@@ -25,7 +25,13 @@ function M.new(fields)
   }, mt)
 end
 
+-- Tokens that live shortly are renewed in their last quarter, not at every call.
+local LAST_SHARE = 0.25
+
 local function is_usable(state, now, early, refused)
+  if early > 0 and state and type(state.obtained_at) == "number" and type(state.expires_at) == "number" then
+    early = math.min(early, math.max(0, state.expires_at - state.obtained_at) * LAST_SHARE)
+  end
   return state ~= nil and state.access_token ~= nil and state.access_token ~= refused
     and type(state.expires_at) == "number" and now < state.expires_at - early
 end
