@@ -97,11 +97,14 @@ end
 
 function CONVERT.integer(self, _, value, path)
   local number = type(value) == "number" and whole(value) or nil
+  if not number and type(value) == "string" and int64_text(value) and math.abs(tonumber(value)) > MAX_SAFE then
+    return nil, self:fault(path, "is too large: whole numbers go up to 9007199254740992 here")
+  end
   if not number then
     return nil, self:fault(path, "must be a whole number, not a " .. (type(value) == "number" and "fraction" or type(value)))
   end
   if number > MAX_SAFE or number < -MAX_SAFE then
-    return nil, self:fault(path, "is too large")
+    return nil, self:fault(path, "is too large: whole numbers go up to 9007199254740992 here")
   end
   return number
 end
