@@ -55,7 +55,7 @@ function M.open(account, env)
     return fail("cannot make " .. folder .. ": " .. tostring(err and err.message), err)
   end
   local name = account.id:gsub("[^%w_.#-]", "-")
-  return setmetatable({ path = folder .. "/" .. name .. ".json" }, mt)
+  return setmetatable({ path = folder .. "/" .. name .. ".json", env = env }, mt)
 end
 
 ---What was written last; nil when nothing was, or with an error when it cannot be trusted.
@@ -97,7 +97,16 @@ end
 ---@return userdata? lock
 ---@return campaign.error? err
 function methods:lock(seconds)
-  local lock, err = core.system.lock(self.path .. ".lock", seconds)
+  local env, path = self.env, self.path .. ".lock"
+  local lock, err = core.system.lock(path, env.yields and 0 or seconds)
+  if env.yields then -- others share this thread, perhaps even the one that holds the lock
+    local deadline, pause = env.monotonic() + seconds, 0.002
+    while not lock and err.kind == "timeout" and env.monotonic() < deadline do
+      env.sleep(pause)
+      pause = math.min(pause * 2, 0.05)
+      lock, err = core.system.lock(path, 0)
+    end
+  end
   if not lock then
     return fail("another process has been logging in for " .. seconds .. " s: " .. tostring(err and err.message), err)
   end

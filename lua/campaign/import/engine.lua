@@ -280,6 +280,9 @@ function methods:run()
   local batch = self:_next_batch()
   while batch do
     self:_unsent(batch)
+    if work.env.pause then
+      work.env.pause()
+    end
     batch = self:_next_batch()
   end
   return self.error

@@ -226,7 +226,7 @@ local function check_rows(state)
     unique = state.mapping.unique,
     folder = state.folder, rows = state.rows, books = state.books, on_unmappable = options.on_unmappable,
     progress = function(event) progress(state, event) end,
-    stopped = function() return state.stop end,
+    stopped = function() return state.stop end, pause = options.env.pause,
   }
   if not plan then
     state.rows:close()
