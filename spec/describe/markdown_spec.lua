@@ -7,6 +7,7 @@ local command = require "spec.support.command"
 local markdown = require "campaign.describe.markdown"
 local parameters = require "campaign.cli.parameters"
 local platforms = require "campaign.api.platform"
+local rules = require "campaign.api.rules"
 local sample = require "campaign.describe.sample"
 
 local load_text = rawget(_G, "loadstring") or load
@@ -128,6 +129,18 @@ describe("references", function()
       end
     end)
   end
+
+  it("say what every rule asks for, and whom a group has", function()
+    for name in pairs(rules.RULES) do
+      assert(rules.SAYS[name], name)
+    end
+    for name in pairs(rules.SAYS) do
+      assert(rules.RULES[name], name)
+    end
+    local text = command.read("docs/platforms/hypers.md")
+    assert(text:find("exactly one of fileIds, members", 1, true))
+    assert(text:find("a task begins and ends on one day; without an end it ends at 22:00:00 (`hypers_period`)", 1, true))
+  end)
 
   it("keep the columns of their tables together", function()
     for _, name in ipairs(platforms.names()) do

@@ -182,4 +182,14 @@ end
 
 M.RULES = RULES
 
+-- What each rule asks for, for the generated documents.
+M.SAYS = {
+  outbound_equal_width = "all rows are equally wide",
+  tuzhan_identity = "in exact matching each row fills the identity that its `identityType` names",
+  hypers_period = "a task begins and ends on one day; without an end it ends at 22:00:00",
+  hypers_image_url = "an IMAGE is named by an absolute http or https URL",
+  hypers_variables = "every {{variable}} of the texts has a value in every listed member",
+  hypers_plan = "start and end are in one form, the end after the start; a wake-up needs a time",
+}
+
 return M

@@ -7,6 +7,7 @@ local error_object = require "campaign.error"
 local facts = require "campaign.describe.facts"
 local output = require "campaign.cli.output"
 local platforms = require "campaign.api.platform"
+local rules = require "campaign.api.rules"
 local sample = require "campaign.describe.sample"
 local target = require "campaign.cli.target"
 
@@ -90,8 +91,8 @@ local function operation_text(d)
     lines[#lines + 1] = { "rows", "campaign import --to " .. d.operation .. " fills " .. d.rows.field
       .. (most and ", " .. most .. " rows at a time" or "") }
   end
-  if #d.rules > 0 then
-    lines[#lines + 1] = { "rules", table.concat(d.rules, ", ") }
+  for index, name in ipairs(d.rules) do
+    lines[#lines + 1] = { index == 1 and "rules" or "", name .. ": " .. rules.SAYS[name] }
   end
   lines[#lines + 1] = { "source", d.source }
   page:add(output.aligned(lines))

@@ -75,11 +75,21 @@ end
 
 local UNITS = { byte = " bytes", utf16 = " characters (UTF-16 units)" }
 
+-- The members of a group, or its name when they are not known.
+local function group_text(group, key, siblings)
+  local names = {}
+  for _, field in ipairs(siblings or {}) do
+    names[#names + 1] = field[key] == group and field.name or nil
+  end
+  return #names > 0 and table.concat(names, ", ") or "the group '" .. group .. "'"
+end
+
 ---The rules of one field as short phrases.
 ---@param field campaign.field
 ---@param without_values boolean? the list of values is shown elsewhere
+---@param siblings table? the fields beside it, which name the members of its group
 ---@return string[]
-function M.rules_of(field, without_values)
+function M.rules_of(field, without_values, siblings)
   local rules = {}
   local function add(condition, text)
     if condition then
@@ -101,8 +111,8 @@ function M.rules_of(field, without_values)
   add(field.forbid and "without any of '" .. field.forbid .. "'")
   add(field.required_if and "required if " .. when_text(field.required_if))
   add(field.only_if and "only if " .. when_text(field.only_if))
-  add(field.one_of and "exactly one of the group '" .. field.one_of .. "'")
-  add(field.any_of and "at least one of the group '" .. field.any_of .. "'")
+  add(field.one_of and "exactly one of " .. group_text(field.one_of, "one_of", siblings))
+  add(field.any_of and "at least one of " .. group_text(field.any_of, "any_of", siblings))
   add(field.not_after and "not after " .. field.not_after)
   add(field.whole_minutes, "whole minutes")
   add(field.join and "sent as one text, joined by '" .. field.join .. "'")
@@ -154,7 +164,7 @@ local function flatten(fields, prefix, entries, filled)
     local inner = field.type == "array" and field.items or field
     entries[#entries + 1] = {
       path = path, type = M.type_text(field), required = field.required or false, where = field.where,
-      rules = M.rules_of(field), doc = field.doc, source = field.source, account = prefix == "" and filled[field.name] or nil,
+      rules = M.rules_of(field, false, fields), doc = field.doc, source = field.source, account = prefix == "" and filled[field.name] or nil,
     }
     if inner and inner.fields then
       flatten(inner.fields, path .. (field.type == "array" and "[0]." or "."), entries, filled)

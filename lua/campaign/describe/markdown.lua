@@ -4,6 +4,7 @@
 -- (`make docs`).
 
 local facts = require "campaign.describe.facts"
+local rules = require "campaign.api.rules"
 local sample = require "campaign.describe.sample"
 
 local M = {}
@@ -124,8 +125,8 @@ local function facts_list(page, platform, operation)
     page:add("- Public: what it uploads can be read by anyone who knows its id; calls say `accept_public_file = true`, "
       .. "the command `--accept-public-file`")
   end
-  if #operation.rules > 0 then
-    page:add("- Checked over several fields: ", codes(operation.rules))
+  for _, name in ipairs(operation.rules) do
+    page:add("- Checked over several fields: ", rules.SAYS[name], " (", code(name), ")")
   end
   page:add("- Source: ", operation.source)
 end

@@ -75,12 +75,12 @@ local function is_optional(field, is_reply)
 end
 
 -- What an editor shows beside a field: its text, its limits, and the line of the vendor's document.
-local function field_doc(field)
+local function field_doc(field, siblings)
   local parts = {}
   if field.doc then
     parts[1] = field.doc
   end
-  for _, rule in ipairs(facts.rules_of(field, true)) do
+  for _, rule in ipairs(facts.rules_of(field, true, siblings)) do
     parts[#parts + 1] = rule
   end
   local text = one_line(table.concat(parts, "; "))
@@ -109,7 +109,7 @@ function Writer:class(description, name, is_reply)
     if is_optional(field, is_reply) then
       kind = kind:find("|", 1, true) and kind .. "|nil" or kind .. "?"
     end
-    self:line("---@field ", field.name, " ", kind, field_doc(field))
+    self:line("---@field ", field.name, " ", kind, field_doc(field, description.fields))
     if field.map then
       self:line("---@field ", field.name, "_raw string? as the platform wrote it")
     end

@@ -36,8 +36,8 @@
 
 ---a member, with one more key for each variable of the contents [:84]
 ---@class campaign.hypers.Member
----@field userId string? at least one of the group 'identity' [:86]
----@field ciq string? at least one of the group 'identity' [:87]
+---@field userId string? at least one of userId, ciq [:86]
+---@field ciq string? at least one of userId, ciq [:87]
 ---@field nickname string? [:88]
 ---@field memberId string|integer|nil sent only when given; at least 1 [:104]
 ---@field [string] any
@@ -48,8 +48,8 @@
 ---@field scheduledStartTime string|number [:97]
 ---@field scheduledEndTime string|number|nil on the day of the start; 22:00:00 when left out [:98]
 ---@field contents campaign.hypers.Content[] at least 1 entry [:99]
----@field fileIds (string|integer)[]|nil ids of Excel files with members; exactly one of the group 'recipients'; each: at least 1 [:102]
----@field members campaign.hypers.Member[]? exactly one of the group 'recipients' [:103]
+---@field fileIds (string|integer)[]|nil ids of Excel files with members; exactly one of fileIds, members; each: at least 1 [:102]
+---@field members campaign.hypers.Member[]? exactly one of fileIds, members [:103]
 
 ---@alias campaign.hypers.notification_status
 ---| "PENDING" # waiting for its start

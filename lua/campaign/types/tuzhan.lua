@@ -42,10 +42,10 @@
 ---one customer and the groups (客户关联分组) [:27]
 ---@class campaign.tuzhan.Relation
 ---@field identityType campaign.tuzhan.identity_type? which identity of this row is used in exact matching; required if /publicParams.matchingType is 1 [:30]
----@field thirdId string? customer id (客户ID); at least one of the group 'identity' [:31]
----@field openid string? official-account openid; at least one of the group 'identity' [:32]
----@field unionid string? open-platform unionid; at least one of the group 'identity' [:33]
----@field phone string? mobile number; at least one of the group 'identity' [:34]
+---@field thirdId string? customer id (客户ID); at least one of thirdId, openid, unionid, phone [:31]
+---@field openid string? official-account openid; at least one of thirdId, openid, unionid, phone [:32]
+---@field unionid string? open-platform unionid; at least one of thirdId, openid, unionid, phone [:33]
+---@field phone string? mobile number; at least one of thirdId, openid, unionid, phone [:34]
 ---@field groups string[] names of the groups; at least 1 entry; sent as one text, joined by ','; each: at least 1 character; each: not blank; each: without any of ',，' [:35]
 
 ---@class campaign.tuzhan.batch_add_group_relations.fields
