@@ -113,7 +113,7 @@ describe("auth.oauth with many processes", function()
 
   it("has one refresh an expiry and no lock-out when replies are lost and a password is there #heavy", function()
     local state, seconds = fresh(), 6
-    order("oauth_refresh_token:lost-refresh-reply%50")
+    order("oauth_refresh_token:lost-refresh-reply@2", "oauth_refresh_token:lost-refresh-reply%50") -- the second one in any case
     local presented, taken = refreshes(), taken_over()
     local obtained = assert(handle:control("faults")).calls.oauth_obtain_token or 0
     local started = core.system.monotonic()
@@ -128,8 +128,10 @@ describe("auth.oauth with many processes", function()
     assert.equal(presented, taken)
     assert(presented >= 2, "only " .. presented .. " refreshes")
     assert(presented <= elapsed / RENEWED_AFTER + 1, presented .. " refreshes in " .. elapsed .. " s")
-    local faults = assert(handle:control("faults")).faults
-    local lost = faults[1].met or faults[1].hits or 0
+    local lost = 0
+    for _, fault in ipairs(assert(handle:control("faults")).faults) do
+      lost = lost + fault.met
+    end
     assert(lost >= 1, "no reply was lost")
     assert(obtained <= lost + 1, obtained .. " logins after " .. lost .. " lost replies")
   end)
