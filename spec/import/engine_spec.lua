@@ -27,7 +27,7 @@ local function run(count, script, options)
   options = options or {}
   local platform = assert(platforms.load("longlong"))
   local state = {
-    now = 0, slept = 0, sent = {}, most = 0, states = {}, journal = {}, begun = 0, stopped = nil, cancelled = 0,
+    now = 0, slept = 0, sent = {}, most = 0, states = {}, journal = {}, intents = {}, begun = 0, stopped = nil, cancelled = 0,
   }
   local flying, next_id, made = {}, 0, 0
   local in_flight, held = 0, 0
@@ -85,10 +85,22 @@ local function run(count, script, options)
     journal = {
       begin = function(_, attempt)
         state.begun = state.begun + 1
-        if options.disk_full_at == state.begun then
+        assert(attempt.number >= 1)
+        state.intents[#state.intents + 1] = attempt
+        return true
+      end,
+      commit = function()
+        if options.disk_full_at and state.begun >= options.disk_full_at then
           return nil, error_object.new{ kind = "ledger", message = "no space left" }
         end
-        assert(attempt.number >= 1)
+        for _, attempt in ipairs(state.intents) do
+          attempt.durable = true
+        end
+        state.intents = {}
+        return true
+      end,
+      go = function(_, attempt)
+        assert(attempt.durable, "asked before the commit")
         return true
       end,
       finish = function(_, attempt, outcome)

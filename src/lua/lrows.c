@@ -3,7 +3,10 @@
  * for. The encoder's binding is lencoder.c. */
 #include "lrows.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "../crc32c.h"
 
 #define PASS_CLASS "campaign.rows.preflight"
 #define ROWS_CLASS "campaign.rows.iterator"
@@ -99,6 +102,35 @@ static int input_info(lua_State *L) {
     lua_pushlstring(L, (const char *)&input->delimiter, 1);
     lua_setfield(L, -2, "delimiter");
   }
+  return 1;
+}
+
+/* checksum(batch) → CRC-32C of its bytes in the file as 8 hex digits | nil, err. */
+static int input_checksum(lua_State *L) {
+  static const size_t block = 65536;
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_input *input = camp_check_input(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  int64_t offset = (int64_t)camp_opt_number_field(L, 2, "offset", -1);
+  int64_t left = (int64_t)camp_opt_number_field(L, 2, "bytes", -1);
+  luaL_argcheck(L, offset >= 0 && left >= 0 && left <= ((int64_t)1 << 53), 2, "a batch with offset and bytes");
+  char *room = lua_newuserdatauv(L, block, 0);
+  uint32_t crc = 0;
+  char text[9];
+  while (left > 0) {
+    ptrdiff_t got = camp_input_pread(input, room, left < (int64_t)block ? (size_t)left : block, offset, &err);
+    if (got < 0) return camp_push_error(L, &err);
+    if (got == 0) break;
+    crc = camp_crc32c(crc, room, (size_t)got);
+    offset += got;
+    left -= got;
+  }
+  if (left > 0) {
+    camp_fail(&err, CAMP_INVALID, 0, "%.150s: is shorter than it was", input->path);
+    return camp_push_error(L, &err);
+  }
+  snprintf(text, sizeof text, "%08x", (unsigned)crc);
+  lua_pushstring(L, text);
   return 1;
 }
 
@@ -367,7 +399,7 @@ static int rows_checks(lua_State *L) {
 }
 
 static const luaL_Reg input_methods[] = {
-    {"columns", input_columns}, {"info", input_info}, {"rows", input_rows}, {NULL, NULL}};
+    {"checksum", input_checksum}, {"columns", input_columns}, {"info", input_info}, {"rows", input_rows}, {NULL, NULL}};
 static const luaL_Reg pass_methods[] = {{"step", pass_step}, {NULL, NULL}};
 static const luaL_Reg rows_methods[] = {{NULL, NULL}};
 static const luaL_Reg functions[] = {{"checks", rows_checks},

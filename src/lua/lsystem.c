@@ -195,6 +195,23 @@ static int append_sync(lua_State *L) {
   return push_result(L, camp_append_sync(box->fd, box->path, &err), &err);
 }
 
+/* :truncate(bytes) → true | nil, err: cuts off what stands behind them. */
+static int append_truncate(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct file_box *box = check_append(L);
+  lua_Number bytes = luaL_checknumber(L, 2);
+  struct stat info;
+  luaL_argcheck(L, bytes >= 0 && bytes <= 9007199254740992.0, 2, "a number of bytes");
+  int result = fstat(box->fd, &info);
+  if (result == 0 && (lua_Number)info.st_size < bytes) {
+    camp_fail(&err, CAMP_INVALID, 0, "%.150s: is shorter than it was", box->path);
+    return camp_push_error(L, &err);
+  }
+  if (result == 0) result = ftruncate(box->fd, (off_t)bytes);
+  if (result != 0) camp_fail_path(&err, box->path);
+  return push_result(L, result, &err);
+}
+
 /* :close() → true | nil, err; closing again is fine. */
 static int append_close(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -335,7 +352,7 @@ static const luaL_Reg functions[] = {{"append_open", system_append_open},
                                      {"write_atomic", system_write_atomic},
                                      {NULL, NULL}};
 
-static const luaL_Reg append_methods[] = {{"sync", append_sync}, {"write", append_write}, {NULL, NULL}};
+static const luaL_Reg append_methods[] = {{"sync", append_sync}, {"truncate", append_truncate}, {"write", append_write}, {NULL, NULL}};
 
 static const luaL_Reg no_methods[] = {{NULL, NULL}};
 

@@ -26,8 +26,8 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field env campaign.env
 ---@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`
 ---@field pace table
----@field journal table `begin(attempt)`, `finish(attempt, outcome)`
----@field next_batch fun(): table?
+---@field journal table `begin(attempt)`, `commit()`, `go(attempt)`, `finish(attempt, outcome)`
+---@field next_batch fun(): table?, campaign.error?
 ---@field prepare fun(batch: table): table?, campaign.error? a prepared request with `.request`
 ---@field finish fun(prepared: table, result: table): table?, campaign.error?
 ---@field settle fun(attempt: table, verdict: table, err: campaign.error?): table?, campaign.error? books the rows of a batch; may
@@ -68,8 +68,11 @@ function methods:_peek()
     return self.again[1]
   end
   while not self.ahead do
-    local batch = self.work.next_batch()
+    local batch, err = self.work.next_batch()
     if not batch then
+      if err then
+        self:_stop(err)
+      end
       return nil
     end
     if batch.accepted > 0 then -- one whose rows were all rejected is not sent
@@ -88,23 +91,54 @@ function methods:_next_batch()
   return batch
 end
 
-function methods:_send(batch)
+-- Everything about an attempt that can fail on this machine, and its intent. It leaves in `_launch`.
+function methods:_ready(batch)
   local work = self.work
   batch.attempts = (batch.attempts or 0) + 1
   local attempt = { batch = batch, number = batch.attempts }
   local prepared, err = work.prepare(batch)
   if not prepared then
-    return self:_conclude(attempt, nil, nil, err)
+    self:_conclude(attempt, nil, nil, err)
+    return nil
   end
   attempt.prepared = prepared
   local ok, journal_err = work.journal:begin(attempt)
   if not ok then
     self:_stop(journal_err)
-    return self:_unsent(batch)
+    self:_unsent(batch)
+    return nil
   end
-  attempt.begun = true
   attempt.ticket = work.pace:started()
-  local id, refused = work.transport:submit(prepared.request)
+  return attempt
+end
+
+-- Makes all intents and outcomes of this turn durable together; then, and only then, the requests leave.
+function methods:_launch(ready)
+  local work = self.work
+  local ok, err = work.journal:commit()
+  if not ok then
+    self:_stop(err)
+  end
+  for _, attempt in ipairs(ready) do
+    local may_go = ok
+    if ok then
+      may_go, err = work.journal:go(attempt)
+      if not may_go then
+        self:_stop(err)
+      end
+    end
+    if may_go then
+      self:_submit(attempt)
+    else
+      self:_unsent(attempt.batch)
+    end
+  end
+end
+
+function methods:_submit(attempt)
+  local work, batch = self.work, attempt.batch
+  attempt.begun = true
+  local id, refused = work.transport:submit(attempt.prepared.request)
   if not id then
     return self:_conclude(attempt, nil, nil, refused)
   end
@@ -118,15 +152,17 @@ end
 
 function methods:_fill()
   local work = self.work
+  local ready = {}
   self.waiting = nil
-  while not self.error and not work.stopped() and self.in_flight < work.pace:limit() and self:_peek() do
+  while not self.error and not work.stopped() and self.in_flight + #ready < work.pace:limit() and self:_peek() do
     local seconds, reason = self:_wait()
     if seconds > 0 then
       self.waiting = { seconds = seconds, reason = reason }
-      return
+      break
     end
-    self:_send(self:_next_batch())
+    ready[#ready + 1] = self:_ready(self:_next_batch())
   end
+  self:_launch(ready)
 end
 
 function methods:_unsent(batch)
@@ -156,7 +192,8 @@ function methods:_write_down(attempt, verdict, evidence, result, err)
     code = err and (type(err.code) == "string" or type(err.code) == "number") and err.code or nil,
     kind = err and err.kind, sent = evidence.sent, guard = evidence.guard or nil,
     bytes_sent = evidence.bytes_sent, body_bytes = evidence.body_bytes,
-    seconds = result and result.timings and result.timings.total, detail = verdict.detail,
+    seconds = result and result.timings and result.timings.total, detail = verdict.detail, reason = verdict.reason,
+    message = verdict.message or err and err.message, awaits = verdict.pending or nil,
   })
   if not ok then
     self:_stop(journal_err)
@@ -237,6 +274,17 @@ function methods:_conclude(attempt, result, reply, err)
   self:_judge(verdict, err)
 end
 
+function methods:_take(id, result)
+  local attempt = self.flying[id]
+  if attempt then
+    self.flying[id] = nil
+    self.in_flight = self.in_flight - 1
+    local reply, err = self.work.finish(attempt.prepared, result)
+    attempt.prepared = nil
+    self:_conclude(attempt, result, reply, err)
+  end
+end
+
 -- Waits for one answer, or for the time when sending may go on. False when there is nothing left to wait for.
 function methods:_collect()
   local work = self.work
@@ -249,13 +297,8 @@ function methods:_collect()
   end
   if self.in_flight > 0 then
     local id, result = work.transport:next(seconds)
-    local attempt = id and self.flying[id]
-    if attempt then
-      self.flying[id] = nil
-      self.in_flight = self.in_flight - 1
-      local reply, err = work.finish(attempt.prepared, result)
-      attempt.prepared = nil
-      self:_conclude(attempt, result, reply, err)
+    if id then
+      self:_take(id, result)
     end
     return true
   end
@@ -284,6 +327,10 @@ function methods:run()
       work.env.pause()
     end
     batch = self:_next_batch()
+  end
+  local ok, err = work.journal:commit()
+  if not ok then
+    self:_stop(err)
   end
   return self.error
 end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The job folder: a place of its own for one import, private to its user. Makes it, names its files, keeps the plan (one line per
--- batch, so that no list of batches lives in memory) and reads a folder of an earlier run back. What the files mean: docs/import.md.
+-- The job folder: a place of its own for one import, private to its user. Makes it, names its files
+-- and reads a folder of an earlier run back. What the files mean: docs/import.md.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -13,8 +13,8 @@ M.FORMAT = 1
 local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
 
 M.FILES = {
-  job = "job.json", plan = "plan.tsv", batches = "batches.jsonl", rejects = "rejects.csv",
-  ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", not_sent = "not_sent.csv", report = "report.json",
+  job = "job.json", batches = "batches.jsonl", rejects = "rejects.csv",
+  ledger = "ledger.db", ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", not_sent = "not_sent.csv", report = "report.json",
 }
 
 local methods = {}
@@ -166,50 +166,6 @@ function methods:append(name)
       return true
     end,
   }
-end
-
----The line of plan.tsv for one planned batch: index, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip.
----@param batch table
----@return string
-function M.plan_line(batch)
-  return ("%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n"):format(batch.index, batch.offset, batch.bytes, batch.first_row, batch.first_line,
-    batch.rows, batch.accepted, batch.body_bytes, batch.skip == "" and "-" or batch.skip)
-end
-
-local PLAN_LINE = "^" .. ("(%d+)\t"):rep(8) .. "([%d,-]+)$" -- linear: disjoint classes
-
-local function read_plan_line(line)
-  local index, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip = line:match(PLAN_LINE)
-  return index and {
-    index = tonumber(index), offset = tonumber(offset), bytes = tonumber(bytes), first_row = tonumber(first_row),
-    first_line = tonumber(first_line), rows = tonumber(rows), accepted = tonumber(accepted), body_bytes = tonumber(body_bytes),
-    skip = skip == "-" and "" or skip,
-  }
-end
-
----Reads the plan batch by batch, in order.
----@return (fun(): table?)? next
----@return campaign.error? err
-function methods:planned()
-  local file, why = io.open(self.plan, "rb")
-  if not file then
-    return trouble(self.path, why)
-  end
-  return function()
-    local line = file and file:read("*l")
-    if not line then
-      if file then
-        file:close()
-        file = nil
-      end
-      return nil
-    end
-    local batch = read_plan_line(line)
-    if not batch then
-      error("plan.tsv is damaged: " .. self.plan, 0)
-    end
-    return batch
-  end
 end
 
 return M

@@ -8,11 +8,14 @@ local engine = require "campaign.import.engine"
 local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
 local journal = require "campaign.import.journal"
+local ledger_module = require "campaign.ledger"
 local mapping = require "campaign.import.mapping"
 local options_module = require "campaign.import.options"
 local pace = require "campaign.import.pace"
 local preflight = require "campaign.import.preflight"
+local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
+local resume = require "campaign.import.resume"
 local rows_module = require "campaign.import.rows"
 local target = require "campaign.import.target"
 local time = require "campaign.api.time"
@@ -121,6 +124,14 @@ local function prepare(state)
   if not state.client then
     return nil, err
   end
+  state.identity = record_module.identity(state.platform, state.client.account)
+  if state.record then
+    local same
+    same, err = resume.same_target(state.record, state.identity)
+    if not same then
+      return nil, err
+    end
+  end
   if options.window == "refuse" and not options.dry_run and closed_for(state) > 0 then
     return refuse_window(state)
   end
@@ -137,7 +148,7 @@ local function prepare(state)
   if err then
     return nil, err
   end
-  state.id = new_id(options.env)
+  state.id = state.id or new_id(options.env)
   state.mapping, err = mapping.plan{
     operation = operation, columns = state.columns, target_columns = target_columns, map = options.map, set = options.set,
     split = options.split, check = options.check, params = options.params, unique = options.unique,
@@ -146,6 +157,7 @@ local function prepare(state)
   if not state.mapping then
     return nil, err
   end
+  state.shape = record_module.shape(state.mapping, state.columns)
   local envelope
   if operation.rows.shape ~= "csv" then
     local prefix, suffix = state.client:envelope(operation.name, options.params)
@@ -177,6 +189,16 @@ local function conclude(state, name, err)
     batches = run.batches, requests = run.requests, retries = run.retries, bytes = run.bytes,
     seconds = state.options.env.monotonic() - state.began,
   }
+  if err and err.kind == "ledger" and name ~= "planned" then
+    -- What was never leased is not listed when the ledger fails, but it is known not to have been sent.
+    result.pending = result.pending + math.max(0, books.rows - books:sum())
+  end
+  if name ~= "planned" then
+    local put, put_err = state.ledger:job_put{ id = state.id, state = result.state, record = state.record_text }
+    if not put and not result.error then
+      result.error, result.exit_code, result.ok, result.state = put_err, 8, false, "stopped"
+    end
+  end
   local written, write_err = state.folder:write("report", report.plain(result))
   if not written and not result.error then
     result.error, result.exit_code, result.ok, result.state = write_err, 8, false, "stopped"
@@ -189,7 +211,7 @@ local function close_all(state)
   if state.rows and state.state == "planned" then
     state.rows:close()
   end
-  for _, name in ipairs({ "encoder", "input" }) do
+  for _, name in ipairs({ "encoder", "input", "ledger" }) do
     if state[name] then
       state[name]:close()
       state[name] = nil
@@ -201,29 +223,66 @@ local function close_all(state)
   end
 end
 
--- Folder, books and the pass over the file.
-local function check_rows(state)
-  local options, operation = state.options, state.operation
+-- The job as the ledger keeps it.
+local function put_job(state, name, plan)
+  local options, info = state.options, state.input:info()
+  local record = {
+    options = record_module.options(options), platform = state.platform.name, operation = state.operation.name,
+    account = state.client.account.name, identity = state.identity, shape = state.shape, plan = plan, sizes = plan and plan.sizes,
+    listed = { rejected = state.books.counts.rejected, duplicate = state.books.counts.duplicate },
+  }
+  local text, err = record_module.encode(record)
+  if not text then
+    return nil, err
+  end
+  state.record_text = text
+  return state.ledger:job_put({ id = state.id, state = name, record = text }, {
+    { number = 1, path = record.options.source, bytes = info.bytes, mtime = info.mtime, encoding = info.encoding,
+      delimiter = info.delimiter or "" },
+  })
+end
+
+local function open_rows(state)
+  state.rows = rows_module.new{
+    input = state.input, encoder = state.encoder, operation = state.operation, folder = state.folder, books = state.books,
+    columns = state.columns, ledger = state.ledger,
+  }
+end
+
+-- Folder, ledger and the row files of a new job.
+local function make_folder(state)
+  local options = state.options
   local err
   state.folder, err = folder_module.create(options.job, function(try)
-    return folder_module.default_path(options.env.now(), state.platform.name, operation.name, try)
+    return folder_module.default_path(options.env.now(), state.platform.name, state.operation.name, try)
   end)
   if not state.folder then
     return nil, err
   end
-  state.rows = rows_module.new{
-    input = state.input, encoder = state.encoder, operation = operation, folder = state.folder, books = state.books,
-    columns = state.columns,
-  }
   local ok
   ok, err = state.folder:write("job", job_json(state))
   if not ok then
     return nil, err
   end
+  state.ledger, err = ledger_module.open(state.folder.ledger, { create = true, now = options.env.now })
+  if not state.ledger then
+    return nil, err
+  end
+  open_rows(state)
+  return true
+end
+
+-- Books and the pass over the file.
+local function check_rows(state)
+  local options = state.options
+  local ok, err = put_job(state, "planning")
+  if not ok then
+    return nil, err
+  end
   local plan
   plan, err = preflight.run{
-    input = state.input, encoder = state.encoder, batch_rows = state.batch_rows, is_file = operation.rows.shape == "csv",
-    unique = state.mapping.unique,
+    input = state.input, encoder = state.encoder, batch_rows = state.batch_rows, is_file = state.operation.rows.shape == "csv",
+    unique = state.mapping.unique, ledger = state.ledger,
     folder = state.folder, rows = state.rows, books = state.books, on_unmappable = options.on_unmappable,
     progress = function(event) progress(state, event) end,
     stopped = function() return state.stop end, pause = options.env.pause,
@@ -232,6 +291,11 @@ local function check_rows(state)
     state.rows:close()
     return nil, err
   end
+  ok, err = put_job(state, "planned", plan)
+  if not ok then
+    return nil, err
+  end
+  plan.sizes = nil
   plan.rejected, plan.duplicate = state.books.counts.rejected, state.books.counts.duplicate
   plan.calls, plan.reasons = plan.batches, state.books:reasons()
   plan.columns, plan.fields, plan.unused = state.columns, state.mapping.uses, state.mapping.unused
@@ -275,6 +339,9 @@ local function plan(given, level)
   local ok
   ok, err = prepare(state)
   if ok then
+    ok, err = make_folder(state)
+  end
+  if ok then
     job.plan, err = check_rows(state)
   end
   if not job.plan then
@@ -315,7 +382,19 @@ end
 
 local function prepare_batch(state, batch)
   local options, operation = state.options, state.operation
-  local source, err = state.encoder:source(state.input, batch)
+  local sum, err = state.input:checksum(batch)
+  if not sum then
+    return nil, err
+  end
+  if sum ~= batch.hash then
+    return nil, error_object.new{
+      kind = "ledger", reason = "changed", retry = false, sent = "no",
+      message = ("the list has changed since it was planned: batch %d (row %d on) is not what it was"):format(batch.index, batch.first_row),
+      hint = "put the list back as it was and resume the job, or import the changed one as a new job",
+    }
+  end
+  local source
+  source, err = state.encoder:source(state.input, batch)
   if not source then
     return nil, err
   end
@@ -348,18 +427,12 @@ end
 
 local function work_of(state, book)
   local options, operation = state.options, state.operation
-  local next_batch, err = state.folder:planned()
-  if not next_batch then
-    return nil, err
-  end
+  local first = state.ledger:scan("batches")()
+  state.first_batch = first and first.index
   return {
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
     pace = pace.new{ limit = state.concurrency, monotonic = options.env.monotonic, random = options.env.random },
-    next_batch = function()
-      local batch = next_batch()
-      state.first_batch = state.first_batch or batch and batch.index
-      return batch
-    end,
+    next_batch = function() return book:next_batch() end,
     prepare = function(batch) return prepare_batch(state, batch) end,
     finish = function(prepared, result) return state.client:finish(prepared.request, result) end,
     settle = function(attempt, verdict, problem) return state.rows:settle(attempt, verdict, problem) end,
@@ -389,13 +462,16 @@ function methods:run()
     return refuse_window(state)
   end
   state.state, state.job = "running", self
-  local book = journal.new(state.folder)
-  local work, work_err = work_of(state, book)
-  if not work then
+  local put, put_err = state.ledger:job_put{ id = state.id, state = "running", record = state.record_text }
+  if not put then
     close_all(state)
-    return nil, work_err
+    return nil, put_err
   end
-  state.engine = engine.new(work)
+  local book = state.journal or journal.new(state.folder, state.ledger)
+  state.engine = engine.new(work_of(state, book))
+  if state.hold then
+    state.engine:_stop(state.hold)
+  end
   local err = state.engine:run()
   local closed, close_err = book:close()
   if not closed and not err then
@@ -439,56 +515,9 @@ function methods:stop(how)
   state.stop = how == "now" and "now" or state.stop or "stop"
 end
 
----Goes on with a job: runs a planned one, gives the result of a finished one. An interrupted one cannot go on in this version.
----@return table? result
----@return campaign.error? err
-function methods:resume()
-  local state = inner[self]
-  if state.state == "planned" and state.encoder then
-    return self:run()
-  end
-  if self.result and self.result.state == "finished" then
-    return self.result
-  end
-  local what, hint = "ended without a report",
-    "batches.jsonl lists the batches that are known; every other row of plan.tsv may or may not have been sent"
-  local not_sent = self.result and self.result.not_sent_file
-  if state.state == "planned" then
-    what, hint = "was planned and never run", "nothing of it was sent: import the list again"
-  elseif self.result then
-    what, hint = "was stopped", not_sent and "import " .. not_sent .. " to send the rows that were not sent" or nil
-  end
-  return nil, error_object.new{
-    kind = "ledger", retry = false, hint = hint,
-    message = "job " .. tostring(self.folder) .. " " .. what .. ", and this version keeps no ledger to resume from",
-  }
-end
-
----Opens the job of an earlier run: its status and its result.
----@param path string the job folder
----@return campaign.job? job
----@return campaign.error? err
-function M.open_job(path)
-  if type(path) ~= "string" then
-    error("open_job: the folder must be a string, not a " .. type(path), 0)
-  end
-  local folder, found = folder_module.open(path)
-  if not folder then
-    return nil, found
-  end
-  local job = setmetatable({ folder = path }, mt)
-  inner[job] = { state = "interrupted", folder = folder }
-  if core.system.stat(folder.report) then
-    local plain, err = folder:read("report")
-    if not plain then
-      return nil, err
-    end
-    job.result = report.restore(plain)
-    inner[job].state = plain.state
-  elseif not core.system.stat(folder.batches) then
-    inner[job].state = "planned" -- the first attempt would have made that file
-  end
-  return job
-end
+require("campaign.import.again").add{
+  module = M, methods = methods, mt = mt, inner = inner, start = start, prepare = prepare, open_rows = open_rows, check_rows = check_rows,
+  close_all = close_all,
+}
 
 return M

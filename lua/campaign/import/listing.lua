@@ -112,6 +112,40 @@ function methods:flush()
   return true
 end
 
+---Makes durable what was listed so far.
+---@return integer? bytes of the file; 0 when there is none
+---@return campaign.error? err
+function methods:sync()
+  local ok, err = self:flush()
+  if ok and self._file then
+    ok, err = self._file:sync()
+  end
+  if not ok then
+    return nil, err
+  end
+  local found = core.system.stat(self.path)
+  return found and found.size or 0
+end
+
+---Goes back to an earlier length of the file, of an earlier run.
+---@param bytes integer
+---@param count integer rows in them
+---@return true? ok
+---@return campaign.error? err
+function methods:rewind(bytes, count)
+  self.count = count
+  if bytes == 0 then
+    os.remove(self.path)
+    return true
+  end
+  local err
+  self._file, err = core.system.append_open(self.path, 384) -- 0600
+  if not self._file then
+    return nil, err
+  end
+  return self._file:truncate(bytes)
+end
+
 ---@return true? ok
 ---@return campaign.error? err
 function methods:close()

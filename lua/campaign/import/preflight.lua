@@ -4,7 +4,6 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local folder_module = require "campaign.import.folder"
 
 local M = {}
 
@@ -38,21 +37,21 @@ end
 -- Bytes of a step where others share the thread: well under a millisecond.
 local SHORT_STEP = 32768
 
-local function write_plan(plan, file, batches)
-  local lines = {}
-  for i, batch in ipairs(batches) do
-    lines[i] = folder_module.plan_line(batch)
+local function write_plan(plan, work, batches)
+  for _, batch in ipairs(batches) do
+    local err
+    batch.hash, err = work.input:checksum(batch)
+    if not batch.hash then
+      return nil, err
+    end
     plan.batches = plan.batches + 1
     plan.sendable = plan.sendable + batch.accepted
     plan.bytes = plan.bytes + batch.body_bytes
   end
-  if #lines == 0 then
-    return true
-  end
-  return file:write(table.concat(lines))
+  return work.ledger:enqueue(batches)
 end
 
-local function walk(work, plan, file)
+local function walk(work, plan)
   local pass, pass_err = core.rows.preflight(work.input, work.encoder, {
     batch_rows = work.batch_rows, unique = work.unique, batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
   })
@@ -84,7 +83,7 @@ local function walk(work, plan, file)
         return nil, list_err
       end
     end
-    local ok, write_err = write_plan(plan, file, step.batches)
+    local ok, write_err = write_plan(plan, work, step.batches)
     if not ok then
       return nil, write_err
     end
@@ -100,23 +99,19 @@ local function walk(work, plan, file)
 end
 
 ---Reads and checks the whole file.
----@param work table input, encoder, batch_rows, is_file, unique?, folder, rows, books, on_unmappable, progress, stopped
----@return table? plan rows, blank, sendable, batches, bytes
+---@param work table input, encoder, batch_rows, is_file, unique?, ledger, folder, rows, books, on_unmappable, progress, stopped
+---@return table? plan rows, blank, sendable, batches, bytes, sizes (of the row files)
 ---@return campaign.error? err
 function M.run(work)
   local plan = { rows = 0, blank = 0, sendable = 0, batches = 0, bytes = 0 }
-  local file, open_err = work.folder:append("plan")
-  if not file then
-    return nil, open_err
-  end
-  local ok, err = walk(work, plan, file)
-  local closed, close_err = file:close()
-  local flushed, flush_err = work.rows:flush()
+  local ok, err = walk(work, plan)
+  local sizes, sync_err = work.rows:sync()
   if not ok then
     return nil, err
-  elseif not closed or not flushed then
-    return nil, close_err or flush_err
+  elseif not sizes then
+    return nil, sync_err
   end
+  plan.sizes = sizes
   if plan.rows == 0 then
     return nil, error_object.new{
       kind = "invalid", reason = "no_rows", retry = false, sent = "no",

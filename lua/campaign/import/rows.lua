@@ -15,12 +15,12 @@ local mt = { __index = methods, __name = "campaign.import.rows" }
 -- Messages of one row that are told, of all its faults.
 local MOST_MESSAGES = 5
 
----@param options table input, encoder, operation, folder, books, columns
+---@param options table input, encoder, operation, folder, books, columns, ledger
 function M.new(options)
   local folder = options.folder
   return setmetatable({
     input = options.input, encoder = options.encoder, operation = options.operation, books = options.books,
-    columns = options.columns,
+    columns = options.columns, ledger = options.ledger,
     files = {
       rejected = listing.new(folder.rejects, options.columns),
       duplicate = listing.new(folder.duplicates, options.columns),
@@ -87,6 +87,11 @@ function methods:refuse(reject)
     message = #messages > 0 and table.concat(messages, "; ") or reject.message,
   }
   self.books:book("rejected", 1, why)
+  local ok, err = self.ledger:record{ { row = why.row, state = "rejected", cause = why.cause, column = why.column, reason = why.reason,
+    code = why.code } }
+  if not ok then
+    return nil, err
+  end
   return self.files.rejected:add(why, reject.fields)
 end
 
@@ -99,17 +104,30 @@ function methods:repeated(duplicate)
     row = duplicate.row, line = duplicate.line, state = "duplicate", column = self.columns[duplicate.column], reason = "duplicate",
   }
   self.books:book("duplicate", 1, why)
+  local ok, err = self.ledger:record{ { row = why.row, state = "duplicate", column = why.column, reason = "duplicate" } }
+  if not ok then
+    return nil, err
+  end
   return self.files.duplicate:add(why, duplicate.fields)
 end
 
--- Lists the rows of a batch, all or those at the given positions, in one of the files. What cannot be read any more is told, not lost.
-function methods:_list(state, attempt, why, positions)
+-- Lists the rows of a batch, all or those at the given positions (or, of an earlier run, of the given numbers), in one of the files. What
+-- cannot be read any more is told, not lost.
+function methods:_list(state, attempt, why, positions, numbers)
   local batch, file = attempt.batch, self.files[state]
   local at, listed = 1, 0
+  attempt.refused = positions and {} or nil
   local ok, problem = pcall(function()
     for position, row, fields, line in M.each_sent(self.input, batch) do
-      if not positions or positions[at] == position then
+      local wanted = not positions or positions[at] == position
+      if numbers then
+        wanted = numbers[at] == row
+      end
+      if wanted then
         at = at + 1
+        if positions then
+          attempt.refused[#attempt.refused + 1] = row
+        end
         local added, err = file:add({
           row = row, line = line, state = state, cause = why.cause, column = why.column, reason = why.reason,
           code = why.code, message = why.message, batch = batch.index, attempt = attempt.number,
@@ -121,7 +139,10 @@ function methods:_list(state, attempt, why, positions)
       end
     end
   end)
-  local expected = positions and #positions or batch.accepted
+  local expected = #(positions or numbers or {})
+  if not positions and not numbers then
+    expected = batch.accepted
+  end
   self.books:book(state, expected, why)
   if not ok or listed ~= expected then
     local err = not ok and error_object.is(problem) and problem or nil
@@ -198,6 +219,58 @@ end
 ---@return campaign.error? err
 function methods:unsent(batch)
   return self:_list("pending", { batch = batch, number = batch.attempts }, {})
+end
+
+---Books a batch of an earlier run as its ledger has it.
+---@param batch table from the ledger
+---@param last table? its last attempt
+---@param refused integer[] numbers of the rows that the platform gave back
+---@return true? ok
+---@return campaign.error? err
+function methods:restore(batch, last, refused)
+  local attempt = { batch = batch, number = last and last.number }
+  local why = last and { cause = last.cause, code = last.code, message = last.detail or last.message } or {}
+  if batch.state == "A" or batch.state == "C" or batch.state == "R" then
+    self.books:book(batch.awaits == 1 and "accepted_pending" or "accepted", batch.accepted - #refused)
+    if #refused == 0 then
+      return true
+    end
+    return self:_list("rejected", attempt, { cause = "platform", reason = "refused", message = last and last.message }, nil, refused)
+  elseif batch.state == "X" then
+    return self:_list("rejected", attempt, { cause = "platform", reason = last and (last.reason or last.cause), code = last and last.code,
+      message = last and last.message })
+  end
+  return self:_list("ambiguous", attempt, why)
+end
+
+---Makes durable what was listed so far.
+---@return table<string, integer>? sizes bytes of the row files, by state
+---@return campaign.error? err
+function methods:sync()
+  local sizes = {}
+  for state, file in pairs(self.files) do
+    local size, err = file:sync()
+    if not size then
+      return nil, err
+    end
+    sizes[state] = size
+  end
+  return sizes
+end
+
+---Goes back to what the preflight listed; the rest is listed again from the ledger.
+---@param sizes table<string, integer> what `sync` gave after the preflight
+---@param counts table<string, integer> rows listed then
+---@return true? ok
+---@return campaign.error? err
+function methods:rewind(sizes, counts)
+  for state, file in pairs(self.files) do
+    local ok, err = file:rewind(sizes[state] or 0, counts[state] or 0)
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
 end
 
 ---Lines written so far, by state.

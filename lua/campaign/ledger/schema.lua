@@ -78,6 +78,7 @@ M.STATEMENTS = {
   finish_attempt = [[UPDATE attempt SET ended = ?, verdict = ?, cause = ?, receipt = ?, status = ?, code = ?, kind = ?, sent = ?,
     guard = ?, bytes_sent = ?, body_bytes = ?, seconds = ?, detail = ?, reason = ?, message = ? WHERE id = ? AND verdict IS NULL]],
   release = "UPDATE batch SET state = 'P', owner = NULL WHERE" .. MINE .. "AND state = 'L'",
+  release_all = "UPDATE batch SET state = 'P', owner = NULL WHERE state = 'L' AND owner = ?",
   resolve = "UPDATE batch SET state = ?, doubts = doubts + ?, owner = NULL WHERE seq = ? AND state = ? RETURNING seq",
   resolve_late = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
     SELECT seq, (SELECT max(id) FROM attempt WHERE batch = seq), ?, ?, ?, ? FROM batch WHERE seq = ? AND state = ?]],

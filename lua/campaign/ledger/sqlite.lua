@@ -14,6 +14,9 @@ local APPLICATION_ID = "PRAGMA application_id = 1128353863" -- "CAMG"
 -- Most rows of one page of a scan.
 local PAGE = 1000
 
+-- Statements that wait for one commit, unless the caller asks for it earlier.
+local MOST_WAITING = 20000
+
 local methods = {}
 local mt = { __index = methods, __name = "campaign.ledger.sqlite" }
 
@@ -73,6 +76,14 @@ function methods:commit()
     return nil, explain(err)
   end
   return true
+end
+
+-- A group that grows without end is made durable in parts: only a plan and its rejected rows can be so many.
+function methods:_bounded()
+  if self._store:waiting() < MOST_WAITING then
+    return true
+  end
+  return self:commit()
 end
 
 -- One query now, with whatever is queued: rows as lists by position.
@@ -158,6 +169,9 @@ function methods:enqueue(batches)
     if ok and batch.parent then
       ok, err = self:_queue("split", nil, batch.parent)
     end
+    if ok then
+      ok, err = self:_bounded()
+    end
     if not ok then
       return nil, err
     end
@@ -173,6 +187,9 @@ function methods:record(rows)
   for _, row in ipairs(rows) do
     local ok, err = self:_queue("record", nil, row.row, row.batch, row.state, row.cause, row.column, row.reason,
       row.code ~= nil and tostring(row.code) or nil, row.message)
+    if ok then
+      ok, err = self:_bounded()
+    end
     if not ok then
       return nil, err
     end
@@ -270,10 +287,13 @@ function methods:finish(lease, outcome)
 end
 
 ---Queues giving a lease back: its batch is pending again. A batch that was begun is not given back.
----@param lease table
+---@param lease table? all leases of this owner without it
 ---@return true? ok
 ---@return campaign.error? err
 function methods:release(lease)
+  if not lease then
+    return self:_queue("release_all", nil, self.owner)
+  end
   return self:_queue("release", nil, lease.index, lease.fence, lease.owner)
 end
 

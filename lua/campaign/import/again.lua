@@ -1,0 +1,224 @@
+-- SPDX-License-Identifier: MIT
+-- A job in another process, or after its run: resume, resolve, inspect, open_job. Adds them to the job of import/init.lua, from whose parts
+-- they are made; import/resume.lua does what needs no job.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local folder_module = require "campaign.import.folder"
+local journal = require "campaign.import.journal"
+local ledger_module = require "campaign.ledger"
+local record_module = require "campaign.import.record"
+local report = require "campaign.import.report"
+local resume = require "campaign.import.resume"
+
+local M = {}
+
+---@param parts table module, methods, mt, inner, and the steps start, prepare, open_rows, check_rows, close_all
+function M.add(parts)
+  -- Opens a job's ledger and puts the job together again, as far as it was.
+  local function reopen(job, given, level)
+    local folder, err = folder_module.open(job.folder)
+    if not folder then
+      return nil, err
+    end
+    local ledger
+    ledger, err = ledger_module.open(folder.ledger)
+    if not ledger then
+      return nil, err
+    end
+    local put, state, record
+    put, err = ledger:job_get()
+    if put then
+      record, err = record_module.decode(put.record)
+    end
+    local same = record and true
+    if record then
+      same, err = resume.same_file(put.files[1])
+    end
+    if same then
+      state, err = parts.start(record_module.given(record.options, given), level + 1)
+    end
+    if not state then
+      ledger:close()
+      return nil, err or error_object.new{
+        kind = "ledger", retry = false, sent = "no", message = "ledger " .. folder.ledger .. ": no job was planned in it",
+        hint = "nothing of it was sent: import the list again",
+      }
+    end
+    state.id, state.ledger, state.folder, state.record, state.record_text = put.id, ledger, folder, record, put.record
+    return state, put.state
+  end
+
+  local function restore(job, state, was)
+    local ok, err = parts.prepare(state)
+    if not ok then
+      return nil, err
+    end
+    parts.open_rows(state)
+    if was == "planning" then -- the plan was not finished: nothing was sent
+      for _, name in ipairs({ "rejects", "duplicates" }) do
+        os.remove(state.folder[name])
+      end
+      ok, err = state.ledger:forget_plan()
+      state.record = nil
+      if ok then
+        job.plan, err = parts.check_rows(state)
+      end
+      return job.plan ~= nil or nil, err
+    end
+    ok, err = resume.same_target(state.record, nil, state.shape)
+    if not ok then
+      return nil, err
+    end
+    state.journal = journal.new(state.folder, state.ledger)
+    ok, err = resume.restore(state, state.journal)
+    if not ok then
+      return nil, err
+    end
+    job.plan = state.record.plan
+    if state.operation.rows.concurrency == 1 then
+      state.hold, err = resume.hold(state.ledger)
+    end
+    return not err or nil, err
+  end
+
+  ---Goes on with a job: runs a planned one, finishes an interrupted or stopped one, gives the result of a finished one. Batches whose outcome
+  ---is unknown stay as they are.
+  ---@param given table? account, env, transport, on_progress, window, concurrency: what differs in this process
+  ---@return campaign.import.result? result
+  ---@return campaign.error? err
+  function parts.methods:resume(given)
+    local old = parts.inner[self]
+    if old.state == "planned" and old.encoder then
+      return self:run()
+    elseif old.state == "running" then
+      error("this job is running", 2)
+    end
+    if self.result and self.result.state == "finished" and core.system.stat(old.folder.report) then
+      return self.result
+    end
+    local options = {}
+    for _, from in ipairs({ old.given or {}, given or {} }) do
+      for key, value in pairs(from) do
+        options[key] = value
+      end
+    end
+    local state, was = reopen(self, options, 2)
+    if not state then
+      return nil, was
+    end
+    local ok, err = restore(self, state, was)
+    if not ok then
+      if state.rows then
+        state.rows:close()
+      end
+      parts.close_all(state)
+      return nil, err
+    end
+    parts.inner[self], self.result = state, nil
+    return self:run()
+  end
+
+  ---Says what became of a batch that is in doubt. The report is made again when the job is resumed.
+  ---@param batch integer
+  ---@param as "applied"|"not-applied"|"resend"
+  ---@param detail string? who found out, and how
+  ---@return true? ok
+  ---@return campaign.error? err
+  function parts.methods:resolve(batch, as, detail)
+    local folder, err = folder_module.open(self.folder)
+    if not folder then
+      return nil, err
+    end
+    local ledger
+    ledger, err = ledger_module.open(folder.ledger)
+    if not ledger then
+      return nil, err
+    end
+    local changed
+    changed, err = ledger:resolve(batch, as, "operator", detail)
+    ledger:close()
+    if changed == false then
+      err = error_object.new{
+        kind = "usage", retry = false, message = ("batch %d of %s is not in doubt"):format(batch, self.folder),
+        hint = "campaign status lists the batches that are",
+      }
+    end
+    if not changed then
+      return nil, err
+    end
+    os.remove(folder.report)
+    self.result = nil
+    return true
+  end
+
+  ---What the ledger says: `state`, and from the ledger's own counts `rows`, `batches`, `attempts` and the batches in doubt.
+  ---@return table? found state is "running" while somebody has the job
+  ---@return campaign.error? err
+  function parts.methods:inspect()
+    local folder, open_err = folder_module.open(self.folder)
+    if not folder then
+      return nil, open_err
+    end
+    local ledger, err = ledger_module.open(folder.ledger)
+    if not ledger then
+      if err.reason == "locked" then
+        return { state = "running" }
+      end
+      return nil, err
+    end
+    local found, job
+    job, err = ledger:job_get()
+    if job then
+      found, err = ledger:progress()
+    end
+    if found then
+      found.state = job.state == "running" and "interrupted" or job.state
+      found.doubtful = {}
+      for batch in ledger:scan("batches") do
+        if batch.state == "U" and #found.doubtful < 1000 then
+          local last = assert(ledger:ask("last_of", batch.index))[1]
+          found.doubtful[#found.doubtful + 1] = { batch = batch.index, first_row = batch.first_row, rows = batch.accepted,
+            attempt = last and last.number, cause = last and last.cause, status = last and last.status, began = last and last.began }
+        end
+      end
+    end
+    ledger:close()
+    return found, err
+  end
+
+  ---Opens the job of an earlier run: its status and its result; `resume` goes on with it.
+  ---@param path string the job folder
+  ---@param given table? what `resume` takes
+  ---@return campaign.job? job
+  ---@return campaign.error? err
+  function parts.module.open_job(path, given)
+    if type(path) ~= "string" then
+      error("open_job: the folder must be a string, not a " .. type(path), 0)
+    end
+    local folder, found = folder_module.open(path)
+    if not folder then
+      return nil, found
+    end
+    local job = setmetatable({ folder = path }, parts.mt)
+    local state = { state = "interrupted", folder = folder, given = given }
+    parts.inner[job] = state
+    if core.system.stat(folder.report) then
+      local plain, err = folder:read("report")
+      if not plain then
+        return nil, err
+      end
+      job.result = report.restore(plain)
+      state.state = plain.state
+      return job
+    end
+    local inspected, err = job:inspect()
+    if not inspected then
+      return nil, err
+    end
+    state.state = inspected.state
+    return job
+  end
+end
+
+return M

@@ -1,0 +1,100 @@
+-- SPDX-License-Identifier: MIT
+-- What a job must know about itself to go on in another process: the options it was given, whom it was planned for, and digests that tell
+-- whether the world is still the one it was planned in. Holds no credential: those are looked up again.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local json = require "campaign.json"
+local lfs = require "lfs"
+
+local M = {}
+
+-- Options that come back as they were given. What is missing here belongs to the process, not to the job.
+local KEPT = { "to", "params", "map", "set", "split", "check", "encoding", "delimiter", "rows_per_call", "rows_per_file",
+  "concurrency", "attempts", "window", "overwrite", "mark", "accept_public_file", "unique" }
+
+local function absolute(path)
+  return path:sub(1, 1) == "/" and path or lfs.currentdir() .. "/" .. path
+end
+
+---The options as plain data.
+---@param options table as options.read made them
+---@return table
+function M.options(options)
+  local kept = {}
+  for _, name in ipairs(KEPT) do
+    kept[name] = options[name]
+  end
+  kept.source = absolute(options.source)
+  kept.on_unmappable = options.on_unmappable
+  kept.replacements = options.replacements
+  return kept
+end
+
+---Options for campaign.plan from what was kept, with what belongs to this process.
+---@param kept table
+---@param given table account, env, transport, on_progress, window, concurrency, open_store
+---@return table
+function M.given(kept, given)
+  local options = {}
+  for key, value in pairs(kept) do
+    options[key] = value
+  end
+  if kept.replacements then
+    options.on_unmappable = { map = kept.replacements }
+  end
+  options.replacements = nil
+  for key, value in pairs(given) do
+    options[key] = value
+  end
+  return options
+end
+
+---Whose account it is, without its secrets: a job is never sent to another one.
+---@param platform table
+---@param account table
+---@return string
+function M.identity(platform, account)
+  local parts = { platform.name }
+  local names = {}
+  for name, value in pairs(account) do
+    if name ~= "id" and name ~= "name" and type(value) ~= "table" and type(value) ~= "function" then
+      names[#names + 1] = name .. "=" .. tostring(value)
+    end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    parts[#parts + 1] = name
+  end
+  return core.digest.sha256(table.concat(parts, "\0")):sub(1, 16)
+end
+
+---How rows become bytes, as one text that compares.
+---@param mapping table
+---@param columns string[]
+---@return string
+function M.shape(mapping, columns)
+  local described = { fields = mapping.fields, checks = mapping.checks, demands = mapping.demands, header = mapping.header,
+    columns = columns, unique = mapping.unique }
+  return core.digest.sha256(assert(core.json.encode(described))):sub(1, 16)
+end
+
+---@param record table
+---@return string? text
+---@return campaign.error? err
+function M.encode(record)
+  return core.json.encode(record)
+end
+
+---@param text string
+---@return table? record
+---@return campaign.error? err
+function M.decode(text)
+  local record, err = json.decode(text, { bytes = #text + 1 })
+  if type(record) ~= "table" or type(record.options) ~= "table" then
+    return nil, error_object.new{ kind = "ledger", retry = false, cause = err, message = "the ledger's record of the job is damaged" }
+  end
+  return record
+end
+
+return M

@@ -1,0 +1,124 @@
+-- SPDX-License-Identifier: MIT
+-- Going on with a job: whether the world is still the one it was planned in, and the books and row files of what is settled, made again from
+-- the ledger. What the preflight listed stands in the row files already, down to a length that the ledger knows.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+
+local M = {}
+
+local function refuse(message, hint)
+  return nil, error_object.new{ kind = "ledger", reason = "changed", retry = false, sent = "no", message = message, hint = hint }
+end
+
+---The list must be the one that was planned.
+---@param file table from the ledger
+---@return true? ok
+---@return campaign.error? err
+function M.same_file(file)
+  local found, err = core.system.stat(file.path, true)
+  if not found then
+    return refuse(file.path .. ": " .. tostring(err), "the job needs the list that it was planned with")
+  end
+  if found.size ~= file.bytes or math.abs(found.mtime - file.mtime) > 1e-6 then
+    return refuse(("%s has changed since the job was planned (%.0f bytes, %.0f then)"):format(file.path, found.size, file.bytes),
+      "put the list back as it was; import a changed one as a new job")
+  end
+  return true
+end
+
+---Whose account and which columns the job was planned for.
+---@param record table of the ledger
+---@param identity string?
+---@param shape string?
+---@return true? ok
+---@return campaign.error? err
+function M.same_target(record, identity, shape)
+  if identity and record.identity ~= identity then
+    return refuse("the job was planned for another account of " .. record.platform, "use the account it was planned for: " .. record.account)
+  end
+  if shape and record.shape ~= shape then
+    return refuse("the fields of the target or their columns are no longer those that the job was planned with",
+      "import what is left of the list as a new job")
+  end
+  return true
+end
+
+local function restore_batches(ledger, rows)
+  local settled = 0
+  for batch in ledger:scan("batches") do
+    if batch.state ~= "P" and batch.state ~= "L" and batch.state ~= "F" then
+      local attempts = assert(ledger:ask("last_of", batch.index))
+      local refused = {}
+      if batch.rejected > 0 and batch.state ~= "X" then
+        for i, row in ipairs(assert(ledger:ask("rows_of", batch.index))) do
+          refused[i] = row.row
+        end
+      end
+      local ok, err = rows:restore(batch, attempts[1], refused)
+      if not ok then
+        error(err, 0)
+      end
+      settled = settled + 1
+    end
+  end
+  return settled
+end
+
+---Books and lists what the ledger knows.
+---@param state table ledger, record, books, rows
+---@param journal table
+---@return true? ok
+---@return campaign.error? err
+function M.restore(state, journal)
+  local record, ledger, books = state.record, state.ledger, state.books
+  local listed = record.listed
+  local ok, err = state.rows:rewind(record.sizes, listed)
+  if not ok then
+    return nil, err
+  end
+  books:read(record.plan.rows)
+  local reasons
+  reasons, err = ledger:ask("reasons")
+  if not reasons then
+    return nil, err
+  end
+  for _, reason in ipairs(reasons) do
+    books:book(reason.state, reason.count, reason)
+  end
+  if books.counts.rejected ~= listed.rejected or books.counts.duplicate ~= listed.duplicate then
+    return refuse("the ledger has other rejected rows than the preflight listed", "import the list as a new job")
+  end
+  local fine, problem = pcall(restore_batches, ledger, state.rows)
+  if not fine then
+    return nil, error_object.is(problem) and problem
+      or error_object.new{ kind = "ledger", retry = false, message = "the ledger cannot be read: " .. tostring(problem) }
+  end
+  return journal:rewrite()
+end
+
+---Why an import that keeps order must not go on, if so.
+---@param ledger table
+---@return campaign.error? hold
+---@return campaign.error? err
+function M.hold(ledger)
+  local progress, err = ledger:progress()
+  if not progress then
+    return nil, err
+  end
+  if progress.batches.P == 0 or progress.batches.U + progress.batches.X == 0 then
+    return nil
+  end
+  for batch in ledger:scan("batches") do
+    if batch.state == "U" or batch.state == "X" then
+      return error_object.new{
+        kind = "ledger", reason = "held", retry = false, sent = "no",
+        message = ("batch %d is %s, and this import keeps order"):format(batch.index, batch.state == "U" and "in doubt" or "rejected"),
+        hint = batch.state == "U" and ("look at the platform, then say what became of it: campaign resolve JOB --batch %d --as applied")
+          :format(batch.index) or "mend its rows and import them with not_sent.csv as a new job",
+      }
+    end
+  end
+end
+
+return M
