@@ -56,10 +56,11 @@ end
 
 ---Opens the job in a folder.
 ---@param folder string
+---@param given table? account, env, transport, on_progress, ...: what `resume` needs in this process
 ---@return table? job
 ---@return campaign.error? err
-function M.open_job(folder)
-  return require("campaign.import").open_job(folder)
+function M.open_job(folder, given)
+  return require("campaign.import").open_job(folder, given)
 end
 
 ---Receiving callbacks: `campaign.callback.new{ platform = "longlong", secret = ..., store = folder }`, see docs/callbacks.md.

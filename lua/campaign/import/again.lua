@@ -91,7 +91,7 @@ function M.add(parts)
     local old = parts.inner[self]
     if old.state == "planned" and old.encoder then
       return self:run()
-    elseif old.state == "running" then
+    elseif old.state == "running" and old.encoder then
       error("this job is running", 2)
     end
     if self.result and self.result.state == "finished" and core.system.stat(old.folder.report) then

@@ -314,6 +314,8 @@ local function start(given, level)
     return nil, operation
   end
   local state = {
+    given = { account = given.account, env = given.env, transport = given.transport, on_progress = given.on_progress,
+      open_store = given.open_store },
     options = options, platform = platform, operation = operation, books = accounting.new(), state = "planned",
     began = options.env.monotonic(), next_progress = 0, owns_transport = options.transport == nil,
     concurrency = options.concurrency or operation.rows.concurrency or platform.limits.concurrency or 1,

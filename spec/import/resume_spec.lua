@@ -1,0 +1,169 @@
+-- SPDX-License-Identifier: MIT
+-- Going on after an end that nobody ordered: kill -9 at random moments of real imports against the sandbox, whose commit log is the oracle.
+-- Lost 0, unreported duplicates 0, false success 0, in doubt no more than was in flight; resuming needs no hand.
+
+local campaign = require "campaign"
+local core = require "campaign.core"
+local imports = require "support.imports"
+local lists = require "support.lists"
+
+local LONGLONG = "longlong.import_customers_async"
+
+local ROWS, PER_CALL, IN_FLIGHT = 600, 10, 4
+
+-- An import in a process of its own; `resume` goes on with the folder.
+local SCRIPT = [[
+  local campaign = require "campaign"
+  local account = { base_url = arg[3], token = arg[4], user_id = arg[5] }
+  if arg[1] == "run" then
+    campaign.import{ source = arg[6], to = "longlong.import_customers_async", job = arg[2], account = account, rows_per_call = 10,
+      concurrency = 4 }
+  else
+    local job = assert(campaign.open_job(arg[2], { account = account }))
+    assert(job:resume())
+  end
+]]
+
+describe("an import that is killed", function()
+  local script
+
+  setup(function()
+    imports.start()
+    script = imports.folder() .. "/run.lua"
+    lists.write(script, SCRIPT)
+  end)
+  teardown(imports.stop)
+  before_each(function()
+    imports.reset()
+  end)
+
+  local function start(what, folder, source)
+    local account = imports.accounts.longlong
+    return assert(core.system.spawn{ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, what, folder, account.base_url, account.token,
+      account.user_id or "", source or "", stderr = "/dev/null", stdout = "/dev/null" })
+  end
+
+  local function kill_after(process, seconds)
+    local ended = process:wait(seconds)
+    if not ended then
+      process:signal("KILL")
+      process:wait(10)
+    end
+    process:close()
+    return ended == nil
+  end
+
+  -- Rows by number that the sandbox took over, how often.
+  local function committed()
+    local times = {}
+    for _, entry in ipairs(imports.commits()) do
+      local row = type(entry.row) == "table" and entry.row or entry
+      local number = tostring(row.phone):match("^138(%d+)$")
+      times[tonumber(number)] = (times[tonumber(number)] or 0) + 1
+    end
+    return times
+  end
+
+  local function judge(result, kills, label)
+    local times, doubted = committed(), {}
+    for _, row in ipairs(imports.read(result.ambiguous_file)) do
+      doubted[tonumber(row._row)] = true
+    end
+    local lost, duplicates, taken = 0, 0, 0
+    for row = 1, ROWS do
+      local n = times[row] or 0
+      if n > 1 then
+        duplicates = duplicates + 1
+      end
+      if n == 0 and not doubted[row] then
+        lost = lost + 1
+      end
+      if not doubted[row] then
+        taken = taken + 1
+      end
+    end
+    assert.equal(0, lost, label .. ": lost")
+    assert.equal(0, duplicates, label .. ": duplicates")
+    assert.equal(taken, result.taken_over, label .. ": false success")
+    assert.is_true(result.ambiguous <= kills * IN_FLIGHT * PER_CALL, label .. ": doubt " .. result.ambiguous)
+    assert.equal(ROWS, result.rows, label)
+    assert.equal(0, result.pending, label)
+    imports.assert_balanced(result)
+  end
+
+  it("P1 to P6 loses nothing and sends nothing twice, however often it is killed #heavy", function()
+    local seed = tonumber(os.getenv("CAMPAIGN_SEED")) or os.time()
+    local random = seed % 2147483646 + 1
+    local function draw()
+      random = random * 16807 % 2147483647
+      return random / 2147483647
+    end
+    local source = lists.file(imports.people(ROWS))
+    local kills = tonumber(os.getenv("CAMPAIGN_KILLS")) or 20
+    local killed, jobs = 0, 0
+    while killed < kills do
+      imports.reset()
+      jobs = jobs + 1
+      local folder, mine = imports.job(), 0
+      if kill_after(start("run", folder, source), 0.03 + 0.2 * draw()) then
+        mine = 1
+      end
+      while mine > 0 and mine < 4 and kill_after(start("resume", folder), 0.03 + 0.15 * draw()) do
+        mine = mine + 1
+      end
+      killed = killed + mine
+      local label = "seed " .. seed .. ", job " .. jobs
+      if core.system.stat(folder .. "/ledger.db") then
+        local job = campaign.open_job(folder, { account = imports.accounts.longlong })
+        local result, err
+        if job then
+          result, err = job:resume()
+        end
+        if result then
+          judge(result, mine, label)
+        else
+          -- Killed while the ledger was being made: nothing can have been sent.
+          assert.equal("ledger", err and err.kind or "ledger", label .. ": " .. tostring(err))
+          assert.equal(0, #imports.commits(), label .. ": " .. tostring(err))
+        end
+      else
+        assert.equal(0, #imports.commits(), label)
+      end
+    end
+  end)
+
+  it("F36 is not resumed with another list, nor for another account", function()
+    local options = imports.options(LONGLONG, imports.people(50))
+    local job = assert(campaign.plan(options))
+    job:close()
+    local other = assert(campaign.open_job(job.folder, { account = {
+      base_url = "http://127.0.0.1:1", token = "another", user_id = "u-2" } }))
+    local _, err = other:resume()
+    assert.equal("ledger", err.kind)
+    assert.matches("another account", err.message, 1, true)
+    local file = assert(io.open(options.source, "ab"))
+    file:write("c-x,客户,13900000000,x,y\n")
+    file:close()
+    _, err = assert(campaign.open_job(job.folder, { account = imports.accounts.longlong })):resume()
+    assert.equal("ledger", err.kind)
+    assert.equal("changed", err.reason)
+    assert.equal(0, #imports.commits())
+  end)
+
+  it("keeps a batch in doubt until somebody says what became of it", function()
+    imports.reset({ "import_customers_async:after-commit-close@1" })
+    local options = imports.options(LONGLONG, imports.people(50), { rows_per_call = 10, concurrency = 1 })
+    local job = assert(campaign.plan(options))
+    local result = assert(job:run())
+    assert.equal(10, result.ambiguous)
+    local found = assert(job:inspect())
+    assert.equal(1, #found.doubtful)
+    local index = found.doubtful[1].batch
+    assert.is_nil((job:resolve(index + 1, "applied")))
+    assert(job:resolve(index, "applied", "seen"))
+    local again = assert(job:resume())
+    assert.equal(0, again.ambiguous)
+    assert.equal(50, again.taken_over)
+    assert.equal(50, #imports.commits())
+  end)
+end)
