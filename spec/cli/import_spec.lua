@@ -342,14 +342,14 @@ describe("campaign import", function()
     it("says so when the plan cannot be written, and sends nothing", function()
       local run = cramped{ "--rows-per-call", "1" }
       assert.are.equal(8, run.code, run.err .. run.out)
-      assert.is_truthy(run.err:find("plan.tsv", 1, true), run.err)
+      assert.is_truthy(run.err:find("ledger.db", 1, true), run.err)
       assert.are.equal(0, committed(LONGLONG))
     end)
 
     it("says so when the rejected rows cannot be written, and sends nothing", function()
       local run = cramped{ "--check", "phone=email" }
       assert.are.equal(8, run.code, run.err .. run.out)
-      assert.is_truthy(run.err:find("rejects.csv", 1, true), run.err)
+      assert.is_truthy(run.err:find("ledger.db", 1, true), run.err)
       assert.are.equal(0, committed(LONGLONG))
     end)
   end)
