@@ -14,6 +14,7 @@
 #define LITERAL_CLASS "campaign.json.literal"
 #define WRITER_CLASS "campaign.json.writer"
 #define TEXT_MAX ((size_t)1 << 30)
+#define KEPT_BYTES 16384 /* of a writer's buffers, between two calls */
 
 struct step { /* of the path to the value being written */
   const char *key; /* NULL: index counts */
@@ -236,6 +237,12 @@ static int write_value(lua_State *L, struct writer *writer) {
   return refuse(writer, "neither text, number, boolean, table nor null");
 }
 
+/* Long texts are not kept for the next call. */
+static void forget_long(struct writer *writer) {
+  if (writer->out.room > KEPT_BYTES) camp_buf_clear(&writer->out);
+  if (writer->keys.room > KEPT_BYTES) camp_buf_clear(&writer->keys);
+}
+
 /* encode(value, { indent = n }?) → text | nil, err that names the place in the value. */
 static int json_encode(lua_State *L) {
   luaL_checkany(L, 1);
@@ -245,20 +252,29 @@ static int json_encode(lua_State *L) {
     indent = camp_opt_number_field(L, 2, "indent", 0);
     luaL_argcheck(L, indent >= 0 && indent <= 8, 2, "indent must be 0 to 8");
   }
-  lua_settop(L, 1);
+  lua_settop(L, 1); /* stack: the value, at the top as write_value wants it */
+  /* One writer for all calls of a Lua state: nothing in here calls back into Lua, so no two are under way at once. */
+  struct writer *writer = lua_touserdata(L, lua_upvalueindex(1));
+  writer->out.length = writer->keys.length = 0;
+  writer->depth = 0;
+  writer->indent = (int)indent;
+  if (write_value(L, writer) != 0) {
+    forget_long(writer);
+    return camp_push_error(L, &writer->err);
+  }
+  lua_pushlstring(L, writer->out.data, writer->out.length);
+  forget_long(writer);
+  return 1;
+}
+
+static void push_encode(lua_State *L) {
   struct writer *writer = lua_newuserdatauv(L, sizeof *writer, 0);
   memset(writer, 0, sizeof *writer);
   camp_buf_init(&writer->out, TEXT_MAX);
   camp_buf_init(&writer->keys, TEXT_MAX);
-  writer->indent = (int)indent;
   luaL_getmetatable(L, WRITER_CLASS);
   lua_setmetatable(L, -2);
-  lua_pushvalue(L, 1); /* stack: value writer value */
-  if (write_value(L, writer) != 0) return camp_push_error(L, &writer->err);
-  lua_pushlstring(L, writer->out.data, writer->out.length);
-  camp_buf_clear(&writer->out);
-  camp_buf_clear(&writer->keys);
-  return 1;
+  lua_pushcclosure(L, json_encode, 1);
 }
 
 /* array(t?) → t, marked: it is written as an array also when it is empty. */
@@ -346,7 +362,7 @@ static int json_guard(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"array", json_array},     {"encode", json_encode},   {"guard", json_guard},
+static const luaL_Reg functions[] = {{"array", json_array},     {"guard", json_guard},
                                      {"is_array", json_is_array}, {"literal", json_literal}, {NULL, NULL}};
 
 static const luaL_Reg no_methods[] = {{NULL, NULL}};
@@ -363,6 +379,8 @@ int camp_open_json(lua_State *L) {
   lua_setfield(L, -2, "__name");
   lua_pop(L, 1);
   luaL_newlib(L, functions);
+  push_encode(L);
+  lua_setfield(L, -2, "encode");
   lua_pushlightuserdata(L, NULL); /* the same value as cjson.null */
   lua_setfield(L, -2, "null");
   luaL_getmetatable(L, ARRAY_MARK);
