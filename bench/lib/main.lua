@@ -5,6 +5,7 @@
 package.path = "bench/lib/?.lua;" .. package.path
 
 local check = require "check"
+local parts = require "parts"
 local peers = require "peers"
 local report = require "report"
 local shell = require "shell"
@@ -22,12 +23,13 @@ local DELAY_ROWS = 100000
 
 local HELP = [=[
 usage: bench/run [--rows N,N] [--rounds N] [--jobs j1,j2,delay] [--peers NAME,NAME]
-                 [--check [N]] [--out DIR]
+                 [--parts] [--check [N]] [--out DIR]
 
   --rows N,N      lengths of the lists (default 100000,1000000)
   --rounds N      rounds, in each of which every peer runs once; medians are told (default 5)
   --jobs LIST     j1, j2, delay (default all; delay runs on lists up to 100,000 rows)
   --peers LIST    campaign, campaign-luajit, campaign-command, go, luajit, floor, curl-limit
+  --parts         instead of jobs: encodings, CSV, JSON, small requests, start, each beside others
   --check [N]     no timing: every peer sends a list of N rows (default 5000), and the bodies are
                   taken apart and compared with the list
   --out DIR       where lists, built peers and results go (default build/bench)
@@ -104,6 +106,8 @@ local function options_of(words)
       known(list, all, "peer")
     elseif word == "--out" then
       out = value(word)
+    elseif word == "--parts" then
+      options.parts = true
     elseif word == "--check" then
       local number = words[i + 1] and tonumber(words[i + 1])
       options.check = number and whole(value(word), word) or 5000
@@ -347,6 +351,25 @@ local function run_check(options)
   return right == checked and checked > 0 and 0 or 1
 end
 
+local function run_parts(options)
+  local _, absent = peers.present(out, { go = true })
+  for _, entry in ipairs(absent) do
+    say(("%s: %s\n"):format(entry[1], entry[2]))
+  end
+  local files = list_of(options.rows[1])
+  local server, reason = sink.start { folder = out .. "/sink" }
+  if not server then
+    fail(reason)
+  end
+  local ok, problem = pcall(parts.run, { out = out, csv = files.csv, gbk = files.gbk, url = server.url, rounds = options.rounds, say = say })
+  server:stop()
+  if not ok then
+    fail(tostring(problem))
+  end
+  return 0
+end
+
 local options = options_of(arg)
 prepare()
-os.exit(options.check and run_check(options) or not options.check and run_bench(options), true)
+local way = options.check and run_check or options.parts and run_parts or run_bench
+os.exit(way(options), true)

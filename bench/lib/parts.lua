@@ -1,0 +1,105 @@
+-- SPDX-License-Identifier: MIT
+-- Single parts of the work beside others that do the same: which commands, in which order, and the
+-- ratios. What a part does stands in bench/parts.lua; a peer that cannot run is named.
+
+local report = require "report"
+local shell = require "shell"
+
+local M = {}
+
+local function lua(flavour, rest)
+  return ("env LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/%s/?.so;;' %s bench/parts.lua %s")
+    :format(flavour, flavour == "luajit" and "luajit" or "lua5.4", rest)
+end
+
+-- { title, goal, our command, their name, their command, what is compared: "cpu" or "wall" too }
+local function list_of(values)
+  local function fill(command)
+    return (command:gsub("{(%w+)}", values))
+  end
+  local rows = {}
+  local function add(title, goal, ours, peer, theirs)
+    rows[#rows + 1] = { title = title, goal = goal, ours = fill(ours), peer = peer, theirs = fill(theirs) }
+  end
+  for _, text in ipairs({ { "contact list", "{text}", 9 }, { "dense prose", "{prose}", 5 } }) do
+    for _, way in ipairs({ { "encode", "UTF-8 -> GBK, ", "" }, { "decode", "GBK -> UTF-8, ", ".gbk" } }) do
+      local rest = way[1] .. " %s " .. text[2] .. way[3]
+      add(way[2] .. text[1], text[3], lua("luajit", rest:format("core")), "glibc iconv (lua-iconv)",
+        lua("luajit", rest:format("iconv")))
+    end
+  end
+  add("CSV reading, checked UTF-8", nil, lua("luajit", "csv core {csv}"), "Go encoding/csv", "{out}/gopeer csv - {csv}")
+  add("JSON rows, list to bodies", 8, lua("luajit", "json core {csv}"), "lua-cjson, tables given", lua("luajit", "json cjson {csv}"))
+  for _, flavour in ipairs({ "5.4", "luajit" }) do
+    local name = flavour == "5.4" and "lua5.4" or flavour
+    for _, in_flight in ipairs({ 1, 32 }) do
+      add(("20,000 GETs, %d in flight, %s"):format(in_flight, name), 0.95,
+        lua(name, "requests core {url}/ 20000 " .. in_flight),
+        in_flight == 1 and "C, libcurl easy" or "C, libcurl multi", "{out}/requests {url}/ 20000 " .. in_flight)
+    end
+    add("start and one call, " .. name, 1 / 1.3, lua(name, "start core {url}"), "curl",
+      "curl -sf --noproxy * -o /dev/null {url}/contactGroupDetail")
+  end
+  return rows
+end
+
+-- CPU seconds: what the part prints of itself, else of the whole process; wall seconds and peak memory of the process.
+local function run(command, out)
+  local usage, output = out .. "/parts.usage.txt", out .. "/parts.stdout.txt"
+  os.remove(usage)
+  shell.run(("env -u http_proxy -u https_proxy -u all_proxy %s %s 300 %s </dev/null >%s 2>%s"):format(
+    shell.quote(out .. "/measure"), shell.quote(usage), command, shell.quote(output), shell.quote(out .. "/parts.stderr.txt")))
+  local wall, user, system, peak, status = (shell.read(usage) or ""):match("(%S+) (%S+) (%S+) (%S+) (%S+)")
+  if status ~= "0" then
+    return nil, (shell.read(out .. "/parts.stderr.txt") or "interrupted"):sub(1, 120):gsub("\n.*", "")
+  end
+  local own = tonumber((shell.read(output) or ""):match("^(%d+%.%d+)\n$"))
+  return { cpu = own or tonumber(user) + tonumber(system), wall = not own and tonumber(wall) or nil, peak = tonumber(peak) / 1024 }
+end
+
+---Runs every part in turn with its peer and prints one line each.
+---@param options table out, csv, gbk, url, rounds, say
+function M.run(options)
+  local out, say = options.out, options.say
+  local text, prose = out .. "/parts.text", out .. "/parts.prose"
+  -- About a megabyte of the list as GBK holds it, so that neither side meets what it cannot encode.
+  shell.run(("head -n 8000 %s >%s.gbk && iconv -f GBK -t UTF-8 %s.gbk >%s"):format(shell.quote(options.gbk), shell.quote(text),
+    shell.quote(text), shell.quote(text)))
+  shell.run(lua("luajit", "prose core " .. shell.quote(prose)))
+  shell.run(("%s -O2 -o %s/requests bench/peers/requests.c -lcurl"):format(os.getenv("CC") or "cc", shell.quote(out)))
+  local rows = list_of{ text = text, prose = prose, csv = options.csv, out = out, url = options.url }
+  say(("\n%-34s %-26s %10s %10s %8s %8s %6s\n"):format("part, median of " .. options.rounds, "beside", "our CPU s", "their CPU",
+    "CPU", "wall", "goal"))
+  for _, row in ipairs(rows) do
+    local rounds, problem = {}, nil
+    for round = 1, options.rounds do
+      local first, first_problem = run(round % 2 == 1 and row.ours or row.theirs, out)
+      local second, second_problem = run(round % 2 == 1 and row.theirs or row.ours, out)
+      problem = first_problem or second_problem
+      if problem then
+        break
+      end
+      rounds[round] = round % 2 == 1 and { ours = first, theirs = second } or { ours = second, theirs = first }
+    end
+    if #rounds < options.rounds then
+      say(("%-34s %-26s left out: %s\n"):format(row.title, row.peer, tostring(problem)))
+    else
+      local function median(name, key)
+        local values = {}
+        for i, round in ipairs(rounds) do
+          values[i] = round[name][key]
+        end
+        return report.median(values)
+      end
+      local wall = rounds[1].ours.wall and rounds[1].theirs.wall and ("%.2f"):format(report.ratio(rounds, "theirs", "ours", "wall")) or "-"
+      say(("%-34s %-26s %10.4f %10.4f %8.2f %8s %6s\n"):format(row.title, row.peer, median("ours", "cpu"), median("theirs", "cpu"),
+        report.ratio(rounds, "theirs", "ours", "cpu"), wall, row.goal and ("%.2f"):format(row.goal) or "-"))
+      if row.title:find("start", 1, true) then
+        say(("%-34s %-26s %9.1fM %9.1fM peak memory\n"):format("", "", median("ours", "peak"), median("theirs", "peak")))
+      end
+    end
+  end
+  say("CPU, wall: how many times ours the other takes; above 1 ours is quicker.\n")
+end
+
+return M
