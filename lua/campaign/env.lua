@@ -12,6 +12,7 @@ local M = {}
 ---@field random fun(count: integer): string bytes fit for secrets
 ---@field getenv fun(name: string): string?
 ---@field pause? fun() where others share the thread: lets them have a turn when this one was long enough
+---@field check? fun(level: integer) raises where nothing can wait
 ---@field yields? boolean sleeping lets others go on: whoever would block waits in short sleeps instead
 
 ---The real world: of plain Lua, or of an nginx worker.

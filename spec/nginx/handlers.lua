@@ -117,6 +117,11 @@ function M.refused()
   return ok and "it went through" or tostring(problem)
 end
 
+function M.refused_import()
+  local ok, problem = pcall(require("campaign").import, { source = "none.csv", to = "longlong.import_customers_async" })
+  return ok and "it went through" or tostring(problem)
+end
+
 function M.early()
   transport_of():perform({ url = "http://127.0.0.1:1/" })
 end

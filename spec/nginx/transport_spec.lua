@@ -23,6 +23,8 @@ local SERVER = [[
   location /header { header_filter_by_lua_block { ngx.header.refused = require("nginx.handlers").refused() }
     content_by_lua_block { ngx.print("x") } }
   location /log { log_by_lua_block { package.loaded.refused = require("nginx.handlers").refused() } content_by_lua_block { ngx.print("x") } }
+  location /import { header_filter_by_lua_block { ngx.header.refused = require("nginx.handlers").refused_import() }
+    content_by_lua_block { ngx.print("x") } }
   location /told { content_by_lua_block { ngx.print(package.loaded.refused) } }
   location /dofile { content_by_lua_block { require("nginx.handlers").by_dofile() } }
   location /idle { content_by_lua_block { ngx.print(require("nginx.handlers").idle()) } }
@@ -80,11 +82,13 @@ describe("campaign.transport.openresty", function()
 
   it("names the phase where Lua cannot wait", function()
     assert.is_truthy(server:get("/set").body:find("cannot wait in set_by_lua", 1, true))
-    local header
-    for _, pair in ipairs(server:get("/header").headers) do
-      header = pair[1]:lower() == "refused" and pair[2] or header
+    for _, path in ipairs({ "/header", "/import" }) do
+      local header
+      for _, pair in ipairs(server:get(path).headers) do
+        header = pair[1]:lower() == "refused" and pair[2] or header
+      end
+      assert.is_truthy(header and header:find("cannot wait in header_filter_by_lua", 1, true), header)
     end
-    assert.is_truthy(header and header:find("cannot wait in header_filter_by_lua", 1, true))
     server:get("/log")
     raw_server.eventually(function()
       return server:get("/told").body:find("cannot wait in log_by_lua", 1, true)

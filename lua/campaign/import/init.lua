@@ -309,6 +309,9 @@ local function start(given, level)
   if not options then
     return nil, err
   end
+  if options.env.check then
+    options.env.check(level + 1)
+  end
   local platform, operation = target.find(options.to)
   if not platform then
     return nil, operation

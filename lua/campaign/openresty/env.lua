@@ -89,6 +89,7 @@ function M.new()
     random = core.system.random,
     getenv = os.getenv,
     pause = M.pause,
+    check = M.check,
     yields = true,
   }
 end
