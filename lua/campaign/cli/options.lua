@@ -90,6 +90,35 @@ local function import(parser)
   add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
 end
 
+local function add_job(command)
+  command:argument("job", "The job's folder."):argname("JOB")
+end
+
+local function resume(parser)
+  local command = parser:command("resume", "Go on with an import that was interrupted or stopped.")
+  add_job(command)
+  command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.count)
+  command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
+  add_account(command)
+  add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
+end
+
+local function status(parser)
+  local command = parser:command("status", "Show what the ledger of an import says.")
+  add_job(command)
+  add_json(command, "The counts as JSON on stdout; errors as JSON on stderr.")
+end
+
+local function resolve(parser)
+  local command = parser:command("resolve", "Say what became of a batch whose outcome is unknown.")
+  add_job(command)
+  command:option("--batch", "The batch, as `campaign status` lists it."):argname("N"):convert(M.count):count(1)
+  command:option("--as", "What became of it: applied, not-applied (it is sent again), resend (sent again, perhaps twice)."):argname("WHAT")
+    :choices{ "applied", "not-applied", "resend" }:count(1)
+  command:option("--note", "Who found out, and how; kept in the ledger."):argname("TEXT")
+  add_json(command)
+end
+
 local function listen(parser)
   local command = parser:command("listen", "Receive a platform's callbacks into a folder, until a signal comes.")
   command:option("--port", "Port; a free one without it."):argname("N"):convert(M.integer)
@@ -177,7 +206,8 @@ function M.parser()
   parser:help_max_width(100)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
-  for _, add in ipairs{ operations, describe, openapi, call, wait, import, listen, convert, sandbox, doctor, env } do
+  for _, add in ipairs{ operations, describe, openapi, call, wait, import, resume, status, resolve, listen, convert,
+    sandbox, doctor, env } do
     add(parser)
   end
   parser:add_help_command()

@@ -363,7 +363,7 @@ function encode_into(out, value)
     out[#out + 1] = tostring(value)
   elseif kind ~= "table" then
     error("JSON cannot hold a " .. kind)
-  elseif getmetatable(value) == ARRAY then
+  elseif getmetatable(value) == ARRAY or value[1] ~= nil and getmetatable(value) ~= ORDERED then
     encode_list(out, value)
   elseif getmetatable(value) == ORDERED then
     encode_fields(out, value.keys, value.values)
@@ -382,7 +382,7 @@ function encode_into(out, value)
   end
 end
 
----Writes a value: plain tables as objects with sorted keys, `array`, `ordered` and `literal` as they are marked.
+---Writes a value: plain lists as arrays, other plain tables as objects with sorted keys, `array`, `ordered` and `literal` as they are marked.
 ---@param value any
 ---@return string
 function M.encode(value)

@@ -1,0 +1,116 @@
+-- SPDX-License-Identifier: MIT
+-- Drives a job for `campaign import` and `campaign resume`: progress, an honest end after Ctrl-C, the result as text or JSON.
+
+local core = require "campaign.core"
+local output = require "campaign.cli.output"
+local progress = require "campaign.cli.progress"
+local summary = require "campaign.import.summary"
+
+local M = {}
+
+local SAME_WISH = 0.4 -- seconds
+
+local SHOWN = {
+  "state", "exit_code", "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending",
+  "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "job", "rejects_file", "duplicates_file", "ambiguous_file",
+  "not_sent_file", "batches_file", "report_file",
+}
+
+---The reasons of a plan or result as a JSON list.
+function M.json_reasons(reasons)
+  local list = {}
+  for index, reason in ipairs(reasons or {}) do
+    list[index] = { state = reason.state, cause = reason.cause, column = reason.column, reason = reason.reason,
+      code = reason.code, count = reason.count }
+  end
+  return core.json.array(list)
+end
+
+local function json_result(result)
+  local shown = { reasons = M.json_reasons(result.reasons) }
+  for _, name in ipairs(SHOWN) do
+    shown[name] = result[name]
+  end
+  return shown
+end
+
+-- A second signal right behind the first is the same wish: process managers signal a process and then its group.
+local function watch_signals(watcher)
+  local count = watcher.job and core.console.caught() or 0
+  if count == watcher.seen then
+    return
+  end
+  local now = core.system.monotonic()
+  watcher.seen = count
+  if watcher.stopped_at and now - watcher.stopped_at < SAME_WISH then
+    return
+  end
+  watcher.job:stop(watcher.stopped_at and "now" or nil)
+  watcher.note(watcher.stopped_at and "stopping now"
+    or "stopping: waiting for the answers that are under way; once more to stop at once")
+  watcher.stopped_at = watcher.stopped_at or now
+end
+
+-- Ctrl-C stops the job gently, a second one at once.
+local function watched(watcher, job, go)
+  core.console.watch()
+  watcher.job = job
+  local ok, result, err = pcall(go, job)
+  core.console.unwatch()
+  if not ok then
+    error(result, 0)
+  end
+  return result, err
+end
+
+local function print_result(given, what, result)
+  if given.json then
+    output.json(json_result(result))
+  else
+    io.stdout:write(what, ": ", summary.text(result), "\n")
+  end
+  if result.error then
+    output.fail(result.error, { json = given.json, code = result.exit_code })
+  end
+end
+
+---@class campaign.cli.running
+---@field on_progress fun(event: table) for the job's options
+---@field finish fun() ends the line of progress
+---@field run fun(job: campaign.job, go: function, what: string): integer runs `go(job)`, prints the result, returns the exit code
+
+---@param given table the command line: `json`
+---@return campaign.cli.running
+function M.new(given)
+  local show, finish = progress.new{
+    terminal = core.console.is_terminal(2), width = core.console.width(), monotonic = core.system.monotonic,
+    write = function(text) io.stderr:write(text) end,
+  }
+  local watcher = { seen = 0 }
+  function watcher.note(text)
+    if not given.json then
+      finish()
+      io.stderr:write("campaign: ", text, "\n")
+    end
+  end
+  local running = { finish = finish }
+  function running.on_progress(event)
+    if not given.json then
+      show(event)
+    end
+    watch_signals(watcher)
+  end
+  function running.run(job, go, what)
+    local result, err = watched(watcher, job, go)
+    finish()
+    if not result then
+      return output.fail(err, given)
+    end
+    print_result(given, what, result)
+    local is_worse = result.exit_code == output.EXIT.unknown or result.exit_code == output.EXIT.stopped
+    return watcher.seen > 0 and not is_worse and output.EXIT.interrupted or result.exit_code
+  end
+  return running
+end
+
+return M

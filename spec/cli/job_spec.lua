@@ -1,0 +1,103 @@
+-- SPDX-License-Identifier: MIT
+-- campaign status, resolve and resume against the sandbox: what a person does after an import was left in doubt or killed.
+
+local command = require "support.command"
+local json = require "campaign.json"
+local sandbox = require "campaign.sandbox"
+
+describe("campaign jobs", function()
+  local handle, folder, env
+
+  before_each(function()
+    handle = assert(sandbox.start{ clock = "2025-11-10 10:00:00", clock_rate = 0 })
+    folder = command.folder()
+    env = {}
+    for platform, account in pairs(handle.accounts) do
+      for key, value in pairs(account) do
+        env["CAMPAIGN_" .. platform:upper() .. "_" .. key:upper()] = value
+      end
+    end
+    local lines = { "name,phone" }
+    for i = 1, 10 do
+      lines[#lines + 1] = ("人%d,130000000%02d"):format(i, i)
+    end
+    command.write(folder .. "/list.csv", table.concat(lines, "\n") .. "\n")
+  end)
+
+  after_each(function()
+    handle:stop()
+    command.remove(folder)
+  end)
+
+  local function run(...)
+    return command.campaign({ ... }, { env = env })
+  end
+
+  local function import_in_doubt()
+    assert(handle:control("faults", { faults = { "import_customers_async:after-commit-close@2" } }))
+    local result = run("import", folder .. "/list.csv", "--to", "longlong.import_customers_async", "--rows-per-call", "2",
+      "--concurrency", "1", "--job", folder .. "/job")
+    assert.equal(4, result.code, result.err)
+  end
+
+  local function status()
+    local result = run("status", folder .. "/job", "--json")
+    assert.equal(0, result.code, result.err)
+    return json.decode(result.out)
+  end
+
+  it("shows a batch in doubt, takes a person's word for it, and makes the report again", function()
+    import_in_doubt()
+    local found = status()
+    assert.equal(2, found.rows.ambiguous)
+    assert.equal(8, found.rows.accepted_pending)
+    assert.equal(2, found.doubtful[1].batch)
+    assert.equal(3, found.doubtful[1].first_row)
+    local text = run("status", folder .. "/job").out
+    assert.matches("batch 2 in doubt: 2 rows from row 3", text, 1, true)
+    assert.matches("campaign resolve", text, 1, true)
+
+    local result = run("resolve", folder .. "/job", "--batch", "2", "--as", "applied", "--note", "seen in the commits")
+    assert.equal(0, result.code, result.err)
+    result = run("resume", folder .. "/job", "--json")
+    assert.equal(0, result.code, result.err)
+    local again = json.decode(result.out)
+    assert.equal(0, again.ambiguous)
+    assert.equal(10, again.accepted + again.accepted_pending)
+    assert.equal(0, again.requests)
+    assert.equal(10, #handle:control("commits").commits)
+  end)
+
+  it("sends a batch again that was not applied after all, and no other", function()
+    import_in_doubt()
+    assert.equal(0, run("resolve", folder .. "/job", "--batch", "2", "--as", "resend").code)
+    local result = run("resume", folder .. "/job", "--json")
+    assert.equal(0, result.code, result.err)
+    assert.equal(1, json.decode(result.out).requests)
+    assert.equal(12, #handle:control("commits").commits)
+    assert.equal(1, status().possibly_duplicated) -- batches
+  end)
+
+  it("gives the result of a finished job again without sending anything", function()
+    assert.equal(0, run("import", folder .. "/list.csv", "--to", "longlong.import_customers_async", "--job", folder .. "/job").code)
+    local result = run("resume", folder .. "/job")
+    assert.equal(0, result.code, result.err)
+    assert.matches("finished", result.out, 1, true)
+    assert.equal(10, #handle:control("commits").commits)
+  end)
+
+  it("refuses a list that has changed, a batch that is not in doubt, and a folder that is no job", function()
+    import_in_doubt()
+    local result = run("resolve", folder .. "/job", "--batch", "1", "--as", "applied")
+    assert.equal(2, result.code)
+    assert.matches("batch 1 of", result.err, 1, true)
+    assert.equal(0, run("resolve", folder .. "/job", "--batch", "2", "--as", "not-applied").code)
+    command.write(folder .. "/list.csv", "name,phone\nx,1\n")
+    result = run("resume", folder .. "/job")
+    assert.equal(8, result.code)
+    assert.matches("has changed since the job was planned", result.err, 1, true)
+    result = run("status", folder .. "/nothing", "--json")
+    assert.equal(2, result.code)
+    assert.equal("usage", json.decode(result.err).error.kind)
+  end)
+end)
