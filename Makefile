@@ -33,6 +33,10 @@ lint:
 rules: build
 	@lua5.4 tools/rules.lua $(BUILD)
 
+# Switches each rule of the sandbox off in turn; its test must then fail.
+rules-mutation: deps-test build
+	@lua5.4 tools/rules_mutation.lua $(BUILD)
+
 PLATFORMS = outbound tuzhan hypers longlong
 
 # Types for editors and references, written from the platforms' data and checked in; specs compare them.
@@ -55,4 +59,4 @@ install: build
 clean:
 	rm -rf $(BUILD) $(BUILD).log build.luarocks
 
-.PHONY: bench build build-asan clean demo deps deps-test docs install lint rules test types
+.PHONY: bench build build-asan clean demo deps deps-test docs install lint rules rules-mutation test types

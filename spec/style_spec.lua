@@ -69,6 +69,7 @@ local FORBIDDEN = {
   { "^lua/campaign/auth/", { "campaign.import", "campaign.ledger", "campaign.cli", "campaign.sandbox" } },
   { "^lua/campaign/transport/", { "campaign.api", "campaign.import", "campaign.ledger", "campaign.cli",
     "campaign.sandbox" } },
+  { "^lua/campaign/recording/", { "campaign.import", "campaign.ledger", "campaign.cli", "campaign.sandbox" } },
   { "^lua/campaign/import/", { "campaign.cli", "campaign.sandbox" } },
   { "^lua/campaign/sandbox/", { "campaign.cli", "campaign.import" } },
   { "^lua/campaign/describe/", { "campaign.import", "campaign.ledger", "campaign.cli", "campaign.sandbox", "campaign.transport" } },

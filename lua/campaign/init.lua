@@ -5,6 +5,7 @@ local client = require "campaign.api.client"
 local config = require "campaign.config"
 local env_module = require "campaign.env"
 local platforms = require "campaign.api.platform"
+local redact = require "campaign.api.redact"
 local rows = require "campaign.rows"
 
 local M = {}
@@ -13,7 +14,8 @@ local M = {}
 ---@param platform string name of a shipped platform, or the path of a platform file (with a `/`)
 ---@param account table|string|nil values (`{ base_url = ..., token = ... }`), or the name of an account; the environment and the accounts
 ---file give what is missing
----@param options { transport: table?, env: campaign.env?, open_store: function? }? for specs and other homes
+---@param options { transport: table?, env: campaign.env?, open_store: function?, record: string? }? for specs and other homes; `record`
+---names a file that takes every exchange without secrets and personal data (docs/client.md)
 ---@return campaign.client? client
 ---@return campaign.error? err
 ---@overload fun(platform: "outbound", account?: table|string): campaign.client.outbound?, campaign.error?
@@ -33,8 +35,21 @@ function M.connect(platform, account, options)
     return nil, err
   end
   local transport = options.transport or require("campaign.transport").new()
+  if options.record then
+    local recorder
+    recorder, err = require("campaign.recording.record").new(transport, {
+      path = options.record, platform = loaded, secrets = redact.secrets(loaded, found), keeps_open = options.transport ~= nil,
+    })
+    if not recorder then
+      if not options.transport then
+        transport:close()
+      end
+      return nil, err
+    end
+    transport = recorder
+  end
   return client.new(loaded, found, transport, env, {
-    owns_transport = options.transport == nil, open_store = options.open_store,
+    owns_transport = options.transport == nil or options.record ~= nil, open_store = options.open_store,
   })
 end
 

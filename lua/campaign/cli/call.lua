@@ -7,6 +7,7 @@ local error_object = require "campaign.error"
 local json = require "campaign.json"
 local output = require "campaign.cli.output"
 local parameters = require "campaign.cli.parameters"
+local replay = require "campaign.recording.replay"
 local target = require "campaign.cli.target"
 
 local M = {}
@@ -91,6 +92,24 @@ local function from_zero(err)
   return changed
 end
 
+-- A client that sends, sends and records, or answers from a recording; that one takes no token of the platform and keeps none.
+local function connect(platform, given, account)
+  local options = { record = given.record }
+  if given.replay then
+    local err
+    options.transport, err = replay.new(given.replay)
+    if not options.transport then
+      return nil, err
+    end
+    for _, scheme in pairs(platform.auth) do
+      if scheme.kind == "oauth2" and not account[scheme.key] then
+        account[scheme.key] = "replay"
+      end
+    end
+  end
+  return campaign.connect(target.reference(given.operation), account, options)
+end
+
 function M.run(given)
   local platform, operation = target.find(given.operation)
   if not platform then
@@ -104,7 +123,7 @@ function M.run(given)
   fields, err = read_body(given.body)
   if fields then fields, err = parameters.parse(given.param, operation.fields, fields) end
   local account = fields and target.account(platform, operation, fields, given.account)
-  if fields then client, err = campaign.connect(target.reference(given.operation), account) end
+  if fields then client, err = connect(platform, given, account) end
   if client then
     local asks = operation.effect == "safe"
     output.when_interrupted(operation.key .. ": interrupted" .. (asks and "" or " before the answer came: what was under way may have "
@@ -118,8 +137,12 @@ function M.run(given)
   if reply then
     ok, err = write_reply(reply, operation.response ~= "binary" and given.out or nil)
   end
+  local problem = client and given.record and client.transport:problem()
   if client then
     client:close()
+  end
+  if ok and problem then
+    ok, err = nil, problem
   end
   if not ok then
     if err.kind == "invalid" and err.faults then

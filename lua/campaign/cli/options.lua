@@ -50,6 +50,9 @@ local function call(parser)
   command:option("--timeout", "Most time for the call; a minute without it, more for large uploads."):argname("SECONDS"):convert(M.seconds)
   command:option("--window", "Inside a platform's closed hours: refuse, or ignore them."):choices{ "refuse", "ignore" }
   command:flag("--accept-public-file", "The uploaded file may be read by anyone who guesses its id.")
+  command:mutex(
+    command:option("--record", "Adds the exchange, without secrets and personal data, to FILE."):argname("FILE"),
+    command:option("--replay", "Sends nothing: answers from a FILE that --record wrote."):argname("FILE"))
   add_account(command)
   add_json(command)
 end
