@@ -24,7 +24,7 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field platform table loaded platform
 ---@field operation table
 ---@field env campaign.env
----@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`
+---@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`, perhaps `ready()`
 ---@field pace table
 ---@field journal table `begin(attempt)`, `commit()`, `go(attempt)`, `finish(attempt, outcome)`
 ---@field next_batch fun(): table?, campaign.error?
@@ -297,8 +297,16 @@ function methods:_collect()
   end
   if self.in_flight > 0 then
     local id, result = work.transport:next(seconds)
-    if id then
+    local taken, most = 0, work.pace:limit() / 2
+    while id do
       self:_take(id, result)
+      taken = taken + 1
+      -- What else has come meanwhile shares the next commit; half of what flies stays on its way while the next are made ready.
+      local is_more = taken < most and self.in_flight > 0 and work.transport.ready and work.transport:ready() > 0
+      id, result = nil, nil
+      if is_more then
+        id, result = work.transport:next(0)
+      end
     end
     return true
   end

@@ -60,6 +60,16 @@ function methods:next(seconds)
   return engine:take()
 end
 
+---How many results can be taken without waiting. Moves what is in flight.
+---@return integer
+function methods:ready()
+  local count = self.engine:wait(0)
+  for _ in pairs(self.waiting) do
+    count = count + 1
+  end
+  return count
+end
+
 ---Sends one request and waits for it; others in flight go on, and their results stay for `next`.
 ---@param request table
 ---@return table? result
