@@ -52,21 +52,6 @@ function M.known(name, version)
   return found
 end
 
-local function sqlite_version()
-  for _, name in ipairs{ "lsqlite3", "luasql.sqlite3" } do
-    local ok, library = pcall(require, name)
-    if ok and type(library) == "table" and type(library.version) == "function" then
-      return library.version()
-    end
-  end
-  local pipe = io.popen("pkg-config --modversion sqlite3 2>/dev/null || sqlite3 --version 2>/dev/null")
-  local version = pipe and (pipe:read("*l") or ""):match("^[%d.]+")
-  if pipe then
-    pipe:close()
-  end
-  return version
-end
-
 local function components(place)
   local list = {}
   local function add(name, version, absent)
@@ -85,9 +70,7 @@ local function components(place)
   add("lua-cjson", require("cjson")._VERSION)
   add("argparse", require("argparse").version)
   add("LuaFileSystem", (lfs._VERSION:gsub("^LuaFileSystem ", "")))
-  -- The ledger that will need it is still to come: shown so that a machine can be judged before.
-  local sqlite = sqlite_version()
-  add("SQLite", sqlite and sqlite .. " (not used by this version)", "not there (not used by this version)")
+  add("SQLite", core.store.version())
   return list
 end
 
