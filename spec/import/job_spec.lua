@@ -19,6 +19,17 @@ local function content(path)
   return text
 end
 
+-- The real world with a clock by which every progress event is due, however quick the machine is.
+local function ticking()
+  local seconds = 0
+  return setmetatable({
+    monotonic = function()
+      seconds = seconds + 1
+      return seconds
+    end,
+  }, { __index = require("campaign.env").default() })
+end
+
 describe("a job", function()
   setup(function()
     imports.start()
@@ -139,14 +150,7 @@ describe("a job", function()
   it("can be stopped from its progress: what is in flight is waited for, the rest is kept", function()
     local job
     local options = imports.options(LONGLONG, imports.people(5000), { concurrency = 2 })
-    local world = options.env or require("campaign.env").default()
-    local seconds = 0
-    options.env = setmetatable({
-      monotonic = function() -- so that every event is due, however quick the machine is
-        seconds = seconds + 1
-        return seconds
-      end,
-    }, { __index = world })
+    options.env = ticking()
     options.on_progress = function(event)
       if event.phase == "sending" and event.accepted > 0 then
         job:stop()
@@ -191,6 +195,7 @@ describe("a job", function()
 
   it("keeps its books when on_progress raises, and raises that again at the end", function()
     local options = imports.options(LONGLONG, imports.people(5000), { concurrency = 2 })
+    options.env = ticking()
     options.on_progress = function(event)
       if event.phase == "sending" and event.accepted > 0 then
         error("mine", 0)
