@@ -70,7 +70,7 @@ http {
   server {
     listen 127.0.0.1:$port backlog=4096;
     set \$upstream_port $upstream_port;
-    location /call { content_by_lua_block { require("nginx.dispatcher").handle() } }
+    location /call { content_by_lua_block { require("nginx.reload_handler").handle() } }
   }
 }
 CONF
