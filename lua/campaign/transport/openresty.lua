@@ -44,7 +44,8 @@ local function deliver(id, result)
     entry.semaphore:post(1)
     return
   end
-  transport.finished[#transport.finished + 1] = { id, result }
+  transport.last = transport.last + 1 -- not by #: slots before `first` are empty
+  transport.finished[transport.last] = { id, result }
   if transport.sleepers > 0 then
     transport.semaphore:post(1)
   end
@@ -135,7 +136,7 @@ function M.new(options)
   if options.on_abort ~= nil and options.on_abort ~= "cancel" then
     error("transport option on_abort must be \"cancel\"", 2)
   end
-  local self = setmetatable({ count = 0, finished = {}, first = 1, sleepers = 0, closed = false }, mt)
+  local self = setmetatable({ count = 0, finished = {}, first = 1, last = 0, sleepers = 0, closed = false }, mt)
   if options.on_abort then
     watch_client(self)
   end
@@ -183,9 +184,6 @@ local function pop(self)
   end
   self.finished[self.first] = nil
   self.first = self.first + 1
-  if self.finished[self.first] == nil then
-    self.finished, self.first = {}, 1
-  end
   self.count = self.count - 1
   return found[1], found[2]
 end
@@ -284,7 +282,7 @@ function methods:close()
     return
   end
   self:cancel_all()
-  self.closed, self.finished, self.count = true, {}, 0
+  self.closed, self.finished, self.first, self.last, self.count = true, {}, 1, 0, 0
   for id, entry in pairs(entries) do
     if entry.transport == self then
       entries[id] = nil
