@@ -155,6 +155,14 @@ describe("campaign", function()
     assert.is_truthy(result.out:find("^campaign %d+%.%d+%.%d+\n$"))
   end)
 
+  it("says so when what it prints cannot be written, however early the write that failed", function()
+    for _, arguments in ipairs{ "--version", "operations", "operations --format json", "describe outbound" } do
+      local result = command.run{ "sh", "-c", command.ROOT .. "/bin/campaign " .. arguments .. " >/dev/full" }
+      assert.are.equal(8, result.code, arguments)
+      assert.is_truthy(result.err:find("stdout cannot be written", 1, true))
+    end
+  end)
+
   it("prints help for itself and for every command", function()
     assert.are.equal(0, campaign{ "help" }.code)
     for _, name in ipairs{ "operations", "describe", "openapi", "call", "import", "convert", "sandbox", "doctor", "env" } do

@@ -4,6 +4,7 @@
  * of their own (nginx) never call watch or end_with. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -102,8 +103,16 @@ static int console_width(lua_State *L) {
   return 1;
 }
 
+/* flush(): true when everything that was written to stdout so far has left; a write that failed long before counts too. */
+static int console_flush(lua_State *L) {
+  int flushed = fflush(stdout);
+  lua_pushboolean(L, flushed == 0 && !ferror(stdout));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"caught", console_caught},
                                      {"end_with", console_end_with},
+                                     {"flush", console_flush},
                                      {"is_terminal", console_is_terminal},
                                      {"unwatch", console_unwatch},
                                      {"watch", console_watch},

@@ -25,6 +25,11 @@ function Page:text()
   return table.concat(self, "\n") .. "\n"
 end
 
+-- Where the facts come from, for readers who do not have the document: our page quotes it.
+local function vendor_document(source, platform)
+  return ("%s (the vendor's document, quoted in docs/contracts/%s.md)"):format(source, platform)
+end
+
 local function example_of(platform, operation, reference)
   return table.concat(sample.command(operation, sample.fields(platform, operation), reference), " ")
 end
@@ -94,7 +99,7 @@ local function operation_text(d)
   for index, name in ipairs(d.rules) do
     lines[#lines + 1] = { index == 1 and "rules" or "", name .. ": " .. rules.SAYS[name] }
   end
-  lines[#lines + 1] = { "source", d.source }
+  lines[#lines + 1] = { "source", vendor_document(d.source, d.operation:match("^[^.]+")) }
   page:add(output.aligned(lines))
   if #d.fields > 0 then
     print_fields(page, "Fields", d.fields)
@@ -136,7 +141,7 @@ end
 local function platform_text(d)
   local page = setmetatable({}, Page)
   page:add(d.platform, ": ", d.title, "\n\n", d.doc, "\n")
-  page:add(output.aligned{ { "times", "UTC" .. d.zone }, { "source", d.source } })
+  page:add(output.aligned{ { "times", "UTC" .. d.zone }, { "source", vendor_document(d.source, d.platform) } })
   page:add("\nAccount")
   local rows = {}
   for index, key in ipairs(d.account) do

@@ -21,6 +21,14 @@ local function wants_json(arguments)
   return false
 end
 
+-- The exit code, or the error that what was printed did not arrive whole.
+local function finished(code, json)
+  if not core.console.flush() and code == 0 then
+    return output.fail(error_object.new{ kind = "ledger", message = "stdout cannot be written to its end" }, { json = json })
+  end
+  return code
+end
+
 local function with_traceback(message)
   if type(message) == "table" then
     return message
@@ -45,7 +53,7 @@ function M.main(arguments, place)
   end
   if given.version then
     io.stdout:write("campaign ", core.version, "\n")
-    return 0
+    return finished(0, json)
   end
   if not given.command then
     io.stdout:write(parser:get_help(), "\n")
@@ -60,10 +68,7 @@ function M.main(arguments, place)
     end
     return output.fail("internal error: " .. tostring(code), { json = json, code = output.EXIT.internal, is_internal = true })
   end
-  if not io.stdout:flush() and code == 0 then
-    return output.fail(error_object.new{ kind = "ledger", message = "stdout cannot be written to its end" }, { json = json })
-  end
-  return code
+  return finished(code, json)
 end
 
 return M
