@@ -63,6 +63,65 @@ function M.no_timers()
   ngx.print(tostring(ok and said))
 end
 
+-- Results come and are taken in turns that leave the queue's head empty while more arrives: none may be lost or come twice.
+function M.interleave()
+  local transport, waiting, told = transport_of(), {}, {}
+  local function deliver(count)
+    local ids = {}
+    for i = 1, count do
+      ids[i] = assert(transport:submit({ url = ngx.var.upstream .. "/ok", account = "worker" }))
+      waiting[ids[i]] = true
+    end
+    for _, id in ipairs(ids) do
+      while transport:progress(id) do -- until it has been delivered, and not taken
+        ngx.sleep(0.001)
+      end
+    end
+  end
+  local function take(count)
+    for _ = 1, count do
+      local id, result = transport:next(20)
+      assert(id, "a result that was delivered is lost: " .. transport:in_flight() .. " in flight")
+      assert(waiting[id] and result.body == "ok", "a result came twice")
+      waiting[id] = nil
+    end
+  end
+  -- { delivered, taken }: the first two lose one where the end of a list is found by its length.
+  for _, step in ipairs({ { 3, 2 }, { 1, 2 }, { 5, 3 }, { 2, 3 }, { 1, 2 }, { 7, 6 }, { 2, 2 }, { 3, 4 }, { 9, 1 }, { 1, 8 }, { 4, 5 } }) do
+    deliver(step[1])
+    assert(transport:ready() > 0)
+    take(step[2])
+    told[#told + 1] = transport:in_flight()
+  end
+  assert(next(waiting) == nil and transport:next(0) == nil)
+  transport:close()
+  ngx.print(table.concat(told, " "))
+end
+
+-- Waits for a transport that another light thread closes.
+function M.closed_meanwhile()
+  local transport = transport_of()
+  assert(transport:submit({ url = ngx.var.upstream .. "/hang", account = "worker" }))
+  local thread = ngx.thread.spawn(function() return tostring(transport:next()) end)
+  ngx.sleep(0.02)
+  ngx.update_time()
+  local began = ngx.now()
+  transport:close()
+  local _, said = ngx.thread.wait(thread)
+  ngx.update_time()
+  ngx.print(said, " ", ngx.now() - began < 0.9 and "at once" or "late")
+end
+
+-- All timers that may run are taken when the dispatcher's time comes: nginx takes it and drops it.
+function M.dropped_timer()
+  local done = require("ngx.semaphore").new(0)
+  assert(ngx.timer.at(0, function() done:wait(20) end))
+  ngx.sleep(0.01)
+  local said = ask(transport_of(), "/slow?ms=50")
+  done:post(1)
+  ngx.print(said)
+end
+
 -- The same steps as spec/transport/curl_spec.lua takes in plain Lua.
 function M.face()
   local transport, upstream = transport_of(), ngx.var.upstream

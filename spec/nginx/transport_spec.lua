@@ -16,6 +16,8 @@ local SERVER = [[
   location /access { access_by_lua_block { require("nginx.handlers").perform() } }
   location /rewrite { rewrite_by_lua_block { require("nginx.handlers").perform() } }
   location /many { content_by_lua_block { require("nginx.handlers").many() } }
+  location /interleave { content_by_lua_block { require("nginx.handlers").interleave() } }
+  location /closed { content_by_lua_block { require("nginx.handlers").closed_meanwhile() } }
   location /timer { content_by_lua_block { require("nginx.handlers").timer() } }
   location /no_timers { content_by_lua_block { require("nginx.handlers").no_timers() } }
   location /neighbour { content_by_lua_block { ngx.print("here") } }
@@ -63,6 +65,21 @@ describe("campaign.transport.openresty", function()
 
   it("keeps many requests in flight from light threads, each with its own answer", function()
     assert.are.equal("200", server:get("/many?count=200").body)
+  end)
+
+  it("loses no result when results are delivered while earlier ones are taken", function()
+    assert.are.equal("1 0 2 1 0 1 1 0 8 1 0", server:get("/interleave").body)
+  end)
+
+  it("wakes who waits for results when the transport is closed", function()
+    assert.are.equal("nil at once", server:get("/closed").body)
+  end)
+
+  it("works when nginx drops the timer it took, since too many run", function()
+    local few = nginx.new({ http = "lua_max_running_timers 1;", values = { upstream = upstream.url }, server = [[set $upstream %(upstream);
+      location /dropped { content_by_lua_block { require("nginx.handlers").dropped_timer() } }]] }):start()
+    assert.are.equal("200 ok", few:get("/dropped", { limits = { total = 15 } }).body)
+    few:stop(true) -- nginx logs that it dropped one
   end)
 
   it("works when nginx has no timer to give", function()

@@ -24,10 +24,14 @@ local LEAST, MOST = 0.001, 0.005
 -- Whoever waits looks around this often: an nginx timer holds the worker meanwhile, and a dispatcher that was lost is replaced.
 local ROUND = 1
 
+-- nginx drops a timer that it took when too many run at its time: until the dispatcher was seen, whoever waits looks this often itself.
+local UNSEEN = 0.01
+
 -- Of this Lua state, that is of this worker, or with lua_code_cache off of this request.
 local engine
-local entries = {} -- id → { transport, semaphore?, result? }
+local entries = {} -- id → { transport, semaphore?, result?, looked? }
 local generation = 0 -- of the dispatcher that may run
+local seen = 0 -- generation of the last dispatcher that did
 local beat = -math.huge -- when that dispatcher last showed up
 
 -- Hands a result to who asked for it.
@@ -64,9 +68,10 @@ end
 
 -- nginx has closed the connections of a worker that leaves (worker_shutdown_timeout), and with them whoever waited: what nobody waits
 -- for any more must not hold the worker.
-local function cancel_orphans()
+local function cancel_orphans(now)
   for id, entry in pairs(entries) do
-    if entry.semaphore and entry.semaphore:count() >= 0 then
+    local is_looking = entry.looked and now - entry.looked < ROUND -- by itself, between two sleeps
+    if entry.semaphore and entry.semaphore:count() >= 0 and not is_looking then
       engine:cancel(id)
     end
   end
@@ -74,12 +79,15 @@ end
 
 local function dispatch(_, mine)
   local pause, next_check = LEAST, 0
+  if mine == generation then
+    seen = mine
+  end
   while mine == generation and next(entries) do
     beat = core.system.monotonic()
     pause = take_all() and LEAST or math.min(pause + 0.001, MOST)
     if beat >= next_check and ngx.worker.exiting() then
       next_check = beat + ROUND / 4
-      cancel_orphans()
+      cancel_orphans(beat)
     end
     if next(entries) then
       ngx.sleep(pause)
@@ -102,9 +110,18 @@ local function ensure_dispatcher()
 end
 
 -- Waits for a post, at most so long.
-local function wait(semaphore, seconds)
+local function wait(semaphore, seconds, entry)
   if ensure_dispatcher() then
-    return semaphore:wait(math.min(seconds, ROUND))
+    if seen == generation then
+      return semaphore:wait(math.min(seconds, ROUND))
+    elseif semaphore:wait(math.min(seconds, UNSEEN)) then
+      return true
+    end
+    take_all()
+    return semaphore:wait(0)
+  end
+  if entry then
+    entry.looked = core.system.monotonic()
   end
   ngx.sleep(math.min(seconds, LEAST))
   take_all()
@@ -188,6 +205,15 @@ local function pop(self)
   return found[1], found[2]
 end
 
+---Results that can be taken without waiting.
+---@return integer
+function methods:ready()
+  if engine and self.count > 0 then
+    take_all()
+  end
+  return self.last - self.first + 1
+end
+
 ---Waits for the next finished request of this transport. Only this light thread waits.
 ---@param seconds? number 0: only what is there; nil: until one finishes
 ---@return number? id nil when none finished in time or none is in flight
@@ -231,7 +257,7 @@ function methods:perform(request)
     if not entries[id] then
       error("the transport was closed while a request was in flight", 2)
     end
-    wait(entry.semaphore, ROUND)
+    wait(entry.semaphore, ROUND, entry)
   end
   return entry.result
 end
@@ -282,6 +308,9 @@ function methods:close()
     return
   end
   self:cancel_all()
+  if self.sleepers > 0 then
+    self.semaphore:post(self.sleepers) -- nothing will come for them any more
+  end
   self.closed, self.finished, self.first, self.last, self.count = true, {}, 1, 0, 0
   for id, entry in pairs(entries) do
     if entry.transport == self then
