@@ -152,6 +152,14 @@ describe("api.parse", function()
     assert.same({ "platform", "unknown_code", "maybe" }, { err.kind, err.reason, err.sent })
   end)
 
+  it("names a code beyond every integer instead of falling over it", function()
+    for _, status in ipairs{ 200, 400, 500 } do
+      local _, err = reply('{"code":1e300,"status":"fail","message":"m","data":null}', status)
+      assert.is_true(error_object.is(err))
+      assert.is_nil((reply('{"code":-1e308,"status":"success","message":"m","data":{"unique_id":"u"}}', status)))
+    end
+  end)
+
   it("keeps what the transport knows of a failed transfer", function()
     for _, case in ipairs{ { "network", "no", true }, { "network", "maybe", false }, { "timeout", "maybe", false }, { "tls", "no", false },
       { "cancelled", "no", false } } do

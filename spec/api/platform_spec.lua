@@ -138,6 +138,8 @@ describe("api.platform", function()
     { "a form field in a JSON body", function(_, send) send.fields[2].where = "form" end, "cannot go into `form`" },
     { "an array without items", function(_, send) send.fields[2].items = nil end, "needs `items`" },
     { "rows without their field", function(_, send) send.rows.field = "data" end, "no field `data`" },
+    { "a status without a good one", function(_, send) send.rows.result = { status = "data.status", success_count = "a", fail_count = "b" } end,
+      "`success_status`" },
     { "a limit over the vendor's", function(_, send) send.rows.per_call = 9 send.rows.per_call_max = 3 end, "over `per_call_max`" },
     { "a condition on a missing field", function(_, send)
       send.fields[1].required_if = { field = "row", is = { 1 } }

@@ -2,6 +2,7 @@
 -- The verdict on an attempt, as a table over the faults F1 to F19 of the fault model and the answers of all platforms. No network.
 -- luacheck: no max line length (one case a line)
 
+local json = require "campaign.json"
 local platforms = require "campaign.api.platform"
 local verdict = require "campaign.import.verdict"
 
@@ -38,6 +39,12 @@ local TABLE = {
   { "F1 a name that does not resolve", "upload", UNSENT, nil, { kind = "network" }, "not_applied", { again = "soon" } },
   { "F1 a failed TLS handshake", "tuzhan", UNSENT, nil, { kind = "tls" }, "not_applied", { again = "soon" } },
   { "F2 a reset before the first byte", "longlong", UNSENT, nil, { kind = "network" }, "not_applied", { again = "soon" } },
+  { "F2 bytes that left though nothing is said to have been sent", "longlong",
+    { sent = "no", rows = 200, bytes_sent = 1000, body_bytes = 1000 }, nil, { kind = "network" }, "ambiguous" },
+  { "F3 a JSON body of which nobody knows the length", "longlong", { sent = "maybe", rows = 200, bytes_sent = 10 }, nil,
+    { kind = "network" }, "ambiguous" },
+  { "F3 a JSON body cut short after an answer had begun", "longlong",
+    { sent = "maybe", rows = 200, bytes_sent = 400, body_bytes = 1000, status = 200 }, nil, { kind = "network" }, "ambiguous" },
   { "F3 a JSON body cut short", "longlong", CUT, nil, { kind = "network" }, "not_applied", { again = "soon" } },
   { "F3 a multipart body cut short", "upload", CUT, nil, { kind = "network" }, "ambiguous", { cause = "no_answer" } },
   { "F4 a close after the whole body", "longlong", LOST, nil, { kind = "network" }, "ambiguous", { cause = "no_answer" } },
@@ -61,6 +68,9 @@ local TABLE = {
   { "F6 404 of a page that is no JSON", "longlong", whole(404), nil, { kind = "response" }, "not_applied", { stop = true } },
   { "F6 413", "longlong", whole(413), nil, { kind = "http" }, "not_applied", { stop = true } },
   { "F6 415", "tuzhan", whole(415), nil, { kind = "http" }, "not_applied", { stop = true } },
+  { "F6 405", "longlong", whole(405), nil, { kind = "http" }, "ambiguous", { cause = "unknown_code" } },
+  { "F6 a 404 of which the platform's data says that it may have been applied", "longlong", whole(404), nil,
+    { kind = "http", code = 500 }, "ambiguous", { cause = "server_error" } },
   { "F6 408", "longlong", whole(408), nil, { kind = "http" }, "ambiguous" },
   { "F6 another 4xx", "upload", whole(418), nil, { kind = "http" }, "ambiguous", { cause = "unknown_code" } },
   { "F7 429 without Retry-After", "tuzhan", whole(429), nil, { kind = "throttle" }, "not_applied", { again = "throttle", after = false } },
@@ -103,6 +113,15 @@ local TABLE = {
   { "F14 listed rows that did not fail", "tuzhan", whole(200), tuzhan(1, 200, 0, { {} }), nil, "ambiguous" },
   { "F14 a status against the counts", "tuzhan", whole(200), tuzhan(-1, 200, 0), nil, "ambiguous" },
   { "F14 all failed under a status of success", "tuzhan", whole(200), tuzhan(1, 0, 200), nil, "ambiguous" },
+  { "F14 a status that nobody knows", "tuzhan", whole(200), tuzhan(7, 200, 0), nil, "ambiguous", { cause = "counts_disagree" } },
+  { "F14 some failed under a status of success", "tuzhan", whole(200), tuzhan(1, 198, 2, { {}, {} }), nil, "ambiguous" },
+  { "F14 none failed under a status of part", "tuzhan", whole(200), tuzhan(2, 200, 0), nil, "ambiguous" },
+  { "F14 a result to come that has more rows than were sent", "tuzhan", whole(200), tuzhan(0, 201, 0), nil, "ambiguous" },
+  { "F14 a result to come with rows that failed already", "tuzhan", whole(200), tuzhan(0, 0, 3), nil, "ambiguous" },
+  { "F14 a count without end", "tuzhan", whole(200), tuzhan(1, math.huge, 0), nil, "ambiguous" },
+  { "F14 a count that is no number", "tuzhan", whole(200), tuzhan(1, 0 / 0, 0), nil, "ambiguous" },
+  { "F16 a receipt that is empty", "longlong", whole(200), { code = 200, status = "success", data = { unique_id = "" } }, nil,
+    "ambiguous", { cause = "bad_answer" } },
   { "a full success of counted rows", "tuzhan", whole(201), tuzhan(1, 200, 0), nil, "accepted", { pending = false } },
   { "R125 client a result that comes later", "tuzhan", whole(200), tuzhan(0, 0, 0), nil, "accepted", { pending = true } },
   { "R397 client rows taken over but not imported", "longlong", whole(200),
@@ -139,6 +158,22 @@ describe("import.verdict", function()
         local got = decide(platform, whole(status), nil, { kind = "http" })
         assert.not_equal("accepted", got.verdict)
         assert.not_equal("partly", got.verdict)
+      end
+    end
+  end)
+
+  it("F14 T11 takes no answer with a value of another kind for a success", function()
+    local wrong = { "1", "", "200x", true, false, -1, 1.5, 1e300, {}, { 1 }, { x = 1 }, json.null }
+    local fields = { "status", "importSuccessNum", "importFailNum", "errorData" }
+    for _, field in ipairs(fields) do
+      for _, value in ipairs(wrong) do
+        local reply = tuzhan(1, 200, 0)
+        reply.data[field] = value
+        local got = decide("tuzhan", whole(200), reply)
+        -- An empty list, and none at all, both say that no row failed.
+        local says_none = field == "errorData" and (value == json.null or type(value) == "table" and next(value) == nil)
+        local is_same = field == "status" and value == "1"
+        assert.equal((says_none or is_same) and "accepted" or "ambiguous", got.verdict, field .. " " .. tostring(value))
       end
     end
   end)

@@ -106,7 +106,7 @@ end
 -- Codes are compared as text: the same number may come as either.
 local function code_text(value)
   if type(value) == "number" and value == math.floor(value) then
-    return ("%d"):format(value)
+    return ("%.0f"):format(value) -- %d raises for what no integer can hold
   end
   return tostring(value)
 end

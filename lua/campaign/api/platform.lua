@@ -260,6 +260,10 @@ function Resolver:rows(raw, operation, place)
   else
     rows.row = field.items
   end
+  local result = rows.result or {}
+  if result.status and not result.success_status then
+    self:fault(place .. ".result", "`status` needs `success_status`: no answer would ever be a success")
+  end
   if rows.per_call and rows.per_call_max and rows.per_call > rows.per_call_max then
     self:fault(place, "`per_call` is over `per_call_max`")
   end

@@ -80,7 +80,8 @@ local VOCABULARY = {
   },
   result = {
     accepted = { "pending", "all" }, id = "string", success_count = "string", fail_count = "string", failed_rows = "string",
-    status = "string", message = "string", pending_status = { list = scalar }, failed_status = { list = scalar },
+    status = "string", message = "string", pending_status = { list = scalar }, success_status = { list = scalar },
+    partly_status = { list = scalar }, failed_status = { list = scalar },
   },
   file = {
     ["part!"] = "string", ["encoding!"] = { "utf-8", "gbk", "gb18030" }, ["line_end!"] = { "\n", "\r\n" }, ["filename!"] = "string",

@@ -7,7 +7,7 @@ local M = {}
 -- HTTP's own meaning: the request was understood well enough to be refused before it was acted on. The only statuses that are
 -- read without the platform's data saying so.
 local CREDENTIALS = { [401] = true, [403] = true }
-local CALL_REFUSED = { [404] = true, [405] = true, [413] = true, [415] = true }
+local CALL_REFUSED = { [404] = true, [413] = true, [415] = true }
 
 -- Longest wait that a Retry-After may ask for, in seconds.
 local LONGEST_WAIT = 3600
@@ -28,11 +28,12 @@ local function at(value, path)
 end
 
 local function same(left, right)
+  -- "%.0f": %d raises for what no integer can hold, and such a number may come from anywhere.
   if type(left) == "number" and left == math.floor(left) then
-    left = string.format("%d", left)
+    left = string.format("%.0f", left)
   end
   if type(right) == "number" and right == math.floor(right) then
-    right = string.format("%d", right)
+    right = string.format("%.0f", right)
   end
   return tostring(left) == tostring(right)
 end
@@ -104,7 +105,7 @@ local function without_answer(operation, evidence, err)
   end
   local cancelled = err.kind == "cancelled"
   local transport = err.kind == "network" or err.kind == "timeout" or err.kind == "tls"
-  if evidence.sent == "no" then
+  if evidence.sent == "no" and not evidence.status and (evidence.bytes_sent or 0) == 0 then
     if transport then
       return answer("not_applied", "not_sent", { again = "soon" })
     end
@@ -125,6 +126,11 @@ end
 -- A whole answer that is not a success.
 local function refused(platform, operation, evidence, err)
   local status = evidence.status
+  local refusal = refusal_of(operation, err.code)
+  if refusal and refusal.applied == "maybe" then
+    -- The platform's data outranks what HTTP means by the status.
+    return answer("ambiguous", "server_error")
+  end
   if status == 429 or err.kind == "throttle" or any_condition(platform.throttle, evidence, err) then
     return answer("not_applied", "throttled", { again = "throttle", after = wait_of(evidence, err) })
   end
@@ -150,11 +156,8 @@ local function refused(platform, operation, evidence, err)
   if status < 300 and err.kind == "response" then
     return answer("ambiguous", "bad_answer")
   end
-  local refusal = refusal_of(operation, err.code)
   if refusal then
-    if refusal.applied == "maybe" then
-      return answer("ambiguous", "server_error")
-    elseif refusal.kind == "auth" then
+    if refusal.kind == "auth" then
       return answer("not_applied", "credentials", { stop = true })
     elseif refusal.kind == "window" then
       return answer("not_applied", "window", { again = "window" })
@@ -171,38 +174,54 @@ local function refused(platform, operation, evidence, err)
 end
 
 local function is_count(value)
-  return type(value) == "number" and value >= 0 and value == math.floor(value)
+  return type(value) == "number" and value >= 0 and value < 2 ^ 53 and value == math.floor(value)
+end
+
+-- The part of the story that `status` tells: all, some, none or pending; false for a status of which the platform's data says nothing.
+local function told_by(result, status)
+  for told, statuses in pairs({ all = result.success_status, some = result.partly_status, none = result.failed_status,
+    pending = result.pending_status }) do
+    if contains(statuses, status) then
+      return told
+    end
+  end
+  return false
 end
 
 -- A success that says how many rows it took. `status` and the counts must tell the same story (F13, F14).
 local function counted(result, evidence, reply)
-  local status = result.status and at(reply, result.status)
-  if status ~= nil and contains(result.pending_status, status) then
+  local rows, status = evidence.rows, result.status and at(reply, result.status)
+  local good, bad = at(reply, result.success_count), at(reply, result.fail_count)
+  local failed = at(reply, result.failed_rows)
+  failed = failed == nil and {} or failed
+  local listed = type(failed) == "table" and #failed or 0
+  local detail = ("%s accepted and %s failed of %d rows, %d rows listed%s"):format(
+    tostring(good), tostring(bad), rows, listed, status ~= nil and ", status " .. tostring(status) or "")
+  local function disagree()
+    return answer("ambiguous", "counts_disagree", { detail = detail })
+  end
+  if not is_count(good) or not is_count(bad) or type(failed) ~= "table" or listed == 0 and next(failed) ~= nil then
+    return disagree()
+  end
+  local told = result.status and told_by(result, status)
+  if told == "pending" then
+    -- What comes later may be anything; what is said already must be possible, and a row that failed is not to come.
+    if good > rows or bad > 0 or listed > 0 then
+      return disagree()
+    end
     return answer("accepted", "pending", { pending = true })
   end
-  local good, bad = at(reply, result.success_count), at(reply, result.fail_count)
-  local failed = at(reply, result.failed_rows) or {}
-  local detail = ("%s accepted and %s failed of %d rows, %d rows listed"):format(
-    tostring(good), tostring(bad), evidence.rows, type(failed) == "table" and #failed or 0)
-  if not is_count(good) or not is_count(bad) or type(failed) ~= "table" or good + bad ~= evidence.rows then
-    return answer("ambiguous", "counts_disagree", { detail = detail })
-  end
-  local all_failed = contains(result.failed_status, status)
-  if status ~= nil and all_failed ~= (good == 0) then
-    return answer("ambiguous", "counts_disagree", { detail = detail .. ", status " .. tostring(status) })
+  local counts = bad == 0 and "all" or good == 0 and "none" or "some"
+  if good + bad ~= rows or result.status and told ~= counts then
+    return disagree()
   end
   local message = result.message and at(reply, result.message)
-  if bad == 0 then
-    if #failed > 0 then
-      return answer("ambiguous", "counts_disagree", { detail = detail })
-    end
-    return answer("accepted", "success")
-  elseif good == 0 and #failed == 0 then
-    return answer("rejected", "refused", { message = message })
-  elseif #failed ~= bad then
-    return answer("ambiguous", "counts_disagree", { detail = detail })
-  elseif good == 0 then
-    return answer("rejected", "refused", { message = message })
+  if counts == "all" then
+    return listed == 0 and answer("accepted", "success") or disagree()
+  elseif counts == "none" then
+    return (listed == 0 or listed == bad) and answer("rejected", "refused", { message = message, by_row = true }) or disagree()
+  elseif listed ~= bad then
+    return disagree()
   end
   return answer("partly", "success", { message = message, failed = failed })
 end
@@ -213,8 +232,8 @@ local function accepted(operation, evidence, reply)
     return counted(result, evidence, reply)
   end
   local receipt = result.id and at(reply, result.id)
-  if result.id and receipt == nil then
-    return answer("ambiguous", "bad_answer")
+  if result.id and (receipt == nil or receipt == "" or type(receipt) == "table" or type(receipt) == "boolean") then
+    return answer("ambiguous", "bad_answer") -- a success that nothing can ever be joined to
   end
   return answer("accepted", "success", { pending = result.accepted == "pending", receipt = receipt })
 end
@@ -240,6 +259,7 @@ end
 ---@field failed table[]? the rows that the platform gives back
 ---@field message string? the platform's words for them
 ---@field reason string? the named refusal
+---@field by_row boolean? rejected, and the platform looked at every row
 ---@field detail string? evidence in words
 
 ---Decides what an attempt did.
@@ -275,7 +295,7 @@ local function row_key(row, names)
       end)
       value = tostring(#inner) .. "{" .. row_key(value, inner) .. "}"
     elseif type(value) == "number" and value == math.floor(value) then
-      value = string.format("%d", value)
+      value = string.format("%.0f", value)
     elseif type(value) ~= "string" and type(value) ~= "number" and type(value) ~= "boolean" then
       value = ""
     end

@@ -134,7 +134,8 @@ return {
         },
         result = {
           success_count = "data.importSuccessNum", fail_count = "data.importFailNum", failed_rows = "data.errorData",
-          status = "data.status", message = "data.message", pending_status = { 0 }, failed_status = { -1 },
+          status = "data.status", message = "data.message",
+          pending_status = { 0 }, success_status = { 1 }, partly_status = { 2 }, failed_status = { -1 },
         },
       },
       probe = "none",
