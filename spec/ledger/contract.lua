@@ -2,6 +2,7 @@
 -- What every ledger must do, whatever it is made of. A back end's spec calls this with a function that makes an empty ledger, one that opens
 -- the same again as another owner (after the first one died), and one that clears up; and with busted's functions, which spec files alone get.
 
+local json = require "campaign.json"
 local ledger_module = require "campaign.ledger"
 
 local function batch(index, more)
@@ -298,6 +299,34 @@ return function(name, back, busted)
       assert.equal(2, counts.rejected)
       assert.equal(1, counts.duplicate)
       assert.equal(8, counts.accepted)
+    end)
+
+    it("tells finished attempts as lines of JSON, and lists those that are on their way after them", function()
+      fill(1500)
+      local _, leases = sent(1500)
+      for i = 1, 1498 do
+        assert(ledger:finish(leases[i], { verdict = "accepted", cause = "success", receipt = 'r"' .. i, status = 200, code = 7, sent = "yes",
+          guard = i == 1 or nil, bytes_sent = 5, body_bytes = 6, seconds = 0.25, message = "not here" }))
+      end
+      finish(leases[1499], "not_applied", { cause = "refused", detail = "汉\n" })
+      assert.equal("go", begin(leases[1499]))
+      local lines = {}
+      for text in ledger:lines() do
+        for line in text:gmatch("([^\n]*)\n") do
+          lines[#lines + 1] = assert(json.decode(line))
+        end
+      end
+      assert.equal(1499, #lines)
+      assert.same({ batch = 1, attempt = 1, first_row = 1, rows = 9, verdict = "accepted", cause = "success", receipt = 'r"1', status = 200,
+        code = "7", sent = "yes", guard = true, bytes_sent = 5, body_bytes = 6, seconds = 0.25 }, lines[1])
+      assert.same({ batch = 1499, attempt = 1, first_row = 14981, rows = 9, verdict = "not_applied", cause = "refused", sent = "yes",
+        status = 200, detail = "汉\n" }, lines[1499])
+      local seen = {}
+      for attempt in ledger:scan("attempts") do
+        seen[#seen + 1] = ("%d.%d %s"):format(attempt.batch, attempt.number, tostring(attempt.verdict))
+      end
+      assert.equal(1501, #seen)
+      assert.same({ "1499.1 not_applied", "1499.2 nil", "1500.1 nil" }, { seen[1499], seen[1500], seen[1501] })
     end)
 
     it("counts children in place of their parent", function()

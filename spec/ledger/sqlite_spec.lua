@@ -139,7 +139,7 @@ describe("the ledger's file", function()
     ledger:close()
     local store = assert(core.store.open(path()))
     for _, sql in ipairs({ "DELETE FROM attempt", "UPDATE attempt SET verdict = 'rejected'", "UPDATE batch SET offset = 7",
-      "DELETE FROM batch" }) do
+      "DELETE FROM batch", "UPDATE batch SET state = 'Z'", "UPDATE batch SET state = 'AA'" }) do
       local number = assert(store:prepare(sql))
       assert(store:submit(number))
       local ok, err = store:run()

@@ -71,7 +71,7 @@ function M.add(parts)
       return nil, err
     end
     state.journal = journal.new(state.folder, state.ledger)
-    ok, err = resume.restore(state, state.journal)
+    ok, err = resume.restore(state)
     if not ok then
       return nil, err
     end

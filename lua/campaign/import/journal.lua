@@ -1,15 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- What the engine writes down about attempts: begin before the first byte, finish with the outcome, commit to make both durable. The ledger is
--- the record; batches.jsonl says the same for people and tools, and is made again from the ledger when a job is resumed.
+-- the record; batches.jsonl says the same for people and tools, and is made from the ledger when a run ends.
 
-local core = require "campaign.core"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 
 local M = {}
 
 -- Batches leased at a time.
-local CLAIM = 64
+local CLAIM = 256
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.journal" }
@@ -78,54 +77,29 @@ local function masked(text)
   end))
 end
 
-local function line_of(record)
-  return core.json.encode(record) .. "\n"
-end
-
--- The fields that both records have.
-local SAID = { "verdict", "cause", "receipt", "status", "code", "kind", "sent", "guard", "bytes_sent", "body_bytes", "seconds", "detail" }
-
-function methods:_append(line)
-  local err
-  if not self._file then
-    self._file, err = self._folder:append("batches")
-    if not self._file then
-      return nil, err
-    end
-  end
-  return self._file:write(line)
-end
-
 ---The outcome of an attempt is known.
 ---@param attempt table batch, number, refused? (numbers of the rows that the platform gave back)
----@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, seconds, detail, message, awaits
+---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
+---awaits; the journal's own from here on
 ---@return true? ok
 ---@return campaign.error? err
 function methods:finish(attempt, outcome)
-  local batch = attempt.batch
-  local record, line = {}, { batch = batch.index, attempt = attempt.number, first_row = batch.first_row, rows = batch.accepted }
-  for _, name in ipairs(SAID) do
-    record[name], line[name] = outcome[name], outcome[name]
-  end
-  record.detail, record.message, record.reason = masked(outcome.detail), masked(outcome.message), outcome.reason
-  record.awaits = outcome.awaits
-  record.guard = outcome.guard and 1 or nil
-  local refused = outcome.verdict == "partly" and attempt.refused or {}
-  record.rejected = #refused
-  local rows = {}
-  for i, row in ipairs(refused) do
-    rows[i] = { row = row, batch = batch.index, state = "rejected", cause = "platform", reason = "refused" }
-  end
-  local ok, err = self._ledger:record(rows)
-  if ok then
-    ok, err = self._ledger:finish(batch, record)
-  end
+  outcome.detail, outcome.message = masked(outcome.detail), masked(outcome.message)
   self._dirty = true
-  local written, write_err = self:_append(line_of(line))
-  if not ok then
-    return nil, err
+  local refused = outcome.verdict == "partly" and attempt.refused
+  if refused and #refused > 0 then
+    local rows = {}
+    for i, row in ipairs(refused) do
+      rows[i] = { row = row, batch = attempt.batch.index, state = "rejected", cause = "platform", reason = "refused" }
+    end
+    outcome.rejected = #refused
+    local ok, err = self._ledger:record(rows)
+    if not ok then
+      return nil, err
+    end
   end
-  return written, write_err
+  local ticket, err = self._ledger:finish(attempt.batch, outcome)
+  return ticket and true, err
 end
 
 ---Makes all of it durable.
@@ -139,27 +113,30 @@ function methods:commit()
   return self._ledger:commit()
 end
 
----Writes batches.jsonl anew from the ledger.
----@return true? ok
----@return campaign.error? err
-function methods:rewrite()
+-- Writes batches.jsonl anew from the ledger.
+function methods:_write_lines()
   os.remove(self._folder.batches)
-  for attempt in self._ledger:scan("attempts") do
-    if attempt.verdict then
-      local line = { batch = attempt.batch, attempt = attempt.number, first_row = attempt.first_row, rows = attempt.rows }
-      for _, name in ipairs(SAID) do
-        line[name] = attempt[name]
-      end
-      line.guard = attempt.guard == 1 or nil
-      local ok, err = self:_append(line_of(line))
-      if not ok then
+  local file, ok, err
+  for text in self._ledger:lines() do
+    if not file then
+      file, err = self._folder:append("batches")
+      if not file then
         return nil, err
       end
     end
+    ok, err = file:write(text)
+    if not ok then
+      file:close()
+      return nil, err
+    end
+  end
+  if file then
+    return file:close()
   end
   return true
 end
 
+---Ends the run's work on the ledger: leases go back, and batches.jsonl is made.
 ---@return true? ok
 ---@return campaign.error? err
 function methods:close()
@@ -170,14 +147,15 @@ function methods:close()
   if ok then
     ok, err = self._ledger:commit()
   end
-  if self._file then
-    local closed, close_err = self._file:close()
-    self._file = nil
-    if ok and not closed then
-      return nil, close_err
-    end
+  if not ok then
+    return nil, err
   end
-  return ok, err
+  local fine, written, write_err = pcall(self._write_lines, self)
+  if not fine then
+    return nil, error_object.is(written) and written
+      or error_object.new{ kind = "ledger", retry = false, message = "the ledger cannot be read: " .. tostring(written) }
+  end
+  return written, write_err
 end
 
 ---Reads finished attempts back, in the order in which they finished.

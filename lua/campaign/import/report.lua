@@ -76,7 +76,7 @@ end
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.result" }
 
----The finished attempts of the import, one table each, in the order in which they finished.
+---The finished attempts of the import, one table each, in order of batch and number.
 ---@return fun(): table?
 function methods:each_batch()
   if not self.batches_file then
@@ -103,7 +103,7 @@ function M.result(facts)
     job = facts.folder.path, report_file = facts.folder.report,
     rejects_file = facts.rows:path("rejected"), ambiguous_file = facts.rows:path("ambiguous"),
     duplicates_file = facts.rows:path("duplicate"), not_sent_file = facts.rows:path("pending"),
-    batches_file = (facts.requests > 0 or core.system.stat(facts.folder.batches)) and facts.folder.batches or nil,
+    batches_file = core.system.stat(facts.folder.batches) and facts.folder.batches or nil,
   }
   for _, state in ipairs(accounting.STATES) do
     result[state] = books.counts[state]

@@ -67,10 +67,9 @@ end
 
 ---Books and lists what the ledger knows.
 ---@param state table ledger, record, books, rows
----@param journal table
 ---@return true? ok
 ---@return campaign.error? err
-function M.restore(state, journal)
+function M.restore(state)
   local record, ledger, books = state.record, state.ledger, state.books
   local listed = record.listed
   local ok, err = state.rows:rewind(record.sizes, listed)
@@ -94,7 +93,7 @@ function M.restore(state, journal)
     return nil, error_object.is(problem) and problem
       or error_object.new{ kind = "ledger", retry = false, message = "the ledger cannot be read: " .. tostring(problem) }
   end
-  return journal:rewrite()
+  return true
 end
 
 ---Why an import that keeps order must not go on, if so.

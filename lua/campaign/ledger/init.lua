@@ -24,7 +24,7 @@ M.RESOLUTIONS = {
 
 ---The functions of a back end.
 M.INTERFACE = {
-  "job_put", "job_get", "enqueue", "record", "claim", "begin", "finish", "release", "resolve", "progress", "scan", "commit", "close",
+  "job_put", "job_get", "enqueue", "record", "claim", "begin", "finish", "release", "resolve", "progress", "scan", "lines", "commit", "close",
 }
 
 ---@class campaign.ledger.options

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- Tables and statements of the SQLite ledger. Every text here is a constant; values are bound. What they mean: docs/ledger.md.
+-- Three statements a batch run while it is sent (begin_batch, finish_attempt, finish_batch): each finds its row by its number, and no index,
+-- trigger, foreign key or list (which SQLite would make a table of, each time) takes part in them.
 
 local M = {}
 
-M.VERSION = 1
+M.VERSION = 2
 
 M.TABLES = {
   [[CREATE TABLE job (
@@ -15,23 +17,23 @@ M.TABLES = {
   ) STRICT]],
   [[CREATE TABLE batch (
     seq INTEGER PRIMARY KEY, parent INTEGER REFERENCES batch, split INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL DEFAULT 'P' CHECK (state IN ('P','L','S','A','R','X','F','U','C')),
-    fence INTEGER NOT NULL DEFAULT 0, owner TEXT, attempts INTEGER NOT NULL DEFAULT 0, doubts INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'P' CHECK (state GLOB '[PLSARXFUC]'),
+    fence INTEGER NOT NULL DEFAULT 0, owner TEXT, attempts INTEGER NOT NULL DEFAULT 0, began REAL, doubts INTEGER NOT NULL DEFAULT 0,
     offset INTEGER NOT NULL, bytes INTEGER NOT NULL, first_row INTEGER NOT NULL, first_line INTEGER NOT NULL,
     rows INTEGER NOT NULL, accepted INTEGER NOT NULL CHECK (accepted BETWEEN 0 AND rows), body_bytes INTEGER NOT NULL,
     skip TEXT, hash TEXT, rejected INTEGER NOT NULL DEFAULT 0 CHECK (rejected BETWEEN 0 AND accepted),
     awaits INTEGER NOT NULL DEFAULT 0, receipt TEXT
   ) STRICT]],
-  [[CREATE INDEX batch_pending ON batch (seq) WHERE state = 'P']],
-  [[CREATE INDEX batch_open ON batch (seq) WHERE state IN ('L','S')]],
+  -- A finished attempt; one that is on its way is its batch's state S with fence, owner, attempts and began. The id is made of batch and
+  -- number: it is known beforehand, and a batch's attempts lie together.
   [[CREATE TABLE attempt (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER NOT NULL REFERENCES batch, number INTEGER NOT NULL, fence INTEGER NOT NULL,
-    owner TEXT NOT NULL, hash TEXT, began REAL NOT NULL, ended REAL, verdict TEXT, cause TEXT, receipt TEXT, status INTEGER, code TEXT,
-    kind TEXT, sent TEXT, guard INTEGER, bytes_sent INTEGER, body_bytes INTEGER, seconds REAL, detail TEXT, reason TEXT, message TEXT
+    id INTEGER PRIMARY KEY CHECK (id = batch * 1048576 + number), batch INTEGER NOT NULL, number INTEGER NOT NULL,
+    fence INTEGER NOT NULL, owner TEXT NOT NULL, began REAL NOT NULL, ended REAL NOT NULL, verdict TEXT NOT NULL, cause TEXT, receipt TEXT,
+    status INTEGER, code TEXT, kind TEXT, sent TEXT, guard INTEGER, bytes_sent INTEGER, body_bytes INTEGER, seconds REAL, detail TEXT,
+    reason TEXT, message TEXT
   ) STRICT]],
-  [[CREATE INDEX attempt_batch ON attempt (batch)]],
   [[CREATE TABLE row_result (
-    row INTEGER PRIMARY KEY, batch INTEGER REFERENCES batch, state TEXT NOT NULL CHECK (state IN ('rejected','suppressed','duplicate')),
+    row INTEGER PRIMARY KEY, batch INTEGER REFERENCES batch, state TEXT NOT NULL CHECK (state = 'rejected' OR state = 'suppressed' OR state = 'duplicate'),
     cause TEXT, col TEXT, reason TEXT, code TEXT, message TEXT
   ) STRICT]],
   [[CREATE INDEX row_result_batch ON row_result (batch) WHERE batch IS NOT NULL]],
@@ -41,14 +43,26 @@ M.TABLES = {
   ) STRICT]],
   -- An attempt is evidence: it is never taken back, and its outcome is written once.
   [[CREATE TRIGGER attempt_stays BEFORE DELETE ON attempt BEGIN SELECT RAISE(ABORT, 'attempts are never deleted'); END]],
-  [[CREATE TRIGGER attempt_outcome BEFORE UPDATE ON attempt WHEN OLD.verdict IS NOT NULL
-    BEGIN SELECT RAISE(ABORT, 'an outcome is written once'); END]],
+  [[CREATE TRIGGER attempt_outcome BEFORE UPDATE ON attempt BEGIN SELECT RAISE(ABORT, 'an outcome is written once'); END]],
+  [[CREATE TRIGGER batch_stays BEFORE DELETE ON batch WHEN OLD.attempts > 0
+    BEGIN SELECT RAISE(ABORT, 'a batch that was sent is never deleted'); END]],
   -- What was planned is what is sent.
   [[CREATE TRIGGER batch_plan BEFORE UPDATE OF offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash ON batch
     BEGIN SELECT RAISE(ABORT, 'planned batches never change'); END]],
 }
 
-local MINE = " seq = ? AND fence = ? AND owner = ? "
+local MINE = " seq = ?1 AND fence = ?2 AND owner = ?3 "
+
+-- One finished attempt as a line of JSON; what is unknown is left out.
+local LINE = [[ '{"batch":' || a.batch || ',"attempt":' || a.number || ',"first_row":' || b.first_row || ',"rows":' || b.accepted]]
+for _, name in ipairs({ "verdict", "cause", "receipt", "status", "code", "kind", "sent" }) do
+  LINE = LINE .. (" || iif(a.%s IS NULL, '', ',\"%s\":' || json_quote(a.%s))"):format(name, name, name)
+end
+LINE = LINE .. [[ || iif(a.guard, ',"guard":true', '')]]
+for _, name in ipairs({ "bytes_sent", "body_bytes", "seconds", "detail" }) do
+  LINE = LINE .. (" || iif(a.%s IS NULL, '', ',\"%s\":' || json_quote(a.%s))"):format(name, name, name)
+end
+LINE = LINE .. " || '}' "
 
 M.STATEMENTS = {
   job_put = [[INSERT INTO job (one, id, created, state, record) VALUES (1, ?, ?, ?, ?)
@@ -65,42 +79,50 @@ M.STATEMENTS = {
   forget_batches = "DELETE FROM batch",
   forget_rows = "DELETE FROM row_result",
   claim = [[UPDATE batch SET state = 'L', fence = fence + 1, owner = ? WHERE seq IN (
-      SELECT seq FROM batch INDEXED BY batch_pending WHERE state = 'P' AND split = 0 ORDER BY seq LIMIT ?)
+      SELECT seq FROM batch WHERE seq > ? AND state = 'P' AND split = 0 ORDER BY seq LIMIT ?)
     RETURNING seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash]],
-  begin_attempt = [[INSERT INTO attempt (batch, number, fence, owner, hash, began)
-    SELECT seq, attempts + 1, fence, owner, hash, ? FROM batch WHERE]] .. MINE .. [[AND state = 'L' RETURNING id, number]],
-  begin_batch = "UPDATE batch SET state = 'S', attempts = attempts + 1 WHERE" .. MINE .. "AND state = 'L'",
-  finish_late = [[INSERT INTO late (batch, attempt, at, source, verdict, detail) SELECT ?1, ?4, ?5, 'answer', ?6, ?7
-    WHERE NOT EXISTS (SELECT 1 FROM batch WHERE seq = ?1 AND fence = ?2 AND owner = ?3 AND state = 'S')
-    AND NOT EXISTS (SELECT 1 FROM attempt WHERE id = ?4 AND verdict = ?6)]],
-  finish_batch = [[UPDATE batch SET state = ?4, rejected = ?5, awaits = ?6, receipt = ?7
-    WHERE seq = ?1 AND fence = ?2 AND owner = ?3 AND (state = 'S' OR state = 'U' AND ?4 IN ('A','R','X'))]],
-  finish_attempt = [[UPDATE attempt SET ended = ?, verdict = ?, cause = ?, receipt = ?, status = ?, code = ?, kind = ?, sent = ?,
-    guard = ?, bytes_sent = ?, body_bytes = ?, seconds = ?, detail = ?, reason = ?, message = ? WHERE id = ? AND verdict IS NULL]],
+  begin_batch = "UPDATE batch SET state = 'S', attempts = attempts + 1, began = ?4 WHERE" .. MINE .. "AND state = 'L'",
+  finish_attempt = [[INSERT INTO attempt (id, batch, number, fence, owner, began, ended, verdict, cause, receipt, status, code, kind, sent,
+      guard, bytes_sent, body_bytes, seconds, detail, reason, message)
+    SELECT seq * 1048576 + attempts, seq, attempts, fence, owner, began, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18
+    FROM batch WHERE]] .. MINE .. "AND state = 'S'",
+  finish_batch = "UPDATE batch SET state = ?4, rejected = ?5, awaits = ?6, receipt = ?7 WHERE" .. MINE .. "AND state = 'S'",
+  -- For an outcome that no batch of this lease waits for any more.
+  late_answer = [[INSERT INTO late (batch, attempt, at, source, verdict, detail) SELECT ?1, ?2, ?3, 'answer', ?4, ?5
+    WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE id = ?2 AND verdict = ?4)]],
+  late_batch = [[UPDATE batch SET state = ?4, rejected = ?5, awaits = ?6, receipt = ?7
+    WHERE]] .. MINE .. [[AND state = 'U' AND ?4 IN ('A','R','X')]],
   release = "UPDATE batch SET state = 'P', owner = NULL WHERE" .. MINE .. "AND state = 'L'",
   release_all = "UPDATE batch SET state = 'P', owner = NULL WHERE state = 'L' AND owner = ?",
   resolve = "UPDATE batch SET state = ?, doubts = doubts + ?, owner = NULL WHERE seq = ? AND state = ? RETURNING seq",
   resolve_late = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
-    SELECT seq, (SELECT max(id) FROM attempt WHERE batch = seq), ?, ?, ?, ? FROM batch WHERE seq = ? AND state = ?]],
+    SELECT seq, (SELECT max(id) FROM attempt WHERE id BETWEEN seq * 1048576 AND seq * 1048576 + 1048575), ?, ?, ?, ?
+    FROM batch WHERE seq = ? AND state = ?]],
   recover_leased = "UPDATE batch SET state = 'P', owner = NULL WHERE state = 'L'",
-  recover_attempts = [[UPDATE attempt SET ended = ?, verdict = 'ambiguous', cause = 'interrupted', kind = 'ledger', sent = 'maybe',
-    detail = 'the process ended between sending and the outcome'
-    WHERE verdict IS NULL AND batch IN (SELECT seq FROM batch WHERE state = 'S')]],
+  recover_attempts = [[INSERT INTO attempt (id, batch, number, fence, owner, began, ended, verdict, cause, kind, sent, detail)
+    SELECT seq * 1048576 + attempts, seq, attempts, fence, owner, began, ?, 'ambiguous', 'interrupted', 'ledger', 'maybe',
+      'the process ended between sending and the outcome' FROM batch WHERE state = 'S']],
   recover_sent = "UPDATE batch SET state = 'U' WHERE state = 'S'",
   progress = [[SELECT state, count(*), coalesce(sum(accepted), 0), coalesce(sum(rejected), 0), coalesce(sum(awaits * (accepted - rejected)), 0),
     coalesce(sum(doubts > 0), 0) FROM batch WHERE split = 0 GROUP BY state]],
   progress_rows = "SELECT state, count(*) FROM row_result WHERE batch IS NULL GROUP BY state",
-  progress_attempts = "SELECT count(*), coalesce(sum(verdict IS NULL), 0), coalesce(sum(body_bytes), 0) FROM attempt",
+  progress_attempts = [[SELECT coalesce(sum(attempts), 0), coalesce(sum(state = 'S'), 0),
+    (SELECT coalesce(sum(body_bytes), 0) FROM attempt) FROM batch]],
   scan_batches = [[SELECT seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes,
     skip, hash, rejected, awaits, receipt FROM batch WHERE split = 0 AND seq > ? ORDER BY seq LIMIT ?]],
   scan_attempts = [[SELECT a.id, a.batch, a.number, a.fence, a.began, a.ended, a.verdict, a.cause, a.receipt, a.status, a.code, a.kind,
     a.sent, a.guard, a.bytes_sent, a.body_bytes, a.seconds, a.detail, a.reason, a.message, b.first_row, b.accepted
     FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?]],
+  scan_open = [[SELECT seq * 1048576 + attempts, seq, attempts, fence, began, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, first_row, accepted FROM batch WHERE state = 'S' AND seq > ? / 1048576 ORDER BY seq LIMIT ?]],
+  scan_lines = "SELECT max(id), group_concat(line || char(10), '') FROM (SELECT a.id AS id," .. LINE .. [[AS line
+    FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?)]],
   scan_rows = [[SELECT row, batch, state, cause, col, reason, code, message FROM row_result WHERE row > ? ORDER BY row LIMIT ?]],
   scan_late = "SELECT id, batch, attempt, at, source, verdict, detail FROM late WHERE id > ? ORDER BY id LIMIT ?",
   rows_of = [[SELECT row, batch, state, cause, col, reason, code, message FROM row_result WHERE batch = ? ORDER BY row]],
   last_of = [[SELECT id, batch, number, fence, began, ended, verdict, cause, receipt, status, code, kind,
-    sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message FROM attempt WHERE batch = ? ORDER BY id DESC LIMIT 1]],
+    sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message FROM attempt
+    WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575 ORDER BY id DESC LIMIT 1]],
   reasons = [[SELECT state, cause, col, reason, code, count(*) FROM row_result WHERE batch IS NULL
     GROUP BY state, cause, col, reason, code ORDER BY count(*) DESC, 1, 2, 3, 4, 5]],
 }

@@ -14,6 +14,9 @@ local APPLICATION_ID = "PRAGMA application_id = 1128353863" -- "CAMG"
 -- Most rows of one page of a scan.
 local PAGE = 1000
 
+-- Attempts of one batch, at most: an attempt's id is made of batch and number (ledger/schema).
+local ATTEMPTS = 1048576
+
 -- Statements that wait for one commit, unless the caller asks for it earlier.
 local MOST_WAITING = 20000
 
@@ -39,7 +42,7 @@ local function refuse(self, message, hint)
   return nil, error_object.new{ kind = "ledger", retry = false, message = "ledger " .. self.path .. ": " .. message, hint = hint }
 end
 
--- Queues a statement; `done(changes, rows)` is called once it is durable.
+-- Queues a statement; `done(changes, rows)` is called once it is durable, and may give nil and an error.
 function methods:_queue(name, done, ...)
   local number = self._statements[name]
   if not number then
@@ -54,7 +57,7 @@ function methods:_queue(name, done, ...)
   if not id then
     return nil, explain(err)
   end
-  self._waiting[id] = done or true
+  self._waiting[id] = done
   return true
 end
 
@@ -62,19 +65,26 @@ end
 ---@return true? ok
 ---@return campaign.error? err nothing of it is in the ledger
 function methods:commit()
-  local ok, err = self._store:run()
-  local id, changes, rows = self._store:take()
-  while id do
-    local done = self._waiting[id]
-    self._waiting[id] = nil
-    if ok and type(done) == "function" then
-      done(changes, rows)
+  local store, waiting = self._store, self._waiting
+  repeat -- an outcome that came late asks for more
+    local ok, err = store:run()
+    local id, changes, rows = store:take()
+    local problem
+    while id do
+      local done = waiting[id]
+      if done then
+        waiting[id] = nil
+        if ok then
+          local _, done_err = done(changes, rows)
+          problem = problem or done_err
+        end
+      end
+      id, changes, rows = store:take()
     end
-    id, changes, rows = self._store:take()
-  end
-  if not ok then
-    return nil, explain(err)
-  end
+    if not ok or problem then
+      return nil, problem or explain(err)
+    end
+  until store:waiting() == 0
   return true
 end
 
@@ -163,6 +173,7 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:enqueue(batches)
+  self._claimed = 0
   for _, batch in ipairs(batches) do
     local ok, err = self:_queue("enqueue", nil, batch.index, batch.parent, batch.offset, batch.bytes, batch.first_row, batch.first_line,
       batch.rows, batch.accepted, batch.body_bytes, batch.skip, batch.hash)
@@ -216,39 +227,53 @@ end
 ---@return table[]? leases batches with fence and owner; none when nothing is pending
 ---@return campaign.error? err
 function methods:claim(count)
-  local rows, err = self:_query("claim", self.owner, count)
+  local rows, err = self:_query("claim", self.owner, self._claimed, count)
   if not rows then
     return nil, err
   end
   local leases = all_named(schema.COLUMNS.claim, rows)
   for _, lease in ipairs(leases) do
-    lease.owner = self.owner
+    lease.owner, lease.begun = self.owner, lease.attempts
   end
   table.sort(leases, function(left, right) return left.index < right.index end)
+  local last = leases[#leases]
+  self._claimed = last and last.index or self._claimed -- none before it is pending, until one is given back
   return leases
 end
 
 ---Queues the intent to send a leased batch. Nothing may be sent before the commit, nor unless the ticket then says "go".
 ---@param lease table
----@return table? ticket `answer` after the commit: "go" (with attempt, number) or "stale"
+---@return table? ticket `answer` after the commit: "go" (with number) or "stale"
 ---@return campaign.error? err
 function methods:begin(lease)
   local ticket = {}
-  local ok, err = self:_queue("begin_attempt", function(_, rows)
-    local row = rows[1]
-    ticket.answer = row and "go" or "stale"
-    if row then
-      ticket.attempt, ticket.number = row[1], row[2]
-      lease.attempt = row[1]
+  local ok, err = self:_queue("begin_batch", function(changes)
+    if changes == 0 then
+      ticket.answer = "stale"
+      return
     end
-  end, self._now(), lease.index, lease.fence, lease.owner)
-  if ok then
-    ok, err = self:_queue("begin_batch", nil, lease.index, lease.fence, lease.owner)
-  end
+    local number = (lease.begun or 0) + 1
+    ticket.answer, ticket.number = "go", number
+    lease.begun, lease.attempt = number, lease.index * ATTEMPTS + number
+  end, lease.index, lease.fence, lease.owner, self._now())
   if not ok then
     return nil, err
   end
   return ticket
+end
+
+-- Nobody waits for this outcome any more: it is kept, and settles its own batch where that is in doubt.
+function methods:_late(ticket, lease, outcome, state)
+  local kept
+  local ok, err = self:_queue("late_answer", function(changes)
+    kept = changes
+  end, lease.index, lease.attempt, self._now(), outcome.verdict, outcome.detail)
+  if ok then
+    ok, err = self:_queue("late_batch", function(changes)
+      ticket.answer = kept == 0 and "done" or changes > 0 and "late" or "stale"
+    end, lease.index, lease.fence, lease.owner, state, outcome.rejected or 0, outcome.awaits == true, outcome.receipt)
+  end
+  return ok, err
 end
 
 ---Queues the outcome of an attempt.
@@ -265,20 +290,22 @@ function methods:finish(lease, outcome)
   if not lease.attempt then
     error("this batch was not begun", 2)
   end
-  local ticket, now, late = {}, self._now(), nil
-  local code = outcome.code ~= nil and tostring(outcome.code) or nil
-  local ok, err = self:_queue("finish_late", function(changes)
-    late = changes
-  end, lease.index, lease.fence, lease.owner, lease.attempt, now, outcome.verdict, outcome.detail)
-  if ok then
-    ok, err = self:_queue("finish_batch", function(changes)
-      ticket.answer = late == 0 and "done" or changes > 0 and "late" or "stale"
-    end, lease.index, lease.fence, lease.owner, state, outcome.rejected or 0, outcome.awaits == true, outcome.receipt)
+  local ticket, code = {}, outcome.code
+  if code ~= nil then
+    code = tostring(code)
   end
+  local ok, err = self:_queue("finish_attempt", function(changes)
+    if changes > 0 then
+      ticket.answer = "done"
+    else
+      return self:_late(ticket, lease, outcome, state)
+    end
+  end, lease.index, lease.fence, lease.owner, self._now(), outcome.verdict, outcome.cause, outcome.receipt, outcome.status, code,
+    outcome.kind, outcome.sent, outcome.guard, outcome.bytes_sent, outcome.body_bytes, outcome.seconds, outcome.detail, outcome.reason,
+    outcome.message)
   if ok then
-    ok, err = self:_queue("finish_attempt", nil, now, outcome.verdict, outcome.cause, outcome.receipt, outcome.status, code, outcome.kind,
-      outcome.sent, outcome.guard, outcome.bytes_sent, outcome.body_bytes, outcome.seconds, outcome.detail, outcome.reason,
-      outcome.message, lease.attempt)
+    ok, err = self:_queue("finish_batch", nil, lease.index, lease.fence, lease.owner, state, outcome.rejected or 0,
+      outcome.awaits == true, outcome.receipt)
   end
   if not ok then
     return nil, err
@@ -291,6 +318,7 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:release(lease)
+  self._claimed = 0
   if not lease then
     return self:_queue("release_all", nil, self.owner)
   end
@@ -313,6 +341,7 @@ function methods:resolve(index, as, source, detail)
   if not ok then
     return nil, err
   end
+  self._claimed = 0
   local rows
   rows, err = self:_query("resolve", rule.to, rule.doubt == true, index, rule.from)
   if not rows then
@@ -367,34 +396,52 @@ function methods:progress()
   return progress
 end
 
-local SCANS = { batches = "scan_batches", attempts = "scan_attempts", rows = "scan_rows", late = "scan_late" }
+-- Those after the first follow when it has ended.
+local SCANS = { batches = { "scan_batches" }, attempts = { "scan_attempts", "scan_open" }, rows = { "scan_rows" }, late = { "scan_late" } }
 
----Reads records in order, page by page.
+---Reads records in order, page by page. Of attempts, those that have no outcome yet come last.
 ---@param what "batches"|"attempts"|"rows"|"late"
 ---@return fun(): table? next raises what the ledger refuses, as an error object
 function methods:scan(what)
-  local statement, columns = SCANS[what], schema.COLUMNS[what]
-  if not statement then
+  local statements, columns = SCANS[what], schema.COLUMNS[what]
+  if not statements then
     error("unknown scan: " .. tostring(what), 2)
   end
-  local after, page, at = 0, nil, 0
+  local turn, after, page, at = 1, 0, nil, 0
   return function()
-    if not page or at == #page and #page == PAGE then
-      local err
-      page, err = self:_query(statement, after, PAGE)
+    while statements[turn] do
       if not page then
-        error(err, 0)
+        local err
+        page, err = self:_query(statements[turn], after, PAGE)
+        if not page then
+          error(err, 0)
+        end
+        at = 0
       end
-      at = 0
+      at = at + 1
+      if page[at] then
+        after = page[at][1]
+        return named(columns, page[at])
+      elseif #page < PAGE then
+        turn, after = turn + 1, 0
+      end
+      page = nil
     end
-    at = at + 1
-    local row = page[at]
-    if not row then
-      at = #page
-      return nil
+    return nil
+  end
+end
+
+---The finished attempts as lines of JSON, in order of batch and number.
+---@return fun(): string? next some of the lines; raises what the ledger refuses, as an error object
+function methods:lines()
+  local after = 0
+  return function()
+    local rows, err = self:_query("scan_lines", after, PAGE)
+    if not rows then
+      error(err, 0)
     end
-    after = row[1]
-    return named(columns, row)
+    after = rows[1][1]
+    return rows[1][2]
   end
 end
 
@@ -488,7 +535,7 @@ function M.open(path, options)
   end
   local self = setmetatable({
     path = path, owner = options.owner or ("%d:%s"):format(core.system.pid(), core.digest.hex(core.system.random(8))), recovered = 0,
-    _store = store, _statements = {}, _waiting = {}, _now = options.now or core.system.now,
+    _store = store, _statements = {}, _waiting = {}, _claimed = 0, _now = options.now or core.system.now,
   }, mt)
   local ok
   if options.create then
