@@ -5,7 +5,9 @@ local callback = require "campaign.callback"
 local campaign = require "campaign"
 local command = require "support.command"
 local fake = require "support.fake"
+local inbox_module = require "campaign.callback.inbox"
 local json = require "campaign.json"
+local signature = require "campaign.callback.signature"
 local system = require("campaign.core").system
 
 local SECRET = "b7c1d2e3f4a5968778695a4b3c2d1e0f"
@@ -45,7 +47,7 @@ describe("callback", function()
   end
 
   local function count_bodies()
-    return #(system.list_dir(folder .. "/store/bodies") or {})
+    return #assert(inbox_module.open(folder .. "/store", {})):list()
   end
 
   it("keeps a body before it answers 200, in private files", function()
@@ -53,8 +55,9 @@ describe("callback", function()
     local answer, kind = post(receiver, GOOD)
     assert.same({ 200, "first", false }, { answer.status, kind, answer.close })
     local entry = receiver.inbox:list()[1]
-    assert.equal(GOOD, command.read(folder .. "/store/bodies/" .. entry.hash))
-    for _, path in ipairs{ "/store/index.jsonl", "/store/bodies/" .. entry.hash } do
+    assert.equal(GOOD, command.read(folder .. "/store/inbox.log"):sub(entry.at + 1, entry.at + entry.bytes))
+    assert.equal(GOOD, receiver.inbox:text(entry))
+    for _, path in ipairs{ "/store/inbox.log", "/store/lock" } do
       assert.equal(384, system.stat(folder .. path).mode % 512)
     end
     assert(callback == require("campaign.callback") and campaign.callback.new == callback.new)
@@ -215,19 +218,115 @@ describe("callback", function()
     assert.is_not_equal("first", kind)
   end)
 
-  it("reads an index whose last line a crash cut off, and goes on behind it", function()
+  it("goes on behind what a crash cut off, wherever it cut", function()
+    local log = folder .. "/store/inbox.log"
+    local second = body("u-2", { { index = 0, ok = true } })
     local receiver = assert(open())
     post(receiver, GOOD)
-    local index = folder .. "/store/index.jsonl"
-    local line = command.read(index)
-    command.write(index, line .. '{"n":2,"id":"u-2","ha')
+    local one = command.read(log)
+    post(receiver, second)
+    local both = command.read(log)
+    for cut = #one, #both - 1, 7 do
+      command.write(log, both:sub(1, cut))
+      receiver = assert(open())
+      assert(receiver:result("u-1"))
+      assert.is_nil((receiver:result("u-2")), cut)
+      assert.equal("first", select(2, post(receiver, second)))
+      assert.equal("duplicate", select(2, post(receiver, GOOD)))
+      for _, reader in ipairs{ receiver, assert(open()) } do
+        assert(reader:result("u-2"))
+        assert.equal(2, #reader.inbox:list())
+      end
+    end
+  end)
+
+  it("reads on behind damage in the middle, counts it, and takes nothing from inside a body for a record", function()
+    local log = folder .. "/store/inbox.log"
+    local receiver = assert(open())
+    post(receiver, body("u-1", {}))
+    local one = command.read(log)
+    -- a body that looks like a record, in a record whose first line is then destroyed
+    post(receiver, '\n{"n":9,"time":1,"id":"forged","hash":"' .. ("0"):rep(64) .. '","outcome":"","bytes":2,"kind":"first"}\n{}\n')
+    local two = command.read(log)
+    post(receiver, body("u-3", {}))
+    local all = command.read(log)
+    command.write(log, one .. "#" .. two:sub(#one + 2) .. all:sub(#two + 1))
     receiver = assert(open())
-    assert(receiver:result("u-1"))
-    assert.is_nil((receiver:result("u-2")))
-    assert.equal("first", select(2, post(receiver, body("u-2", {}))))
+    assert.same({ 2, 1 }, { #receiver.inbox:list(), receiver.inbox.damaged })
+    assert(receiver:result("u-1") and receiver:result("u-3"))
+    assert.is_nil((receiver:result("forged")))
+  end)
+
+  it("keeps a body again whose first copy never reached the disk", function()
+    local log = folder .. "/store/inbox.log"
+    local receiver = assert(open())
+    post(receiver, GOOD)
+    local entry, text = receiver.inbox:list()[1], command.read(log)
+    command.write(log, text:sub(1, entry.at) .. ("\0"):rep(entry.bytes) .. "\n") -- length without content: a power cut
     receiver = assert(open())
-    assert(receiver:result("u-2"))
-    assert.equal(2, #receiver.inbox:list())
+    assert.is_nil((receiver:result("u-1")))
+    assert.equal("first", select(2, post(receiver, GOOD)))
+    assert.equal(2, #assert(open()):result("u-1").rows)
+    assert.equal("duplicate", select(2, post(receiver, GOOD)))
+  end)
+
+  it("keeps a group with one write, and knows repeats and conflicts inside it", function()
+    local inbox = assert(open()).inbox
+    local function item(text, id, outcome) return inbox_module.item(text, id, outcome, 1) end
+    local syncs = 0
+    local kinds = assert(inbox:put_all({ item("a", "1", "x"), item("a", "1", "x"), item(" a", "1", "x"), item("b", "1", "y"), item("?") },
+      { sync = function(file)
+        syncs = syncs + 1
+        return file:sync()
+      end }))
+    assert.same({ "first", "duplicate", "repeat", "conflict", "unreadable" }, kinds)
+    assert.equal(1, syncs)
+    assert.equal(4, #assert(open()).inbox:list())
+  end)
+
+  it("takes a group back that could not be synced", function()
+    local receiver = assert(open())
+    post(receiver, GOOD)
+    local kinds, err = receiver.inbox:put_all({ inbox_module.item("a", "1", "x", 1) }, { sync = function() return nil, { message = "no disk" } end })
+    assert.is_nil(kinds)
+    assert.is_truthy(err.message:find("no disk", 1, true))
+    assert.equal(1, #assert(open()).inbox:list())
+    assert.same({ "first" }, receiver.inbox:put_all({ inbox_module.item("a", "1", "x", 1) }))
+    assert.equal(2, #assert(open()).inbox:list())
+  end)
+
+  it("takes signed posts, each within its window, and no others", function()
+    local key = "0123456789abcdef0123456789abcdef"
+    local receiver = assert(callback.new{ platform = "longlong", store = folder .. "/store", env = env, prefix = "/signed",
+      hmac = { key = key }, rate = 3, burst = 3 })
+    local function signed(text, at, more)
+      local timestamp = ("%.0f"):format(at)
+      local headers = { ["content-length"] = tostring(#text), ["x-campaign-timestamp"] = timestamp,
+        ["x-campaign-signature"] = signature.sign(key, timestamp, text) }
+      for name, value in pairs(more or {}) do
+        headers[name] = value or nil
+      end
+      return post(receiver, text, { path = "/signed", headers = headers })
+    end
+    local now = math.floor(env.now())
+    for _ = 1, 50 do -- more than the rate takes
+      assert.equal(401, signed(GOOD, now, { ["x-campaign-signature"] = ("0"):rep(64) }).status)
+    end
+    assert.equal(401, signed(GOOD, now, { ["x-campaign-signature"] = false }).status)
+    assert.equal(401, signed(GOOD, now, { ["x-campaign-timestamp"] = tostring(now + 1) }).status)
+    for _, timestamp in ipairs{ "", "x", "-1", ("9"):rep(20), "1e9" } do
+      assert.equal(401, signed(GOOD, now, { ["x-campaign-timestamp"] = timestamp }).status)
+    end
+    assert.equal(401, signed(GOOD, now - 301).status)
+    assert.equal(401, signed(GOOD, now + 301).status)
+    assert.equal(0, count_bodies())
+    assert.equal("first", select(2, signed(GOOD, now - 299)))
+    assert.equal("duplicate", select(2, signed(GOOD, now - 299))) -- a replay changes nothing
+    assert.equal(404, post(receiver, GOOD).status)
+    local weak, err = callback.new{ platform = "longlong", store = folder .. "/store", env = env, hmac = { key = "short" } }
+    assert.same({ nil, "usage" }, { weak, err.kind })
+    assert.is_nil(tostring(receiver.signature):find(key, 1, true))
+    assert.has_error(function() callback.new{ platform = "longlong", store = folder, hmac = { kay = key } } end)
   end)
 
   it("refuses secrets that can be guessed, and platforms without callbacks", function()

@@ -176,6 +176,47 @@ describe("core.system", function()
     end)
   end)
 
+  describe("syncer", function()
+    it("syncs files on its thread, in order, and tells each by its number", function()
+      local syncer = assert(system.syncer())
+      assert.is_nil((syncer:take()))
+      local wanted = {}
+      for i = 1, 20 do
+        local file = assert(system.append_open(folder .. "/synced-" .. i % 3))
+        assert(file:write("x"))
+        wanted[i] = assert(syncer:submit(file))
+        file:close() -- the syncer has a descriptor of its own
+      end
+      local found = {}
+      local limit = system.monotonic() + 60
+      while #found < 20 and system.monotonic() < limit do
+        local id, ok = syncer:take()
+        if id then
+          assert.is_true(ok)
+          found[#found + 1] = id
+        else
+          system.sleep(0.001)
+        end
+      end
+      assert.are.same(wanted, found)
+      syncer:close()
+      syncer:close()
+      assert.has_error(function() syncer:take() end)
+    end)
+
+    it("says what cannot be synced, refuses what is no open file, and finishes what is queued when it is closed", function()
+      local syncer = assert(system.syncer())
+      local file = assert(system.append_open(folder .. "/closed"))
+      assert(syncer:submit(file))
+      file:close()
+      assert.has_error(function() syncer:submit(file) end)
+      assert.has_error(function() syncer:submit("path") end)
+      syncer:close()
+      assert(system.syncer()) -- one that is only collected
+      collectgarbage()
+    end)
+  end)
+
   describe("append_open", function()
     it("appends, syncs and closes", function()
       local path = folder .. "/journal"

@@ -49,8 +49,12 @@ int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_err
 const char *camp_check_path(lua_State *L, int argument);
 /* As camp_push_error, with reason "missing" or "exists" where errno says so. */
 int camp_push_system_error(lua_State *L, const struct camp_error *err);
+/* The descriptor of an open file of system.append_open; raises when the argument is none. */
+int camp_check_append(lua_State *L, int argument);
 /* Adds `spawn` to the table at the top of the stack. */
 void camp_add_process(lua_State *L);
+/* Adds `syncer` to the table at the top of the stack. */
+void camp_add_syncer(lua_State *L);
 
 /* Each pushes one table of functions (its module), for core.c to set as a field of campaign.core. */
 int camp_open_console(lua_State *L); /* terminal and signals, for the command */

@@ -173,11 +173,15 @@ static int system_append_open(lua_State *L) {
   return 1;
 }
 
-static struct file_box *check_append(lua_State *L) {
-  struct file_box *box = luaL_checkudata(L, 1, APPEND_CLASS);
-  luaL_argcheck(L, box->fd >= 0, 1, "the file is closed");
+static struct file_box *check_append_at(lua_State *L, int argument) {
+  struct file_box *box = luaL_checkudata(L, argument, APPEND_CLASS);
+  luaL_argcheck(L, box->fd >= 0, argument, "the file is closed");
   return box;
 }
+
+static struct file_box *check_append(lua_State *L) { return check_append_at(L, 1); }
+
+int camp_check_append(lua_State *L, int argument) { return check_append_at(L, argument)->fd; }
 
 /* :write(bytes) → true | nil, err. */
 static int append_write(lua_State *L) {
@@ -363,5 +367,6 @@ int camp_open_system(lua_State *L) {
   camp_new_class(L, FOLDER_CLASS, no_methods, folder_close);
   luaL_newlib(L, functions);
   camp_add_process(L);
+  camp_add_syncer(L);
   return 1;
 }

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Keeps what callbacks brought: every body in a file of its own, and an index with one line a body. Both are on disk when `put` returns.
--- Several processes may use one folder: whoever writes holds its lock and has read what the others wrote. Knows no HTTP and no platform.
+-- Keeps what callbacks brought, in one file that only grows: records of a JSON line and the body as it came. A group of records is one write
+-- and one sync, and on disk when `put` returns. Several processes may use one folder: whoever writes holds its lock and has read what the
+-- others wrote. Knows no HTTP and no platform.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -10,7 +11,9 @@ local M = {}
 
 local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
 local LOCK_SECONDS = 10
-local MAX_BODY = 16777216
+
+-- Every record begins a line with this: where a crash or a bad disk left something else, reading goes on at the next one that is whole.
+local MARK = '{"n":'
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.callback.inbox" }
@@ -21,13 +24,17 @@ local function fail(message, cause, reason)
   }
 end
 
+local function hash_of(id, body)
+  return core.digest.sha256((id or "") .. "\0" .. body)
+end
+
 local function add(self, entry)
   local entries = self.entries
   entries[#entries + 1] = entry
   self.bytes = self.bytes + entry.bytes
   self.by_hash[entry.hash] = entry
-  if entry.id then
-    self.by_id[entry.id] = self.by_id[entry.id] or entry
+  if entry.id and (entry.kind == "first" or not self.by_id[entry.id]) then
+    self.by_id[entry.id] = entry -- a second `first` replaces one whose body never reached the disk
   end
   if entry.kind == "conflict" then
     self.conflict_count = self.conflict_count + 1
@@ -35,31 +42,119 @@ local function add(self, entry)
   end
 end
 
--- Reads what was added to the index since; a last line that a crash left unfinished does not count.
+-- Reading -----------------------------------------------------------------------------------------------------------------------------------
+
+-- The record whose first line was read at `at`; nothing unless it ends within the file where it says. The file then stands behind it.
+local function record_at(file, line, at, size)
+  if line:sub(1, #MARK) ~= MARK then
+    return nil
+  end
+  local entry = json.decode(line)
+  if type(entry) ~= "table" or type(entry.hash) ~= "string" or type(entry.bytes) ~= "number" or type(entry.kind) ~= "string"
+    or entry.bytes < 0 or entry.bytes ~= math.floor(entry.bytes) then
+    return nil
+  end
+  entry.at = at + #line + 1
+  if entry.at + entry.bytes >= size then
+    return nil
+  end
+  file:seek("set", entry.at + entry.bytes)
+  return file:read(1) == "\n" and entry or nil
+end
+
+local function body_of(file, entry)
+  file:seek("set", entry.at)
+  local body = file:read(entry.bytes) or ""
+  return hash_of(entry.id, body) == entry.hash and body or nil
+end
+
+-- The next record behind something that is none: there only a body that fits its hash is believed.
+local function resume_behind(file, at, size)
+  file:seek("set", at)
+  local line = file:read("*l")
+  while line do
+    at = at + #line + 1
+    line = file:read("*l")
+    local entry = line and record_at(file, line, at, size)
+    if entry and body_of(file, entry) then
+      return entry
+    elseif line then
+      file:seek("set", at + #line + 1)
+    end
+  end
+end
+
+-- Reads what was added since. What a crash left unfinished at the end does not count.
 local function catch_up(self)
-  local file = io.open(self.index, "rb")
-  if not file then
+  local found, err = core.system.stat(self.path)
+  if not found or found.size < self.offset then
+    return fail(self.path .. (found and " has become shorter" or " is gone"), err)
+  end
+  self.is_torn, self.size = false, found.size
+  if found.size == self.offset then
     return true
   end
-  file:seek("set", self.offset)
-  local text = file:read("*a") or ""
-  file:close()
-  local at = 1
-  while true do
-    local stop = text:find("\n", at, true)
-    if not stop then
-      break
-    end
-    local entry = json.decode(text:sub(at, stop - 1))
-    if type(entry) == "table" and type(entry.hash) == "string" and type(entry.bytes) == "number" then
-      add(self, entry)
-    elseif stop > at then
+  local file = io.open(self.path, "rb")
+  if not file then
+    return fail(self.path .. " cannot be read")
+  end
+  local at = self.offset
+  while at < found.size do
+    file:seek("set", at)
+    local line = file:read("*l") or ""
+    local entry = record_at(file, line, at, found.size)
+    if not entry then
+      entry = resume_behind(file, at, found.size)
+      if not entry then
+        self.is_torn = true
+        break
+      end
       self.damaged = self.damaged + 1
     end
-    at = stop + 1
+    at = entry.at + entry.bytes + 1
+    add(self, entry)
   end
-  self.offset = self.offset + at - 1
-  self.is_torn = at <= #text
+  file:close()
+  self.offset = at
+  return true
+end
+
+-- Whether the body of an entry can be read. Asked only where something would not be written because of it.
+local function is_whole(self, entry)
+  if not entry.is_whole then
+    local file = io.open(self.path, "rb")
+    entry.is_whole = file ~= nil and body_of(file, entry) ~= nil
+    if file then
+      file:close()
+    end
+  end
+  return entry.is_whole
+end
+
+-- Opening -----------------------------------------------------------------------------------------------------------------------------------
+
+local function locked(self, seconds, work, ...)
+  local lock, err = core.system.lock(self.folder .. "/lock", seconds)
+  if not lock then
+    return fail("is locked: " .. tostring(err and err.message), err, err and err.kind == "timeout" and "locked" or nil)
+  end
+  local well, value, problem = pcall(work, self, ...)
+  lock:close()
+  if not well then
+    error(value, 0)
+  end
+  return value, problem
+end
+
+-- The empty file, its name on the disk too.
+local function create(self)
+  if core.system.stat(self.path) then
+    return true
+  end
+  local ok, err = core.system.write_atomic(self.path, "", PRIVATE)
+  if not ok then
+    return fail("cannot make " .. self.path .. ": " .. tostring(err and err.message), err)
+  end
   return true
 end
 
@@ -68,84 +163,180 @@ end
 ---@return campaign.callback.inbox? inbox
 ---@return campaign.error? err
 function M.open(folder, limits)
-  local made, err = core.system.make_dirs(folder .. "/bodies", FOLDER)
+  local made, err = core.system.make_dirs(folder, FOLDER)
   if not made then
     return fail("cannot make " .. folder .. ": " .. tostring(err and err.message), err)
   end
   local self = setmetatable({
-    folder = folder, index = folder .. "/index.jsonl", limits = limits, offset = 0, is_torn = false,
+    folder = folder, path = folder .. "/inbox.log", limits = limits, offset = 0, is_torn = false,
     entries = {}, by_hash = {}, by_id = {}, in_conflict = {}, bytes = 0, conflict_count = 0, damaged = 0,
   }, mt)
-  catch_up(self)
-  return self
-end
-
-local function path_of(self, hash)
-  return self.folder .. "/bodies/" .. hash
-end
-
--- One line, on disk when this returns true.
-local function append(self, entry)
-  local file, err = core.system.append_open(self.index, PRIVATE)
-  if not file then
-    return nil, err
+  local ok = true
+  if not core.system.stat(self.path) then
+    ok, err = locked(self, LOCK_SECONDS, create)
   end
-  local line = (self.is_torn and "\n" or "") .. assert(json.encode(entry)) .. "\n"
-  local ok
-  ok, err = file:write(line)
   if ok then
-    ok, err = file:sync()
+    ok, err = catch_up(self)
   end
-  file:close()
+  return ok and self or nil, err
+end
+
+-- Writing -----------------------------------------------------------------------------------------------------------------------------------
+
+-- What a body is beside all that came before it, in the file and in its own group.
+local function classify(self, group, item)
+  local same = group.by_hash[item.hash] or self.by_hash[item.hash]
+  if same and (same.is_new or is_whole(self, same)) then
+    return "duplicate"
+  elseif #self.entries + #group.entries >= self.limits.entries or self.bytes + group.bytes + #item.body > self.limits.bytes then
+    return nil
+  elseif not item.id then
+    return "unreadable"
+  end
+  local first = group.by_id[item.id] or self.by_id[item.id]
+  if not first or not first.is_new and not is_whole(self, first) then
+    return "first"
+  end
+  return first.outcome == item.outcome and "repeat" or "conflict"
+end
+
+-- The records of a group, and what each of its bodies came to.
+local function gather(self, items)
+  local group = { entries = {}, by_hash = {}, by_id = {}, bytes = 0, kinds = {}, parts = {} }
+  local parts = group.parts
+  parts[1] = self.is_torn and "\n" or ""
+  local at = self.size + #parts[1]
+  for i, item in ipairs(items) do
+    local kind = classify(self, group, item)
+    group.kinds[i] = kind or false
+    if kind and kind ~= "duplicate" then
+      local entry = { n = #self.entries + #group.entries + 1, time = math.floor(item.now), id = item.id, hash = item.hash,
+        outcome = item.outcome, bytes = #item.body, kind = kind }
+      local line = ('{"n":%d,%s\n'):format(entry.n, assert(json.encode({ time = entry.time, id = entry.id, hash = entry.hash,
+        outcome = entry.outcome, bytes = entry.bytes, kind = kind })):sub(2))
+      entry.at, entry.is_new = at + #line, true
+      at = entry.at + entry.bytes + 1
+      parts[#parts + 1], parts[#parts + 2], parts[#parts + 3] = line, item.body, "\n"
+      group.entries[#group.entries + 1] = entry
+      group.by_hash[entry.hash], group.bytes = entry, group.bytes + entry.bytes
+      if kind == "first" then
+        group.by_id[entry.id] = entry
+      end
+    end
+  end
+  group.stop = at
+  return group
+end
+
+-- Nothing of a group that failed may be taken for kept by those who read later.
+local function undo(self, file, message, err)
+  if not file:truncate(self.size) then
+    self.broken = "what could not be written could not be taken back in " .. self.path
+  end
+  return fail(message .. tostring(err and err.message), err)
+end
+
+local function write(self, items, sync)
+  if self.broken then
+    return fail(self.broken, nil, "damaged")
+  end
+  local ok, err = catch_up(self)
   if not ok then
     return nil, err
   end
-  self.offset, self.is_torn = self.offset + #line, false
-  return true
+  local group = gather(self, items)
+  if #group.entries > 0 then
+    local file
+    file, err = core.system.append_open(self.path, PRIVATE)
+    if not file then
+      return fail("cannot be opened: " .. tostring(err and err.message), err)
+    end
+    ok, err = file:write(table.concat(group.parts))
+    local what = "cannot be written: "
+    if ok then
+      ok, err = sync(file)
+      what = "cannot be synced: "
+    end
+    if not ok then
+      ok, err = undo(self, file, what, err)
+    end
+    file:close()
+    if not ok then
+      return nil, err
+    end
+    self.offset, self.is_torn = group.stop, false
+    for _, entry in ipairs(group.entries) do
+      entry.is_new, entry.is_whole = nil, true
+      add(self, entry)
+    end
+  end
+  return group.kinds
 end
 
-local function put(self, body, hash, id, outcome, now)
-  catch_up(self)
-  if self.by_hash[hash] then
-    return "duplicate"
-  end
-  if #self.entries >= self.limits.entries or self.bytes + #body > self.limits.bytes then
-    return fail("it is full", nil, "full")
-  end
-  local first = id and self.by_id[id]
-  local kind = not id and "unreadable" or not first and "first" or first.outcome == outcome and "repeat" or "conflict"
-  local ok, err = core.system.write_atomic(path_of(self, hash), body, PRIVATE)
-  if not ok then
-    return fail("cannot write a body: " .. tostring(err and err.message), err)
-  end
-  local entry = { n = #self.entries + 1, time = math.floor(now), id = id, hash = hash, outcome = outcome, bytes = #body, kind = kind }
-  ok, err = append(self, entry)
-  if not ok then
-    return fail("cannot write the index: " .. tostring(err and err.message), err)
-  end
-  add(self, entry)
-  return kind
+local function sync_here(file)
+  return file:sync()
 end
 
----Keeps a body. The first one of an id counts; later ones are kept beside it.
+---Makes what `put_all` takes.
 ---@param body string
 ---@param id string? nil when the body could not be read
 ---@param outcome string? what it says, in a form that does not depend on how it is written
 ---@param now number
+---@return table
+function M.item(body, id, outcome, now)
+  return { body = body, id = id, outcome = outcome, now = now, hash = hash_of(id, body) }
+end
+
+---A kind of `put_all`, as `put` gives it.
+---@param kind string|false
+---@return string? kind
+---@return campaign.error? err
+function M.kind_of(kind)
+  if not kind then
+    return fail("it is full", nil, "full")
+  end
+  return kind
+end
+
+---Keeps a group of bodies, with one write and one sync for all of them.
+---@param items table[]
+---@param options { seconds: number?, sync: (fun(file: userdata): true?, campaign.error?)? }? how long to wait for the lock; another way to sync
+---@return (string|false)[]? kinds what each came to, on disk when this is not nil; false where there is no room
+---@return campaign.error? err reason `locked` when another process writes
+function methods:put_all(items, options)
+  options = options or {}
+  return locked(self, options.seconds or LOCK_SECONDS, write, items, options.sync or sync_here)
+end
+
+---Keeps a body. The first one of an id counts; later ones are kept beside it.
+---@param body string
+---@param id string?
+---@param outcome string?
+---@param now number
 ---@return "first"|"repeat"|"conflict"|"unreadable"|"duplicate"|nil kind on disk when this is not nil
 ---@return campaign.error? err reason `full` when there is no room
 function methods:put(body, id, outcome, now)
-  local hash = core.digest.sha256((id or "") .. "\0" .. body)
-  local lock, err = core.system.lock(self.folder .. "/lock", LOCK_SECONDS)
-  if not lock then
-    return fail("is locked: " .. tostring(err and err.message), err)
+  local kinds, err = self:put_all({ M.item(body, id, outcome, now) })
+  if not kinds then
+    return nil, err
   end
-  local well, kind, problem = pcall(put, self, body, hash, id, outcome, now)
-  lock:close()
-  if not well then
-    error(kind, 0)
+  return M.kind_of(kinds[1])
+end
+
+---The body of an entry, as it came.
+---@param entry table
+---@return string? body
+---@return campaign.error? err
+function methods:text(entry)
+  local file = io.open(self.path, "rb")
+  local body = file and body_of(file, entry)
+  if file then
+    file:close()
   end
-  return kind, problem
+  if not body then
+    return fail(("body %d cannot be read"):format(entry.n), nil, "damaged")
+  end
+  return body
 end
 
 ---The body that counts for an id; nil when none came yet.
@@ -153,19 +344,18 @@ end
 ---@return string? body
 ---@return campaign.error? err
 function methods:body(id)
-  catch_up(self)
+  local ok, err = catch_up(self)
+  if not ok then
+    return nil, err
+  end
   local entry = self.by_id[id]
   if not entry then
     return nil
   end
-  local text, err = core.system.read_file(path_of(self, entry.hash), MAX_BODY, true)
-  if not text then
-    return fail("the body of " .. id .. " cannot be read: " .. tostring(err.message), err)
-  end
-  return text
+  return self:text(entry)
 end
 
----All entries, in the order in which they came: `{ n, time, id, hash, bytes, kind }`; hash names the file of the body.
+---All entries, in the order in which they came: `{ n, time, id, hash, bytes, kind, at }`; the body lies `at` that byte of inbox.log.
 ---@param kind string? only those
 ---@return table[]
 function methods:list(kind)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Receives the callbacks of asynchronous imports, in any HTTP server: `receiver:handle(request)` → response. Authenticated by a secret
--- path, bounded, idempotent, durable before it answers 200. What a body means is the platform's data (`callbacks`); a body that cannot
+-- path, a signature, or both, bounded, idempotent, durable before it answers 200. What a body means is the platform's data (`callbacks`); a body that cannot
 -- be read is kept too. A callback is a hint: only a batch number that an import got makes rows of it.
 
 local core = require "campaign.core"
@@ -10,6 +10,7 @@ local inbox_module = require "campaign.callback.inbox"
 local json = require "campaign.json"
 local normalise = require "campaign.api.normalise"
 local platforms = require "campaign.api.platform"
+local signature = require "campaign.callback.signature"
 
 local M = {}
 
@@ -20,7 +21,7 @@ local RATE, BURST = 100, 200 -- a second
 local ENTRIES, BYTES = 100000, 1073741824
 
 local OPTIONS = { platform = true, name = true, secret = true, store = true, env = true, max_body = true, rate = true, burst = true,
-  max_entries = true, max_bytes = true, prefix = true }
+  max_entries = true, max_bytes = true, prefix = true, hmac = true, take = true }
 
 ---@class campaign.callback
 local methods = {}
@@ -57,8 +58,9 @@ function M.new_secret(env)
 end
 
 ---Makes a receiver.
----@param options { platform: string, secret: string, store: string, name: string?, prefix: string?, max_body: integer?, rate: number?,
----burst: number?, max_entries: integer?, max_bytes: integer?, env: campaign.env? }
+---@param options { platform: string, secret: string?, hmac: table?, store: string, name: string?, prefix: string?, max_body: integer?,
+---rate: number?, burst: number?, max_entries: integer?, max_bytes: integer?, take: (fun(): boolean)?, env: campaign.env? } secret: of the
+---path; hmac: signed posts; take: another limit of the rate
 ---@return campaign.callback? receiver
 ---@return campaign.error? err
 function M.new(options)
@@ -76,7 +78,14 @@ function M.new(options)
   if not data then
     return usage("platform `" .. platform.name .. "` sends no callbacks" .. (options.name and " of that name" or ""))
   end
-  if not M.is_secret(options.secret) then
+  local signed, problem
+  if options.hmac then
+    signed, problem = signature.new(options.hmac)
+    if not signed then
+      return usage(problem)
+    end
+  end
+  if not (signed and options.secret == nil) and not M.is_secret(options.secret) then
     return usage("the secret of the path is too weak",
       "at least 22 characters of A-Z a-z 0-9 _ -, made at random: campaign listen makes one")
   end
@@ -92,7 +101,8 @@ function M.new(options)
   local burst = options.burst or BURST
   return setmetatable({
     data = data, inbox = inbox, env = env, max_body = options.max_body or MAX_BODY, rate = options.rate or RATE, burst = burst,
-    tokens = burst, filled = env.monotonic(), path = core.digest.sha256((options.prefix or "/") .. options.secret),
+    tokens = burst, filled = env.monotonic(), path = core.digest.sha256((options.prefix or "/") .. (options.secret or "")),
+    signature = signed, take = options.take,
   }, mt)
 end
 
@@ -115,6 +125,9 @@ local function is_ours(self, target)
 end
 
 local function take_token(self)
+  if self.take then
+    return self.take()
+  end
   local now = self.env.monotonic()
   self.tokens = math.min(self.burst, self.tokens + math.max(0, now - self.filled) * self.rate)
   self.filled = now
@@ -155,7 +168,29 @@ local function refuse_head(self, request)
   if length and (#length > 12 or tonumber(length) > self.max_body) then
     return response(413, "too large")
   end
-  if not take_token(self) then
+  if not self.signature and not take_token(self) then -- forged posts take nothing from the rate of the others
+    return response(503, "too many", { { "Retry-After", "1" } })
+  end
+end
+
+-- Nil when the body may be kept.
+local function refuse_body(self, request, body)
+  if type(body) ~= "string" then
+    return response(400, "the body broke off")
+  end
+  if #body > self.max_body then
+    return response(413, "too large")
+  end
+  local headers = request.headers or {}
+  local length = headers["content-length"]
+  if length and tonumber(length) ~= #body then
+    return response(400, "the body broke off")
+  end
+  if not self.signature then
+    return nil
+  elseif not self.signature:check(headers, body, self.env.now()) then
+    return response(401, "the signature is missing, wrong or too old")
+  elseif not take_token(self) then
     return response(503, "too many", { { "Retry-After", "1" } })
   end
 end
@@ -174,15 +209,9 @@ function methods:handle(request)
   if type(body) == "function" then
     body = body(self.max_body)
   end
-  if type(body) ~= "string" then
-    return response(400, "the body broke off")
-  end
-  if #body > self.max_body then
-    return response(413, "too large")
-  end
-  local length = (request.headers or {})["content-length"]
-  if length and tonumber(length) ~= #body then
-    return response(400, "the body broke off")
+  refusal = refuse_body(self, request, body)
+  if refusal then
+    return refusal
   end
   local id, outcome = read(self, body)
   local kind, err = self.inbox:put(body, id, outcome, self.env.now())

@@ -1,0 +1,57 @@
+-- SPDX-License-Identifier: MIT
+-- A location that receives callbacks: `require("campaign.openresty.callback").new{...}` in init_by_lua, `:handle()` in content_by_lua. What is
+-- accepted and kept is campaign.callback's matter; here are nginx's request, the group commit, and a rate over all workers.
+
+local callback = require "campaign.callback"
+local group = require "campaign.openresty.group"
+local metrics = require "campaign.openresty.metrics"
+local rate_module = require "campaign.openresty.rate"
+local request = require "campaign.openresty.request"
+
+local M = {}
+
+local RATE, BURST = 1000, 2000 -- a second, of all workers
+local MOST_WAITING = 10000 -- bodies of one worker that are not on the disk yet
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.openresty.callback" }
+
+---@param options table those of campaign.callback.new, and `shared`: the name of a lua_shared_dict for the rate
+---@return table handler raises what a receiver refuses: nginx then does not start
+function M.new(options)
+  local given = {}
+  for name, value in pairs(options) do
+    given[name] = value
+  end
+  local limit = rate_module.new{
+    name = "callback" .. (given.prefix or "/"), rate = given.rate or RATE, burst = given.burst or given.rate or BURST, shared = request.shared(given.shared),
+  }
+  given.shared, given.rate, given.burst = nil, nil, nil
+  given.take = function() return limit:take() end
+  local receiver, err = callback.new(given)
+  if not receiver then
+    error("campaign.openresty.callback: " .. tostring(err) .. (err.hint and " (" .. err.hint .. ")" or ""), 2)
+  end
+  receiver.inbox = group.new(receiver.inbox, MOST_WAITING)
+  return setmetatable({ receiver = receiver }, mt)
+end
+
+---The whole location.
+function methods:handle()
+  local receiver = self.receiver
+  local answer, kind = receiver:handle{
+    method = request.method(), path = request.target(), headers = request.headers(), body = request.body,
+  }
+  metrics.count("campaign_callbacks_total", "status", answer.status)
+  if kind then
+    metrics.count("campaign_callback_bodies_total", "kind", kind)
+  end
+  request.answer(answer.status, answer.headers, answer.body, answer.close)
+end
+
+---What came for a batch number; see campaign.callback.
+function methods:result(id)
+  return self.receiver:result(id)
+end
+
+return M

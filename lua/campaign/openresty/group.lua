@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: MIT
+-- Group commit of an inbox: bodies that arrive together share one write and one sync, made outside of their requests. A request goes on when
+-- its body is on the disk. Workers take turns by the inbox's lock.
+
+local background = require "campaign.openresty.background"
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local home = require "campaign.openresty.env"
+local inbox_module = require "campaign.callback.inbox"
+local sync = require "campaign.openresty.sync"
+
+local M = {}
+
+local MOST_GROUP = 1000 -- bodies of one write
+local GROUP_BYTES = 4194304
+local LOCK_SECONDS = 10
+local WAIT_SECONDS = 30
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.openresty.group" }
+
+-- The next bodies that wait.
+local function take_group(self)
+  local items, bytes = {}, 0
+  while #items < MOST_GROUP and bytes < GROUP_BYTES and self._first <= self._last do
+    local item = self._queue[self._first]
+    self._queue[self._first] = nil
+    self._first = self._first + 1
+    if not item.given_up then
+      items[#items + 1], bytes = item, bytes + #item.body
+    end
+  end
+  return items
+end
+
+local function commit(self, items)
+  local deadline = core.system.monotonic() + LOCK_SECONDS
+  while true do
+    local kinds, err = self._inbox:put_all(items, { seconds = 0, sync = sync.file })
+    if kinds or err.reason ~= "locked" or core.system.monotonic() >= deadline then
+      return kinds, err
+    end
+    self._background:beat()
+    home.sleep(0.001)
+  end
+end
+
+local function work(self)
+  local items = take_group(self)
+  if #items == 0 then
+    return false
+  end
+  local fine, kinds, err = pcall(commit, self, items)
+  if not fine then
+    kinds, err = nil, error_object.new{ kind = "ledger", retry = false, sent = "no", message = "callback store: " .. tostring(kinds) }
+  end
+  self.groups = self.groups + 1
+  for i, item in ipairs(items) do
+    item.kind, item.err = kinds and kinds[i], err
+    item.is_done = true
+    item.semaphore:post(1)
+  end
+  return self._first <= self._last
+end
+
+---Puts a group commit before an inbox. It has the inbox's face.
+---@param inbox campaign.callback.inbox
+---@param most integer bodies that may wait
+function M.new(inbox, most)
+  local self = setmetatable({ _inbox = inbox, _most = most, _queue = {}, _first = 1, _last = 0, groups = 0 }, mt)
+  self._background = background.new(function() return work(self) end)
+  return self
+end
+
+---Bodies that wait for the disk.
+---@return integer
+function methods:waiting()
+  return self._last - self._first + 1
+end
+
+---As the inbox's.
+function methods:put(body, id, outcome, now)
+  if self:waiting() >= self._most then
+    return nil, error_object.new{ kind = "ledger", reason = "busy", retry = 1, sent = "no", message = "callback store: too many wait" }
+  end
+  local item = inbox_module.item(body, id, outcome, now)
+  item.semaphore = home.semaphores().new(0)
+  self._last = self._last + 1
+  self._queue[self._last] = item
+  if not self._background:wait(function() return item.is_done end, item.semaphore, WAIT_SECONDS) then
+    item.given_up = true
+    return nil, error_object.new{ kind = "ledger", reason = "busy", retry = 1, sent = "no", message = "callback store: the disk is too slow" }
+  end
+  if item.err then
+    return nil, item.err
+  end
+  return inbox_module.kind_of(item.kind)
+end
+
+function methods:body(id)
+  return self._inbox:body(id)
+end
+
+function methods:text(entry)
+  return self._inbox:text(entry)
+end
+
+function methods:list(kind)
+  return self._inbox:list(kind)
+end
+
+return M

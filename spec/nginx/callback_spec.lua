@@ -1,0 +1,253 @@
+-- SPDX-License-Identifier: MIT
+-- The callback location in a real nginx with two workers, from outside: what is answered 200 is in the store, whatever happens to workers,
+-- clients and dictionaries.
+
+local command = require "support.command"
+local core = require "campaign.core"
+local inbox_module = require "campaign.callback.inbox"
+local nginx = require "support.nginx"
+local raw_server = require "support.raw_server"
+local signature = require "campaign.callback.signature"
+local socket = require "socket"
+
+local SECRET = "b7c1d2e3f4a5968778695a4b3c2d1e0f"
+local KEY = "0123456789abcdef0123456789abcdef"
+
+local HTTP = [[
+  lua_shared_dict campaign 1m;
+  lua_shared_dict full 16k;
+  client_body_buffer_size 1k;
+  init_by_lua_block {
+    require("campaign.openresty.metrics").use("campaign")
+    local new = require("campaign.openresty.callback").new
+    callback = new{ platform = "longlong", store = "%(folder)/store", secret = "b7c1d2e3f4a5968778695a4b3c2d1e0f", prefix = "/cb/",
+      shared = "campaign", rate = 100000, max_body = 100000 }
+    slow = new{ platform = "longlong", store = "%(folder)/slow", secret = "b7c1d2e3f4a5968778695a4b3c2d1e0f", prefix = "/slow/",
+      shared = "campaign", rate = 20, burst = 20 }
+    signed = new{ platform = "longlong", store = "%(folder)/signed", hmac = { key = "0123456789abcdef0123456789abcdef" }, prefix = "/signed" }
+    crowded = new{ platform = "longlong", store = "%(folder)/crowded", secret = "b7c1d2e3f4a5968778695a4b3c2d1e0f", prefix = "/crowded/",
+      shared = "full", rate = 100000 }
+    for i = 1, 10000 do
+      if not ngx.shared.full:safe_set("filler" .. i, ("x"):rep(100)) then break end
+    end
+  }
+]]
+
+local SERVER = [[
+  location /cb/ { content_by_lua_block { callback:handle() } }
+  location /slow/ { content_by_lua_block { slow:handle() } }
+  location /signed { content_by_lua_block { signed:handle() } }
+  location /crowded/ { content_by_lua_block { crowded:handle() } }
+  location /uncached/ { lua_code_cache off; content_by_lua_block { require("campaign.openresty.callback").new{
+    platform = "longlong", store = "%(folder)/uncached", secret = "b7c1d2e3f4a5968778695a4b3c2d1e0f", prefix = "/uncached/",
+    shared = "campaign" }:handle() } }
+  location /pid { content_by_lua_block { ngx.print(ngx.worker.pid()) } }
+  location /metrics { content_by_lua_block { require("campaign.openresty.metrics").handle() } }
+]]
+
+local function body(id, more)
+  return ('{"unique_id":"%s","total":1,"success":1,"fail":0,"rows":[{"index":0,"ok":true,"reason":"%s"}]}'):format(id, more or "")
+end
+
+describe("campaign.openresty.callback", function()
+  local server
+
+  local function start()
+    return nginx.new({ http = HTTP, server = SERVER, workers = 2 }):start()
+  end
+
+  setup(function() server = start() end)
+  teardown(function() server:stop() end)
+
+  local function kept(name, of)
+    return assert(inbox_module.open((of or server).folder .. "/" .. name, {})):list()
+  end
+
+  local function post(path, text, more)
+    local request = { url = server.url .. path, method = "POST", body = text, account = "poster", max_connection_age = 0 }
+    for name, value in pairs(more or {}) do
+      request[name] = value
+    end
+    return server.transport:submit(request)
+  end
+
+  -- Statuses of everything in flight, by count, and the texts of those that were answered 200.
+  local function answers(texts)
+    local counts, good = {}, {}
+    for id, result in function() return server.transport:next(30) end do
+      local status = result.status or "none"
+      counts[status] = (counts[status] or 0) + 1
+      if status == 200 and texts then
+        good[#good + 1] = texts[id]
+      end
+    end
+    return counts, good
+  end
+
+  it("keeps what both workers accept, each body once, the first one of a batch number first", function()
+    for i = 1, 200 do
+      assert(post("/cb/" .. SECRET, body("many-" .. i % 50, i % 100 < 50 and "" or "other"))) -- each twice, and in two versions
+    end
+    assert.same({ [200] = 200 }, answers())
+    local list = kept("store")
+    assert.equal(100, #list)
+    local kinds = {}
+    for number, entry in ipairs(list) do
+      assert.equal(number, entry.n)
+      kinds[entry.kind] = (kinds[entry.kind] or 0) + 1
+    end
+    assert.same({ first = 50, conflict = 50 }, kinds)
+    local text = server:get("/metrics").body
+    assert.is_truthy(text:find('campaign_callbacks_total{status="200"} 200', 1, true), text)
+    assert.is_truthy(text:find('campaign_callback_bodies_total{kind="duplicate"} 100', 1, true), text)
+  end)
+
+  it("refuses forged paths, other methods, and bodies that are too large, in memory or in a file", function()
+    local before = #kept("store")
+    assert.equal(404, server:get("/cb/" .. SECRET:sub(1, -2) .. "x", { method = "POST", body = body("x") }).status)
+    local refused = server:get("/cb/" .. SECRET)
+    assert.same({ 405, "POST" }, { refused.status, (function()
+      for _, header in ipairs(refused.headers) do
+        if header[1]:lower() == "allow" then
+          return header[2]
+        end
+      end
+    end)() })
+    assert.equal(413, server:get("/cb/" .. SECRET, { method = "POST", body = ("x"):rep(100001) }).status)
+    assert.equal(before, #kept("store"))
+    local long = body("long", ("y"):rep(99000)) -- nginx puts it into a file
+    assert.equal(200, server:get("/cb/" .. SECRET, { method = "POST", body = long }).status)
+    assert.equal(#long, kept("store")[before + 1].bytes)
+  end)
+
+  it("takes what is in the body of a refused request for no request", function()
+    for _, method in ipairs({ "HEAD", "GET", "DELETE" }) do
+      local inner = "GET /metrics HTTP/1.1\r\nHost: inner\r\n\r\n"
+      local client = assert(socket.connect("127.0.0.1", server.port))
+      client:settimeout(5)
+      client:send(("%s /cb/x HTTP/1.1\r\nHost: outer\r\nContent-Length: %d\r\n\r\n%s"):format(method, #inner, inner))
+      client:send("GET /pid HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n")
+      local text = client:receive("*a")
+      client:close()
+      local _, count = text:gsub("HTTP/1%.1 ", "")
+      assert.equal(2, count, text)
+      assert.is_nil(text:find("campaign_workers", 1, true), text)
+    end
+  end)
+
+  it("keeps nothing of a client that goes away in the middle of its body", function()
+    local before = #kept("store")
+    for _ = 1, 20 do
+      local client = assert(socket.connect("127.0.0.1", server.port))
+      client:send("POST /cb/" .. SECRET .. " HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" .. body("cut"))
+      client:close()
+    end
+    assert.equal(200, server:get("/cb/" .. SECRET, { method = "POST", body = body("after the cut") }).status)
+    assert.equal(before + 1, #kept("store"))
+  end)
+
+  it("takes signed posts within their window, and refuses forged and old ones", function()
+    local function send(text, at, key)
+      local timestamp = ("%.0f"):format(at)
+      return server:get("/signed", { method = "POST", body = text, headers = { { "X-Campaign-Timestamp", timestamp },
+        { "X-Campaign-Signature", "sha256=" .. signature.sign(key or KEY, timestamp, text) } } }).status
+    end
+    local now = math.floor(core.system.now())
+    assert.equal(200, send(body("s-1"), now))
+    assert.equal(200, send(body("s-1"), now)) -- a replay: nothing changes
+    assert.equal(401, send(body("s-2"), now - 1000))
+    assert.equal(401, send(body("s-3"), now, KEY:reverse()))
+    assert.equal(404, server:get("/signed/x", { method = "POST", body = body("s-4") }).status)
+    assert.equal(1, #kept("signed"))
+  end)
+
+  it("keeps one rate for both workers", function()
+    local began = core.system.monotonic()
+    for i = 1, 300 do
+      assert(post("/slow/" .. SECRET, body("r-" .. i)))
+    end
+    local counts = answers()
+    local seconds = core.system.monotonic() - began
+    assert.equal(300, counts[200] + counts[503])
+    assert.equal(counts[200], #kept("slow"))
+    -- 20 a second by the clock, wherever its seconds begin; each worker alone would take 40
+    assert.is_true(counts[200] >= 20 - 2 and counts[200] <= 20 * (seconds + 1) + 2, counts[200] .. " in " .. seconds .. " s")
+  end)
+
+  it("goes on when the dictionary is full", function()
+    for i = 1, 50 do
+      assert(post("/crowded/" .. SECRET, body("f-" .. i)))
+    end
+    assert.same({ [200] = 50 }, answers())
+    assert.equal(50, #kept("crowded"))
+  end)
+
+  it("works with lua_code_cache off", function()
+    for i = 1, 10 do
+      assert(post("/uncached/" .. SECRET, body("u-" .. i % 5)))
+    end
+    assert.same({ [200] = 10 }, answers())
+    assert.equal(5, #kept("uncached"))
+  end)
+
+  it("has what it answered 200 for, though its workers are killed", function()
+    local mortal = start()
+    local was = server
+    server = mortal
+    local texts = {}
+    local ok, problem = pcall(function()
+      for round = 1, 5 do
+        for i = 1, 60 do
+          local text = body("k-" .. round .. "-" .. i)
+          texts[assert(post("/cb/" .. SECRET, text))] = text
+        end
+        local pid = mortal:get("/pid").body
+        os.execute("kill -9 " .. pid)
+        raw_server.eventually(function()
+          local found = mortal:get("/pid")
+          return found.status == 200 and found.body ~= pid
+        end, "another worker")
+      end
+      local counts, good = answers(texts)
+      assert.is_true((counts[200] or 0) > 0)
+      local inbox = assert(inbox_module.open(mortal.folder .. "/store", {}))
+      for _, text in ipairs(good) do
+        assert.equal(text, inbox:body(text:match("k%-%d-%-%d+")), "a body that was answered 200 is not in the store")
+      end
+      -- what was not answered is sent again, as platforms do: then all is there
+      for _, text in pairs(texts) do
+        assert(post("/cb/" .. SECRET, text))
+      end
+      assert.same({ [200] = 300 }, answers())
+      local ids = {}
+      for _, entry in ipairs(kept("store", mortal)) do
+        assert.equal("first", entry.kind)
+        assert.is_nil(ids[entry.id])
+        ids[entry.id] = true
+      end
+    end)
+    server = was
+    mortal:stop(true)
+    assert(ok, problem)
+  end)
+
+  it("answers 503 when the store cannot take it", function()
+    local broken = start()
+    command.remove(broken.folder .. "/store")
+    assert.equal(503, broken:get("/cb/" .. SECRET, { method = "POST", body = body("x") }).status)
+    broken:stop()
+  end)
+
+  it("does not start when nginx.conf lacks what it needs, and says what", function()
+    for text, wanted in pairs({
+      ['secret = "short"'] = "too weak", ['secret = "' .. SECRET .. '", shared = "none"'] = "lua_shared_dict none",
+    }) do
+      local bad = nginx.new({ http = 'init_by_lua_block { require("campaign.openresty.callback").new{ platform = "longlong", '
+        .. 'store = "%(folder)/store", ' .. text .. " } }" })
+      local code, said = bad:start_in_vain()
+      assert.are_not.equal(0, code)
+      assert.is_truthy(said:find(wanted, 1, true), said)
+      bad:stop()
+    end
+  end)
+end)

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ * campaign.core.system.syncer: files synced on another thread, for whoever must not wait for a disk. Numbers as in the HTTP engine. */
+#include "../syncer.h"
+
+#include "bind.h"
+
+#define SYNCER_CLASS "campaign.syncer"
+
+struct syncer_box {
+  struct camp_syncer *syncer;
+};
+
+static struct camp_syncer *check_syncer(lua_State *L) {
+  struct syncer_box *box = luaL_checkudata(L, 1, SYNCER_CLASS);
+  luaL_argcheck(L, box->syncer != NULL, 1, "the syncer is closed");
+  return box->syncer;
+}
+
+/* syncer() → syncer | nil, err */
+static int system_syncer(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct syncer_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->syncer = NULL;
+  luaL_getmetatable(L, SYNCER_CLASS);
+  lua_setmetatable(L, -2);
+  box->syncer = camp_syncer_new(&err);
+  if (box->syncer == NULL) return camp_push_error(L, &err);
+  camp_live_add(1);
+  return 1;
+}
+
+/* :submit(file) → id | nil, err: what was written to the file before will be on the disk. */
+static int syncer_submit(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_syncer *syncer = check_syncer(L);
+  int fd = camp_check_append(L, 2);
+  uint64_t id;
+  if (camp_syncer_submit(syncer, fd, &id, &err) != 0) return camp_push_error(L, &err);
+  lua_pushnumber(L, (lua_Number)id);
+  return 1;
+}
+
+/* :take() → id, true | id, nil, err; nothing when none is done */
+static int syncer_take(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  uint64_t id;
+  if (camp_syncer_take(check_syncer(L), &id, &err) == 0) return 0;
+  lua_pushnumber(L, (lua_Number)id);
+  if (err.kind != CAMP_OK) {
+    camp_push_error(L, &err);
+    return 3;
+  }
+  lua_pushboolean(L, 1);
+  return 2;
+}
+
+/* :close(): waits for what is queued. Closing twice is fine. */
+static int syncer_close(lua_State *L) {
+  struct syncer_box *box = luaL_checkudata(L, 1, SYNCER_CLASS);
+  if (box->syncer != NULL) {
+    struct camp_syncer *syncer = box->syncer;
+    box->syncer = NULL;
+    camp_live_add(-1);
+    camp_syncer_close(syncer);
+  }
+  return 0;
+}
+
+static const luaL_Reg methods[] = {{"submit", syncer_submit}, {"take", syncer_take}, {NULL, NULL}};
+
+void camp_add_syncer(lua_State *L) {
+  camp_new_class(L, SYNCER_CLASS, methods, syncer_close);
+  lua_pushcfunction(L, system_syncer);
+  lua_setfield(L, -2, "syncer");
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "syncer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct task {
+  uint64_t id;
+  int fd;
+  int code; /* errno of its sync */
+  struct task *next;
+};
+
+struct list {
+  struct task *first, **end;
+};
+
+struct camp_syncer {
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t wake;
+  pid_t owner;
+  uint64_t last;
+  struct list waiting, done;
+  int closing;
+};
+
+static void list_init(struct list *list) {
+  list->first = NULL;
+  list->end = &list->first;
+}
+
+static void list_push(struct list *list, struct task *task) {
+  task->next = NULL;
+  *list->end = task;
+  list->end = &task->next;
+}
+
+static struct task *list_pop(struct list *list) {
+  struct task *task = list->first;
+  if (task == NULL) return NULL;
+  list->first = task->next;
+  if (list->first == NULL) list->end = &list->first;
+  return task;
+}
+
+static void list_free(struct list *list) {
+  struct task *task;
+  while ((task = list_pop(list)) != NULL) {
+    if (task->fd >= 0) close(task->fd);
+    free(task);
+  }
+}
+
+static void *run(void *argument) {
+  struct camp_syncer *syncer = argument;
+  pthread_mutex_lock(&syncer->lock);
+  for (;;) {
+    struct task *task = list_pop(&syncer->waiting);
+    if (task != NULL) {
+      pthread_mutex_unlock(&syncer->lock);
+      task->code = fdatasync(task->fd) == 0 ? 0 : errno;
+      close(task->fd);
+      task->fd = -1;
+      pthread_mutex_lock(&syncer->lock);
+      list_push(&syncer->done, task);
+    } else if (syncer->closing) {
+      break;
+    } else {
+      pthread_cond_wait(&syncer->wake, &syncer->lock);
+    }
+  }
+  pthread_mutex_unlock(&syncer->lock);
+  return NULL;
+}
+
+static int start(struct camp_syncer *syncer, struct camp_error *err) {
+  sigset_t all, before;
+  sigfillset(&all); /* signals are the host program's business */
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  int code = pthread_create(&syncer->thread, NULL, run, syncer);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return code == 0 ? 0 : camp_fail(err, CAMP_LEDGER, code, "the thread that syncs files cannot start: %s", strerror(code));
+}
+
+struct camp_syncer *camp_syncer_new(struct camp_error *err) {
+  struct camp_syncer *syncer = calloc(1, sizeof *syncer);
+  if (syncer == NULL) {
+    camp_fail_nomem(err);
+    return NULL;
+  }
+  list_init(&syncer->waiting);
+  list_init(&syncer->done);
+  pthread_mutex_init(&syncer->lock, NULL);
+  pthread_cond_init(&syncer->wake, NULL);
+  syncer->owner = getpid();
+  if (start(syncer, err) == 0) return syncer;
+  pthread_cond_destroy(&syncer->wake);
+  pthread_mutex_destroy(&syncer->lock);
+  free(syncer);
+  return NULL;
+}
+
+int camp_syncer_submit(struct camp_syncer *syncer, int fd, uint64_t *id, struct camp_error *err) {
+  if (syncer->owner != getpid()) return camp_fail(err, CAMP_LEDGER, 0, "this thread that syncs files belongs to the parent process");
+  struct task *task = calloc(1, sizeof *task);
+  if (task == NULL) return camp_fail_nomem(err);
+  task->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (task->fd < 0) {
+    int code = errno;
+    free(task);
+    return camp_fail(err, CAMP_LEDGER, code, "a file cannot be synced: %s", strerror(code));
+  }
+  pthread_mutex_lock(&syncer->lock);
+  task->id = *id = ++syncer->last;
+  list_push(&syncer->waiting, task);
+  pthread_cond_signal(&syncer->wake);
+  pthread_mutex_unlock(&syncer->lock);
+  return 0;
+}
+
+int camp_syncer_take(struct camp_syncer *syncer, uint64_t *id, struct camp_error *err) {
+  if (syncer->owner != getpid()) return 0;
+  pthread_mutex_lock(&syncer->lock);
+  struct task *task = list_pop(&syncer->done);
+  pthread_mutex_unlock(&syncer->lock);
+  if (task == NULL) return 0;
+  *id = task->id;
+  err->kind = CAMP_OK;
+  if (task->code != 0) camp_fail(err, CAMP_LEDGER, task->code, "a file could not be synced: %s", strerror(task->code));
+  free(task);
+  return 1;
+}
+
+void camp_syncer_close(struct camp_syncer *syncer) {
+  if (syncer == NULL) return;
+  if (syncer->owner == getpid()) { /* a child has neither the thread nor a lock it could rely on */
+    pthread_mutex_lock(&syncer->lock);
+    syncer->closing = 1;
+    pthread_cond_signal(&syncer->wake);
+    pthread_mutex_unlock(&syncer->lock);
+    pthread_join(syncer->thread, NULL);
+    pthread_cond_destroy(&syncer->wake);
+    pthread_mutex_destroy(&syncer->lock);
+    list_free(&syncer->waiting);
+    list_free(&syncer->done);
+  }
+  free(syncer);
+}
