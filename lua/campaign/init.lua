@@ -78,6 +78,15 @@ function M.open_job(folder, given)
   return require("campaign.import").open_job(folder, given)
 end
 
+---Proves a job: list, ledger, reports and, where its log can be had, the server say the same of every row. See docs/ledger.md.
+---@param folder string the job folder
+---@param options { server_log: string?, sandbox: string?, after: integer? }? a log of commits, or the base URL of a sandbox
+---@return campaign.job.proof? proof
+---@return campaign.error? err the job could not be looked at
+function M.verify(folder, options)
+  return require("campaign.job.verify").verify(folder, options)
+end
+
 ---Receiving callbacks: `campaign.callback.new{ platform = "longlong", secret = ..., store = folder }`, see docs/callbacks.md.
 M.callback = setmetatable({}, { __index = function(_, name) return require("campaign.callback")[name] end })
 

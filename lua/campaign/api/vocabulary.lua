@@ -72,7 +72,8 @@ local VOCABULARY = {
   rows = {
     ["field!"] = "string", ["shape!"] = { "object", "array", "value", "csv" }, type = "string", per_call = "number",
     per_call_max = "number", per_file = "number", concurrency = "number", columns_from = { of = "columns_from" },
-    columns = strings, aliases = { map = strings }, mark = "string", named_by = "string", result = { of = "result" }, file = { of = "file" },
+    columns = strings, aliases = { map = strings }, mark = "string", named_by = "string", once = "boolean",
+    result = { of = "result" }, file = { of = "file" },
   },
   columns_from = {
     ["operation!"] = "string", ["list!"] = "string", ["match!"] = { map = "string" }, ["names!"] = "string",

@@ -122,6 +122,16 @@ local function resolve(parser)
   add_json(command)
 end
 
+local function verify(parser)
+  local command = parser:command("verify", "Prove that list, ledger, reports and server say the same of every row.")
+  add_job(command)
+  command:mutex(
+    command:option("--server-log", "Log of what the server committed: one JSON object a line, its member row as it was sent."):argname("FILE"),
+    command:option("--sandbox", "Base URL of a sandbox, whose log of commits is asked for."):argname("URL"))
+  command:option("--after", "Leaves out entries of the log up to this number."):argname("N"):convert(M.integer)
+  add_json(command, "The figures as JSON on stdout; errors as JSON on stderr.")
+end
+
 local function listen(parser)
   local command = parser:command("listen", "Receive a platform's callbacks into a folder, until a signal comes.")
   command:option("--port", "Port; a free one without it."):argname("N"):convert(M.integer)
@@ -209,7 +219,7 @@ function M.parser()
   parser:help_max_width(100)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
-  for _, add in ipairs{ operations, describe, openapi, call, wait, import, resume, status, resolve, listen, convert,
+  for _, add in ipairs{ operations, describe, openapi, call, wait, import, resume, status, resolve, verify, listen, convert,
     sandbox, doctor, env } do
     add(parser)
   end

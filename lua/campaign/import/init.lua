@@ -9,7 +9,7 @@ local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
 local journal = require "campaign.import.journal"
 local ledger_module = require "campaign.ledger"
-local mapping = require "campaign.import.mapping"
+local layout = require "campaign.import.layout"
 local options_module = require "campaign.import.options"
 local pace = require "campaign.import.pace"
 local preflight = require "campaign.import.preflight"
@@ -149,11 +149,8 @@ local function prepare(state)
     return nil, err
   end
   state.id = state.id or new_id(options.env)
-  state.mapping, err = mapping.plan{
-    operation = operation, columns = state.columns, target_columns = target_columns, map = options.map, set = options.set,
-    split = options.split, check = options.check, params = options.params, unique = options.unique,
-    mark = options.mark and state.id .. "." or nil,
-  }
+  state.target_columns = target_columns
+  state.mapping, err = layout.mapping(operation, state.columns, target_columns, options, state.id)
   if not state.mapping then
     return nil, err
   end
@@ -229,6 +226,7 @@ local function put_job(state, name, plan)
   local record = {
     options = record_module.options(options), platform = state.platform.name, operation = state.operation.name,
     account = state.client.account.name, identity = state.identity, shape = state.shape, plan = plan, sizes = plan and plan.sizes,
+    target_columns = state.target_columns and core.json.array(state.target_columns),
     listed = { rejected = state.books.counts.rejected, duplicate = state.books.counts.duplicate },
   }
   local text, err = record_module.encode(record)

@@ -30,8 +30,10 @@ function M.new(options)
   }, mt)
 end
 
--- True for the rows of a batch, counted from 1, that its body leaves out; asked in ascending order. "3,17-19" is 3, 17, 18, 19.
-local function skipper(text)
+---True for the rows of a batch, counted from 1, that its body leaves out; asked in ascending order. "3,17-19" is 3, 17, 18, 19.
+---@param text string? the batch's `skip`
+---@return fun(position: integer): boolean
+function M.skipper(text)
   local next_run = (text or ""):gmatch("(%d+)%-?(%d*)") -- linear: disjoint classes
   local from, to = next_run()
   return function(position)
@@ -50,7 +52,7 @@ function M.each_sent(input, batch)
   if not next_row then
     error(read_err, 0)
   end
-  local skipped = skipper(batch.skip)
+  local skipped = M.skipper(batch.skip)
   local position, sent = 0, 0
   return function()
     local number, fields, _, line

@@ -161,7 +161,7 @@ return {
         { code = 500, reason = "server_error", applied = "maybe" },
       },
       rows = {
-        field = "dataSourceFile", shape = "csv", per_file = 100000, concurrency = 1, columns = { "uuid" },
+        field = "dataSourceFile", shape = "csv", per_file = 100000, concurrency = 1, columns = { "uuid" }, once = true,
         aliases = { uuid = { "编号", "客户编号", "id", "contact_id" } },
         result = { accepted = "all" },
         file = { part = "dataSourceFile", encoding = "gbk", line_end = "\r\n", quote = "minimal", header = true,
@@ -262,7 +262,7 @@ return {
         { code = 500, reason = "server_error", applied = "maybe" },
       },
       rows = {
-        field = "dataList", shape = "value", per_call = 1000, concurrency = 1, columns = { "uuid" },
+        field = "dataList", shape = "value", per_call = 1000, concurrency = 1, columns = { "uuid" }, once = true,
         aliases = { uuid = { "编号", "客户编号", "id", "contact_id" } },
         result = { accepted = "all" },
       },

@@ -1,0 +1,24 @@
+-- SPDX-License-Identifier: MIT
+-- How the rows of a job are laid out, from the options alone: for the import itself and for whoever looks at a job later, without an account.
+
+local mapping = require "campaign.import.mapping"
+
+local M = {}
+
+---The mapping of a job.
+---@param operation table
+---@param columns string[] the header of the list
+---@param target_columns table[]? those of the target, where the platform has them
+---@param options table map, set, split, check, params, unique, mark
+---@param id string of the job: part of our mark
+---@return campaign.mapping? mapping
+---@return campaign.error? err
+function M.mapping(operation, columns, target_columns, options, id)
+  return mapping.plan{
+    operation = operation, columns = columns, target_columns = target_columns, map = options.map, set = options.set,
+    split = options.split, check = options.check, params = options.params, unique = options.unique,
+    mark = options.mark and id .. "." or nil,
+  }
+end
+
+return M

@@ -1,0 +1,108 @@
+-- SPDX-License-Identifier: MIT
+-- A job as whoever looks after it opens it: folder, ledger, list and what was asked, without an account and without sending anything. Whoever opens
+-- it has it alone; a job that runs is refused.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local folder_module = require "campaign.import.folder"
+local layout = require "campaign.import.layout"
+local ledger_module = require "campaign.ledger"
+local platforms = require "campaign.api.platform"
+local record_module = require "campaign.import.record"
+
+local M = {}
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.job.opened" }
+
+local function refuse(path, message, hint)
+  return nil, error_object.new{ kind = "ledger", retry = false, sent = "no", message = "job " .. path .. ": " .. message, hint = hint }
+end
+
+---Folder, ledger and record of a job.
+---@param path string
+---@return table? opened
+---@return campaign.error? err
+function M.open(path)
+  local folder, err = folder_module.open(path)
+  if not folder then
+    return nil, err
+  end
+  local self = setmetatable({ path = path, folder = folder, job = err }, mt)
+  self.ledger, err = ledger_module.open(folder.ledger)
+  if not self.ledger then
+    return nil, err
+  end
+  local put
+  put, err = self.ledger:job_get()
+  if put then
+    self.id, self.state, self.file, self.record_text = put.id, put.state, put.files[1], put.record
+    self.record, err = record_module.decode(put.record)
+  end
+  if not self.record or not self.file then
+    self:close()
+    if err then
+      return nil, err
+    end
+    return refuse(path, "no job was planned in its ledger", "nothing of it was sent: import the list again")
+  end
+  return self
+end
+
+---The list, its header and the operation it went to.
+---@return true? ok
+---@return campaign.error? err
+function methods:open_list()
+  local err
+  self.platform, err = platforms.load(self.record.options.to:match("^(.+)%.[%w_]+$")) -- linear: anchored, the last dot
+  if not self.platform then
+    return nil, err
+  end
+  self.operation = self.platform.operations[self.record.operation]
+  if type(self.operation) ~= "table" then
+    return refuse(self.path, self.record.platform .. " has no operation " .. tostring(self.record.operation) .. " any more",
+      "use the platform's data that the job was planned with")
+  end
+  self.input, err = core.rows.input{ path = self.file.path, encoding = self.file.encoding,
+    delimiter = self.file.delimiter ~= "" and self.file.delimiter or nil }
+  if not self.input then
+    return nil, err
+  end
+  self.columns, err = self.input:columns()
+  return self.columns ~= nil or nil, err
+end
+
+---An encoder that makes JSON arrays of the rows as they were sent, whatever form they were sent in: for comparing, not for sending.
+---@return userdata? encoder nil, and a reason as text, when the rows cannot be made again
+---@return string? why
+function methods:encoder()
+  local rows, options = self.operation.rows, self.record.options
+  if rows.columns_from and not self.record.target_columns then
+    return nil, "the job was planned by a version that did not keep the target's columns"
+  end
+  local mapping, err = layout.mapping(self.operation, self.columns, self.record.target_columns, options, self.id)
+  if not mapping then
+    return nil, err.message
+  end
+  if record_module.shape(mapping, self.columns) ~= self.record.shape then
+    return nil, "the platform's data or the list's columns are not those that the job was planned with"
+  end
+  local encoder
+  encoder, err = core.rows.encoder{
+    format = "json", row = rows.shape == "csv" and "array" or rows.shape, columns = mapping.width, fields = mapping.fields,
+    checks = mapping.checks, demands = mapping.demands, map = options.replacements, prefix = "[", suffix = "]", separator = ",",
+  }
+  return encoder, err and tostring(err)
+end
+
+---Lets go. Closing twice is fine.
+function methods:close()
+  for _, name in ipairs({ "input", "ledger" }) do
+    if self[name] then
+      self[name]:close()
+      self[name] = nil
+    end
+  end
+end
+
+return M

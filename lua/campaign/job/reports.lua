@@ -1,0 +1,205 @@
+-- SPDX-License-Identifier: MIT
+-- Ledger against reports: whether the row files name the rows that the ledger has in their state, with the batch and the values that the list has, and
+-- whether report.json says the same sums. Rows meet in buckets on disk; values are compared by keyed digests, so that none is kept.
+
+local core = require "campaign.core"
+local listing = require "campaign.import.listing"
+
+local M = {}
+
+-- Row files by the state they list.
+M.FILES = { rejected = "rejects", duplicate = "duplicates", suppressed = "suppressed", ambiguous = "ambiguous", pending = "not_sent" }
+
+-- Largest record of a row file: our columns beside a record of the list.
+local MOST_RECORD = 8388608
+
+local DIGITS = 16
+
+---@param spill table
+---@param columns string[] the header of the list
+function M.new(spill, columns)
+  return { spill = spill, columns = columns, key = core.system.random(16) }
+end
+
+local function digest(self, fields)
+  return core.digest.hmac_sha256(self.key, table.concat(fields, "\31")):sub(1, DIGITS)
+end
+
+local function put(self, name, row, state, batch, sum)
+  self.spill:put(name, math.floor(row / 16000) % self.spill.buckets, ("%d\t%s\t%s\t%s"):format(row, state, batch, sum))
+end
+
+---A row as the ledger has it.
+function M.booked(self, number, state, batch, fields)
+  if M.FILES[state] then
+    put(self, "booked", number, state, batch and tostring(batch.index) or "", digest(self, fields))
+  end
+end
+
+-- Where our columns stand in a row file, or nothing when its header is not ours.
+local function same_header(self, header)
+  local names = listing.names(self.columns)
+  if #header ~= #names + #self.columns then
+    return false
+  end
+  for i, name in ipairs(names) do
+    if header[i] ~= name then
+      return false
+    end
+  end
+  for i, name in ipairs(self.columns) do
+    if header[#names + i] ~= name then
+      return false
+    end
+  end
+  return true, #names
+end
+
+---Reads one row file.
+---@param self table
+---@param found table findings
+---@param state string
+---@param path string
+function M.read(self, found, state, path)
+  local name = path:match("[^/]+$")
+  if not core.system.stat(path) then
+    return
+  end
+  local input, err = core.rows.input{ path = path, encoding = "utf-8", delimiter = ",", max_record = MOST_RECORD }
+  local header
+  if input then
+    header, err = input:columns()
+  end
+  local ours, width
+  if header then
+    ours, width = same_header(self, header)
+  end
+  if not ours then
+    found:fault("reports", name .. (err and " cannot be read: " .. tostring(err) or " has other columns than it was written with"))
+  else
+    local fine, problem = pcall(function()
+      for _, fields in assert(input:rows()) do
+        local row, values = tonumber(fields[1]), {}
+        for i = width + 1, #fields do
+          values[i - width] = fields[i]
+        end
+        if not row or row ~= math.floor(row) or row < 1 then
+          found:fault("reports", name .. " has a row without a number")
+        elseif fields[3] ~= state then
+          found:fault("reports", name .. " has rows of another state", row)
+        else
+          put(self, "listed", row, state, fields[9] or "", digest(self, values))
+        end
+      end
+    end)
+    if not fine then
+      found:fault("reports", name .. " cannot be read to its end: " .. tostring(problem))
+    end
+  end
+  if input then
+    input:close()
+  end
+end
+
+local function split(line)
+  local row, state, batch, sum = line:match("^(%d+)\t(%l+)\t(%d*)\t(%x+)$") -- linear: disjoint classes
+  return tonumber(row), { state = state, batch = batch, sum = sum }
+end
+
+local function compare_bucket(self, found, bucket)
+  local listed, mended = {}, 0
+  for line in self.spill:each("listed", bucket) do
+    local row, entry = split(line)
+    if listed[row] then
+      found:fault("reports", "rows are listed twice", row)
+    end
+    listed[row] = entry
+  end
+  for line in self.spill:each("booked", bucket) do
+    local row, booked = split(line)
+    local entry = listed[row]
+    listed[row] = nil
+    if not entry then
+      found:fault("reports", M.FILES[booked.state] .. ".csv lacks rows that the ledger has", row)
+    elseif entry.state ~= booked.state then
+      found:fault("reports", "rows are listed in another state than the ledger's", row)
+    elseif entry.batch ~= booked.batch then
+      found:fault("reports", "rows are listed with another batch than the ledger's", row)
+    elseif entry.sum ~= booked.sum then
+      if booked.state == "rejected" then
+        mended = mended + 1 -- the file that people mend
+      else
+        found:fault("reports", M.FILES[booked.state] .. ".csv has other values than the list", row)
+      end
+    end
+  end
+  for row, entry in pairs(listed) do
+    found:fault("reports", M.FILES[entry.state] .. ".csv has rows that the ledger does not have in that state", row)
+  end
+  return mended
+end
+
+---Compares what was listed with what is booked.
+---@param self table
+---@param found table findings
+---@return integer mended rejected rows whose values were changed by hand
+function M.compare(self, found)
+  local mended = 0
+  for bucket = 0, self.spill.buckets - 1 do
+    mended = mended + compare_bucket(self, found, bucket)
+  end
+  return mended
+end
+
+---Compares the sums of report.json.
+---@param found table findings
+---@param report table
+---@param counted table rows, counts
+function M.compare_sums(found, report, counted)
+  if report.rows ~= counted.rows then
+    found:fault("reports", ("report.json says %s rows, the list has %d"):format(tostring(report.rows), counted.rows))
+  end
+  for _, state in ipairs({ "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending" }) do
+    if report[state] ~= (counted.counts[state] or 0) then
+      found:fault("reports", ("report.json says %s rows are %s, the ledger has %d"):format(tostring(report[state]), state,
+        counted.counts[state] or 0))
+    end
+  end
+end
+
+-- The verdicts that batches.jsonl tells, by attempt; those of the ledger must be among them.
+---@param self table
+---@param found table findings
+---@param folder table
+---@param ledger table
+function M.compare_attempts(self, found, folder, ledger)
+  local buckets = self.spill.buckets
+  local function put_attempt(name, batch, number, verdict)
+    self.spill:put(name, batch % buckets, ("%d\t%d\t%s"):format(batch, number, tostring(verdict)))
+  end
+  for line in require("campaign.import.journal").each(folder.batches) do
+    if type(line.batch) == "number" and type(line.attempt) == "number" then
+      put_attempt("told", line.batch, line.attempt, line.verdict)
+    end
+  end
+  for attempt in ledger:scan("attempts") do
+    put_attempt("kept", attempt.batch, attempt.number, attempt.verdict)
+  end
+  for bucket = 0, buckets - 1 do
+    local told = {}
+    for line in self.spill:each("told", bucket) do
+      told[line] = true
+    end
+    for line in self.spill:each("kept", bucket) do
+      if not told[line] then
+        found:fault("reports", "batches.jsonl lacks attempts of batches that the ledger has", tonumber(line:match("^%d+")))
+      end
+      told[line] = nil
+    end
+    for line in pairs(told) do
+      found:fault("reports", "batches.jsonl has attempts of batches that the ledger does not have", tonumber(line:match("^%d+")))
+    end
+  end
+end
+
+return M

@@ -1,0 +1,117 @@
+-- SPDX-License-Identifier: MIT
+-- Records sorted into buckets on disk, so that two streams of any length can be compared bucket by bucket in flat memory. The files are private
+-- to their user, stand in a folder of their own and go with it. What a line says is its writer's affair; it holds no line end.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local lfs = require "lfs"
+
+local M = {}
+
+local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
+
+-- Bytes of one bucket that wait in memory, and records that one bucket should hold.
+local CHUNK, PER_BUCKET = 8192, 16000
+local MOST_BUCKETS = 1024
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.job.spill" }
+
+local function trouble(path, err)
+  return error_object.new{ kind = "ledger", retry = false, cause = err,
+    message = "a temporary file for the comparison cannot be kept: " .. path .. ": " .. tostring(err),
+    hint = "make room in the job's folder" }
+end
+
+---@param path string the folder to make; what an earlier process left there is thrown away
+---@param records integer how many there will be, roughly
+---@return table? spill
+---@return campaign.error? err
+function M.new(path, records)
+  M.remove(path)
+  local ok, err = core.system.make_dirs(path, FOLDER_MODE)
+  if not ok then
+    return nil, trouble(path, err)
+  end
+  local buckets = math.min(math.max(math.ceil(records / PER_BUCKET), 1), MOST_BUCKETS)
+  return setmetatable({ path = path, buckets = buckets, _parts = {}, _sizes = {} }, mt)
+end
+
+function methods:_file(name, bucket)
+  return ("%s/%s-%d"):format(self.path, name, bucket)
+end
+
+function methods:_flush(key)
+  local file, err = core.system.append_open(self._parts[key].path, FILE_MODE)
+  local ok = file
+  if file then
+    ok, err = file:write(table.concat(self._parts[key].lines))
+    file:close()
+  end
+  if not ok then
+    error(trouble(self._parts[key].path, err), 0)
+  end
+  self._parts[key] = nil
+end
+
+---Adds a record. Raises an error object when it cannot be kept.
+---@param name string of the stream
+---@param bucket integer from 0
+---@param line string
+function methods:put(name, bucket, line)
+  local path = self:_file(name, bucket)
+  local part = self._parts[path]
+  if not part then
+    part = { path = path, lines = {}, size = 0 }
+    self._parts[path] = part
+  end
+  part.lines[#part.lines + 1] = line
+  part.lines[#part.lines + 1] = "\n"
+  part.size = part.size + #line + 1
+  if part.size >= CHUNK then
+    self:_flush(path)
+  end
+end
+
+---The records of one bucket, in the order in which they came.
+---@param name string
+---@param bucket integer
+---@return fun(): string?
+function methods:each(name, bucket)
+  local path = self:_file(name, bucket)
+  if self._parts[path] then
+    self:_flush(path)
+  end
+  local file = io.open(path, "rb")
+  return function()
+    local line = file and file:read("*l")
+    if not line and file then
+      file:close()
+      file = nil
+    end
+    return line
+  end
+end
+
+---Throws everything away.
+function methods:close()
+  self._parts = {}
+  M.remove(self.path)
+end
+
+---Removes a folder of buckets, also one that a dead process left.
+---@param path string
+function M.remove(path)
+  local found = core.system.stat(path)
+  if not found or found.type ~= "folder" then
+    return
+  end
+  for name in lfs.dir(path) do
+    if name ~= "." and name ~= ".." then
+      os.remove(path .. "/" .. name)
+    end
+  end
+  lfs.rmdir(path)
+end
+
+return M

@@ -1,0 +1,219 @@
+-- SPDX-License-Identifier: MIT
+-- campaign.verify: whether list, ledger, reports and, where its log can be had, the server say the same of every row. Reads only; what it
+-- compares is made anew from the list's bytes. The parts stand in books, reports and server; docs/ledger.md says what the figures mean.
+
+local books = require "campaign.job.books"
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local family = require "campaign.job.family"
+local faults = require "campaign.job.faults"
+local findings = require "campaign.job.findings"
+local opened_module = require "campaign.job.opened"
+local reports = require "campaign.job.reports"
+local server = require "campaign.job.server"
+local spill_module = require "campaign.job.spill"
+
+local M = {}
+
+local STATES = { "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending" }
+
+local EXIT_OK, EXIT_STOPPED = 0, 8
+
+---@class campaign.job.proof see docs/ledger.md
+---@field ok boolean
+---@field exit_code integer 0, or 8 when anything disagrees
+---@field job string
+---@field jobs table[] of the job and its retries: job, state, rows, counts by state, reports (compared or not)
+---@field rows integer rows of the list
+---@field lost integer rows in no state
+---@field ambiguous integer
+---@field in_flight_at_fault integer the bound of doubt
+---@field unreported_duplicates integer? nil without a server log
+---@field false_success integer? nil without a server log
+---@field false_refusal integer? nil without a server log
+---@field foreign integer? rows of the log that no job here sent
+---@field committed integer? rows of the log that were looked at
+---@field mended integer rejected rows whose values were changed by hand
+---@field faults { job: string, part: string, message: string, count: integer, examples: integer[] }[]
+
+-- The current report, if the row files belong to it.
+local function current_report(opened)
+  if not core.system.stat(opened.folder.report) then
+    return nil
+  end
+  return opened.folder:read("report")
+end
+
+local function most_in_flight(opened)
+  local operation, platform = opened.operation, opened.platform
+  return opened.record.options.concurrency or operation.rows.concurrency or platform.limits.concurrency or 1
+end
+
+-- One job: list against ledger against reports.
+local function check_job(opened, found, spill, out)
+  local report, report_err = current_report(opened)
+  if report_err then
+    found:fault("reports", report_err.message)
+  end
+  local compared = report ~= nil and not report.forgotten
+  local files = reports.new(spill, opened.columns)
+  local counted = books.walk(opened, found, function(number, state, batch, fields)
+    if state and compared then
+      reports.booked(files, number, state, batch, fields)
+    end
+  end)
+  books.compare_sums(opened, found, counted)
+  if report then
+    reports.compare_sums(found, report, counted)
+  end
+  if compared then
+    for state, name in pairs(reports.FILES) do
+      if opened.folder[name] then
+        reports.read(files, found, state, opened.folder[name])
+      end
+    end
+    out.mended = out.mended + reports.compare(files, found)
+    reports.compare_attempts(files, found, opened.folder, opened.ledger)
+  end
+  local late = counted.late
+  local in_flight = faults.in_flight(opened.ledger, most_in_flight(opened), function(batch)
+    return late[batch] ~= nil and late[batch].recovered == true
+  end)
+  local ambiguous = counted.counts.ambiguous or 0
+  if ambiguous > in_flight then
+    found:fault("ledger", ("%d rows are ambiguous, but only %d were in flight when something went wrong"):format(ambiguous, in_flight))
+  end
+  out.lost, out.ambiguous, out.in_flight_at_fault = out.lost + counted.lost, out.ambiguous + ambiguous, out.in_flight_at_fault + in_flight
+  local counts = {}
+  for _, state in ipairs(STATES) do
+    counts[state] = counted.counts[state] or 0
+  end
+  out.jobs[#out.jobs + 1] = { job = opened.path, state = opened.state == "running" and "interrupted" or opened.state, rows = counted.rows,
+    counts = counts, reports = compared }
+end
+
+local function tell(found, out, job)
+  for _, fault in ipairs(found.list) do
+    out.faults[#out.faults + 1] = { job = job, part = fault.part, message = fault.message, count = fault.count,
+      examples = core.json.array(fault.examples) }
+  end
+end
+
+local function with_spill(path, records, use)
+  local spill, err = spill_module.new(path, records)
+  if not spill then
+    return nil, err
+  end
+  local fine, ok, problem = pcall(use, spill)
+  spill:close()
+  if not fine then
+    if error_object.is(ok) then
+      return nil, ok
+    end
+    error(ok, 0)
+  end
+  return ok, problem
+end
+
+local function rows_of(opened)
+  return opened.record.plan and opened.record.plan.rows or opened.file.bytes / 100
+end
+
+-- Root and retries against the server's log: what any of them sent may be in it.
+local function check_server(jobs, from, out)
+  local records = 0
+  for _, opened in ipairs(jobs) do
+    records = records + rows_of(opened)
+  end
+  local root = jobs[1]
+  return with_spill(root.path .. "/verify-server", records, function(spill)
+    local self, found = server.new(spill), findings.new()
+    for _, opened in ipairs(jobs) do
+      local ok, why = server.add_job(self, opened, found)
+      if not ok then
+        return nil, error_object.new{ kind = "invalid", retry = false, sent = "no",
+          message = "job " .. opened.path .. ": its rows cannot be made again as they were sent: " .. why }
+      end
+    end
+    local ok, err = server.read_log(self, root, from)
+    if not ok then
+      return nil, err
+    end
+    for name, value in pairs(server.compare(self, found, root.operation.rows.once)) do
+      out[name] = value
+    end
+    out.committed = self.committed
+    tell(found, out, root.path)
+    return true
+  end)
+end
+
+local function check_all(jobs, from)
+  local out = { job = jobs[1].path, jobs = {}, lost = 0, ambiguous = 0, in_flight_at_fault = 0, mended = 0, faults = {} }
+  for _, opened in ipairs(jobs) do
+    local found = findings.new()
+    local ok, err = with_spill(opened.path .. "/verify-rows", rows_of(opened), function(spill)
+      check_job(opened, found, spill, out)
+      return true
+    end)
+    if not ok then
+      return nil, err
+    end
+    tell(found, out, opened.path)
+  end
+  out.rows = out.jobs[1].rows
+  if from then
+    local ok, err = check_server(jobs, from, out)
+    if not ok then
+      return nil, err
+    end
+  end
+  out.ok = #out.faults == 0
+  out.exit_code = out.ok and EXIT_OK or EXIT_STOPPED
+  return out
+end
+
+---Proves a job: every row of its list is booked exactly once, the reports say the same, and so does the server where its log is given. Sends
+---nothing, except for questions to the sandbox.
+---@param path string the job folder
+---@param options { server_log: string?, sandbox: string?, after: integer?, transport: table? }? a log of commits, or the base URL of a sandbox;
+---entries up to `after` are left out
+---@return campaign.job.proof? proof
+---@return campaign.error? err the job could not be looked at
+function M.verify(path, options)
+  options = options or {}
+  if options.server_log and options.sandbox then
+    error("verify: either server_log or sandbox", 2)
+  end
+  local folders, err = family.folders(path)
+  if not folders then
+    return nil, err
+  end
+  local from = (options.server_log or options.sandbox) and {
+    server_log = options.server_log, sandbox = options.sandbox, after = options.after,
+    transport = options.transport or options.sandbox and require("campaign.transport").new(),
+  }
+  local jobs, out = {}, nil
+  for i, folder in ipairs(folders) do
+    local ok
+    jobs[i], err = opened_module.open(folder)
+    if jobs[i] then
+      ok, err = jobs[i]:open_list()
+    end
+    if not ok then
+      break
+    end
+  end
+  if not err then
+    out, err = check_all(jobs, from)
+  end
+  for _, opened in ipairs(jobs) do
+    opened:close()
+  end
+  if from and from.transport and not options.transport then
+    from.transport:close()
+  end
+  return out, err
+end
+
+return M
