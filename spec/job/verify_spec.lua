@@ -200,7 +200,7 @@ describe("campaign.verify", function()
       { "DROP TRIGGER batch_plan; ", "UPDATE batch SET hash = '00000000' WHERE seq = 2", "input", "other bytes than were planned" },
       { "DROP TRIGGER batch_plan; ", "UPDATE batch SET offset = offset + 1 WHERE seq = 2", "input", "" },
       { "DROP TRIGGER batch_plan; ", "UPDATE batch SET skip = '1' WHERE seq = 2", "ledger", "" },
-      { "PRAGMA defer_foreign_keys = ON", "DROP TRIGGER attempt_stays", "DELETE FROM attempt WHERE batch = 2", "DELETE FROM batch WHERE seq = 2",
+      { "DROP TRIGGER batch_stays", "DROP TRIGGER attempt_stays", "DELETE FROM attempt WHERE batch = 2", "DELETE FROM batch WHERE seq = 2",
         "ledger", "rows are in no state" },
     }
     for i, case in ipairs(cases) do
