@@ -1,24 +1,42 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * Every part is a table in the order of its hashes: a hash says by its size where it belongs, those that belong to one place follow each
+ * other. So a key that is not there is known after two or three slots, and a table grows in place: its slots move to the end of the larger
+ * one, then each from there to where it belongs. */
 #include "keyset.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
-int camp_keyset_init(struct camp_keyset *set, struct camp_error *err) {
+#define PAGE ((size_t)4096)
+#define SPILL ((size_t)32) /* slots behind the last place, for the keys that belong there */
+#define FULL(total) ((total) / 20 * 13) /* after growing by a quarter, 0.52 of the slots are taken: 23.1 bytes a key */
+
+int camp_keyset_init(struct camp_keyset *set, const void *secret, struct camp_error *err) {
   ssize_t got;
   memset(set, 0, sizeof *set);
-  do got = getrandom(set->keys, sizeof set->keys, 0);
+  if (secret != NULL) {
+    memcpy(set->secret, secret, sizeof set->secret);
+    return 0;
+  }
+  do got = getrandom(set->secret, sizeof set->secret, 0);
   while (got < 0 && errno == EINTR);
-  if (got != (ssize_t)sizeof set->keys) return camp_fail(err, CAMP_INVALID, errno, "no random bytes: %s", strerror(errno));
+  if (got != (ssize_t)sizeof set->secret) return camp_fail(err, CAMP_INVALID, errno, "no random bytes: %s", strerror(errno));
   return 0;
 }
 
 void camp_keyset_clear(struct camp_keyset *set) {
-  free(set->slots);
-  set->slots = NULL;
-  set->room = set->count = 0;
+  for (size_t i = 0; i < CAMP_KEYSET_PARTS; i++)
+    if (set->parts[i].slots != NULL) munmap(set->parts[i].slots, set->parts[i].pages * PAGE);
+  memset(set->parts, 0, sizeof set->parts);
+  set->count = 0;
+}
+
+size_t camp_keyset_bytes(const struct camp_keyset *set) {
+  size_t pages = 0;
+  for (size_t i = 0; i < CAMP_KEYSET_PARTS; i++) pages += set->parts[i].pages;
+  return pages * PAGE + sizeof *set;
 }
 
 /* Both halves of the 128-bit product, folded. */
@@ -27,46 +45,154 @@ static uint64_t fold(uint64_t a, uint64_t b) {
   return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static void hash(const struct camp_keyset *set, const unsigned char *text, size_t length, uint64_t out[2]) {
-  uint64_t a = set->keys[0] ^ length, b = set->keys[1];
-  for (size_t at = 0; at < length; at += 16) {
-    uint64_t words[2] = {0, 0};
-    memcpy(words, text + at, length - at < 16 ? length - at : 16);
-    /* Two chains under different keys, so that a product of 0 in one is none in the other. */
-    a = fold(a ^ words[0] ^ 0x9E3779B97F4A7C15u, words[1] ^ set->keys[2]) + words[0];
-    b = fold(b ^ words[1] ^ 0xC2B2AE3D27D4EB4Fu, words[0] ^ set->keys[3]) + words[1];
+/* The last bytes of a text, at most 16, as two words. With the length, which is mixed in too, no two texts give the same. */
+static void load_end(const unsigned char *text, size_t length, uint64_t words[2]) {
+  words[0] = words[1] = 0;
+  if (length >= 8) {
+    memcpy(&words[0], text, 8);
+    memcpy(&words[1], text + length - 8, 8);
+  } else if (length >= 4) {
+    uint32_t first, last;
+    memcpy(&first, text, 4);
+    memcpy(&last, text + length - 4, 4);
+    words[0] = (uint64_t)first << 32 | last;
+  } else if (length > 0) {
+    words[0] = (uint64_t)text[0] << 16 | (uint64_t)text[length / 2] << 8 | text[length - 1];
   }
-  out[0] = fold(a ^ set->keys[3], b ^ 0xD6E8FEB86659FD93u);
-  out[1] = fold(b ^ set->keys[2], a ^ 0xA0761D6478BD642Fu);
-  if (out[0] == 0 && out[1] == 0) out[0] = 1;
 }
 
-/* The slot that holds the hash, or the free one where it belongs. */
-static size_t find(uint64_t (*slots)[2], size_t room, const uint64_t wanted[2]) {
-  size_t at = (size_t)wanted[0] & (room - 1);
-  while ((slots[at][0] | slots[at][1]) != 0 && (slots[at][0] != wanted[0] || slots[at][1] != wanted[1])) at = (at + 1) & (room - 1);
+/* Two chains under different secrets, so that a product of 0 in one is none in the other. */
+static void mix(const struct camp_keyset *set, struct camp_key *key, const uint64_t words[2]) {
+  key->a = fold(key->a ^ words[0] ^ 0x9E3779B97F4A7C15u, words[1] ^ set->secret[2]) + words[0];
+  key->b = fold(key->b ^ words[1] ^ 0xC2B2AE3D27D4EB4Fu, words[0] ^ set->secret[3]) + words[1];
+}
+
+void camp_key_begin(const struct camp_keyset *set, struct camp_key *key) {
+  key->a = set->secret[0];
+  key->b = set->secret[1];
+}
+
+void camp_key_text(const struct camp_keyset *set, struct camp_key *key, const void *text, size_t length) {
+  const unsigned char *at = text;
+  uint64_t words[2];
+  key->a ^= length;
+  key->b += length;
+  for (; length > 16; length -= 16, at += 16) {
+    memcpy(words, at, sizeof words);
+    mix(set, key, words);
+  }
+  load_end(at, length, words); /* an empty text is mixed too: it takes a place in the row */
+  mix(set, key, words);
+}
+
+void camp_key_end(const struct camp_keyset *set, struct camp_key *key) {
+  uint64_t a = key->a, b = key->b;
+  key->a = fold(a ^ set->secret[3], b ^ 0xD6E8FEB86659FD93u);
+  key->b = fold(b ^ set->secret[2], a ^ 0xA0761D6478BD642Fu);
+}
+
+struct camp_key camp_keyset_hash(const struct camp_keyset *set, const void *text, size_t length) {
+  struct camp_key key;
+  camp_key_begin(set, &key);
+  camp_key_text(set, &key, text, length);
+  camp_key_end(set, &key);
+  return key;
+}
+
+static size_t total_of(const struct camp_keyset_part *part) {
+  return part->pages * PAGE / sizeof part->slots[0];
+}
+
+/* Where a hash belongs, of `places`: places follow the order of hashes. */
+static size_t place_of(uint64_t hash, size_t places) {
+  return (size_t)(((unsigned __int128)hash * places) >> 64);
+}
+
+/* The first slot from the hash's place on that is free or holds no smaller hash; `total` when there is none. */
+static size_t seek(const struct camp_keyset_part *part, uint64_t hash, size_t total) {
+  size_t at = place_of(hash, total - SPILL);
+  while (at < total && part->slots[at].value != 0 && part->slots[at].hash < hash) at++;
   return at;
 }
 
-static int grow(struct camp_keyset *set, struct camp_error *err) {
-  size_t room = set->room == 0 ? 4096 : set->room * 2;
-  uint64_t(*slots)[2] = calloc(room, sizeof *slots);
-  if (slots == NULL) return camp_fail_nomem(err);
-  for (size_t i = 0; i < set->room; i++)
-    if ((set->slots[i][0] | set->slots[i][1]) != 0) memcpy(slots[find(slots, room, set->slots[i])], set->slots[i], sizeof *slots);
-  free(set->slots);
-  set->slots = slots;
-  set->room = room;
+void camp_keyset_expect(const struct camp_keyset *set, struct camp_key key) {
+  const struct camp_keyset_part *part = &set->parts[key.b % CAMP_KEYSET_PARTS];
+  if (part->slots == NULL) return;
+  const char *slot = (const char *)&part->slots[place_of(key.a, total_of(part) - SPILL)];
+  __builtin_prefetch(slot);
+  __builtin_prefetch(slot + 40); /* the few that follow may lie in the next line */
+}
+
+uint32_t camp_keyset_find(const struct camp_keyset *set, struct camp_key key) {
+  const struct camp_keyset_part *part = &set->parts[key.b % CAMP_KEYSET_PARTS];
+  size_t total = total_of(part);
+  if (total == 0) return 0;
+  size_t at = seek(part, key.a, total);
+  return at < total && part->slots[at].hash == key.a ? part->slots[at].value : 0;
+}
+
+/* Moves all slots to the end, in their order; what is before them is free. Returns the first of them. No branches: whether a slot is
+ * taken is anybody's guess. */
+static size_t pack(struct camp_keyset_slot *slots, size_t total) {
+  size_t to = total;
+  for (size_t i = total; i-- > 0;) {
+    slots[to - 1] = slots[i];
+    to -= slots[i].value != 0;
+  }
+  memset(slots, 0, to * sizeof slots[0]);
+  return to;
+}
+
+/* Moves each slot from the end to where it belongs. -1 when one would have to lie before its place: too many belong to the last ones. */
+static int spread(struct camp_keyset_slot *slots, size_t from, size_t total) {
+  static const struct camp_keyset_slot none;
+  size_t next = 0;
+  for (size_t i = from; i < total; i++, next++) {
+    struct camp_keyset_slot slot = slots[i];
+    size_t place = place_of(slot.hash, total - SPILL);
+    if (place > i) return -1;
+    next = place > next ? place : next; /* never after i: as many slots follow as keys do */
+    slots[i] = none;
+    slots[next] = slot;
+  }
   return 0;
 }
 
-int camp_keyset_add(struct camp_keyset *set, const void *text, size_t length, struct camp_error *err) {
-  uint64_t wanted[2];
-  if (set->count >= set->room / 4 * 3 && grow(set, err) != 0) return -1;
-  hash(set, text, length, wanted);
-  size_t at = find(set->slots, set->room, wanted);
-  if ((set->slots[at][0] | set->slots[at][1]) != 0) return 0;
-  memcpy(set->slots[at], wanted, sizeof wanted);
-  set->count++;
-  return 1;
+static int grow(struct camp_keyset_part *part, struct camp_error *err) {
+  size_t total = total_of(part);
+  do {
+    if (total / 16 > part->count + SPILL) /* only what is no hash can leave so much of a table free */
+      return camp_fail(err, CAMP_INVALID, 0, "keys that should be hashes are alike: they are damaged");
+    size_t pages = part->pages + (part->pages < 8 ? 1 : part->pages / 4);
+    void *room = part->slots == NULL ? mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                                     : mremap(part->slots, part->pages * PAGE, pages * PAGE, MREMAP_MAYMOVE);
+    if (room == MAP_FAILED) return camp_fail_nomem(err);
+    part->slots = room;
+    part->pages = pages;
+    total = total_of(part);
+  } while (spread(part->slots, pack(part->slots, total), total) != 0);
+  return 0;
+}
+
+int camp_keyset_add(struct camp_keyset *set, struct camp_key key, uint32_t value, uint32_t *had, struct camp_error *err) {
+  struct camp_keyset_part *part = &set->parts[key.b % CAMP_KEYSET_PARTS];
+  if (part->slots == NULL && grow(part, err) != 0) return -1;
+  for (;;) {
+    struct camp_keyset_slot *slots = part->slots;
+    size_t total = total_of(part), at = seek(part, key.a, total), end = at;
+    if (at < total && slots[at].value != 0 && slots[at].hash == key.a) {
+      *had = slots[at].value;
+      return 0;
+    }
+    while (end < total && slots[end].value != 0) end++;
+    if (end < total && part->count < FULL(total)) {
+      memmove(&slots[at + 1], &slots[at], (end - at) * sizeof slots[0]);
+      slots[at].hash = key.a;
+      slots[at].value = value;
+      part->count++;
+      set->count++;
+      return 1;
+    }
+    if (grow(part, err) != 0) return -1;
+  }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * A set of texts that says whether one was there before: for duplicates within a list. Keeps 16 bytes a text, a keyed hash of 128 bits under a
- * random key; two different texts are taken for one with a chance that no list of any size makes worth naming, and nobody can prepare such
- * texts without the key. */
+ * A set of texts, each with a number that goes with it (a row, a line): for duplicates, suppression lists and rows of an earlier job. Keeps
+ * a keyed hash of 64 bits and the number. A look-up meets two or three hashes of others on its way, so that a text is taken for another one
+ * with a chance of 1 in 10^18, at any size of the set; nobody can prepare such texts without the secret. At most 24 bytes of memory a text
+ * above 100,000 texts, at every size and while it grows. Not for two threads at a time. */
 #ifndef CAMP_KEYSET_H
 #define CAMP_KEYSET_H
 
@@ -10,17 +11,50 @@
 
 #include "error.h"
 
-struct camp_keyset {
-  uint64_t (*slots)[2]; /* open addressing; both 0: free */
-  size_t room;          /* a power of two, or 0 */
+#define CAMP_KEYSET_PARTS 128
+#define CAMP_KEYSET_SECRET 32
+#define CAMP_KEY_BYTES 16
+#define CAMP_KEYSET_VALUE_MAX UINT32_MAX
+
+/* The hash of one text, or of several in order. The set keeps `a`; `b` chooses the part. */
+struct camp_key { uint64_t a, b; };
+
+struct camp_keyset_slot {
+  uint64_t hash;
+  uint32_t value; /* 0: free */
+} __attribute__((packed, aligned(4)));
+
+/* One of the tables: slots in the order of their hashes, with gaps. It grows by itself, so that no growth takes long. */
+struct camp_keyset_part {
+  struct camp_keyset_slot *slots; /* from mmap */
+  size_t pages;
   size_t count;
-  uint64_t keys[4];
 };
 
-/* Draws the random key; allocates nothing yet. */
-int camp_keyset_init(struct camp_keyset *set, struct camp_error *err);
+struct camp_keyset {
+  struct camp_keyset_part parts[CAMP_KEYSET_PARTS];
+  size_t count;
+  uint64_t secret[CAMP_KEYSET_SECRET / 8];
+};
+
+/* With the secret of CAMP_KEYSET_SECRET bytes, or a random one when it is NULL. Allocates nothing yet. */
+int camp_keyset_init(struct camp_keyset *set, const void *secret, struct camp_error *err);
 void camp_keyset_clear(struct camp_keyset *set);
-/* 1 when the text was new and is in the set now, 0 when it was there, -1 when out of memory. */
-int camp_keyset_add(struct camp_keyset *set, const void *text, size_t length, struct camp_error *err);
+/* Bytes of memory that the texts take. */
+size_t camp_keyset_bytes(const struct camp_keyset *set);
+
+/* The hash under the set's secret, of one text; and of several, where no moving of borders gives the same: begin, every text, end. */
+struct camp_key camp_keyset_hash(const struct camp_keyset *set, const void *text, size_t length);
+void camp_key_begin(const struct camp_keyset *set, struct camp_key *key);
+void camp_key_text(const struct camp_keyset *set, struct camp_key *key, const void *text, size_t length);
+void camp_key_end(const struct camp_keyset *set, struct camp_key *key);
+
+/* Asks for the memory where the key would be, for whoever has something else to do until it comes. */
+void camp_keyset_expect(const struct camp_keyset *set, struct camp_key key);
+/* The number that was added with the key, 0 when it is not there. */
+uint32_t camp_keyset_find(const struct camp_keyset *set, struct camp_key key);
+/* 1 when the key was new and is in the set now with `value` (from 1), 0 when it was there, with its number in *had;
+ * -1 when out of memory. */
+int camp_keyset_add(struct camp_keyset *set, struct camp_key key, uint32_t value, uint32_t *had, struct camp_error *err);
 
 #endif

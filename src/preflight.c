@@ -7,6 +7,7 @@
 
 #define SKIP_MAX ((size_t)1 << 20) /* bytes of one batch's skip text; a batch that needs more is closed */
 #define SKIP_ENTRY 48
+#define ROW_KEYS_MAX ((size_t)64 << 20) /* a step is far shorter */
 
 int camp_skip_next(const char *text, size_t length, size_t *at, int64_t *from, int64_t *to) {
   int64_t before = *to, numbers[2] = {0, 0};
@@ -31,19 +32,47 @@ int camp_skip_next(const char *text, size_t length, size_t *at, int64_t *from, i
   return 1;
 }
 
+/* The columns that lists and hashes look at must be there. */
+static int take_columns(struct camp_preflight *pass, struct camp_error *err) {
+  const struct camp_preflight_options *options = &pass->options;
+  size_t count = pass->input->column_count;
+  for (size_t i = 0; i < options->suppress_count; i++) {
+    if (options->suppress[i].column >= count)
+      return camp_fail(err, CAMP_USAGE, 0, "suppress names column %zu of %zu", options->suppress[i].column + 1, count);
+    if (options->suppress[i].list->is_open) return camp_fail(err, CAMP_USAGE, 0, "suppress: the list is not read to its end");
+  }
+  if (options->row_columns == NULL) {
+    if (options->since != NULL) return camp_fail(err, CAMP_USAGE, 0, "since: the rows are not hashed");
+    return 0;
+  }
+  size_t size = options->row_column_count * sizeof *pass->row_columns;
+  pass->row_columns = malloc(size + 1);
+  if (pass->row_columns == NULL) return camp_fail_nomem(err);
+  memcpy(pass->row_columns, options->row_columns, size);
+  for (size_t i = 0; i < options->row_column_count; i++)
+    if (pass->row_columns[i] >= count)
+      return camp_fail(err, CAMP_USAGE, 0, "keys names column %zu of %zu", pass->row_columns[i] + 1, count);
+  return 0;
+}
+
 int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, struct camp_encoder *encoder,
                         const struct camp_preflight_options *options, struct camp_error *err) {
   memset(pass, 0, sizeof *pass);
   pass->input = camp_input_retain(input);
   pass->encoder = camp_encoder_retain(encoder);
   pass->options = *options;
+  for (size_t i = 0; i < options->suppress_count; i++) camp_key_list_retain(options->suppress[i].list);
+  if (options->since != NULL) camp_key_list_retain(options->since);
   camp_work_init(&pass->work);
   camp_reader_init(&pass->reader, input);
   camp_buf_init(&pass->batch_skip, SKIP_MAX);
   camp_buf_init(&pass->open_skip, SKIP_MAX);
   camp_buf_init(&pass->given_skip, SKIP_MAX * 2);
-  if (camp_keyset_init(&pass->seen, err) != 0) return -1;
+  camp_buf_init(&pass->row_keys, ROW_KEYS_MAX);
+  if (camp_keyset_init(&pass->seen, NULL, err) != 0) return -1;
+  if (camp_keyset_init(&pass->row_hash, options->row_secret, err) != 0) return -1;
   if (camp_input_header(input, err) != 0) return -1;
+  if (take_columns(pass, err) != 0) return -1;
   if (options->unique != CAMP_NO_COLUMN && options->unique >= input->column_count)
     return camp_fail(err, CAMP_USAGE, 0, "unique names column %zu of %zu", options->unique + 1, input->column_count);
   if (encoder->columns != input->column_count)
@@ -82,6 +111,13 @@ void camp_preflight_clear(struct camp_preflight *pass) {
   camp_buf_clear(&pass->open_skip);
   camp_buf_clear(&pass->given_skip);
   camp_keyset_clear(&pass->seen);
+  camp_buf_clear(&pass->row_keys);
+  free(pass->row_columns);
+  pass->row_columns = NULL;
+  for (size_t i = 0; i < pass->options.suppress_count; i++) camp_key_list_release(pass->options.suppress[i].list);
+  pass->options.suppress_count = 0;
+  camp_key_list_release(pass->options.since);
+  pass->options.since = NULL;
   camp_input_release(pass->input);
   camp_encoder_release(pass->encoder);
   pass->input = NULL;
@@ -188,26 +224,87 @@ static enum camp_event place(struct camp_preflight *pass, size_t size, struct ca
   return CAMP_EVENT_ROW;
 }
 
-/* An accepted record of `size` bytes, before it gets a place: it must fit into a body, and be no duplicate. */
-static enum camp_event consider(struct camp_preflight *pass, const struct camp_record *record, size_t size, struct camp_error *err) {
+/* The keys of a row whose form is sound, made before the row is checked: their places in memory come meanwhile. */
+struct row_keys {
+  struct camp_key row, unique, suppress[CAMP_SUPPRESSIONS_MAX];
+  unsigned char has_suppress[CAMP_SUPPRESSIONS_MAX];
+};
+
+/* Keys of empty texts are not looked up: those rows have nothing in common. */
+static void make_keys(const struct camp_preflight *pass, struct row_keys *keys) {
+  const struct camp_field *fields = pass->record.fields;
+  const struct camp_preflight_options *options = &pass->options;
+  for (size_t i = 0; i < options->suppress_count; i++) {
+    const struct camp_suppression *suppression = &options->suppress[i];
+    const struct camp_field *field = &fields[suppression->column];
+    unsigned char room[CAMP_KEY_FORM_MAX];
+    size_t length;
+    int fits;
+    const unsigned char *form = camp_key_form(suppression->list->form, field->text, field->length, room, &length, &fits);
+    keys->has_suppress[i] = length > 0;
+    if (length == 0) continue;
+    keys->suppress[i] = camp_keyset_hash(&suppression->list->set, form, length);
+    camp_keyset_expect(&suppression->list->set, keys->suppress[i]);
+  }
+  if (pass->row_columns != NULL) {
+    camp_key_begin(&pass->row_hash, &keys->row);
+    for (size_t i = 0; i < options->row_column_count; i++) {
+      const struct camp_field *field = &fields[pass->row_columns[i]];
+      camp_key_text(&pass->row_hash, &keys->row, field->text, field->length);
+    }
+    camp_key_end(&pass->row_hash, &keys->row);
+    if (options->since != NULL) camp_keyset_expect(&options->since->set, keys->row);
+  }
+}
+
+/* Once for every row, in their order; all zero for one whose form is broken. */
+static int keep_row_key(struct camp_preflight *pass, const struct row_keys *keys, struct camp_error *err) {
+  static const struct camp_key none;
+  if (pass->row_columns == NULL) return 0;
+  if (camp_buf_append(&pass->row_keys, keys != NULL ? &keys->row : &none, CAMP_KEY_BYTES) != 0) return camp_fail_nomem(err);
+  return 0;
+}
+
+/* Whether a list has the row. */
+static int is_suppressed(struct camp_preflight *pass, const struct row_keys *keys) {
+  for (size_t i = 0; i < pass->options.suppress_count; i++) {
+    uint32_t line = keys->has_suppress[i] ? camp_keyset_find(&pass->options.suppress[i].list->set, keys->suppress[i]) : 0;
+    if (line == 0) continue;
+    pass->match_list = i;
+    pass->match_value = line;
+    return 1;
+  }
+  return 0;
+}
+
+static enum camp_event drop(struct camp_preflight *pass, enum camp_event event, struct camp_error *err) {
+  return leave_out(pass, err) == 0 ? event : CAMP_EVENT_FAILED;
+}
+
+/* An accepted record of `size` bytes, before it gets a place: it must fit into a body, be news, and no duplicate. */
+static enum camp_event consider(struct camp_preflight *pass, const struct row_keys *keys, int has_unique, size_t size,
+                                struct camp_error *err) {
   const struct camp_encoder *encoder = pass->encoder;
   if ((int64_t)(size + encoder->prefix.length + encoder->suffix.length) > pass->options.batch_bytes) {
     pass->fault_count = 0;
     add_fault(pass, CAMP_REASON_TOO_LARGE);
     return reject(pass, err);
   }
-  if (pass->options.unique != CAMP_NO_COLUMN) {
-    const struct camp_field *field = &record->fields[pass->options.unique];
-    int added = field->length > 0 ? camp_keyset_add(&pass->seen, field->text, field->length, err) : 1;
+  if (pass->options.since != NULL && (pass->match_value = camp_keyset_find(&pass->options.since->set, keys->row)) != 0)
+    return drop(pass, CAMP_EVENT_UNCHANGED, err);
+  if (has_unique) {
+    uint32_t row = pass->record.row < (int64_t)CAMP_KEYSET_VALUE_MAX ? (uint32_t)pass->record.row : CAMP_KEYSET_VALUE_MAX;
+    int added = camp_keyset_add(&pass->seen, keys->unique, row, &pass->match_value, err);
     if (added < 0) return CAMP_EVENT_FAILED;
-    if (added == 0) return leave_out(pass, err) == 0 ? CAMP_EVENT_DUPLICATE : CAMP_EVENT_FAILED;
+    if (added == 0) return drop(pass, CAMP_EVENT_DUPLICATE, err);
   }
   return place(pass, size, err);
 }
 
-
 enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_error *err) {
   struct camp_record mapped;
+  struct row_keys keys;
+  int has_unique = 0;
   if (pass->ended) return CAMP_EVENT_END;
   if (pass->has_pending) {
     pass->has_pending = 0;
@@ -230,18 +327,27 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
     pass->open.first_row = pass->record.row;
     pass->open.first_line = pass->record.line;
   }
-  if (pass->given_from != 0 && is_given_skip(pass))
-    return leave_out(pass, err) == 0 ? CAMP_EVENT_SKIP : CAMP_EVENT_FAILED;
-  if (pass->record.faults != 0) return reject_form(pass, err);
+  if (pass->given_from != 0 && is_given_skip(pass)) return drop(pass, CAMP_EVENT_SKIP, err);
+  if (pass->record.faults != 0) return keep_row_key(pass, NULL, err) == 0 ? reject_form(pass, err) : CAMP_EVENT_FAILED;
+  make_keys(pass, &keys);
+  if (keep_row_key(pass, &keys, err) != 0) return CAMP_EVENT_FAILED;
   const struct camp_record *record = camp_encoder_map(pass->encoder, &pass->work, &pass->record, &mapped, err);
   if (record == NULL) return CAMP_EVENT_FAILED;
+  if (pass->options.unique != CAMP_NO_COLUMN && record->fields[pass->options.unique].length > 0) {
+    const struct camp_field *field = &record->fields[pass->options.unique];
+    has_unique = 1;
+    keys.unique = camp_keyset_hash(&pass->seen, field->text, field->length);
+    camp_keyset_expect(&pass->seen, keys.unique);
+  }
   size_t size = 0;
-  if (camp_encoder_accepts(pass->encoder, record)) {
-    switch (camp_encoder_size(pass->encoder, &pass->work, record, &size)) {
-    case CAMP_RESULT_OK: return consider(pass, record, size, err);
-    case CAMP_RESULT_NOMEM: camp_fail_nomem(err); return CAMP_EVENT_FAILED;
-    case CAMP_RESULT_UNMAPPABLE: break;
-    }
+  enum camp_result result = CAMP_RESULT_UNMAPPABLE;
+  if (camp_encoder_accepts(pass->encoder, record)) result = camp_encoder_size(pass->encoder, &pass->work, record, &size);
+  /* Who must not be addressed is not even among the rows to be mended. */
+  if (is_suppressed(pass, &keys)) return drop(pass, CAMP_EVENT_SUPPRESSED, err);
+  switch (result) {
+  case CAMP_RESULT_OK: return consider(pass, &keys, has_unique, size, err);
+  case CAMP_RESULT_NOMEM: camp_fail_nomem(err); return CAMP_EVENT_FAILED;
+  case CAMP_RESULT_UNMAPPABLE: break;
   }
   pass->fault_count = camp_encoder_faults(pass->encoder, record, pass->faults, CAMP_FAULTS_MAX);
   return reject(pass, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * One pass over a list before anything is sent: every row is checked, measured and put into a batch, or refused by name. The pass gives
- * events; whoever drives it (src/lua/lrows.c) decides how many at a time. Memory does not grow with the list. */
+ * events; whoever drives it (src/lua/lrows.c) decides how many at a time. Memory does not grow with the list, but for sets of keys. */
 #ifndef CAMP_PREFLIGHT_H
 #define CAMP_PREFLIGHT_H
 
@@ -9,6 +9,7 @@
 #include "encoder.h"
 #include "error.h"
 #include "input.h"
+#include "key_list.h"
 #include "keyset.h"
 
 #define CAMP_FAULTS_MAX 32 /* told of one row */
@@ -23,6 +24,14 @@ struct camp_batch {
   int64_t body_bytes;
 };
 
+/* Rows whose text in the column is in the list are left out. */
+struct camp_suppression {
+  struct camp_key_list *list;
+  size_t column;
+};
+
+#define CAMP_SUPPRESSIONS_MAX 64
+
 struct camp_preflight_options {
   int64_t batch_rows;  /* accepted rows of a batch, at most */
   int64_t batch_bytes; /* of its body, at most */
@@ -30,10 +39,16 @@ struct camp_preflight_options {
   int64_t rows, line;  /* rows before the range; its first line */
   size_t unique;       /* a row whose text in this column was in an accepted row before is a duplicate; CAMP_NO_COLUMN: none is */
   const char *skip;    /* of the range, as camp_batch_skip writes it; NULL: none */
+  struct camp_suppression suppress[CAMP_SUPPRESSIONS_MAX]; /* lists that are read to their end */
+  size_t suppress_count;
+  const size_t *row_columns; /* the columns that make a row what it is, in the order of the hash; NULL: rows are not hashed */
+  size_t row_column_count;
+  unsigned char row_secret[CAMP_KEYSET_SECRET];
+  struct camp_key_list *since; /* rows of an earlier job, hashed in the same way; NULL: none */
 };
 
 enum camp_event { CAMP_EVENT_FAILED = -1, CAMP_EVENT_END, CAMP_EVENT_ROW, CAMP_EVENT_REJECT, CAMP_EVENT_SKIP, CAMP_EVENT_DUPLICATE,
-                  CAMP_EVENT_BLANK, CAMP_EVENT_BATCH };
+                  CAMP_EVENT_SUPPRESSED, CAMP_EVENT_UNCHANGED, CAMP_EVENT_BLANK, CAMP_EVENT_BATCH };
 
 struct camp_preflight {
   struct camp_input *input;
@@ -42,7 +57,12 @@ struct camp_preflight {
   struct camp_work work;
   struct camp_preflight_options options;
   struct camp_keyset seen;
-  struct camp_record record;     /* of the last ROW, REJECT, SKIP or DUPLICATE */
+  struct camp_keyset row_hash;   /* holds the secret of row hashes, no keys */
+  size_t *row_columns;
+  struct camp_buf row_keys;      /* hashes of the rows since whoever drives the pass last emptied it, CAMP_KEY_BYTES each */
+  struct camp_record record;     /* of the last ROW, REJECT, SKIP, DUPLICATE, SUPPRESSED or UNCHANGED */
+  uint32_t match_value;          /* DUPLICATE: the earlier row; SUPPRESSED: the line of the list; UNCHANGED: the row of the earlier job */
+  size_t match_list;             /* SUPPRESSED: which list, from 0 */
   struct camp_fault faults[CAMP_FAULTS_MAX]; /* of the last REJECT */
   size_t fault_count;
   struct camp_batch batch;       /* of the last BATCH */
@@ -60,7 +80,7 @@ struct camp_preflight {
   int ended;
 };
 
-/* Takes a reference of both. -1 when the header cannot be read, the widths differ, or a skip text is malformed. */
+/* Takes references of input, encoder and lists. -1 when the header cannot be read, the widths differ, or a skip text is malformed. */
 int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, struct camp_encoder *encoder,
                         const struct camp_preflight_options *options, struct camp_error *err);
 void camp_preflight_clear(struct camp_preflight *pass);

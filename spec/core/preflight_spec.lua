@@ -313,8 +313,10 @@ describe("core.rows.preflight", function()
     local step = pass:step()
     pass:close()
     assert.same({ 8, 4, 2, 2, 1 }, { step.rows, step.accepted, step.rejected, step.duplicate, step.blank })
-    assert.same({ { row = 3, line = 4, column = 1, fields = { "1", "c" } }, { row = 6, line = 8, column = 1, fields = { "2", "f" } } },
-      step.duplicates)
+    assert.same({
+      { row = 3, line = 4, column = 1, of_row = 1, fields = { "1", "c" } },
+      { row = 6, line = 8, column = 1, of_row = 2, fields = { "2", "f" } },
+    }, step.duplicates)
     assert.equal("3-6", step.batches[1].skip)
     assert.equal('[{"p":"1","n":"a"},{"p":"2","n":"b"},{"p":"3"}]', body_of(encoder, input, step.batches[1]))
     assert.equal('[{"p":"4"}]', body_of(encoder, input, step.batches[2]))
@@ -335,9 +337,9 @@ describe("core.rows.preflight", function()
       local key = tostring(random(40000)):rep(random(5))
       parts[#parts + 1] = key .. ",n\n"
       if seen[key] then
-        expected[#expected + 1] = i
+        expected[#expected + 1] = i .. "=" .. seen[key]
       end
-      seen[key] = true
+      seen[key] = seen[key] or i
     end
     local input = assert(core.rows.input { path = lists.file(table.concat(parts)) })
     local encoder = simple()
@@ -346,7 +348,7 @@ describe("core.rows.preflight", function()
     for step in function() return pass:step() end do
       assert.equal(step.rows, step.accepted + step.rejected + step.duplicate)
       for _, duplicate in ipairs(step.duplicates) do
-        found[#found + 1] = duplicate.row
+        found[#found + 1] = duplicate.row .. "=" .. duplicate.of_row
       end
       for _, batch in ipairs(step.batches) do
         body_of(encoder, input, batch)

@@ -216,7 +216,63 @@ static int input_rows(lua_State *L) {
   return 1;
 }
 
-/* preflight(input, encoder, { batch_rows, batch_bytes, range, unique }) */
+/* Integers of the list at the top of the stack, each from 1 to most; how many. Those beyond `room` raise. */
+static size_t read_columns(lua_State *L, const char *name, size_t *columns, size_t room) {
+  size_t count = 0;
+  for (;; lua_pop(L, 1)) {
+    lua_rawgeti(L, -1, (int)count + 1);
+    if (lua_isnil(L, -1)) break;
+    lua_Number column = lua_tonumber(L, -1);
+    if (!(column >= 1 && column <= CAMP_MAX_COLUMNS) || column != (lua_Number)(int)column || count == room)
+      luaL_error(L, "'%s' must be a list of column numbers", name);
+    columns[count++] = (size_t)column - 1;
+  }
+  lua_pop(L, 1);
+  return count;
+}
+
+/* suppress = { { list, column }, ... }. The lists stay in the table while the pass is made, which takes references. */
+static void read_suppress(lua_State *L, int table, struct camp_preflight_options *options) {
+  lua_getfield(L, table, "suppress");
+  if (!lua_isnil(L, -1)) {
+    luaL_checktype(L, lua_gettop(L), LUA_TTABLE);
+    for (;; lua_pop(L, 2)) {
+      lua_rawgeti(L, -1, (int)options->suppress_count + 1);
+      if (lua_isnil(L, -1)) break;
+      if (!lua_istable(L, -1) || options->suppress_count == CAMP_SUPPRESSIONS_MAX)
+        luaL_error(L, "'suppress' must be a list of at most %d tables", CAMP_SUPPRESSIONS_MAX);
+      struct camp_suppression *suppression = &options->suppress[options->suppress_count++];
+      suppression->column = (size_t)camp_integer_field(L, lua_gettop(L), "column", 1, 1, CAMP_MAX_COLUMNS) - 1;
+      lua_getfield(L, -1, "list");
+      suppression->list = camp_check_key_list(L, lua_gettop(L));
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* keys = { secret, columns, since }. The columns are copied into a userdata that stays on the stack. */
+static void read_keys(lua_State *L, int table, struct camp_preflight_options *options) {
+  lua_getfield(L, table, "keys"); /* stays, with what follows */
+  if (lua_isnil(L, -1)) return;
+  int keys = lua_gettop(L);
+  size_t length;
+  luaL_checktype(L, keys, LUA_TTABLE);
+  const char *secret = camp_check_string_field(L, keys, "secret", &length);
+  if (length != CAMP_KEYSET_SECRET) luaL_error(L, "'secret' must be a string of 32 bytes");
+  memcpy(options->row_secret, secret, length);
+  size_t *columns = lua_newuserdatauv(L, CAMP_MAX_COLUMNS * sizeof *columns, 0);
+  lua_getfield(L, keys, "columns");
+  luaL_checktype(L, lua_gettop(L), LUA_TTABLE);
+  options->row_column_count = read_columns(L, "columns", columns, CAMP_MAX_COLUMNS);
+  options->row_columns = columns;
+  lua_pop(L, 1);
+  lua_getfield(L, keys, "since");
+  if (!lua_isnil(L, -1)) options->since = camp_check_key_list(L, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
+/* preflight(input, encoder, { batch_rows, batch_bytes, range, unique, suppress, keys }) */
 static int rows_preflight(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_preflight_options options;
@@ -234,6 +290,8 @@ static int rows_preflight(lua_State *L) {
     options.batch_bytes = camp_integer_field(L, 3, "batch_bytes", most, 1, most);
     int64_t unique = camp_integer_field(L, 3, "unique", 0, 1, CAMP_MAX_COLUMNS);
     if (unique > 0) options.unique = (size_t)unique - 1;
+    read_suppress(L, 3, &options);
+    read_keys(L, 3, &options);
     lua_getfield(L, 3, "range"); /* stays on the stack: the skip text lives in it */
     if (!lua_isnil(L, -1)) {
       struct camp_batch range;
@@ -303,13 +361,15 @@ static void push_reject(lua_State *L, const struct camp_preflight *pass) {
   lua_setfield(L, -2, "faults");
 }
 
-static void push_duplicate(lua_State *L, const struct camp_preflight *pass) {
+/* A row that is left out though nothing is wrong with it; `match` names the number of what it is the same as. */
+static void push_left_out(lua_State *L, const struct camp_preflight *pass, size_t column, const char *match) {
   const struct camp_record *record = &pass->record;
   luaL_checkstack(L, 6, NULL);
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   set_integer(L, "row", record->row);
   set_integer(L, "line", record->line);
-  set_integer(L, "column", (int64_t)pass->options.unique + 1);
+  if (column != CAMP_NO_COLUMN) set_integer(L, "column", (int64_t)column + 1);
+  set_integer(L, match, pass->match_value);
   push_fields(L, record);
   lua_setfield(L, -2, "fields");
 }
@@ -341,15 +401,15 @@ static int pass_step(lua_State *L) {
   if (box->failure.kind != CAMP_OK) return camp_push_error(L, &box->failure);
   if (pass->ended) return 0;
   int64_t rows = 0, accepted = 0, skipped = 0, blank = 0;
-  int batches = 0, rejects = 0, duplicates = 0, more = 1;
+  int batches = 0, rejects = 0, duplicates = 0, suppressed = 0, unchanged = 0, more = 1;
   const int64_t start = pass->reader.at_offset;
   luaL_checkstack(L, 8, NULL);
   lua_settop(L, 1);
-  lua_newtable(L); /* 2: the step; 3: batches; 4: rejects; 5: duplicates */
-  lua_newtable(L);
-  lua_newtable(L);
-  lua_newtable(L);
-  while (more && batches < STEP_TABLES && rejects + duplicates < STEP_TABLES && pass->reader.at_offset - start < most) {
+  lua_newtable(L); /* 2: the step; 3: batches; 4: rejects; 5: duplicates; 6: suppressed; 7: unchanged */
+  for (int i = 3; i <= 7; i++) lua_newtable(L);
+  pass->row_keys.length = 0;
+  while (more && batches < STEP_TABLES && rejects + duplicates + suppressed + unchanged < STEP_TABLES &&
+         pass->reader.at_offset - start < most) {
     switch (camp_preflight_next(pass, &box->failure)) {
     case CAMP_EVENT_FAILED: return camp_push_error(L, &box->failure);
     case CAMP_EVENT_END: more = 0; break;
@@ -368,8 +428,19 @@ static int pass_step(lua_State *L) {
       break;
     case CAMP_EVENT_DUPLICATE:
       rows++;
-      push_duplicate(L, pass);
+      push_left_out(L, pass, pass->options.unique, "of_row");
       lua_rawseti(L, 5, ++duplicates);
+      break;
+    case CAMP_EVENT_SUPPRESSED:
+      rows++;
+      push_left_out(L, pass, pass->options.suppress[pass->match_list].column, "list_line");
+      set_integer(L, "list", (int64_t)pass->match_list + 1);
+      lua_rawseti(L, 6, ++suppressed);
+      break;
+    case CAMP_EVENT_UNCHANGED:
+      rows++;
+      push_left_out(L, pass, CAMP_NO_COLUMN, "of_row");
+      lua_rawseti(L, 7, ++unchanged);
       break;
     case CAMP_EVENT_BLANK: blank++; break;
     case CAMP_EVENT_BATCH:
@@ -378,6 +449,8 @@ static int pass_step(lua_State *L) {
       break;
     }
   }
+  lua_setfield(L, 2, "unchanged_rows");
+  lua_setfield(L, 2, "suppressed_rows");
   lua_setfield(L, 2, "duplicates");
   lua_setfield(L, 2, "rejects");
   lua_setfield(L, 2, "batches");
@@ -385,9 +458,15 @@ static int pass_step(lua_State *L) {
   set_integer(L, "accepted", accepted);
   set_integer(L, "rejected", rejects);
   set_integer(L, "duplicate", duplicates);
+  set_integer(L, "suppressed", suppressed);
+  set_integer(L, "unchanged", unchanged);
   set_integer(L, "skipped", skipped);
   set_integer(L, "blank", blank);
   set_integer(L, "bytes", pass->reader.at_offset - start);
+  if (pass->row_columns != NULL) {
+    lua_pushlstring(L, pass->row_keys.length > 0 ? pass->row_keys.data : "", pass->row_keys.length);
+    lua_setfield(L, 2, "keys");
+  }
   return 1;
 }
 
@@ -405,7 +484,10 @@ static const luaL_Reg rows_methods[] = {{NULL, NULL}};
 static const luaL_Reg functions[] = {{"checks", rows_checks},
                                      {"encoder", camp_rows_encoder},
                                      {"input", rows_input},
+                                     {"key_form", camp_rows_key_form},
+                                     {"key_list", camp_rows_key_list},
                                      {"preflight", rows_preflight},
+                                     {"row_keys", camp_rows_row_keys},
                                      {NULL, NULL}};
 
 int camp_open_rows(lua_State *L) {
@@ -413,6 +495,7 @@ int camp_open_rows(lua_State *L) {
   camp_new_class(L, PASS_CLASS, pass_methods, pass_close);
   camp_new_class(L, ROWS_CLASS, rows_methods, rows_close);
   camp_register_encoder(L);
+  camp_register_key_list(L);
   luaL_newlib(L, functions);
   return 1;
 }

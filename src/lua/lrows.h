@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the two binding files of rows share. */
+ * What the binding files of rows share. */
 #ifndef CAMP_LROWS_H
 #define CAMP_LROWS_H
 
@@ -11,6 +11,7 @@
 
 #define CAMP_INPUT_CLASS "campaign.rows.input"
 #define CAMP_ENCODER_CLASS "campaign.rows.encoder"
+#define CAMP_KEY_LIST_CLASS "campaign.rows.key_list"
 
 struct lua_encoder {
   struct camp_encoder *encoder;
@@ -22,12 +23,18 @@ struct lua_encoder {
 /* Raise when the value is no such object, or closed. */
 struct camp_input *camp_check_input(lua_State *L, int index);
 struct lua_encoder *camp_check_encoder(lua_State *L, int index);
+struct camp_key_list *camp_check_key_list(lua_State *L, int index);
 /* A batch from its table: what encoder:source and preflight's range need. *skip is NULL when the table has none. */
 void camp_check_batch(lua_State *L, int index, struct camp_batch *batch, const char **skip);
 /* core.rows.encoder{...} */
 int camp_rows_encoder(lua_State *L);
-/* Makes the class; once. */
+/* core.rows.key_list(input, {...}), .row_keys(secret), .key_form(name, text) */
+int camp_rows_key_list(lua_State *L);
+int camp_rows_row_keys(lua_State *L);
+int camp_rows_key_form(lua_State *L);
+/* Make the classes; once. */
 void camp_register_encoder(lua_State *L);
+void camp_register_key_list(lua_State *L);
 /* An integer field of a table, exact; raises when it is none or out of range. */
 int64_t camp_integer_field(lua_State *L, int table, const char *name, int64_t fallback, int64_t least, int64_t most);
 
