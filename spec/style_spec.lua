@@ -93,6 +93,9 @@ describe("style", function()
         if line:find("^openssl/") and (binding or not (name == "digest" or name == "auth")) then
           faults[#faults + 1] = path .. " includes " .. line .. ": only digest and auth know OpenSSL"
         end
+        if line == "xlsxwriter.h" and path ~= "src/sheet.c" then
+          faults[#faults + 1] = path .. " includes " .. line .. ": only sheet knows libxlsxwriter"
+        end
         if line == "sqlite3.h" and path ~= "src/store.c" then
           faults[#faults + 1] = path .. " includes " .. line .. ": only store knows SQLite"
         end

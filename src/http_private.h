@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the files of the HTTP engine share. http.c: the caller's side, queues and the thread; http_request.c: what a
  * caller fills in; http_loop.c: one curl multi handle driven by
- * epoll; http_transfer.c: one attempt: options, callbacks, evidence, verdict; http_check.c: what is refused before any I/O;
- * http_save.c: an answer's body that goes to a file. */
+ * epoll; http_transfer.c: one attempt: options, callbacks, evidence, verdict; http_check.c: what is refused before any I/O. */
 #ifndef CAMP_HTTP_PRIVATE_H
 #define CAMP_HTTP_PRIVATE_H
 
@@ -13,6 +12,7 @@
 #include "auth.h"
 #include "buf.h"
 #include "http.h"
+#include "save.h"
 
 #define CAMP_ORIGIN_MAX 320
 
@@ -23,14 +23,6 @@ struct camp_origin {
   char host[CAMP_ORIGIN_MAX];
   int https;
   int loopback; /* localhost, 127.0.0.0/8 or ::1 */
-};
-
-/* A body on its way to a file: temporary name in the same folder, mode 0600, renamed when whole. */
-struct camp_save {
-  int fd; /* -1 when not open */
-  char *path;
-  char *temporary;
-  int64_t bytes;
 };
 
 struct camp_account {
@@ -98,14 +90,6 @@ int camp_check_url(const char *text, size_t length, struct camp_origin *cache, s
 int camp_check_plain(const char *what, const char *text, size_t length, struct camp_error *err);
 int camp_address_loopback(const struct sockaddr *address);
 int camp_address_private(const struct sockaddr *address);
-
-/* http_save.c */
-void camp_save_init(struct camp_save *save);
-int camp_save_open(struct camp_save *save, const char *path, struct camp_error *err);
-int camp_save_write(struct camp_save *save, const void *bytes, size_t size, struct camp_error *err);
-int camp_save_finish(struct camp_save *save, struct camp_error *err);
-/* Removes the temporary file, if there is one, and frees all. */
-void camp_save_clear(struct camp_save *save);
 
 /* http_transfer.c */
 /* Sets what is the same for every request on a new or reset handle. 0 or -1. */

@@ -69,6 +69,15 @@ function M.import(fields)
   return require("campaign.import").import(fields)
 end
 
+---Writes the Excel file of members that some operations take, out of a list: see docs/members.md.
+---@param fields campaign.members.options
+---@return campaign.members.file? file
+---@return campaign.error? err
+function M.members_file(fields)
+  local file, err = require("campaign.import.members").write(fields) -- no tail call: the level of a raised error counts on this frame
+  return file, err
+end
+
 ---Opens the job in a folder.
 ---@param folder string
 ---@param given table? account, env, transport, on_progress, ...: what `resume` needs in this process

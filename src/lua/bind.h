@@ -66,6 +66,7 @@ int camp_open_http(lua_State *L);   /* the HTTP engine */
 int camp_open_json(lua_State *L);
 int camp_open_multipart(lua_State *L);
 int camp_open_rows(lua_State *L);   /* lists: input, encoder, preflight */
+int camp_open_sheet(lua_State *L);   /* Excel files */
 int camp_open_store(lua_State *L);  /* durable statements: SQLite */
 int camp_open_system(lua_State *L); /* clock, random, files, processes */
 int camp_open_utf8(lua_State *L);

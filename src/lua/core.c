@@ -45,6 +45,7 @@ static const struct {
     {"json", camp_open_json},
     {"multipart", camp_open_multipart},
     {"rows", camp_open_rows},
+    {"sheet", camp_open_sheet},
     {"store", camp_open_store},
     {"system", camp_open_system},
     {"utf8", camp_open_utf8},

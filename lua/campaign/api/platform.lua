@@ -270,6 +270,25 @@ function Resolver:rows(raw, operation, place)
   return rows
 end
 
+-- The file of members that a field of ids asks for.
+function Resolver:members_file(key, operation, place)
+  local raw = self:find("members_files", key, place)
+  if not raw then
+    return nil
+  end
+  local file = copy(raw)
+  file.row = self:describe({ type = "object", shape = raw.type }, place)
+  if not operation.fields[raw.field] then
+    self:fault(place, "there is no field `" .. raw.field .. "`")
+  end
+  for _, name in ipairs(raw.columns) do
+    if not file.row.fields[name] then
+      self:fault(place .. ".columns", "there is no field `" .. name .. "` in `" .. raw.type .. "`")
+    end
+  end
+  return file
+end
+
 function Resolver:operation(raw)
   local place = "operations[" .. raw.name .. "]"
   if RESERVED[raw.name] or not raw.name:find("^[a-z][a-z0-9_]*$") then
@@ -297,6 +316,9 @@ function Resolver:operation(raw)
   end
   if raw.rows then
     operation.rows = self:rows(raw.rows, operation, place .. ".rows")
+  end
+  if raw.members_file then
+    operation.members_file = self:members_file(raw.members_file, operation, place .. ".members_file")
   end
   self:check_path(operation, place)
   return operation
@@ -350,6 +372,12 @@ function Resolver:references()
     for key, reference in pairs{ probe = probe, columns_from = from } do
       if not self.operations[reference.operation] then
         self:fault(place .. "." .. key, "there is no operation `" .. reference.operation .. "`")
+      end
+    end
+    for _, key in ipairs{ "upload", "template" } do
+      local name = operation.members_file and operation.members_file[key]
+      if name and not self.operations[name] then
+        self:fault(place .. ".members_file." .. key, "there is no operation `" .. name .. "`")
       end
     end
     if operation.url and not self.account[operation.url] then

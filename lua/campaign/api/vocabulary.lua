@@ -21,7 +21,7 @@ local VOCABULARY = {
     ["operations!"] = { list = { of = "operation" } },
     types = { map = { of = "type" } }, enums = { map = { of = "enum" } }, windows = { map = { of = "window" } },
     links = { map = { of = "link" } }, limits = { of = "limits" }, waiters = { map = { of = "waiter" } },
-    callbacks = { map = { of = "callback" } },
+    callbacks = { map = { of = "callback" } }, members_files = { map = { of = "members_file" } },
     throttle = { list = { of = "condition" } }, not_applied = { list = { of = "condition" } },
   },
   account = {
@@ -60,7 +60,7 @@ local VOCABULARY = {
     rules = strings, reply = { any = { "string", { of = "item" }, fields } }, success = { list = { of = "condition" } },
     present = strings, code = paths, message = paths, window = "string", refusals = { list = { of = "refusal" } },
     filename_mode = { "utf8", "gbk", "ascii", "star" }, receipt = { of = "receipt" },
-    public = "boolean", rows = { of = "rows" }, pages = { of = "pages" },
+    public = "boolean", members_file = "string", rows = { of = "rows" }, pages = { of = "pages" },
     probe = { any = { { "none" }, { of = "probe" } } }, throttle = { list = { of = "condition" } },
     not_applied = { list = { of = "condition" } }, destructive = { of = "when" },
   },
@@ -74,6 +74,10 @@ local VOCABULARY = {
     per_call_max = "number", per_file = "number", concurrency = "number", columns_from = { of = "columns_from" },
     columns = strings, aliases = { map = strings }, mark = "string", named_by = "string", once = "boolean",
     result = { of = "result" }, file = { of = "file" },
+  },
+  members_file = {
+    ["field!"] = "string", ["upload!"] = "string", ["template!"] = "string", ["type!"] = "string", ["columns!"] = strings,
+    aliases = { map = strings }, doc = "string",
   },
   columns_from = {
     ["operation!"] = "string", ["list!"] = "string", ["match!"] = { map = "string" }, ["names!"] = "string",

@@ -46,6 +46,8 @@ function M.known(name, version)
     if not fixed and not below(version, "3.7.0") then
       add("warning", "can corrupt a write-ahead log that several connections write (3.7.0 to 3.51.2): one connection only")
     end
+  elseif name == "libxlsxwriter" then
+    add("note", "does not notice every write that fails on a full disk: what it wrote is read back")
   elseif name == "lua-cjson" then
     add("note", "keeps integers as floats of 14 digits: long ids are read as texts, and nothing is sent through its encoder")
   end
@@ -71,6 +73,7 @@ local function components(place)
   add("argparse", require("argparse").version)
   add("LuaFileSystem", (lfs._VERSION:gsub("^LuaFileSystem ", "")))
   add("SQLite", core.store.version())
+  add("libxlsxwriter", core.sheet.version())
   return list
 end
 

@@ -93,6 +93,24 @@ local function import(parser)
   add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
 end
 
+local function members(parser)
+  local command = parser:command("members", "Write the Excel file of members for an operation, out of a list; nothing is sent.")
+  command:argument("file", "CSV file with a header line.")
+  command:option("--to", "PLATFORM.OPERATION that takes such files."):argname("PLATFORM.OPERATION"):count(1)
+  command:option("-o --output", "The file to write; its name ends in .xlsx."):argname("FILE"):count(1)
+  command:option("--variable", "A column that every row must fill: one that the texts name as {{NAME}}."):argname("NAME"):count("*")
+  command:option("--map", "Takes a column of the sheet from a column of the list: userId=编号."):argname("NAME=COLUMN"):count("*")
+  command:option("--set", "Gives all rows the same value: shop=Pudong."):argname("NAME=VALUE"):count("*")
+  command:option("--check", "Checks a column: phone=mobile_cn."):argname("NAME=CHECK"):count("*")
+  command:option("--unique", "Of rows with the same text in this column, writes only the first."):argname("NAME")
+  command:option("--replace", "Table of characters to be replaced, one `character=replacement` a line."):argname("FILE")
+  command:option("--encoding", "Encoding of the list (utf-8, gbk, gb18030, utf-16le, utf-16be)."):argname("NAME")
+  command:option("--delimiter", "Separator between the columns."):argname("CHARACTER")
+  command:option("--rows-per-file", "Several files of so many rows: -1, -2, ... before .xlsx."):argname("N"):convert(M.count)
+  command:option("--temporary", "Folder for temporary files; that of the output without it."):argname("DIR")
+  add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
+end
+
 local function add_job(command)
   command:argument("job", "The job's folder."):argname("JOB")
 end
@@ -219,7 +237,7 @@ function M.parser()
   parser:help_max_width(100)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
-  for _, add in ipairs{ operations, describe, openapi, call, wait, import, resume, status, resolve, verify, listen, convert,
+  for _, add in ipairs{ operations, describe, openapi, call, wait, import, members, resume, status, resolve, verify, listen, convert,
     sandbox, doctor, env } do
     add(parser)
   end

@@ -7,6 +7,7 @@ local M = {}
 
 local PLAIN_EVERY = 10 -- seconds
 local TERMINAL_EVERY = 0.1
+local WORDS = { preflight = "checking", writing = "writing" }
 local SETTLED = 2 -- seconds before a rate is worth telling
 
 local function tail(event)
@@ -32,7 +33,7 @@ function M.line(event)
   local rows, total = event.rows or 0, event.total_rows
   local done = event.phase == "preflight" and event.bytes or rows
   local all = event.phase == "preflight" and event.total_bytes or total
-  local parts = { (event.phase == "preflight" and "checking" or "sending") .. " " .. human.count(rows)
+  local parts = { (WORDS[event.phase] or "sending") .. " " .. human.count(rows)
     .. (total and event.phase ~= "preflight" and " of " .. human.count(total) or "") .. " rows" }
   if all and all > 0 then
     parts[1] = parts[1] .. string.format(" (%d %%)", math.floor(math.min(done / all, 1) * 100))

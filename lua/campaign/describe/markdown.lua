@@ -174,6 +174,16 @@ local function rows_text(page, operation)
   end
 end
 
+local function members_text(page, operation)
+  local file = operation.members_file
+  if file then
+    page:add("\n**Files of members.** `campaign members FILE --to ", operation.key, " -o members.xlsx` writes one from a list: a sheet of texts",
+      " with the columns ", codes(file.columns),
+      ", then others of your own. ", code(file.upload), " takes it and gives the id for ", code(file.field), "; ",
+      code(file.template), " is the platform's own empty one.")
+  end
+end
+
 local function conditions_text(conditions)
   local texts = {}
   for index, condition in ipairs(conditions) do
@@ -277,6 +287,7 @@ local function one_operation(page, platform, operation, reference)
   end
   refusals_table(page, operation)
   rows_text(page, operation)
+  members_text(page, operation)
   states_text(page, platform, operation)
   page:add("\n**Example**")
   examples(page, platform, operation, reference)

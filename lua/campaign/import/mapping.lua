@@ -401,11 +401,34 @@ local function find_unique(p)
   p.used[index or 0] = true
 end
 
+-- Rows of an open type take names of the user's own: each is one more text. A name that differs from a field's only in letter case is taken
+-- for a slip.
+local function open_fields(options, fields)
+  local row = options.operation.rows.row
+  if options.operation.rows.shape ~= "object" or not row.open then
+    return fields
+  end
+  local list, known = {}, {}
+  for i, field in ipairs(fields) do
+    list[i] = field
+    known[field.name:lower()] = true
+  end
+  for _, given in ipairs({ options.map, options.set }) do
+    for _, name in ipairs(sorted_keys(given)) do
+      if not known[name:lower()] and not name:find(".", 1, true) then
+        known[name:lower()] = true
+        list[#list + 1] = { name = name, type = "string" }
+      end
+    end
+  end
+  return list
+end
+
 local function begin(options)
   local p = {
     options = options, rows = options.operation.rows,
     columns = options.columns,
-    fields = M.row_fields(options.operation, options.target_columns),
+    fields = open_fields(options, M.row_fields(options.operation, options.target_columns)),
     by_name = {}, parts = {}, mapped = {}, items = {}, taken = {}, used = {}, required = {}, faults = {}, by_entry = {},
     out = { width = #options.columns, fields = {}, demands = {}, checks = {}, uses = {}, unused = {} },
   }

@@ -138,4 +138,31 @@ function M.plan(plan)
   return table.concat(out, "\n")
 end
 
+---A file of members as a few lines of text.
+---@param file campaign.members.file
+---@return string
+function M.members(file)
+  local lines = { { human.count(file.rows), "rows (" .. file.encoding .. ")" }, { human.count(file.written), "members" } }
+  for _, state in ipairs({ "rejected", "duplicate" }) do
+    if file[state] > 0 then
+      lines[#lines + 1] = { human.count(file[state]), state }
+      add_reasons(lines, file.reasons, state)
+    end
+  end
+  local out = laid_out("written", lines)
+  for _, part in ipairs(file.files) do
+    out[#out + 1] = "  " .. part.path .. ": " .. human.count(part.rows) .. " rows, " .. human.bytes(part.bytes)
+  end
+  out[#out + 1] = "  columns: " .. table.concat(file.columns, ", ")
+  if #file.unused > 0 then
+    out[#out + 1] = "  columns of the list that go nowhere: " .. table.concat(file.unused, ", ")
+  end
+  for _, name in ipairs(FILES) do
+    if file[name[1]] then
+      out[#out + 1] = "  " .. name[2] .. ": " .. file[name[1]]
+    end
+  end
+  return table.concat(out, "\n")
+end
+
 return M

@@ -22,9 +22,11 @@ end
 
 ---Finds platform and operation of `to`.
 ---@param to string "platform.operation"; the platform may be a path
+---@param takes ("rows"|"members_file")? what the operation must take: rows when left out
 ---@return table? platform
 ---@return table|campaign.error operation
-function M.find(to)
+function M.find(to, takes)
+  takes = takes or "rows"
   local platform_name, operation_name = to:match("^(.+)%.([%w_]+)$") -- linear: anchored, the last dot
   if not platform_name then
     return refuse(('to: "%s" is not of the form platform.operation'):format(to))
@@ -34,16 +36,16 @@ function M.find(to)
     return nil, err
   end
   local operation = platform.operations[operation_name]
-  local names = {}
+  local what, names = takes == "rows" and "rows" or "a file of members", {}
   for _, known in ipairs(platform.operations) do
-    if known.rows then
+    if known[takes] then
       names[#names + 1] = known.name
     end
   end
-  if type(operation) ~= "table" or not operation.rows then
-    local words = operation and "takes no rows" or "is not there" .. suggest.help(operation_name, names)
-    return refuse(("to: %s.%s %s; operations that take rows: %s"):format(
-      platform.name, operation_name, words, table.concat(names, ", ")))
+  if type(operation) ~= "table" or not operation[takes] then
+    local words = operation and "takes no " .. what:gsub("^a ", "") or "is not there" .. suggest.help(operation_name, names)
+    return refuse(("to: %s.%s %s; operations that take %s: %s"):format(
+      platform.name, operation_name, words, what, #names > 0 and table.concat(names, ", ") or "none"))
   end
   return platform, operation
 end

@@ -30,6 +30,15 @@ return {
   -- 400 is documented as "request parameters wrong": nothing was done.
   not_applied = { { status = { 400 } } },
 
+  -- The columns of the members template, in its order.
+  members_files = {
+    members = {
+      field = "fileIds", upload = "upload_file", template = "get_marketing_members_template", type = "Member",
+      columns = { "userId", "ciq", "nickname" },
+      aliases = { userId = { "会员ID", "用户ID", "uuid", "编号" }, ciq = { "CIQ" }, nickname = { "昵称" }, name = { "姓名" } },
+    },
+  },
+
   links = { image_url = { operation = "download_file", doc = "public address of an uploaded file" } },
 
   enums = {
@@ -379,7 +388,7 @@ return {
       },
       reply = "NotificationTask",
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
-      rules = { "hypers_period", "hypers_image_url", "hypers_variables" }, present = { "id" },
+      rules = { "hypers_period", "hypers_image_url", "hypers_variables" }, present = { "id" }, members_file = "members",
       rows = {
         field = "members", shape = "object", type = "Member", per_call = 200, concurrency = 1,
         aliases = { userId = { "会员ID", "用户ID", "uuid", "编号" }, ciq = { "CIQ" }, nickname = { "昵称" }, name = { "姓名" } },
@@ -730,7 +739,7 @@ return {
         { name = "fileIds", where = "json", type = "array", items = { type = "int64", min = 1 }, required = true, min_items = 1,
           doc = "ids from upload_file", source = ":1969" },
       },
-      reply = "TaskOutput",
+      reply = "TaskOutput", members_file = "members",
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
     },
     {

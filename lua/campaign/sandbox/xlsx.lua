@@ -64,6 +64,22 @@ local function shared_strings(text)
   return ok and list or nil
 end
 
+-- "_x0041_" in a text is a character by its code: A. Writers use it for what XML cannot hold, and for underscores that would read so.
+local function decoded(text)
+  if not text:find("_x", 1, true) then
+    return text
+  end
+  return (text:gsub("_x(%x%x%x%x)_", function(hex)
+    local code = tonumber(hex, 16)
+    if code < 128 then
+      return string.char(code)
+    elseif code < 2048 then
+      return string.char(192 + math.floor(code / 64), 128 + code % 64)
+    end
+    return string.char(224 + math.floor(code / 4096), 128 + math.floor(code / 64) % 64, 128 + code % 64)
+  end))
+end
+
 local function column_of(reference)
   local number = 0
   for letter in (reference:match("^%u+") or ""):gmatch(".") do
@@ -99,6 +115,9 @@ local function sheet_rows(text, strings)
         if cell.kind == "s" then
           value = strings[(tonumber(value) or -1) + 1] or ""
         end
+        if cell.kind == "s" or cell.kind == "inlineStr" then
+          value = decoded(value)
+        end
         if value ~= "" then
           row[cell.column] = value
         end
@@ -116,11 +135,11 @@ local function sheet_rows(text, strings)
   return ok and not too_long and rows or nil
 end
 
----Reads a members file.
+---The rows of the first sheet, each a table of texts by column number. Empty rows are left out.
 ---@param path string
----@return { columns: string[], rows: table[] }? sheet
+---@return table[]? rows
 ---@return string? why
-function M.read(path)
+function M.cells(path)
   local archive = require("zip").open(path)
   if not archive then
     return nil, "not an .xlsx"
@@ -135,6 +154,18 @@ function M.read(path)
   local rows = sheet_rows(sheet, texts)
   if not rows or not rows[1] then
     return nil, "the first sheet has no row of column names"
+  end
+  return rows
+end
+
+---Reads a members file.
+---@param path string
+---@return { columns: string[], rows: table[] }? sheet
+---@return string? why
+function M.read(path)
+  local rows, why = M.cells(path)
+  if not rows then
+    return nil, why
   end
   local header = table.remove(rows, 1)
   local columns, names = {}, {}

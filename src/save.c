@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * An answer's body that goes to a file: written under a temporary name in the same folder (mode 0600), synced, then renamed, so that the
- * wanted name never holds half a body. */
+ * A file that appears whole or not at all: an answer's body, a sheet. The header says what each function promises. */
+#include "save.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,8 +10,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "http_private.h"
 
 void camp_save_init(struct camp_save *save) {
   memset(save, 0, sizeof *save);

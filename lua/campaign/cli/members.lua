@@ -1,0 +1,77 @@
+-- SPDX-License-Identifier: MIT
+-- `campaign members LIST --to PLATFORM.OPERATION -o FILE.xlsx`: the file of members for an operation, by the public API.
+
+local campaign = require "campaign"
+local core = require "campaign.core"
+local output = require "campaign.cli.output"
+local parameters = require "campaign.cli.parameters"
+local progress = require "campaign.cli.progress"
+local replacements = require "campaign.replacements"
+local running = require "campaign.cli.running"
+local summary = require "campaign.import.summary"
+
+local M = {}
+
+local function options_of(given)
+  local options = {
+    source = given.file, to = given.to, path = given.output, variables = given.variable, unique = given.unique, encoding = given.encoding,
+    delimiter = given.delimiter, rows_per_file = given.rows_per_file, temporary = given.temporary,
+  }
+  local err
+  for option, name in pairs{ map = "--map", set = "--set", check = "--check" } do
+    options[option], err = parameters.pairs(given[option], name)
+    if not options[option] then
+      return nil, err
+    end
+  end
+  if given.replace then
+    local map
+    map, err = replacements.read(given.replace)
+    if not map then
+      return nil, err
+    end
+    options.on_unmappable = { map = map }
+  end
+  return options
+end
+
+local function print_json(file)
+  local shown = { reasons = running.json_reasons(file.reasons), columns = core.json.array(file.columns),
+    unused = core.json.array(file.unused), files = {} }
+  for i, part in ipairs(file.files) do
+    shown.files[i] = { path = part.path, rows = part.rows, bytes = part.bytes }
+  end
+  shown.files = core.json.array(shown.files)
+  for _, name in ipairs{ "exit_code", "path", "encoding", "rows", "written", "rejected", "duplicate", "causes", "rejects_file",
+    "duplicates_file" } do
+    shown[name] = file[name]
+  end
+  output.json(shown)
+end
+
+function M.run(given)
+  local options, err = options_of(given)
+  if not options then
+    return output.fail(err, given)
+  end
+  output.when_interrupted("interrupted; no file was written", "no", given)
+  local show, finish = progress.new{
+    terminal = core.console.is_terminal(2), width = core.console.width(), monotonic = core.system.monotonic,
+    write = function(text) io.stderr:write(text) end,
+  }
+  options.on_progress = not given.json and show or nil
+  local file
+  file, err = campaign.members_file(options)
+  finish()
+  if not file then
+    return output.fail(err, given)
+  end
+  if given.json then
+    print_json(file)
+  else
+    io.stdout:write(given.file, " to ", given.to, ": ", summary.members(file), "\n")
+  end
+  return file.exit_code
+end
+
+return M
