@@ -232,10 +232,14 @@ describe("campaign.openresty.callback", function()
   end)
 
   it("answers 503 when the store cannot take it", function()
-    local broken = start()
-    command.remove(broken.folder .. "/store")
+    local broken = nginx.new({ http = HTTP, server = SERVER }):start()
+    command.write(broken.folder .. "/store", "in the way")
     assert.equal(503, broken:get("/cb/" .. SECRET, { method = "POST", body = body("x") }).status)
-    broken:stop()
+    os.remove(broken.folder .. "/store")
+    assert.equal(200, broken:get("/cb/" .. SECRET, { method = "POST", body = body("x") }).status)
+    os.remove(broken.folder .. "/store/inbox.log")
+    assert.equal(503, broken:get("/cb/" .. SECRET, { method = "POST", body = body("y") }).status)
+    broken:stop(true) -- it logs what is in the way
   end)
 
   it("does not start when nginx.conf lacks what it needs, and says what", function()

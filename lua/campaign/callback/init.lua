@@ -57,16 +57,10 @@ function M.new_secret(env)
   return core.digest.hex((env or env_module.default()).random(32))
 end
 
----Makes a receiver.
----@param options { platform: string, secret: string?, hmac: table?, store: string, name: string?, prefix: string?, max_body: integer?,
----rate: number?, burst: number?, max_entries: integer?, max_bytes: integer?, take: (fun(): boolean)?, env: campaign.env? } secret: of the
----path; hmac: signed posts; take: another limit of the rate
----@return campaign.callback? receiver
----@return campaign.error? err
-function M.new(options)
+local function check(options, level)
   for key in pairs(options) do
     if not OPTIONS[key] then
-      error("unknown option `" .. tostring(key) .. "`", 2)
+      error("unknown option `" .. tostring(key) .. "`", level + 1)
     end
   end
   local platform, err = platforms.load(options.platform or "longlong")
@@ -90,7 +84,30 @@ function M.new(options)
       "at least 22 characters of A-Z a-z 0-9 _ -, made at random: campaign listen makes one")
   end
   if type(options.store) ~= "string" or options.store == "" then
-    error("option `store` must be a folder", 2)
+    error("option `store` must be a folder", level + 1)
+  end
+  return { data = data, signature = signed }
+end
+
+---Checks the options of a receiver, and opens nothing.
+---@param options table
+---@return true? ok
+---@return campaign.error? err
+function M.check(options)
+  local found, err = check(options, 2)
+  return found and true, err
+end
+
+---Makes a receiver.
+---@param options { platform: string, secret: string?, hmac: table?, store: string, name: string?, prefix: string?, max_body: integer?,
+---rate: number?, burst: number?, max_entries: integer?, max_bytes: integer?, take: (fun(): boolean)?, env: campaign.env? } secret: of the
+---path; hmac: signed posts; take: another limit of the rate
+---@return campaign.callback? receiver
+---@return campaign.error? err
+function M.new(options)
+  local found, err = check(options, 2)
+  if not found then
+    return nil, err
   end
   local inbox
   inbox, err = inbox_module.open(options.store, { entries = options.max_entries or ENTRIES, bytes = options.max_bytes or BYTES })
@@ -100,9 +117,9 @@ function M.new(options)
   local env = options.env or env_module.default()
   local burst = options.burst or BURST
   return setmetatable({
-    data = data, inbox = inbox, env = env, max_body = options.max_body or MAX_BODY, rate = options.rate or RATE, burst = burst,
+    data = found.data, inbox = inbox, env = env, max_body = options.max_body or MAX_BODY, rate = options.rate or RATE, burst = burst,
     tokens = burst, filled = env.monotonic(), path = core.digest.sha256((options.prefix or "/") .. (options.secret or "")),
-    signature = signed, take = options.take,
+    signature = found.signature, take = options.take,
   }, mt)
 end
 

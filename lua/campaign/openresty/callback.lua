@@ -16,6 +16,7 @@ local MOST_WAITING = 10000 -- bodies of one worker that are not on the disk yet
 local methods = {}
 local mt = { __index = methods, __name = "campaign.openresty.callback" }
 
+---Checks the options; the store is opened by the worker, as the worker's user, with the first request or by `open`.
 ---@param options table those of campaign.callback.new, and `shared`: the name of a lua_shared_dict for the rate
 ---@return table handler raises what a receiver refuses: nginx then does not start
 function M.new(options)
@@ -24,21 +25,41 @@ function M.new(options)
     given[name] = value
   end
   local limit = rate_module.new{
-    name = "callback" .. (given.prefix or "/"), rate = given.rate or RATE, burst = given.burst or given.rate or BURST, shared = request.shared(given.shared),
+    name = "callback" .. (given.prefix or "/"), rate = given.rate or RATE,
+    burst = given.burst or given.rate or BURST, shared = request.shared(given.shared),
   }
   given.shared, given.rate, given.burst = nil, nil, nil
   given.take = function() return limit:take() end
-  local receiver, err = callback.new(given)
-  if not receiver then
+  local ok, err = callback.check(given)
+  if not ok then
     error("campaign.openresty.callback: " .. tostring(err) .. (err.hint and " (" .. err.hint .. ")" or ""), 2)
   end
-  receiver.inbox = group.new(receiver.inbox, MOST_WAITING)
-  return setmetatable({ receiver = receiver }, mt)
+  return setmetatable({ _options = given }, mt)
+end
+
+---Opens the store, reading what is in it: in init_worker_by_lua, where nobody waits yet; else the first request does.
+---@return table? receiver
+---@return campaign.error? err
+function methods:open()
+  if not self.receiver then
+    local receiver, err = callback.new(self._options)
+    if not receiver then
+      return nil, err
+    end
+    receiver.inbox = group.new(receiver.inbox, MOST_WAITING)
+    self.receiver = receiver
+  end
+  return self.receiver
 end
 
 ---The whole location.
 function methods:handle()
-  local receiver = self.receiver
+  local receiver, err = self:open()
+  if not receiver then
+    request.log("the callback store cannot be opened", err)
+    metrics.count("campaign_callbacks_total", "status", 503)
+    return request.json(503, { error = "the store cannot be opened" })
+  end
   local answer, kind = receiver:handle{
     method = request.method(), path = request.target(), headers = request.headers(), body = request.body,
   }
@@ -51,7 +72,11 @@ end
 
 ---What came for a batch number; see campaign.callback.
 function methods:result(id)
-  return self.receiver:result(id)
+  local receiver, err = self:open()
+  if not receiver then
+    return nil, err
+  end
+  return receiver:result(id)
 end
 
 return M

@@ -56,6 +56,13 @@ function M.body(limit)
   return body
 end
 
+---Writes into nginx's error log; errors hold no secrets and no personal data.
+---@param what string
+---@param err any
+function M.log(what, err)
+  ngx.log(ngx.ERR, "campaign: ", what, ": ", tostring(err))
+end
+
 ---@return string
 function M.method()
   return ngx.req.get_method()
