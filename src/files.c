@@ -171,6 +171,23 @@ int camp_append_write(int fd, const char *path, const void *bytes, size_t n, str
 
 int camp_append_sync(int fd, const char *path, struct camp_error *err) { return fdatasync(fd) == 0 ? 0 : camp_fail_path(err, path); }
 
+/* Who holds the lock is written into the file, for those who are told to wait. It is no part of the lock: a file that is too full to take it
+ * locks as well. */
+static void lock_sign(int fd) {
+  char text[32];
+  int length = snprintf(text, sizeof text, "%-20ld\n", (long)getpid());
+  ssize_t wrote = pwrite(fd, text, (size_t)length, 0);
+  (void)wrote;
+}
+
+static long lock_holder(int fd) {
+  char text[32];
+  ssize_t got = pread(fd, text, sizeof text - 1, 0);
+  if (got <= 0) return 0;
+  text[got] = '\0';
+  return strtol(text, NULL, 10);
+}
+
 int camp_lock_open(const char *path, double seconds, struct camp_error *err) {
   double deadline = camp_monotonic() + seconds;
   long pause = 1000000; /* nanoseconds */
@@ -187,7 +204,10 @@ int camp_lock_open(const char *path, double seconds, struct camp_error *err) {
       }
       double left = deadline - camp_monotonic();
       if (left <= 0) {
+        long holder = lock_holder(fd);
         close_checked(&fd);
+        if (holder == (long)getpid()) return camp_fail(err, CAMP_TIMEOUT, EWOULDBLOCK, "%.150s: this process holds the lock already", path);
+        if (holder > 0) return camp_fail(err, CAMP_TIMEOUT, EWOULDBLOCK, "%.150s: process %ld holds the lock", path, holder);
         return camp_fail(err, CAMP_TIMEOUT, EWOULDBLOCK, "%.150s: another process holds the lock", path);
       }
       struct timespec wait = {0, left < (double)pause / 1e9 ? (long)(left * 1e9) : pause};
@@ -195,7 +215,10 @@ int camp_lock_open(const char *path, double seconds, struct camp_error *err) {
       if (pause < 50000000) pause *= 2;
     }
     /* Whoever removed the file meanwhile would leave two owners of two locks: only the file that is still at the path counts. */
-    if (fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino) return fd;
+    if (fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino) {
+      lock_sign(fd);
+      return fd;
+    }
     close_checked(&fd);
     if (camp_monotonic() > deadline) return camp_fail(err, CAMP_TIMEOUT, 0, "%.150s: the lock file keeps being removed", path);
   }

@@ -9,10 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "files.h"
+
 struct task {
   uint64_t id;
-  int fd;
-  int code; /* errno of its sync */
+  int fd;      /* to sync; -1: a file is replaced */
+  char *path;
+  void *bytes; /* for the file at path */
+  size_t length;
+  mode_t mode;
+  struct camp_error err; /* how it went */
   struct task *next;
 };
 
@@ -49,11 +55,24 @@ static struct task *list_pop(struct list *list) {
   return task;
 }
 
+static void task_free(struct task *task) {
+  if (task == NULL) return;
+  if (task->fd >= 0) close(task->fd);
+  free(task->path);
+  free(task->bytes);
+  free(task);
+}
+
 static void list_free(struct list *list) {
   struct task *task;
-  while ((task = list_pop(list)) != NULL) {
-    if (task->fd >= 0) close(task->fd);
-    free(task);
+  while ((task = list_pop(list)) != NULL) task_free(task);
+}
+
+static void task_do(struct task *task) {
+  if (task->fd < 0) {
+    camp_write_atomic(task->path, task->bytes, task->length, task->mode, &task->err);
+  } else if (fdatasync(task->fd) != 0) {
+    camp_fail(&task->err, CAMP_LEDGER, errno, "a file could not be synced: %s", strerror(errno));
   }
 }
 
@@ -64,9 +83,7 @@ static void *run(void *argument) {
     struct task *task = list_pop(&syncer->waiting);
     if (task != NULL) {
       pthread_mutex_unlock(&syncer->lock);
-      task->code = fdatasync(task->fd) == 0 ? 0 : errno;
-      close(task->fd);
-      task->fd = -1;
+      task_do(task);
       pthread_mutex_lock(&syncer->lock);
       list_push(&syncer->done, task);
     } else if (syncer->closing) {
@@ -106,21 +123,49 @@ struct camp_syncer *camp_syncer_new(struct camp_error *err) {
   return NULL;
 }
 
-int camp_syncer_submit(struct camp_syncer *syncer, int fd, uint64_t *id, struct camp_error *err) {
-  if (syncer->owner != getpid()) return camp_fail(err, CAMP_LEDGER, 0, "this thread that syncs files belongs to the parent process");
-  struct task *task = calloc(1, sizeof *task);
-  if (task == NULL) return camp_fail_nomem(err);
-  task->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (task->fd < 0) {
-    int code = errno;
-    free(task);
-    return camp_fail(err, CAMP_LEDGER, code, "a file cannot be synced: %s", strerror(code));
-  }
+static int check_owner(const struct camp_syncer *syncer, struct camp_error *err) {
+  if (syncer->owner == getpid()) return 0;
+  return camp_fail(err, CAMP_LEDGER, 0, "this thread that syncs files belongs to the parent process");
+}
+
+static void give(struct camp_syncer *syncer, struct task *task, uint64_t *id) {
   pthread_mutex_lock(&syncer->lock);
   task->id = *id = ++syncer->last;
   list_push(&syncer->waiting, task);
   pthread_cond_signal(&syncer->wake);
   pthread_mutex_unlock(&syncer->lock);
+}
+
+int camp_syncer_submit(struct camp_syncer *syncer, int fd, uint64_t *id, struct camp_error *err) {
+  if (check_owner(syncer, err) != 0) return -1;
+  struct task *task = calloc(1, sizeof *task);
+  if (task == NULL) return camp_fail_nomem(err);
+  task->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (task->fd < 0) {
+    int code = errno;
+    task_free(task);
+    return camp_fail(err, CAMP_LEDGER, code, "a file cannot be synced: %s", strerror(code));
+  }
+  give(syncer, task, id);
+  return 0;
+}
+
+int camp_syncer_replace(struct camp_syncer *syncer, const char *path, const void *bytes, size_t n, mode_t mode, uint64_t *id,
+                        struct camp_error *err) {
+  if (check_owner(syncer, err) != 0) return -1;
+  struct task *task = calloc(1, sizeof *task);
+  if (task == NULL) return camp_fail_nomem(err);
+  task->fd = -1;
+  task->path = strdup(path);
+  task->bytes = malloc(n > 0 ? n : 1);
+  if (task->path == NULL || task->bytes == NULL) {
+    task_free(task);
+    return camp_fail_nomem(err);
+  }
+  memcpy(task->bytes, bytes, n);
+  task->length = n;
+  task->mode = mode;
+  give(syncer, task, id);
   return 0;
 }
 
@@ -131,9 +176,8 @@ int camp_syncer_take(struct camp_syncer *syncer, uint64_t *id, struct camp_error
   pthread_mutex_unlock(&syncer->lock);
   if (task == NULL) return 0;
   *id = task->id;
-  err->kind = CAMP_OK;
-  if (task->code != 0) camp_fail(err, CAMP_LEDGER, task->code, "a file could not be synced: %s", strerror(task->code));
-  free(task);
+  *err = task->err;
+  task_free(task);
   return 1;
 }
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * Syncs files on a thread of its own, for programs whose thread must not wait for a disk: what is submitted gets a number and is synced in
- * the order of submission; results are taken by number. Write first, submit then: a sync covers what was written before its submission. */
+ * Syncs and replaces files on a thread of its own, for programs whose thread must not wait for a disk: what is submitted gets a number and is
+ * done in the order of submission; results are taken by number. Write first, submit then: a sync covers what was written before its
+ * submission. */
 #ifndef CAMP_SYNCER_H
 #define CAMP_SYNCER_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "error.h"
 
@@ -14,6 +17,9 @@ struct camp_syncer;
 struct camp_syncer *camp_syncer_new(struct camp_error *err);
 /* Queues an fdatasync of the descriptor, of which it keeps a copy: the caller may close its own. 0 and the number, or -1. */
 int camp_syncer_submit(struct camp_syncer *syncer, int fd, uint64_t *id, struct camp_error *err);
+/* Queues camp_write_atomic (files.h) with copies of path and bytes. 0 and the number, or -1. */
+int camp_syncer_replace(struct camp_syncer *syncer, const char *path, const void *bytes, size_t n, mode_t mode, uint64_t *id,
+                        struct camp_error *err);
 /* 1: *id is done, with err->kind CAMP_OK or what the system said. 0: nothing is done that was not taken. */
 int camp_syncer_take(struct camp_syncer *syncer, uint64_t *id, struct camp_error *err);
 /* Syncs what is queued, ends the thread, frees everything. NULL is fine. In a child that inherited it only memory is given back. */

@@ -204,6 +204,29 @@ describe("core.system", function()
       assert.has_error(function() syncer:take() end)
     end)
 
+    it("replaces files whole, and says what it could not", function()
+      local syncer = assert(system.syncer())
+      local wanted = { [assert(syncer:write_atomic(folder .. "/replaced", "one"))] = true,
+        [assert(syncer:write_atomic(folder .. "/replaced", "two\0", 256))] = true, -- 0400
+        [assert(syncer:write_atomic(folder .. "/none/replaced", "x"))] = false }
+      local limit = system.monotonic() + 60
+      while next(wanted) and system.monotonic() < limit do
+        local id, ok, err = syncer:take()
+        if id then
+          assert.are.equal(wanted[id], ok == true)
+          assert.are.equal(wanted[id], err == nil)
+          wanted[id] = nil
+        else
+          system.sleep(0.001)
+        end
+      end
+      assert.is_nil(next(wanted))
+      assert.are.equal("two\0", (system.read_file(folder .. "/replaced", 100)))
+      assert.are.equal(256, system.stat(folder .. "/replaced").mode)
+      assert.has_error(function() syncer:write_atomic("a\0b", "x") end)
+      syncer:close()
+    end)
+
     it("says what cannot be synced, refuses what is no open file, and finishes what is queued when it is closed", function()
       local syncer = assert(system.syncer())
       local file = assert(system.append_open(folder .. "/closed"))
@@ -263,12 +286,26 @@ describe("core.system", function()
       local second, err = system.lock(path, 0.1)
       assert.is_nil(second)
       assert.are.equal("timeout", err.kind)
-      assert.truthy(err.message:find("another process holds the lock", 1, true))
+      assert.truthy(err.message:find("this process holds the lock already", 1, true))
       assert.is_true(system.monotonic() - before >= 0.1)
       lock:close()
       lock:close()
       second = assert(system.lock(path))
       second:close()
+    end)
+
+    it("names the process that holds it", function()
+      local path = folder .. "/lock"
+      local owner = spawn { os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", "-e", ("local system = require('campaign.core').system "
+        .. "local lock = assert(system.lock(%q)) print(system.pid()) io.stdout:flush() system.sleep(60)"):format(path), pipe = true }
+      local pid = assert(owner:read_line(30))
+      local lock, err = system.lock(path)
+      assert.is_nil(lock)
+      assert.truthy(err.message:find("process " .. pid .. " holds the lock", 1, true), err.message)
+      owner:signal("KILL")
+      owner:wait(10)
+      owner:close()
+      assert(system.lock(path, 10)):close()
     end)
 
     it("is released when its owner dies, and a waiter gets it then", function()

@@ -40,6 +40,21 @@ static int syncer_submit(lua_State *L) {
   return 1;
 }
 
+/* :write_atomic(path, bytes, mode = 0600) → id | nil, err: as system.write_atomic. */
+static int syncer_write_atomic(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_syncer *syncer = check_syncer(L);
+  const char *path = camp_check_path(L, 2);
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 3, &size);
+  lua_Integer mode = luaL_optinteger(L, 4, 0600);
+  luaL_argcheck(L, mode >= 0 && mode <= 0777, 4, "permission bits");
+  uint64_t id;
+  if (camp_syncer_replace(syncer, path, bytes, size, (mode_t)mode, &id, &err) != 0) return camp_push_error(L, &err);
+  lua_pushnumber(L, (lua_Number)id);
+  return 1;
+}
+
 /* :take() → id, true | id, nil, err; nothing when none is done */
 static int syncer_take(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -66,7 +81,7 @@ static int syncer_close(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {{"submit", syncer_submit}, {"take", syncer_take}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"submit", syncer_submit}, {"take", syncer_take}, {"write_atomic", syncer_write_atomic}, {NULL, NULL}};
 
 void camp_add_syncer(lua_State *L) {
   camp_new_class(L, SYNCER_CLASS, methods, syncer_close);

@@ -3,6 +3,7 @@
 -- rename), and a lock beside it that all processes of the user respect. Knows nothing of OAuth.
 
 local core = require "campaign.core"
+local durable = require "campaign.durable"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 
@@ -85,7 +86,7 @@ function methods:write(state)
   for key, value in pairs(state) do
     copy[key] = value
   end
-  local ok, err = core.system.write_atomic(self.path, json.encode(copy), PRIVATE)
+  local ok, err = durable.write(self.path, json.encode(copy), PRIVATE)
   if not ok then
     return fail("cannot write " .. self.path .. ": " .. tostring(err and err.message), err)
   end

@@ -3,6 +3,7 @@
 -- and reads a folder of an earlier run back. What the files mean: docs/import.md.
 
 local core = require "campaign.core"
+local durable = require "campaign.durable"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 
@@ -134,7 +135,7 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:write(name, value)
-  local ok, err = core.system.write_atomic(self[name], core.json.encode(value) .. "\n", FILE_MODE)
+  local ok, err = durable.write(self[name], core.json.encode(value) .. "\n", FILE_MODE)
   if not ok then
     return trouble(self.path, err)
   end
@@ -158,7 +159,7 @@ function methods:append(name)
       return true
     end,
     close = function()
-      local ok, sync_err = file:sync()
+      local ok, sync_err = durable.sync(file)
       file:close()
       if not ok then
         return trouble(path, sync_err)

@@ -3,6 +3,7 @@
 -- value unaltered. Written as rows come, so that memory stays flat; the file appears with its first row.
 
 local core = require "campaign.core"
+local durable = require "campaign.durable"
 local folder = require "campaign.import.folder"
 
 local M = {}
@@ -118,7 +119,7 @@ end
 function methods:sync()
   local ok, err = self:flush()
   if ok and self._file then
-    ok, err = self._file:sync()
+    ok, err = durable.sync(self._file)
   end
   if not ok then
     return nil, err
@@ -151,7 +152,7 @@ end
 function methods:close()
   local ok, err = self:flush()
   if self._file then
-    local synced, sync_err = self._file:sync()
+    local synced, sync_err = durable.sync(self._file)
     self._file:close()
     self._file = nil
     if ok and not synced then
