@@ -195,7 +195,7 @@ describe("campaign.import", function()
 
     it("takes the platform's own refusal of a batch for its rows' fault, with its words, and goes on", function()
       imports.reset({ "import_customers_async:code=400@2" })
-      local result = assert(imports.import(LONGLONG, imports.people(600), { concurrency = 1 }))
+      local result = assert(imports.import(LONGLONG, imports.people(600), { concurrency = 1, bisect = 0 }))
       assert.equal("finished", result.state)
       assert.equal(7, result.exit_code)
       assert.equal(200, result.rejected)

@@ -342,6 +342,144 @@ return function(name, back, busted)
       assert.equal(1, assert(ledger:claim(3))[2].parent)
     end)
 
+    -- Pieces of these many rows.
+    local function pieces_of(parent, ...)
+      local list, at = {}, parent.first_row
+      for i, rows in ipairs({ ... }) do
+        list[i] = { offset = parent.offset + at, bytes = rows, first_row = at, first_line = at + 1, rows = rows, accepted = rows,
+          body_bytes = rows, hash = "piece" }
+        at = at + rows
+      end
+      return list
+    end
+
+    it("splits a rejected batch together with its outcome, and counts each row once", function()
+      fill(3)
+      local lease = sent()
+      assert(ledger:finish(lease, { verdict = "rejected" }))
+      local leases = assert(ledger:split(lease, pieces_of(lease, 5, 4)))
+      assert.is_nil(leases[1].index)
+      assert(ledger:commit())
+      assert.same({ 4, 5 }, { leases[1].index, leases[2].index })
+      assert.equal("PPLL", states())
+      assert.equal(27, rows_of(assert(ledger:progress())))
+      assert.equal("go", begin(leases[1]))
+      assert.equal("done", finish(leases[1], "accepted"))
+      assert.equal("go", begin(leases[2]))
+      assert.equal("done", finish(leases[2], "rejected"))
+      local counts = assert(ledger:progress()).rows
+      assert.same({ 5, 4, 18 }, { counts.accepted, counts.rejected, counts.pending })
+      assert.has_error(function()
+        ledger:split(leases[2], pieces_of(leases[2], 2, 1))
+      end)
+    end)
+
+    it("splits nothing that was taken over, that is in doubt, that is under way, or that is split already", function()
+      fill(5)
+      local _, leases = sent(4)
+      finish(leases[1], "accepted")
+      finish(leases[2], "ambiguous")
+      finish(leases[4], "rejected")
+      for i = 1, 3 do
+        local pieces = assert(ledger:split(leases[i], pieces_of(leases[i], 9)))
+        assert(ledger:commit())
+        assert.is_nil(pieces[1].index)
+      end
+      assert(ledger:split(leases[4], pieces_of(leases[4], 9)))
+      local again = assert(ledger:split(leases[4], pieces_of(leases[4], 9)))
+      assert(ledger:commit())
+      assert.is_nil(again[1].index)
+      assert.equal("AUSPL", states())
+      assert.equal(45, rows_of(assert(ledger:progress())))
+    end)
+
+    it("splits a lease that was not begun, and no other's", function()
+      fill(2)
+      local leases = assert(ledger:claim(2))
+      local foreign = assert(ledger:split(batch(1, { fence = leases[1].fence, owner = "somebody else" }), pieces_of(leases[1], 9)))
+      local mine = assert(ledger:split(leases[2], pieces_of(leases[2], 3, 3, 3)))
+      assert(ledger:commit())
+      assert.is_nil(foreign[1].index)
+      assert.equal(3, mine[1].index)
+      assert.equal("LLLL", states())
+      assert.equal("stale", begin(leases[2]))
+      assert.equal("go", begin(mine[1]))
+      assert(ledger:release())
+      assert(ledger:commit())
+      assert.equal("PSPP", states())
+      assert.equal(18, rows_of(assert(ledger:progress())))
+    end)
+
+    it("hands the pieces of a dead owner out before anything else, in the order of their rows", function()
+      fill(3)
+      local lease = sent()
+      assert(ledger:finish(lease, { verdict = "rejected" }))
+      local leases = assert(ledger:split(lease, pieces_of(lease, 4, 5)))
+      assert(ledger:commit())
+      assert(ledger:finish(leases[1], begin(leases[1]) == "go" and { verdict = "rejected" }))
+      assert(ledger:split(leases[1], pieces_of(leases[1], 2, 2)))
+      assert(ledger:commit())
+      ledger = assert(back.reopen(ledger))
+      local left = assert(ledger:pieces())
+      assert.equal(3, #left)
+      assert.same({ 1, 3, 5 }, { left[1].first_row, left[2].first_row, left[3].first_row })
+      assert.same({ 6, 7, 5 }, { left[1].index, left[2].index, left[3].index })
+      assert.equal("go", begin(left[3]))
+      assert.same({}, ledger:pieces())
+      assert.same({ { root = 1, rows = 9, calls = 4 } }, ledger:ask("narrowing", 6))
+      assert.same({ { root = 1, rows = 9, calls = 4 } }, ledger:ask("narrowing", 1))
+      assert.same({ { root = 2, rows = 9, calls = 0 } }, ledger:ask("narrowing", 2))
+    end)
+
+    it("counts calls from the first refusal on: what was split before it was sent is no part of it", function()
+      fill(1)
+      local lease = ledger:claim(1)[1]
+      local parts = assert(ledger:split(lease, pieces_of(lease, 5, 4)))
+      assert(ledger:commit())
+      begin(parts[1])
+      assert(ledger:finish(parts[1], { verdict = "rejected" }))
+      local leases = assert(ledger:split(parts[1], pieces_of(parts[1], 3, 2)))
+      assert(ledger:commit())
+      -- One that need not be sent whole: its halves stand for it.
+      local halves = assert(ledger:split(leases[1], pieces_of(leases[1], 2, 1)))
+      assert(ledger:commit())
+      for _, index in ipairs({ parts[1].index, leases[1].index, leases[2].index, halves[2].index }) do
+        assert.same({ { root = parts[1].index, rows = 5, calls = 3 } }, ledger:ask("narrowing", index))
+      end
+    end)
+
+    it("takes one batch out of its turn", function()
+      fill(3)
+      local lease = assert(ledger:take(2))
+      assert.equal(2, lease.index)
+      assert.equal("go", begin(lease))
+      for _, index in ipairs({ 2, 9 }) do
+        local none, err = ledger:take(index)
+        assert.is_nil(none)
+        assert.is_nil(err)
+      end
+      assert.equal("PSP", states())
+    end)
+
+    it("keeps what was seen before an attempt with its intent, and evidence that decides nothing", function()
+      fill(2)
+      local leases = assert(ledger:claim(2))
+      assert(ledger:seen_before(leases[1], '{"total":5}'))
+      begin(leases[1])
+      assert(ledger:seen_before(leases[2], "lost")) -- never committed
+      ledger = assert(back.reopen(ledger))
+      assert(ledger:note(1, "probe", "unclear", "another total"))
+      assert(ledger:commit())
+      assert.equal("UP", states())
+      assert.equal('{"total":5}', assert(ledger:ask("doubt", 1))[1].before)
+      assert.is_nil(assert(ledger:ask("doubt", 2))[1].before)
+      local late = {}
+      for entry in ledger:scan("late") do
+        late[#late + 1] = entry.batch .. entry.source .. entry.verdict .. entry.detail
+      end
+      assert.same({ "1probeunclearanother total" }, late)
+    end)
+
     it("P1 conserves rows through any course of events", function()
       local seed = tonumber(os.getenv("CAMPAIGN_SEED")) or os.time()
       local random = seed % 2147483646 + 1
@@ -351,11 +489,19 @@ return function(name, back, busted)
       end
       fill(30)
       local total = 30 * 9
-      local held, seen = {}, {}
+      local held, seen, made = {}, {}, {}
       local verdicts = { "accepted", "partly", "rejected", "ambiguous", "not_applied" }
       for step = 1, 400 do
-        local what = draw(12)
-        if what == 1 then
+        local what = draw(13)
+        if what == 13 and #held > 0 then
+          local lease = held[draw(#held)]
+          if lease.accepted > 1 then
+            local half = math.floor(lease.accepted / 2)
+            for _, piece in ipairs(assert(ledger:split(lease, pieces_of(lease, half, lease.accepted - half)))) do
+              made[#made + 1] = piece
+            end
+          end
+        elseif what == 1 then
           for _, lease in ipairs(assert(ledger:claim(draw(4)))) do
             held[#held + 1] = lease
           end
@@ -368,7 +514,7 @@ return function(name, back, busted)
           local lease = held[draw(#held)]
           if lease.attempt then
             local verdict = verdicts[draw(#verdicts)]
-            finish(lease, verdict, { rejected = verdict == "partly" and 3 or 0 })
+            finish(lease, verdict, { rejected = verdict == "partly" and math.min(3, lease.accepted) or 0 })
           end
         elseif what == 10 and #held > 0 then
           assert(ledger:release(held[draw(#held)]))
@@ -379,6 +525,10 @@ return function(name, back, busted)
           ledger = assert(back.reopen(ledger))
         end
         assert(ledger:commit())
+        for _, piece in ipairs(made) do
+          held[#held + 1] = piece.index and piece or nil
+        end
+        made = {}
         local counts = assert(ledger:progress())
         assert.equal(total, rows_of(counts), "seed " .. seed .. ", step " .. step)
       end

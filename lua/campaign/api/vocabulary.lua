@@ -71,7 +71,7 @@ local VOCABULARY = {
   receipt = { ["part!"] = "string", sha256 = "string", size = "string", filename = "string" },
   rows = {
     ["field!"] = "string", ["shape!"] = { "object", "array", "value", "csv" }, type = "string", per_call = "number",
-    per_call_max = "number", per_file = "number", concurrency = "number", columns_from = { of = "columns_from" },
+    per_call_max = "number", per_file = "number", concurrency = "number", all_or_nothing = "boolean", columns_from = { of = "columns_from" },
     columns = strings, aliases = { map = strings }, mark = "string", named_by = "string", once = "boolean",
     result = { of = "result" }, file = { of = "file" },
   },

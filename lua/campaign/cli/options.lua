@@ -84,6 +84,7 @@ local function import(parser)
   command:option("--rows-per-call", "Most rows in one call."):argname("N"):convert(M.count)
   command:option("--rows-per-file", "Most rows in one uploaded file."):argname("N"):convert(M.count)
   command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.count)
+  command:option("--bisect", "Calls to find the rows to blame in one refused batch; 0: none."):argname("N"):convert(M.integer)
   command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
   command:option("--job", "Folder for the job's files."):argname("DIR")
   command:flag("--overwrite", "The first file replaces what is there.")

@@ -152,6 +152,9 @@ local function rows_text(page, operation)
   page:add("\n**Rows.** `campaign import FILE --to ", operation.key, "` fills ", code(rows.field), " from a list, ", most and most
     .. " rows in one " .. (rows.per_file and "file" or "call") or "all rows at once", ", ", rows.concurrency or 1, " in flight",
     rows.concurrency == 1 and " (in order)" or "", ".")
+  if rows.all_or_nothing then
+    page:add("A call that is refused for its content applied nothing: its rows are then sent in smaller calls, down to those to blame.")
+  end
   if rows.file then
     page:add("The file is CSV in ", rows.file.encoding:upper(), rows.file.header and " with a header line" or "", ".")
   end

@@ -77,7 +77,7 @@ function M.add(parts)
     end
     job.plan = state.record.plan
     if state.operation.rows.concurrency == 1 then
-      state.hold, err = resume.hold(state.ledger)
+      state.hold, err = resume.hold(state.ledger, state.operation.rows.all_or_nothing and state.options.bisect ~= 0)
     end
     return not err or nil, err
   end

@@ -37,6 +37,7 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field stopped fun(): string? "stop" or "now"
 ---@field progress fun(event: table)
 ---@field ordered boolean stop at the first batch that was not taken over
+---@field bisect table? `refused`, `ahead`, `learn` (import/bisect)
 ---@field attempts integer
 ---@field wait_for_window boolean
 
@@ -89,6 +90,48 @@ function methods:_next_batch()
   end
   self.ahead = nil
   return batch
+end
+
+-- Where a batch goes that is sent (again) before the others: in the order of the rows.
+function methods:_put_back(batch)
+  local at = 1
+  while self.again[at] and (self.again[at].first_row or 0) < (batch.first_row or math.huge) do
+    at = at + 1
+  end
+  table.insert(self.again, at, batch)
+end
+
+-- Pieces in place of a batch, durable before anything else happens; `is_blamed` when one of its rows must be to blame. False when the batch
+-- stays as it is.
+function methods:_divide(batch, pieces, is_blamed)
+  local leases, err = self.work.journal:split(batch, pieces)
+  if not leases then
+    self:_stop(err)
+    return false
+  end
+  for i, lease in ipairs(leases) do
+    lease.left = is_blamed and i == 2 and #leases == 2 and leases[1] or nil
+    self:_put_back(lease)
+  end
+  return true
+end
+
+-- The batch that is sent next, in smaller pieces where that is wiser.
+function methods:_take_next()
+  local bisect = self.work.bisect
+  while true do
+    local batch = self:_next_batch()
+    local pieces, err
+    if batch and bisect then
+      pieces, err = bisect:ahead(batch)
+    end
+    if err then
+      self:_stop(err)
+    end
+    if not (pieces and self:_divide(batch, pieces, batch.left ~= nil)) then
+      return batch
+    end
+  end
 end
 
 -- Everything about an attempt that can fail on this machine, and its intent. It leaves in `_launch`.
@@ -160,7 +203,12 @@ function methods:_fill()
       self.waiting = { seconds = seconds, reason = reason }
       break
     end
-    ready[#ready + 1] = self:_ready(self:_next_batch())
+    local batch = self:_take_next()
+    if self.error then
+      self:_unsent(batch)
+    else
+      ready[#ready + 1] = self:_ready(batch)
+    end
   end
   self:_launch(ready)
 end
@@ -231,7 +279,7 @@ function methods:_judge(verdict, err)
   local work = self.work
   if verdict.stop then
     self:_stop(doubtful(work, verdict, err))
-  elseif work.ordered and verdict.verdict ~= "accepted" and verdict.verdict ~= "partly" then
+  elseif work.ordered and verdict.verdict ~= "accepted" and verdict.verdict ~= "partly" and not verdict.isolated then
     self:_stop(doubtful(work, verdict, err))
   elseif work.pace:hopeless() then
     self:_stop(error_object.wrap(doubtful(work, verdict, err), {
@@ -254,7 +302,7 @@ function methods:_conclude(attempt, result, reply, err)
     work.pace:finished(attempt.ticket or 0, verdict)
     self:_write_down(attempt, verdict, evidence, result, err)
     if self:_may_repeat(batch, verdict) then
-      table.insert(self.again, batch)
+      self:_put_back(batch)
       return
     end
     if not work.stopped() or err and err.kind ~= "cancelled" then
@@ -263,14 +311,35 @@ function methods:_conclude(attempt, result, reply, err)
     return self:_unsent(batch)
   end
 
+  local pieces, cut_err
+  if work.bisect then
+    pieces, cut_err = work.bisect:refused(batch, verdict)
+    if cut_err then
+      self:_stop(cut_err)
+    end
+  end
+  if pieces then
+    -- Its rows are counted in its pieces; outcome and pieces are in one commit.
+    work.pace:finished(attempt.ticket or 0, verdict)
+    self:_write_down(attempt, verdict, evidence, result, err)
+    if self:_divide(batch, pieces, true) then
+      return
+    end
+  end
+
   local changed, settle_err = work.settle(attempt, verdict, err)
   if settle_err then
     self:_stop(settle_err)
   end
   verdict = changed or verdict
   self.batches = self.batches + 1
-  work.pace:finished(attempt.ticket or 0, verdict)
-  self:_write_down(attempt, verdict, evidence, result, err)
+  if work.bisect then
+    work.bisect:learn(batch, verdict)
+  end
+  if not pieces then
+    work.pace:finished(attempt.ticket or 0, verdict)
+    self:_write_down(attempt, verdict, evidence, result, err)
+  end
   self:_judge(verdict, err)
 end
 

@@ -3,6 +3,7 @@
 -- stands in its own file; what the user sees stands in docs/import.md.
 
 local accounting = require "campaign.import.accounting"
+local bisect = require "campaign.import.bisect"
 local core = require "campaign.core"
 local engine = require "campaign.import.engine"
 local error_object = require "campaign.error"
@@ -440,6 +441,10 @@ local function work_of(state, book)
     finish = function(prepared, result) return state.client:finish(prepared.request, result) end,
     settle = function(attempt, verdict, problem) return state.rows:settle(attempt, verdict, problem) end,
     unsent = function(batch) return state.rows:unsent(batch) end,
+    bisect = bisect.new{
+      operation = operation, input = state.input, encoder = state.encoder, ledger = state.ledger, calls = options.bisect,
+      pause = options.env.pause, is_destructive = function(batch) return options.overwrite and batch.index == state.first_batch end,
+    },
     window = function() return closed_for(state) end,
     stopped = function() return state.stop end,
     progress = function(run)

@@ -16,13 +16,20 @@ local mt = { __index = methods, __name = "campaign.import.journal" }
 ---@param folder table the job folder
 ---@param ledger table
 function M.new(folder, ledger)
-  return setmetatable({ _folder = folder, _ledger = ledger, _leases = {}, _at = 0, _dirty = false }, mt)
+  return setmetatable({ _folder = folder, _ledger = ledger, _leases = nil, _at = 0, _dirty = false }, mt)
 end
 
 ---The next batch of the plan that nobody took over and that nobody has in doubt.
 ---@return table? batch
 ---@return campaign.error? err
 function methods:next_batch()
+  if not self._leases then -- pieces that an earlier run left come first: their rows are before those of all other batches
+    local left, err = self._ledger:pieces()
+    if not left then
+      return nil, err
+    end
+    self._leases, self._at = left, 0
+  end
   if self._at == #self._leases then
     local leases, err = self._ledger:claim(CLAIM)
     if not leases then
@@ -100,6 +107,27 @@ function methods:finish(attempt, outcome)
   end
   local ticket, err = self._ledger:finish(attempt.batch, outcome)
   return ticket and true, err
+end
+
+---Puts pieces in the place of a batch, durable when this returns, together with the batch's outcome.
+---@param batch table
+---@param pieces table[]
+---@return table[]? leases
+---@return campaign.error? err
+function methods:split(batch, pieces)
+  local leases, err = self._ledger:split(batch, pieces)
+  local ok
+  if leases then
+    self._dirty = true
+    ok, err = self:commit()
+  end
+  if ok and not leases[1].index then
+    ok, err = nil, error_object.new{
+      kind = "ledger", retry = false, sent = "no", message = ("batch %d is no longer ours to split"):format(batch.index),
+      hint = "does another process work on this job?",
+    }
+  end
+  return ok and leases, err
 end
 
 ---Makes all of it durable.

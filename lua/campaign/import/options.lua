@@ -27,6 +27,7 @@ local M = {}
 ---@field rows_per_file? integer
 ---@field concurrency? integer
 ---@field attempts? integer
+---@field bisect? integer calls to find the rows to blame in one refused batch; 0: none
 ---@field window? "wait"|"refuse"|"ignore"
 ---@field overwrite? boolean
 ---@field accept_public_file? boolean
@@ -41,14 +42,17 @@ local TYPES = {
   source = { "string" }, to = { "string" }, account = { "string", "table" }, params = { "table" }, map = { "table" },
   set = { "table" }, split = { "table" }, check = { "table" }, on_unmappable = { "string", "table" }, encoding = { "string" },
   delimiter = { "string" }, rows_per_call = { "number" }, rows_per_file = { "number" }, concurrency = { "number" },
-  attempts = { "number" }, window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
+  attempts = { "number" }, bisect = { "number" }, window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
   dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
   accept_public_file = { "boolean" }, unique = { "string" }, open_store = { "function" },
 }
 
 local REQUIRED = { "source", "to" }
 
-local COUNTS = { rows_per_call = 1000000, rows_per_file = 100000000, concurrency = 1000, attempts = 100 }
+local COUNTS = { rows_per_call = 1000000, rows_per_file = 100000000, concurrency = 1000, attempts = 100, bisect = 999999999 }
+
+-- Of those, the ones that may be none.
+local MAY_BE_NONE = { bisect = true }
 
 local WINDOWS = { wait = true, refuse = true, ignore = true }
 
@@ -154,8 +158,9 @@ function M.read(given, level)
   end
   for name, most in pairs(COUNTS) do
     local value = given[name]
-    if value ~= nil and (value ~= math.floor(value) or value < 1 or value > most) then
-      error(("import: option `%s` must be a whole number from 1 to %d"):format(name, most), level)
+    local least = MAY_BE_NONE[name] and 0 or 1
+    if value ~= nil and (value ~= math.floor(value) or value < least or value > most) then
+      error(("import: option `%s` must be a whole number from %d to %d"):format(name, least, most), level)
     end
   end
   local options = copy(given)

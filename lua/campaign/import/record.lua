@@ -11,7 +11,7 @@ local M = {}
 
 -- Options that come back as they were given. What is missing here belongs to the process, not to the job.
 local KEPT = { "to", "params", "map", "set", "split", "check", "encoding", "delimiter", "rows_per_call", "rows_per_file",
-  "concurrency", "attempts", "window", "overwrite", "mark", "accept_public_file", "unique" }
+  "concurrency", "attempts", "bisect", "window", "overwrite", "mark", "accept_public_file", "unique" }
 
 local function absolute(path)
   return path:sub(1, 1) == "/" and path or lfs.currentdir() .. "/" .. path

@@ -98,9 +98,10 @@ end
 
 ---Why an import that keeps order must not go on, if so.
 ---@param ledger table
+---@param isolates boolean? refused rows are singled out: one of them holds nothing up
 ---@return campaign.error? hold
 ---@return campaign.error? err
-function M.hold(ledger)
+function M.hold(ledger, isolates)
   local progress, err = ledger:progress()
   if not progress then
     return nil, err
@@ -109,7 +110,7 @@ function M.hold(ledger)
     return nil
   end
   for batch in ledger:scan("batches") do
-    if batch.state == "U" or batch.state == "X" then
+    if batch.state == "U" or batch.state == "X" and not (isolates and batch.accepted == 1) then
       return error_object.new{
         kind = "ledger", reason = "held", retry = false, sent = "no",
         message = ("batch %d is %s, and this import keeps order"):format(batch.index, batch.state == "U" and "in doubt" or "rejected"),

@@ -25,6 +25,7 @@ M.RESOLUTIONS = {
 ---The functions of a back end.
 M.INTERFACE = {
   "job_put", "job_get", "enqueue", "record", "claim", "begin", "finish", "release", "resolve", "progress", "scan", "lines", "commit", "close",
+  "split", "pieces", "take", "seen_before", "note",
 }
 
 ---@class campaign.ledger.options

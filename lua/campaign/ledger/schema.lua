@@ -22,8 +22,9 @@ M.TABLES = {
     offset INTEGER NOT NULL, bytes INTEGER NOT NULL, first_row INTEGER NOT NULL, first_line INTEGER NOT NULL,
     rows INTEGER NOT NULL, accepted INTEGER NOT NULL CHECK (accepted BETWEEN 0 AND rows), body_bytes INTEGER NOT NULL,
     skip TEXT, hash TEXT, rejected INTEGER NOT NULL DEFAULT 0 CHECK (rejected BETWEEN 0 AND accepted),
-    awaits INTEGER NOT NULL DEFAULT 0, receipt TEXT
+    awaits INTEGER NOT NULL DEFAULT 0, receipt TEXT, before TEXT
   ) STRICT]],
+  [[CREATE INDEX batch_parent ON batch (parent) WHERE parent IS NOT NULL]],
   -- A finished attempt; one that is on its way is its batch's state S with fence, owner, attempts and began. The id is made of batch and
   -- number: it is known beforehand, and a batch's attempts lie together.
   [[CREATE TABLE attempt (
@@ -74,6 +75,28 @@ M.STATEMENTS = {
   enqueue = [[INSERT INTO batch (seq, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO NOTHING]],
   split = "UPDATE batch SET split = 1 WHERE seq = ? AND split = 0 AND state IN ('P','X')",
+  -- A piece stands only where its batch may be split; it is split when all its pieces stand.
+  piece = [[INSERT INTO batch (seq, parent, state, fence, owner, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash)
+    SELECT (SELECT max(seq) + 1 FROM batch), ?1, 'L', 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM batch
+    WHERE seq = ?1 AND split = 0 AND (state = 'P' OR state = 'X' OR state = 'L' AND fence = ?2 AND owner = ?3) RETURNING seq]],
+  split_mine = [[UPDATE batch SET split = 1, state = iif(state = 'L', 'P', state) WHERE seq = ?1 AND split = 0
+    AND (state = 'P' OR state = 'X' OR state = 'L' AND fence = ?2 AND owner = ?3)]],
+  claim_pieces = [[UPDATE batch SET state = 'L', fence = fence + 1, owner = ? WHERE parent IS NOT NULL AND state = 'P' AND split = 0
+    RETURNING seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash]],
+  take = [[UPDATE batch SET state = 'L', fence = fence + 1, owner = ? WHERE seq = ? AND state = 'P' AND split = 0
+    RETURNING seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash]],
+  seen_before = "UPDATE batch SET before = ?4 WHERE seq = ?1 AND fence = ?2 AND owner = ?3 AND state = 'L'",
+  note = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
+    VALUES (?1, (SELECT max(id) FROM attempt WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575), ?2, ?3, ?4, ?5)]],
+  doubt = "SELECT seq, state, accepted, before, parent FROM batch WHERE seq = ?",
+  -- The batch that a refusal began with, and the pieces that were made of it since: sent ones and those still to send.
+  narrowing = [[WITH RECURSIVE
+    up (seq, parent) AS (SELECT seq, parent FROM batch WHERE seq = ?1
+      UNION ALL SELECT b.seq, b.parent FROM up JOIN batch b ON b.seq = up.parent WHERE b.attempts > 0 OR b.parent IS NOT NULL),
+    below (seq) AS (SELECT seq FROM batch WHERE parent = (SELECT min(seq) FROM up)
+      UNION ALL SELECT b.seq FROM below JOIN batch b ON b.parent = below.seq)
+    SELECT top.seq, top.accepted, (SELECT count(*) FROM below JOIN batch b ON b.seq = below.seq WHERE b.attempts > 0 OR b.split = 0)
+    FROM batch top WHERE top.seq = (SELECT min(seq) FROM up)]],
   record = [[INSERT INTO row_result (row, batch, state, cause, col, reason, code, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (row) DO NOTHING]],
   forget_batches = "DELETE FROM batch",
@@ -154,6 +177,8 @@ M.COLUMNS = {
   rows = ROW,
   rows_of = ROW,
   late = { "id", "batch", "attempt", "at", "source", "verdict", "detail" },
+  doubt = { "index", "state", "accepted", "before", "parent" },
+  narrowing = { "root", "rows", "calls" },
   reasons = { "state", "cause", "column", "reason", "code", "count" },
   files = { "number", "path", "bytes", "mtime", "encoding", "delimiter" },
 }

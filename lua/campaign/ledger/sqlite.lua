@@ -445,8 +445,9 @@ function methods:lines()
   end
 end
 
----What is known of one thing: `rows_of` a batch, `last_of` its attempts, `reasons` of the rows that were never sent.
----@param what "rows_of"|"last_of"|"reasons"
+---What is known of one thing: `rows_of` a batch, `last_of` its attempts, `narrowing` of a refused one (its first batch, rows of that,
+---pieces made of it), `reasons` of the rows that were never sent.
+---@param what "rows_of"|"last_of"|"narrowing"|"reasons"
 ---@param index integer?
 ---@return table[]? records
 ---@return campaign.error? err
@@ -467,6 +468,8 @@ end
 function methods:close()
   self._store:close()
 end
+
+require("campaign.ledger.settling").add(methods)
 
 -- Statements that prepare and run before any of the named ones.
 local function direct(store, sql)

@@ -92,7 +92,7 @@ return {
         { code = 500, reason = "server_error", applied = "maybe" },
       },
       rows = {
-        field = "data", shape = "object", type = "Customer", per_call = 200, per_call_max = 200, concurrency = 16, mark = "extra",
+        field = "data", shape = "object", type = "Customer", per_call = 200, per_call_max = 200, concurrency = 16, all_or_nothing = true, mark = "extra",
         aliases = {
           name = { "姓名", "联系人", "联系人姓名", "联系人名称", "名字" },
           phone = { "手机号", "手机", "电话", "手机号码", "联系电话", "号码", "mobile" },

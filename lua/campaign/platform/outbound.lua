@@ -115,7 +115,7 @@ return {
         { code = 500, reason = "server_error", applied = "maybe" },
       },
       rows = {
-        field = "dataSourceFile", shape = "csv", per_file = 100000, concurrency = 1,
+        field = "dataSourceFile", shape = "csv", per_file = 100000, concurrency = 1, all_or_nothing = true,
         columns_from = {
           operation = "get_contact_group_detail", list = "data", match = { dataSourceName = "dataSourceName" },
           names = "customFields", name = "name", required = { path = "type1", is = { 1 } },
@@ -161,7 +161,7 @@ return {
         { code = 500, reason = "server_error", applied = "maybe" },
       },
       rows = {
-        field = "dataSourceFile", shape = "csv", per_file = 100000, concurrency = 1, columns = { "uuid" }, once = true,
+        field = "dataSourceFile", shape = "csv", per_file = 100000, concurrency = 1, columns = { "uuid" }, once = true, all_or_nothing = true,
         aliases = { uuid = { "编号", "客户编号", "id", "contact_id" } },
         result = { accepted = "all" },
         file = { part = "dataSourceFile", encoding = "gbk", line_end = "\r\n", quote = "minimal", header = true,
@@ -198,7 +198,7 @@ return {
         { code = 500, reason = "server_error", applied = "maybe" },
       },
       rows = {
-        field = "dataList", shape = "array", per_call = 1000, concurrency = 1,
+        field = "dataList", shape = "array", per_call = 1000, concurrency = 1, all_or_nothing = true,
         columns_from = {
           operation = "get_contact_group_detail", list = "data", match = { dataSourceName = "dataSourceName" },
           names = "customFields", name = "name", required = { path = "type1", is = { 1 } },
@@ -262,7 +262,7 @@ return {
         { code = 500, reason = "server_error", applied = "maybe" },
       },
       rows = {
-        field = "dataList", shape = "value", per_call = 1000, concurrency = 1, columns = { "uuid" }, once = true,
+        field = "dataList", shape = "value", per_call = 1000, concurrency = 1, columns = { "uuid" }, once = true, all_or_nothing = true,
         aliases = { uuid = { "编号", "客户编号", "id", "contact_id" } },
         result = { accepted = "all" },
       },

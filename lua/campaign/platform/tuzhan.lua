@@ -123,7 +123,7 @@ return {
         { code = "SYSTEM_ERROR", reason = "server_error", applied = "maybe" },
       },
       rows = {
-        field = "data", shape = "object", type = "Relation", per_call = 500, concurrency = 16, named_by = "identityType",
+        field = "data", shape = "object", type = "Relation", per_call = 500, concurrency = 16, all_or_nothing = true, named_by = "identityType",
         aliases = {
           identityType = { "身份类型", "识别类型" },
           thirdId = { "客户ID", "客户编号", "customer_id", "uuid", "编号" },
