@@ -245,6 +245,6 @@ describe("import.bisect", function()
     for attempt in result:each_batch() do
       said[#said + 1] = ("%d+%d %s"):format(attempt.first_row, attempt.rows, attempt.verdict)
     end
-    assert.same({ "1+4 rejected", "1+2 rejected", "1+1 accepted", "2+1 rejected", "3+2 accepted" }, said)
+    assert.same({ "1+4 rejected", "1+2 rejected", "3+2 accepted", "1+1 accepted", "2+1 rejected" }, said)
   end)
 end)
