@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "gbk_blocks.h"
 #include "gbk_table.h"
 #include "utf8.h"
 
@@ -13,6 +14,8 @@
 
 /* The four-byte codes of the characters above the BMP begin at 90 30 81 30. */
 #define LINEAR_ASTRAL 189000u
+/* Where the quick way (gbk_blocks.h) stopped, it is tried again only this many bytes later: one odd character seldom comes alone. */
+#define AGAIN 32
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* Copies the ASCII bytes at the start of `from` and returns how many; may write up to 16 bytes past them, but never past to + n + 15. */
@@ -157,10 +160,17 @@ enum camp_stop camp_gbk_encode(enum camp_encoding encoding, const uint8_t *text,
   const uint16_t *codes = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_codes : camp_gbk_codes;
   const uint8_t *at = text;
   const uint8_t *end = text + n;
+  const uint8_t *again = text;
   uint8_t *to = out;
   enum camp_stop stop = CAMP_STOP_END;
   uint32_t character = 0;
   while (at < end) {
+    if (at >= again && end - at >= CAMP_GBK_BLOCK) {
+      size_t made;
+      at += camp_gbk_encode_blocks(codes, at, (size_t)(end - at), to, &made);
+      to += made;
+      again = at + AGAIN;
+    }
     if (*at < 0x80) {
       size_t run = copy_ascii(to, at, (size_t)(end - at));
       at += run;
@@ -185,10 +195,17 @@ enum camp_stop camp_gbk_encoded_length(enum camp_encoding encoding, const uint8_
   const uint16_t *codes = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_codes : camp_gbk_codes;
   const uint8_t *at = text;
   const uint8_t *end = text + n;
+  const uint8_t *again = text;
   size_t made = 0;
   enum camp_stop stop = CAMP_STOP_END;
   uint32_t character = 0;
   while (at < end) {
+    if (at >= again && end - at >= CAMP_GBK_BLOCK) {
+      size_t size;
+      at += camp_gbk_encode_blocks(codes, at, (size_t)(end - at), NULL, &size);
+      made += size;
+      again = at + AGAIN;
+    }
     if (*at < 0x80) {
       size_t run = camp_ascii_run(at, (size_t)(end - at));
       at += run;
@@ -257,8 +274,7 @@ int camp_gbk_get(enum camp_encoding encoding, const uint8_t *bytes, size_t n, ui
   if (!is_lead(bytes[0])) return 0;
   if (n < 2) return -1;
   if (bytes[1] < 0x40) return encoding == CAMP_ENCODING_GB18030 && is_digit(bytes[1]) ? get_four(bytes, n, character) : 0;
-  if (bytes[1] == 0xFF) return 0; /* past the end of the table; 0x7F finds 0 in it */
-  size_t index = (bytes[0] - 0x81u) * 191u + (bytes[1] - 0x40u);
+  size_t index = (bytes[0] & 0x7Fu) << 8 | bytes[1]; /* 0x7F and 0xFF find 0 there */
   uint32_t found = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_characters[index] : camp_gbk_characters[index];
   if (found == 0) return 0;
   if (found >= 0xD800 && found < 0xE000) found = camp_gb18030_astral[found - 0xD800].character;
@@ -270,20 +286,24 @@ enum camp_stop camp_gbk_decode(enum camp_encoding encoding, const uint8_t *bytes
   const uint16_t *characters = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_characters : camp_gbk_characters;
   const uint8_t *at = bytes;
   const uint8_t *end = bytes + n;
+  const uint8_t *again = bytes;
   uint8_t *to = out;
   enum camp_stop stop = CAMP_STOP_END;
   while (at < end) {
+    if (at >= again && end - at >= CAMP_GBK_BLOCK) {
+      size_t made;
+      at += camp_gbk_decode_blocks(characters, at, (size_t)(end - at), to, &made);
+      to += made;
+      again = at + AGAIN;
+    }
     if (*at < 0x80) {
       size_t run = copy_ascii(to, at, (size_t)(end - at));
       at += run;
       to += run;
       continue;
     }
-    while (end - at >= 2) { /* the two-byte codes of three-byte characters */
-      uint32_t lead = at[0] - 0x81u;
-      uint32_t trail = at[1] - 0x40u;
-      if (lead >= 126 || trail >= 191) break;
-      uint32_t found = characters[lead * 191 + trail];
+    while (end - at >= 2 && *at >= 0x80) { /* the two-byte codes of three-byte characters */
+      uint32_t found = characters[(at[0] & 0x7Fu) << 8 | at[1]];
       if (found < 0x800 || found - 0xD800 < 0x800) break; /* none, two bytes, or outside the BMP */
       uint32_t text = htole32(0x8080E0 | found >> 12 | (found << 2 & 0x3F00) | (found << 16 & 0x3F0000));
       memcpy(to, &text, 4); /* one more than needed: the next character, or the slack */

@@ -12,7 +12,7 @@
 #include "encoding.h"
 
 /* The most bytes that n bytes become, and how much room beyond that `out` must have: runs are copied in whole vectors. */
-#define CAMP_GBK_SLACK 32
+#define CAMP_GBK_SLACK 64
 static inline size_t camp_gbk_encode_bound(enum camp_encoding encoding, size_t n) {
   return encoding == CAMP_ENCODING_GB18030 ? 2 * n : n;
 }

@@ -81,10 +81,10 @@ static void print_encode(const char *name, int which) {
 }
 
 static void print_decode(const char *name, int which, const uint32_t *astral, unsigned count) {
-  unsigned column = 0;
-  printf("static const uint16_t %s[%d] = {", name, LEADS * TRAILS);
-  for (unsigned lead = 0; lead < LEADS; lead++)
-    for (unsigned trail = 0; trail < TRAILS; trail++) {
+  printf("static const uint16_t %s[32768] = {", name);
+  for (unsigned lead = 0; lead < LEADS; lead++) {
+    unsigned column = 0;
+    for (unsigned trail = 0, last = 0; trail < TRAILS; trail++) {
       uint32_t c = decoded[which][lead][trail];
       if (c > 0xFFFF) {
         unsigned i = 0;
@@ -93,12 +93,16 @@ static void print_decode(const char *name, int which, const uint32_t *astral, un
       } else if (c >= 0xD800 && c < 0xE000) {
         stop("a surrogate", c);
       }
-      if (column++ % 20 == 0) printf("\n    ");
-      if (c == 0)
-        printf("0,");
-      else
-        printf("0x%04X,", (unsigned)c);
+      if (c == 0) continue;
+      if (column % 20 == 0 || trail != last + 1) {
+        printf("\n    [0x%04X] = ", (lead + 1) << 8 | (0x40 + trail));
+        column = 0;
+      }
+      printf("0x%04X,", (unsigned)c);
+      column++;
+      last = trail;
     }
+  }
   printf("\n};\n\n");
 }
 
@@ -159,7 +163,7 @@ int main(void) {
   printf("/* Two-byte code of a BMP character, 0 when there is none. */\n");
   print_encode("camp_gbk_codes", 0);
   print_encode("camp_gb18030_codes", 1);
-  printf("/* BMP character of the code (lead - 0x81) * 191 + (trail - 0x40), 0 when there is none; 0xD800 + i means camp_gb18030_astral[i]. */\n");
+  printf("/* BMP character of the two-byte code less 0x8000, 0 when there is none; 0xD800 + i means camp_gb18030_astral[i]. */\n");
   print_decode("camp_gbk_characters", 0, astral, astrals);
   print_decode("camp_gb18030_characters", 1, astral, astrals);
   printf("/* The two-byte codes whose characters lie outside the BMP. */\n");
