@@ -87,6 +87,24 @@ function M.open_job(folder, given)
   return require("campaign.import").open_job(folder, given)
 end
 
+---Sends rejected rows of a job again after they were mended in its rejects.csv, and only those: see docs/ledger.md.
+---@param folder string the job folder
+---@param given campaign.job.retry.options?
+---@return campaign.import.result? result of the retry, a job of its own; its field `retry` says what became of the rows of the file
+---@return campaign.error? err nothing was sent
+function M.retry(folder, given)
+  return require("campaign.job.retry").retry(folder, given)
+end
+
+---Plans a retry without running it.
+---@param folder string
+---@param given campaign.job.retry.options?
+---@return campaign.job? job
+---@return campaign.error? err
+function M.plan_retry(folder, given)
+  return require("campaign.job.retry").plan(folder, given)
+end
+
 ---Proves a job: list, ledger, reports and, where its log can be had, the server say the same of every row. See docs/ledger.md.
 ---@param folder string the job folder
 ---@param options { server_log: string?, sandbox: string?, after: integer? }? a log of commits, or the base URL of a sandbox

@@ -151,6 +151,19 @@ local function verify(parser)
   add_json(command, "The figures as JSON on stdout; errors as JSON on stderr.")
 end
 
+local function retry(parser)
+  local command = parser:command("retry", "Send rejected rows again after they were mended in rejects.csv, and only those.")
+  add_job(command)
+  command:option("--file", "The mended file; the job's rejects.csv without it."):argname("FILE")
+  command:option("--encoding", "Encoding of the file; UTF-8 without it."):argname("NAME")
+  command:option("--delimiter", "Separator between its columns; found out without it."):argname("CHARACTER")
+  command:flag("--unchanged", "Sends also rows that nobody changed: the platform was to blame.")
+  command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.count)
+  command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
+  add_account(command)
+  add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
+end
+
 local function listen(parser)
   local command = parser:command("listen", "Receive a platform's callbacks into a folder, until a signal comes.")
   command:option("--port", "Port; a free one without it."):argname("N"):convert(M.integer)
@@ -238,7 +251,7 @@ function M.parser()
   parser:help_max_width(100)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
-  for _, add in ipairs{ operations, describe, openapi, call, wait, import, members, resume, status, resolve, verify, listen, convert,
+  for _, add in ipairs{ operations, describe, openapi, call, wait, import, members, resume, status, resolve, retry, verify, listen, convert,
     sandbox, doctor, env } do
     add(parser)
   end

@@ -31,6 +31,7 @@ local function json_result(result)
   for _, name in ipairs(SHOWN) do
     shown[name] = result[name]
   end
+  shown.retry = result.retry
   return shown
 end
 

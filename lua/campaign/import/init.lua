@@ -227,7 +227,7 @@ local function put_job(state, name, plan)
   local record = {
     options = record_module.options(options), platform = state.platform.name, operation = state.operation.name,
     account = state.client.account.name, identity = state.identity, shape = state.shape, plan = plan, sizes = plan and plan.sizes,
-    target_columns = state.target_columns and core.json.array(state.target_columns),
+    sums = plan and plan.sums, target_columns = state.target_columns and core.json.array(state.target_columns),
     listed = { rejected = state.books.counts.rejected, duplicate = state.books.counts.duplicate },
   }
   local text, err = record_module.encode(record)
@@ -294,7 +294,7 @@ local function check_rows(state)
   if not ok then
     return nil, err
   end
-  plan.sizes = nil
+  plan.sizes, plan.sums = nil, nil
   plan.rejected, plan.duplicate = state.books.counts.rejected, state.books.counts.duplicate
   plan.calls, plan.reasons = plan.batches, state.books:reasons()
   plan.columns, plan.fields, plan.unused = state.columns, state.mapping.uses, state.mapping.unused

@@ -4,6 +4,7 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local kept = require "campaign.import.kept"
 
 local M = {}
 
@@ -111,7 +112,7 @@ function M.run(work)
   elseif not sizes then
     return nil, sync_err
   end
-  plan.sizes = sizes
+  plan.sizes, plan.sums = sizes, kept.sums(work.rows, sizes)
   if plan.rows == 0 then
     return nil, error_object.new{
       kind = "invalid", reason = "no_rows", retry = false, sent = "no",

@@ -4,6 +4,7 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local kept = require "campaign.import.kept"
 
 local M = {}
 
@@ -65,6 +66,20 @@ local function restore_batches(ledger, rows)
   return settled
 end
 
+-- The row files as the preflight left them.
+local function rewind(state, record, listed)
+  local edited = kept.edited(state.rows, record)
+  local sizes, counts = {}, {}
+  for name, size in pairs(record.sizes) do
+    sizes[name], counts[name] = edited[name] and 0 or size, edited[name] and 0 or listed[name]
+  end
+  local ok, err = state.rows:rewind(sizes, counts)
+  if ok then
+    ok, err = kept.relist(state, edited)
+  end
+  return ok, err
+end
+
 ---Books and lists what the ledger knows.
 ---@param state table ledger, record, books, rows
 ---@return true? ok
@@ -72,7 +87,7 @@ end
 function M.restore(state)
   local record, ledger, books = state.record, state.ledger, state.books
   local listed = record.listed
-  local ok, err = state.rows:rewind(record.sizes, listed)
+  local ok, err = rewind(state, record, listed)
   if not ok then
     return nil, err
   end

@@ -1,0 +1,103 @@
+-- SPDX-License-Identifier: MIT
+-- What the preflight listed stands in the row files for good, until a person mends it there. A resumed job must not write on behind mended rows: an edited
+-- file is set aside under a name of its own, and what was listed is listed again from the list and the ledger.
+
+local core = require "campaign.core"
+
+local M = {}
+
+local CHUNK = 262144
+
+-- SHA-256 of the first bytes of a file; nil when it is shorter or not there.
+local function digest(path, bytes)
+  local file = io.open(path, "rb")
+  if not file then
+    return nil
+  end
+  local sum, left = core.digest.sha256_start(), bytes
+  while left > 0 do
+    local text = file:read(math.min(CHUNK, left))
+    if not text then
+      file:close()
+      return nil
+    end
+    sum:update(text)
+    left = left - #text
+  end
+  file:close()
+  return sum:finish()
+end
+
+---Digests of what the preflight listed.
+---@param rows table the row files
+---@param sizes table<string, integer> their sizes by state
+---@return table<string, string> sums by state, of those that hold anything
+function M.sums(rows, sizes)
+  local sums = {}
+  for state, size in pairs(sizes) do
+    if size > 0 then
+      sums[state] = digest(rows.files[state].path, size)
+    end
+  end
+  return sums
+end
+
+local function set_aside(path)
+  if not core.system.stat(path) then
+    return
+  end
+  local number = 1
+  local name
+  repeat
+    name = path:gsub("%.csv$", "") .. "-edited-" .. number .. ".csv"
+    number = number + 1
+  until not core.system.stat(name)
+  os.rename(path, name)
+end
+
+---The states whose files are not what the preflight wrote; their files are set aside.
+---@param rows table
+---@param record table of the ledger
+---@return table<string, boolean>
+function M.edited(rows, record)
+  local edited = {}
+  for state, sum in pairs(record.sums or {}) do
+    local path = rows.files[state] and rows.files[state].path
+    if path and digest(path, record.sizes[state]) ~= sum then
+      set_aside(path)
+      edited[state] = true
+    end
+  end
+  return edited
+end
+
+---Lists again what the preflight had listed in some states. What a check said of a row in words is not in the ledger.
+---@param state table input, ledger, rows
+---@param edited table<string, boolean>
+---@return true? ok
+---@return campaign.error? err
+function M.relist(state, edited)
+  if next(edited) == nil then
+    return true
+  end
+  local results = state.ledger:scan("rows")
+  local result = results()
+  for number, fields, _, line in assert(state.input:rows()) do
+    while result and result.row < number do
+      result = results()
+    end
+    if not result then
+      return true
+    end
+    if result.row == number and not result.batch and edited[result.state] then
+      local ok, err = state.rows.files[result.state]:add({ row = number, line = line, state = result.state, cause = result.cause,
+        column = result.column, reason = result.reason, code = result.code }, fields)
+      if not ok then
+        return nil, err
+      end
+    end
+  end
+  return true
+end
+
+return M

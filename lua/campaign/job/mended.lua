@@ -1,0 +1,162 @@
+-- SPDX-License-Identifier: MIT
+-- The file that a person mended: rejects.csv of a job or of a retry, or a copy of it. Reads it whatever a spreadsheet did to the order of its
+-- columns and rows, and says which row of the list each of its lines is. Decides nothing about the rows.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local listing = require "campaign.import.listing"
+
+local M = {}
+
+-- Largest record: our columns beside a record of the list.
+local MOST_RECORD = 8388608
+
+local function refuse(message, hint)
+  return nil, error_object.new{ kind = "invalid", retry = false, sent = "no", message = message, hint = hint }
+end
+
+---The column in which a retry's list keeps the row of the first list.
+---@param columns string[] of the first list
+---@return string
+function M.row_column(columns)
+  local name, taken = "_original_row", {}
+  for _, column in ipairs(columns) do
+    taken[column] = true
+  end
+  while taken[name] do
+    name = "_" .. name
+  end
+  return name
+end
+
+local function positions(header)
+  local at = {}
+  for i, name in ipairs(header) do
+    at[name] = i
+  end
+  return at
+end
+
+-- Which columns of the file are what: `row` the number's, `from[i]` that of the list's i-th column, `first` where they stand together at the end.
+local function layout_of(path, header, columns)
+  local at, original = positions(header), M.row_column(columns)
+  local with_row = {}
+  for i, name in ipairs(columns) do
+    with_row[i] = name
+  end
+  local is_retry = at[original] ~= nil
+  if is_retry then
+    with_row[#with_row + 1] = original
+  end
+  local ours, known, layout = listing.names(with_row), {}, { row = at[is_retry and original or listing.names(columns)[1]], from = {} }
+  for _, name in ipairs(ours) do
+    known[name] = true
+  end
+  local missing, strange = {}, {}
+  for i, name in ipairs(columns) do
+    layout.from[i], known[name] = at[name], true
+    if not at[name] then
+      missing[#missing + 1] = name
+    end
+  end
+  known[original] = true
+  for _, name in ipairs(header) do
+    if not known[name] then
+      strange[#strange + 1] = name
+    end
+  end
+  if not layout.row then
+    missing[#missing + 1] = is_retry and original or ours[1]
+  end
+  if #missing > 0 or #strange > 0 then
+    local words = {}
+    if #missing > 0 then
+      words[#words + 1] = "it lacks " .. table.concat(missing, ", ")
+    end
+    if #strange > 0 then
+      words[#words + 1] = "the list has no " .. table.concat(strange, ", ")
+    end
+    return refuse(("%s is no file of this job's rejected rows: %s"):format(path, table.concat(words, "; ")),
+      "mend the values, not the columns; in another encoding than UTF-8, say which with --encoding")
+  end
+  -- A row of another width can be told apart only where the list's columns stand as they were, behind ours.
+  local width = #columns + (is_retry and 1 or 0)
+  layout.first = #header - width + 1
+  for i = 1, #columns do
+    if layout.from[i] ~= layout.first + i - 1 then
+      layout.first = nil
+      break
+    end
+  end
+  layout.width, layout.tail = #header, is_retry and 1 or 0
+  return layout
+end
+
+-- The values of a line in the list's order; nil when nobody can say which is which.
+local function values_of(fields, layout)
+  local values = {}
+  if #fields == layout.width then
+    for i, from in ipairs(layout.from) do
+      values[i] = fields[from]
+    end
+    return values
+  elseif not layout.first then
+    return nil
+  end
+  for i = layout.first, #fields - layout.tail do
+    values[i - layout.first + 1] = fields[i]
+  end
+  return values
+end
+
+-- The row's number stands in its column; in a line of another width of a retry's file, at its end.
+local function number_of(fields, layout)
+  local text = fields[#fields ~= layout.width and layout.tail > 0 and #fields or layout.row] or ""
+  return text:find("^%d+$") and #text <= 15 and tonumber(text) or nil
+end
+
+---Reads the file.
+---@param path string
+---@param options { encoding: string?, delimiter: string?, columns: string[] } of the first list
+---@param take fun(row: integer, values: string[], line: integer, reason: string?) row: of the first list
+---@return integer? count
+---@return campaign.error? err
+function M.read(path, options, take)
+  local input, err = core.rows.input{ path = path, encoding = options.encoding or "utf-8", delimiter = options.delimiter or "auto",
+    max_record = MOST_RECORD }
+  if not input then
+    return nil, err
+  end
+  local header, layout
+  header, err = input:columns()
+  if header then
+    layout, err = layout_of(path, header, options.columns)
+  end
+  local count = 0
+  if layout then
+    for _, fields, reason, line in assert(input:rows()) do
+      local row, values = number_of(fields, layout), values_of(fields, layout)
+      if not row then
+        _, err = refuse(("%s: line %d has no row number"):format(path, line), "rows are recognised by it: leave that column as it was")
+      elseif not values then
+        _, err = refuse(("%s: line %d has %d values, its header has %d"):format(path, line, #fields, layout.width),
+          "keep the order of the columns, or give the line as many values as the header has")
+      end
+      if err then
+        break
+      end
+      count = count + 1
+      take(row, values, line, reason)
+    end
+  end
+  input:close()
+  if err and not err.hint and not options.encoding then
+    err = error_object.wrap(err, { hint = "say in which encoding the file was saved: --encoding gb18030" })
+  end
+  if err then
+    return nil, err
+  end
+  return count
+end
+
+return M

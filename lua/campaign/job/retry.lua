@@ -1,0 +1,290 @@
+-- SPDX-License-Identifier: MIT
+-- campaign.retry: sends rejected rows of a job again, and only those, after a person mended them. A retry is a job of its own, in the folder of
+-- the first one, so that a planned batch never changes and each sending has its intent. What may be sent is decided row by row in retry_rows;
+-- docs/ledger.md, "Retry", says why it is so.
+
+local campaign_import = require "campaign.import"
+local config = require "campaign.config"
+local core = require "campaign.core"
+local env_module = require "campaign.env"
+local error_object = require "campaign.error"
+local family = require "campaign.job.family"
+local folder_module = require "campaign.import.folder"
+local mended = require "campaign.job.mended"
+local opened_module = require "campaign.job.opened"
+local record_module = require "campaign.import.record"
+local resume = require "campaign.import.resume"
+local retry_rows = require "campaign.job.retry_rows"
+local spill_module = require "campaign.job.spill"
+
+local M = {}
+
+---@class campaign.job.retry.options
+---@field file string? the mended file; rejects.csv of the job or retry that was named, without it
+---@field encoding string? of the file, UTF-8 without it
+---@field delimiter string? of the file, found out without it
+---@field unchanged boolean? also sends rows whose values are what they were
+---@field account string|table|nil
+---@field window "wait"|"refuse"|"ignore"|nil
+---@field concurrency integer?
+---@field on_progress fun(event: table)?
+---@field env campaign.env?
+---@field transport table?
+
+---@class campaign.job.retry.counts
+---@field number integer of the retry
+---@field of string the job whose rows they are
+---@field file string that was read
+---@field rows integer in the file
+---@field sent integer rows that the retry sends, its own checks permitting
+---@field unchanged integer rows that nobody mended
+---@field settled integer rows that an earlier retry brought in
+---@field ambiguous integer rows that an earlier retry left in doubt
+---@field duplicate integer rows whose key a row has that was taken over
+---@field left_out integer rejected rows that are not in the file
+
+local function refuse(kind, message, hint)
+  return nil, error_object.new{ kind = kind, retry = false, sent = "no", message = message, hint = hint }
+end
+
+-- What belongs to the first sending alone.
+local NOT_AGAIN = { source = true, encoding = true, delimiter = true, overwrite = true, since = true }
+
+-- What the caller may say about the process.
+local GIVEN = { "account", "env", "transport", "on_progress", "window", "concurrency", "open_store" }
+
+local KNOWN = { file = true, encoding = true, delimiter = true, unchanged = true }
+for _, name in ipairs(GIVEN) do
+  KNOWN[name] = true
+end
+
+local function check_given(given, level)
+  for name in pairs(given) do
+    if not KNOWN[name] then
+      error("retry: unknown option `" .. tostring(name) .. "`", level + 1)
+    end
+  end
+end
+
+-- The options of the retry's own import.
+local function plan_options(root, number, given)
+  local kept = {}
+  for key, value in pairs(root.record.options) do
+    if not NOT_AGAIN[key] then
+      kept[key] = value
+    end
+  end
+  kept.source, kept.encoding, kept.delimiter = family.list(root.path, number), "utf-8", ","
+  kept.job = family.retry(root.path, number)
+  local own = {}
+  for _, name in ipairs(GIVEN) do
+    own[name] = given[name]
+  end
+  return record_module.given(kept, own)
+end
+
+local function check_account(root, given)
+  local account, err = config.account(root.platform, given.account, given.env or env_module.default())
+  if not account then
+    return nil, err
+  end
+  return resume.same_target(root.record, record_module.identity(root.platform, account))
+end
+
+local function check_root(root, given)
+  if root.state ~= "finished" and root.state ~= "stopped" then
+    return refuse("ledger", ("job %s is %s: which of its rows are rejected is not known yet"):format(root.path,
+      root.state == "running" and "interrupted" or root.state), "go on with it first: campaign resume " .. root.path)
+  end
+  local ok, err = resume.same_file(root.file)
+  if ok then
+    ok, err = root:open_list()
+  end
+  if ok then
+    ok, err = check_account(root, given)
+  end
+  return ok, err
+end
+
+-- A retry that was planned by a process which died before it was written down in the first job: thrown away when nothing was sent.
+local function adopt_leftover(root, number)
+  local path = family.retry(root.path, number)
+  if not core.system.stat(path) then
+    return number
+  end
+  if core.system.stat(path .. "/ledger.db") then
+    local left, err = opened_module.open(path)
+    local progress
+    if left then
+      progress, err = left.ledger:progress()
+      left:close()
+    end
+    if err and err.reason == "locked" then
+      return nil, err
+    end
+    if progress and progress.attempts > 0 or not progress then
+      return refuse("ledger", ("%s is there and the job does not know of it"):format(path),
+        progress and "finish it with campaign resume, then move it away" or "look at it: " .. tostring(err))
+    end
+  end
+  spill_module.remove(path)
+  os.remove(family.list(root.path, number))
+  return number
+end
+
+local function open_retries(root)
+  local retries = {}
+  for number = 1, root.record.retries or 0 do
+    local path = family.retry(root.path, number)
+    if not core.system.stat(path .. "/ledger.db") then
+      for _, retry in ipairs(retries) do
+        retry:close()
+      end
+      return refuse("ledger", ("%s is not there any more: nobody knows which rows it sent"):format(path), "put the folder back")
+    end
+    local retry, err = opened_module.open(path)
+    local ok = retry
+    if retry then
+      ok, err = retry:open_list()
+      retries[number], retry.number = retry, number
+    end
+    if not ok then
+      for _, other in pairs(retries) do
+        other:close()
+      end
+      return nil, err
+    end
+  end
+  return retries
+end
+
+local function nothing_to_send(path, counts)
+  local words = {}
+  for _, name in ipairs({ "unchanged", "settled", "ambiguous", "duplicate" }) do
+    if counts[name] > 0 then
+      words[#words + 1] = ("%d %s"):format(counts[name], name)
+    end
+  end
+  return refuse("invalid", ("%s: there is nothing to send (%s)"):format(path, #words > 0 and table.concat(words, ", ") or "no rows"),
+    counts.unchanged > 0 and "mend the rows first; --unchanged sends them as they are" or nil)
+end
+
+-- Chooses the rows and writes the retry's list.
+local function make_list(root, retries, number, given, file)
+  local rows = root.record.plan.rows
+  local spill, err = spill_module.new(root.path .. "/retry-rows", rows)
+  if not spill then
+    return nil, err
+  end
+  local fine, counts, problem = pcall(retry_rows.choose, {
+    root = root, retries = retries, spill = spill, file = file, encoding = given.encoding, delimiter = given.delimiter,
+    unchanged = given.unchanged, list = family.list(root.path, number), row_column = mended.row_column(root.columns),
+  })
+  spill:close()
+  if not fine then
+    if error_object.is(counts) then
+      return nil, counts
+    end
+    error(counts, 0)
+  end
+  if not counts then
+    return nil, problem
+  end
+  if counts.sent == 0 then
+    os.remove(family.list(root.path, number))
+    return nothing_to_send(file, counts)
+  end
+  return counts
+end
+
+local function note_retry(root, number)
+  root.record.retries = number
+  local text, err = record_module.encode(root.record)
+  if not text then
+    return nil, err
+  end
+  return root.ledger:job_put{ id = root.id, state = root.state, record = text }
+end
+
+local function throw_away(root, number)
+  spill_module.remove(family.retry(root.path, number))
+  os.remove(family.list(root.path, number))
+end
+
+local function plan_open(root, given, file)
+  local ok, err = check_root(root, given)
+  if not ok then
+    return nil, err
+  end
+  local number, retries, counts
+  number, err = adopt_leftover(root, (root.record.retries or 0) + 1)
+  if number then
+    retries, err = open_retries(root)
+  end
+  if retries then
+    counts, err = make_list(root, retries, number, given, file)
+    for _, retry in ipairs(retries) do
+      retry:close()
+    end
+  end
+  if not counts then
+    return nil, err
+  end
+  local job
+  job, err = campaign_import.plan(plan_options(root, number, given))
+  if job then
+    -- Before anything can be sent: from now on nobody overlooks what the retry sends.
+    ok, err = note_retry(root, number)
+    if ok then
+      counts.number, counts.of, counts.file = number, root.path, file
+      job.retry = counts
+      return job
+    end
+    job:close()
+  end
+  throw_away(root, number)
+  return nil, err
+end
+
+---Plans a retry: reads the mended file, chooses the rows that may be sent, checks them. Sends nothing.
+---@param path string the job folder, or that of one of its retries
+---@param given table? file, encoding, delimiter, unchanged; account, env, transport, on_progress, window, concurrency
+---@return campaign.job? job its field `retry` has the numbers
+---@return campaign.error? err
+function M.plan(path, given)
+  given = given or {}
+  check_given(given, 2)
+  local root_path, number = family.root(path)
+  local file = given.file or (number and family.retry(root_path, number) or root_path) .. "/" .. folder_module.FILES.rejects
+  if not core.system.stat(file, true) then
+    return refuse("usage", file .. " is not there", given.file and nil or "a job without rejected rows has none")
+  end
+  local root, err = opened_module.open(root_path)
+  if not root then
+    return nil, err
+  end
+  local job
+  job, err = plan_open(root, given, file)
+  root:close()
+  return job, err
+end
+
+---Sends the mended rows.
+---@param path string
+---@param given table?
+---@return campaign.import.result? result with `retry`
+---@return campaign.error? err
+function M.retry(path, given)
+  local job, err = M.plan(path, given)
+  if not job then
+    return nil, err
+  end
+  local result
+  result, err = job:run()
+  if result then
+    result.retry = job.retry
+  end
+  return result, err
+end
+
+return M

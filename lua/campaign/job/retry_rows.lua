@@ -1,0 +1,270 @@
+-- SPDX-License-Identifier: MIT
+-- Which rows a retry sends. The mended rows, what became of rows in earlier retries, and the list meet row by row, in buckets on disk. A row goes
+-- only when its latest fate is rejected and its values are others than those that were rejected.
+
+local books = require "campaign.job.books"
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local findings = require "campaign.job.findings"
+local layout = require "campaign.import.layout"
+local mended = require "campaign.job.mended"
+
+local M = {}
+
+local DIGITS = 24
+
+-- Rows that one refusal names.
+local MOST_NAMED = 5
+
+local ESCAPE = { ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\31"] = "\\u", ["\0"] = "\\0" }
+local PLAIN = { ["\\\\"] = "\\", ["\\n"] = "\n", ["\\r"] = "\r", ["\\u"] = "\31", ["\\0"] = "\0" }
+
+local function pack(values)
+  local parts = {}
+  for i, value in ipairs(values) do
+    parts[i] = value:gsub("[%z\\\n\r\31]", ESCAPE)
+  end
+  return table.concat(parts, "\31")
+end
+
+local function unpack_values(text)
+  local values, from = {}, 1
+  while true do
+    local at = text:find("\31", from, true)
+    values[#values + 1] = text:sub(from, (at or 0) - 1):gsub("\\.", PLAIN)
+    if not at then
+      return values
+    end
+    from = at + 1
+  end
+end
+
+local work = {}
+local work_mt = { __index = work }
+
+function work:bucket(row)
+  return math.min(math.floor((row - 1) / self.width), self.spill.buckets - 1)
+end
+
+function work:digest(values)
+  return core.digest.hmac_sha256(self.key, table.concat(values, "\31")):sub(1, DIGITS)
+end
+
+-- A key that stands for itself in the column that tells rows apart.
+function work:put_key(name, values, row)
+  local value = self.unique and values[self.unique]
+  if value then
+    local sum = self:digest({ value })
+    self.spill:put(name, tonumber(sum:sub(1, 6), 16) % self.spill.buckets, sum .. "\t" .. row)
+  end
+end
+
+local KEEPS_KEY = { accepted = true, accepted_pending = true, ambiguous = true, pending = true }
+
+-- What became of rows in a retry: state and digest of the values that went, or would have gone.
+function work:read_retry(retry)
+  local at = #retry.columns
+  local unfinished
+  books.walk(retry, findings.new(), function(_, state, _, fields)
+    local row = tonumber(fields[at] or "")
+    if row and state then
+      local values = {}
+      for i = 1, at - 1 do
+        values[i] = fields[i]
+      end
+      self.spill:put("fates", self:bucket(row), ("%d\t%s\t%s"):format(row, state, self:digest(values)))
+      if KEEPS_KEY[state] then
+        self:put_key("taken", values, 0)
+      end
+      unfinished = unfinished or state == "pending"
+    end
+  end)
+  if unfinished then
+    error(error_object.new{ kind = "ledger", retry = false, sent = "no", message = retry.path .. " is not finished: rows of it wait to be sent",
+      hint = "go on with it first: campaign resume " .. retry.path }, 0)
+  end
+end
+
+function work:read_mended(options)
+  local seen_reason
+  local count, err = mended.read(options.file, { encoding = options.encoding, delimiter = options.delimiter, columns = self.root.columns },
+    function(row, values, line, reason)
+      if row < 1 or row > self.rows then
+        error(error_object.new{ kind = "invalid", retry = false, sent = "no",
+          message = ("%s: line %d is of row %d, the list has %d"):format(options.file, line, row, self.rows),
+          hint = "is it the file of another job?" }, 0)
+      end
+      seen_reason = reason == "encoding" or seen_reason
+      self.spill:put("mended", self:bucket(row), ("%d\t%d\t%s\t%s"):format(row, line, reason or "", pack(values)))
+    end)
+  if not count then
+    error(err, 0)
+  end
+  return count
+end
+
+function work:load(bucket)
+  self.loaded, self.mended, self.fates = bucket, {}, {}
+  for line in self.spill:each("mended", bucket) do
+    local row, at, reason, text = line:match("^(%d+)\t(%d+)\t(%l*)\t(.*)$") -- linear: disjoint classes
+    row = tonumber(row)
+    if self.mended[row] then
+      error(error_object.new{ kind = "invalid", retry = false, sent = "no",
+        message = ("%s: lines %d and %s are both of row %d"):format(self.file, self.mended[row].line, at, row),
+        hint = "keep one of them" }, 0)
+    end
+    self.mended[row] = { line = tonumber(at), reason = reason, text = text }
+  end
+  for line in self.spill:each("fates", bucket) do
+    local row, state, sum = line:match("^(%d+)\t([%l_]+)\t(%x+)$") -- linear: disjoint classes
+    self.fates[tonumber(row)] = { state = state, sum = sum } -- the latest retry is read last
+  end
+end
+
+-- Rows that may never go this way; a few are named, all are refused.
+function work:forbid(row, state)
+  local named = self.forbidden
+  named.count = named.count + 1
+  if #named < MOST_NAMED then
+    named[#named + 1] = ("%d is %s"):format(row, (state or "in no state"):gsub("_", " "))
+  end
+  named.has_doubt = named.has_doubt or state == "ambiguous"
+end
+
+function work:consider(row, state, fields)
+  local given, fate = self.mended[row], self.fates[row]
+  if KEEPS_KEY[state or ""] then
+    self:put_key("taken", fields, 0)
+  end
+  if not given then
+    self.counts.left_out = self.counts.left_out + (state == "rejected" and not (fate and fate.state ~= "rejected") and 1 or 0)
+    return
+  end
+  if state ~= "rejected" then
+    return self:forbid(row, state)
+  end
+  local counts = self.counts
+  if fate and (fate.state == "accepted" or fate.state == "accepted_pending") then
+    counts.settled = counts.settled + 1
+    return
+  elseif fate and fate.state == "ambiguous" then
+    counts.ambiguous = counts.ambiguous + 1
+    return
+  end
+  local values = unpack_values(given.text)
+  local is_same = self:digest(values) == (fate and fate.sum or self:digest(fields))
+  if is_same and not self.unchanged then
+    counts.unchanged = counts.unchanged + 1
+    return
+  elseif not is_same and given.reason == "encoding" then
+    error(error_object.new{ kind = "invalid", retry = false, sent = "no",
+      message = ("%s: line %d is not valid in its encoding"):format(self.file, given.line),
+      hint = "say in which encoding the file was saved: --encoding gb18030" }, 0)
+  end
+  self:put_key("wanted", values, row)
+  self.spill:put("chosen", self:bucket(row), ("%d\t%s"):format(row, given.text))
+end
+
+-- Rows whose key a row has that was taken over, or may have been.
+function work:find_taken()
+  local refused = {}
+  if not self.unique then
+    return refused
+  end
+  for bucket = 0, self.spill.buckets - 1 do
+    local taken = {}
+    for line in self.spill:each("taken", bucket) do
+      taken[line:match("^%x+")] = true
+    end
+    for line in self.spill:each("wanted", bucket) do
+      local sum, row = line:match("^(%x+)\t(%d+)$") -- linear: disjoint classes
+      if taken[sum] then
+        refused[tonumber(row)] = true
+      end
+    end
+  end
+  return refused
+end
+
+function work:write_list(path, row_column)
+  os.remove(path)
+  local file = assert(core.system.append_open(path, 384)) -- 0600
+  local header, refused = {}, self:find_taken()
+  for i, name in ipairs(self.root.columns) do
+    header[i] = name
+  end
+  header[#header + 1] = row_column
+  assert(file:write(core.csv.line(header)))
+  for bucket = 0, self.spill.buckets - 1 do
+    for line in self.spill:each("chosen", bucket) do
+      local row, text = line:match("^(%d+)\t(.*)$") -- linear: anchored, disjoint
+      if refused[tonumber(row)] then
+        self.counts.duplicate = self.counts.duplicate + 1
+      else
+        local values = unpack_values(text)
+        values[#values + 1] = row
+        assert(file:write(core.csv.line(values)))
+        self.counts.sent = self.counts.sent + 1
+      end
+    end
+  end
+  assert(file:sync())
+  file:close()
+end
+
+function work:refuse_forbidden()
+  local named = self.forbidden
+  if named.count == 0 then
+    return true
+  end
+  return nil, error_object.new{ kind = "invalid", retry = false, sent = "no",
+    message = ("%s: %d of its rows are not rejected (%s%s)"):format(self.file, named.count, table.concat(named, ", "),
+      named.count > #named and ", ..." or ""),
+    hint = named.has_doubt and "a row in doubt is never sent again by a retry: look at the platform, then campaign resolve"
+      or "only rejected rows can be sent again; is it the file of another job?" }
+end
+
+---Chooses the rows and writes them as the list of the retry. Raises error objects.
+---@param options table root, retries, spill, file, encoding, delimiter, unchanged, list, row_column
+---@return table? counts rows (in the file), sent, unchanged, settled, ambiguous, duplicate, left_out
+---@return campaign.error? err
+function M.choose(options)
+  local root = options.root
+  local self = setmetatable({
+    root = root, spill = options.spill, file = options.file, unchanged = options.unchanged == true, key = core.system.random(16),
+    rows = root.record.plan.rows, forbidden = { count = 0 },
+    counts = { rows = 0, sent = 0, unchanged = 0, settled = 0, ambiguous = 0, duplicate = 0, left_out = 0 },
+  }, work_mt)
+  self.width = math.max(1, math.ceil(self.rows / self.spill.buckets))
+  if root.record.options.unique then
+    local mapping, err = layout.mapping(root.operation, root.columns, root.record.target_columns, root.record.options, root.id)
+    if not mapping then
+      return nil, err
+    end
+    self.unique = mapping.unique
+  end
+  for _, retry in ipairs(options.retries) do
+    self:read_retry(retry)
+  end
+  self.counts.rows = self:read_mended(options)
+  local found = findings.new()
+  books.walk(root, found, function(number, state, _, fields)
+    local bucket = self:bucket(number)
+    if bucket ~= self.loaded then
+      self:load(bucket)
+    end
+    self:consider(number, state, fields)
+  end)
+  if not found:is_clean() then
+    return nil, error_object.new{ kind = "ledger", reason = "changed", retry = false, sent = "no",
+      message = ("job %s: list and ledger do not agree: %s"):format(root.path, found.list[1].message), hint = "campaign verify " .. root.path }
+  end
+  local ok, err = self:refuse_forbidden()
+  if not ok then
+    return nil, err
+  end
+  self:write_list(options.list, options.row_column)
+  return self.counts
+end
+
+return M
