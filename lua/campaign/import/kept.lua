@@ -80,22 +80,20 @@ function M.relist(state, edited)
   if next(edited) == nil then
     return true
   end
-  local results = state.ledger:scan("rows")
+  local results, err = state.ledger:scan("rows"), nil
   local result = results()
   for number, fields, _, line in assert(state.input:rows()) do
     while result and result.row < number do
       result = results()
     end
-    if not result then
-      return true
-    end
-    if result.row == number and not result.batch and edited[result.state] then
-      local ok, err = state.rows.files[result.state]:add({ row = number, line = line, state = result.state, cause = result.cause,
+    if not err and result and result.row == number and not result.batch and edited[result.state] then
+      local _
+      _, err = state.rows.files[result.state]:add({ row = number, line = line, state = result.state, cause = result.cause,
         column = result.column, reason = result.reason, code = result.code }, fields)
-      if not ok then
-        return nil, err
-      end
     end
+  end -- to its end also after an error: that lets go of the list
+  if err then
+    return nil, err
   end
   return true
 end

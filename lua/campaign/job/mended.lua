@@ -11,8 +11,8 @@ local M = {}
 -- Largest record: our columns beside a record of the list.
 local MOST_RECORD = 8388608
 
-local function refuse(message, hint)
-  return nil, error_object.new{ kind = "invalid", retry = false, sent = "no", message = message, hint = hint }
+local function fault(message, hint)
+  return error_object.new{ kind = "invalid", retry = false, sent = "no", message = message, hint = hint }
 end
 
 ---The column in which a retry's list keeps the row of the first list.
@@ -76,7 +76,7 @@ local function layout_of(path, header, columns)
     if #strange > 0 then
       words[#words + 1] = "the list has no " .. table.concat(strange, ", ")
     end
-    return refuse(("%s is no file of this job's rejected rows: %s"):format(path, table.concat(words, "; ")),
+    return nil, fault(("%s is no file of this job's rejected rows: %s"):format(path, table.concat(words, "; ")),
       "mend the values, not the columns; in another encoding than UTF-8, say which with --encoding")
   end
   -- A row of another width can be told apart only where the list's columns stand as they were, behind ours.
@@ -118,7 +118,8 @@ end
 ---Reads the file.
 ---@param path string
 ---@param options { encoding: string?, delimiter: string?, columns: string[] } of the first list
----@param take fun(row: integer, values: string[], line: integer, reason: string?) row: of the first list
+---@param take fun(row: integer, values: string[], line: integer, reason: string?): campaign.error? row: of the first list; what it returns ends the
+---reading
 ---@return integer? count
 ---@return campaign.error? err
 function M.read(path, options, take)
@@ -134,19 +135,17 @@ function M.read(path, options, take)
   end
   local count = 0
   if layout then
-    for _, fields, reason, line in assert(input:rows()) do
+    for _, fields, reason, line in assert(input:rows()) do -- to its end also after an error: that lets go of the file
       local row, values = number_of(fields, layout), values_of(fields, layout)
-      if not row then
-        _, err = refuse(("%s: line %d has no row number"):format(path, line), "rows are recognised by it: leave that column as it was")
-      elseif not values then
-        _, err = refuse(("%s: line %d has %d values, its header has %d"):format(path, line, #fields, layout.width),
+      if not err and not row then
+        err = fault(("%s: line %d has no row number"):format(path, line), "rows are recognised by it: leave that column as it was")
+      elseif not err and not values then
+        err = fault(("%s: line %d has %d values, its header has %d"):format(path, line, #fields, layout.width),
           "keep the order of the columns, or give the line as many values as the header has")
+      elseif not err then
+        count = count + 1
+        err = take(row, values, line, reason)
       end
-      if err then
-        break
-      end
-      count = count + 1
-      take(row, values, line, reason)
     end
   end
   input:close()

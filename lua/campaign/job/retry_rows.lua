@@ -86,15 +86,13 @@ function work:read_retry(retry)
 end
 
 function work:read_mended(options)
-  local seen_reason
   local count, err = mended.read(options.file, { encoding = options.encoding, delimiter = options.delimiter, columns = self.root.columns },
     function(row, values, line, reason)
       if row < 1 or row > self.rows then
-        error(error_object.new{ kind = "invalid", retry = false, sent = "no",
+        return error_object.new{ kind = "invalid", retry = false, sent = "no",
           message = ("%s: line %d is of row %d, the list has %d"):format(options.file, line, row, self.rows),
-          hint = "is it the file of another job?" }, 0)
+          hint = "is it the file of another job?" }
       end
-      seen_reason = reason == "encoding" or seen_reason
       self.spill:put("mended", self:bucket(row), ("%d\t%d\t%s\t%s"):format(row, line, reason or "", pack(values)))
     end)
   if not count then
@@ -109,9 +107,9 @@ function work:load(bucket)
     local row, at, reason, text = line:match("^(%d+)\t(%d+)\t(%l*)\t(.*)$") -- linear: disjoint classes
     row = tonumber(row)
     if self.mended[row] then
-      error(error_object.new{ kind = "invalid", retry = false, sent = "no",
+      self.problem = self.problem or error_object.new{ kind = "invalid", retry = false, sent = "no",
         message = ("%s: lines %d and %s are both of row %d"):format(self.file, self.mended[row].line, at, row),
-        hint = "keep one of them" }, 0)
+        hint = "keep one of them" }
     end
     self.mended[row] = { line = tonumber(at), reason = reason, text = text }
   end
@@ -157,9 +155,9 @@ function work:consider(row, state, fields)
     counts.unchanged = counts.unchanged + 1
     return
   elseif not is_same and given.reason == "encoding" then
-    error(error_object.new{ kind = "invalid", retry = false, sent = "no",
+    self.problem = self.problem or error_object.new{ kind = "invalid", retry = false, sent = "no",
       message = ("%s: line %d is not valid in its encoding"):format(self.file, given.line),
-      hint = "say in which encoding the file was saved: --encoding gb18030" }, 0)
+      hint = "say in which encoding the file was saved: --encoding gb18030" }
   end
   self:put_key("wanted", values, row)
   self.spill:put("chosen", self:bucket(row), ("%d\t%s"):format(row, given.text))
@@ -255,7 +253,9 @@ function M.choose(options)
     end
     self:consider(number, state, fields)
   end)
-  if not found:is_clean() then
+  if self.problem then
+    return nil, self.problem
+  elseif not found:is_clean() then
     return nil, error_object.new{ kind = "ledger", reason = "changed", retry = false, sent = "no",
       message = ("job %s: list and ledger do not agree: %s"):format(root.path, found.list[1].message), hint = "campaign verify " .. root.path }
   end
