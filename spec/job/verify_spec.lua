@@ -121,6 +121,19 @@ describe("campaign.verify", function()
     end
   end)
 
+  it("follows a refused batch into its pieces", function()
+    assert(imports.handle:control("rules", { without = json.array{ "R380" } })) -- the sandbox refuses phones that are no mobile numbers
+    local result = assert(imports.import(LONGLONG, imports.people(60, function(i)
+      return ("c-%05d,客户%d,%s,公司,老客户"):format(i, i, i % 23 == 5 and "bad" .. i or ("138%08d"):format(i))
+    end), { rows_per_call = 20 }))
+    assert.equal(3, result.rejected)
+    local proof = verify(result.job)
+    assert.is_true(proof.ok, said(proof))
+    assert.equal(57, proof.committed)
+    falsify(result.job, "UPDATE batch SET split = 0 WHERE split = 1")
+    assert_fault(verify(result.job), "ledger", "batches overlap")
+  end)
+
   it("fails when the server's log lacks a row that is booked as accepted", function()
     local result = run(LONGLONG)
     local proof = verify(result.job, { sandbox = false, server_log = log(function(lines) table.remove(lines, 30) end) })
