@@ -28,14 +28,20 @@ static int stopped(struct camp_converter *converter, enum camp_stop stop, uint32
   return camp_fail_stop(err, stop, converter->from, converter->to, converter->offset, character);
 }
 
+/* So much room at the end of `out`, or NULL with err. */
+static uint8_t *room_for(struct camp_buf *out, size_t room, struct camp_error *err) {
+  uint8_t *at = (uint8_t *)camp_buf_reserve(out, room);
+  if (at != NULL) return at;
+  if (camp_buf_full(out, room)) camp_fail(err, CAMP_INVALID, 0, "the converted text is longer than %zu bytes; convert it in pieces", out->max);
+  else camp_fail_nomem(err);
+  return NULL;
+}
+
 /* Encodes valid or cut-off text without replacements. *stop says how it ended; -1 only for want of room. */
 static int write_plain(enum camp_encoding to, const uint8_t *text, size_t n, struct camp_buf *out, enum camp_stop *stop,
                        struct camp_converted *done, struct camp_error *err) {
-  size_t room = camp_encode_room(to, n);
-  uint8_t *at = (uint8_t *)camp_buf_reserve(out, room);
-  if (at == NULL)
-    return camp_buf_full(out, room) ? camp_fail(err, CAMP_INVALID, 0, "the converted text is longer than %zu bytes; convert it in pieces", out->max)
-                                    : camp_fail_nomem(err);
+  uint8_t *at = room_for(out, camp_encode_room(to, n), err);
+  if (at == NULL) return -1;
   *stop = camp_encode(to, text, n, at, done);
   out->length += done->produced;
   return 0;
@@ -94,6 +100,14 @@ static int convert_block(struct camp_converter *converter, const uint8_t *bytes,
   enum camp_stop written;
   uint32_t character = 0;
   size_t used;
+  if (converter->to == CAMP_ENCODING_UTF8 && converter->map == NULL) { /* what was decoded is the result */
+    uint8_t *at = room_for(out, camp_decode_room(converter->from, n), err);
+    if (at == NULL) return -1;
+    *stop = camp_decode(converter->from, bytes, n, at, &done);
+    out->length += done.produced;
+    *consumed = done.consumed;
+    return 0;
+  }
   if (converter->scratch == NULL && (converter->scratch = malloc(camp_decode_room(converter->from, BLOCK))) == NULL)
     return camp_fail_nomem(err);
   *stop = camp_decode(converter->from, bytes, n, converter->scratch, &done);
