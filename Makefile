@@ -29,6 +29,10 @@ test: deps-test build build-asan
 lint:
 	@tools/lint
 
+# Every fault at every place, against a recorder of its own (docs/faults.md); the specs run a part of it.
+fault-matrix: deps-test build
+	@BUILD=$(BUILD) tools/fault-matrix
+
 # Which rules of docs/contracts/rules.md the last test run covered.
 rules: build
 	@lua5.4 tools/rules.lua $(BUILD)
@@ -59,4 +63,4 @@ install: build
 clean:
 	rm -rf $(BUILD) $(BUILD).log build.luarocks
 
-.PHONY: bench build build-asan clean demo deps deps-test docs install lint rules rules-mutation test types
+.PHONY: bench build build-asan clean demo deps deps-test docs fault-matrix install lint rules rules-mutation test types

@@ -3,10 +3,12 @@
  * account's request travels on another's connection. Sockets of idle connections stay registered with epoll (libcurl asks to add and
  * remove them for every request); their state here says whether anybody listens. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@ struct fd_state {
   unsigned char ours;       /* opened by our callback: libcurl tells us when it is closed */
   unsigned char active;     /* libcurl wants to hear of it */
   unsigned char registered; /* the events epoll watches for, as EPOLLIN | EPOLLOUT; 0: not in epoll */
+  in_port_t port;           /* of our end, in network order; 0: not asked yet */
 };
 
 struct camp_loop {
@@ -99,6 +102,21 @@ int camp_loop_socket_close(void *data, curl_socket_t fd) {
   struct camp_loop *loop = data;
   if (fd >= 0 && (size_t)fd < loop->fds_room) memset(&loop->fds[fd], 0, sizeof loop->fds[fd]);
   return close(fd); /* takes it out of epoll too: no other descriptor refers to this socket */
+}
+
+int camp_loop_has_bytes(struct camp_loop *loop, int port) {
+  for (size_t fd = 0; fd < loop->fds_room; fd++) {
+    struct fd_state *state = &loop->fds[fd];
+    if (!state->ours) continue;
+    if (state->port == 0) {
+      struct sockaddr_in6 address = {0}; /* the port lies at the same place for both families */
+      socklen_t size = sizeof address;
+      if (getsockname((int)fd, (struct sockaddr *)&address, &size) == 0) state->port = address.sin6_port;
+    }
+    char byte;
+    if (state->port == htons((in_port_t)port) && recv((int)fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return 1;
+  }
+  return 0;
 }
 
 struct camp_loop *camp_loop_new(struct camp_error *err) {
@@ -210,8 +228,8 @@ static void easy_give_back(struct camp_loop *loop, struct camp_account *account,
   curl_easy_cleanup(easy);
 }
 
-static void finish(struct camp_loop *loop, struct camp_request *request, CURLcode code) {
-  camp_transfer_finish(request, code);
+/* Takes the request out of the list of those that run, and its handle out of libcurl's. */
+static void detach(struct camp_loop *loop, struct camp_request *request, CURLcode code) {
   if (request->prev != NULL || loop->running == request) {
     if (request->prev != NULL) request->prev->next = request->next;
     else loop->running = request->next;
@@ -230,6 +248,11 @@ static void finish(struct camp_loop *loop, struct camp_request *request, CURLcod
     request->entry = NULL;
   }
   request->prev = request->next = NULL;
+}
+
+static void finish(struct camp_loop *loop, struct camp_request *request, CURLcode code) {
+  camp_transfer_finish(request, code);
+  detach(loop, request, code);
   if (loop->done_last != NULL) loop->done_last->next = request;
   else loop->done = request;
   loop->done_last = request;
@@ -279,6 +302,14 @@ static void collect(struct camp_loop *loop) {
     CURLcode code = message->data.result;
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
+    if (request->stale && code == CURLE_ABORTED_BY_CALLBACK && request->starts == 1) {
+      /* Nothing was sent. Connections of before are not trusted any more; the request goes on a new one. */
+      request->entry->retired = 1;
+      detach(loop, request, code);
+      request->stale = request->starts = 0;
+      camp_loop_start(loop, request);
+      continue;
+    }
     finish(loop, request, code);
   }
 }

@@ -65,6 +65,7 @@ struct camp_request {
   int plain;           /* the handle needs no reset afterwards: everything that was set is set by every request */
   int starts;          /* how often libcurl was about to send the request: the second time is a hidden repeat */
   int guard;
+  int stale;           /* the connection held bytes of an earlier answer: nothing was sent, another connection is taken */
   int status;
   int head_open;       /* between a status line and its blank line */
   int head_done;       /* the final answer's header lines are complete */
@@ -120,6 +121,8 @@ void camp_loop_forget(struct camp_loop *loop, const char *account);
 /* Called by transfers, for sockets that libcurl opens and closes. */
 void camp_loop_socket_opened(struct camp_loop *loop, int fd);
 int camp_loop_socket_close(void *loop, curl_socket_t fd);
+/* True when the connection with this port of ours has bytes that wait to be read. */
+int camp_loop_has_bytes(struct camp_loop *loop, int port);
 
 /* http_request.c */
 struct camp_request *camp_request_new(void);

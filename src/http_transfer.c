@@ -24,8 +24,13 @@ static int on_request(void *data, char *peer, char *local, int peer_port, int lo
   (void)peer;
   (void)local;
   (void)peer_port;
-  (void)local_port;
-  if (++request->starts == 1) return CURL_PREREQFUNC_OK;
+  if (++request->starts == 1) {
+    long connects = 1;
+    curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
+    /* An answer too many, left on the connection by an earlier request, would be taken for the answer to this one. */
+    request->stale = connects == 0 && camp_loop_has_bytes(request->loop, local_port);
+    return request->stale ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+  }
   request->guard = 1;
   return CURL_PREREQFUNC_ABORT;
 }

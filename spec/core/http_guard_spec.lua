@@ -121,6 +121,18 @@ for _, driver in ipairs({ "inline", "thread" }) do
       assert.are.equal(maybe, #server:commits("/fin"))
     end)
 
+    it("does not take an answer too many for the answer to the next request, which goes on another connection", function()
+      for number, body in ipairs({ bodies.memory, bodies.memory, bodies.multipart }) do
+        assert.are.equal("one", transport:perform({ url = server.url .. "/two" }).body)
+        core.system.sleep(0.02)
+        local result = transport:perform({ method = "POST", url = server.url .. "/echo?" .. number, body = body(server.folder) })
+        assert.is_nil(result.error)
+        assert.is_false(result.reused)
+        assert.are_not.equal("two", result.body)
+        assert.are.equal(1, #server:commits("/echo?" .. number))
+      end
+    end)
+
     it("does not use a connection older than asked", function()
       local first = transport:perform({ url = server.url .. "/ok" })
       local second = transport:perform({ url = server.url .. "/ok", max_connection_age = 5 })

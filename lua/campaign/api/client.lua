@@ -241,6 +241,10 @@ local function finish(self, request, result)
     memory = context.options.rows and self.memory or nil,
   })
   if not reply then
+    if err.kind == "response" and self.transport.forget then
+      -- Its connection may still hold the rest of this answer: the next request must not take that for its own.
+      self.transport:forget(self.account.id)
+    end
     local is_renewable = self.oauth and operation.scheme and operation.scheme.kind == "oauth2"
       and not self.account[operation.scheme.key]
     if err.status == 401 and is_renewable then
