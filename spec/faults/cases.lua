@@ -21,7 +21,8 @@ local function tuzhan(good, bad, status, failed)
     :format(status or "1", good, bad, failed or "[]")
 end
 
--- { number, name, order, options }. In an order $op, $n, $prev, $connection stand for letter, place, the place before and the number of the
+-- { number, name, order, options }. `rejected` is "any" where the batch is narrowed down to the rows to blame: how many depends on what the pieces
+-- are answered. In an order $op, $n, $prev, $connection stand for letter, place, the place before and the number of the
 -- connection. Options: doubt "yes" | "no" | "any" (after the run: are the rows of the batch in doubt?); rejected rows; on: kinds; new or reused:
 -- only on such connections; not_first; hang: the request is given up after a moment; stops: nothing more is sent in that run.
 local F = {}
@@ -46,12 +47,13 @@ for _, fate in ipairs({ "commit", "drop" }) do
   add("F9", fate .. "-503", "fault $op $n " .. fate .. " status 503|Retry-After: 1", { doubt = "yes" })
   add("F9", fate .. "-504", "fault $op $n " .. fate .. " status 504", { doubt = "yes" })
   add("F6", fate .. "-408", "fault $op $n " .. fate .. " status 408", { doubt = "yes" })
+  add("F6", fate .. "-405", "fault $op $n " .. fate .. " status 405", { doubt = "yes" })
   add("F6", fate .. "-418", "fault $op $n " .. fate .. " status 418", { doubt = "yes" })
 end
 add("F5", "slow-answer", "fault $op $n commit slow 60", { doubt = "no" })
 add("F6", "429-seconds", "fault $op $n drop status 429|Retry-After: 2", { doubt = "no" })
 add("F6", "429-date", "fault $op $n drop status 429|Retry-After: Mon, 10 Nov 2025 02:00:09 GMT", { doubt = "no" })
-for _, code in ipairs({ 403, 404, 405, 413, 415 }) do
+for _, code in ipairs({ 403, 404, 413, 415 }) do
   add("F6", tostring(code), "fault $op $n drop status " .. code, { doubt = "no", stops = true })
 end
 add("F6", "401", "fault $op $n drop status 401", { doubt = "no", stops = true, on = { L = true, T = true, J = true, U = true } })
@@ -78,12 +80,13 @@ for _, fate in ipairs({ "commit", "drop" }) do
   add("F12", fate .. "-server-error", "fault $op $n " .. fate .. ' json {"code":500,"errorCode":"SYSTEM_ERROR","msg":"?"}', { doubt = "yes" })
 end
 add("F12", "refused-in-200", 'fault $op $n drop json {"code":400,"errorCode":"PARAM_ERROR","status":"failed","msg":"bad"}',
-  { doubt = "no", rejected = 10, on = { L = true, T = true, J = true, U = true } })
+  { doubt = "no", rejected = "any", on = { L = true, T = true, J = true, U = true } })
 add("F12", "credentials-in-200", 'fault $op $n drop json {"code":401,"errorCode":"UNAUTHORIZED","status":"failed","msg":"no"}',
   { doubt = "no", stops = true, on = { L = true, T = true, J = true, U = true } })
-add("F12", "400", "fault $op $n drop status 400", { doubt = "no", rejected = 10, on = { L = true, T = true } })
+add("F12", "400", "fault $op $n drop status 400", { doubt = "no", rejected = "any", on = { L = true, T = true } })
+add("F12", "400-for-ever", "fault $op $n+ drop status 400", { doubt = "no", rejected = "any", on = { L = true, T = true } })
 add("F13", "partly", "fault T $n commit partial 3", { doubt = "no", rejected = 3, on = { T = true } })
-add("F13", "all-failed", "fault T $n commit partial 10", { doubt = "no", rejected = 10, on = { T = true } })
+add("F13", "all-failed", "fault T $n commit partial 10", { doubt = "no", rejected = "any", on = { T = true } })
 add("F13", "a-row-of-others", "fault T $n commit alien 3", { doubt = "yes", on = { T = true } })
 add("F13", "a-row-not-named", "fault T $n commit short-list 3", { doubt = "yes", on = { T = true } })
 for name, text in pairs({
