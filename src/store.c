@@ -194,8 +194,12 @@ static int take_lock(struct camp_store *store, struct camp_error *err) {
     return camp_fail(err, CAMP_LEDGER, 0, "ledger: the path is too long");
   store->lock = camp_lock_open(path, 0, err);
   if (store->lock >= 0) return 0;
-  if (err->kind == CAMP_TIMEOUT)
-    return camp_fail(err, CAMP_LEDGER, SQLITE_BUSY, "ledger %.120s: another process works on this job", store->path);
+  if (err->kind == CAMP_TIMEOUT) {
+    const char *holder = strrchr(err->text, ':'); /* "process 1234 holds the lock" */
+    char said[80];
+    snprintf(said, sizeof said, "%.70s", holder != NULL ? holder : "");
+    return camp_fail(err, CAMP_LEDGER, SQLITE_BUSY, "ledger %.120s: another process works on this job%s", store->path, said);
+  }
   err->kind = err->kind == CAMP_NOMEM ? CAMP_NOMEM : CAMP_LEDGER;
   err->code = 0;
   return -1;

@@ -41,7 +41,7 @@ function M.add(parts)
     if not state then
       ledger:close()
       return nil, err or error_object.new{
-        kind = "ledger", retry = false, sent = "no", message = "ledger " .. folder.ledger .. ": no job was planned in it",
+        kind = "ledger", reason = "unplanned", retry = false, sent = "no", message = "ledger " .. folder.ledger .. ": no job was planned in it",
         hint = "nothing of it was sent: import the list again",
       }
     end

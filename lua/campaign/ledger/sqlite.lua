@@ -504,8 +504,10 @@ local function check_version(self)
   end
   local version = rows[1][1]
   if version ~= schema.VERSION then
-    return refuse(self, ("it is of version %d, this program reads %d"):format(version, schema.VERSION),
-      version == 0 and "its making was interrupted: nothing was sent" or "use the version of campaign that made it")
+    err = select(2, refuse(self, ("it is of version %d, this program reads %d"):format(version, schema.VERSION),
+      version == 0 and "its making was interrupted: nothing was sent" or "use the version of campaign that made it"))
+    err.reason = version == 0 and "unplanned" or nil
+    return nil, err
   end
   return true
 end

@@ -17,7 +17,16 @@ local LOCK_SECONDS = 10
 local WAIT_SECONDS = 30
 
 local methods = {}
-local mt = { __index = methods, __name = "campaign.openresty.group" }
+local mt = { __name = "campaign.openresty.group" }
+
+-- What the inbox tells of itself is told by the group as well.
+function mt.__index(self, name)
+  local method = methods[name]
+  if method == nil then
+    return rawget(self, "_inbox")[name]
+  end
+  return method
+end
 
 -- The next bodies that wait.
 local function take_group(self)

@@ -8,6 +8,9 @@ local M = {}
 local ngx = package.loaded.ngx
 
 local MOST_HEADERS = 100
+local PIECE = 65536
+local READ_SECONDS = 60 -- without a byte of a body
+local LOOK_SECONDS, HEARTBEAT_SECONDS = 0.2, 15
 
 ---A dictionary of ngx.shared by its name. Raises when nginx.conf does not declare it.
 ---@param name string?
@@ -56,11 +59,89 @@ function M.body(limit)
   return body
 end
 
+---The body piece by piece, without having it in memory: from the socket as it comes, or, where nginx must read it itself (chunked, HTTP/2),
+---from the file that nginx made.
+---@return fun(): string?, string? next nil at the end; nil and why when it broke off
+function M.pieces()
+  local socket = ngx.req.socket()
+  if socket then
+    local left = tonumber(ngx.var.http_content_length) or 0
+    socket:settimeout(READ_SECONDS * 1000)
+    return function()
+      if left <= 0 then
+        return nil
+      end
+      local piece, why = socket:receive(math.min(left, PIECE))
+      left = left - #(piece or "")
+      return piece, not piece and (why or "closed") or nil
+    end
+  end
+  ngx.req.read_body()
+  local body, path = ngx.req.get_body_data(), ngx.req.get_body_file()
+  local file = not body and path and io.open(path, "rb")
+  return function()
+    local piece = body
+    if file then
+      piece = file:read(PIECE)
+      if not piece then
+        file:close()
+        file = nil
+      end
+    end
+    body = nil
+    return piece
+  end
+end
+
+---Sends a file in pieces.
+---@param path string
+---@param name string under which a browser keeps it
+---@return boolean found
+function M.send_file(path, name)
+  local file = io.open(path, "rb")
+  if not file then
+    return false
+  end
+  ngx.header["Content-Type"] = "text/csv; charset=utf-8"
+  ngx.header["Content-Disposition"] = 'attachment; filename="' .. name .. '"'
+  ngx.header["Cache-Control"] = "no-store"
+  repeat
+    local piece = file:read(PIECE)
+    local sent = piece and ngx.print(piece) and ngx.flush(true)
+  until not sent
+  file:close()
+  return true
+end
+
+---Server-sent events: calls `look()` until it gives nil or the client is gone; a text that differs from the last one is sent.
+---@param look fun(): string?, boolean? is_last
+function M.events(look)
+  ngx.header["Content-Type"] = "text/event-stream"
+  ngx.header["Cache-Control"] = "no-store"
+  ngx.header["X-Accel-Buffering"] = "no"
+  local last, quiet = nil, 0
+  while true do
+    local text, is_last = look()
+    local out
+    if text and text ~= last then
+      out, last, quiet = "data: " .. text .. "\n\n", text, 0
+    elseif quiet >= HEARTBEAT_SECONDS then
+      out, quiet = ": still here\n\n", 0
+    end
+    if out and not (ngx.print(out) and ngx.flush(true)) or not text or is_last or ngx.worker.exiting() then
+      return
+    end
+    ngx.sleep(LOOK_SECONDS)
+    quiet = quiet + LOOK_SECONDS
+  end
+end
+
 ---Writes into nginx's error log; errors hold no secrets and no personal data.
 ---@param what string
 ---@param err any
-function M.log(what, err)
-  ngx.log(ngx.ERR, "campaign: ", what, ": ", tostring(err))
+---@param level integer? of ngx.log, default ngx.ERR
+function M.log(what, err, level)
+  ngx.log(level or ngx.ERR, "campaign: ", what, ": ", tostring(err))
 end
 
 ---@return string
@@ -74,8 +155,21 @@ function M.target()
   return ngx.var.request_uri
 end
 
----Answers. Connections are nginx's own affair: what was not read of the request is read and thrown away, so that it is never taken for the
----next one.
+---Status and headers of an answer. Connections are nginx's own affair.
+---@param status integer
+---@param headers string[][]
+---@param length integer of the body
+function M.head(status, headers, length)
+  ngx.status = status
+  for _, header in ipairs(headers) do
+    if header[1]:lower() ~= "connection" then
+      ngx.header[header[1]] = header[2]
+    end
+  end
+  ngx.header["Content-Length"] = length
+end
+
+---Answers. What was not read of the request is read and thrown away, so that it is never taken for the next one.
 ---@param status integer
 ---@param headers string[][]
 ---@param body string
@@ -84,21 +178,19 @@ function M.answer(status, headers, body, is_unread)
   if is_unread then
     ngx.req.discard_body()
   end
-  ngx.status = status
-  for _, header in ipairs(headers) do
-    if header[1] ~= "Connection" then
-      ngx.header[header[1]] = header[2]
-    end
-  end
-  ngx.header["Content-Length"] = #body
+  M.head(status, headers, #body)
   ngx.print(body)
 end
 
 ---Answers with JSON.
 ---@param status integer
 ---@param value table
-function M.json(status, value)
+---@param is_unread boolean? as for `answer`
+function M.json(status, value, is_unread)
   local text = json.encode(value) or "{}"
+  if is_unread then
+    ngx.req.discard_body()
+  end
   ngx.status = status
   ngx.header["Content-Type"] = "application/json"
   ngx.header["Cache-Control"] = "no-store"

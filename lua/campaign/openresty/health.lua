@@ -1,0 +1,68 @@
+-- SPDX-License-Identifier: MIT
+-- A location for load balancers and monitors: 200 while this worker can do its work, else 503 and what is wrong. Folders are tried by writing
+-- into them, at most every few seconds and on a thread of the core.
+
+local core = require "campaign.core"
+local durable = require "campaign.durable"
+local request = require "campaign.openresty.request"
+
+local M = {}
+
+local ngx = package.loaded.ngx
+
+local TRIED_SECONDS = 5
+local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.openresty.health" }
+
+---@param options { folders: string[]?, shared: string? } folders that must take files (stores of callbacks, jobs); shared: a dictionary with room
+function M.new(options)
+  return setmetatable({ _folders = options.folders or {}, _shared = request.shared(options.shared), _tried = -math.huge, _problems = {} }, mt)
+end
+
+local function try_folder(folder)
+  local ok, err = core.system.make_dirs(folder, FOLDER)
+  if ok then
+    ok, err = durable.write(folder .. "/.health", tostring(ngx.worker.pid()) .. "\n", PRIVATE)
+  end
+  return not ok and tostring(err and err.message) or nil
+end
+
+---What is wrong, by name; empty when all is well.
+---@return table<string, string> problems
+function methods:problems()
+  local now = core.system.monotonic()
+  if now - self._tried >= TRIED_SECONDS and not self._trying then
+    self._trying = true
+    local found = {}
+    for _, folder in ipairs(self._folders) do
+      found[folder] = try_folder(folder)
+    end
+    self._problems, self._tried, self._trying = found, now, false
+  end
+  local problems = {}
+  for name, problem in pairs(self._problems) do
+    problems[name] = problem
+  end
+  if self._shared and self._shared:free_space() == 0 then
+    problems.dictionary = "the shared dictionary has no free page left: progress and counts may be missing"
+  end
+  if ngx.worker.exiting() then
+    problems.worker = "this worker is leaving"
+  end
+  return problems
+end
+
+---The whole location.
+function methods:handle()
+  if request.refuse_method("GET", "HEAD") then
+    return
+  end
+  local problems = self:problems()
+  local is_well = next(problems) == nil
+  request.json(is_well and 200 or 503, { ok = is_well, version = core.version, worker = ngx.worker.pid(),
+    problems = not is_well and problems or nil })
+end
+
+return M

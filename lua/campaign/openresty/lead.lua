@@ -1,0 +1,309 @@
+-- SPDX-License-Identifier: MIT
+-- A location for leads: a form post or a webhook becomes a row, rows that arrive together become one small import, and each post is answered
+-- with what became of its row. A lead is on the disk, as a row of a job, before it is answered: a platform that is away delays it, no more.
+
+local background = require "campaign.openresty.background"
+local core = require "campaign.core"
+local durable = require "campaign.durable"
+local home = require "campaign.openresty.env"
+local jobs_module = require "campaign.openresty.jobs"
+local json = require "campaign.json"
+local metrics = require "campaign.openresty.metrics"
+local rate_module = require "campaign.openresty.rate"
+local request = require "campaign.openresty.request"
+
+local M = {}
+
+local ngx = package.loaded.ngx
+
+local GATHER_SECONDS = 0.05
+local WAIT_SECONDS = 10 -- a post waits for the platform; later it is told that its lead is kept
+local MOST_BODY, MOST_ROWS, MOST_RUNNING = 65536, 200, 16
+local MOST_WAITING = 2000 -- posts of a worker
+local RATE = 100
+local REMEMBERED = 86400 -- seconds for which the key of a lead is known
+local PRIVATE = 384 -- 0600
+
+local OWN = { fields = true, gather = true, key = true, max_body = true, rate = true, burst = true, wait = true }
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.openresty.lead" }
+
+-- The job's row files by the state of their rows.
+local LISTED = { { "rejects", "rejected" }, { "duplicates", "duplicate" }, { "ambiguous", "ambiguous" }, { "not_sent", "pending" } }
+
+local ANSWERS = { accepted = 200, accepted_pending = 202, rejected = 422, duplicate = 200, suppressed = 200, ambiguous = 202, pending = 202,
+  failed = 500 }
+
+-- What became of the rows of a job, by their number in its list.
+local function outcomes_of(jobs, id)
+  local status = jobs:status(id)
+  local outcomes = {}
+  if not status or status.state == "failed" then
+    outcomes.rest = status and { state = "failed" } or { state = "pending" }
+    return outcomes
+  end
+  local is_over = status.state == "finished" or status.state == "stopped" or status.state == "waiting" and status.rows
+  outcomes.rest = { state = not is_over and "pending" or (status.accepted_pending or 0) > 0 and "accepted_pending" or "accepted" }
+  for _, listed in ipairs(is_over and LISTED or {}) do
+    local path = jobs:file(id, listed[1])
+    local input = path and core.rows.input{ path = path, encoding = "utf-8" }
+    for _, fields in (input and input:rows() or function() end) do
+      -- our columns come first: _row, _line, _state, _cause, _column, _reason, _code, _message
+      outcomes[tonumber(fields[1])] = { state = listed[2], cause = fields[4], column = fields[5], reason = fields[6], code = fields[7],
+        message = listed[2] == "rejected" and fields[8] or nil }
+    end
+    if input then
+      input:close()
+    end
+  end
+  return outcomes
+end
+
+-- The list of a batch on the disk, and its import ordered.
+local function order(self, batch)
+  local draft, err = self.jobs:create()
+  if not draft then
+    return nil, err
+  end
+  local lines = { core.csv.line(self._fields) }
+  for i, lead in ipairs(batch) do
+    lines[i + 1] = core.csv.line(lead.row)
+  end
+  local ok
+  ok, err = durable.write(draft.list, table.concat(lines), PRIVATE)
+  if ok then
+    ok, err = self.jobs:submit(draft, nil, batch.ended)
+  end
+  if not ok then
+    self.jobs:discard(draft)
+    return nil, err
+  end
+  return draft.id
+end
+
+-- Gathers what comes within a moment, and makes one job of it.
+local function work(self)
+  if #self._waiting == 0 then
+    return false
+  end
+  home.sleep(self._gather)
+  local batch = { ended = home.semaphores().new(0) }
+  while #batch < MOST_ROWS and self._waiting[1] do
+    local lead = table.remove(self._waiting, 1)
+    if not lead.given_up then
+      batch[#batch + 1] = lead
+    end
+  end
+  for number, lead in ipairs(batch) do
+    lead.batch, lead.number = batch, number
+  end
+  if #batch > 0 then
+    local fine, id, err = pcall(order, self, batch)
+    batch.id, batch.err = fine and id or nil, not fine and id or err
+    for _, lead in ipairs(batch) do
+      lead.ordered = true
+      lead.semaphore:post(1)
+    end
+  end
+  return #self._waiting > 0
+end
+
+---@param options table those of campaign.openresty.jobs; `fields`: names of form fields or keys of the JSON object, the columns of the list;
+---`key`: the field that tells posts of the same lead apart (a repeat gets the first one's answer); `wait`, `gather` in seconds; `rate`,
+---`burst` of all workers; `max_body`
+function M.new(options)
+  local given = {}
+  for name, value in pairs(options) do
+    if not OWN[name] then
+      given[name] = value
+    end
+  end
+  if type(options.fields) ~= "table" or #options.fields == 0 then
+    error("campaign.openresty.lead: option `fields` must be a list of names", 2)
+  end
+  given.most_running = given.most_running or MOST_RUNNING
+  local self = setmetatable({
+    jobs = jobs_module.new(given), _fields = options.fields, _gather = options.gather or GATHER_SECONDS, _wait = options.wait or WAIT_SECONDS,
+    _most = options.max_body or MOST_BODY, _key = options.key, _shared = request.shared(options.shared), _waiting = {},
+    _rate = rate_module.new{ name = "lead" .. options.folder, rate = options.rate or RATE, burst = options.burst or options.rate or RATE,
+      shared = request.shared(options.shared) },
+  }, mt)
+  self._background = background.new(function() return work(self) end)
+  return self
+end
+
+local function text_of(value)
+  if type(value) == "number" then
+    return ("%.14g"):format(value)
+  elseif type(value) == "boolean" then
+    return tostring(value)
+  end
+  return type(value) == "string" and value or nil
+end
+
+local function read_form(body, content_type)
+  local reader, err = core.multipart.reader{ content_type = content_type, max_part = #body, max_total = #body + 1, max_parts = 200 }
+  local events
+  if reader then
+    events, err = reader:feed(body)
+  end
+  local ok = events
+  if events then
+    ok, err = reader:finish()
+  end
+  if not ok then
+    return nil, err.message
+  end
+  local values, name = {}, nil
+  for _, event in ipairs(events) do
+    if event[1] == "part" then
+      name = not event.filename and values[event.name] == nil and event.name or nil
+      if name then
+        values[name] = ""
+      end
+    elseif event[1] == "data" and name then
+      values[name] = values[name] .. event[2]
+    end
+  end
+  return values
+end
+
+-- The fields of a post, whichever form it has.
+local function read(body, content_type)
+  local kind = content_type:lower():match("^[^;%s]*")
+  if kind == "application/json" then
+    local values, err = json.decode(body)
+    if type(values) ~= "table" or json.is_array(values) then
+      return nil, "the body is no JSON object" .. (err and ": " .. tostring(err.message or err) or "")
+    end
+    return values
+  elseif kind == "multipart/form-data" then
+    return read_form(body, content_type)
+  end
+  local values = {}
+  for name, value in pairs(ngx.decode_args(body, 200)) do
+    if type(value) == "table" then
+      value = value[1] -- named twice
+    end
+    values[name] = value ~= true and value or "" -- named without a value
+  end
+  return values
+end
+
+-- A row of the list; nil and what is wrong with it.
+local function row_of(self, values)
+  local row, is_filled = {}, false
+  for i, name in ipairs(self._fields) do
+    local value = values[name]
+    local text = value ~= nil and value ~= json.null and text_of(value) or ""
+    if text:find("%z") or not core.utf8.validate(text) then
+      return nil, "the field " .. name .. " is not UTF-8 text"
+    end
+    row[i], is_filled = text, is_filled or text ~= ""
+  end
+  if not is_filled then
+    return nil, "none of the fields is there: " .. table.concat(self._fields, ", ")
+  end
+  return row
+end
+
+local function answer(status, value)
+  metrics.count("campaign_leads_total", "state", value.state or "refused")
+  request.json(status, value)
+  return status, value
+end
+
+-- Waits until the lead's job is ordered, then until it has run; what became of the lead.
+local function settle(self, lead)
+  if not self._background:wait(function() return lead.ordered end, lead.semaphore, self._wait) then
+    lead.given_up = true
+    return 503, { error = "the lead could not be kept in time" }
+  end
+  local batch = lead.batch
+  if not batch.id then
+    request.log("leads could not be kept", batch.err)
+    return 503, { error = "the lead could not be kept" }
+  end
+  if not batch.outcomes then
+    local is_over = batch.ended:wait(self._wait)
+    if is_over then
+      batch.ended:post(1) -- for the others of the batch
+      batch.outcomes = batch.outcomes or outcomes_of(self.jobs, batch.id)
+    end
+  end
+  local outcome = { lead = batch.id .. "." .. lead.number }
+  for name, value in pairs(batch.outcomes and (batch.outcomes[lead.number] or batch.outcomes.rest) or { state = "pending" }) do
+    outcome[name] = value ~= "" and value or nil
+  end
+  return ANSWERS[outcome.state], outcome
+end
+
+-- The answer to an earlier post of the same lead; true when it was given.
+local function is_repeat(self, key)
+  local added, why = self._shared:safe_add(key, "", REMEMBERED)
+  if added or why ~= "exists" then
+    return false -- a full dictionary forgets repeats; it does not refuse leads
+  end
+  local text = self._shared:get(key) or ""
+  local said = text ~= "" and json.decode(text)
+  if not said then
+    answer(202, { state = "pending", ["repeat"] = true })
+  else
+    said.value["repeat"] = true
+    answer(said.status, said.value)
+  end
+  return true
+end
+
+---The whole location.
+function methods:handle()
+  if request.refuse_method("POST") then
+    return
+  end
+  local headers = request.headers()
+  local length = tonumber(headers["content-length"] or "")
+  if length and length > self._most then
+    return request.json(413, { error = "too large" }, true)
+  elseif #self._waiting >= MOST_WAITING or not self._rate:take() then
+    ngx.header["Retry-After"] = "1"
+    return request.json(503, { error = "too many" }, true)
+  end
+  local body = request.body(self._most)
+  if not body or #body > self._most then
+    return request.json(413, { error = "too large" })
+  end
+  local values, problem = read(body, headers["content-type"] or "")
+  local row
+  if values then
+    row, problem = row_of(self, values)
+  end
+  if not row then
+    return answer(400, { error = problem })
+  end
+  local key = self._key and self._shared and text_of(values[self._key])
+  key = key and "lead:" .. core.digest.sha256(self.jobs.folder .. "\0" .. key)
+  if key and is_repeat(self, key) then
+    return
+  end
+  local lead = { row = row, semaphore = home.semaphores().new(0) }
+  self._waiting[#self._waiting + 1] = lead
+  local fine, status, value = pcall(settle, self, lead)
+  if key and fine and status < 500 then
+    self._shared:safe_set(key, json.encode({ status = status, value = value }), REMEMBERED)
+  elseif key then
+    self._shared:delete(key) -- it may be sent again
+  end
+  if not fine then
+    error(status, 0)
+  end
+  answer(status, value)
+end
+
+---Goes on with leads that could not be delivered, or whose worker died: in init_worker_by_lua.
+---@param seconds number?
+function methods:watch(seconds)
+  self.jobs:watch(seconds)
+end
+
+return M

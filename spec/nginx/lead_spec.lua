@@ -1,0 +1,193 @@
+-- SPDX-License-Identifier: MIT
+-- The lead location in a real nginx with two workers against the sandbox: each post is answered with what became of its own row.
+
+local command = require "support.command"
+local core = require "campaign.core"
+local imports = require "support.imports"
+local json = require "campaign.json"
+local nginx = require "support.nginx"
+local raw_server = require "support.raw_server"
+local sandbox = require "campaign.sandbox"
+
+local HTTP = [[
+  lua_shared_dict campaign 1m;
+  init_by_lua_block {
+    require("campaign.openresty.metrics").use("campaign")
+    local file = assert(io.open("%(order)"))
+    local order = require("campaign.json").decode(file:read("*a"))
+    file:close()
+    local new = require("campaign.openresty.lead").new
+    local function options(name, more)
+      local given = { folder = "%(folder)/" .. name, shared = "campaign", to = "longlong.import_customers_async", account = order.account,
+        fields = { "name", "tel", "company", "id" }, map = { phone = "tel" }, check = { phone = "mobile_cn" }, rate = 100000 }
+      for key, value in pairs(more or {}) do given[key] = value end
+      return new(given)
+    end
+    lead = options("leads")
+    keyed = options("keyed", { key = "id" })
+    slow = options("slow", { rate = 5, burst = 5 })
+    late = options("late", { account = order.late, attempts = 1, retry = 0.3 })
+    broken = options("broken", { set = { nonsense = 1 } })
+  }
+  init_worker_by_lua_block { lead:watch(0.2) late:watch(0.2) }
+]]
+
+local SERVER = [[
+  location = /lead { content_by_lua_block { lead:handle() } }
+  location = /keyed { content_by_lua_block { keyed:handle() } }
+  location = /slow { content_by_lua_block { slow:handle() } }
+  location = /late { content_by_lua_block { late:handle() } }
+  location = /broken { content_by_lua_block { broken:handle() } }
+  location = /metrics { content_by_lua_block { require("campaign.openresty.metrics").handle() } }
+]]
+
+local FORM = { { "Content-Type", "application/x-www-form-urlencoded" } }
+local JSON = { { "Content-Type", "application/json; charset=utf-8" } }
+
+describe("campaign.openresty.lead", function()
+  local server, order, late_port
+
+  setup(function()
+    imports.start()
+    late_port = nginx.free_port()
+    order = os.tmpname()
+    local late = {}
+    for key, value in pairs(imports.accounts.longlong) do
+      late[key] = value
+    end
+    late.base_url = "http://127.0.0.1:" .. late_port
+    command.write(order, json.encode({ account = imports.accounts.longlong, late = late }))
+    server = nginx.new({ http = HTTP, server = SERVER, workers = 2, values = { order = order } }):start()
+  end)
+  teardown(function()
+    server:stop()
+    imports.stop()
+    os.remove(order)
+  end)
+  before_each(function() imports.reset() end)
+
+  local function post(path, body, headers, more)
+    local options = { method = "POST", body = body, headers = headers }
+    for name, value in pairs(more or {}) do
+      options[name] = value
+    end
+    local result = server:get(path, options)
+    return result.status, json.decode(result.body or "") or tostring(result.error)
+  end
+
+  local function committed()
+    return imports.commits("import_customers_async")
+  end
+
+  it("turns a form, a JSON object and a form with parts into a row each, mapped and checked", function()
+    local status, said = post("/lead", "name=%E8%87%A7%E8%8A%B3&tel=13812345678&other=x&tel=2", FORM)
+    assert.same({ 202, "accepted_pending" }, { status, said.state }, json.encode(said))
+    status, said = post("/lead", '{"name":"李四","tel":13812345679,"company":"甲, \\"乙\\"","id":null,"nested":{"a":1}}', JSON)
+    assert.same({ 202, "accepted_pending" }, { status, said.state }, json.encode(said))
+    status, said = post("/lead", core.form{ { name = "tel", value = "13812345670" }, { name = "name", value = "王五" } })
+    assert.same({ 202, "accepted_pending" }, { status, said.state }, json.encode(said))
+    local rows = committed()
+    assert.equal(3, #rows)
+    assert.same({ "13812345678", "臧芳" }, { rows[1].row.phone, rows[1].row.name })
+    assert.same({ "13812345679", "李四", '甲, "乙"' }, { rows[2].row.phone, rows[2].row.name, rows[2].row.company })
+    assert.equal("13812345670", rows[3].row.phone)
+  end)
+
+  it("says what is wrong with a lead, and sends nothing of it", function()
+    local status, said = post("/lead", "name=x&tel=12345", FORM)
+    assert.same({ 422, "rejected", "tel", "check", "mobile_cn" }, { status, said.state, said.column, said.reason, said.code }, json.encode(said))
+    status, said = post("/lead", "name=only", FORM)
+    assert.same({ 422, "rejected", "required" }, { status, said.state, said.reason }, json.encode(said))
+    local bad = {
+      { 400, "other=x", FORM }, { 400, "", FORM }, { 400, "[]", JSON }, { 400, "{", JSON }, { 400, "tel=%FF%FE", FORM }, { 400, "tel=1%00", FORM },
+      { 400, "x", { { "Content-Type", "multipart/form-data" } } }, { 413, ("x"):rep(70000), FORM },
+    }
+    for number, case in ipairs(bad) do
+      status, said = post("/lead", case[2], case[3])
+      assert.equal(case[1], status, number .. ": " .. json.encode(said))
+      assert.equal("string", type(said.error))
+    end
+    assert.equal(405, server:get("/lead").status)
+    assert.equal(0, #committed())
+  end)
+
+  it("sends leads together that come together, and answers each with its own outcome", function()
+    local wanted = {}
+    for i = 1, 120 do
+      local is_bad = i % 10 == 3
+      local id = assert(server.transport:submit({ url = server.url .. "/lead", method = "POST", account = "leads", headers = FORM,
+        body = ("name=n%d&tel=%s"):format(i, is_bad and "1" or ("138%08d"):format(i)) }))
+      wanted[id] = is_bad and 422 or 202
+    end
+    for id, result in function() return server.transport:next(30) end do
+      assert.equal(wanted[id], result.status, result.body)
+      wanted[id] = nil
+    end
+    assert.is_nil(next(wanted))
+    local requests = {}
+    local count = 0
+    for _, commit in ipairs(committed()) do
+      count = count + 1
+      requests[commit.request] = true
+    end
+    assert.equal(108, count)
+    local calls = 0
+    for _ in pairs(requests) do
+      calls = calls + 1
+    end
+    assert.is_true(calls < 108, calls .. " calls for 108 leads")
+  end)
+
+  it("gives a repeat of a lead the first one's answer, and sends it once", function()
+    local status, said = post("/keyed", "id=k-1&tel=13812345678", FORM)
+    assert.same({ 202, "accepted_pending" }, { status, said.state })
+    for _ = 1, 5 do
+      local again, what = post("/keyed", "id=k-1&tel=13812345678", FORM)
+      assert.same({ 202, "accepted_pending", said.lead, true }, { again, what.state, what.lead, what["repeat"] })
+    end
+    assert.equal(422, (post("/keyed", "id=k-2&tel=1", FORM)))
+    assert.equal(422, (post("/keyed", "id=k-2&tel=1", FORM)))
+    assert.equal(202, (post("/keyed", "tel=13812345679", FORM))) -- without the key there is no repeat
+    assert.equal(202, (post("/keyed", "tel=13812345679", FORM)))
+    assert.equal(3, #committed())
+  end)
+
+  it("tells doubt as doubt", function()
+    imports.reset({ "import_customers_async:after-commit-close@1" })
+    local status, said = post("/lead", "tel=13812345678", FORM)
+    assert.same({ 202, "ambiguous" }, { status, said.state }, json.encode(said))
+    assert.equal(1, #committed())
+  end)
+
+  it("keeps a lead while the platform is away, and delivers it when it is back", function()
+    local status, said = post("/late", "tel=13812345678&name=late", FORM)
+    assert.same({ 202, "pending" }, { status, said.state }, json.encode(said))
+    assert.equal(1, #core.system.list_dir(server.folder .. "/late/active"))
+    local back = assert(sandbox.start{ port = late_port, accounts = { longlong = {
+      token = imports.accounts.longlong.token, user_id = imports.accounts.longlong.user_id } }, clock = "2025-11-10 09:00:00" })
+    local ok, problem = pcall(raw_server.eventually, function()
+      return #core.system.list_dir(server.folder .. "/late/active") == 0
+    end, "the lead")
+    local page = back:control("commits")
+    back:stop()
+    assert(ok, problem)
+    assert.equal(1, page.total)
+    assert.equal("late", page.commits[1].row.name)
+  end)
+
+  it("keeps one rate for both workers, and answers 500 where it is set up wrongly", function()
+    local counts = {}
+    for _ = 1, 60 do
+      assert(server.transport:submit({ url = server.url .. "/slow", method = "POST", account = "slow", headers = FORM, body = "tel=1" }))
+    end
+    for _, result in function() return server.transport:next(30) end do
+      counts[result.status] = (counts[result.status] or 0) + 1
+    end
+    assert.equal(60, (counts[422] or 0) + (counts[503] or 0))
+    assert.is_true(counts[422] >= 3 and counts[503] > 0, json.encode({ counts[422] or 0, counts[503] or 0 }))
+    local status, said = post("/broken", "tel=13812345678", FORM)
+    assert.same({ 500, "failed" }, { status, said.state })
+    local text = server:get("/metrics").body
+    assert.is_truthy(text:find('campaign_leads_total{state="rejected"}', 1, true), text)
+  end)
+end)

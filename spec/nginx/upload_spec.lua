@@ -1,0 +1,319 @@
+-- SPDX-License-Identifier: MIT
+-- Uploads and jobs in a real nginx with two workers against the sandbox: streamed to the disk, imported once, whatever becomes of workers.
+
+local command = require "support.command"
+local core = require "campaign.core"
+local imports = require "support.imports"
+local json = require "campaign.json"
+local nginx = require "support.nginx"
+local raw_server = require "support.raw_server"
+local socket = require "socket"
+
+local HTTP = [[
+  lua_shared_dict campaign 1m;
+  lua_shared_dict full 16k;
+  client_max_body_size 0;
+  init_by_lua_block {
+    require("campaign.openresty.metrics").use("campaign")
+    local file = assert(io.open("%(order)"))
+    local accounts = require("campaign.json").decode(file:read("*a"))
+    file:close()
+    local new = require("campaign.openresty.upload").new
+    upload = new{ folder = "%(jobs)", shared = "campaign", to = "longlong.import_customers_async", account = accounts.longlong,
+      max_bytes = 80000000, concurrency = 2, rows_per_call = 20 }
+    crowded = new{ folder = "%(jobs)-crowded", shared = "full", to = "longlong.import_customers_async", account = accounts.longlong }
+    lists = new{ folder = "%(jobs)-lists", to = "outbound.upload_contacts_file", account = accounts.outbound, accept = { "dataSourceName" } }
+    poor = new{ folder = "%(jobs)-poor", shared = "campaign", to = "longlong.import_customers_async", account = accounts.longlong,
+      set = { phone = "1" }, map = { phone = "nowhere" } }
+    for i = 1, 10000 do
+      if not ngx.shared.full:safe_set("filler" .. i, ("x"):rep(100)) then break end
+    end
+  }
+  init_worker_by_lua_block { upload:watch(0.2) }
+]]
+
+local SERVER = [[
+  location = /upload { content_by_lua_block { upload:receive() } }
+  location = /crowded { content_by_lua_block { crowded:receive() } }
+  location = /lists { content_by_lua_block { lists:receive() } }
+  location = /poor { content_by_lua_block { poor:receive() } }
+  location ~ ^/jobs/([^/]+)$ { content_by_lua_block { upload:status(ngx.var[1]) } }
+  location ~ ^/crowded/([^/]+)$ { content_by_lua_block { crowded:status(ngx.var[1]) } }
+  location ~ ^/lists/([^/]+)$ { content_by_lua_block { lists:status(ngx.var[1]) } }
+  location ~ ^/poor/([^/]+)$ { content_by_lua_block { poor:status(ngx.var[1]) } }
+  location ~ ^/jobs/([^/]+)/events$ { content_by_lua_block { upload:events(ngx.var[1]) } }
+  location ~ ^/jobs/([^/]+)/([a-z_]+)\.csv$ { content_by_lua_block { upload:file(ngx.var[1], ngx.var[2]) } }
+  location = /pid { content_by_lua_block { ngx.print(ngx.worker.pid()) } }
+  location = /memory { content_by_lua_block { collectgarbage() ngx.print(io.open("/proc/self/status"):read("*a"):match("VmHWM:%s*(%d+)")) } }
+  location = /metrics { content_by_lua_block { require("campaign.openresty.metrics").handle() } }
+]]
+
+describe("campaign.openresty.upload", function()
+  local root, server
+
+  local function start(workers, name)
+    return nginx.new({ http = HTTP, server = SERVER, workers = workers or 2,
+      values = { order = root .. "/order.json", jobs = root .. "/" .. (name or "jobs") } }):start()
+  end
+
+  setup(function()
+    imports.start()
+    root = command.folder()
+    command.write(root .. "/order.json", json.encode(imports.accounts))
+    server = start()
+  end)
+  teardown(function()
+    server:stop()
+    imports.stop()
+    command.remove(root)
+  end)
+  before_each(function() imports.reset() end)
+
+  local function form(text, more)
+    local parts = { { name = "file", filename = "客户.csv", type = "text/csv", value = text } }
+    for _, part in ipairs(more or {}) do
+      table.insert(parts, 1, part)
+    end
+    return core.form(parts)
+  end
+
+  local function send(path, options)
+    options.method = options.method or "POST"
+    local result = server:get(path, options)
+    return assert(json.decode(result.body or ""), tostring(result.error)), result.status
+  end
+
+  local function status_of(id, path)
+    return json.decode(server:get((path or "/jobs/") .. id).body)
+  end
+
+  local function finished(id, path)
+    local status
+    local limit = core.system.monotonic() + 60
+    repeat
+      core.system.sleep(0.02)
+      status = status_of(id, path)
+      assert(core.system.monotonic() < limit, "the job does not end: " .. json.encode(status or {}))
+    until status and (status.state == "finished" or status.state == "failed" or status.state == "stopped")
+    return status
+  end
+
+  local function drafts(name)
+    return #(core.system.list_dir(root .. "/" .. (name or "jobs") .. "/drafts") or {})
+  end
+
+  it("streams the file of a form to the disk, imports it, and tells how far it is", function()
+    local text = imports.people(300, function(i) return i % 100 == 7 and ("c-%d,客户,,公司,"):format(i) or nil end)
+    local answer, status = send("/upload", { body = form(text, { { name = "note", value = "x" } }) })
+    assert.equal(202, status)
+    assert.equal(#text, answer.bytes)
+    local done = finished(answer.job)
+    assert.same({ "finished", 300, 297, 3, 7 }, { done.state, done.rows, done.accepted_pending, done.rejected, done.exit_code })
+    assert.same({ "rejects" }, done.files)
+    assert.equal(297, #imports.commits("import_customers_async"))
+    local rejects = server:get("/jobs/" .. answer.job .. "/rejects.csv")
+    assert.equal(200, rejects.status)
+    assert.equal(4, select(2, rejects.body:gsub("\n", "")))
+    assert.equal(404, server:get("/jobs/" .. answer.job .. "/ledger.csv").status)
+    assert.equal(404, server:get("/jobs/20250101-000000-00000000").status)
+    assert.equal(text, command.read(root .. "/jobs/" .. answer.job .. "/list.csv"))
+    assert.equal(384, core.system.stat(root .. "/jobs/" .. answer.job .. "/list.csv").mode % 512)
+    assert.same({}, core.system.list_dir(root .. "/jobs/active"))
+    local events = server:get(answer.events).body
+    assert.is_truthy(events:find('^data: {.*"state":"finished".*}\n\n$'), events)
+    local metrics = server:get("/metrics").body
+    assert.is_truthy(metrics:find('campaign_job_rows_total{state="rejected"} 3', 1, true), metrics)
+    assert.is_truthy(metrics:find("campaign_jobs_running 0", 1, true), metrics)
+  end)
+
+  it("takes the plain body of a request, with its length or in chunks, and fields of a form as parameters", function()
+    local text = imports.people(50)
+    local put = send("/upload", { method = "PUT", body = text })
+    assert.equal(50, finished(put.job).accepted_pending)
+    command.write(root .. "/list.csv", text)
+    local run = command.run({ "curl", "-s", "-T", "-", server.url .. "/upload" }, { stdin = text })
+    assert.equal(50, finished(json.decode(run.out).job).accepted_pending)
+    run = command.run({ "curl", "-s", "-F", "file=@" .. root .. "/list.csv", "-H", "Expect: 100-continue", server.url .. "/upload" })
+    assert.equal(50, finished(json.decode(run.out).job).accepted_pending)
+    assert.equal(150, #imports.commits("import_customers_async"))
+    local named = send("/lists", { body = form("uuid,name,phone,company\nu-1,a,13800000001,b\n",
+      { { name = "dataSourceName", value = "autumn-contacts" } }) })
+    local done = finished(named.job, "/lists/")
+    assert.same({ "finished", 1 }, { done.state, done.accepted }, json.encode(done))
+  end)
+
+  it("tells its progress as events while it runs", function()
+    imports.reset({ "import_customers_async:delay=100@1-" })
+    local answer = send("/upload", { body = form(imports.people(200)) })
+    local states = {}
+    for line in server:get(answer.events).body:gmatch("data: ([^\n]+)") do
+      local event = json.decode(line)
+      states[event.state] = (states[event.state] or 0) + 1
+      assert.equal(answer.job, event.id)
+    end
+    assert.is_true((states.running or 0) > 0, json.encode(states))
+    assert.equal(1, states.finished)
+  end)
+
+  it("refuses what is too large, empty, no form or no list, and keeps nothing of it", function()
+    local cases = {
+      { 413, { body = core.source(("x"):rep(80000001 + 1048576)) } },
+      { 400, { body = "" } },
+      { 400, { body = "x", headers = { { "Content-Type", "multipart/form-data" } } } },
+      { 400, { body = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nuuid\r\n",
+        headers = { { "Content-Type", "multipart/form-data; boundary=b" } } } },
+      { 400, { body = core.form{ { name = "note", value = "no file" } } } },
+      { 405, { method = "GET" } },
+    }
+    for number, case in ipairs(cases) do
+      local result, status = send("/upload", case[2])
+      assert.equal(case[1], status, number .. ": " .. tostring(result.error))
+      assert.equal("string", type(result.error))
+    end
+    assert.equal(0, drafts())
+    local answer = send("/upload", { body = "phone\n" })
+    local done = finished(answer.job)
+    assert.same({ "failed", "invalid" }, { done.state, done.error.kind })
+    answer = send("/poor", { body = "phone\n1\n" })
+    done = finished(answer.job, "/poor/")
+    assert.same({ "failed", "usage" }, { done.state, done.error.kind })
+  end)
+
+  it("keeps nothing of a client that goes away", function()
+    for _, head in ipairs({ "Content-Length: 100000\r\n\r\nuuid,phone\n",
+      "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 90000\r\n\r\n--b\r\n"
+        .. "Content-Disposition: form-data; name=f; filename=a\r\n\r\n1" }) do
+      local client = assert(socket.connect("127.0.0.1", server.port))
+      client:send("POST /upload HTTP/1.1\r\nHost: x\r\n" .. head)
+      raw_server.eventually(function() return drafts() == 1 end, "the draft")
+      client:close()
+      raw_server.eventually(function() return drafts() == 0 end, "the end of the draft")
+    end
+  end)
+
+  it("holds no more of a large file in memory than a piece", function()
+    local path = root .. "/large.csv"
+    local file = assert(io.open(path, "wb"))
+    file:write("uuid,phone\n")
+    local block = ("u-1,\"13800000001\n"):rep(1) .. ("x"):rep(1048575 - 20) .. "\n" -- never a list: one record without end
+    for _ = 1, 60 do
+      file:write(block)
+    end
+    file:close()
+    local one = start(1, "large")
+    local was = server
+    server = one
+    local small = send("/upload", { body = form("phone\n") })
+    finished(small.job)
+    local before = tonumber(one:get("/memory").body)
+    local answer, status = send("/upload", { body = core.form{ { name = "file", filename = "l.csv", path = path } } })
+    local after = tonumber(one:get("/memory").body)
+    server = was
+    one:stop(true)
+    assert.equal(202, status)
+    assert.is_true(answer.bytes > 60 * 1000000)
+    assert.is_true(after - before < 24576, ("%d KiB more for a file of 60 MB"):format(after - before))
+  end)
+
+  it("goes on when the dictionary is full: the folder says where a job is", function()
+    local answer = send("/crowded", { body = form(imports.people(20)) })
+    local done = finished(answer.job, "/crowded/")
+    assert.same({ "finished", 20 }, { done.state, done.accepted_pending })
+  end)
+
+  -- Every row once: by the sandbox's log, and by the books.
+  local function assert_once(rows, done)
+    assert.equal(rows, done.accepted_pending + done.ambiguous, json.encode(done))
+    local seen, committed = {}, 0
+    for _, commit in ipairs(imports.commits("import_customers_async")) do
+      local phone = json.encode(commit.row):match("138%d+")
+      assert.is_nil(seen[phone], "a row was sent twice")
+      seen[phone] = true
+      committed = committed + 1
+    end
+    assert.is_true(committed >= done.accepted_pending and committed <= rows)
+  end
+
+  it("goes on with a job whose worker was killed, and sends no row twice", function()
+    local mortal = start(2, "mortal")
+    local was = server
+    server = mortal
+    imports.reset({ "import_customers_async:delay=40@1-" })
+    local fine, problem = pcall(function()
+      local answer = send("/upload", { body = form(imports.people(1000)) })
+      local kills = 0
+      for _ = 1, 3 do
+        local pid
+        raw_server.eventually(function()
+          local status = status_of(answer.job)
+          pid = status and status.state == "running" and status.phase == "sending" and status.worker
+          return pid or status and status.state == "finished"
+        end, "the job in a worker")
+        if pid then
+          os.execute("kill -9 " .. pid)
+          kills = kills + 1
+          raw_server.eventually(function()
+            local status = status_of(answer.job)
+            return status and (status.worker and status.worker ~= pid or status.state == "finished")
+          end, "another worker with the job")
+        end
+      end
+      assert.is_true(kills >= 1)
+      local done = finished(answer.job)
+      assert.equal("finished", done.state)
+      assert_once(1000, done)
+      assert.is_true(done.ambiguous <= kills * 2 * 20, "more in doubt than was in flight")
+    end)
+    server = was
+    mortal:stop(true)
+    assert(fine, problem)
+  end)
+
+  it("hands a job on at a reload and after a restart, without doubt about any row", function()
+    local first = start(2, "handed")
+    local was = server
+    server = first
+    imports.reset({ "import_customers_async:delay=40@1-" })
+    local fine, problem = pcall(function()
+      local answer = send("/upload", { body = form(imports.people(1000)) })
+      local function sending()
+        raw_server.eventually(function()
+          local status = status_of(answer.job)
+          return status and status.phase == "sending"
+        end, "the job on its way")
+      end
+      sending()
+      first:signal("HUP")
+      core.system.sleep(0.3)
+      sending()
+      first:signal("QUIT")
+      assert(first:wait_gone())
+      assert.equal(1, #core.system.list_dir(root .. "/handed/active"))
+      local second = start(2, "handed")
+      server = second
+      local done = finished(answer.job)
+      server = first
+      second:stop()
+      assert.same({ "finished", 0 }, { done.state, done.ambiguous })
+      assert_once(1000, done)
+    end)
+    server = was
+    first:stop(true)
+    assert(fine, problem)
+  end)
+
+  it("lets one runner at a time have a job, and tells the others who it is", function()
+    imports.reset({ "import_customers_async:delay=100@1-" })
+    local answer = send("/upload", { body = form(imports.people(200)) })
+    local pid
+    raw_server.eventually(function()
+      local status = status_of(answer.job)
+      pid = status and status.phase == "sending" and status.worker
+      return pid
+    end, "the job in a worker")
+    local run = command.campaign({ "resume", root .. "/jobs/" .. answer.job .. "/job" })
+    assert.equal(8, run.code, run.out .. run.err)
+    assert.is_truthy(run.err:find(("process %d holds the lock"):format(pid), 1, true), run.err)
+    assert_once(200, finished(answer.job))
+  end)
+end)
