@@ -32,10 +32,22 @@ local UPLOAD = "outbound.upload_contacts_file"
 local EXACT = { publicParams = { isMatching = true, matchingType = 1, optType = "add" } }
 
 describe("import.mapping", function()
-  it("takes a wire name in the header before an alias", function()
-    local result = assert(plan(LONGLONG, { "手机号", "phone" }))
-    assert.equal(2, by_name(result).phone.column)
-    assert.same({ "手机号" }, result.unused)
+  it("refuses a wire name in the header beside an alias or a spelling of it, and names both", function()
+    for _, header in ipairs({ { "手机号", "phone" }, { "phone", "phone " }, { "Phone", "phone" }, { "mobile", "name", "phone" } }) do
+      local result, err = plan(LONGLONG, header)
+      assert.is_nil(result, header[1])
+      assert.equal("usage", err.kind)
+      assert.matches('"phone" could be filled from "phone", "', err.message, 1, true)
+      assert.matches('map = { phone = "..." }', err.message, 1, true)
+      local other = header[1] ~= "phone" and header[1] or header[2]
+      assert.matches('"' .. other .. '"', err.message, 1, true)
+      result = assert(plan(LONGLONG, header, { map = { phone = other } }))
+      assert.equal(other, header[by_name(result).phone.column])
+      assert.same({ "phone" }, result.unused)
+    end
+    -- The target has both: each takes the column of its own name.
+    local fields = by_name(assert(plan(UPLOAD, { "phone", "手机号" }, { target_columns = { { name = "手机号" }, { name = "phone" } } })))
+    assert.same({ 2, 1 }, { fields["手机号"].column, fields.phone.column })
   end)
 
   it("finds fields by the platform's aliases, without letter case and surrounding blanks", function()

@@ -79,8 +79,30 @@ local function free(list, taken)
   return found
 end
 
----A header that means this field by itself: wire name exactly, then without case and blanks, then the aliases. More than one
----column at the same step is reported, not chosen from.
+---Columns that fit a field by a looser name than its own.
+---@param index campaign.columns
+---@param name string
+---@param taken table<integer, boolean> columns that are not to be looked at
+---@return integer[]
+function M.others(index, name, taken)
+  local found, seen = {}, {}
+  local function add(key)
+    for _, fitting in ipairs(free(index.loose[plain(key)], taken)) do
+      if not seen[fitting] then
+        seen[fitting] = true
+        found[#found + 1] = fitting
+      end
+    end
+  end
+  add(name)
+  for _, alias in ipairs(synonyms(index.aliases, name)) do
+    add(alias)
+  end
+  return found
+end
+
+---A header that means this field by itself: wire name exactly, or without case and blanks, or an alias. More than one of the latter is
+---reported, not chosen from.
 ---@param index campaign.columns
 ---@param name string
 ---@param taken table<integer, boolean> columns that are not to be looked at
@@ -91,18 +113,7 @@ function M.find(index, name, taken)
   if column and not taken[column] then
     return column
   end
-  local found = free(index.loose[plain(name)], taken)
-  if #found == 0 then
-    local seen = {}
-    for _, alias in ipairs(synonyms(index.aliases, name)) do
-      for _, fitting in ipairs(free(index.loose[plain(alias)], taken)) do
-        if not seen[fitting] then
-          seen[fitting] = true
-          found[#found + 1] = fitting
-        end
-      end
-    end
-  end
+  local found = M.others(index, name, taken)
   if #found > 1 then
     local names = {}
     for i, fitting in ipairs(found) do

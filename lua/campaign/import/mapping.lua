@@ -131,6 +131,7 @@ end
 ---@field unused string[] columns of the file that go nowhere
 ---@field header string[]? the header line of a csv target
 ---@field unique integer? the column whose text makes rows duplicates of each other
+---@field suppress table[] of each name that was asked for: `column`, `name` (of the column), and what is known of its values
 ---@field demands table[] what rows must hold beyond single fields, for core.rows.encoder
 
 -- One planning in progress: `p` holds what is known so far, each step below adds to it.
@@ -220,7 +221,7 @@ local function claim_wire_names(p)
     local index = p.index.exact[name]
     if index and not p.taken[index] and not p.mapped[name] and p.options.set[name] == nil
       and not p.parts[name] then
-      p.mapped[name] = index
+      p.mapped[name], p.claimed[name] = index, true
       take(p, index)
     end
   end
@@ -274,6 +275,15 @@ local function fill_constant(p, entry, value)
   end
 end
 
+-- The field's own name in the header beside others that mean it too.
+local function also_fitting(p, name, index)
+  local names = { p.columns[index] }
+  for _, other in ipairs(columns.others(p.index, name, p.taken)) do
+    names[#names + 1] = p.columns[other]
+  end
+  return #names > 1 and names or nil
+end
+
 local function fill_field(p, field)
   local name = field.name
   local entry = describe(field, p.options)
@@ -284,6 +294,8 @@ local function fill_field(p, field)
   local index, several = p.mapped[name], nil
   if not index then
     index, several = columns.find(p.index, name, p.taken)
+  elseif p.claimed[name] then
+    several = also_fitting(p, name, index)
   end
   if several then
     fault(p, name, ('"%s" could be filled from %s; say which: map = { %s = "..." }'):format(
@@ -385,20 +397,39 @@ local function add_checks(p)
   end
 end
 
--- The column that tells rows apart: that of a field, a column by its name, or by an alias.
-local function find_unique(p)
-  local name = p.options.unique
-  if not name then
-    return
-  end
+-- The column by whose text rows are compared with something: that of a field, a column by its name, or by an alias.
+local function find_key(p, option, name)
   local entry = p.by_entry[name]
-  local index = entry and entry.column or columns.named(p.index, name) or columns.find(p.index, name, {})
+  local index, several = entry and entry.column or columns.named(p.index, name), nil
   if not index then
-    fault(p, "unique", ('unique: "%s" is neither a field with a column nor a column of the file%s; columns: %s'):format(
-      name, suggest.help(name, p.columns), quoted(p.columns)))
+    index, several = columns.find(p.index, name, {})
   end
-  p.out.unique = index
+  if several then
+    fault(p, option, ('%s: "%s" could be %s; name the column'):format(option, name, quoted(several)))
+  elseif not index then
+    fault(p, option, ('%s: "%s" is neither a field with a column nor a column of the file%s; columns: %s'):format(
+      option, name, suggest.help(name, p.columns), quoted(p.columns)))
+  end
   p.used[index or 0] = true
+  return index
+end
+
+-- What is known of a column whose keys are compared with those of a list.
+local function find_suppressed(p)
+  for i, name in ipairs(p.options.suppress or {}) do
+    local index = find_key(p, "suppress", name)
+    local use = { column = index, name = p.columns[index or 0], names = { name, p.columns[index or 0] } }
+    for _, entry in ipairs(p.out.fields) do
+      if index and entry.column == index then
+        use.redact, use.check = p.by_name[entry.name].redact, entry.check
+        if entry.name ~= name then
+          use.names[#use.names + 1] = entry.name
+        end
+      end
+    end
+    use.check = use.check or p.options.check[name] or p.options.check[use.name or 0]
+    p.out.suppress[i] = use
+  end
 end
 
 -- Rows of an open type take names of the user's own: each is one more text. A name that differs from a field's only in letter case is taken
@@ -430,7 +461,8 @@ local function begin(options)
     columns = options.columns,
     fields = open_fields(options, M.row_fields(options.operation, options.target_columns)),
     by_name = {}, parts = {}, mapped = {}, items = {}, taken = {}, used = {}, required = {}, faults = {}, by_entry = {},
-    out = { width = #options.columns, fields = {}, demands = {}, checks = {}, uses = {}, unused = {} },
+    claimed = {},
+    out = { width = #options.columns, fields = {}, demands = {}, checks = {}, uses = {}, unused = {}, suppress = {} },
   }
   p.index = columns.index(options.columns, p.rows.aliases)
   for _, field in ipairs(p.fields) do
@@ -442,7 +474,7 @@ local function begin(options)
 end
 
 ---Plans how the columns of a file become the fields of a row.
----@param options table operation, columns, target_columns?, map, set, split, check, params, mark?, unique?
+---@param options table operation, columns, target_columns?, map, set, split, check, params, mark?, unique?, suppress? (names)
 ---@return campaign.mapping? mapping
 ---@return campaign.error? err
 function M.plan(options)
@@ -463,7 +495,8 @@ function M.plan(options)
     need_named(p)
   end
   add_checks(p)
-  find_unique(p)
+  p.out.unique = p.options.unique and find_key(p, "unique", p.options.unique) or nil
+  find_suppressed(p)
 
   if #p.faults > 0 then
     local lines = {}
