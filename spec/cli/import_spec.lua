@@ -79,7 +79,7 @@ describe("campaign import", function()
 
   local function expect_sum(result)
     assert.are.equal(result.rows, result.accepted + result.accepted_pending + result.rejected + result.duplicate + result.suppressed
-      + result.ambiguous + result.pending)
+      + result.unchanged + result.ambiguous + result.pending)
   end
 
   local function phones(count)
@@ -120,6 +120,22 @@ describe("campaign import", function()
       count = count + 1
     end
     assert.are.equal(110, count)
+  end)
+
+  it("keeps those who are on a list of keys from being sent", function()
+    local dnc = command.write(folder .. "/dnc.txt", "13800000002\n+86 138 0000 0003\n")
+    local other = command.write(folder .. "/dnc.csv", "p\n13800000005\n")
+    local run = import(list(phones(5)), LONGLONG, { "--suppress", dnc .. ":#1=phone", "--suppress", other .. ":p=phone" })
+    assert.are.equal(0, run.code, run.err)
+    assert.are.equal(3, run.result.suppressed)
+    assert.are.equal(2, run.result.accepted_pending)
+    assert.are.equal(2, committed(LONGLONG))
+    expect_sum(run.result)
+    local said = campaign({ "import", list(phones(5)), "--to", LONGLONG, "--job", folder .. "/dnc", "--suppress", dnc .. ":phone" },
+      { env = user() })
+    assert.are.equal(2, said.code)
+    assert.is_truthy(said.err:find("has no column \"phone\"; it has \"138********\"", 1, true), said.err)
+    assert.is_nil(said.err:find("13800000002", 1, true))
   end)
 
   it("plans without sending anything", function()

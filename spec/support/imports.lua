@@ -152,10 +152,12 @@ end
 ---Every row of the file is in one state, and the row files hold as many lines as the counts say.
 function M.assert_balanced(result)
   local sum = result.accepted + result.accepted_pending + result.rejected + result.duplicate + result.suppressed
-    + result.ambiguous + result.pending
+    + result.unchanged + result.ambiguous + result.pending
   assert(sum == result.rows, "states add up to " .. sum .. " of " .. result.rows .. " rows")
   assert(#M.read(result.rejects_file) == result.rejected, "rejects.csv")
   assert(#M.read(result.duplicates_file) == result.duplicate, "duplicates.csv")
+  assert(#M.read(result.suppressed_file) == result.suppressed, "suppressed.csv")
+  assert(#M.read(result.unchanged_file) == result.unchanged, "unchanged.csv")
   assert(#M.read(result.ambiguous_file) == result.ambiguous, "ambiguous.csv")
   assert(#M.read(result.not_sent_file) == result.pending, "not_sent.csv")
 end

@@ -34,7 +34,7 @@ local function plan_options(given, platform, operation)
     source = given.file, to = given.to, encoding = given.encoding, delimiter = given.delimiter,
     rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, concurrency = given.concurrency,
     window = given.window, overwrite = given.overwrite, accept_public_file = given.accept_public_file, job = given.job,
-    unique = given.unique, bisect = given.bisect,
+    unique = given.unique, suppress = given.suppress, bisect = given.bisect,
   }
   local err
   for option, name in pairs{ map = "--map", set = "--set", split = "--split", check = "--check" } do

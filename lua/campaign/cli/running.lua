@@ -11,8 +11,9 @@ local M = {}
 local SAME_WISH = 0.4 -- seconds
 
 local SHOWN = {
-  "state", "exit_code", "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending",
-  "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "job", "rejects_file", "duplicates_file", "ambiguous_file",
+  "state", "exit_code", "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending",
+  "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "job", "rejects_file", "duplicates_file",
+  "suppressed_file", "unchanged_file", "ambiguous_file",
   "not_sent_file", "batches_file", "report_file",
 }
 

@@ -8,7 +8,7 @@ local output = require "campaign.cli.output"
 
 local M = {}
 
-local ROW_STATES = { "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending" }
+local ROW_STATES = require("campaign.import.accounting").STATES
 
 local function print_text(given, found)
   io.stdout:write(given.job, ": ", found.state, "\n")

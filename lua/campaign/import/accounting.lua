@@ -7,7 +7,15 @@ local error_object = require "campaign.error"
 local M = {}
 
 -- In the order in which reports show them.
-M.STATES = { "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending" }
+M.STATES = { "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending" }
+
+-- Those whose rows stand in a file of their own, by its name in import/folder.lua.
+M.FILES = {
+  rejected = "rejects", duplicate = "duplicates", suppressed = "suppressed", unchanged = "unchanged", ambiguous = "ambiguous",
+  pending = "not_sent",
+}
+
+M.LISTED = { "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending" }
 
 -- Different reasons that are counted apart; a platform's own texts could be without number.
 local MOST_REASONS = 500
@@ -110,7 +118,7 @@ function methods:balance(lines)
   end
   compare("rows of the file", self.rows, self:sum())
   compare("rejected rows", self.counts.rejected, self.causes.invalid + self.causes.unmappable + self.causes.platform)
-  for _, state in ipairs({ "rejected", "duplicate", "ambiguous", "pending" }) do
+  for _, state in ipairs(M.LISTED) do
     compare(state .. " rows", self.counts[state], lines[state] or 0)
   end
   if #faults > 0 then

@@ -15,6 +15,21 @@ local function plain(name)
   return name:sub(first, last):lower()
 end
 
+---Names of a header for a message. The first line of a list without a header is somebody's data: long numbers are not shown.
+---@param names string[]
+---@return string
+function M.shown(names)
+  local parts = {}
+  for i, name in ipairs(names) do
+    if i > 50 then
+      parts[i] = "..."
+      break
+    end
+    parts[i] = '"' .. name:gsub("%d%d%d%d%d%d%d+", function(digits) return digits:sub(1, 3) .. ("*"):rep(#digits - 3) end) .. '"'
+  end
+  return #parts == 0 and "(none)" or table.concat(parts, ", ")
+end
+
 ---@class campaign.columns
 ---@field names string[] the header
 ---@field exact table<string, integer>

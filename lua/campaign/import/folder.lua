@@ -15,7 +15,8 @@ local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
 
 M.FILES = {
   job = "job.json", batches = "batches.jsonl", rejects = "rejects.csv",
-  ledger = "ledger.db", ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", not_sent = "not_sent.csv", report = "report.json",
+  ledger = "ledger.db", ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", suppressed = "suppressed.csv",
+  unchanged = "unchanged.csv", not_sent = "not_sent.csv", report = "report.json",
 }
 
 local methods = {}

@@ -18,6 +18,7 @@ local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
 local resume = require "campaign.import.resume"
 local rows_module = require "campaign.import.rows"
+local suppress = require "campaign.import.suppress"
 local target = require "campaign.import.target"
 local time = require "campaign.api.time"
 
@@ -101,7 +102,7 @@ local function job_json(state)
     columns = core.json.array(state.columns), fields = core.json.array(uses), unused = core.json.array(state.mapping.unused),
     params = core.json.array(params), checks = options.check, split = options.split,
     on_unmappable = options.on_unmappable, replacements = options.replacements ~= nil,
-    unique = options.unique, overwrite = options.overwrite or false, window = options.window, rows_per_batch = state.batch_rows,
+    unique = options.unique, suppress = suppress.facts(state.suppress), overwrite = options.overwrite or false, window = options.window, rows_per_batch = state.batch_rows,
     concurrency = state.concurrency, attempts = options.attempts,
   }
 end
@@ -165,7 +166,17 @@ local function prepare(state)
     envelope = { prefix = prefix, suffix = suffix }
   end
   state.encoder, err = preflight.encoder(operation, state.mapping, envelope, options.replacements)
-  return state.encoder ~= nil or nil, err
+  if not state.encoder then
+    return nil, err
+  end
+  local known = state.record and state.record.plan
+  if known then
+    return suppress.unchanged(known.suppress, options.env.pause)
+  end
+  state.suppress, err = suppress.load(options.suppress, state.mapping.suppress, {
+    pause = options.env.pause, stopped = function() return state.stop end,
+  })
+  return state.suppress ~= nil or nil, err
 end
 
 -- The result of a job whose rows are booked, compared once more, and written down.
@@ -219,6 +230,8 @@ local function close_all(state)
     state.options.transport:close()
     state.owns_transport = false
   end
+  suppress.close(state.suppress)
+  state.suppress = nil
 end
 
 -- The job as the ledger keeps it.
@@ -228,8 +241,11 @@ local function put_job(state, name, plan)
     options = record_module.options(options), platform = state.platform.name, operation = state.operation.name,
     account = state.client.account.name, identity = state.identity, shape = state.shape, plan = plan, sizes = plan and plan.sizes,
     sums = plan and plan.sums, target_columns = state.target_columns and core.json.array(state.target_columns),
-    listed = { rejected = state.books.counts.rejected, duplicate = state.books.counts.duplicate },
+    listed = {},
   }
+  for _, listed in ipairs(accounting.LISTED) do
+    record.listed[listed] = state.books.counts[listed]
+  end
   local text, err = record_module.encode(record)
   if not text then
     return nil, err
@@ -281,7 +297,7 @@ local function check_rows(state)
   local plan
   plan, err = preflight.run{
     input = state.input, encoder = state.encoder, batch_rows = state.batch_rows, is_file = state.operation.rows.shape == "csv",
-    unique = state.mapping.unique, ledger = state.ledger,
+    unique = state.mapping.unique, suppress = state.suppress, ledger = state.ledger,
     folder = state.folder, rows = state.rows, books = state.books, on_unmappable = options.on_unmappable,
     progress = function(event) progress(state, event) end,
     stopped = function() return state.stop end, pause = options.env.pause,
@@ -290,12 +306,17 @@ local function check_rows(state)
     state.rows:close()
     return nil, err
   end
+  plan.suppress = suppress.facts(state.suppress)
+  suppress.close(state.suppress)
+  state.suppress = nil -- what is left is in the plan
   ok, err = put_job(state, "planned", plan)
   if not ok then
     return nil, err
   end
   plan.sizes, plan.sums = nil, nil
-  plan.rejected, plan.duplicate = state.books.counts.rejected, state.books.counts.duplicate
+  for _, name in ipairs({ "rejected", "duplicate", "suppressed", "unchanged" }) do
+    plan[name] = state.books.counts[name]
+  end
   plan.calls, plan.reasons = plan.batches, state.books:reasons()
   plan.columns, plan.fields, plan.unused = state.columns, state.mapping.uses, state.mapping.unused
   plan.encoding, plan.rows_per_batch = state.input:info().encoding, state.batch_rows

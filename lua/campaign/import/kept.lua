@@ -89,7 +89,8 @@ function M.relist(state, edited)
     if not err and result and result.row == number and not result.batch and edited[result.state] then
       local _
       _, err = state.rows.files[result.state]:add({ row = number, line = line, state = result.state, cause = result.cause,
-        column = result.column, reason = result.reason, code = result.code }, fields)
+        column = result.column, reason = result.reason, code = result.code or result.message and result.message:match("row (%d+)"),
+        message = result.message }, fields)
     end
   end -- to its end also after an error: that lets go of the list
   if err then

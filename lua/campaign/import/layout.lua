@@ -2,6 +2,7 @@
 -- How the rows of a job are laid out, from the options alone: for the import itself and for whoever looks at a job later, without an account.
 
 local mapping = require "campaign.import.mapping"
+local suppress = require "campaign.import.suppress"
 
 local M = {}
 
@@ -14,9 +15,14 @@ local M = {}
 ---@return campaign.mapping? mapping
 ---@return campaign.error? err
 function M.mapping(operation, columns, target_columns, options, id)
+  local suppressed = {}
+  for i, entry in ipairs(options.suppress or {}) do
+    suppressed[i] = suppress.field_of(entry)
+  end
   return mapping.plan{
     operation = operation, columns = columns, target_columns = target_columns, map = options.map, set = options.set,
     split = options.split, check = options.check, params = options.params, unique = options.unique,
+    suppress = suppressed,
     mark = options.mark and id .. "." or nil,
   }
 end

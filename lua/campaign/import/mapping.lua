@@ -153,7 +153,7 @@ local function column_of(p, option, name, column)
   local index = columns.named(p.index, column)
   if not index then
     fault(p, option .. "." .. name, ('%s: the file has no column "%s"%s; it has %s'):format(
-      option, column, suggest.help(column, p.columns), quoted(p.columns)))
+      option, column, suggest.help(column, p.columns), columns.shown(p.columns)))
   end
   return index
 end
@@ -316,7 +316,7 @@ local function fill_field(p, field)
     add(p, entry, { mark = true })
   elseif p.required[name] then
     fault(p, name, ('no column for "%s", which every row needs; the file has %s; say which: map = { %s = "..." }')
-      :format(name, quoted(p.columns), map_entry(name)))
+      :format(name, columns.shown(p.columns), map_entry(name)))
   elseif p.rows.shape ~= "object" then
     -- Rows without names keep their width: a column that the file does not have is sent empty.
     entry.constant = ""
@@ -346,7 +346,7 @@ local function need_any_of(p)
   for _, group in ipairs(order) do
     if not group.constant and #group.filled == 0 then
       fault(p, "map", ("every row needs one of %s; map one of them to a column of the file, which has %s"):format(
-        quoted(group.names), quoted(p.columns)))
+        quoted(group.names), columns.shown(p.columns)))
     elseif not group.constant and #group.filled == 1 then
       group.filled[1].required = true
     elseif not group.constant then
@@ -391,7 +391,7 @@ local function add_checks(p)
         p.out.checks[#p.out.checks + 1] = { column = index, name = p.columns[index], check = check }
       else
         fault(p, "check." .. name, ('check: "%s" is neither a field nor a column of the file%s; columns: %s'):format(
-          name, suggest.help(name, p.columns), quoted(p.columns)))
+          name, suggest.help(name, p.columns), columns.shown(p.columns)))
       end
     end
   end
@@ -408,7 +408,7 @@ local function find_key(p, option, name)
     fault(p, option, ('%s: "%s" could be %s; name the column'):format(option, name, quoted(several)))
   elseif not index then
     fault(p, option, ('%s: "%s" is neither a field with a column nor a column of the file%s; columns: %s'):format(
-      option, name, suggest.help(name, p.columns), quoted(p.columns)))
+      option, name, suggest.help(name, p.columns), columns.shown(p.columns)))
   end
   p.used[index or 0] = true
   return index

@@ -7,6 +7,7 @@ local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local replacements = require "campaign.replacements"
 local suggest = require "campaign.api.suggest"
+local suppress = require "campaign.import.suppress"
 
 local M = {}
 
@@ -20,6 +21,7 @@ local M = {}
 ---@field split? table<string, string> field → separator
 ---@field check? table<string, string> field or column → check
 ---@field unique? string field or column that tells rows apart
+---@field suppress? string|table lists of keys that must not be addressed: "FILE:COLUMN", or { file =, column =, field?, form? }, or several
 ---@field on_unmappable? "reject"|"fail"|{ map: string|table<string, string> }
 ---@field encoding? string
 ---@field delimiter? string
@@ -44,7 +46,7 @@ local TYPES = {
   delimiter = { "string" }, rows_per_call = { "number" }, rows_per_file = { "number" }, concurrency = { "number" },
   attempts = { "number" }, bisect = { "number" }, window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
   dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
-  accept_public_file = { "boolean" }, unique = { "string" }, open_store = { "function" },
+  accept_public_file = { "boolean" }, unique = { "string" }, suppress = { "table", "string" }, open_store = { "function" },
 }
 
 local REQUIRED = { "source", "to" }
@@ -181,6 +183,10 @@ function M.read(given, level)
   options.env = options.env or env_module.default()
   local ok, err = read_unmappable(options, level)
   if not ok then
+    return nil, err
+  end
+  options.suppress, err = suppress.read(given.suppress, level)
+  if not options.suppress then
     return nil, err
   end
   ok, err = check_checks(options)

@@ -52,9 +52,34 @@ local function write_plan(plan, work, batches)
   return work.ledger:enqueue(batches)
 end
 
+-- Rows that are left out though nothing is wrong with them.
+local function list_left_out(work, step)
+  for _, duplicate in ipairs(step.duplicates) do
+    local ok, err = work.rows:repeated(duplicate)
+    if not ok then
+      return nil, err
+    end
+  end
+  for _, hit in ipairs(step.suppressed_rows) do
+    local facts = work.suppress[hit.list].facts
+    facts.suppressed = facts.suppressed + 1
+    local ok, err = work.rows:suppressed(hit, facts.label)
+    if not ok then
+      return nil, err
+    end
+  end
+  for _, row in ipairs(step.unchanged_rows) do
+    local ok, err = work.rows:unchanged(row)
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
 local function walk(work, plan)
   local pass, pass_err = core.rows.preflight(work.input, work.encoder, {
-    batch_rows = work.batch_rows, unique = work.unique, batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
+    batch_rows = work.batch_rows, unique = work.unique, suppress = work.suppress, batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
   })
   if not pass then
     return nil, pass_err
@@ -78,11 +103,9 @@ local function walk(work, plan)
         plan.first_unmappable = { row = reject.row, line = reject.line, message = reject.message }
       end
     end
-    for _, duplicate in ipairs(step.duplicates or {}) do
-      local ok, list_err = work.rows:repeated(duplicate)
-      if not ok then
-        return nil, list_err
-      end
+    local listed, list_err = list_left_out(work, step)
+    if not listed then
+      return nil, list_err
     end
     local ok, write_err = write_plan(plan, work, step.batches)
     if not ok then
@@ -100,7 +123,8 @@ local function walk(work, plan)
 end
 
 ---Reads and checks the whole file.
----@param work table input, encoder, batch_rows, is_file, unique?, ledger, folder, rows, books, on_unmappable, progress, stopped
+---@param work table input, encoder, batch_rows, is_file, unique?, suppress? (of import/suppress.lua), ledger, folder, rows, books,
+---on_unmappable, progress, stopped
 ---@return table? plan rows, blank, sendable, batches, bytes, sizes (of the row files)
 ---@return campaign.error? err
 function M.run(work)

@@ -13,9 +13,13 @@ local M = {}
 local KEPT = { "to", "params", "map", "set", "split", "check", "encoding", "delimiter", "rows_per_call", "rows_per_file",
   "concurrency", "attempts", "bisect", "window", "overwrite", "mark", "accept_public_file", "unique" }
 
+---@param path string
+---@return string
 local function absolute(path)
   return path:sub(1, 1) == "/" and path or lfs.currentdir() .. "/" .. path
 end
+
+M.absolute = absolute
 
 ---The options as plain data.
 ---@param options table as options.read made them
@@ -26,6 +30,10 @@ function M.options(options)
     kept[name] = options[name]
   end
   kept.source = absolute(options.source)
+  kept.suppress = options.suppress[1] and {} or nil
+  for i, entry in ipairs(options.suppress) do
+    kept.suppress[i] = { file = absolute(entry.file), column = entry.column, field = entry.field, form = entry.form, label = entry.label }
+  end
   kept.on_unmappable = options.on_unmappable
   kept.replacements = options.replacements
   return kept

@@ -55,6 +55,7 @@ end
 ---@field rejected integer
 ---@field duplicate integer
 ---@field suppressed integer
+---@field unchanged integer
 ---@field ambiguous integer
 ---@field pending integer
 ---@field taken_over integer
@@ -68,6 +69,8 @@ end
 ---@field job string
 ---@field rejects_file string?
 ---@field duplicates_file string?
+---@field suppressed_file string?
+---@field unchanged_file string?
 ---@field ambiguous_file string?
 ---@field not_sent_file string?
 ---@field batches_file string?
@@ -102,7 +105,8 @@ function M.result(facts)
     batches = facts.batches, requests = facts.requests, retries = facts.retries, bytes = facts.bytes, seconds = facts.seconds,
     job = facts.folder.path, report_file = facts.folder.report,
     rejects_file = facts.rows:path("rejected"), ambiguous_file = facts.rows:path("ambiguous"),
-    duplicates_file = facts.rows:path("duplicate"), not_sent_file = facts.rows:path("pending"),
+    duplicates_file = facts.rows:path("duplicate"), suppressed_file = facts.rows:path("suppressed"),
+    unchanged_file = facts.rows:path("unchanged"), not_sent_file = facts.rows:path("pending"),
     batches_file = core.system.stat(facts.folder.batches) and facts.folder.batches or nil,
   }
   for _, state in ipairs(accounting.STATES) do

@@ -2,6 +2,7 @@
 -- Going on with a job: whether the world is still the one it was planned in, and the books and row files of what is settled, made again from
 -- the ledger. What the preflight listed stands in the row files already, down to a length that the ledger knows.
 
+local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local kept = require "campaign.import.kept"
@@ -100,8 +101,10 @@ function M.restore(state)
   for _, reason in ipairs(reasons) do
     books:book(reason.state, reason.count, reason)
   end
-  if books.counts.rejected ~= listed.rejected or books.counts.duplicate ~= listed.duplicate then
-    return refuse("the ledger has other rejected rows than the preflight listed", "import the list as a new job")
+  for _, name in ipairs(accounting.LISTED) do
+    if name ~= "ambiguous" and name ~= "pending" and books.counts[name] ~= (listed[name] or 0) then
+      return refuse(("the ledger has other %s rows than the preflight listed"):format(name), "import the list as a new job")
+    end
   end
   local fine, problem = pcall(restore_batches, ledger, state.rows)
   if not fine then

@@ -2,6 +2,7 @@
 -- The rows of a batch, once its outcome is known: books them, and lists those that need a person in the job folder's row files. Rows are
 -- read again from the file here, and only here, as Lua values; batches that went well cost nothing.
 
+local accounting = require "campaign.import.accounting"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local listing = require "campaign.import.listing"
@@ -17,16 +18,13 @@ local MOST_MESSAGES = 5
 
 ---@param options table input, encoder, operation, folder, books, columns, ledger
 function M.new(options)
-  local folder = options.folder
+  local files = {}
+  for state, name in pairs(accounting.FILES) do
+    files[state] = listing.new(options.folder[name] or "", options.columns) -- no name: no such row can come
+  end
   return setmetatable({
     input = options.input, encoder = options.encoder, operation = options.operation, books = options.books,
-    columns = options.columns, ledger = options.ledger,
-    files = {
-      rejected = listing.new(folder.rejects, options.columns),
-      duplicate = listing.new(folder.duplicates, options.columns),
-      ambiguous = listing.new(folder.ambiguous, options.columns),
-      pending = listing.new(folder.not_sent, options.columns),
-    },
+    columns = options.columns, ledger = options.ledger, files = files,
   }, mt)
 end
 
@@ -97,20 +95,52 @@ function methods:refuse(reject)
   return self.files.rejected:add(why, reject.fields)
 end
 
+-- A row that is left out though nothing is wrong with it. `code` groups rows in reports; `same_as`, the number of what the row is the
+-- same as, stands in the row files alone.
+function methods:_left_out(why, fields, same_as)
+  self.books:book(why.state, 1, why)
+  local ok, err = self.ledger:record{ { row = why.row, state = why.state, column = why.column, reason = why.reason, code = why.code,
+    message = why.message } }
+  if not ok then
+    return nil, err
+  end
+  if same_as then
+    why.code = same_as
+  end
+  return self.files[why.state]:add(why, fields)
+end
+
 ---Books a row whose key an earlier row had.
 ---@param duplicate table from the core
 ---@return true? ok
 ---@return campaign.error? err
 function methods:repeated(duplicate)
-  local why = {
+  return self:_left_out({
     row = duplicate.row, line = duplicate.line, state = "duplicate", column = self.columns[duplicate.column], reason = "duplicate",
-  }
-  self.books:book("duplicate", 1, why)
-  local ok, err = self.ledger:record{ { row = why.row, state = "duplicate", column = why.column, reason = "duplicate" } }
-  if not ok then
-    return nil, err
-  end
-  return self.files.duplicate:add(why, duplicate.fields)
+    message = ("repeats row %d"):format(duplicate.of_row),
+  }, duplicate.fields, duplicate.of_row)
+end
+
+---Books a row that a suppression list has.
+---@param hit table from the core
+---@param label string of the list
+---@return true? ok
+---@return campaign.error? err
+function methods:suppressed(hit, label)
+  return self:_left_out({
+    row = hit.row, line = hit.line, state = "suppressed", column = self.columns[hit.column], reason = "listed", code = label,
+    message = ("stands in line %d of %s"):format(hit.list_line, label),
+  }, hit.fields)
+end
+
+---Books a row that an earlier job has delivered as it is.
+---@param row table from the core
+---@return true? ok
+---@return campaign.error? err
+function methods:unchanged(row)
+  return self:_left_out({
+    row = row.row, line = row.line, state = "unchanged", reason = "unchanged", message = ("is row %d of the earlier job"):format(row.of_row),
+  }, row.fields, row.of_row)
 end
 
 -- Lists the rows of a batch, all or those at the given positions (or, of an earlier run, of the given numbers), in one of the files. What
@@ -278,14 +308,15 @@ end
 ---Lines written so far, by state.
 ---@return table<string, integer>
 function methods:lines()
-  return {
-    rejected = self.files.rejected.count, duplicate = self.files.duplicate.count,
-    ambiguous = self.files.ambiguous.count, pending = self.files.pending.count,
-  }
+  local lines = {}
+  for state, file in pairs(self.files) do
+    lines[state] = file.count
+  end
+  return lines
 end
 
 ---Path of the file of a state, nil when no row is in it.
----@param state "rejected"|"duplicate"|"ambiguous"|"pending"
+---@param state string one of accounting.LISTED
 ---@return string?
 function methods:path(state)
   return self.files[state].count > 0 and self.files[state].path or nil
@@ -294,7 +325,7 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:flush()
-  for _, state in ipairs({ "rejected", "duplicate", "ambiguous", "pending" }) do
+  for _, state in ipairs(accounting.LISTED) do
     local ok, err = self.files[state]:flush()
     if not ok then
       return nil, err
@@ -307,7 +338,7 @@ end
 ---@return campaign.error? err
 function methods:close()
   local all, first = true, nil
-  for _, state in ipairs({ "rejected", "duplicate", "ambiguous", "pending" }) do
+  for _, state in ipairs(accounting.LISTED) do
     local ok, err = self.files[state]:close()
     if not ok then
       all, first = nil, first or err

@@ -11,11 +11,13 @@ local MOST_CODES = 4
 local STATES = {
   { "accepted", "accepted" }, { "accepted_pending", "accepted, the platform's result is still to come" },
   { "rejected", "rejected" }, { "duplicate", "duplicate" }, { "suppressed", "suppressed" },
+  { "unchanged", "unchanged since the earlier job" },
   { "ambiguous", "ambiguous: may or may not have arrived" }, { "pending", "provably not sent" },
 }
 
 local FILES = {
-  { "rejects_file", "rejected rows" }, { "duplicates_file", "duplicate rows" }, { "ambiguous_file", "ambiguous rows" },
+  { "rejects_file", "rejected rows" }, { "duplicates_file", "duplicate rows" }, { "suppressed_file", "suppressed rows" },
+  { "unchanged_file", "unchanged rows" }, { "ambiguous_file", "ambiguous rows" },
   { "not_sent_file", "rows not sent" },
 }
 

@@ -2,13 +2,14 @@
 -- Ledger against reports: whether the row files name the rows that the ledger has in their state, with the batch and the values that the list has, and
 -- whether report.json says the same sums. Rows meet in buckets on disk; values are compared by keyed digests, so that none is kept.
 
+local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"
 local listing = require "campaign.import.listing"
 
 local M = {}
 
 -- Row files by the state they list.
-M.FILES = { rejected = "rejects", duplicate = "duplicates", suppressed = "suppressed", ambiguous = "ambiguous", pending = "not_sent" }
+M.FILES = accounting.FILES
 
 -- Largest record of a row file: our columns beside a record of the list.
 local MOST_RECORD = 8388608
@@ -159,7 +160,7 @@ function M.compare_sums(found, report, counted)
   if report.rows ~= counted.rows then
     found:fault("reports", ("report.json says %s rows, the list has %d"):format(tostring(report.rows), counted.rows))
   end
-  for _, state in ipairs({ "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending" }) do
+  for _, state in ipairs(accounting.STATES) do
     if report[state] ~= (counted.counts[state] or 0) then
       found:fault("reports", ("report.json says %s rows are %s, the ledger has %d"):format(tostring(report[state]), state,
         counted.counts[state] or 0))

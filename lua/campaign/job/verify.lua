@@ -15,7 +15,7 @@ local spill_module = require "campaign.job.spill"
 
 local M = {}
 
-local STATES = { "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending" }
+local STATES = require("campaign.import.accounting").STATES
 
 local EXIT_OK, EXIT_STOPPED = 0, 8
 

@@ -34,7 +34,8 @@ M.TABLES = {
     reason TEXT, message TEXT
   ) STRICT]],
   [[CREATE TABLE row_result (
-    row INTEGER PRIMARY KEY, batch INTEGER REFERENCES batch, state TEXT NOT NULL CHECK (state = 'rejected' OR state = 'suppressed' OR state = 'duplicate'),
+    row INTEGER PRIMARY KEY, batch INTEGER REFERENCES batch, state TEXT NOT NULL CHECK (state = 'rejected' OR state = 'suppressed' OR state = 'duplicate'
+      OR state = 'unchanged'),
     cause TEXT, col TEXT, reason TEXT, code TEXT, message TEXT
   ) STRICT]],
   [[CREATE INDEX row_result_batch ON row_result (batch) WHERE batch IS NOT NULL]],

@@ -190,7 +190,7 @@ function methods:enqueue(batches)
   return true
 end
 
----Queues results of single rows: rejected, suppressed, duplicate. The first result of a row stays.
+---Queues results of single rows: rejected, suppressed, duplicate, unchanged. The first result of a row stays.
 ---@param rows table[] row, batch, state, cause, column, reason, code, message
 ---@return true? ok
 ---@return campaign.error? err
@@ -359,7 +359,7 @@ function methods:progress()
     return nil, err
   end
   local progress = { batches = {}, sendable = 0, rows = { accepted = 0, accepted_pending = 0, rejected = 0, duplicate = 0,
-    suppressed = 0, ambiguous = 0, pending = 0 }, possibly_duplicated = 0 }
+    suppressed = 0, unchanged = 0, ambiguous = 0, pending = 0 }, possibly_duplicated = 0 }
   for state in pairs(ledger_module.STATES) do
     progress.batches[state] = 0
   end
