@@ -149,7 +149,8 @@ return function(name, back, busted)
         ledger:finish(leases[1], { verdict = "perhaps" })
       end)
       local counts = assert(ledger:progress())
-      assert.same({ accepted = 9 + 7, accepted_pending = 0, rejected = 2 + 9, duplicate = 0, suppressed = 0, ambiguous = 9, pending = 9 },
+      assert.same({ accepted = 9 + 7, accepted_pending = 0, rejected = 2 + 9, duplicate = 0, suppressed = 0, unchanged = 0, ambiguous = 9,
+        pending = 9 },
         counts.rows)
       assert.equal(0, counts.open)
     end)
