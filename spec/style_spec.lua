@@ -67,6 +67,7 @@ local FORBIDDEN = {
   { "^lua/campaign/error%.lua$", { "campaign.api", "campaign.import", "campaign.cli", "campaign.transport" } },
   { "^lua/campaign/api/", { "campaign.import", "campaign.ledger", "campaign.cli", "campaign.sandbox" } },
   { "^lua/campaign/auth/", { "campaign.import", "campaign.ledger", "campaign.cli", "campaign.sandbox" } },
+  { "^lua/campaign/pace/", { "campaign.api", "campaign.import", "campaign.ledger", "campaign.cli", "campaign.sandbox", "campaign.transport" } },
   { "^lua/campaign/transport/", { "campaign.api", "campaign.import", "campaign.ledger", "campaign.cli",
     "campaign.sandbox" } },
   { "^lua/campaign/recording/", { "campaign.import", "campaign.ledger", "campaign.cli", "campaign.sandbox" } },

@@ -13,6 +13,7 @@ local M = {}
 -- Keys of every account, beside the platform's own.
 local COMMON = {
   { name = "allow_http", type = "boolean", doc = "plain http to other hosts than loopback" },
+  { name = "calls_per_second", type = "number", doc = "most calls per second of imports, all processes of this user together" },
   { name = "ca_file", doc = "file with the certificates to trust instead of the system's" },
   { name = "proxy", secret = true, doc = "proxy address" },
 }
@@ -108,6 +109,14 @@ function READ.integer(value)
   end
   if type(value) ~= "number" or value ~= math.floor(value) then
     return nil, "must be a whole number"
+  end
+  return value
+end
+
+function READ.number(value)
+  value = tonumber(value)
+  if not value or not (value > 0 and value < math.huge) then
+    return nil, "must be a number above 0"
   end
   return value
 end

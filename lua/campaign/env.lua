@@ -13,6 +13,7 @@ local M = {}
 ---@field getenv fun(name: string): string?
 ---@field pause? fun() where others share the thread: lets them have a turn when this one was long enough
 ---@field check? fun(level: integer) raises where nothing can wait
+---@field pace_home? fun(account_id: string): table where the rate of an account is kept (see pace/home.lua); a file without it
 ---@field yields? boolean sleeping lets others go on: whoever would block waits in short sleeps instead
 
 ---The real world: of plain Lua, or of an nginx worker.

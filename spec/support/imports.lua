@@ -73,6 +73,12 @@ function M.env(start)
   env.slept = function()
     return offset
   end
+  env.getenv = function(name)
+    if name == "CAMPAIGN_STATE_DIR" then
+      return root .. "/state" -- what an import leaves behind for the next one stays out of the home folder
+    end
+    return os.getenv(name)
+  end
   return env
 end
 

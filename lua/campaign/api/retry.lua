@@ -2,6 +2,8 @@
 -- Says whether a call that failed may be made once more, and after which pause. Only where nothing was applied; within the call's own
 -- number of repeats and a budget that all calls of a client share, so that an outage is not answered with a storm. Sends nothing.
 
+local quota = require "campaign.pace.quota"
+
 local M = {}
 
 M.DEFAULT = 2 -- repeats of one call
@@ -10,16 +12,14 @@ local FIRST_PAUSE = 0.2 -- seconds; doubled for each repeat
 local LONGEST_PAUSE = 20
 local LONGEST_WISH = 30 -- a Retry-After over this is for the caller to decide on
 
-local CAPACITY = 100
-local COST = { timeout = 10 }
-local USUAL_COST = 5
+local CAPACITY = 100 -- twenty repeats outstanding
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.api.retry" }
 
 ---A budget, full at the start. Each repeat takes from it; calls that succeed fill it again.
 function M.new()
-  return setmetatable({ left = CAPACITY }, mt)
+  return setmetatable({ quota = quota.new(CAPACITY) }, mt)
 end
 
 local function random_share(env)
@@ -49,18 +49,16 @@ function methods:pause(err, call, env)
     return nil
   end
   local wish = type(err.retry) == "number" and err.retry or 0
-  local cost = COST[err.kind] or USUAL_COST
-  if wish > LONGEST_WISH or self.left < cost then
+  if wish > LONGEST_WISH or not self.quota:pay(err.kind == "timeout") then
     return nil
   end
-  self.left = self.left - cost
   local longest = math.min(FIRST_PAUSE * 2 ^ call.done, LONGEST_PAUSE)
   return wish + longest * random_share(env)
 end
 
 ---A call was answered well after `done` repeats.
 function methods:succeeded(done)
-  self.left = math.min(CAPACITY, self.left + (done > 0 and USUAL_COST or 1))
+  self.quota:refund(done > 0)
 end
 
 return M

@@ -67,6 +67,12 @@ local function wait(parser)
   add_json(command, "Errors as JSON on stderr; no progress.")
 end
 
+local function add_pace(command)
+  command:option("--concurrency", "Requests in flight, at most; found out while the import runs without it.")
+    :argname("N"):convert(M.count)
+  command:option("--rate", "Calls per second, at most, of all imports into the account on this machine."):argname("N"):convert(M.rate)
+end
+
 local function import(parser)
   local command = parser:command("import", "Import a contact list, row by row accounted for.")
   command:argument("file", "CSV file with a header line.")
@@ -85,7 +91,7 @@ local function import(parser)
   command:option("--delimiter", "Separator between the columns."):argname("CHARACTER")
   command:option("--rows-per-call", "Most rows in one call."):argname("N"):convert(M.count)
   command:option("--rows-per-file", "Most rows in one uploaded file."):argname("N"):convert(M.count)
-  command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.count)
+  add_pace(command)
   command:option("--bisect", "Calls to find the rows to blame in one refused batch; 0: none."):argname("N"):convert(M.integer)
   command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
   command:option("--job", "Folder for the job's files."):argname("DIR")
@@ -121,7 +127,7 @@ end
 local function resume(parser)
   local command = parser:command("resume", "Go on with an import that was interrupted or stopped.")
   add_job(command)
-  command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.count)
+  add_pace(command)
   command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
   add_account(command)
   add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
@@ -232,6 +238,15 @@ function M.number(text)
   local value = tonumber(text)
   if not value or value ~= value or value < 0 or value == math.huge then
     return nil, "'" .. text .. "' is no number"
+  end
+  return value
+end
+
+---@return number? value, string? message
+function M.rate(text)
+  local value = M.number(text)
+  if not value or value == 0 or value > 100000 then
+    return nil, "'" .. text .. "' is no number of calls per second above 0 (at most 100000)"
   end
   return value
 end

@@ -53,14 +53,13 @@ function methods:_stop(err)
   self.error = self.error or err
 end
 
--- Seconds until something may be sent, and for what.
+-- Seconds until something may be sent, and for what. 0 is leave for one request.
 function methods:_wait()
   local closed = self.work.window()
   if closed > 0 then
     return closed, "window"
   end
-  local delay = self.work.pace:delay()
-  return delay, self.throttled and "throttle" or "retry"
+  return self.work.pace:take()
 end
 
 -- The batch that is next, left where it is.
@@ -135,7 +134,7 @@ function methods:_take_next()
 end
 
 -- Everything about an attempt that can fail on this machine, and its intent. It leaves in `_launch`.
-function methods:_ready(batch)
+function methods:_ready(batch, others)
   local work = self.work
   batch.attempts = (batch.attempts or 0) + 1
   local attempt = { batch = batch, number = batch.attempts }
@@ -151,7 +150,7 @@ function methods:_ready(batch)
     self:_unsent(batch)
     return nil
   end
-  attempt.ticket = work.pace:started()
+  attempt.ticket = work.pace:started(others + 1)
   return attempt
 end
 
@@ -207,7 +206,7 @@ function methods:_fill()
     if self.error then
       self:_unsent(batch)
     else
-      ready[#ready + 1] = self:_ready(batch)
+      ready[#ready + 1] = self:_ready(batch, self.in_flight + #ready)
     end
   end
   self:_launch(ready)
@@ -249,7 +248,7 @@ function methods:_write_down(attempt, verdict, evidence, result, err)
 end
 
 -- True when the batch will be sent again.
-function methods:_may_repeat(batch, verdict)
+function methods:_may_repeat(batch, verdict, err)
   if self.error or self.work.stopped() then
     return false
   end
@@ -265,6 +264,7 @@ function methods:_may_repeat(batch, verdict)
   end
   batch.failed = (batch.failed or 0) + 1
   return verdict.again == "soon" and batch.failed < self.work.attempts
+    and self.work.pace:may_repeat(err ~= nil and err.kind == "timeout")
 end
 
 local function doubtful(work, verdict, err)
@@ -296,12 +296,11 @@ function methods:_conclude(attempt, result, reply, err)
     verdict.after = CLOSED_AGAIN
   end
   self.bytes = self.bytes + (evidence.bytes_sent or 0)
-  self.throttled = verdict.again == "throttle"
 
   if verdict.verdict == "not_applied" then
-    work.pace:finished(attempt.ticket or 0, verdict)
+    work.pace:finished(attempt.ticket, verdict)
     self:_write_down(attempt, verdict, evidence, result, err)
-    if self:_may_repeat(batch, verdict) then
+    if self:_may_repeat(batch, verdict, err) then
       self:_put_back(batch)
       return
     end
@@ -320,7 +319,7 @@ function methods:_conclude(attempt, result, reply, err)
   end
   if pieces then
     -- Its rows are counted in its pieces; outcome and pieces are in one commit.
-    work.pace:finished(attempt.ticket or 0, verdict)
+    work.pace:finished(attempt.ticket, verdict)
     self:_write_down(attempt, verdict, evidence, result, err)
     if self:_divide(batch, pieces, true) then
       return
@@ -337,7 +336,9 @@ function methods:_conclude(attempt, result, reply, err)
     work.bisect:learn(batch, verdict)
   end
   if not pieces then
-    work.pace:finished(attempt.ticket or 0, verdict)
+    work.pace:finished(attempt.ticket, verdict, {
+      seconds = result and result.timings and result.timings.total, repeated = (batch.failed or 0) > 0,
+    })
     self:_write_down(attempt, verdict, evidence, result, err)
   end
   self:_judge(verdict, err)

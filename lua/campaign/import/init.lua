@@ -12,7 +12,6 @@ local journal = require "campaign.import.journal"
 local ledger_module = require "campaign.ledger"
 local layout = require "campaign.import.layout"
 local options_module = require "campaign.import.options"
-local pace = require "campaign.import.pace"
 local preflight = require "campaign.import.preflight"
 local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
@@ -21,6 +20,7 @@ local rows_module = require "campaign.import.rows"
 local suppress = require "campaign.import.suppress"
 local target = require "campaign.import.target"
 local time = require "campaign.api.time"
+local timing = require "campaign.import.timing"
 
 local M = {}
 
@@ -102,8 +102,9 @@ local function job_json(state)
     columns = core.json.array(state.columns), fields = core.json.array(uses), unused = core.json.array(state.mapping.unused),
     params = core.json.array(params), checks = options.check, split = options.split,
     on_unmappable = options.on_unmappable, replacements = options.replacements ~= nil,
-    unique = options.unique, suppress = suppress.facts(state.suppress), overwrite = options.overwrite or false, window = options.window, rows_per_batch = state.batch_rows,
-    concurrency = state.concurrency, attempts = options.attempts,
+    unique = options.unique, suppress = suppress.facts(state.suppress), overwrite = options.overwrite or false, window = options.window,
+    rows_per_batch = state.batch_rows, concurrency = (timing.in_flight(state.platform, state.operation, options)),
+    attempts = options.attempts, rate = options.rate,
   }
 end
 
@@ -341,7 +342,6 @@ local function start(given, level)
       open_store = given.open_store },
     options = options, platform = platform, operation = operation, books = accounting.new(), state = "planned",
     began = options.env.monotonic(), next_progress = 0, owns_transport = options.transport == nil,
-    concurrency = options.concurrency or operation.rows.concurrency or platform.limits.concurrency or 1,
   }
   options.transport = options.transport or require("campaign.transport").new()
   return state
@@ -456,7 +456,7 @@ local function work_of(state, book)
   state.first_batch = first and first.index
   return {
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
-    pace = pace.new{ limit = state.concurrency, monotonic = options.env.monotonic, random = options.env.random },
+    pace = timing.pace(state.platform, operation, state.client.account, options),
     next_batch = function() return book:next_batch() end,
     prepare = function(batch) return prepare_batch(state, batch) end,
     finish = function(prepared, result) return state.client:finish(prepared.request, result) end,

@@ -28,6 +28,7 @@ local M = {}
 ---@field rows_per_call? integer
 ---@field rows_per_file? integer
 ---@field concurrency? integer
+---@field rate? number calls per second
 ---@field attempts? integer
 ---@field bisect? integer calls to find the rows to blame in one refused batch; 0: none
 ---@field window? "wait"|"refuse"|"ignore"
@@ -44,7 +45,8 @@ local TYPES = {
   source = { "string" }, to = { "string" }, account = { "string", "table" }, params = { "table" }, map = { "table" },
   set = { "table" }, split = { "table" }, check = { "table" }, on_unmappable = { "string", "table" }, encoding = { "string" },
   delimiter = { "string" }, rows_per_call = { "number" }, rows_per_file = { "number" }, concurrency = { "number" },
-  attempts = { "number" }, bisect = { "number" }, window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
+  attempts = { "number" }, bisect = { "number" }, rate = { "number" }, window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" },
+  job = { "string" },
   dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
   accept_public_file = { "boolean" }, unique = { "string" }, suppress = { "table", "string" }, open_store = { "function" },
 }
@@ -55,6 +57,8 @@ local COUNTS = { rows_per_call = 1000000, rows_per_file = 100000000, concurrency
 
 -- Of those, the ones that may be none.
 local MAY_BE_NONE = { bisect = true }
+
+local MOST_RATE = 100000
 
 local WINDOWS = { wait = true, refuse = true, ignore = true }
 
@@ -164,6 +168,9 @@ function M.read(given, level)
     if value ~= nil and (value ~= math.floor(value) or value < least or value > most) then
       error(("import: option `%s` must be a whole number from %d to %d"):format(name, least, most), level)
     end
+  end
+  if given.rate ~= nil and not (given.rate > 0 and given.rate <= MOST_RATE) then
+    error(("import: option `rate` must be a number of calls per second above 0, at most %d"):format(MOST_RATE), level)
   end
   local options = copy(given)
   for _, name in ipairs({ "params", "map", "set", "split", "check" }) do

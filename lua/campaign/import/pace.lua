@@ -1,35 +1,25 @@
 -- SPDX-License-Identifier: MIT
--- When the next request may leave: requests in flight, one pause shared by all batches, back-off with full jitter, and one request
--- at a time while the platform leaves us in doubt. The engine asks and reports; what a verdict means is decided elsewhere.
+-- When the next request may leave: requests in flight (adaptive), the account's rate (shared with other processes), back-off with full
+-- jitter after failures, a quota for repeats, and one request at a time while the platform leaves us in doubt. The engine asks and
+-- reports; what a verdict means is decided elsewhere, and the arithmetic is in campaign/pace/.
+
+local concurrency = require "campaign.pace.concurrency"
+local quota = require "campaign.pace.quota"
+local shared = require "campaign.pace.shared"
 
 local M = {}
 
--- Seconds. A delivery that failed is tried again soon; a platform that asked for peace is left alone longer.
-local BACKOFF = {
-  soon = { base = 0.5, longest = 30 },
-  throttle = { base = 1, longest = 300 },
-}
+-- Seconds until what could not be delivered is sent again: doubled for each failure, and the longest.
+local FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30
 
 -- Ambiguous answers in a row, each to a request sent after the one before was known, that end a run.
 local MOST_DOUBT = 3
 
+-- A hundred repeats may be outstanding.
+local QUOTA = 500
+
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.pace" }
-
----@param options table limit, monotonic, random
-function M.new(options)
-  return setmetatable({
-    _limit = options.limit,
-    _monotonic = options.monotonic,
-    _random = options.random,
-    _resume_at = 0,
-    _failures = { soon = 0, throttle = 0 },
-    _failed_since = { soon = 0, throttle = 0 },
-    _sent = 0,
-    _doubt_since = nil,
-    _doubts = 0,
-  }, mt)
-end
 
 -- A number from 0 up to 1.
 local function uniform(random)
@@ -37,65 +27,125 @@ local function uniform(random)
   return (a + b * 256 + c * 65536) / 16777216
 end
 
+---@param options table limit (in flight at the start), most? (in flight ever; default `limit`), rate? (calls per second), home? (of the
+---account's state), monotonic, random, sleep? (where others share the thread)
+function M.new(options)
+  local function draw()
+    return uniform(options.random)
+  end
+  return setmetatable({
+    _concurrency = concurrency.new{ start = options.limit, most = options.most or options.limit },
+    _shared = shared.new{ home = options.home, monotonic = options.monotonic, random = draw, given = options.rate, sleep = options.sleep },
+    _quota = quota.new(QUOTA),
+    _monotonic = options.monotonic,
+    _draw = draw,
+    _resume_at = 0,
+    _resume_for = "retry",
+    _failures = 0,
+    _failed_since = 0,
+    _sent = 0,
+    _doubt_since = nil,
+    _doubts = 0,
+  }, mt)
+end
+
 ---How many requests may be in flight now.
 ---@return integer
 function methods:limit()
-  return self._doubt_since and 1 or self._limit
+  return self._doubt_since and 1 or self._concurrency:limit()
 end
 
----Seconds until the next request may leave; 0 for now.
----@return number
-function methods:delay()
-  return math.max(0, self._resume_at - self._monotonic())
+---Takes leave for one request.
+---@return number seconds 0: it may go; else how long to wait before asking again
+---@return "retry"|"window"|"throttle"|"pace"|nil reason
+function methods:take()
+  local delay = self._resume_at - self._monotonic()
+  if delay > 0 then
+    return delay, self._resume_for
+  end
+  return self._shared:take()
 end
 
----A request leaves; the number identifies it to `finished`.
----@return integer
-function methods:started()
+---@class campaign.import.pace.ticket
+---@field number integer
+---@field at number
+
+---A request is made ready; the ticket identifies it to `finished`.
+---@param in_flight integer with this one
+---@return campaign.import.pace.ticket
+function methods:started(in_flight)
   self._sent = self._sent + 1
-  return self._sent
+  self._concurrency:started(in_flight)
+  return { number = self._sent, at = self._monotonic() }
+end
+
+local function wait(self, seconds, reason)
+  self._resume_at, self._resume_for = math.max(self._resume_at, self._monotonic() + seconds), reason
+end
+
+local function failed(self, number)
+  if number <= self._failed_since then
+    return -- it failed together with the one that set the pause
+  end
+  self._failures, self._failed_since = self._failures + 1, self._sent
+  local most = math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ^ math.min(self._failures - 1, 20))
+  wait(self, most * self._draw(), "retry")
+end
+
+local function doubted(self, number)
+  if not self._doubt_since then
+    self._doubt_since, self._doubts = self._sent, 0
+  end
+  if self._doubts == 0 or number > self._doubt_since then
+    self._doubts = self._doubts + 1
+  end
 end
 
 ---A verdict is in.
----@param ticket integer what `started` gave
+---@param ticket campaign.import.pace.ticket? what `started` gave; nil when the request could not be made
 ---@param verdict campaign.verdict
----@return number delay seconds for which everybody waits now
-function methods:finished(ticket, verdict)
-  local kind = verdict.again
-  if kind == "soon" or kind == "throttle" then
-    local is_new = ticket > self._failed_since[kind]
-    if not is_new and not verdict.after then
-      return self:delay() -- it failed together with the one that set the pause
-    end
-    if is_new then
-      self._failures[kind] = self._failures[kind] + 1
-      self._failed_since[kind] = self._sent
-    end
-    local rule = BACKOFF[kind]
-    local most = math.min(rule.longest, rule.base * 2 ^ math.min(self._failures[kind] - 1, 20))
-    local delay = verdict.after or most * uniform(self._random)
-    self._resume_at = math.max(self._resume_at, self._monotonic() + delay)
-    return delay
+---@param more? { seconds: number?, repeated: boolean? } how long the attempt took; whether the batch was sent before
+function methods:finished(ticket, verdict, more)
+  local number, now = ticket and ticket.number or 0, self._monotonic()
+  local is_good = verdict.verdict == "accepted" or verdict.verdict == "partly"
+  local is_pressure = verdict.again == "throttle" or verdict.cause == "no_answer"
+  if ticket and (is_good or is_pressure) then
+    self._concurrency:finished(now, is_good and more and more.seconds or nil, is_pressure)
   end
-  if verdict.verdict == "ambiguous" then
-    if not self._doubt_since then
-      self._doubt_since, self._doubts = self._sent, 0
-    end
-    if self._doubts == 0 or ticket > self._doubt_since then
-      self._doubts = self._doubts + 1
-    end
+  if verdict.again == "throttle" then
+    self._shared:throttled(ticket and ticket.at or now, verdict.after)
+  elseif verdict.again == "soon" then
+    failed(self, number)
+  elseif verdict.again == "window" then
+    wait(self, verdict.after or 0, "window")
+  elseif verdict.verdict == "ambiguous" then
+    doubted(self, number)
   elseif verdict.verdict ~= "not_applied" then
     self._doubt_since, self._doubts = nil, 0
-    self._failures.soon, self._failures.throttle = 0, 0
-    self._failed_since.soon, self._failed_since.throttle = 0, 0
+    self._failures, self._failed_since = 0, 0
+    self._shared:succeeded(ticket and ticket.at or now)
+    self._quota:refund(more ~= nil and more.repeated == true)
   end
-  return 0
+end
+
+---Pays for sending a batch again that could not be delivered; false when too many repeats are outstanding.
+---@param is_timeout boolean
+---@return boolean
+function methods:may_repeat(is_timeout)
+  return self._quota:pay(is_timeout)
 end
 
 ---True when the platform has been unclear too often in a row to go on.
 ---@return boolean
 function methods:hopeless()
   return self._doubts >= MOST_DOUBT
+end
+
+---Calls per second that are kept now; nil without a limit.
+---@return number? rate
+---@return boolean? is_slowed the platform asked for it
+function methods:rate()
+  return self._shared:rate()
 end
 
 return M

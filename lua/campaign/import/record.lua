@@ -11,7 +11,7 @@ local M = {}
 
 -- Options that come back as they were given. What is missing here belongs to the process, not to the job.
 local KEPT = { "to", "params", "map", "set", "split", "check", "encoding", "delimiter", "rows_per_call", "rows_per_file",
-  "concurrency", "attempts", "bisect", "window", "overwrite", "mark", "accept_public_file", "unique" }
+  "concurrency", "attempts", "bisect", "rate", "window", "overwrite", "mark", "accept_public_file", "unique" }
 
 ---@param path string
 ---@return string
@@ -41,7 +41,7 @@ end
 
 ---Options for campaign.plan from what was kept, with what belongs to this process.
 ---@param kept table
----@param given table account, env, transport, on_progress, window, concurrency, open_store
+---@param given table account, env, transport, on_progress, window, concurrency, rate, open_store
 ---@return table
 function M.given(kept, given)
   local options = {}
@@ -58,6 +58,9 @@ function M.given(kept, given)
   return options
 end
 
+-- Says nothing about whose account it is.
+local NOT_IDENTITY = { id = true, name = true, calls_per_second = true }
+
 ---Whose account it is, without its secrets: a job is never sent to another one.
 ---@param platform table
 ---@param account table
@@ -66,7 +69,7 @@ function M.identity(platform, account)
   local parts = { platform.name }
   local names = {}
   for name, value in pairs(account) do
-    if name ~= "id" and name ~= "name" and type(value) ~= "table" and type(value) ~= "function" then
+    if not NOT_IDENTITY[name] and type(value) ~= "table" and type(value) ~= "function" then
       names[#names + 1] = name .. "=" .. tostring(value)
     end
   end

@@ -9,6 +9,7 @@ local clock = require "campaign.sandbox.clock"
 local control = require "campaign.sandbox.control"
 local faults = require "campaign.sandbox.faults"
 local json = require "campaign.sandbox.json"
+local limit = require "campaign.sandbox.limit"
 local log = require "campaign.sandbox.log"
 local reply = require "campaign.sandbox.reply"
 local routes = require "campaign.sandbox.routes"
@@ -44,6 +45,7 @@ local exchange_mt = { __index = exchange_methods, __name = "sandbox.exchange" }
 ---@field accounts? table given credentials
 ---@field first_id? string first id that hypers gives
 ---@field now fun(): number
+---@field monotonic? fun(): number
 
 ---@param options campaign.sandbox.options
 ---@return table? app
@@ -82,6 +84,7 @@ function M.new(options)
       return nil, why
     end
   end
+  self.limit = limit.new(options.monotonic or options.now)
   self.routes = routes.new()
   self.platforms = {}
   for name, module in pairs(MODULES) do
@@ -136,6 +139,7 @@ function app_methods:reset()
   self.state = state_of.fresh(self.state.accounts, self.options)
   self.log:clear()
   self.faults:clear()
+  self.limit:clear()
   self.dirty = true
 end
 
@@ -283,6 +287,14 @@ end
 
 local function act(self)
   local app, met = self.app, self.met
+  local over = app.limit:refuses(self.route.platform, app.state.settings)
+  if over then
+    local refused = self.platform:refuse(429, "more calls in a second than were ordered at the sandbox", self.operation)
+    if over.retry_after then
+      table.insert(refused.headers, { "retry-after", tostring(over.retry_after) })
+    end
+    return refused
+  end
   if met.before and met.before.kind == "expire-token" then
     self.platform:expire(request_of(self))
   end

@@ -156,6 +156,9 @@ M.paths = {
   settings = shows_or_changes(settings, settings),
   tasks = shows_or_changes(tasks, tasks),
   commits = commits,
+  limit = function(app)
+    return reply.json(200, app.limit:counts())
+  end,
   plans = function(app, exchange)
     local ok, why = app.platforms.hypers:set_plan(exchange.body_value or {})
     if not ok then

@@ -304,7 +304,7 @@ function M.run(options)
     dir = dir, durable = durable, clock = options.clock, clock_rate = options.clock_rate,
     faults = options.faults, without = options.without, forms = options.forms,
     seed = options.seed, accounts = options.accounts, first_id = options.first_id,
-    settings = options.settings, now = core.system.now, pid = core.system.pid(),
+    settings = options.settings, now = core.system.now, monotonic = core.system.monotonic, pid = core.system.pid(),
   }
   if not app then
     io.stderr:write("sandbox: ", tostring(why), "\n")

@@ -5,6 +5,7 @@
 
 local core = require "campaign.core"
 local json = require "campaign.sandbox.json"
+local limit = require "campaign.sandbox.limit"
 
 local M = {}
 
@@ -165,6 +166,9 @@ local SETTINGS = {
   ["hypers.refresh_life"] = { "number", 0 },
   ["hypers.seconds_per_member"] = { "number", 2 },
   ["hypers.fail_every"] = { "number", 20 },
+  ["limit.calls_per_second"] = { "number", 0 },
+  ["limit.retry_after"] = { "number", 1 },
+  ["limit.kind"] = { "string", "any_second" },
 }
 
 local function default_settings()
@@ -187,6 +191,10 @@ function M.set(state, changes)
       return nil, "unknown setting " .. name
     elseif type(value) ~= setting[1] then
       return nil, name .. ": expected a " .. setting[1]
+    elseif name == "limit.kind" and not limit.is_kind(value) then
+      return nil, name .. ": expected second, any_second or bucket"
+    elseif (name == "limit.calls_per_second" or name == "limit.retry_after") and not (value >= 0 and value < 1e6) then
+      return nil, name .. ": expected a number from 0 to 1000000"
     end
   end
   for name, value in pairs(changes) do

@@ -1,0 +1,39 @@
+-- SPDX-License-Identifier: MIT
+-- What may be spent on repeats, so that an outage is not answered with a storm: each repeat costs, calls that succeed give back.
+
+local M = {}
+
+-- A repeat after a timeout costs more: the platform may still be busy with the first.
+local COST, TIMEOUT_COST = 5, 10
+
+-- What a call gives back that succeeded at its first attempt.
+local THANKS = 1
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.pace.quota" }
+
+---A quota, full at the start.
+---@param capacity integer
+function M.new(capacity)
+  return setmetatable({ _left = capacity, _capacity = capacity }, mt)
+end
+
+---Pays for a repeat; false when there is not enough left, and nothing is taken then.
+---@param is_timeout boolean? what is repeated had no answer in time
+---@return boolean
+function methods:pay(is_timeout)
+  local cost = is_timeout and TIMEOUT_COST or COST
+  if self._left < cost then
+    return false
+  end
+  self._left = self._left - cost
+  return true
+end
+
+---A call succeeded.
+---@param was_repeated boolean
+function methods:refund(was_repeated)
+  self._left = math.min(self._capacity, self._left + (was_repeated and COST or THANKS))
+end
+
+return M

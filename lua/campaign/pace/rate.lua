@@ -1,0 +1,267 @@
+-- SPDX-License-Identifier: MIT
+-- Calls per second of one account: a token bucket, and the rate at which it fills, found out from the answers that say "slow down". Pure
+-- functions on a state of numbers, so that the state can lie in a file or in shared memory and serve several processes at once; times
+-- are seconds of one clock that never jumps. pace/shared.lua keeps the state.
+--
+-- The bucket is one number, the time at which the next call is due. The rate follows a cubic curve: after an answer of "slow down" it
+-- falls below the rate that was too much, comes back to it fast, stays there, and then feels its way up. A rate that was too much
+-- twice is a cap: it is left alone for a minute, then for longer, so that finding out again costs few refused calls.
+
+local M = {}
+
+-- What remains of the rate after "slow down": of one that was too much for the first time, and of a known cap.
+local CUT, CUT_AT_CAP = 0.7, 0.9
+
+-- Speed of the curve, calls per second per cubed second.
+local STEEPNESS = 0.4
+
+-- The share of the rate that was too much at which the curve stays, and for how long: first, and at a known cap (four times as long
+-- each time, up to the last).
+local STAY = 0.985
+local HOLD, HOLD_AT_CAP, HOLD_GROWTH, LONGEST_HOLD = 2, 60, 4, 600
+
+-- A known cap is passed by so much a second, until so much beyond it says that it is gone; shares of it.
+local CREEP, BEYOND = 0.005, 0.05
+
+-- Two rates are the same cap when they differ by less than this share.
+local SAME = 0.1
+
+-- A rate that is too much again after less than so many seconds is lowered in steps that double.
+local QUICK = 10
+
+local SLOWEST = 0.5 -- calls per second
+
+-- Answers of "slow down" in a row without a good one between: everybody waits up to so long (full jitter), doubled each time.
+local FIRST_PAUSE, LONGEST_PAUSE = 1, 300
+
+-- Seconds of quiet after which what was learned is out of date.
+local FORGET = 900
+
+-- A call may leave so many seconds before it is due: makes up for a late one before it. More would pass the platform's own count of a second.
+local CREDIT = 0.02
+
+-- The longest time into the future that a state may name: the longest Retry-After and a bit. Later ones are damage.
+local HORIZON = 3700
+
+-- The fields of a state, in the order in which they are written. `since` is the time of the last cut.
+local FIELDS = { "due", "pause", "top", "since", "cut", "hold", "caps", "slot", "before", "now", "refused", "used", "good",
+  "round", "begun",
+  "quick" }
+
+---@class campaign.pace.state
+---@field due number when the next call is due
+---@field pause number before this time nobody calls
+---@field top number the rate that was too much; 0: nothing was learned
+---@field since number when it was
+---@field cut number what remained of it then
+---@field hold number seconds to stay below it
+---@field caps number how often in a row the same rate was too much
+---@field slot number the second that `now` counts
+---@field before number good answers in the second before
+---@field now number good answers in this second
+---@field refused number answers of "slow down" in a row
+---@field used number when something was last heard or sent
+---@field good number 1 when there was a good answer to a call of the time after the last cut
+---@field round number when the last "slow down" came that was no echo of the one before
+---@field quick number cuts in a row, each soon after the one before
+---@field begun number since when good answers come in every second
+
+---@return campaign.pace.state
+function M.new()
+  local state = {}
+  for _, name in ipairs(FIELDS) do
+    state[name] = 0
+  end
+  return state
+end
+
+---A state as text.
+---@param state campaign.pace.state
+---@return string
+function M.encode(state)
+  local parts = { "1" }
+  for i, name in ipairs(FIELDS) do
+    parts[i + 1] = ("%.6f"):format(state[name])
+  end
+  return table.concat(parts, " ")
+end
+
+---Reads a state. A damaged one, one of the future or one that is out of date is as good as none.
+---@param text string?
+---@param now number
+---@return campaign.pace.state
+function M.decode(text, now)
+  local values = {}
+  for word in (text or ""):gmatch("[^ ]+") do
+    local value = #values <= #FIELDS and tonumber(word)
+    if not value or value ~= value or value < 0 or value > 1e12 then
+      return M.new()
+    end
+    values[#values + 1] = value
+  end
+  if #values ~= #FIELDS + 1 or values[1] ~= 1 then
+    return M.new()
+  end
+  local state = {}
+  for i, name in ipairs(FIELDS) do
+    state[name] = values[i + 1]
+  end
+  local is_sane = state.due <= now + HORIZON and state.pause <= now + HORIZON and state.since <= now + 1 and state.used <= now + 1
+    and state.round <= now + 1 and state.begun <= now + 1 and state.cut <= 1 and state.slot <= now + 1
+  if not is_sane or now - math.max(state.used, state.pause) > FORGET then
+    return M.new()
+  end
+  return state
+end
+
+-- Moves the count of good answers on to this second.
+local function turn(state, now)
+  local slot = math.floor(now)
+  if slot > state.slot then
+    if slot > state.slot + 1 then
+      state.begun = now
+    end
+    state.before = slot == state.slot + 1 and state.now or 0
+    state.slot, state.now = slot, 0
+  end
+end
+
+---Good answers per second, over the last second.
+---@param state campaign.pace.state
+---@param now number
+---@return number
+function M.measured(state, now)
+  turn(state, now)
+  return state.now + state.before * (1 - (now - math.floor(now)))
+end
+
+---Calls per second that were found out to be well; nil while nothing was.
+---@param state campaign.pace.state
+---@param now number
+---@return number?
+function M.learned(state, now)
+  local top = state.top
+  if top <= 0 then
+    return nil
+  end
+  local stay = top * STAY
+  local passed = now - state.since
+  local back = (top * (1 - state.cut) / STEEPNESS) ^ (1 / 3) -- seconds to come back to what was too much
+  local rate
+  if passed < back + state.hold then
+    local left = math.min(0, passed - back)
+    rate = math.min(STEEPNESS * left * left * left + top, stay)
+  else
+    passed = passed - back - state.hold
+    if state.caps > 0 then -- slowly over a known cap; when it is none any more, on as before
+      local slow = math.min(passed, BEYOND / CREEP)
+      stay, passed = stay * (1 + CREEP * slow), passed - slow
+    end
+    rate = stay + STEEPNESS * passed ^ 3
+    rate = math.min(rate, math.max(2 * math.max(M.measured(state, now), top), stay))
+  end
+  return math.max(rate, SLOWEST)
+end
+
+-- The lower of the rate that somebody set and the one that was found out.
+function M.rate(state, now, given)
+  local learned = M.learned(state, now)
+  if given and learned then
+    return math.min(given, learned)
+  end
+  return given or learned
+end
+
+---Takes a token for one call.
+---@param state campaign.pace.state
+---@param now number
+---@param given number? calls per second that somebody set
+---@return number seconds 0: taken; else how long to wait before asking again
+---@return "throttle"|"pace"|nil reason
+function M.take(state, now, given)
+  if state.pause > now then
+    return state.pause - now, "throttle"
+  end
+  local rate = M.rate(state, now, given)
+  if not rate then
+    return 0
+  end
+  if state.due - CREDIT > now then
+    return state.due - CREDIT - now, "pace"
+  end
+  state.due = math.max(state.due, now) + 1 / rate
+  state.used = now
+  return 0
+end
+
+---Calls were answered well.
+---@param state campaign.pace.state
+---@param now number
+---@param count integer
+---@param sent_at number when the last of them had left
+function M.succeeded(state, now, count, sent_at)
+  turn(state, now)
+  state.now = state.now + count
+  state.used = now
+  if sent_at > state.round then
+    state.refused = 0
+  end
+  if sent_at > state.since then
+    state.good = 1
+  end
+end
+
+-- The rate falls; what was sent before this moment is no further evidence. A rate that somebody set is a cap beforehand.
+local function cut(state, now, given)
+  local rate = M.rate(state, now, given)
+  local was = state.top > 0 and state.top or given or 0
+  local measured, top = M.measured(state, now), rate
+  if not rate then
+    top = math.max(measured, 1)
+  elseif math.max(state.pause, state.begun) <= state.slot - 1 then -- two seconds without a pause
+    -- More was sent than the platform took. The second before is nearer to the cap where the rate was rising.
+    measured = math.max(math.min(measured, state.before), measured * (1 - 2 * (1 - STAY)))
+    top = math.min(rate, math.max(measured, rate * CUT))
+  end
+  state.quick = now - state.since < QUICK and state.quick + 1 or 0
+  if rate and state.quick > 1 then
+    top = math.min(top, rate * math.max(CUT, 1 - (1 - STAY) * 2 ^ math.min(state.quick - 1, 10)))
+  end
+  local is_cap = was > 0 and math.abs(top / was - 1) < SAME
+  if not is_cap then
+    state.caps = 0
+  elseif state.quick == 0 or state.caps == 0 then
+    state.caps = state.caps + 1
+  end
+  state.cut = is_cap and CUT_AT_CAP or CUT
+  state.hold = is_cap and math.min(HOLD_AT_CAP * HOLD_GROWTH ^ math.min(state.caps - 1, 10), LONGEST_HOLD) or HOLD
+  state.top, state.since, state.good = top, now, 0
+end
+
+---A call was answered with "slow down".
+---@param state campaign.pace.state
+---@param now number
+---@param sent_at number when it had left
+---@param more { after: number?, given: number?, random: fun(): number } seconds that the platform asks to wait; calls per second that somebody
+---set; a number from 0 up to 1
+function M.throttled(state, now, sent_at, more)
+  local after = more.after
+  local is_first = state.top <= 0
+  local is_news = is_first or sent_at > state.round -- else it left before the last one was known
+  state.used = now
+  if is_news then
+    if is_first or state.good > 0 then
+      cut(state, now, more.given)
+    end
+    state.refused, state.round = state.refused + 1, now
+    state.due = math.max(state.due, now + 1 / M.learned(state, now))
+    if not after and (is_first and not more.given or state.refused > 1) then
+      after = math.min(FIRST_PAUSE * 2 ^ math.min(state.refused - 1, 20), LONGEST_PAUSE) * more.random()
+    end
+  end
+  if after then
+    state.pause = math.max(state.pause, now + after)
+  end
+end
+
+return M

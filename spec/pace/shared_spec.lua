@@ -1,0 +1,208 @@
+-- SPDX-License-Identifier: MIT
+-- One rate for several processes: by a file that they share, by any place that can compare and set, and what happens when that place fails.
+
+local command = require "support.command"
+local core = require "campaign.core"
+local homes = require "campaign.pace.home"
+local quota = require "campaign.pace.quota"
+local rate = require "campaign.pace.rate"
+local shared = require "campaign.pace.shared"
+
+local function half()
+  return 0.5
+end
+
+local clock
+
+local function member(home, given)
+  return shared.new{ home = home, monotonic = function() return clock.now end, random = half, given = given }
+end
+
+-- Calls that each of the members may make within some seconds when all want to.
+local function race(members, seconds)
+  local counts, ends, first_of = {}, clock.now + seconds, nil
+  while clock.now < ends do
+    local nearest = math.huge
+    local first = next(members, first_of) or 1
+    first_of = first -- nobody is always the first to ask
+    for k = 1, #members do
+      local i = (first + k - 2) % #members + 1
+      local wait = members[i]:take()
+      if wait == 0 then
+        counts[i] = (counts[i] or 0) + 1
+      end
+      nearest = math.min(nearest, wait)
+    end
+    clock.now = clock.now + math.max(nearest, 0.001)
+  end
+  return counts
+end
+
+describe("pace.shared", function()
+  local folder
+  before_each(function()
+    folder = command.folder()
+    clock = { now = 5000 }
+  end)
+  after_each(function()
+    command.remove(folder)
+  end)
+
+  for name, home_of in pairs{
+    ["a file"] = function() return function() return homes.file(folder .. "/state/pace", "longlong/main#1") end end,
+    ["one table"] = function()
+      local home = homes.memory()
+      return function() return home end
+    end,
+  } do
+    it("lets all that share " .. name .. " make as many calls as were set, not each of them", function()
+      local make = home_of()
+      local counts = race({ member(make(), 50), member(make(), 50), member(make(), 50) }, 10)
+      local sum = 0
+      for i = 1, 3 do
+        assert.is_true((counts[i] or 0) > 20, "member " .. i .. " starves")
+        sum = sum + counts[i]
+      end
+      assert.is_true(sum >= 480 and sum <= 510, "calls: " .. sum)
+    end)
+
+    it("tells all that share " .. name .. " when the platform wants peace", function()
+      local make = home_of()
+      local first, second = member(make()), member(make())
+      assert.equal(0, (first:take()))
+      assert.equal(0, (second:take()))
+      first:succeeded(clock.now)
+      first:throttled(clock.now, 30)
+      clock.now = clock.now + 0.3
+      local wait, reason = second:take()
+      assert.is_near(29.7, wait, 0.01)
+      assert.equal("throttle", reason)
+      clock.now = clock.now + 60
+      local counts = race({ first, second }, 2)
+      assert.is_true((counts[1] or 0) + (counts[2] or 0) >= 2)
+      assert.is_true(first:rate() ~= nil and second:rate() ~= nil)
+    end)
+  end
+
+  it("learns the rate from what all of them sent", function()
+    local make = homes.memory()
+    local members = { member(make), member(make) }
+    members[1]:throttled(clock.now, 0)
+    for second = 1, 40 do
+      for i = 1, 2 do
+        for call = 1, 20 do
+          clock.now = 5000 + second + call / 20 - 0.01
+          if members[i]:take() == 0 then
+            members[i]:succeeded(clock.now)
+          end
+        end
+      end
+    end
+    local state = rate.decode(make:get(), clock.now)
+    assert.is_true(rate.measured(state, clock.now) > 20, "measured " .. rate.measured(state, clock.now))
+  end)
+
+  it("says whether the platform or the user set the rate", function()
+    local one = member(nil, 50)
+    assert.same({ 50, false }, { one:rate() })
+    one:take()
+    for _ = 1, 10 do
+      one:succeeded(clock.now)
+    end
+    one:throttled(clock.now, 1)
+    local now, is_learned = one:rate()
+    assert.is_true(now < 50 and is_learned)
+    assert.is_near(1, one:pause(), 1e-6)
+    assert.is_nil((member():rate()))
+  end)
+
+  it("writes nothing as long as nobody asked for a pace", function()
+    local one = member(homes.file(folder .. "/state", "a/b#c"))
+    for _ = 1, 100 do
+      clock.now = clock.now + 1
+      assert.equal(0, (one:take()))
+      one:succeeded(clock.now)
+    end
+    assert.is_nil((core.system.stat(folder .. "/state")))
+  end)
+
+  it("goes on alone when the place for the state cannot be used", function()
+    assert(core.system.write_atomic(folder .. "/blocked", "a file, no folder"))
+    local broken = { get = function() return nil, "gone" end, put = function() return nil, "gone" end }
+    local stubborn = { get = function() return nil end, put = function() return false end }
+    for _, home in ipairs({ homes.file(folder .. "/blocked/pace", "x"), broken, stubborn }) do
+      local counts = race({ member(home, 20) }, 10)
+      assert.is_true(counts[1] >= 190 and counts[1] <= 210, "calls: " .. tostring(counts[1]))
+    end
+  end)
+
+  it("starts anew from a file that holds something else, and from one of an earlier start of the machine", function()
+    local path = folder .. "/a.pace"
+    for _, content in ipairs({ "", "junk", ("x"):rep(1000), "\0\0\0", "00000000-0000-0000-0000-000000000000\n1 2 3\n" }) do
+      assert(core.system.write_atomic(path, content))
+      local counts = race({ member(homes.file(folder, "a"), 20) }, 5)
+      assert.is_true(counts[1] >= 90 and counts[1] <= 105, "calls: " .. tostring(counts[1]))
+    end
+  end)
+
+  it("keeps its file closed to others, and clears away those of accounts that nobody uses any more", function()
+    local old = folder .. "/old.pace"
+    assert(core.system.write_atomic(old, "x"))
+    assert(core.system.write_atomic(old .. ".lock", ""))
+    assert(core.system.write_atomic(folder .. "/kept.json", "{}"))
+    os.execute("touch -d '3 days ago' '" .. old .. "'")
+    member(homes.file(folder, "long/lo ng#1"), 5):take()
+    assert.is_nil((core.system.stat(old)))
+    assert.is_nil((core.system.stat(old .. ".lock")))
+    assert.truthy(core.system.stat(folder .. "/kept.json"))
+    assert.equal(384, core.system.stat(folder .. "/long-lo-ng#1.pace").mode)
+  end)
+
+  it("replaces only what it has read", function()
+    for _, home in ipairs({ homes.memory(), homes.file(folder, "b") }) do
+      assert.is_nil((home:get()))
+      assert.is_false((home:put("two", "one")))
+      assert.is_true(home:put("one", nil))
+      assert.is_false((home:put("two", nil)))
+      assert.is_true(home:put("two", "one"))
+      assert.equal("two", (home:get()))
+    end
+  end)
+
+  it("does not wait for a lock where others share the thread", function()
+    local home = homes.file(folder, "c", { waits = false })
+    assert.is_true(home:put("one", nil))
+    local lock = assert(core.system.lock(folder .. "/c.pace.lock", 1))
+    local before = core.system.monotonic()
+    assert.is_false((home:put("two", "one")))
+    assert.is_true(core.system.monotonic() - before < 0.15)
+    lock:close()
+    assert.is_true(home:put("two", "one"))
+  end)
+end)
+
+describe("pace.quota", function()
+  it("pays for a hundred repeats, half as many after timeouts, and is filled by calls that succeed", function()
+    local one = quota.new(500)
+    for _ = 1, 100 do
+      assert.is_true(one:pay())
+    end
+    assert.is_false(one:pay())
+    for _ = 1, 5 do
+      one:refund(false)
+    end
+    assert.is_true(one:pay())
+    assert.is_false(one:pay(true))
+    one:refund(true)
+    assert.is_false(one:pay(true))
+    one:refund(true)
+    assert.is_true(one:pay(true))
+    for _ = 1, 1000 do
+      one:refund(true)
+    end
+    for _ = 1, 50 do
+      assert.is_true(one:pay(true))
+    end
+    assert.is_false(one:pay())
+  end)
+end)
