@@ -144,4 +144,18 @@ describe("campaign.sandbox", function()
     assert.is_nil(handle)
     assert.equal("usage", err.kind)
   end)
+
+  it("has a bench that sends requests of every kind and prints what was judged", function()
+    local result = require("support.command").run({ rawget(_G, "jit") and "luajit" or "lua5.4", "bench/sandbox.lua", "0.05", "500" }, {
+      env = { LUA_PATH = package.path, LUA_CPATH = package.cpath, LD_PRELOAD = os.getenv("LD_PRELOAD"),
+        ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") },
+    })
+    assert.equal(0, result.code, result.err)
+    local lines = 0
+    for line in result.out:gmatch("[^\n]+") do
+      assert.truthy(line:find("/s of processor", 1, true), line)
+      lines = lines + 1
+    end
+    assert.equal(5, lines)
+  end)
 end)

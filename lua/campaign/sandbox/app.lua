@@ -107,13 +107,10 @@ end
 ---Puts one committed row into the log.
 ---@param request table
 ---@param target string
----@param entry table row, id, mode, result
+---@param entry table row (or row_text, row_from, row_to: where its JSON lies), id, mode, result
 function app_methods:commit(request, target, entry)
-  self.log:append{
-    time = request.time or self.clock:text(), platform = request.platform, operation = request.operation,
-    request = request.id, target = target, row = entry.row, id = entry.id, mode = entry.mode,
-    result = entry.result,
-  }
+  request.time = request.time or self.clock:text()
+  self.log:append(request, target, entry)
 end
 
 ---Marks the state as changed, so that the host saves it.

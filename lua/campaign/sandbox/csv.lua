@@ -79,6 +79,25 @@ local function record(text, at, last)
   end
 end
 
+-- A record that ends before the next quote: the usual case, by plain searches. nil when the text ends inside it.
+local function plain_record(text, at, stop)
+  local fields, count = {}, 0
+  local last = stop
+  if text:byte(stop - 1) == 13 and stop > at then
+    last = stop - 1
+  end
+  while true do
+    local comma = text:find(",", at, true)
+    count = count + 1
+    if not comma or comma >= stop then
+      fields[count] = text:sub(at, last - 1)
+      return fields
+    end
+    fields[count] = text:sub(at, comma - 1)
+    at = comma + 1
+  end
+end
+
 ---Calls `each(fields, number)` for every record, from 1; `each` stops the reading by returning a reason.
 ---@param path string
 ---@param options { raw?: boolean } raw: bytes as they are, no encoding asked for
@@ -108,8 +127,18 @@ function M.read(path, options, each)
     end
     text = text:sub(at) .. (more or "")
     at = 1
+    local quote = text:find('"', 1, true) or #text + 1
     while at <= #text do
-      local fields, next_at, bad = record(text, at, last)
+      local fields, next_at, bad
+      local stop = text:find("\n", at, true)
+      if quote < at then
+        quote = text:find('"', at, true) or #text + 1
+      end
+      if stop and stop < quote then
+        fields, next_at = plain_record(text, at, stop), stop + 1
+      else
+        fields, next_at, bad = record(text, at, last)
+      end
       if not fields then
         why = bad or (#text - at > MAX_RECORD and "a record over 1 MiB") or nil
         break

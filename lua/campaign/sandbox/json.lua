@@ -95,6 +95,17 @@ function M.integer_text(value)
   return value.text
 end
 
+---True for a text that JSON writes as it is, between quotes.
+function M.is_plain(text)
+  for at = 1, #text do
+    local byte = text:byte(at)
+    if byte < 32 or byte == 34 or byte == 92 then
+      return false
+    end
+  end
+  return true
+end
+
 -- Decoding --------------------------------------------------------------------------------------
 
 local ESCAPES = {
@@ -138,6 +149,19 @@ local function plain_end(text, at)
   return at
 end
 
+-- True when there is neither backslash nor control character.
+local function has_no_escapes(text)
+  if text:find("\\", 1, true) then
+    return false
+  end
+  for at = 1, #text do
+    if text:byte(at) < 32 then
+      return false
+    end
+  end
+  return true
+end
+
 local function decode_escape(text, at)
   local letter = text:sub(at + 1, at + 1)
   local plain = ESCAPES[letter]
@@ -163,8 +187,18 @@ local function decode_escape(text, at)
   return utf8_bytes(code), at
 end
 
+-- True while a text is decoded that holds neither backslash nor control character: its strings end at the next quote.
+local is_plain = false
+
 local function decode_string(text, at)
   local from = at + 1
+  if is_plain then
+    local close = text:find('"', from, true)
+    if not close then
+      fail(#text + 1, "unfinished string")
+    end
+    return text:sub(from, close - 1), close + 1
+  end
   local stop = plain_end(text, from)
   if text:byte(stop) == 34 then
     return text:sub(from, stop - 1), stop + 1
@@ -188,11 +222,21 @@ local function decode_string(text, at)
 end
 
 local function decode_number(text, at)
+  -- The usual number first: a few digits without sign, fraction or exponent.
+  local value, stop, byte = 0, at, text:byte(at)
+  while byte and byte >= 48 and byte <= 57 and stop - at < 15 do
+    value = value * 10 + byte - 48
+    stop = stop + 1
+    byte = text:byte(stop)
+  end
+  if stop > at and (byte == 44 or byte == 125 or byte == 93) and (stop == at + 1 or text:byte(at) ~= 48) then
+    return value, stop
+  end
   local whole = text:match("^%-?%d+", at)
   if not whole or whole:find("^%-?0%d") then
     fail(at, "bad number")
   end
-  local stop = at + #whole
+  stop = at + #whole
   local fraction = text:match("^%.%d+", stop) or ""
   stop = stop + #fraction
   local exponent = text:match("^[eE][+-]?%d+", stop) or ""
@@ -208,33 +252,64 @@ end
 
 local decode_value
 
+-- Where the elements of a list lie in the text that it was read from: { text, from, to, from, to, ..., one_line = bool }.
+local PLACES = setmetatable({}, { __mode = "k" })
+local PLACES_DEPTH = 2 -- a list in the outermost object: rows of a request
+
 local function decode_array(text, at, depth)
   local list = M.array()
-  at = skip_space(text, at + 1)
-  if text:byte(at) == 93 then
+  at = at + 1
+  local byte = text:byte(at)
+  if byte == 32 or byte == 10 or byte == 13 or byte == 9 then
+    at = skip_space(text, at)
+    byte = text:byte(at)
+  end
+  if byte == 93 then
     return list, at + 1
   end
+  local places = depth == PLACES_DEPTH and { text, one_line = is_plain or not text:find("\n", 1, true) } or nil
+  local count = 0
   while true do
-    list[#list + 1], at = decode_value(text, at, depth)
-    at = skip_space(text, at)
-    local byte = text:byte(at)
+    local from = at
+    local value
+    value, at = decode_value(text, at, depth)
+    count = count + 1
+    list[count] = value
+    if places then
+      places[count * 2], places[count * 2 + 1] = from, at - 1
+    end
+    byte = text:byte(at)
+    if byte == 32 or byte == 10 or byte == 13 or byte == 9 then
+      at = skip_space(text, at)
+      byte = text:byte(at)
+    end
     if byte == 93 then
+      PLACES[list] = places
       return list, at + 1
     elseif byte ~= 44 then
       fail(at, "expected , or ]")
     end
-    at = skip_space(text, at + 1)
+    at = at + 1
+    byte = text:byte(at)
+    if byte == 32 or byte == 10 or byte == 13 or byte == 9 then
+      at = skip_space(text, at)
+    end
   end
 end
 
 local function decode_object(text, at, depth)
   local object = {}
-  at = skip_space(text, at + 1)
-  if text:byte(at) == 125 then
+  at = at + 1
+  local byte = text:byte(at)
+  if byte == 32 or byte == 10 or byte == 13 or byte == 9 then
+    at = skip_space(text, at)
+    byte = text:byte(at)
+  end
+  if byte == 125 then
     return object, at + 1
   end
   while true do
-    if text:byte(at) ~= 34 then
+    if byte ~= 34 then
       fail(at, "expected a field name")
     end
     local key
@@ -242,19 +317,35 @@ local function decode_object(text, at, depth)
     if object[key] ~= nil then
       fail(at, "a field given twice")
     end
-    at = skip_space(text, at)
     if text:byte(at) ~= 58 then
-      fail(at, "expected :")
+      at = skip_space(text, at)
+      if text:byte(at) ~= 58 then
+        fail(at, "expected :")
+      end
     end
-    object[key], at = decode_value(text, skip_space(text, at + 1), depth)
-    at = skip_space(text, at)
-    local byte = text:byte(at)
+    at = at + 1
+    byte = text:byte(at)
+    if byte == 34 then
+      object[key], at = decode_string(text, at)
+    else
+      object[key], at = decode_value(text, skip_space(text, at), depth)
+    end
+    byte = text:byte(at)
+    if byte == 32 or byte == 10 or byte == 13 or byte == 9 then
+      at = skip_space(text, at)
+      byte = text:byte(at)
+    end
     if byte == 125 then
       return object, at + 1
     elseif byte ~= 44 then
       fail(at, "expected , or }")
     end
-    at = skip_space(text, at + 1)
+    at = at + 1
+    byte = text:byte(at)
+    if byte == 32 or byte == 10 or byte == 13 or byte == 9 then
+      at = skip_space(text, at)
+      byte = text:byte(at)
+    end
   end
 end
 
@@ -280,6 +371,22 @@ function decode_value(text, at, depth)
   return decode_number(text, at)
 end
 
+---Where an element of a list lies in the text that it was read from, if the list stood in the outermost object and the element takes no more
+---than one line.
+---@param list table
+---@param index integer
+---@return string? text
+---@return integer? from
+---@return integer? to
+function M.place_of(list, index)
+  local places = PLACES[list]
+  local from = places and places[index * 2]
+  if not from or not places.one_line then
+    return nil
+  end
+  return places[1], from, places[index * 2 + 1]
+end
+
 ---Reads one JSON text.
 ---@param text string
 ---@return any? value
@@ -289,6 +396,7 @@ function M.decode(text)
   if not valid then
     return nil, "not UTF-8 at byte " .. bad
   end
+  is_plain = has_no_escapes(text)
   local ok, value, at = pcall(function()
     local value, at = decode_value(text, skip_space(text, 1), 0)
     return value, skip_space(text, at)

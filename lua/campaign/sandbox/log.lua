@@ -5,6 +5,7 @@
 -- group relation, ...), the row or id, and the number of the request that brought it.
 
 local core = require "campaign.core"
+local gather = require "campaign.sandbox.gather"
 local json = require "campaign.sandbox.json"
 
 local M = {}
@@ -17,13 +18,17 @@ local BUFFER = 262144
 local methods = {}
 local mt = { __index = methods, __name = "sandbox.log" }
 
-local function count(self, platform, operation, target)
+local function counts_of(self, platform, operation)
   local key = platform .. "." .. operation
   local targets = self.counts[key]
   if not targets then
     targets = {}
     self.counts[key] = targets
   end
+  return targets
+end
+
+local function count(targets, target)
   targets[target] = (targets[target] or 0) + 1
 end
 
@@ -48,7 +53,7 @@ local function load_existing(self)
     end
     self.n = entry.n
     whole = whole + #line
-    count(self, entry.platform, entry.operation, entry.target)
+    count(counts_of(self, entry.platform, entry.operation), entry.target)
   end
   local size = file:seek("end")
   if size > whole then
@@ -73,7 +78,7 @@ end
 function M.open(options)
   local self = setmetatable({
     path = options.path, durable = options.durable, n = 0, bytes = 0, counts = {}, offsets = {},
-    pending = {}, pending_bytes = 0,
+    lines = gather.new(BUFFER), pending_bytes = 0,
   }, mt)
   local ok, why = load_existing(self)
   if not ok then
@@ -88,40 +93,91 @@ function M.open(options)
 end
 
 local function write_pending(self)
-  if #self.pending > 0 then
-    assert(self.file:write(table.concat(self.pending)))
-    self.pending, self.pending_bytes = {}, 0
+  if self.pending_bytes > 0 then
+    assert(self.file:write(self.lines:take()))
+    self.pending_bytes = 0
   end
 end
 
--- Put together by hand: this runs once for every row.
-local function line_of(n, entry)
-  local pieces = {
-    '{"n":', n, ',"time":"', entry.time, '","platform":"', entry.platform, '","operation":"', entry.operation,
-    '","target":', json.encode(entry.target), ',"request":', entry.request,
-  }
-  for _, name in ipairs{ "mode", "id", "row", "result" } do
-    if entry[name] ~= nil then
-      pieces[#pieces + 1] = ',"' .. name .. '":' .. json.encode(entry[name])
-    end
+-- What the lines of one request to one target have in common, made once for all of its rows.
+local function head_of(self, request, target, mode)
+  local last = self.head
+  if last and last.request == request.id and last.target == target and last.time == request.time
+    and last.platform == request.platform and last.operation == request.operation and last.mode == mode then
+    return last
   end
-  pieces[#pieces + 1] = "}\n"
-  return table.concat(pieces)
+  self.head = {
+    request = request.id, target = target, time = request.time, platform = request.platform, operation = request.operation, mode = mode,
+    targets = counts_of(self, request.platform, request.operation),
+    text = ',"time":"' .. request.time .. '","platform":"' .. request.platform .. '","operation":"' .. request.operation
+      .. '","target":' .. json.encode(target) .. ',"request":' .. request.id
+      .. (mode ~= nil and ',"mode":' .. json.encode(mode) or ""),
+  }
+  return self.head
+end
+
+-- Adds what a line is made of to the lines that wait.
+local function put(self, text)
+  self.lines:put(text)
+  self.pending_bytes = self.pending_bytes + #text
+end
+
+-- Adds a value: mostly an id, or a list of a few names.
+local put_value
+function put_value(self, value)
+  if type(value) == "string" and json.is_plain(value) then
+    put(self, '"')
+    put(self, value)
+    put(self, '"')
+  elseif json.is_array(value) and type(value[1]) == "string" then
+    for i = 1, #value do
+      put(self, i == 1 and "[" or ",")
+      put_value(self, value[i])
+    end
+    put(self, "]")
+  else
+    put(self, json.encode(value))
+  end
+end
+
+-- Put together by hand, and without making a Lua string of each line: this runs once for every row.
+local function put_line(self, n, head, entry)
+  put(self, '{"n":')
+  put(self, string.format("%d", n))
+  put(self, head.text)
+  if entry.id ~= nil then
+    put(self, ',"id":')
+    put_value(self, entry.id)
+  end
+  if entry.row_from then
+    put(self, ',"row":')
+    self.lines:put_part(entry.row_text, entry.row_from, entry.row_to)
+    self.pending_bytes = self.pending_bytes + entry.row_to - entry.row_from + 1
+  elseif entry.row ~= nil then
+    put(self, ',"row":')
+    put(self, json.encode(entry.row))
+  end
+  if entry.result ~= nil then
+    put(self, ',"result":')
+    put_value(self, entry.result)
+  end
+  put(self, "}\n")
 end
 
 ---Adds one entry; it is in the file for certain only after `commit`.
----@param entry table time, platform, operation, target, request; mode, id, row as they apply
+---@param request { id: integer, time: string, platform: string, operation: string }
+---@param target string
+---@param entry table mode, id, row (or row_text, row_from and row_to: where its JSON lies on one line) and result as they apply
 ---@return integer n
-function methods:append(entry)
+function methods:append(request, target, entry)
   if self.n % STRIDE == 0 then
     self.offsets[#self.offsets + 1] = self.bytes
   end
   self.n = self.n + 1
-  local line = line_of(self.n, entry)
-  self.pending[#self.pending + 1] = line
-  self.pending_bytes = self.pending_bytes + #line
-  self.bytes = self.bytes + #line
-  count(self, entry.platform, entry.operation, entry.target)
+  local head, before = head_of(self, request, target, entry.mode), self.pending_bytes
+  put_line(self, self.n, head, entry)
+  self.bytes = self.bytes + self.pending_bytes - before
+  count(head.targets, target)
   self.dirty = true
   if self.pending_bytes >= BUFFER then
     write_pending(self)
@@ -178,8 +234,9 @@ end
 function methods:clear()
   self.file:close()
   os.remove(self.path)
-  self.n, self.bytes, self.counts, self.offsets = 0, 0, {}, {}
-  self.pending, self.pending_bytes, self.dirty = {}, 0, false
+  self.n, self.bytes, self.counts, self.offsets, self.head = 0, 0, {}, {}, nil
+  self.lines:take()
+  self.pending_bytes, self.dirty = 0, false
   self.file = assert(core.system.append_open(self.path))
 end
 

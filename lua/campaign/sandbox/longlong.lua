@@ -164,15 +164,8 @@ end
 -- Batches ---------------------------------------------------------------------------------------
 
 local function result_of(batch)
-  local rows = json.array()
-  local good = 0
-  for i, row in ipairs(batch.rows) do
-    good = good + (row.ok and 1 or 0)
-    rows[i] = json.ordered("index", i - 1, "extra", row.extra or json.null, "ok", row.ok,
-      "reason", row.reason)
-  end
-  return json.ordered("unique_id", batch.unique_id, "total", #rows, "success", good,
-    "fail", #rows - good, "rows", rows)
+  return json.ordered("unique_id", batch.unique_id, "total", batch.total, "success", batch.good,
+    "fail", batch.total - batch.good, "rows", json.literal(batch.rows))
 end
 
 local function is_due(self, batch)
@@ -234,16 +227,20 @@ local function take_over(self, request, target, data)
   local app, state = self.app, self.app.state.longlong
   local unique_id = app:on("R396") and state_of.uuid() or "00000000-0000-4000-8000-000000000000"
   state.pools[target] = state.pools[target] or {}
-  local rows = json.array()
+  local rows, good = { "[" }, 0
   for i, row in ipairs(data) do
     local reason, word = outcome(self, state.pools[target], row)
-    rows[i] = {
-      extra = row.extra, ok = reason == nil, reason = reason or (word == "updated" and word or ""),
-    }
-    app:commit(request, target, { id = unique_id, row = row })
+    good = good + (reason and 0 or 1)
+    rows[i + 1] = (i > 1 and "," or "") .. '{"index":' .. i - 1 .. ',"extra":'
+      .. (row.extra ~= nil and json.encode(row.extra) or "null") .. ',"ok":' .. (reason and "false" or "true")
+      .. ',"reason":' .. (reason and json.encode(reason) or word == "updated" and '"updated"' or '""') .. "}"
+    local text, from, to = json.place_of(data, i)
+    app:commit(request, target, { id = unique_id, row = row, row_text = text, row_from = from, row_to = to })
   end
+  rows[#data + 2] = "]"
+  -- The rows' results as their JSON: there may be thousands of batches, and the snapshot and the collector see one value each.
   local batch = {
-    unique_id = unique_id, rows = rows,
+    unique_id = unique_id, rows = table.concat(rows), total = #data, good = good,
     due = math.floor(app.clock:now() + app.state.settings["longlong.result_delay"]),
   }
   state.batches[#state.batches + 1] = batch

@@ -338,8 +338,10 @@ function handlers.upload_contacts_json(self, request)
     return self:refusal(400, why)
   end
   local overwrite = not app:on("R069") and tostring(fields.operationType) == "1"
-  for _, row in ipairs(list) do
-    app:commit(request, source.name, { row = row, mode = overwrite and "overwrite" or "append" })
+  for i, row in ipairs(list) do
+    local text, from, to = json.place_of(list, i)
+    app:commit(request, source.name, { row = row, row_text = text, row_from = from, row_to = to,
+      mode = overwrite and "overwrite" or "append" })
   end
   return self:add_rows(source, #list, overwrite)
 end

@@ -5,9 +5,12 @@
 
 local body = require "campaign.sandbox.body"
 local csv = require "campaign.sandbox.csv"
+local gather = require "campaign.sandbox.gather"
 local json = require "campaign.sandbox.json"
 
 local M = {}
+
+local BLOCK = 131072 -- bytes of rows that are written or read at once
 
 local function field_names(source)
   local names = {}
@@ -117,6 +120,43 @@ local function read_contacts(self, upload, each)
   return rows
 end
 
+-- Adds a row to the lines as a JSON array of texts.
+local function put_row(lines, row)
+  for i = 1, #row do
+    local value = row[i]
+    lines:put(i == 1 and "[" or ",")
+    if json.is_plain(value) then
+      lines:put('"')
+      lines:put(value)
+      lines:put('"')
+    else
+      lines:put(json.encode(value))
+    end
+  end
+  lines:put("]\n")
+end
+
+-- Commits every line of the spool. Lines stay parts of the blocks they were read in: a string each would cost more than all else.
+local function commit_lines(app, request, target, mode, spool)
+  spool:seek("set", 0)
+  local rest = ""
+  local entry = { mode = mode }
+  for block in function() return spool:read(BLOCK) end do
+    local text, from = rest .. block, 1
+    entry.row_text = text
+    while true do
+      local stop = text:find("\n", from, true)
+      if not stop then
+        break
+      end
+      entry.row_from, entry.row_to = from, stop - 1
+      app:commit(request, target, entry)
+      from = stop + 1
+    end
+    rest = text:sub(from)
+  end
+end
+
 function M.upload_contacts_file(self, request)
   local app = self.app
   local upload, refused = open_upload(self, request, 0, "R043")
@@ -138,9 +178,14 @@ function M.upload_contacts_file(self, request)
   -- What is accepted waits as JSON lines on disk until the whole file is judged.
   local path = app:new_path()
   local spool = assert(io.open(path, "w+b"))
+  local lines = gather.new(2 * BLOCK)
   local rows, why, good = read_contacts(self, upload, function(row)
-    spool:write(json.encode(json.array(row)), "\n")
+    put_row(lines, row)
+    if lines:size() >= BLOCK then
+      spool:write(lines:take())
+    end
   end)
+  spool:write(lines:take())
   if not rows then
     spool:close()
     os.remove(path)
@@ -151,10 +196,7 @@ function M.upload_contacts_file(self, request)
   end
   overwrite = overwrite and app:on("R044")
   local mode = overwrite and "overwrite" or "append"
-  spool:seek("set", 0)
-  for line in spool:lines() do
-    app:commit(request, upload.source.name, { row = json.literal(line), mode = mode })
-  end
+  commit_lines(app, request, upload.source.name, mode, spool)
   spool:close()
   os.remove(path)
   return self:add_rows(upload.source, rows, overwrite)

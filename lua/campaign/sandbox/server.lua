@@ -21,6 +21,7 @@ local DRAIN_STALL, DRAIN_MAX = 2, 64 * 1048576 -- of a request that was answered
 local TICK = 0.05
 local SAVE_EVERY = 1
 local FILE_CHUNK = 65536
+local SOCKET_BUFFER = 65536 -- bodies come in fewer and larger pieces than by default
 
 ffi.cdef [[
   struct campaign_linger { int l_onoff; int l_linger; };
@@ -171,6 +172,11 @@ end
 
 -- One request; whatever goes wrong costs this connection only.
 local function serve_safely(app, stream)
+  local connection = stream.connection
+  if connection.socket and not connection.has_room then
+    connection.has_room = true
+    connection.socket:setbufsiz(SOCKET_BUFFER, SOCKET_BUFFER)
+  end
   local ok, problem = pcall(serve, app, stream)
   if not ok then
     io.stderr:write("sandbox: ", tostring(problem), "\n")
@@ -294,8 +300,6 @@ end
 ---@param options table see init.lua
 ---@return integer exit_code
 function M.run(options)
-  -- Uploads make much garbage and keep little of it.
-  collectgarbage("setpause", 120)
   -- Before anything that a signal could leave half done.
   cs.block(cs.SIGTERM, cs.SIGINT)
   local signals = cs.listen(cs.SIGTERM, cs.SIGINT)

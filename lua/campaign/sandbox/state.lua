@@ -9,6 +9,8 @@ local limit = require "campaign.sandbox.limit"
 
 local M = {}
 
+local VERSION = 2 -- of the snapshot
+
 ---A random UUID (version 4).
 function M.uuid()
   local hex = core.system.random(16):gsub(".", function(char)
@@ -211,7 +213,7 @@ end
 function M.fresh(accounts, options)
   options = options or {}
   local state = {
-    version = 1,
+    version = VERSION,
     accounts = accounts,
     settings = default_settings(),
     outbound = outbound(accounts),
@@ -247,7 +249,7 @@ function M.load(path)
   local state, why = json.decode(text)
   if not state then
     return nil, path .. ": " .. why
-  elseif state.version ~= 1 then
+  elseif state.version ~= VERSION then
     return nil, path .. ": not a snapshot of this version"
   end
   return state
