@@ -3,7 +3,10 @@
 -- whose losses the guard prevents and whose result is put right here: arrays carry the array mark, whole numbers are integers where Lua has
 -- them, whole numbers of more than 15 digits are texts, null is json.null.
 
-local shared_cjson = require "cjson"
+local has_cjson, shared_cjson = pcall(require, "cjson")
+if not has_cjson then
+  error("campaign needs lua-cjson (Debian: apt-get install lua-cjson): " .. tostring(shared_cjson), 0)
+end
 local core = require "campaign.core"
 
 local M = {}

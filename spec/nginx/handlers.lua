@@ -25,6 +25,26 @@ function M.perform()
   ngx.exit(200)
 end
 
+-- Many requests at once to a TLS server, each with a handshake of its own; how they went, and for how long nobody else could.
+function M.tls()
+  local url, ca_file, count = ngx.unescape_uri(ngx.var.arg_url), ngx.unescape_uri(ngx.var.arg_ca), tonumber(ngx.var.arg_count)
+  local transport, told, threads = transport_of(), {}, {}
+  for i = 1, count do
+    threads[i] = ngx.thread.spawn(function()
+      local result = assert(transport:perform({ url = url, method = "POST", body = "x", ca_file = ca_file, max_connection_age = 0 }))
+      local said = result.error and result.error.kind .. " " .. result.sent or result.status .. " " .. result.body
+      told[said] = (told[said] or 0) + 1
+    end)
+  end
+  for i = 1, count do
+    assert(ngx.thread.wait(threads[i]))
+  end
+  transport:close()
+  for said, times in pairs(told) do
+    ngx.print(times, " ", said, ";")
+  end
+end
+
 function M.timer()
   local upstream, said = ngx.var.upstream, nil
   local done = require("ngx.semaphore").new(0)

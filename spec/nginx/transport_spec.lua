@@ -2,9 +2,11 @@
 -- The transport inside a real nginx worker: same face as in plain Lua, nobody blocks the worker, and where nginx does not let Lua wait
 -- it says so. Driven from outside; handlers are in spec/nginx/handlers.lua.
 
+local command = require "support.command"
 local core = require "campaign.core"
 local nginx = require "support.nginx"
 local raw_server = require "support.raw_server"
+local tls_server = require "support.tls_server"
 
 local SERVER = [[
   set $upstream %(upstream);
@@ -18,6 +20,7 @@ local SERVER = [[
   location /many { content_by_lua_block { require("nginx.handlers").many() } }
   location /interleave { content_by_lua_block { require("nginx.handlers").interleave() } }
   location /closed { content_by_lua_block { require("nginx.handlers").closed_meanwhile() } }
+  location /tls { content_by_lua_block { require("nginx.handlers").tls() } }
   location /timer { content_by_lua_block { require("nginx.handlers").timer() } }
   location /no_timers { content_by_lua_block { require("nginx.handlers").no_timers() } }
   location /neighbour { content_by_lua_block { ngx.print("here") } }
@@ -53,6 +56,50 @@ describe("campaign.transport.openresty", function()
 
   it("has the face of the transport of plain Lua", function()
     assert.are.equal("ok", server:get("/face").body)
+  end)
+
+  it("talks to TLS servers whose certificate is good, and to no others, from many light threads", function()
+    local secure = tls_server.start()
+    local function ask(url, count)
+      return server:get("/tls?count=" .. count .. "&url=" .. url .. "&ca=" .. secure.ca_file).body
+    end
+    assert.are.equal("40 200 ok;", ask(secure.urls.good, 40))
+    for _, site in ipairs({ "other-host", "expired", "foreign", "self", "tls11" }) do
+      assert.are.equal("3 tls no;", ask(secure.urls[site], 3), site)
+    end
+    local url, kill = secure:mortal()
+    local id = assert(server.transport:submit({ url = server.url .. "/tls?count=1&url=" .. url .. "&ca=" .. secure.ca_file, account = "tls" }))
+    raw_server.eventually(function() -- established from both sides
+      return select(2, command.read("/proc/net/tcp"):gsub((":%04X [0-9A-F:]+ 01 "):format(url:match(":(%d+)/")), "")) >= 1
+    end, "the handshake")
+    core.system.sleep(0.1)
+    kill()
+    local done, result = server.transport:next(20)
+    assert.are.equal(id, done)
+    assert.is_truthy(result.body == "1 network maybe;" or result.body == "1 network no;" or result.body == "1 tls no;", result.body)
+    secure:stop()
+  end)
+
+  it("names the Debian package that is missing", function()
+    for path, package in pairs({ cjson = "lua-cjson", lfs = "lua-filesystem" }) do
+      local poor = nginx.new({ http = 'init_by_lua_block { package.preload.' .. path .. ' = function() error("module not found") end '
+        .. 'require("campaign.import") }' })
+      local code, said = poor:start_in_vain()
+      assert.are_not.equal(0, code)
+      assert.is_truthy(said:find("apt-get install " .. package, 1, true), said)
+      poor:stop()
+    end
+    local poor = nginx.new({ server = [[location /x { content_by_lua_block {
+      package.loaded["ngx.semaphore"] = nil
+      package.preload["ngx.semaphore"] = function() error("module not found") end
+      ngx.print(require("nginx.handlers").refused())
+    } }]] }):start()
+    local said = poor:get("/x").body
+    assert.is_truthy(said:find("apt-get install lua-resty-core", 1, true), said)
+    poor:stop()
+    local run = command.run({ command.ROOT .. "/examples/openresty/start" }, { env = { MODULES = "/nonexistent" } })
+    assert.are.equal(1, run.code)
+    assert.is_truthy(run.err:find("apt-get install libnginx-mod-http-lua", 1, true), run.err)
   end)
 
   it("serves neighbours of the same worker while a request hangs", function()

@@ -5,7 +5,11 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
-local lfs = require "lfs"
+
+local has_lfs, lfs = pcall(require, "lfs")
+if not has_lfs then
+  error("campaign needs LuaFileSystem (Debian: apt-get install lua-filesystem): " .. tostring(lfs), 0)
+end
 
 local M = {}
 
