@@ -13,6 +13,5 @@ end
 files["spec"] = { std = "min+busted" }
 files["spec/nginx"] = { std = "ngx_lua" }
 files["lua/campaign/openresty"] = { read_globals = { "ngx" } }
-files["examples/openresty"] = { std = "ngx_lua" }
 files["lua/campaign/transport/openresty.lua"] = { read_globals = { "ngx" } }
 files["spec/nginx"] = { read_globals = { ngx = { other_fields = true, fields = { status = { read_only = false } } } } }
