@@ -32,7 +32,8 @@ end
 local function plan_options(given, platform, operation)
   local options = {
     source = given.file, to = given.to, encoding = given.encoding, delimiter = given.delimiter,
-    rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, concurrency = given.concurrency, rate = given.rate,
+    rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, concurrency = given.concurrency,
+    rate = given.rate, max_reject = given.max_reject,
     window = given.window, overwrite = given.overwrite, accept_public_file = given.accept_public_file, job = given.job,
     unique = given.unique, suppress = given.suppress, bisect = given.bisect,
   }

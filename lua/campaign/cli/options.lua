@@ -2,6 +2,7 @@
 -- The options of every command, in one place: what `campaign help` prints and what docs/cli.md lists.
 
 local argparse = require "argparse"
+local stop_rule = require "campaign.import.stop_rule"
 
 local M = {}
 
@@ -71,6 +72,8 @@ local function add_pace(command)
   command:option("--concurrency", "Requests in flight, at most; found out while the import runs without it.")
     :argname("N"):convert(M.count)
   command:option("--rate", "Calls per second, at most, of all imports into the account on this machine."):argname("N"):convert(M.rate)
+  command:option("--max-reject", "Ends the run when the platform refuses more than so many of the rows that were sent: 5%, a number, or none.")
+    :argname("SHARE"):convert(M.max_reject)
 end
 
 local function import(parser)
@@ -249,6 +252,15 @@ function M.rate(text)
     return nil, "'" .. text .. "' is no number of calls per second above 0 (at most 100000)"
   end
   return value
+end
+
+---@return string? value, string? message
+function M.max_reject(text)
+  local rule, why = stop_rule.read(text)
+  if not rule then
+    return nil, "'" .. text .. "': --max-reject " .. why
+  end
+  return text
 end
 
 ---@return number? value, string? message

@@ -84,7 +84,7 @@ function M.add(parts)
 
   ---Goes on with a job: runs a planned one, finishes an interrupted or stopped one, gives the result of a finished one. Batches whose outcome
   ---is unknown stay as they are.
-  ---@param given table? account, env, transport, on_progress, window, concurrency, rate: what differs in this process
+  ---@param given table? account, env, transport, on_progress, window, concurrency, rate, max_reject: what differs in this process
   ---@return campaign.import.result? result
   ---@return campaign.error? err
   function parts.methods:resume(given)

@@ -36,6 +36,7 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field window fun(): number seconds until the platform is open; 0 now
 ---@field stopped fun(): string? "stop" or "now"
 ---@field progress fun(event: table)
+---@field too_many? fun(): campaign.error? when more rows were refused than may be
 ---@field ordered boolean stop at the first batch that was not taken over
 ---@field bisect table? `refused`, `ahead`, `learn` (import/bisect)
 ---@field attempts integer
@@ -286,6 +287,15 @@ function methods:_judge(verdict, err)
       hint = "several batches in a row had no clear answer; look at the platform, then import not_sent.csv",
     }))
   end
+  self:_weigh()
+end
+
+-- Too many rows refused, by the rule that was given: the rest, if there is one, is not sent.
+function methods:_weigh()
+  local too_many = not self.error and self.work.too_many and self.work.too_many()
+  if too_many and self:_peek() then
+    self:_stop(too_many)
+  end
 end
 
 function methods:_conclude(attempt, result, reply, err)
@@ -391,6 +401,7 @@ end
 ---@return campaign.error? err why the run ended before its end
 function methods:run()
   local work = self.work
+  self:_weigh()
   repeat
     self:_fill()
     work.progress(self)

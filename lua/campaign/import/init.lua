@@ -17,6 +17,7 @@ local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
 local resume = require "campaign.import.resume"
 local rows_module = require "campaign.import.rows"
+local stop_rule = require "campaign.import.stop_rule"
 local suppress = require "campaign.import.suppress"
 local target = require "campaign.import.target"
 local time = require "campaign.api.time"
@@ -104,7 +105,7 @@ local function job_json(state)
     on_unmappable = options.on_unmappable, replacements = options.replacements ~= nil,
     unique = options.unique, suppress = suppress.facts(state.suppress), overwrite = options.overwrite or false, window = options.window,
     rows_per_batch = state.batch_rows, concurrency = (timing.in_flight(state.platform, state.operation, options)),
-    attempts = options.attempts, rate = options.rate,
+    attempts = options.attempts, rate = options.rate, max_reject = options.max_reject,
   }
 end
 
@@ -461,6 +462,7 @@ local function work_of(state, book)
     prepare = function(batch) return prepare_batch(state, batch) end,
     finish = function(prepared, result) return state.client:finish(prepared.request, result) end,
     settle = function(attempt, verdict, problem) return state.rows:settle(attempt, verdict, problem) end,
+    too_many = options.stop_rule and function() return stop_rule.check(options.stop_rule, state.books, state.job.plan.sendable) end,
     unsent = function(batch) return state.rows:unsent(batch) end,
     bisect = bisect.new{
       operation = operation, input = state.input, encoder = state.encoder, ledger = state.ledger, calls = options.bisect,

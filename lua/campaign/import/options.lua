@@ -6,6 +6,7 @@ local core = require "campaign.core"
 local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local replacements = require "campaign.replacements"
+local stop_rule = require "campaign.import.stop_rule"
 local suggest = require "campaign.api.suggest"
 local suppress = require "campaign.import.suppress"
 
@@ -30,6 +31,7 @@ local M = {}
 ---@field concurrency? integer
 ---@field rate? number calls per second
 ---@field attempts? integer
+---@field max_reject? string|number "5%" of the rows that were sent, or a number of rows: the run ends when the platform refuses more
 ---@field bisect? integer calls to find the rows to blame in one refused batch; 0: none
 ---@field window? "wait"|"refuse"|"ignore"
 ---@field overwrite? boolean
@@ -45,8 +47,8 @@ local TYPES = {
   source = { "string" }, to = { "string" }, account = { "string", "table" }, params = { "table" }, map = { "table" },
   set = { "table" }, split = { "table" }, check = { "table" }, on_unmappable = { "string", "table" }, encoding = { "string" },
   delimiter = { "string" }, rows_per_call = { "number" }, rows_per_file = { "number" }, concurrency = { "number" },
-  attempts = { "number" }, bisect = { "number" }, rate = { "number" }, window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" },
-  job = { "string" },
+  attempts = { "number" }, bisect = { "number" }, rate = { "number" }, max_reject = { "string", "number" },
+  window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
   dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
   accept_public_file = { "boolean" }, unique = { "string" }, suppress = { "table", "string" }, open_store = { "function" },
 }
@@ -178,6 +180,13 @@ function M.read(given, level)
   end
   for _, name in ipairs({ "map", "split", "check" }) do
     text_pairs(options, name, level)
+  end
+  if options.max_reject ~= nil then
+    local rule, why = stop_rule.read(options.max_reject)
+    if not rule then
+      error("import: option `max_reject` " .. why, level)
+    end
+    options.stop_rule = rule
   end
   options.window = options.window or "wait"
   if not WINDOWS[options.window] then

@@ -15,7 +15,7 @@ local M = {}
 
 -- Options that come back as they were given. What is missing here belongs to the process, not to the job.
 local KEPT = { "to", "params", "map", "set", "split", "check", "encoding", "delimiter", "rows_per_call", "rows_per_file",
-  "concurrency", "attempts", "bisect", "rate", "window", "overwrite", "mark", "accept_public_file", "unique" }
+  "concurrency", "attempts", "bisect", "rate", "max_reject", "window", "overwrite", "mark", "accept_public_file", "unique" }
 
 ---@param path string
 ---@return string
@@ -45,7 +45,7 @@ end
 
 ---Options for campaign.plan from what was kept, with what belongs to this process.
 ---@param kept table
----@param given table account, env, transport, on_progress, window, concurrency, rate, open_store
+---@param given table account, env, transport, on_progress, window, concurrency, rate, max_reject, open_store
 ---@return table
 function M.given(kept, given)
   local options = {}
