@@ -40,6 +40,7 @@ local function close(stream)
   if not socket then
     return
   end
+  socket:onerror(function(_, _, code) return code end) -- a peer that is gone already is none to be told of
   socket:flush("n", LINGER_SECONDS)
   socket:shutdown("w")
   local deadline = cqueues.monotime() + LINGER_SECONDS
@@ -88,7 +89,8 @@ end
 
 ---Serves until SIGTERM or SIGINT.
 ---@param receiver campaign.callback
----@param options { address: string?, port: integer?, ready: fun(address: string, port: integer), tell: fun(status: integer, kind: string?) }
+---@param options { address: string?, port: integer?, ready: fun(address: string, port: integer), tell: fun(status: integer, kind: string?),
+---note: fun(line: string) }
 ---@return boolean? well
 ---@return string? problem
 function M.run(receiver, options)
@@ -101,7 +103,7 @@ function M.run(receiver, options)
     onstream = function(_, stream) serve(receiver, stream, options.tell) end,
     onerror = function(_, _, operation, problem)
       if operation == "onstream" then -- a peer that goes away is no business of ours
-        io.stderr:write("campaign listen: ", tostring(problem), "\n")
+        options.note(tostring(problem))
       end
     end,
   }
@@ -123,7 +125,7 @@ function M.run(receiver, options)
   while not stopped do
     local ok, problem = queue:step(TICK)
     if not ok then
-      io.stderr:write("campaign listen: ", tostring(problem), "\n")
+      options.note(tostring(problem))
     end
   end
   server:close()

@@ -4,6 +4,7 @@
 local callback = require "campaign.callback"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local notes = require "campaign.callback.notes"
 local output = require "campaign.cli.output"
 
 local M = {}
@@ -52,6 +53,7 @@ function M.run(given)
   if not receiver then
     return output.fail(err, given)
   end
+  local note = notes.new(function(line) io.stderr:write("campaign listen: ", line, "\n") end, core.system.monotonic)
   local well, problem = require("campaign.callback.server").run(receiver, {
     address = given.address, port = given.port,
     ready = function(address, port)
@@ -60,9 +62,10 @@ function M.run(given)
     end,
     tell = function(status, kind)
       if kind and kind ~= "first" then
-        io.stderr:write(("campaign listen: %s (%d)\n"):format(kind, status))
+        note(("%s (%d)"):format(kind, status))
       end
     end,
+    note = note,
   })
   if not well then
     return output.fail("cannot listen: " .. problem, given)

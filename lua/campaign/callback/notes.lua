@@ -1,0 +1,30 @@
+-- SPDX-License-Identifier: MIT
+-- Lines for a log that strangers can cause: so many in a period, then one that says how many were left out, so that no flood fills a disk.
+
+local M = {}
+
+local MOST, PERIOD = 30, 60 -- lines, seconds
+
+---@param write fun(line: string) gets a line without its end
+---@param monotonic fun(): number
+---@return fun(line: string) note
+function M.new(write, monotonic)
+  local began, written, left_out = monotonic(), 0, 0
+  return function(line)
+    local now = monotonic()
+    if now - began >= PERIOD then
+      if left_out > 0 then
+        write(("%d more lines were left out"):format(left_out))
+      end
+      began, written, left_out = now, 0, 0
+    end
+    if written < MOST then
+      written = written + 1
+      write(line)
+    else
+      left_out = left_out + 1
+    end
+  end
+end
+
+return M
