@@ -76,7 +76,7 @@ function M.add(parts)
       return nil, err
     end
     job.plan = state.record.plan
-    if state.operation.rows.concurrency == 1 then
+    if state.operation.rows.concurrency == 1 or state.options.overwrite then
       state.hold, err = resume.hold(state.ledger, state.operation.rows.all_or_nothing and state.options.bisect ~= 0)
     end
     return not err or nil, err

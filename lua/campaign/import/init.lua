@@ -3,6 +3,7 @@
 -- stands in its own file; what the user sees stands in docs/import.md.
 
 local accounting = require "campaign.import.accounting"
+local barrier = require "campaign.import.barrier"
 local bisect = require "campaign.import.bisect"
 local core = require "campaign.core"
 local engine = require "campaign.import.engine"
@@ -424,7 +425,7 @@ local function prepare_batch(state, batch)
   if not source then
     return nil, err
   end
-  local fields = target.fields(operation, options, batch.index == state.first_batch)
+  local fields = target.fields(operation, options, state.barrier:is_closed())
   local request
   request, err = state.client:prepare(operation.name, fields, {
     -- Only the rows differ from call to call: what was checked and built for the first one serves the others.
@@ -453,20 +454,23 @@ end
 
 local function work_of(state, book)
   local options, operation = state.options, state.operation
-  local first = state.ledger:scan("batches")()
-  state.first_batch = first and first.index
+  state.barrier = barrier.new(options.overwrite, state.ledger)
   return {
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
-    pace = timing.pace(state.platform, operation, state.client.account, options),
+    pace = state.barrier:hold(timing.pace(state.platform, operation, state.client.account, options)),
     next_batch = function() return book:next_batch() end,
     prepare = function(batch) return prepare_batch(state, batch) end,
     finish = function(prepared, result) return state.client:finish(prepared.request, result) end,
-    settle = function(attempt, verdict, problem) return state.rows:settle(attempt, verdict, problem) end,
+    settle = function(attempt, verdict, problem)
+      local changed, err = state.rows:settle(attempt, verdict, problem)
+      state.barrier:settled(changed or verdict)
+      return changed, err
+    end,
     too_many = options.stop_rule and function() return stop_rule.check(options.stop_rule, state.books, state.job.plan.sendable) end,
     unsent = function(batch) return state.rows:unsent(batch) end,
     bisect = bisect.new{
       operation = operation, input = state.input, encoder = state.encoder, ledger = state.ledger, calls = options.bisect,
-      pause = options.env.pause, is_destructive = function(batch) return options.overwrite and batch.index == state.first_batch end,
+      pause = options.env.pause, is_destructive = function() return state.barrier:is_closed() end,
     },
     window = function() return closed_for(state) end,
     stopped = function() return state.stop end,
@@ -476,8 +480,8 @@ local function work_of(state, book)
         progress(state, run_event(state, run))
       end
     end,
-    -- One in flight by the platform's own data means that order matters.
-    ordered = operation.rows.concurrency == 1, attempts = options.attempts, wait_for_window = options.window == "wait",
+    -- One in flight by the platform's own data means that order matters; and what was not replaced must not be added to.
+    ordered = operation.rows.concurrency == 1 or options.overwrite == true, attempts = options.attempts, wait_for_window = options.window == "wait",
   }
 end
 

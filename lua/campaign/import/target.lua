@@ -69,7 +69,7 @@ local function check_overwrite(operation, options)
   return true
 end
 
----The call's fields for a batch: the first of an overwriting import replaces, all others append.
+---The call's fields for a batch: until an overwriting import has replaced what is there, each replaces; all others append.
 ---@param operation table
 ---@param options table params, overwrite
 ---@param first boolean
