@@ -105,6 +105,15 @@ function M.plan_retry(folder, given)
   return require("campaign.job.retry").plan(folder, given)
 end
 
+---Makes the damaged ledger of a job anew from what can be read of it; what it cannot vouch for is in doubt, and never sent: see docs/ledger.md.
+---@param folder string the job folder
+---@param given table? account, env, transport as for `open_job`; trust_pending: batches that an intact record calls pending stay so
+---@return table? recovered
+---@return campaign.error? err
+function M.recover(folder, given)
+  return require("campaign.import").recover(folder, given)
+end
+
 ---Proves a job: list, ledger, reports and, where its log can be had, the server say the same of every row. See docs/ledger.md.
 ---@param folder string the job folder
 ---@param options { server_log: string?, sandbox: string?, after: integer? }? a log of commits, or the base URL of a sandbox

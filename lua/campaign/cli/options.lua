@@ -162,6 +162,14 @@ local function verify(parser)
   add_json(command, "The figures as JSON on stdout; errors as JSON on stderr.")
 end
 
+local function recover(parser)
+  local command = parser:command("recover", "Make the damaged ledger of a job anew from what can be read of it.")
+  add_job(command)
+  command:flag("--trust-pending", "Batches that an intact record calls not sent stay so; without it they are in doubt.")
+  add_account(command)
+  add_json(command, "The figures as JSON on stdout; errors as JSON on stderr.")
+end
+
 local function retry(parser)
   local command = parser:command("retry", "Send rejected rows again after they were mended in rejects.csv, and only those.")
   add_job(command)
@@ -280,7 +288,7 @@ function M.parser()
   parser:help_max_width(100)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
-  for _, add in ipairs{ operations, describe, openapi, call, wait, import, members, resume, status, resolve, retry, verify, listen, convert,
+  for _, add in ipairs{ operations, describe, openapi, call, wait, import, members, resume, status, resolve, retry, recover, verify, listen, convert,
     sandbox, doctor, env } do
     add(parser)
   end

@@ -550,9 +550,11 @@ function methods:stop(how)
   state.stop = how == "now" and "now" or state.stop or "stop"
 end
 
-require("campaign.import.again").add{
+local parts = {
   module = M, methods = methods, mt = mt, inner = inner, start = start, prepare = prepare, open_rows = open_rows, check_rows = check_rows,
   close_all = close_all,
 }
+require("campaign.import.again").add(parts)
+require("campaign.import.recover").add(parts)
 
 return M

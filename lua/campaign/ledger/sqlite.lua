@@ -5,6 +5,7 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local ledger_module = require "campaign.ledger"
+local pages = require "campaign.ledger.pages"
 local schema = require "campaign.ledger.schema"
 
 local M = {}
@@ -31,7 +32,7 @@ local HINTS = {
   locked = "wait for the other process to end, or stop it",
   full = "make room, then resume the job",
   io = "look at the disk, then resume the job: what was being sent counts as ambiguous",
-  damaged = "keep the file as it is; every row that no report lists may or may not have been sent",
+  damaged = "keep the file as it is; campaign recover saves what can be read, and puts the rest in doubt",
 }
 
 local function explain(err)
@@ -529,11 +530,30 @@ local function recover(self)
   return self:commit()
 end
 
+-- A log that was damaged in its middle is found here: SQLite would take it for a shorter one.
+local function check_log(path)
+  if pages.log_is_sound(path) then
+    return true
+  end
+  local lock = core.system.lock(path .. ".lock", 0)
+  if not lock then
+    return true -- somebody works on it; the store says so
+  end
+  local sound = pages.log_is_sound(path)
+  lock:close()
+  return sound or nil, not sound and error_object.new{ kind = "ledger", reason = "damaged", retry = false, sent = "no",
+    message = "ledger " .. path .. ": its log is damaged", hint = HINTS.damaged } or nil
+end
+
 ---@param path string
 ---@param options campaign.ledger.options
 ---@return table? ledger
 ---@return campaign.error? err
 function M.open(path, options)
+  local sound, log_err = check_log(path)
+  if not sound then
+    return nil, log_err
+  end
   local store, err = core.store.open(path, options.create and "create" or "open")
   if not store then
     return nil, explain(err)

@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: MIT
+-- `campaign recover JOB`: makes a damaged ledger anew; what cannot be vouched for is in doubt. Sends nothing.
+
+local campaign = require "campaign"
+local human = require "campaign.human"
+local output = require "campaign.cli.output"
+
+local M = {}
+
+local function print_text(recovered)
+  io.stdout:write(("%s: the ledger was made anew, the damaged one is %s\n"):format(recovered.job, recovered.damaged))
+  for _, line in ipairs({
+    { recovered.kept, "batches whose outcome is known" }, { recovered.ambiguous, "batches in doubt" }, { recovered.pending, "batches to send" },
+  }) do
+    io.stdout:write(("%12s  %s\n"):format(human.count(line[1]), line[2]))
+  end
+  if recovered.ambiguous > 0 then
+    io.stdout:write("  their rows may or may not have arrived; look at the platform, then: campaign resolve ", recovered.job,
+      " --batch N --as applied|not-applied|resend\n")
+  end
+  if recovered.pending > 0 then
+    io.stdout:write("  go on with: campaign resume ", recovered.job, "\n")
+  end
+end
+
+function M.run(given)
+  local recovered, err = campaign.recover(given.job, { account = given.account, trust_pending = given.trust_pending })
+  if not recovered then
+    return output.fail(err, given)
+  end
+  if given.json then
+    local result = recovered.result
+    recovered.result = nil
+    recovered.rows_ambiguous = result and result.ambiguous
+    output.json(recovered)
+  else
+    print_text(recovered)
+  end
+  return recovered.ambiguous > 0 and output.EXIT.unknown or output.EXIT.ok
+end
+
+return M

@@ -1,0 +1,483 @@
+-- SPDX-License-Identifier: MIT
+-- campaign.recover: a job whose ledger is damaged. The list is planned anew, which gives the same batches; what is intact of the damaged ledger is laid
+-- over them. A batch without an intact record, and one that was not settled when its record was written, may have been sent since: it is in doubt,
+-- and never sent again without order. The damaged file is kept. docs/ledger.md, "Recover".
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local folder_module = require "campaign.import.folder"
+local ledger_module = require "campaign.ledger"
+local lfs = require "lfs"
+local record_module = require "campaign.import.record"
+local resume = require "campaign.import.resume"
+local salvage_module = require "campaign.ledger.salvage"
+
+local M = {}
+
+local ATTEMPTS = 1048576 -- attempts of a batch have ids from batch times this
+
+local SETTLED = { A = "applied", C = "confirmed", R = "partly", X = "rejected" }
+
+-- What makes a batch the batch that was planned.
+local PLANNED = { "offset", "bytes", "first_row", "first_line", "rows", "accepted", "body_bytes", "skip", "hash" }
+
+local function refuse(kind, message, hint)
+  return nil, error_object.new{ kind = kind, retry = false, sent = "no", message = message, hint = hint }
+end
+
+local function remove_folder(path)
+  local found = core.system.stat(path)
+  if not found or found.type ~= "folder" then
+    return
+  end
+  for name in lfs.dir(path) do
+    if name ~= "." and name ~= ".." then
+      local inner = path .. "/" .. name
+      if core.system.stat(inner).type == "folder" then
+        remove_folder(inner)
+      else
+        os.remove(inner)
+      end
+    end
+  end
+  lfs.rmdir(path)
+end
+
+-- The planned ledger, written to directly: no face of the ledger takes states on trust.
+local overlay = {}
+local overlay_mt = { __index = overlay }
+
+local function columns_and_marks(name)
+  local columns, marks = salvage_module.COLUMNS[name], {}
+  for i in ipairs(columns) do
+    marks[i] = "?"
+  end
+  return table.concat(columns, ", "), table.concat(marks, ", ")
+end
+
+local function insert_into(name)
+  return ("INSERT INTO %s (%s) VALUES (%s)"):format(name, columns_and_marks(name))
+end
+
+local STATEMENTS = {
+  scan = ("SELECT %s FROM batch WHERE parent IS NULL AND seq > ? ORDER BY seq LIMIT 500"):format((columns_and_marks("batch"))),
+  batch = insert_into("batch"), attempt = insert_into("attempt"), row_result = insert_into("row_result"), late = insert_into("late"),
+  state = [[UPDATE batch SET split = ?2, state = ?3, fence = ?4, attempts = ?5, began = ?6, doubts = ?7, rejected = ?8, awaits = ?9, receipt = ?10,
+    before = ?11 WHERE seq = ?1]],
+  job = "UPDATE job SET state = 'stopped', record = ?",
+}
+
+function overlay:put(name, ...)
+  local number = self.numbers[name]
+  if not number then
+    local err
+    number, err = self.store:prepare(STATEMENTS[name])
+    if not number then
+      error(err, 0)
+    end
+    self.numbers[name] = number
+  end
+  local id, err = self.store:submit(number, ...)
+  if not id then
+    error(err, 0)
+  end
+  if name == "scan" or self.store:waiting() >= 1000 then
+    return self:flush()
+  end
+end
+
+-- Runs what waits; the rows of the last statement.
+function overlay:flush()
+  local ok, err = self.store:run()
+  local id, _, rows = self.store:take()
+  local last
+  while id do
+    last = rows
+    id, _, rows = self.store:take()
+  end
+  if not ok then
+    error(err, 0)
+  end
+  return last
+end
+
+function overlay:insert(name, record)
+  local values, columns = {}, salvage_module.COLUMNS[name]
+  for i, column in ipairs(columns) do
+    values[i] = record[column]
+  end
+  self:put(name, (unpack or table.unpack)(values, 1, #columns))
+end
+
+-- An attempt that nobody wrote down, or that nobody can read any more.
+function overlay:presume(seq, number)
+  local now = self.now()
+  self:insert("attempt", { id = seq * ATTEMPTS + number, batch = seq, number = number, fence = 0, owner = "recover", began = now, ended = now,
+    verdict = "ambiguous", cause = "unrecorded", kind = "ledger", sent = "maybe",
+    detail = "the ledger was damaged: whether it was sent, and what came of it, is not known" })
+end
+
+-- The attempts of a batch that can be read: the last one's number.
+function overlay:copy_attempts(seq)
+  local last
+  for _, attempt in ipairs(self.salvage:ask("attempts_of", seq)) do
+    if attempt.id == seq * ATTEMPTS + attempt.number then
+      self:insert("attempt", attempt)
+      last = attempt
+    end
+  end
+  for _, late in ipairs(self.salvage:ask("late_of", seq)) do
+    self:insert("late", late)
+  end
+  return last
+end
+
+function overlay:set(seq, copy, state, attempts, split)
+  self:put("state", seq, split or 0, state, copy.fence or 0, attempts, copy.began, copy.doubts or 0, copy.rejected or 0, copy.awaits or 0,
+    copy.receipt, copy.before)
+end
+
+function overlay:doubt(seq, copy)
+  local last = self:copy_attempts(seq)
+  local number = math.max(last and last.number or 0, copy and copy.attempts or 0)
+  if copy and copy.state == "U" and last and last.number == copy.attempts then
+    self:set(seq, copy, "U", number)
+  else
+    number = number + 1
+    self:presume(seq, number)
+    self:set(seq, { fence = copy and copy.fence, doubts = copy and copy.doubts, began = self.now() }, "U", number)
+  end
+  self.counts.ambiguous = self.counts.ambiguous + 1
+end
+
+local AFTER = ledger_module.AFTER
+
+-- A batch whose outcome its own record tells.
+function overlay:settle(seq, copy, refused)
+  local last = self:copy_attempts(seq)
+  local number = last and last.number or 0
+  if not last or number ~= copy.attempts or AFTER[last.verdict] ~= copy.state then
+    self:put("late", nil, seq, last and last.id, self.now(), "recover", SETTLED[copy.state], "from the batch's own record")
+  end
+  for _, row in ipairs(refused) do
+    self:insert("row_result", row)
+  end
+  self:set(seq, copy, copy.state, number)
+  self.counts.kept = self.counts.kept + 1
+end
+
+function overlay:keep_pending(seq, copy)
+  local last = self:copy_attempts(seq)
+  self:set(seq, copy, copy.state == "F" and "F" or "P", last and last.number or 0)
+  self.counts.pending = self.counts.pending + 1
+end
+
+local function is_piece_of(pieces, batch)
+  local row, offset, accepted = batch.first_row, batch.offset, 0
+  for _, piece in ipairs(pieces) do
+    if piece.first_row ~= row or piece.offset ~= offset then
+      return false
+    end
+    row, offset, accepted = row + piece.rows, offset + piece.bytes, accepted + piece.accepted
+  end
+  return #pieces > 0 and row == batch.first_row + batch.rows and offset == batch.offset + batch.bytes and accepted == batch.accepted
+end
+
+-- Pieces must make up their batch, and be what the list has in their place.
+function overlay:has_pieces(batch)
+  local pieces = self.salvage:ask("pieces_of", batch.seq)
+  if not is_piece_of(pieces, batch) then
+    return nil
+  end
+  for _, piece in ipairs(pieces) do
+    local range = { index = piece.seq }
+    for _, column in ipairs(PLANNED) do
+      range[column] = piece[column]
+    end
+    local fine, sum = pcall(self.input.checksum, self.input, range)
+    if not fine or sum ~= piece.hash or piece.split == 1 and not self:has_pieces(piece) then
+      return nil
+    end
+  end
+  return pieces
+end
+
+function overlay:judge(seq, batch, copy)
+  if not copy then
+    return self:doubt(seq)
+  end
+  if copy.split == 1 then
+    local pieces = self:has_pieces(batch)
+    if not pieces then
+      return self:doubt(seq)
+    end
+    local last = self:copy_attempts(seq)
+    self:set(seq, copy, copy.state, last and last.number or 0, 1)
+    for _, piece in ipairs(pieces) do
+      self:insert("batch", piece)
+      self:judge(piece.seq, piece, piece)
+    end
+    return
+  end
+  local refused = self.salvage:ask("rows_of", seq)
+  if SETTLED[copy.state] and #refused == (copy.state == "X" and 0 or copy.rejected) and not self:contradicts(copy) then
+    return self:settle(seq, copy, refused)
+  end
+  local attempts = self.salvage:ask("attempts_of", seq)
+  if self.trust_pending and (copy.state == "P" or copy.state == "L" or copy.state == "F") and #attempts == copy.attempts then
+    return self:keep_pending(seq, copy)
+  end
+  return self:doubt(seq, copy)
+end
+
+-- Two records that tell different stories: neither is believed.
+function overlay:contradicts(copy)
+  local attempts = self.salvage:ask("attempts_of", copy.seq)
+  local last = attempts[#attempts]
+  if not last or last.number < copy.attempts or AFTER[last.verdict] == copy.state then
+    return false
+  end
+  return last.number > copy.attempts or #self.salvage:ask("late_of", copy.seq) == 0
+end
+
+local function same_plan(batch, copy)
+  for _, column in ipairs(PLANNED) do
+    if batch[column] ~= copy[column] then
+      return false
+    end
+  end
+  return true
+end
+
+function overlay:run(record_text)
+  local after, page = -1, {}
+  repeat
+    page = self:put("scan", after) or page
+    for _, row in ipairs(page) do
+      local batch = {}
+      for i, column in ipairs(salvage_module.COLUMNS.batch) do
+        batch[column] = row[i]
+      end
+      after = batch.seq
+      local copy = self.salvage:ask("batch", batch.seq)[1]
+      self:judge(batch.seq, batch, copy and same_plan(batch, copy) and copy or nil)
+    end
+  until #page < 500
+  self:put("job", record_text)
+  self:flush()
+end
+
+-- The file to read: the ledger, or what an earlier recovery that did not end has put aside.
+local function source_of(folder)
+  if core.system.stat(folder.ledger) then
+    return folder.ledger
+  end
+  local number, found = 1, nil
+  local path = folder.path .. "/ledger.damaged-1.db"
+  while core.system.stat(path) do
+    found, number = path, number + 1
+    path = folder.path .. "/ledger.damaged-" .. number .. ".db"
+  end
+  return found
+end
+
+local function needs_it(folder)
+  if not core.system.stat(folder.ledger) then
+    return source_of(folder) ~= nil or nil, source_of(folder) == nil and error_object.new{ kind = "usage", retry = false, sent = "no",
+      message = "job " .. folder.path .. ": there is no ledger.db, damaged or not" } or nil
+  end
+  local ledger, err = ledger_module.open(folder.ledger)
+  if ledger then
+    ledger:close()
+    return refuse("usage", "the ledger of " .. folder.path .. " is whole: there is nothing to recover", "campaign resume, status, verify")
+  end
+  return err.reason == "damaged" or nil, err
+end
+
+-- A name of ours that nothing has yet.
+local function free_name(folder, form)
+  local number = 1
+  while core.system.stat(folder.path .. "/" .. form:format(number)) do
+    number = number + 1
+  end
+  return folder.path .. "/" .. form:format(number)
+end
+
+-- Puts the new ledger in the damaged one's place. Its log goes aside only after it: an old ledger without its log would look whole.
+local function replace(folder, plan)
+  local damaged = source_of(folder)
+  if damaged == folder.ledger then
+    damaged = free_name(folder, "ledger.damaged-%d.db")
+    assert(os.rename(folder.ledger, damaged))
+  end
+  if core.system.stat(folder.ledger .. "-wal") then
+    assert(os.rename(folder.ledger .. "-wal", damaged .. "-wal"))
+  end
+  if core.system.stat(folder.rejects) then -- somebody may have mended it
+    assert(os.rename(folder.rejects, free_name(folder, "rejects-before-%d.csv")))
+  end
+  for key in pairs(folder_module.FILES) do
+    if key ~= "job" and key ~= "ledger" then
+      os.remove(folder[key])
+      if core.system.stat(plan[key]) then
+        assert(os.rename(plan[key], folder[key]))
+      end
+    end
+  end
+  assert(os.rename(plan.ledger, folder.ledger))
+  assert(folder:write("job", assert(folder:read("job")))) -- the new names are on disk when this one is
+  return damaged
+end
+
+---@param parts table of import/init.lua: module and the steps start, prepare, open_rows, check_rows, close_all
+function M.add(parts)
+  -- Plans the list anew beside the job.
+  local function plan_again(salvage, given, path)
+    local job = salvage:each("job")()
+    local file = salvage:each("file")()
+    local record = job and record_module.decode(job.record)
+    if not record or not file then
+      return refuse("ledger", "the record of the job itself is lost: nobody can plan it again",
+        "every row that its reports do not list may or may not have been sent; look at the platform")
+    end
+    local ok, err = resume.same_file(file)
+    local state
+    if ok then
+      state, err = parts.start(record_module.given(record.options, given), 4)
+    end
+    if not state then
+      return nil, err
+    end
+    state.id, state.record = job.id, record
+    ok, err = parts.prepare(state)
+    if ok then
+      ok, err = resume.same_target(record, nil, state.shape)
+    end
+    if ok then
+      state.folder, err = folder_module.create(path)
+    end
+    if ok and state.folder then
+      state.ledger, err = ledger_module.open(state.folder.ledger, { create = true, now = state.options.env.now })
+    end
+    if not state.ledger then
+      parts.close_all(state)
+      return nil, err
+    end
+    state.record = nil
+    parts.open_rows(state)
+    ok, err = parts.check_rows(state)
+    if ok then
+      ok, err = state.rows:close()
+    end
+    state.ledger:close()
+    state.ledger = nil
+    if not ok then
+      parts.close_all(state)
+      return nil, err
+    end
+    local fresh = record_module.decode(state.record_text)
+    for key, value in pairs(record) do -- what was noted since the job was planned
+      if fresh[key] == nil then
+        fresh[key] = value
+      end
+    end
+    state.record_text, err = record_module.encode(fresh)
+    return state.record_text and state, err
+  end
+
+  local function lay_over(salvage, state, given)
+    local store, err = core.store.open(state.folder.ledger)
+    if not store then
+      return nil, err
+    end
+    local self = setmetatable({ salvage = salvage, store = store, numbers = {}, input = state.input, now = state.options.env.now,
+      trust_pending = given.trust_pending, counts = { kept = 0, ambiguous = 0, pending = 0 } }, overlay_mt)
+    local fine, problem = pcall(self.run, self, state.record_text)
+    store:close()
+    if not fine then
+      return nil, error_object.is(problem) and problem or error_object.new{ kind = "ledger", retry = false, message = tostring(problem) }
+    end
+    return self.counts
+  end
+
+  local function recover(folder, given, scratch)
+    local salvage, err = salvage_module.read(source_of(folder), scratch .. "/salvage.db")
+    if not salvage then
+      return nil, err
+    end
+    local own = {}
+    for key, value in pairs(given) do
+      own[key] = value
+    end
+    own.trust_pending = nil
+    local state, counts
+    state, err = plan_again(salvage, own, scratch .. "/plan")
+    if state then
+      counts, err = lay_over(salvage, state, given)
+      parts.close_all(state)
+    end
+    if counts then
+      counts.unreadable, counts.read = salvage.unreadable, salvage.found
+    end
+    salvage:close()
+    if not counts then
+      return nil, err
+    end
+    local fine, damaged = pcall(replace, folder, state.folder)
+    if not fine then
+      return folder_module.trouble(folder.path, damaged)
+    end
+    counts.damaged, counts.job = damaged, folder.path
+    return counts
+  end
+
+  ---Makes the ledger of a job anew from what can be read of a damaged one. What cannot be vouched for is in doubt.
+  ---@param path string the job folder
+  ---@param given table? account, env, transport as for `resume`; trust_pending: batches whose intact record says that they were not sent are pending
+  ---again, instead of in doubt
+  ---@return table? recovered job, damaged (the file that was kept), batches: kept, ambiguous, pending; unreadable (records), read (records by
+  ---table), result (of the resume that listed the rows again, when nothing was left to send)
+  ---@return campaign.error? err the folder is as it was
+  function parts.module.recover(path, given)
+    given = given or {}
+    local folder, err = folder_module.open(path)
+    if not folder then
+      return nil, err
+    end
+    local ok
+    ok, err = needs_it(folder)
+    if not ok then
+      return nil, err
+    end
+    local lock = core.system.lock(folder.ledger .. ".lock", 0)
+    if not lock then
+      return refuse("ledger", "another process works on " .. path, "wait for it to end")
+    end
+    local scratch = path .. "/recover-tmp"
+    remove_folder(scratch)
+    ok, err = core.system.make_dirs(scratch, 448) -- 0700
+    local recovered
+    if ok then
+      recovered, err = recover(folder, given, scratch)
+    end
+    remove_folder(scratch)
+    lock:close()
+    if recovered and recovered.pending == 0 then
+      local own = {}
+      for key, value in pairs(given) do
+        own[key] = key ~= "trust_pending" and value or nil
+      end
+      local job
+      job, err = parts.module.open_job(path, own)
+      if job then
+        recovered.result, err = job:resume()
+      end
+      if not recovered.result then
+        return nil, err
+      end
+    end
+    return recovered, err
+  end
+end
+
+return M
