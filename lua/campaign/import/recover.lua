@@ -11,6 +11,7 @@ local lfs = require "lfs"
 local record_module = require "campaign.import.record"
 local resume = require "campaign.import.resume"
 local salvage_module = require "campaign.ledger.salvage"
+local suppress = require "campaign.import.suppress"
 
 local M = {}
 
@@ -348,8 +349,12 @@ function M.add(parts)
     if not state then
       return nil, err
     end
-    state.id, state.record = job.id, record
-    ok, err = parts.prepare(state)
+    -- Without the plan: one is made. Its suppression lists must be those of the first one.
+    state.id, state.record = job.id, { platform = record.platform, account = record.account, identity = record.identity }
+    ok, err = suppress.unchanged(record.plan and record.plan.suppress, state.options.env.pause)
+    if ok then
+      ok, err = parts.prepare(state)
+    end
     if ok then
       ok, err = resume.same_target(record, nil, state.shape)
     end
