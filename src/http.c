@@ -4,13 +4,16 @@
 #include "http.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "forks.h"
 #include "http_private.h"
 
 #define MOST_SPARE 32
@@ -32,11 +35,12 @@ struct shared {
   int done_count;
   int cancels;
   int quit;
+  int bell; /* of the thread driver, once asked for: an eventfd that takes the place of `finished`; else -1 */
 };
 
 struct camp_http {
   enum camp_http_driver driver;
-  int generation;        /* how many forks lie between the first process and the one that made `shared` */
+  int generation;        /* camp_forks() when `shared` was made */
   struct shared *shared; /* NULL until the first request */
   struct camp_origin origin;
   struct camp_request *draft;
@@ -48,14 +52,7 @@ struct camp_http {
   uint64_t last_id;
 };
 
-static int forks; /* counted in the child, before any of its code runs; cheaper to read than getpid() */
-
-static void count_fork(void) { forks++; }
-
-static void global_init(void) {
-  curl_global_init(CURL_GLOBAL_DEFAULT);
-  pthread_atfork(NULL, NULL, count_fork);
-}
+static void global_init(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
 
 static void global_init_once(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -106,6 +103,12 @@ static void append(struct camp_request **first, struct camp_request **last, stru
   *last = list;
 }
 
+static void ring(int fd) {
+  uint64_t one = 1;
+  ssize_t wrote = write(fd, &one, sizeof one); /* full means: it rings already */
+  (void)wrote;
+}
+
 static void *run_thread(void *data) {
   struct shared *shared = data;
   for (;;) {
@@ -141,16 +144,15 @@ static void *run_thread(void *data) {
     int was_empty = shared->done == NULL;
     append(&shared->done, &shared->done_last, done);
     shared->done_count += count;
-    if (was_empty) pthread_cond_signal(&shared->finished);
+    if (was_empty) {
+      if (shared->bell >= 0) ring(shared->bell);
+      else pthread_cond_signal(&shared->finished);
+    }
     pthread_mutex_unlock(&shared->lock);
   }
 }
 
-static void wake(struct shared *shared) {
-  uint64_t one = 1;
-  ssize_t wrote = write(camp_loop_wake_fd(shared->loop), &one, sizeof one); /* full means: awake already */
-  (void)wrote;
-}
+static void wake(struct shared *shared) { ring(camp_loop_wake_fd(shared->loop)); }
 
 static int start_thread(struct shared *shared, struct camp_error *err) {
   sigset_t all, before;
@@ -166,12 +168,13 @@ static void shared_free(struct shared *shared) {
   pthread_cond_destroy(&shared->finished);
   pthread_mutex_destroy(&shared->lock);
   if (shared->loop != NULL) camp_loop_free(shared->loop);
+  if (shared->bell >= 0) close(shared->bell);
   free(shared);
 }
 
 /* Everything that a forked child must not touch: sockets, locks and the thread belong to the parent. The child forgets them. */
 static void leave_to_parent(struct camp_http *http) {
-  if (http->shared == NULL || http->generation == forks) return;
+  if (http->shared == NULL || http->generation == camp_forks()) return;
   http->shared = NULL;
   http->live = http->ready = http->taken = NULL;
   http->live_count = http->ready_count = 0;
@@ -182,6 +185,7 @@ static int need_shared(struct camp_http *http, struct camp_error *err) {
   if (http->shared != NULL) return 0;
   struct shared *shared = calloc(1, sizeof *shared);
   if (shared == NULL) return camp_fail_nomem(err);
+  shared->bell = -1;
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -194,7 +198,7 @@ static int need_shared(struct camp_http *http, struct camp_error *err) {
     return -1;
   }
   http->shared = shared;
-  http->generation = forks;
+  http->generation = camp_forks();
   return 0;
 }
 
@@ -314,14 +318,25 @@ static long long clock_ms(void) {
 
 static void wait_inline(struct camp_http *http, double seconds) {
   long long end = clock_ms() + (long long)(seconds * 1000 + 0.999);
+  int rung = 0;
   for (;;) {
     if (!camp_loop_has_done(http->shared->loop)) {
       long long left = end - clock_ms();
-      camp_loop_run(http->shared->loop, left > 0 ? left : 0);
+      rung = camp_loop_run(http->shared->loop, left > 0 ? left : 0);
     }
     take_done_inline(http);
-    if (http->ready != NULL || clock_ms() >= end) return;
+    if (http->ready != NULL || rung || clock_ms() >= end) return;
   }
+}
+
+static void wait_bell(int bell, double seconds) {
+  struct pollfd waiting = {.fd = bell, .events = POLLIN};
+  struct timespec time = {.tv_sec = (time_t)seconds};
+  uint64_t number;
+  time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+  (void)ppoll(&waiting, 1, &time, NULL); /* by a signal it ends early, as by a bell */
+  ssize_t got = read(bell, &number, sizeof number);
+  (void)got;
 }
 
 static void wait_thread(struct camp_http *http, double seconds) {
@@ -335,6 +350,12 @@ static void wait_thread(struct camp_http *http, double seconds) {
     end.tv_sec++;
   }
   pthread_mutex_lock(&shared->lock);
+  if (shared->bell >= 0 && shared->done == NULL && seconds > 0) {
+    pthread_mutex_unlock(&shared->lock);
+    wait_bell(shared->bell, seconds);
+    pthread_mutex_lock(&shared->lock);
+    seconds = 0;
+  }
   while (shared->done == NULL && seconds > 0)
     if (pthread_cond_timedwait(&shared->finished, &shared->lock, &end) == ETIMEDOUT) break;
   http->ready = shared->done;
@@ -342,6 +363,21 @@ static void wait_thread(struct camp_http *http, double seconds) {
   shared->done = shared->done_last = NULL;
   shared->done_count = 0;
   pthread_mutex_unlock(&shared->lock);
+}
+
+int camp_http_bell(struct camp_http *http, struct camp_error *err) {
+  if (need_shared(http, err) != 0) return -1;
+  struct shared *shared = http->shared;
+  if (http->driver == CAMP_HTTP_INLINE) return camp_loop_wake_fd(shared->loop);
+  if (shared->bell < 0) {
+    int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (bell < 0) return camp_fail(err, CAMP_NETWORK, errno, "the HTTP engine has no bell: %s", strerror(errno));
+    pthread_mutex_lock(&shared->lock);
+    shared->bell = bell;
+    if (shared->done != NULL) ring(bell);
+    pthread_mutex_unlock(&shared->lock);
+  }
+  return shared->bell;
 }
 
 int camp_http_wait(struct camp_http *http, double seconds) {
@@ -422,7 +458,7 @@ int camp_http_progress(struct camp_http *http, uint64_t id, int64_t *sent, int64
 }
 
 int camp_http_in_flight(const struct camp_http *http) {
-  return http->shared != NULL && http->generation == forks ? http->live_count : 0;
+  return http->shared != NULL && http->generation == camp_forks() ? http->live_count : 0;
 }
 
 int camp_http_forget(struct camp_http *http, const char *account, struct camp_error *err) {

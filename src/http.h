@@ -74,8 +74,10 @@ struct camp_http_options *camp_request_options(struct camp_request *request);
 
 /* Sends the draft on its way. 0 and its id, or -1 with err filled: nothing was sent, the draft is gone. */
 int camp_http_submit(struct camp_http *http, uint64_t *id, struct camp_error *err);
-/* Runs or waits until a result can be taken or the time is over; how many can be taken. */
+/* Runs or waits until a result can be taken, the bell rings, or the time is over; how many can be taken. */
 int camp_http_wait(struct camp_http *http, double seconds);
+/* An eventfd of the engine's: whoever writes one to it ends a wait early. For events of others that the same thread waits for. -1 with err. */
+int camp_http_bell(struct camp_http *http, struct camp_error *err);
 /* The next result, or NULL. It stays valid until the next take or until the engine is freed. */
 const struct camp_http_result *camp_http_take(struct camp_http *http);
 /* Frees what the result holds now instead of at the next take. */

@@ -314,9 +314,9 @@ static void collect(struct camp_loop *loop) {
   }
 }
 
-void camp_loop_run(struct camp_loop *loop, long long milliseconds) {
+int camp_loop_run(struct camp_loop *loop, long long milliseconds) {
   struct epoll_event events[64];
-  int running;
+  int running, woken = 0;
   long long wait = milliseconds;
   if (loop->timer >= 0) {
     long long left = loop->timer - now_ms();
@@ -337,6 +337,7 @@ void camp_loop_run(struct camp_loop *loop, long long milliseconds) {
       uint64_t number;
       ssize_t got = read(loop->wake, &number, sizeof number); /* nothing there: somebody read it before */
       (void)got;
+      woken = 1;
       continue;
     }
     struct fd_state *state = fd_state(loop, fd);
@@ -349,6 +350,7 @@ void camp_loop_run(struct camp_loop *loop, long long milliseconds) {
     curl_multi_socket_action(loop->multi, fd, flags, &running);
   }
   if (count > 0) collect(loop);
+  return woken;
 }
 
 struct camp_request *camp_loop_take_done(struct camp_loop *loop) {

@@ -112,8 +112,8 @@ void camp_loop_start(struct camp_loop *loop, struct camp_request *request);
 void camp_loop_cancel(struct camp_loop *loop, struct camp_request *request);
 /* Cancels every running request whose cancel flag is set. */
 void camp_loop_cancel_marked(struct camp_loop *loop);
-/* Waits for at most `milliseconds` (negative: no end) until something happens, and does what there is to do. */
-void camp_loop_run(struct camp_loop *loop, long long milliseconds);
+/* Waits for at most `milliseconds` (negative: no end) until something happens, and does what there is to do. True when it was woken. */
+int camp_loop_run(struct camp_loop *loop, long long milliseconds);
 /* Takes the list of finished requests, oldest first. */
 struct camp_request *camp_loop_take_done(struct camp_loop *loop);
 int camp_loop_has_done(const struct camp_loop *loop);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * A durable SQLite file behind a queue: prepared statements are submitted with their values and get an id; a run executes all that are
- * waiting as one transaction, on disk when it returns; results are taken by id. A statement never blocks its submitter, so a driver with a
- * thread of its own can stand behind the same face; today's runs on the caller's thread inside camp_store_run. It knows no schema.
+ * A durable SQLite file behind a queue: prepared statements are submitted with their values and get an id; start makes a group of all that
+ * are waiting, one transaction, on disk when its results can be taken. Two drivers behind one face: inline executes a group inside start,
+ * on the caller's thread; thread owns a background thread that executes groups in order while the caller goes on. All functions belong to
+ * one thread of the caller. It knows no schema.
  * One connection writes and checkpoints, and one process at a time has the file: docs/ledger.md says why. */
 #ifndef CAMP_STORE_H
 #define CAMP_STORE_H
@@ -12,6 +13,8 @@
 #include "error.h"
 
 struct camp_store;
+
+enum camp_store_driver { CAMP_STORE_INLINE, CAMP_STORE_THREAD };
 
 enum camp_store_type { CAMP_STORE_NULL, CAMP_STORE_INTEGER, CAMP_STORE_REAL, CAMP_STORE_TEXT };
 
@@ -25,6 +28,7 @@ struct camp_store_value {
 
 struct camp_store_result {
   uint64_t id;
+  int statement;
   struct camp_error error;                /* kind CAMP_OK when its transaction is on disk */
   int64_t changes;                        /* rows that the statement changed */
   size_t columns, rows;                   /* what a query gave */
@@ -34,22 +38,31 @@ struct camp_store_result {
 /* Opens the file. With `create` it must not exist and is made with mode 0600, its name synced; without, it must be a regular file of this user
  * that is closed to others, and it is checked for damage. Either way its lock (path + ".lock") is taken at once or refused. NULL with err
  * (CAMP_LEDGER; code is SQLite's, 0 where SQLite was not asked). */
-struct camp_store *camp_store_open(const char *path, int create, struct camp_error *err);
-/* Drops what was not run, checkpoints, releases the lock, frees everything. NULL is fine. In a child that inherited the store only memory
+struct camp_store *camp_store_open(const char *path, int create, enum camp_store_driver driver, struct camp_error *err);
+/* Drops what was not started, waits for what was, checkpoints, releases the lock, frees everything. NULL is fine. In a child that inherited the store only memory
  * that is safe to touch there is freed. */
 void camp_store_close(struct camp_store *store);
 
-/* Compiles one statement and keeps it: its number, or -1. Texts are constants of the program; values are always bound. */
+/* Compiles one statement and keeps it: its number, or -1. Texts are constants of the program; values are always bound. Waits for groups on
+ * their way. */
 int camp_store_prepare(struct camp_store *store, const char *sql, size_t length, struct camp_error *err);
 /* Queues a statement with its values (copied). 0 and its id, or -1. */
 int camp_store_submit(struct camp_store *store, int statement, const struct camp_store_value *values, size_t count, uint64_t *id,
                       struct camp_error *err);
-/* Executes the queue as one transaction. 0 when all of it is on disk; -1 when nothing of it is, every result then carrying err. After an
- * error of the disk, a full one or a damaged file the store stays broken: every later call fails with that error. */
+/* Makes a group of what is waiting and sees to its execution. 0, or -1 with err: nothing was started. After an error of the disk, a full one or
+ * a damaged file the store stays broken: every later group fails with that error. */
+int camp_store_start(struct camp_store *store, struct camp_error *err);
+/* Waits until results can be taken, nothing is on its way, or the time is over; how many can be taken. */
+size_t camp_store_wait(struct camp_store *store, double seconds);
+/* Starts what is waiting and waits for all groups. 0 when that group is on disk; -1 when nothing of it is, every result then carrying err. */
 int camp_store_run(struct camp_store *store, struct camp_error *err);
 /* The next result, in the order of submission, or NULL; valid until the next take. */
 const struct camp_store_result *camp_store_take(struct camp_store *store);
-/* Statements that wait for a run. */
+/* Groups that were started and have not finished. */
+int camp_store_busy(struct camp_store *store);
+/* From now on one is written to this eventfd (kept as a duplicate) when a group has finished; -1: no more. */
+int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err);
+/* Statements that wait for a start. */
 size_t camp_store_waiting(const struct camp_store *store);
 
 /* What an error's code means for whoever must tell it: "locked", "full", "io", "damaged", "conflict", or NULL. */

@@ -181,6 +181,16 @@ static int engine_wait(lua_State *L) {
   return 1;
 }
 
+/* bell() → the number of a descriptor for store:ring: what finishes there ends a wait here. */
+static int engine_bell(lua_State *L) {
+  struct camp_http *http = check_engine(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  int bell = camp_http_bell(http, &err);
+  if (bell < 0) return camp_push_error(L, &err);
+  lua_pushinteger(L, bell);
+  return 1;
+}
+
 static const char *const sent_names[] = {"no", "maybe", "yes"};
 
 static void push_digests(lua_State *L, const struct camp_http_result *result) {
@@ -356,9 +366,9 @@ static int http_versions(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg engine_methods[] = {{"cancel", engine_cancel},       {"forget", engine_forget}, {"in_flight", engine_in_flight},
-                                          {"progress", engine_progress},   {"submit", engine_submit}, {"take", engine_take},
-                                          {"wait", engine_wait},           {NULL, NULL}};
+static const luaL_Reg engine_methods[] = {{"bell", engine_bell},           {"cancel", engine_cancel},     {"forget", engine_forget},
+                                          {"in_flight", engine_in_flight}, {"progress", engine_progress}, {"submit", engine_submit},
+                                          {"take", engine_take},           {"wait", engine_wait},         {NULL, NULL}};
 static const luaL_Reg functions[] = {{"engine", http_engine}, {"versions", http_versions}, {NULL, NULL}};
 
 int camp_open_http(lua_State *L) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.store: durable statements in groups. Values go in and come out as nil, number and string; numbers that are whole are
- * integers in the file. */
+ * integers in the file. Names of columns lie in the userdata's table, by number of the statement. */
 #include "../store.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "bind.h"
 
@@ -41,35 +42,48 @@ static int push_store_error(lua_State *L, const struct camp_error *err) {
   return 2;
 }
 
-/* open(path, "create" | "open") → store | nil, err */
+/* open(path, "create" | "open", "inline" | "thread") → store | nil, err */
 static int module_open(lua_State *L) {
   static const char *const modes[] = {"open", "create", NULL};
+  static const char *const drivers[] = {"inline", "thread", NULL};
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_check_path(L, 1);
   int create = luaL_checkoption(L, 2, "open", modes);
-  struct store_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  int threaded = luaL_checkoption(L, 3, "inline", drivers);
+  struct store_box *box = lua_newuserdatauv(L, sizeof *box, 1);
   box->store = NULL;
+  lua_newtable(L);
+  camp_setuservalue(L, -2);
   luaL_getmetatable(L, STORE_CLASS);
   lua_setmetatable(L, -2);
-  box->store = camp_store_open(path, create, &err);
+  box->store = camp_store_open(path, create, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
   if (box->store == NULL) return push_store_error(L, &err);
   camp_live_add(1);
   return 1;
 }
 
-/* prepare(sql) → number | nil, err */
+/* prepare(sql, names?) → number | nil, err. With names of its columns, a row comes as a record, else as a list. */
 static int store_prepare(lua_State *L) {
   struct camp_store *store = check_store(L);
   struct camp_error err = {CAMP_OK, 0, ""};
   size_t length;
   const char *sql = luaL_checklstring(L, 2, &length);
+  lua_settop(L, 3);
+  if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   int number = camp_store_prepare(store, sql, length, &err);
   if (number < 0) return push_store_error(L, &err);
+  if (lua_istable(L, 3)) {
+    camp_getuservalue(L, 1);
+    lua_pushvalue(L, 3);
+    lua_rawseti(L, -2, number);
+    lua_pop(L, 1);
+  }
   lua_pushinteger(L, number + 1);
   return 1;
 }
 
 static void read_value(lua_State *L, int index, struct camp_store_value *value) {
+  memset(value, 0, sizeof *value);
   value->type = CAMP_STORE_NULL;
   switch (lua_type(L, index)) {
     case LUA_TNIL: return;
@@ -101,7 +115,7 @@ static void read_value(lua_State *L, int index, struct camp_store_value *value) 
 static int store_submit(lua_State *L) {
   struct camp_store *store = check_store(L);
   struct camp_error err = {CAMP_OK, 0, ""};
-  struct camp_store_value values[MOST_VALUES] = {{0}};
+  struct camp_store_value values[MOST_VALUES];
   uint64_t id;
   int statement = (int)luaL_checkinteger(L, 2) - 1;
   int count = lua_gettop(L) - 2;
@@ -112,6 +126,22 @@ static int store_submit(lua_State *L) {
     return push_store_error(L, &err);
   }
   lua_pushnumber(L, (lua_Number)id);
+  return 1;
+}
+
+/* start() → true | nil, err */
+static int store_start(lua_State *L) {
+  struct camp_store *store = check_store(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  if (camp_store_start(store, &err) != 0) return push_store_error(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* wait(seconds) → results that can be taken */
+static int store_wait(lua_State *L) {
+  struct camp_store *store = check_store(L);
+  lua_pushinteger(L, (lua_Integer)camp_store_wait(store, luaL_optnumber(L, 2, 0)));
   return 1;
 }
 
@@ -145,17 +175,30 @@ static int store_take(lua_State *L) {
   }
   lua_pushnumber(L, (lua_Number)result->changes);
   if (result->columns == 0) return 2;
-  luaL_checkstack(L, 4, NULL);
-  lua_createtable(L, (int)result->rows, 0); /* stack: id changes rows */
+  luaL_checkstack(L, 6, NULL);
+  camp_getuservalue(L, 1);
+  lua_rawgeti(L, -1, result->statement);
+  const int names = lua_istable(L, -1) ? lua_gettop(L) : 0;
+  const int count = (int)result->columns;
+  lua_createtable(L, (int)result->rows, 0); /* stack: id changes all-names names rows */
   const struct camp_store_value *value = result->values;
   for (size_t row = 0; row < result->rows; row++) {
-    lua_createtable(L, (int)result->columns, 0);
-    for (size_t column = 0; column < result->columns; column++) {
-      push_value(L, value++);
-      lua_rawseti(L, -2, (int)column + 1);
+    lua_createtable(L, names != 0 ? 0 : count, names != 0 ? count : 0);
+    for (int column = 1; column <= count; column++, value++) {
+      if (names == 0) {
+        push_value(L, value);
+        lua_rawseti(L, -2, column);
+      } else if (value->type != CAMP_STORE_NULL) {
+        lua_rawgeti(L, names, column);
+        if (lua_isnil(L, -1)) luaL_error(L, "column %d of the statement has no name", column);
+        push_value(L, value);
+        lua_rawset(L, -3);
+      }
     }
     lua_rawseti(L, -2, (int)row + 1);
   }
+  lua_replace(L, -3);
+  lua_pop(L, 1);
   return 3;
 }
 
@@ -164,13 +207,29 @@ static int store_waiting(lua_State *L) {
   return 1;
 }
 
+/* busy() → groups that were started and have not finished */
+static int store_busy(lua_State *L) {
+  lua_pushinteger(L, camp_store_busy(check_store(L)));
+  return 1;
+}
+
+/* ring(bell): the number that an HTTP engine's bell() gives, or nil. */
+static int store_ring(lua_State *L) {
+  struct camp_store *store = check_store(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  if (camp_store_ring(store, lua_isnoneornil(L, 2) ? -1 : (int)luaL_checkinteger(L, 2), &err) != 0) return push_store_error(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static int module_version(lua_State *L) {
   lua_pushstring(L, camp_store_version());
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"prepare", store_prepare}, {"submit", store_submit},   {"run", store_run},
-                                   {"take", store_take},       {"waiting", store_waiting}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"busy", store_busy},     {"prepare", store_prepare}, {"ring", store_ring}, {"run", store_run},
+                                   {"start", store_start},   {"submit", store_submit},   {"take", store_take}, {"wait", store_wait},
+                                   {"waiting", store_waiting}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"open", module_open}, {"version", module_version}, {NULL, NULL}};
 

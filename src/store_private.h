@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ * What the two halves of the store share. store.c: the SQLite file, used by one thread at a time; store_queue.c: the caller's side and the
+ * thread of the thread driver. */
+#ifndef CAMP_STORE_PRIVATE_H
+#define CAMP_STORE_PRIVATE_H
+
+#include "buf.h"
+#include "store.h"
+
+/* Limits against a program that submits for ever or asks for everything at once. */
+#define CAMP_STORE_STATEMENTS 256
+#define CAMP_STORE_WAITING 65536
+#define CAMP_STORE_VALUES 64
+
+/* One statement from submission to taking. */
+struct camp_entry {
+  struct camp_entry *next;
+  struct camp_store_result result;
+  struct camp_buf cells; /* struct camp_store_value, then their texts are found by offset until the run has ended */
+  struct camp_buf texts;
+  int statement;
+  size_t count;
+  struct camp_store_value values[]; /* texts lie behind the last one */
+};
+
+struct camp_database;
+
+struct camp_database *camp_database_open(const char *path, int create, struct camp_error *err);
+/* `leave`: a child that inherited it, which must neither checkpoint nor close its parent's file; the little memory ends with the process. */
+void camp_database_close(struct camp_database *database, int leave);
+const char *camp_database_path(const struct camp_database *database);
+/* The statement's number and how many values it takes, or -1. */
+int camp_database_prepare(struct camp_database *database, const char *sql, size_t length, int *parameters, struct camp_error *err);
+/* Executes the entries as one transaction and fills their results. 0 when all of it is on disk, or -1. */
+int camp_database_run(struct camp_database *database, struct camp_entry *first, struct camp_error *err);
+/* The error after which the file is left alone, or NULL. */
+const struct camp_error *camp_database_broken(const struct camp_database *database);
+
+#endif

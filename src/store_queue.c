@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT
+ * The caller's side of the store: statements that wait for their group, groups on their way to the disk, results that wait to be taken; and the
+ * thread of the thread driver. Caller and thread meet under the lock alone; the file is used by the thread while groups are on their way,
+ * else by the caller. */
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "forks.h"
+#include "store_private.h"
+
+struct queue {
+  struct camp_entry *first, **last;
+  size_t count;
+};
+
+struct group {
+  struct group *next;
+  struct queue entries;
+};
+
+struct camp_store {
+  enum camp_store_driver driver;
+  int generation; /* camp_forks() when it was opened */
+  struct camp_database *database;
+  int parameters[CAMP_STORE_STATEMENTS]; /* values that each statement takes */
+  int statement_count;
+  uint64_t last_id;
+  struct queue waiting; /* submitted */
+  struct queue ready;   /* finished, taken over from `done` in one go */
+  struct camp_entry *taken;
+  int has_thread;
+  pthread_t thread;
+
+  pthread_mutex_t lock; /* for what follows */
+  pthread_cond_t started, finished;
+  struct group *groups, **last_group;
+  int busy; /* groups that were started and have not finished */
+  int quit;
+  int bell; /* an eventfd to write to when a group has finished; -1: none */
+  struct queue done;
+  struct camp_error last_error; /* of the group that finished last; kind CAMP_OK when it is on disk */
+  struct camp_error broken;     /* kind CAMP_OK while the file is sound */
+};
+
+static void queue_init(struct queue *queue) {
+  queue->first = NULL;
+  queue->last = &queue->first;
+  queue->count = 0;
+}
+
+static void queue_push(struct queue *queue, struct camp_entry *entry) {
+  entry->next = NULL;
+  *queue->last = entry;
+  queue->last = &entry->next;
+  queue->count++;
+}
+
+static struct camp_entry *queue_pop(struct queue *queue) {
+  struct camp_entry *entry = queue->first;
+  if (entry == NULL) return NULL;
+  queue->first = entry->next;
+  if (queue->first == NULL) queue->last = &queue->first;
+  queue->count--;
+  return entry;
+}
+
+/* All of `from` behind what is in `to`. */
+static void queue_move(struct queue *to, struct queue *from) {
+  if (from->first == NULL) return;
+  *to->last = from->first;
+  to->last = from->last;
+  to->count += from->count;
+  queue_init(from);
+}
+
+static void entry_free(struct camp_entry *entry) {
+  if (entry == NULL) return;
+  camp_buf_clear(&entry->cells);
+  camp_buf_clear(&entry->texts);
+  free(entry);
+}
+
+static void queue_clear(struct queue *queue) {
+  struct camp_entry *entry;
+  while ((entry = queue_pop(queue)) != NULL) entry_free(entry);
+}
+
+/* ---- running a group, on whichever thread ---- */
+
+static void group_finished(struct camp_store *store, struct group *group, int result, const struct camp_error *err) {
+  const struct camp_error *broken = camp_database_broken(store->database);
+  pthread_mutex_lock(&store->lock);
+  queue_move(&store->done, &group->entries);
+  store->busy--;
+  if (result != 0) store->last_error = *err;
+  else store->last_error.kind = CAMP_OK;
+  if (broken != NULL) store->broken = *broken;
+  pthread_cond_signal(&store->finished);
+  if (store->bell >= 0) {
+    uint64_t one = 1;
+    ssize_t wrote = write(store->bell, &one, sizeof one); /* full means: it rings already */
+    (void)wrote;
+  }
+  pthread_mutex_unlock(&store->lock);
+  free(group);
+}
+
+static void run_group(struct camp_store *store, struct group *group) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  int result = camp_database_run(store->database, group->entries.first, &err);
+  group_finished(store, group, result, &err);
+}
+
+static void *run_thread(void *data) {
+  struct camp_store *store = data;
+  pthread_mutex_lock(&store->lock);
+  for (;;) {
+    while (store->groups == NULL && !store->quit) pthread_cond_wait(&store->started, &store->lock);
+    struct group *group = store->groups;
+    if (group == NULL) break; /* what was started is finished before it ends */
+    store->groups = group->next;
+    if (store->groups == NULL) store->last_group = &store->groups;
+    pthread_mutex_unlock(&store->lock);
+    run_group(store, group);
+    pthread_mutex_lock(&store->lock);
+  }
+  pthread_mutex_unlock(&store->lock);
+  return NULL;
+}
+
+static int need_thread(struct camp_store *store, struct camp_error *err) {
+  if (store->has_thread) return 0;
+  sigset_t all, before;
+  sigfillset(&all); /* signals are the host program's business */
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  int code = pthread_create(&store->thread, NULL, run_thread, store);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (code != 0) return camp_fail(err, CAMP_LEDGER, 0, "ledger: its thread cannot start: %s", strerror(code));
+  store->has_thread = 1;
+  return 0;
+}
+
+/* ---- the caller's side ---- */
+
+struct camp_store *camp_store_open(const char *path, int create, enum camp_store_driver driver, struct camp_error *err) {
+  struct camp_store *store = calloc(1, sizeof *store);
+  if (store == NULL) {
+    camp_fail_nomem(err);
+    return NULL;
+  }
+  store->database = camp_database_open(path, create, err);
+  if (store->database == NULL) {
+    free(store);
+    return NULL;
+  }
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_mutex_init(&store->lock, NULL);
+  pthread_cond_init(&store->started, NULL);
+  pthread_cond_init(&store->finished, &attributes);
+  pthread_condattr_destroy(&attributes);
+  store->driver = driver;
+  store->generation = camp_forks();
+  store->bell = -1;
+  store->last_group = &store->groups;
+  queue_init(&store->waiting);
+  queue_init(&store->ready);
+  queue_init(&store->done);
+  return store;
+}
+
+void camp_store_close(struct camp_store *store) {
+  if (store == NULL) return;
+  const int leave = store->generation != camp_forks();
+  if (store->has_thread && !leave) {
+    pthread_mutex_lock(&store->lock);
+    store->quit = 1;
+    pthread_cond_signal(&store->started);
+    pthread_mutex_unlock(&store->lock);
+    pthread_join(store->thread, NULL);
+  }
+  queue_clear(&store->waiting);
+  queue_clear(&store->ready);
+  entry_free(store->taken);
+  if (!leave) { /* in a child the thread may have been at work on them */
+    queue_clear(&store->done);
+    pthread_cond_destroy(&store->finished);
+    pthread_cond_destroy(&store->started);
+    pthread_mutex_destroy(&store->lock);
+  }
+  if (store->bell >= 0) close(store->bell);
+  camp_database_close(store->database, leave);
+  free(store);
+}
+
+static int check_owner(const struct camp_store *store, struct camp_error *err) {
+  if (store->generation == camp_forks()) return 0;
+  return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: belongs to the parent process", camp_database_path(store->database));
+}
+
+/* True while a group is on its way: then the file is the thread's. Called under the lock. */
+static void wait_idle(struct camp_store *store) {
+  while (store->busy > 0) pthread_cond_wait(&store->finished, &store->lock);
+}
+
+int camp_store_prepare(struct camp_store *store, const char *sql, size_t length, struct camp_error *err) {
+  if (check_owner(store, err) != 0) return -1;
+  int parameters = 0, number = -1;
+  pthread_mutex_lock(&store->lock);
+  wait_idle(store);
+  if (store->broken.kind != CAMP_OK) *err = store->broken;
+  else number = camp_database_prepare(store->database, sql, length, &parameters, err);
+  pthread_mutex_unlock(&store->lock);
+  if (number >= 0) {
+    store->parameters[number] = parameters;
+    store->statement_count = number + 1;
+  }
+  return number;
+}
+
+int camp_store_submit(struct camp_store *store, int statement, const struct camp_store_value *values, size_t count, uint64_t *id,
+                      struct camp_error *err) {
+  if (check_owner(store, err) != 0) return -1;
+  if (statement < 0 || statement >= store->statement_count) return camp_fail(err, CAMP_USAGE, 0, "ledger: no such statement");
+  if (count > CAMP_STORE_VALUES || (int)count != store->parameters[statement])
+    return camp_fail(err, CAMP_USAGE, 0, "ledger: the statement takes %d values, %zu were given", store->parameters[statement], count);
+  if (store->waiting.count >= CAMP_STORE_WAITING)
+    return camp_fail(err, CAMP_USAGE, 0, "ledger: %d statements wait already: run them first", CAMP_STORE_WAITING);
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (values[i].type != CAMP_STORE_TEXT) continue;
+    if (values[i].length > (size_t)16 * 1024 * 1024) return camp_fail(err, CAMP_USAGE, 0, "ledger: a value of more than 16 MiB");
+    bytes += values[i].length;
+  }
+  struct camp_entry *entry = malloc(sizeof *entry + count * sizeof entry->values[0] + bytes);
+  if (entry == NULL) return camp_fail_nomem(err);
+  memset(entry, 0, sizeof *entry);
+  entry->statement = entry->result.statement = statement;
+  entry->count = count;
+  char *text = (char *)&entry->values[count];
+  for (size_t i = 0; i < count; i++) {
+    entry->values[i] = values[i];
+    if (values[i].type != CAMP_STORE_TEXT) continue;
+    if (values[i].length > 0) memcpy(text, values[i].text, values[i].length);
+    entry->values[i].text = text;
+    text += values[i].length;
+  }
+  *id = entry->result.id = ++store->last_id;
+  queue_push(&store->waiting, entry);
+  return 0;
+}
+
+int camp_store_start(struct camp_store *store, struct camp_error *err) {
+  if (check_owner(store, err) != 0) return -1;
+  pthread_mutex_lock(&store->lock);
+  const struct camp_error broken = store->broken;
+  pthread_mutex_unlock(&store->lock);
+  if (store->waiting.count == 0) {
+    if (broken.kind != CAMP_OK) *err = broken;
+    return broken.kind != CAMP_OK ? -1 : 0;
+  }
+  struct group *group = malloc(sizeof *group);
+  if (group == NULL) return camp_fail_nomem(err);
+  if (store->driver == CAMP_STORE_THREAD && need_thread(store, err) != 0) {
+    free(group);
+    return -1;
+  }
+  group->next = NULL;
+  queue_init(&group->entries);
+  queue_move(&group->entries, &store->waiting);
+  pthread_mutex_lock(&store->lock);
+  store->busy++;
+  if (store->driver == CAMP_STORE_THREAD) {
+    *store->last_group = group;
+    store->last_group = &group->next;
+    pthread_cond_signal(&store->started);
+  }
+  pthread_mutex_unlock(&store->lock);
+  if (store->driver == CAMP_STORE_INLINE) run_group(store, group);
+  return 0;
+}
+
+size_t camp_store_wait(struct camp_store *store, double seconds) {
+  if (store->ready.first != NULL) return store->ready.count;
+  if (store->generation != camp_forks()) return 0;
+  struct timespec end;
+  if (!(seconds > 0)) seconds = 0;
+  if (seconds > 86400) seconds = 86400;
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  end.tv_sec += (time_t)seconds;
+  end.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
+  if (end.tv_nsec >= 1000000000L) {
+    end.tv_nsec -= 1000000000L;
+    end.tv_sec++;
+  }
+  pthread_mutex_lock(&store->lock);
+  while (store->done.first == NULL && store->busy > 0 && seconds > 0)
+    if (pthread_cond_timedwait(&store->finished, &store->lock, &end) == ETIMEDOUT) break;
+  queue_move(&store->ready, &store->done);
+  pthread_mutex_unlock(&store->lock);
+  return store->ready.count;
+}
+
+int camp_store_busy(struct camp_store *store) {
+  if (store->generation != camp_forks()) return 0;
+  pthread_mutex_lock(&store->lock);
+  int busy = store->busy;
+  pthread_mutex_unlock(&store->lock);
+  return busy;
+}
+
+int camp_store_run(struct camp_store *store, struct camp_error *err) {
+  const int any = store->waiting.count > 0 || camp_store_busy(store) > 0;
+  if (camp_store_start(store, err) != 0) return -1;
+  if (!any) return 0;
+  pthread_mutex_lock(&store->lock);
+  wait_idle(store);
+  if (store->last_error.kind != CAMP_OK) *err = store->last_error;
+  int result = store->last_error.kind != CAMP_OK ? -1 : 0;
+  store->last_error.kind = CAMP_OK;
+  pthread_mutex_unlock(&store->lock);
+  return result;
+}
+
+const struct camp_store_result *camp_store_take(struct camp_store *store) {
+  entry_free(store->taken);
+  store->taken = NULL;
+  if (store->ready.first == NULL) camp_store_wait(store, 0);
+  store->taken = queue_pop(&store->ready);
+  return store->taken == NULL ? NULL : &store->taken->result;
+}
+
+size_t camp_store_waiting(const struct camp_store *store) { return store->waiting.count; }
+
+int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err) {
+  if (check_owner(store, err) != 0) return -1;
+  int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (fd >= 0 && own < 0) return camp_fail(err, CAMP_LEDGER, 0, "ledger: its bell cannot be had: %s", strerror(errno));
+  pthread_mutex_lock(&store->lock);
+  int before = store->bell;
+  store->bell = own;
+  pthread_mutex_unlock(&store->lock);
+  if (before >= 0) close(before);
+  return 0;
+}
