@@ -89,7 +89,16 @@ local function run(count, script, options)
         state.intents[#state.intents + 1] = attempt
         return true
       end,
+      dirty = function()
+        return #state.intents > 0
+      end,
+      settled = function()
+        return true
+      end,
       commit = function()
+        return true
+      end,
+      start = function()
         if options.disk_full_at and state.begun >= options.disk_full_at then
           return nil, error_object.new{ kind = "ledger", message = "no space left" }
         end

@@ -22,7 +22,7 @@ function M.add(parts)
       return nil, err
     end
     local ledger
-    ledger, err = ledger_module.open(folder.ledger)
+    ledger, err = ledger_module.open(folder.ledger, { background = true })
     if not ledger then
       return nil, err
     end

@@ -26,7 +26,8 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field env campaign.env
 ---@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`, perhaps `ready()`
 ---@field pace table
----@field journal table `begin(attempt)`, `commit()`, `go(attempt)`, `finish(attempt, outcome)`
+---@field journal table `begin(attempt)`, `finish(attempt, outcome)`, `dirty()`, `start()`, `settled()`, `wait(seconds)`, `commit()`, `go(attempt)`
+---@field slice number? longest wait for an answer while a commit is on its way, in seconds; nil where its end ends that wait
 ---@field next_batch fun(): table?, campaign.error?
 ---@field prepare fun(batch: table): table?, campaign.error? a prepared request with `.request`
 ---@field finish fun(prepared: table, result: table): table?, campaign.error?
@@ -46,6 +47,7 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 function M.new(work)
   return setmetatable({
     work = work, flying = {}, in_flight = 0, again = {}, error = nil, waiting = nil,
+    ready = {}, committing = nil, -- attempts whose intents are queued, and those whose intents are on their way to the disk
     requests = 0, retries = 0, bytes = 0, batches = 0,
   }, mt)
 end
@@ -155,26 +157,64 @@ function methods:_ready(batch, others)
   return attempt
 end
 
--- Makes all intents and outcomes of this turn durable together; then, and only then, the requests leave.
-function methods:_launch(ready)
-  local work = self.work
-  local ok, err = work.journal:commit()
-  if not ok then
-    self:_stop(err)
+-- An intent that is durable and is not acted on after all, for what has come up meanwhile: provably nothing of it was sent.
+function methods:_withdraw(attempt)
+  local batch = attempt.batch
+  attempt.begun, attempt.prepared = true, nil
+  self:_write_down(attempt, { verdict = "not_applied", cause = "held_back" }, { sent = "no" })
+  if self.error or self.work.stopped() then
+    self:_unsent(batch)
+  else
+    self:_put_back(batch)
   end
-  for _, attempt in ipairs(ready) do
+end
+
+-- What is durable may leave, unless the run is to end, or to slow down.
+function methods:_launch(attempts, ok, err)
+  local work = self.work
+  for _, attempt in ipairs(attempts) do
     local may_go = ok
     if ok then
       may_go, err = work.journal:go(attempt)
-      if not may_go then
+    end
+    if not may_go then
+      self:_stop(err)
+      self:_unsent(attempt.batch)
+    elseif self.error or work.stopped() or self.in_flight >= work.pace:limit() or work.pace:is_paused() then
+      self:_withdraw(attempt)
+    else
+      self:_submit(attempt)
+    end
+  end
+end
+
+-- Makes intents and outcomes durable together, one group at a time: what comes while one is on its way to the disk makes the next. Requests
+-- leave when their intents are durable, and not before.
+function methods:_commit()
+  local journal = self.work.journal
+  while true do
+    if self.committing then
+      local settled, err = journal:settled()
+      if settled == false then
+        return
+      elseif not settled then
         self:_stop(err)
       end
+      local durable = self.committing
+      self.committing = nil
+      self:_launch(durable, settled, err)
     end
-    if may_go then
-      self:_submit(attempt)
-    else
-      self:_unsent(attempt.batch)
+    if #self.ready == 0 and not journal:dirty() then
+      return
     end
+    local group = self.ready
+    self.ready = {}
+    local ok, err = journal:start()
+    if not ok then
+      self:_stop(err)
+      return self:_launch(group, nil, err)
+    end
+    self.committing = group
   end
 end
 
@@ -188,16 +228,23 @@ function methods:_submit(attempt)
   self.flying[id] = attempt
   self.in_flight = self.in_flight + 1
   self.requests = self.requests + 1
+  if self.cancelled then
+    work.transport:cancel(id)
+  end
   if batch.attempts > 1 then
     self.retries = self.retries + 1
   end
 end
 
+-- Requests that are in flight or about to be.
+function methods:_busy()
+  return self.in_flight + #self.ready + (self.committing and #self.committing or 0)
+end
+
 function methods:_fill()
   local work = self.work
-  local ready = {}
   self.waiting = nil
-  while not self.error and not work.stopped() and self.in_flight + #ready < work.pace:limit() and self:_peek() do
+  while not self.error and not work.stopped() and self:_busy() < work.pace:limit() and self:_peek() do
     local seconds, reason = self:_wait()
     if seconds > 0 then
       self.waiting = { seconds = seconds, reason = reason }
@@ -207,10 +254,10 @@ function methods:_fill()
     if self.error then
       self:_unsent(batch)
     else
-      ready[#ready + 1] = self:_ready(batch, self.in_flight + #ready)
+      self.ready[#self.ready + 1] = self:_ready(batch, self:_busy())
     end
   end
-  self:_launch(ready)
+  self:_commit()
 end
 
 function methods:_unsent(batch)
@@ -376,7 +423,7 @@ function methods:_collect()
     end
   end
   if self.in_flight > 0 then
-    local id, result = work.transport:next(seconds)
+    local id, result = work.transport:next(self.committing and work.slice or seconds)
     local taken, most = 0, work.pace:limit() / 2
     while id do
       self:_take(id, result)
@@ -388,6 +435,10 @@ function methods:_collect()
         id, result = work.transport:next(0)
       end
     end
+    return true
+  end
+  if self.committing then
+    work.journal:wait(seconds)
     return true
   end
   if self.waiting and not self.error and not work.stopped() then

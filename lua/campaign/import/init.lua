@@ -29,6 +29,9 @@ local M = {}
 -- Seconds between two progress events.
 local PROGRESS_EVERY = 0.1
 
+-- Seconds between two looks at a commit that rings no bell.
+local COMMIT_SLICE = 0.001
+
 -- A request may take this many seconds and one more for so many bytes of its body.
 local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
 
@@ -282,7 +285,7 @@ local function make_folder(state)
   if not ok then
     return nil, err
   end
-  state.ledger, err = ledger_module.open(state.folder.ledger, { create = true, now = options.env.now })
+  state.ledger, err = ledger_module.open(state.folder.ledger, { create = true, now = options.env.now, background = true })
   if not state.ledger then
     return nil, err
   end
@@ -345,7 +348,7 @@ local function start(given, level)
     options = options, platform = platform, operation = operation, books = accounting.new(), state = "planned",
     began = options.env.monotonic(), next_progress = 0, owns_transport = options.transport == nil,
   }
-  options.transport = options.transport or require("campaign.transport").new()
+  options.transport = options.transport or require("campaign.transport").busy()
   return state
 end
 
@@ -455,9 +458,12 @@ end
 local function work_of(state, book)
   local options, operation = state.options, state.operation
   state.barrier = barrier.new(options.overwrite, state.ledger)
+  local bell = options.transport.bell and options.transport:bell()
+  local rings = bell and state.ledger:ring(bell)
   return {
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
     pace = state.barrier:hold(timing.pace(state.platform, operation, state.client.account, options)),
+    slice = not rings and COMMIT_SLICE or nil,
     next_batch = function() return book:next_batch() end,
     prepare = function(batch) return prepare_batch(state, batch) end,
     finish = function(prepared, result) return state.client:finish(prepared.request, result) end,

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What the engine writes down about attempts: begin before the first byte, finish with the outcome, commit to make both durable. The ledger is
+-- What the engine writes down about attempts: begin before the first byte, finish with the outcome, start and settled make both durable. The ledger is
 -- the record; batches.jsonl says the same for people and tools, and is made from the ledger when a run ends.
 
 local error_object = require "campaign.error"
@@ -46,7 +46,7 @@ function methods:next_batch()
   return batch
 end
 
----An attempt is about to leave. Nothing may be sent before `commit` and unless `go` is true then.
+---An attempt is about to leave. Nothing may be sent before that is settled and unless `go` is true then.
 ---@param attempt table batch, number
 ---@return true? ok
 ---@return campaign.error? err
@@ -130,13 +130,36 @@ function methods:split(batch, pieces)
   return ok and leases, err
 end
 
+---True when something was begun or finished since the last `start`.
+---@return boolean
+function methods:dirty()
+  return self._dirty
+end
+
+---Sends all of it on its way to the disk; `settled` tells when it is durable.
+---@return true? ok
+---@return campaign.error? err
+function methods:start()
+  self._dirty = false
+  return self._ledger:start()
+end
+
+---@return boolean? settled false while something is on its way
+---@return campaign.error? err
+function methods:settled()
+  return self._ledger:settled()
+end
+
+---Waits until something has become durable, or for so long.
+---@param seconds number
+function methods:wait(seconds)
+  self._ledger:wait(seconds)
+end
+
 ---Makes all of it durable.
 ---@return true? ok
 ---@return campaign.error? err
 function methods:commit()
-  if not self._dirty then
-    return true
-  end
   self._dirty = false
   return self._ledger:commit()
 end

@@ -66,6 +66,12 @@ function methods:take()
   return self._shared:take()
 end
 
+---Whether everybody waits, after a failure or for the platform's hours.
+---@return boolean
+function methods:is_paused()
+  return self._resume_at > self._monotonic()
+end
+
 ---@class campaign.import.pace.ticket
 ---@field number integer
 ---@field at number

@@ -24,7 +24,8 @@ M.RESOLUTIONS = {
 
 ---The functions of a back end.
 M.INTERFACE = {
-  "job_put", "job_get", "enqueue", "record", "claim", "begin", "finish", "release", "resolve", "progress", "scan", "lines", "commit", "close",
+  "job_put", "job_get", "enqueue", "record", "claim", "begin", "finish", "release", "resolve", "progress", "scan", "lines", "commit", "start",
+  "settled", "wait", "ring", "close",
   "split", "pieces", "take", "seen_before", "note",
 }
 
@@ -32,6 +33,7 @@ M.INTERFACE = {
 ---@field create boolean? make a new one; it must not exist
 ---@field owner string? who works on the job, unique for each start of a process
 ---@field now (fun(): number)?
+---@field background boolean? commits are made on a thread of their own: `start` does not wait for the disk, and `commit` inside nginx yields
 
 ---Opens the ledger of a job. One that exists is checked first; what a dead owner left open is settled: leased batches are pending again,
 ---sent ones without an outcome are ambiguous.
@@ -40,7 +42,11 @@ M.INTERFACE = {
 ---@return table? ledger
 ---@return campaign.error? err
 function M.open(dsn, options)
-  return require("campaign.ledger.sqlite").open(dsn, options or {})
+  options = options or {}
+  return require("campaign.ledger.sqlite").open(dsn, {
+    create = options.create, owner = options.owner, now = options.now, driver = options.background and "thread" or "inline",
+    sleep = options.background and package.loaded.ngx and require("campaign.openresty.env").sleep or nil,
+  })
 end
 
 return M

@@ -165,23 +165,29 @@ local function with(list, ...)
   return new
 end
 
+local LEASE = { "index", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
+  "body_bytes", "skip", "hash" }
+
 local ROW = { "row", "batch", "state", "cause", "column", "reason", "code", "message" }
 
----Names of what a query gives, in its order.
-M.COLUMNS = {
-  claim = { "index", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted", "body_bytes",
-    "skip", "hash" },
-  batches = { "index", "state", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
+---Names of what a statement gives, in its order; the first is what a scan goes on after. Statements without give lists.
+M.NAMES = {
+  job_get = { "id", "created", "state", "record" },
+  file_get = { "number", "path", "bytes", "mtime", "encoding", "delimiter" },
+  claim = LEASE,
+  claim_pieces = LEASE,
+  take = LEASE,
+  scan_batches = { "index", "state", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
     "body_bytes", "skip", "hash", "rejected", "awaits", "receipt" },
-  attempts = with(ATTEMPT, "first_row", "rows"),
+  scan_attempts = with(ATTEMPT, "first_row", "rows"),
+  scan_open = with(ATTEMPT, "first_row", "rows"),
+  scan_rows = ROW,
+  scan_late = { "id", "batch", "attempt", "at", "source", "verdict", "detail" },
   last_of = ATTEMPT,
-  rows = ROW,
   rows_of = ROW,
-  late = { "id", "batch", "attempt", "at", "source", "verdict", "detail" },
   doubt = { "index", "state", "accepted", "before", "parent" },
   narrowing = { "root", "rows", "calls" },
   reasons = { "state", "cause", "column", "reason", "code", "count" },
-  files = { "number", "path", "bytes", "mtime", "encoding", "delimiter" },
 }
 
 return M

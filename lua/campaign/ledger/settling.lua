@@ -2,22 +2,18 @@
 -- What the SQLite ledger knows beyond sending batches one after the other: pieces that take the place of a batch, one batch taken out of its
 -- turn, what a probe saw, and evidence that decides nothing. Adds its functions to those of ledger/sqlite.lua.
 
-local schema = require "campaign.ledger.schema"
-
 local M = {}
 
-local function leases_of(ledger, rows)
-  local leases = {}
-  for i, row in ipairs(rows) do
-    local lease = { owner = ledger.owner }
-    for at, name in ipairs(schema.COLUMNS.claim) do
-      lease[name] = row[at]
-    end
-    lease.begun = lease.attempts
-    leases[i] = lease
+local function leases_of(ledger, leases)
+  for _, lease in ipairs(leases) do
+    lease.owner, lease.begun = ledger.owner, lease.attempts
   end
   table.sort(leases, function(left, right) return left.first_row < right.first_row end)
   return leases
+end
+
+local function numbered(waiter, _, rows)
+  waiter.lease.index = rows[1] and rows[1][1]
 end
 
 ---@param methods table of the ledger
@@ -45,9 +41,7 @@ function M.add(methods)
           lease[key] = value
         end
       end
-      local ok, err = self:_queue("piece", function(_, rows)
-        lease.index = rows[1] and rows[1][1]
-      end, batch.index, batch.fence, batch.owner, self.owner, piece.offset, piece.bytes, piece.first_row, piece.first_line, piece.rows,
+      local ok, err = self:_queue("piece", { done = numbered, lease = lease }, batch.index, batch.fence, batch.owner, self.owner, piece.offset, piece.bytes, piece.first_row, piece.first_line, piece.rows,
         piece.accepted, piece.body_bytes, piece.skip, piece.hash)
       if not ok then
         return nil, err

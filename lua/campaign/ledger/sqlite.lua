@@ -21,6 +21,9 @@ local ATTEMPTS = 1048576
 -- Statements that wait for one commit, unless the caller asks for it earlier.
 local MOST_WAITING = 20000
 
+-- Seconds: a wait without end, and one look at the disk where nobody may block.
+local LONG, SLICE = 3600, 0.001
+
 local methods = {}
 local mt = { __index = methods, __name = "campaign.ledger.sqlite" }
 
@@ -43,47 +46,112 @@ local function refuse(self, message, hint)
   return nil, error_object.new{ kind = "ledger", retry = false, message = "ledger " .. self.path .. ": " .. message, hint = hint }
 end
 
--- Queues a statement; `done(changes, rows)` is called once it is durable, and may give nil and an error.
-function methods:_queue(name, done, ...)
+function methods:_number(name)
   local number = self._statements[name]
   if not number then
-    local prepare_err
-    number, prepare_err = self._store:prepare(schema.STATEMENTS[name])
+    local err
+    number, err = self._store:prepare(schema.STATEMENTS[name], schema.NAMES[name])
     if not number then
-      return nil, explain(prepare_err)
+      return nil, explain(err)
     end
     self._statements[name] = number
   end
-  local id, err = self._store:submit(number, ...)
+  return number
+end
+
+-- Queues a statement; `waiter.done(waiter, changes, rows)` is called once it is durable, and may give nil and an error.
+function methods:_queue(name, waiter, ...)
+  local number, err = self:_number(name)
+  if not number then
+    return nil, err
+  end
+  local id
+  id, err = self._store:submit(number, ...)
   if not id then
     return nil, explain(err)
   end
-  self._waiting[id] = done
+  self._waiting[id] = waiter
   return true
 end
 
----Makes everything that was queued durable, as one transaction.
+-- Takes what has finished and tells whoever waits for it.
+function methods:_take()
+  local store, waiting = self._store, self._waiting
+  local problem
+  local id, changes, rows = store:take()
+  while id do
+    local waiter = waiting[id]
+    waiting[id] = nil
+    if changes == nil then
+      problem = problem or explain(rows)
+    elseif waiter then
+      local _, err = waiter:done(changes, rows)
+      problem = problem or err
+    end
+    id, changes, rows = store:take()
+  end
+  if problem then
+    return nil, problem
+  end
+  return true
+end
+
+---Sends everything that was queued on its way to the disk, as one transaction, and returns without waiting for it.
+---@return true? ok
+---@return campaign.error? err nothing of it is in the ledger
+function methods:start()
+  local ok, err = self._store:start()
+  if not ok then
+    return nil, explain(err)
+  end
+  return true
+end
+
+---Whether what was started is durable; tickets are answered here.
+---@return boolean? settled false while something is on its way
+---@return campaign.error? err a transaction failed: nothing of it is in the ledger
+function methods:settled()
+  local busy = self._store:busy() > 0 -- asked first: what finishes meanwhile is taken next time
+  local ok, err = self:_take()
+  if not ok then
+    return nil, err
+  end
+  return not busy
+end
+
+---Waits until something that was started has finished, or for so long.
+---@param seconds number
+function methods:wait(seconds)
+  local store = self._store
+  if not self._sleep then
+    store:wait(seconds)
+  elseif store:wait(0) == 0 and store:busy() > 0 then
+    self._sleep(math.min(seconds, SLICE))
+  end
+end
+
+---Has every commit ring a bell, such as `engine:bell()` gives: whoever waits there is woken.
+---@param bell integer
+---@return true? ok
+---@return campaign.error? err
+function methods:ring(bell)
+  return self._store:ring(bell)
+end
+
+---Makes everything that was queued durable, as one transaction, and waits for it.
 ---@return true? ok
 ---@return campaign.error? err nothing of it is in the ledger
 function methods:commit()
-  local store, waiting = self._store, self._waiting
+  local store = self._store
   repeat -- an outcome that came late asks for more
-    local ok, err = store:run()
-    local id, changes, rows = store:take()
-    local problem
-    while id do
-      local done = waiting[id]
-      if done then
-        waiting[id] = nil
-        if ok then
-          local _, done_err = done(changes, rows)
-          problem = problem or done_err
-        end
-      end
-      id, changes, rows = store:take()
+    local ok, err = self:start()
+    local settled, failed = self:settled()
+    while settled == false do
+      self:wait(LONG)
+      settled, failed = self:settled()
     end
-    if not ok or problem then
-      return nil, problem or explain(err)
+    if not ok or not settled then
+      return nil, err or failed
     end
   until store:waiting() == 0
   return true
@@ -97,32 +165,18 @@ function methods:_bounded()
   return self:commit()
 end
 
--- One query now, with whatever is queued: rows as lists by position.
+local function keep(query, changes, rows)
+  query.changes, query.rows = changes, rows
+end
+
+-- One query now, with whatever is queued: rows as records where schema.NAMES has names for them, else as lists by position.
 function methods:_query(name, ...)
-  local found
-  local ok, err = self:_queue(name, function(_, rows)
-    found = rows
-  end, ...)
+  local query = { done = keep }
+  local ok, err = self:_queue(name, query, ...)
   if ok then
     ok, err = self:commit()
   end
-  return ok and found, err
-end
-
-local function named(columns, row)
-  local record = {}
-  for i, name in ipairs(columns) do
-    record[name] = row[i]
-  end
-  return record
-end
-
-local function all_named(columns, rows)
-  local list = {}
-  for i, row in ipairs(rows) do
-    list[i] = named(columns, row)
-  end
-  return list
+  return ok and query.rows, err
 end
 
 ---Writes down the job and its files. Later calls may change state and record, never the id.
@@ -131,10 +185,8 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:job_put(job, files)
-  local changed
-  local ok, err = self:_queue("job_put", function(changes)
-    changed = changes
-  end, job.id, self._now(), job.state, job.record)
+  local put = { done = keep }
+  local ok, err = self:_queue("job_put", put, job.id, self._now(), job.state, job.record)
   for _, file in ipairs(files or {}) do
     if ok then
       ok, err = self:_queue("file_put", nil, file.number, file.path, file.bytes, file.mtime, file.encoding, file.delimiter)
@@ -146,7 +198,7 @@ function methods:job_put(job, files)
   if not ok then
     return nil, err
   end
-  if changed ~= 1 then
+  if put.changes ~= 1 then
     return refuse(self, "it belongs to another job than " .. job.id)
   end
   return true
@@ -159,13 +211,9 @@ function methods:job_get()
   if not rows or not rows[1] then
     return nil, err
   end
-  local job = named({ "id", "created", "state", "record" }, rows[1])
-  rows, err = self:_query("file_get")
-  if not rows then
-    return nil, err
-  end
-  job.files = all_named(schema.COLUMNS.files, rows)
-  return job
+  local job = rows[1]
+  job.files, err = self:_query("file_get")
+  return job.files and job, err
 end
 
 ---Queues planned batches. One whose number is known already stays as it is. With `parent`, they take the place of a batch that nobody took
@@ -228,11 +276,10 @@ end
 ---@return table[]? leases batches with fence and owner; none when nothing is pending
 ---@return campaign.error? err
 function methods:claim(count)
-  local rows, err = self:_query("claim", self.owner, self._claimed, count)
-  if not rows then
+  local leases, err = self:_query("claim", self.owner, self._claimed, count)
+  if not leases then
     return nil, err
   end
-  local leases = all_named(schema.COLUMNS.claim, rows)
   for _, lease in ipairs(leases) do
     lease.owner, lease.begun = self.owner, lease.attempts
   end
@@ -242,39 +289,46 @@ function methods:claim(count)
   return leases
 end
 
+-- The tickets of begin, finish and late outcomes: what they wait for, then the answer.
+
+local function begun(ticket, changes)
+  if changes == 0 then
+    ticket.answer = "stale"
+    return
+  end
+  local lease = ticket.lease
+  local number = (lease.begun or 0) + 1
+  ticket.answer, ticket.number = "go", number
+  lease.begun, lease.attempt = number, lease.index * ATTEMPTS + number
+end
+
+local function settled_late(late, changes)
+  late.ticket.answer = late.kept.changes == 0 and "done" or changes > 0 and "late" or "stale"
+end
+
+-- Nobody waits for this outcome any more: it is kept, and settles its own batch where that is in doubt.
+local function finished(ticket, changes)
+  if changes > 0 then
+    ticket.answer = "done"
+    return true
+  end
+  local self, lease, outcome, kept = ticket.ledger, ticket.lease, ticket.outcome, { done = keep }
+  local ok, err = self:_queue("late_answer", kept, lease.index, lease.attempt, self._now(), outcome.verdict, outcome.detail)
+  if ok then
+    ok, err = self:_queue("late_batch", { done = settled_late, ticket = ticket, kept = kept }, lease.index, lease.fence, lease.owner,
+      ledger_module.AFTER[outcome.verdict], outcome.rejected or 0, outcome.awaits == true, outcome.receipt)
+  end
+  return ok, err
+end
+
 ---Queues the intent to send a leased batch. Nothing may be sent before the commit, nor unless the ticket then says "go".
 ---@param lease table
 ---@return table? ticket `answer` after the commit: "go" (with number) or "stale"
 ---@return campaign.error? err
 function methods:begin(lease)
-  local ticket = {}
-  local ok, err = self:_queue("begin_batch", function(changes)
-    if changes == 0 then
-      ticket.answer = "stale"
-      return
-    end
-    local number = (lease.begun or 0) + 1
-    ticket.answer, ticket.number = "go", number
-    lease.begun, lease.attempt = number, lease.index * ATTEMPTS + number
-  end, lease.index, lease.fence, lease.owner, self._now())
-  if not ok then
-    return nil, err
-  end
-  return ticket
-end
-
--- Nobody waits for this outcome any more: it is kept, and settles its own batch where that is in doubt.
-function methods:_late(ticket, lease, outcome, state)
-  local kept
-  local ok, err = self:_queue("late_answer", function(changes)
-    kept = changes
-  end, lease.index, lease.attempt, self._now(), outcome.verdict, outcome.detail)
-  if ok then
-    ok, err = self:_queue("late_batch", function(changes)
-      ticket.answer = kept == 0 and "done" or changes > 0 and "late" or "stale"
-    end, lease.index, lease.fence, lease.owner, state, outcome.rejected or 0, outcome.awaits == true, outcome.receipt)
-  end
-  return ok, err
+  local ticket = { done = begun, lease = lease }
+  local ok, err = self:_queue("begin_batch", ticket, lease.index, lease.fence, lease.owner, self._now())
+  return ok and ticket, err
 end
 
 ---Queues the outcome of an attempt.
@@ -291,27 +345,18 @@ function methods:finish(lease, outcome)
   if not lease.attempt then
     error("this batch was not begun", 2)
   end
-  local ticket, code = {}, outcome.code
+  local ticket, code = { done = finished, ledger = self, lease = lease, outcome = outcome }, outcome.code
   if code ~= nil then
     code = tostring(code)
   end
-  local ok, err = self:_queue("finish_attempt", function(changes)
-    if changes > 0 then
-      ticket.answer = "done"
-    else
-      return self:_late(ticket, lease, outcome, state)
-    end
-  end, lease.index, lease.fence, lease.owner, self._now(), outcome.verdict, outcome.cause, outcome.receipt, outcome.status, code,
-    outcome.kind, outcome.sent, outcome.guard, outcome.bytes_sent, outcome.body_bytes, outcome.seconds, outcome.detail, outcome.reason,
-    outcome.message)
+  local index, fence, owner, receipt = lease.index, lease.fence, lease.owner, outcome.receipt
+  local ok, err = self:_queue("finish_attempt", ticket, index, fence, owner, self._now(), outcome.verdict, outcome.cause, receipt,
+    outcome.status, code, outcome.kind, outcome.sent, outcome.guard, outcome.bytes_sent, outcome.body_bytes, outcome.seconds,
+    outcome.detail, outcome.reason, outcome.message)
   if ok then
-    ok, err = self:_queue("finish_batch", nil, lease.index, lease.fence, lease.owner, state, outcome.rejected or 0,
-      outcome.awaits == true, outcome.receipt)
+    ok, err = self:_queue("finish_batch", nil, index, fence, owner, state, outcome.rejected or 0, outcome.awaits == true, receipt)
   end
-  if not ok then
-    return nil, err
-  end
-  return ticket
+  return ok and ticket, err
 end
 
 ---Queues giving a lease back: its batch is pending again. A batch that was begun is not given back.
@@ -404,10 +449,11 @@ local SCANS = { batches = { "scan_batches" }, attempts = { "scan_attempts", "sca
 ---@param what "batches"|"attempts"|"rows"|"late"
 ---@return fun(): table? next raises what the ledger refuses, as an error object
 function methods:scan(what)
-  local statements, columns = SCANS[what], schema.COLUMNS[what]
+  local statements = SCANS[what]
   if not statements then
     error("unknown scan: " .. tostring(what), 2)
   end
+  local key = schema.NAMES[statements[1]][1]
   local turn, after, page, at = 1, 0, nil, 0
   return function()
     while statements[turn] do
@@ -421,8 +467,8 @@ function methods:scan(what)
       end
       at = at + 1
       if page[at] then
-        after = page[at][1]
-        return named(columns, page[at])
+        after = page[at][key]
+        return page[at]
       elseif #page < PAGE then
         turn, after = turn + 1, 0
       end
@@ -453,16 +499,10 @@ end
 ---@return table[]? records
 ---@return campaign.error? err
 function methods:ask(what, index)
-  local rows, err
   if what == "reasons" then
-    rows, err = self:_query(what)
-  else
-    rows, err = self:_query(what, index)
+    return self:_query(what)
   end
-  if not rows then
-    return nil, err
-  end
-  return all_named(schema.COLUMNS[what], rows)
+  return self:_query(what, index)
 end
 
 ---Lets go of the file; what was queued and not committed is dropped. Closing twice is fine.
@@ -515,19 +555,19 @@ end
 
 -- What a dead owner left open.
 local function recover(self)
+  local sent = { done = keep }
   local ok, err = self:_queue("recover_leased")
   if ok then
     ok, err = self:_queue("recover_attempts", nil, self._now())
   end
   if ok then
-    ok, err = self:_queue("recover_sent", function(changes)
-      self.recovered = changes
-    end)
+    ok, err = self:_queue("recover_sent", sent)
   end
-  if not ok then
-    return nil, err
+  if ok then
+    ok, err = self:commit()
   end
-  return self:commit()
+  self.recovered = sent.changes
+  return ok, err
 end
 
 -- A log that was damaged in its middle is found here: SQLite would take it for a shorter one.
@@ -546,7 +586,7 @@ local function check_log(path)
 end
 
 ---@param path string
----@param options campaign.ledger.options
+---@param options table create, owner, now; driver of the store; sleep: waits for the disk in short sleeps of this kind
 ---@return table? ledger
 ---@return campaign.error? err
 function M.open(path, options)
@@ -554,13 +594,14 @@ function M.open(path, options)
   if not sound then
     return nil, log_err
   end
-  local store, err = core.store.open(path, options.create and "create" or "open")
+  local store, err = core.store.open(path, options.create and "create" or "open", options.driver)
   if not store then
     return nil, explain(err)
   end
   local self = setmetatable({
     path = path, owner = options.owner or ("%d:%s"):format(core.system.pid(), core.digest.hex(core.system.random(8))), recovered = 0,
     _store = store, _statements = {}, _waiting = {}, _claimed = 0, _now = options.now or core.system.now,
+    _sleep = options.sleep,
   }, mt)
   local ok
   if options.create then

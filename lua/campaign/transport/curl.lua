@@ -45,7 +45,7 @@ end
 
 ---Waits for the next finished request.
 ---@param seconds? number 0: only what is there; nil: until one finishes
----@return number? id nil when none finished in time or none is in flight
+---@return number? id nil when none finished in time, the bell rang, or none is in flight
 ---@return table? result
 function methods:next(seconds)
   local id, result = next(self.waiting) -- finished while perform waited for another one
@@ -58,6 +58,13 @@ function methods:next(seconds)
     return nil
   end
   return engine:take()
+end
+
+---What `ledger:ring` takes: a commit that ends then ends `next` early.
+---@return integer? bell
+---@return campaign.error? err
+function methods:bell()
+  return self.engine:bell()
 end
 
 ---How many results can be taken without waiting. Moves what is in flight.
