@@ -101,6 +101,78 @@ describe("core.store", function()
     assert.equal(0, store:waiting())
   end)
 
+  it("runs groups on a thread of its own, in order, while others are submitted", function()
+    store:close()
+    store = assert(core.store.open(root .. "/a.db", "open", "thread"))
+    local insert = assert(store:prepare("INSERT INTO t VALUES (?, ?) RETURNING a, b", { "a", "b" }))
+    local ids = {}
+    for i = 1, 200 do
+      ids[i] = assert(store:submit(insert, i, i % 2 == 0 and "v" or nil))
+      assert(store:start())
+    end
+    for i = 1, 200 do
+      while store:wait(5) == 0 do
+        assert.is_true(store:busy() > 0)
+      end
+      local id, changes, rows = store:take()
+      assert.equal(ids[i], id)
+      assert.equal(1, changes)
+      assert.same({ a = i, b = i % 2 == 0 and "v" or nil }, rows[1])
+    end
+    assert.equal(0, store:busy())
+    assert.equal(0, store:wait(5))
+    local _, rows = run("SELECT count(*) FROM t")
+    assert.equal(200, rows[1][1])
+  end)
+
+  it("fails only the group that fails", function()
+    store:close()
+    store = assert(core.store.open(root .. "/a.db", "open", "thread"))
+    run("CREATE UNIQUE INDEX u ON t (a)")
+    local insert = assert(store:prepare("INSERT INTO t VALUES (?, ?)"))
+    local ids = {}
+    for i, a in ipairs({ 1, 1, 2 }) do
+      ids[i] = assert(store:submit(insert, a, "x"))
+      assert(store:start())
+    end
+    for i = 1, 3 do
+      while store:wait(5) == 0 do
+        assert.is_true(store:busy() > 0)
+      end
+      local id, changes, err = store:take()
+      assert.equal(ids[i], id)
+      assert.equal(i ~= 2 and 1 or nil, changes)
+      assert.equal(i == 2 and "conflict" or nil, err and err.reason)
+    end
+  end)
+
+  it("ends the wait of an HTTP engine whose bell it rings", function()
+    local listener = assert(require("socket").bind("127.0.0.1", 0)) -- never answers
+    local _, port = listener:getsockname()
+    for _, driver in ipairs({ "inline", "thread" }) do
+      store:close()
+      store = assert(core.store.open(root .. "/a.db", "open", "thread"))
+      local engine = assert(core.http.engine({ driver = driver }))
+      assert(engine:submit{ url = "http://127.0.0.1:" .. port .. "/" })
+      assert(store:ring(assert(engine:bell())))
+      local insert = assert(store:prepare("INSERT INTO t VALUES (?, ?)"))
+      for i = 1, 20 do
+        local before = core.system.monotonic()
+        assert(store:submit(insert, i, "x"))
+        assert(store:start())
+        while store:wait(0) == 0 do
+          assert.equal(0, engine:wait(20))
+        end
+        assert.is_true(core.system.monotonic() - before < 15, driver)
+        assert(store:take())
+      end
+      engine:close()
+      assert(store:submit(insert, 21, "x")) -- the bell is the store's own as long as it has it
+      assert(store:run())
+    end
+    listener:close()
+  end)
+
   it("drops what was not run when it is closed, and may be closed twice", function()
     local before = core.live()
     store:submit(assert(store:prepare("INSERT INTO t VALUES (?, ?)")), 1, 2)

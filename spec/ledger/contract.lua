@@ -278,6 +278,32 @@ return function(name, back, busted)
       assert.equal("ASS", states())
     end)
 
+    it("goes on while a group is on its way, and answers when it is durable", function()
+      fill(40)
+      local leases = assert(ledger:claim(40))
+      local tickets = {}
+      for i, lease in ipairs(leases) do
+        tickets[i] = assert(ledger:begin(lease))
+        assert(ledger:start())
+      end
+      local settled = false
+      while not settled do
+        ledger:wait(1)
+        local err
+        settled, err = ledger:settled()
+        assert.is_nil(err)
+      end
+      for i = 1, 40 do
+        assert.equal("go", tickets[i].answer)
+      end
+      ledger:wait(5) -- nothing is on its way: at once
+      assert(ledger:finish(leases[1], { verdict = "accepted" }))
+      assert(ledger:start())
+      assert(ledger:finish(leases[2], { verdict = "rejected" })) -- queued, not started
+      ledger = assert(back.reopen(ledger)) -- closing waits for what was started
+      assert.equal("AU", states():sub(1, 2))
+    end)
+
     it("keeps results of rows, each row in one state", function()
       fill(1)
       assert(ledger:record{

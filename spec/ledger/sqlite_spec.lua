@@ -11,19 +11,21 @@ local function path()
   return root .. "/ledger.db"
 end
 
-require "ledger.contract"("sqlite", {
-  make = function()
-    root = command.folder()
-    return ledger_module.open(path(), { create = true })
-  end,
-  reopen = function(ledger)
-    ledger:close() -- as the death of its process would
-    return ledger_module.open(path())
-  end,
-  clear = function()
-    command.remove(root)
-  end,
-}, { describe = describe, it = it, before_each = before_each, after_each = after_each, assert = assert })
+for name, background in pairs({ sqlite = false, ["sqlite in the background"] = true }) do
+  require "ledger.contract"(name, {
+    make = function()
+      root = command.folder()
+      return ledger_module.open(path(), { create = true, background = background })
+    end,
+    reopen = function(ledger)
+      ledger:close() -- as the death of its process would
+      return ledger_module.open(path(), { background = background })
+    end,
+    clear = function()
+      command.remove(root)
+    end,
+  }, { describe = describe, it = it, before_each = before_each, after_each = after_each, assert = assert })
+end
 
 local function read(name)
   local file = assert(io.open(name, "rb"))
