@@ -41,8 +41,8 @@ function M.add(methods)
           lease[key] = value
         end
       end
-      local ok, err = self:_queue("piece", { done = numbered, lease = lease }, batch.index, batch.fence, batch.owner, self.owner, piece.offset, piece.bytes, piece.first_row, piece.first_line, piece.rows,
-        piece.accepted, piece.body_bytes, piece.skip, piece.hash)
+      local ok, err = self:_queue("piece", { done = numbered, lease = lease }, batch.index, batch.fence, batch.owner, self.owner,
+        piece.offset, piece.bytes, piece.first_row, piece.first_line, piece.rows, piece.accepted, piece.body_bytes, piece.skip, piece.hash)
       if not ok then
         return nil, err
       end

@@ -1,0 +1,125 @@
+-- SPDX-License-Identifier: MIT
+-- What the SQLite ledger says of itself: counts, records page by page, finished attempts as lines of JSON. Adds its functions to those of
+-- ledger/sqlite.lua.
+
+local ledger_module = require "campaign.ledger"
+local schema = require "campaign.ledger.schema"
+
+local M = {}
+
+-- Most rows of one page of a scan.
+local PAGE = 1000
+
+-- Those after the first follow when it has ended.
+local SCANS = { batches = { "scan_batches" }, attempts = { "scan_attempts", "scan_open" }, rows = { "scan_rows" }, late = { "scan_late" } }
+
+---@param methods table of the ledger
+function M.add(methods)
+  ---Counts, made from the batches themselves so that they cannot disagree with them.
+  ---@return table? progress batches and rows by state, attempts, open attempts
+  ---@return campaign.error? err
+  function methods:progress()
+    local rows, err = self:_query("progress")
+    if not rows then
+      return nil, err
+    end
+    local progress = { batches = {}, sendable = 0, rows = { accepted = 0, accepted_pending = 0, rejected = 0, duplicate = 0,
+      suppressed = 0, unchanged = 0, ambiguous = 0, pending = 0 }, possibly_duplicated = 0 }
+    for state in pairs(ledger_module.STATES) do
+      progress.batches[state] = 0
+    end
+    local counts = progress.rows
+    for _, row in ipairs(rows) do
+      local state, batches, accepted, rejected, awaited, doubted = row[1], row[2], row[3], row[4], row[5], row[6]
+      progress.batches[state] = batches
+      progress.sendable = progress.sendable + accepted
+      progress.possibly_duplicated = progress.possibly_duplicated + doubted
+      if state == "A" or state == "R" or state == "C" then
+        counts.accepted = counts.accepted + accepted - rejected - awaited
+        counts.accepted_pending = counts.accepted_pending + awaited
+        counts.rejected = counts.rejected + rejected
+      elseif state == "X" then
+        counts.rejected = counts.rejected + accepted
+      elseif state == "U" or state == "S" then
+        counts.ambiguous = counts.ambiguous + accepted
+      else
+        counts.pending = counts.pending + accepted
+      end
+    end
+    rows, err = self:_query("progress_rows")
+    if not rows then
+      return nil, err
+    end
+    for _, row in ipairs(rows) do
+      counts[row[1]] = counts[row[1]] + row[2]
+    end
+    rows, err = self:_query("progress_attempts")
+    if not rows then
+      return nil, err
+    end
+    progress.attempts, progress.open, progress.bytes = rows[1][1], rows[1][2], rows[1][3]
+    return progress
+  end
+
+  ---Reads records in order, page by page. Of attempts, those that have no outcome yet come last.
+  ---@param what "batches"|"attempts"|"rows"|"late"
+  ---@return fun(): table? next raises what the ledger refuses, as an error object
+  function methods:scan(what)
+    local statements = SCANS[what]
+    if not statements then
+      error("unknown scan: " .. tostring(what), 2)
+    end
+    local key = schema.NAMES[statements[1]][1]
+    local turn, after, page, at = 1, 0, nil, 0
+    return function()
+      while statements[turn] do
+        if not page then
+          local err
+          page, err = self:_query(statements[turn], after, PAGE)
+          if not page then
+            error(err, 0)
+          end
+          at = 0
+        end
+        at = at + 1
+        if page[at] then
+          after = page[at][key]
+          return page[at]
+        elseif #page < PAGE then
+          turn, after = turn + 1, 0
+        end
+        page = nil
+      end
+      return nil
+    end
+  end
+
+  ---The finished attempts as lines of JSON, in order of batch and number.
+  ---@return fun(): string? next some of the lines; raises what the ledger refuses, as an error object
+  function methods:lines()
+    local after = 0
+    return function()
+      local rows, err = self:_query("scan_lines", after, PAGE)
+      if not rows then
+        error(err, 0)
+      end
+      after = rows[1][1]
+      return rows[1][2]
+    end
+  end
+
+  ---What is known of one thing: `rows_of` a batch, `last_of` its attempts, `narrowing` of a refused one (its first batch, rows of that,
+  ---pieces made of it), `reasons` of the rows that were never sent.
+  ---@param what "rows_of"|"last_of"|"narrowing"|"reasons"
+  ---@param index integer?
+  ---@return table[]? records
+  ---@return campaign.error? err
+  function methods:ask(what, index)
+    if what == "reasons" then
+      return self:_query(what)
+    end
+    return self:_query(what, index)
+  end
+end
+
+return M
