@@ -104,6 +104,22 @@ local function with_json(method, path, body)
   return method .. " " .. path .. "\nAuthorization: Bearer A-1\nContent-Type: application/json\n\n" .. body
 end
 
+-- Refusals in the shapes of section 4: the fields are those of the operation's own case.
+local function missing(operation, what)
+  return {
+    operation = operation, status = "404 Not Found", reply = '{"code": 404, "message": "no such ' .. what .. '"}',
+    err = { kind = "http", code = 404, reason = "not_found", sent = "no", status = 404, retry = false },
+  }
+end
+
+local function wrong(operation, field, reason)
+  return {
+    operation = operation, status = "400 Bad Request",
+    reply = '{"code": 400, "message": "' .. field .. ': ' .. reason .. '", "errors": [{"field": "' .. field .. '", "reason": "' .. reason .. '"}]}',
+    err = { kind = "http", code = 400, reason = "bad_request", sent = "no", status = 400, retry = false },
+  }
+end
+
 -- Operations that answer `{}`.
 local function empty_case(operation, fields, method, path)
   return { operation = operation, fields = fields, request = plain(method, path), reply = "{}", result = {} }
@@ -405,5 +421,39 @@ abc
       operation = "download_file", fields = { id = 17 }, status = "404 Not Found", reply = '{"code": 404, "message": "no such file"}',
       err = { kind = "http", code = 404, reason = "not_found", sent = "no", status = 404 },
     },
+    {
+      operation = "oauth_obtain_token", account = OAUTH, status = "401 Unauthorized",
+      reply = '{"error": "invalid_client", "error_description": "unknown client"}',
+      err = { kind = "auth", code = "invalid_client", reason = "invalid_client", sent = "no", status = 401 },
+    },
+    wrong("create_notification_task", "scheduledEndTime", "not the day of the start"),
+    missing("get_notification_task", "task"),
+    wrong("list_notification_tasks", "size", "not 1 to 100"),
+    missing("list_notification_executions", "task"),
+    {
+      operation = "upload_file", status = "413 Request Entity Too Large", reply = "<html><head><title>413</title></head></html>",
+      err = { kind = "http", reason = "too_large", sent = "no", status = 413, retry = false },
+    },
+    wrong("list_marketing_groups", "size", "not a number"), wrong("create_marketing_group", "name", "required"),
+    missing("delete_marketing_group", "group"), missing("update_marketing_group", "group"), missing("get_marketing_group", "group"),
+    wrong("create_marketing_scene", "planId", "no such plan"), wrong("list_marketing_scenes", "page", "not a number"),
+    missing("update_marketing_scene", "scene"), missing("get_marketing_scene", "scene"),
+    missing("unbind_scene_external_id", "scene"), wrong("create_marketing_plan", "data.groupId", "no such group"),
+    wrong("list_marketing_plans", "size", "not a number"), wrong("update_marketing_plan", "status", "the plan is EXECUTION"),
+    missing("get_marketing_plan", "plan"), wrong("delete_marketing_plan", "status", "the plan is EXECUTION"),
+    {
+      operation = "get_marketing_members_template", status = "403 Forbidden", reply = '{"code": 403, "message": "not enough rights"}',
+      err = { kind = "auth", code = 403, reason = "forbidden", sent = "no", status = 403, retry = false },
+    },
+    wrong("create_marketing_task", "fileIds[0]", "no such file"), missing("list_marketing_tasks", "plan"),
+    missing("get_marketing_task", "task"), missing("get_marketing_task_schema", "plan"),
+    wrong("terminate_marketing_plan", "status", "the plan is COMPLETE"), wrong("enable_marketing_plan", "status", "the plan is DRAFT"),
+    missing("get_marketing_plan_report", "plan"), missing("list_marketing_task_members", "task"),
+    missing("get_marketing_task_report", "task"), wrong("enable_marketing_task", "status", "the task is NOT_STARTED"),
+    {
+      operation = "terminate_marketing_task", status = "500 Internal Server Error", reply = '{"code": 500, "message": "server error"}',
+      err = { kind = "http", code = 500, sent = "maybe", status = 500 },
+    },
+    missing("list_member_daily_reports", "member"),
   },
 }

@@ -143,5 +143,17 @@ c-0007
       reply = '{"code": 423, "msg": "upload closed 00:00-02:00"}',
       err = { kind = "window", code = 423, reason = "closed", sent = "no" },
     },
+    {
+      operation = "upload_dnc_file", reply = '{"code": 400, "msg": "dataSourceFile: not GBK"}',
+      err = { kind = "platform", code = 400, reason = "bad_parameter", sent = "no", status = 200 },
+    },
+    {
+      operation = "upload_contacts_json", options = { window = "ignore" }, reply = '{"code": 400, "msg": "dataList[0]: 1 columns, expected 4"}',
+      err = { kind = "platform", code = 400, reason = "bad_parameter", sent = "no", status = 200 },
+    },
+    {
+      operation = "get_contact_group_detail", status = "401 Unauthorized", reply = '{"code": 401, "msg": "invalid token"}',
+      err = { kind = "auth", code = 401, sent = "no", status = 401, retry = false },
+    },
   },
 }
