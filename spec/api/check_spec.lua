@@ -95,6 +95,103 @@ local function places(description, holder, key, path, list)
   return list
 end
 
+-- What a field's own limits refuse, as its description has them.
+local function bad_values(field)
+  local list = {}
+  local function add(...)
+    for _, value in ipairs({ ... }) do
+      list[#list + 1] = value
+    end
+  end
+  local kind = field.type
+  if field.values and not field.values.open then
+    local first = field.values[1].value
+    add(type(first) == "number" and 987 or first .. "x", type(first) == "number" and -1 or first:lower() .. " ", "😀")
+  elseif kind == "string" and not field.constant then
+    if field.max_length then
+      add(("y"):rep(field.max_length + 1))
+      if field.unit ~= "byte" then
+        add(("长"):rep(field.max_length + 1))
+      end
+      if field.unit == "utf16" then
+        add(("😀"):rep(math.floor(field.max_length / 2) + 1))
+      end
+    end
+    if field.required then
+      add("")
+    end
+    if field.not_blank then
+      add("  ")
+    end
+    for _, char in ipairs(field.forbid and { field.forbid:match("^[%z\1-\127\194-\244][\128-\191]*") } or {}) do
+      add("a" .. char .. "b")
+    end
+    local pattern = field.pattern
+    if pattern == "identifier" then
+      add("a-b", "a b", "长", "😀", "a\0b")
+    elseif pattern == "mobile_cn" then
+      add("1234", "a", "+8613800000000")
+    elseif pattern == "url" then
+      add("ftp://x", "x", "javascript:alert(1)")
+    elseif pattern == "text" then
+      add("a\0b", "a\nb", "\27[31m")
+    elseif pattern == "clock_or_datetime" then
+      add("25:00", "9", "noon")
+    end
+  elseif kind == "integer" or kind == "number" then
+    if field.min then
+      add(field.min - 1)
+    end
+    if field.max then
+      add(field.max + 1)
+    end
+    if kind == "integer" then
+      add(1.5, 1e300)
+    end
+  elseif kind == "int64" then
+    add("9223372036854775808", "1x", "", "-", "😀", 1.5)
+    if field.min then
+      add(tostring(field.min - 1))
+    end
+  elseif kind == "boolean" then
+    add("true", 1, "")
+  elseif kind == "datetime" then
+    add("2025-13-01 00:00:00", "2025-11-10", "2025-11-31 00:00:00", "now", "", "2025-11-10 24:00:00")
+  elseif kind == "date" then
+    add("2025-02-30", "10.11.2025", "", "today")
+  elseif kind == "array" and not field.join then
+    if field.max_items and field.max_items < 5000 then
+      local items = {}
+      for i = 1, field.max_items + 1 do
+        items[i] = good(field.items)
+      end
+      add(items)
+    end
+    if field.min_items or field.required then
+      add({})
+    end
+  end
+  return list
+end
+
+-- What they must not refuse.
+local function good_values(field)
+  local list = {}
+  for _, entry in ipairs(field.values or {}) do
+    list[#list + 1] = entry.value
+  end
+  if field.type == "string" and field.max_length and not field.pattern and not field.values then
+    list[#list + 1] = ("y"):rep(field.max_length)
+    if field.unit ~= "byte" then
+      list[#list + 1] = ("长"):rep(field.max_length)
+    end
+  elseif field.type == "integer" and not field.values then
+    list[#list + 1] = field.min
+    list[#list + 1] = field.max
+  end
+  return list
+end
+
 describe("api.check", function()
   for _, name in ipairs(platforms.names()) do
     it("refuses wrong values in every field of " .. name .. " by their path, and sends nothing", function()
@@ -138,6 +235,45 @@ describe("api.check", function()
         assert(check.fields(platform, operation, fields, account), operation.name)
       end
       assert(tried > 20)
+    end)
+  end
+
+  for _, name in ipairs(platforms.names()) do
+    it("keeps every limit of every field of " .. name .. ": length, list of values, range, number of items, form", function()
+      local platform = platforms.load(name)
+      local tried, enums = 0, 0
+      for _, operation in ipairs(platform.operations) do
+        local fields = fields_for(operation)
+        for _, field in ipairs(operation.fields) do
+          for _, place in ipairs(places(field, fields, field.name, field.name, {})) do
+            -- The fault at this place, if there is one; others depend on it (`required_if` and the like).
+            local function fault_of(value)
+              place.set(value)
+              local client, transport = fake.client(name, { fake.answer("{}") })
+              local _, err = client:call(operation.name, fields, { accept_public_file = true, window = "ignore" })
+              assert(#transport.requests <= 1)
+              place.set(place.old)
+              tried = tried + 1
+              for _, fault in ipairs(err and err.faults or {}) do
+                if fault.path == place.path then
+                  assert.equal(0, #transport.requests)
+                  return fault
+                end
+              end
+            end
+            local where = operation.name .. " " .. place.path
+            for _, value in ipairs(bad_values(place.field)) do
+              assert(fault_of(value), where .. " took " .. tostring(value):sub(1, 40))
+            end
+            for _, value in ipairs(place.field.only_if and {} or good_values(place.field)) do
+              local fault = fault_of(value)
+              assert(not fault, where .. " refused " .. tostring(value):sub(1, 40) .. ": " .. tostring(fault and fault.message))
+              enums = enums + (place.field.values and 1 or 0)
+            end
+          end
+        end
+      end
+      assert(tried > 10 and enums > 0, tried)
     end)
   end
 
