@@ -114,6 +114,15 @@ function M.recover(folder, given)
   return require("campaign.import").recover(folder, given)
 end
 
+---Erases the personal data of a job and of its retries; counts stay. See docs/ledger.md.
+---@param folder string the job folder
+---@param options { all: boolean?, force: boolean? }? all: the whole job; force: also one that is not settled
+---@return campaign.job.forgotten? forgotten what was removed, kept, left
+---@return campaign.error? err
+function M.forget(folder, options)
+  return require("campaign.job.forget").forget(folder, options)
+end
+
 ---Proves a job: list, ledger, reports and, where its log can be had, the server say the same of every row. See docs/ledger.md.
 ---@param folder string the job folder
 ---@param options { server_log: string?, sandbox: string?, after: integer? }? a log of commits, or the base URL of a sandbox

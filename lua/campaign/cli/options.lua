@@ -162,6 +162,14 @@ local function verify(parser)
   add_json(command, "The figures as JSON on stdout; errors as JSON on stderr.")
 end
 
+local function forget(parser)
+  local command = parser:command("forget", "Erase the personal data of a job; its counts stay.")
+  add_job(command)
+  command:flag("--all", "Removes the whole job, its ledger and counts too.")
+  command:flag("--force", "Also a job that is not settled; never one that runs.")
+  add_json(command, "What was removed as JSON on stdout; errors as JSON on stderr.")
+end
+
 local function recover(parser)
   local command = parser:command("recover", "Make the damaged ledger of a job anew from what can be read of it.")
   add_job(command)
@@ -288,8 +296,8 @@ function M.parser()
   parser:help_max_width(100)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
-  for _, add in ipairs{ operations, describe, openapi, call, wait, import, members, resume, status, resolve, retry, recover, verify, listen, convert,
-    sandbox, doctor, env } do
+  for _, add in ipairs{ operations, describe, openapi, call, wait, import, members, resume, status, resolve, retry, recover, verify, forget,
+    listen, convert, sandbox, doctor, env } do
     add(parser)
   end
   parser:add_help_command()

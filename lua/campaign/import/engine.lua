@@ -33,6 +33,7 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field finish fun(prepared: table, result: table): table?, campaign.error?
 ---@field settle fun(attempt: table, verdict: table, err: campaign.error?): table?, campaign.error? books the rows of a batch; may
 ---return another verdict that it came to
+---@field clean (fun(batch: table, verdict: table, err: campaign.error?): campaign.error?)? takes personal data out of what a platform says
 ---@field unsent fun(batch: table): true?, campaign.error? books the rows of a batch that was not delivered
 ---@field window fun(): number seconds until the platform is open; 0 now
 ---@field stopped fun(): string? "stop" or "now"
@@ -349,6 +350,9 @@ function methods:_conclude(attempt, result, reply, err)
   local work, batch = self.work, attempt.batch
   local evidence = evidence_of(batch, result, err)
   local verdict = verdicts.decide(work.platform, work.operation, evidence, reply, err)
+  if result and work.clean then
+    err = work.clean(batch, verdict, err) -- before anybody writes it down
+  end
   if verdict.again == "window" then
     verdict.after = CLOSED_AGAIN
   end

@@ -5,6 +5,7 @@
 local accounting = require "campaign.import.accounting"
 local barrier = require "campaign.import.barrier"
 local bisect = require "campaign.import.bisect"
+local clean = require "campaign.import.clean"
 local core = require "campaign.core"
 local engine = require "campaign.import.engine"
 local error_object = require "campaign.error"
@@ -460,6 +461,7 @@ local function work_of(state, book)
   state.barrier = barrier.new(options.overwrite, state.ledger)
   local bell = options.transport.bell and options.transport:bell()
   local rings = bell and state.ledger:ring(bell)
+  local known = {}
   return {
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
     pace = state.barrier:hold(timing.pace(state.platform, operation, state.client.account, options)),
@@ -473,6 +475,7 @@ local function work_of(state, book)
       return changed, err
     end,
     too_many = options.stop_rule and function() return stop_rule.check(options.stop_rule, state.books, state.job.plan.sendable) end,
+    clean = function(batch, verdict, problem) return clean.answer(state.input, batch, verdict, problem, known) end,
     unsent = function(batch) return state.rows:unsent(batch) end,
     bisect = bisect.new{
       operation = operation, input = state.input, encoder = state.encoder, ledger = state.ledger, calls = options.bisect,

@@ -148,14 +148,39 @@ local function check_server(jobs, from, out)
   end)
 end
 
+-- A retry whose list went when it was forgotten: only its ledger can say anything.
+local function add_forgotten(opened, out)
+  local progress, err = opened.ledger:progress()
+  if not progress then
+    return nil, err
+  end
+  local counts, rows = {}, 0
+  for _, state in ipairs(STATES) do
+    counts[state] = progress.rows[state] or 0
+    rows = rows + counts[state]
+  end
+  out.jobs[#out.jobs + 1] = { job = opened.path, state = opened.state, rows = rows, counts = counts, reports = false, forgotten = true }
+  return true
+end
+
+local function was_forgotten(opened)
+  local report = current_report(opened)
+  return report and report.forgotten and not core.system.stat(opened.file.path)
+end
+
 local function check_all(jobs, from)
   local out = { job = jobs[1].path, jobs = {}, lost = 0, ambiguous = 0, in_flight_at_fault = 0, mended = 0, faults = {} }
   for _, opened in ipairs(jobs) do
     local found = findings.new()
-    local ok, err = with_spill(opened.path .. "/verify-rows", rows_of(opened), function(spill)
-      check_job(opened, found, spill, out)
-      return true
-    end)
+    local ok, err
+    if opened.forgotten then
+      ok, err = add_forgotten(opened, out)
+    else
+      ok, err = with_spill(opened.path .. "/verify-rows", rows_of(opened), function(spill)
+        check_job(opened, found, spill, out)
+        return true
+      end)
+    end
     if not ok then
       return nil, err
     end
@@ -198,7 +223,15 @@ function M.verify(path, options)
     local ok
     jobs[i], err = opened_module.open(folder)
     if jobs[i] then
-      ok, err = jobs[i]:open_list()
+      jobs[i].forgotten = i > 1 and was_forgotten(jobs[i])
+      if not jobs[i].forgotten then
+        ok, err = jobs[i]:open_list()
+      elseif from then
+        err = error_object.new{ kind = "invalid", retry = false, sent = "no", message = folder .. " was forgotten, and its list with it: "
+          .. "nobody can say which of its rows the server should have", hint = "verify without the server's log" }
+      else
+        ok = true
+      end
     end
     if not ok then
       break

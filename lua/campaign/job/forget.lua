@@ -1,0 +1,248 @@
+-- SPDX-License-Identifier: MIT
+-- campaign.forget: erases the personal data of a job and of its retries. Counts stay: ledger, job.json, batches.jsonl and report.json hold none. Everything
+-- of ours that may hold rows of the list goes; files of others are named and left.
+
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local family = require "campaign.job.family"
+local folder_module = require "campaign.import.folder"
+local lfs = require "lfs"
+local opened_module = require "campaign.job.opened"
+local spill_module = require "campaign.job.spill"
+
+local M = {}
+
+-- What holds no personal data, by name or form.
+local KEPT = { ["job.json"] = true, ["ledger.db"] = true, ["ledger.db.lock"] = true, ["ledger.db-wal"] = true, ["batches.jsonl"] = true,
+  ["report.json"] = true }
+local KEPT_FORM = "^ledger%.damaged%-%d+%.db"
+
+-- Folders of ours that a process which died may have left; they hold rows or digests of rows.
+local SCRATCH = { ["verify-rows"] = true, ["verify-server"] = true, ["retry-rows"] = true, ["recover-tmp"] = true }
+
+---@class campaign.job.forgotten
+---@field job string
+---@field all boolean whether the job itself went too
+---@field removed string[] paths below the job folder
+---@field kept string[] what stays: no personal data
+---@field left string[] files that are not ours
+---@field bytes integer removed
+
+local function refuse(kind, message, hint)
+  return nil, error_object.new{ kind = kind, retry = false, sent = "no", message = message, hint = hint }
+end
+
+local function names_in(path)
+  local names = {}
+  for name in lfs.dir(path) do
+    if name ~= "." and name ~= ".." then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+-- Is a name one that this program gives to files with rows?
+local function is_ours(name)
+  if name:find("%.csv$") or name:find("%.tmp$") then
+    return true
+  end
+  for _, own in pairs(folder_module.FILES) do
+    if name == own then
+      return true
+    end
+  end
+  return false
+end
+
+local work = {}
+local work_mt = { __index = work }
+
+function work:remove(path, shown)
+  local found = core.system.stat(path)
+  local ok, why = os.remove(path)
+  if not ok then
+    return nil, error_object.new{ kind = "ledger", retry = false, message = path .. " cannot be removed: " .. tostring(why),
+      hint = "say it again once that is mended: what is gone stays gone" }
+  end
+  self.removed[#self.removed + 1], self.bytes = shown, self.bytes + (found and found.size or 0)
+  return true
+end
+
+function work:folder(path, prefix)
+  for _, name in ipairs(names_in(path)) do
+    local inner, shown = path .. "/" .. name, prefix .. name
+    local found = core.system.stat(inner)
+    local ok, err = true, nil
+    if found and found.type == "folder" then
+      if SCRATCH[name] then
+        ok, err = self:scratch(inner, shown)
+      elseif prefix == "" and name:find("^retry%-%d+$") and core.system.stat(inner .. "/job.json") then
+        ok, err = self:folder(inner, shown .. "/")
+        if ok and self.all then
+          lfs.rmdir(inner)
+        end
+      else
+        self.left[#self.left + 1] = shown
+      end
+    elseif KEPT[name] or name:find(KEPT_FORM) then
+      if self.all then
+        self.last[#self.last + 1] = { inner, shown }
+      else
+        self.kept[#self.kept + 1] = shown
+      end
+    elseif is_ours(name) then
+      ok, err = self:remove(inner, shown)
+    else
+      self.left[#self.left + 1] = shown
+    end
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
+function work:scratch(path, shown)
+  for _, name in ipairs(names_in(path)) do
+    local inner = path .. "/" .. name
+    local found = core.system.stat(inner)
+    local ok, err
+    if found and found.type == "folder" then
+      ok, err = self:scratch(inner, shown .. "/" .. name)
+    else
+      ok, err = self:remove(inner, shown .. "/" .. name)
+    end
+    if not ok then
+      return nil, err
+    end
+  end
+  spill_module.remove(path)
+  return true
+end
+
+-- The report says from now on that its row files are gone on purpose.
+local function mark_report(folder, now)
+  if not core.system.stat(folder.report) then
+    return true
+  end
+  local report, err = folder:read("report")
+  if not report then
+    return nil, err
+  end
+  for name in pairs(report) do
+    if name:find("_file$") and name ~= "report_file" and name ~= "batches_file" then
+      report[name] = nil
+    end
+  end
+  report.forgotten = report.forgotten or now
+  report.reasons = report.reasons and core.json.array(report.reasons)
+  return folder:write("report", report)
+end
+
+-- Nothing of it may be lost that is still needed to settle it.
+local function check_settled(opened)
+  local progress, err = opened.ledger:progress()
+  if not progress then
+    return nil, err
+  end
+  local rows = progress.rows
+  if opened.state == "finished" and rows.pending == 0 and rows.ambiguous == 0 then
+    return true
+  end
+  return refuse("usage", ("job %s is not settled: it is %s, %d rows are ambiguous, %d were not sent"):format(opened.path,
+    opened.state == "running" and "interrupted" or opened.state, rows.ambiguous, rows.pending),
+    "resume and resolve it first; --force forgets it as it is")
+end
+
+-- Opens every job of the family, so that nobody works on one of them meanwhile.
+local function open_all(folders, force)
+  local jobs = {}
+  for _, path in ipairs(folders) do
+    local opened, err = opened_module.open(path)
+    local ok = opened ~= nil
+    if opened then
+      jobs[#jobs + 1] = opened
+      if not force then
+        ok, err = check_settled(opened)
+      end
+    elseif err.reason == "locked" then
+      err = error_object.new{ kind = "usage", retry = false, sent = "no", message = "job " .. path .. " is running",
+        hint = "stop it first; a running job is not forgotten, not even with --force" }
+    else
+      ok = force and err.kind == "ledger" -- a damaged ledger: forced is forced
+    end
+    if not ok then
+      for _, other in ipairs(jobs) do
+        other:close()
+      end
+      return nil, err
+    end
+  end
+  return jobs
+end
+
+local function forget_rows(folders, self, now)
+  for _, path in ipairs(folders) do
+    local folder, err = folder_module.open(path)
+    local ok = folder ~= nil
+    if ok and not self.all then
+      ok, err = mark_report(folder, now)
+    end
+    if not ok then
+      return nil, err
+    end
+  end
+  return self:folder(folders[1], "")
+end
+
+---Erases what a job knows of people, and that of its retries.
+---@param path string the job folder
+---@param options { all: boolean?, force: boolean?, now: number? }? all: the whole job, its counts too; force: also one that is not settled
+---@return campaign.job.forgotten? forgotten
+---@return campaign.error? err
+function M.forget(path, options)
+  options = options or {}
+  local root = family.root(path)
+  local folder, err = folder_module.open(root)
+  if not folder then
+    return nil, err
+  end
+  local folders = family.folders(root)
+  local jobs
+  jobs, err = open_all(folders, options.force)
+  if not jobs then
+    return nil, err
+  end
+  local self = setmetatable({ all = options.all == true, removed = {}, kept = {}, left = {}, last = {}, bytes = 0 }, work_mt)
+  local ok
+  ok, err = forget_rows(folders, self, options.now or core.system.now())
+  for _, opened in ipairs(jobs) do
+    opened:close()
+  end
+  -- Ledgers go last, and job.json after everything: what is left of an interrupted forgetting can be forgotten again.
+  table.sort(self.last, function(left, right)
+    local is_left, is_right = left[2] == "job.json", right[2] == "job.json"
+    if is_left ~= is_right then
+      return is_right
+    end
+    return left[2] < right[2]
+  end)
+  for _, entry in ipairs(self.last) do
+    if ok and core.system.stat(entry[1]) then -- the log goes by itself when its ledger is closed
+      ok, err = self:remove(entry[1], entry[2])
+    end
+  end
+  if not ok then
+    return nil, err
+  end
+  if self.all then
+    for i = #folders, 1, -1 do
+      lfs.rmdir(folders[i])
+    end
+  end
+  return { job = root, all = self.all, removed = self.removed, kept = self.kept, left = self.left, bytes = self.bytes }
+end
+
+return M
