@@ -192,4 +192,66 @@ describe("sandbox faults", function()
     assert.truthy(tostring(err):find("what@1", 1, true))
     assert.equal(1, #h.control("faults").faults)
   end)
+
+  -- What a client can see of a kind: nothing, or that something is wrong.
+  local KINDS = {
+    ["401"] = true, ["429"] = true, ["500"] = true, ["503"] = true, ["429-retry-after=1"] = true, ["code=500"] = true, ["delay=1"] = false,
+    ["close-before-read"] = true, ["close-after-read"] = true, ["expire-token"] = true, ["after-commit-close"] = true,
+    ["after-commit-reset"] = true, ["lost-refresh-reply"] = true, ["after-commit-500"] = true, ["truncate-body"] = true,
+    ["wrong-length"] = true, ["bad-json"] = true, ["wrong-type"] = true, ["duplicate-callback"] = false, ["early-callback"] = false,
+    ["late-callback=60"] = false, ["no-callback"] = false,
+  }
+
+  -- Which of so many calls were met, by what the client saw.
+  local function calls(count)
+    local seen = {}
+    for i = 1, count do
+      local answer = send()
+      seen[i] = (answer.status ~= 200 or not answer.json or answer.json.code ~= 200) and "x" or "."
+    end
+    return table.concat(seen)
+  end
+
+  it("meets every kind by count, by range and by percentage, the same calls for the same seed", function()
+    for kind, is_seen in pairs(KINDS) do
+      for form, expected in pairs({ ["@2"] = ".x..", ["@2-3"] = ".xx.", ["@3-"] = "..xx" }) do
+        order("longlong.import_customers_async:" .. kind .. form)
+        assert.equal(is_seen and expected or "....", calls(4), kind .. form)
+        local _, met = expected:gsub("x", "")
+        assert.equal(met, h.control("faults").faults[1].met, kind .. form)
+      end
+      local drawn = {}
+      for round = 1, 2 do
+        h.reset()
+        assert(h.handle:control("faults", { faults = array{ "*:" .. kind .. "%40" }, seed = 11 }))
+        drawn[round] = calls(10)
+        drawn[round + 2] = h.control("faults").faults[1].met
+      end
+      assert.same({ drawn[1], drawn[3] }, { drawn[2], drawn[4] }, kind)
+      local _, count = drawn[1]:gsub("x", "")
+      assert.equal(is_seen and drawn[3] or 0, count, kind)
+      assert.is_true(drawn[3] > 0 and drawn[3] < 10, kind)
+    end
+  end)
+
+  it("leaves alone calls of other operations, and the callback of a batch whose call was refused", function()
+    order("upload_dnc_json:500@1-")
+    assert.equal(200, send().status)
+    h.reset()
+    local first = send().json.data.unique_id
+    h.faults("import_customers_async:no-callback@1-")
+    assert.equal(400, h.post("/agent-api/user/" .. h.accounts.longlong.user_id .. "/async_customer",
+      { Authorization = "Bearer " .. h.accounts.longlong.token }, { data = array{} }).status)
+    h.control("clock", { advance = 60 })
+    assert.equal(first, h.control("results").results[1].unique_id)
+  end)
+
+  it("holds a result back for as long as late-callback says", function()
+    order("import_customers_async:late-callback=3600@1")
+    send()
+    h.control("clock", { advance = 1800 })
+    assert.equal(0, #h.control("results").results)
+    h.control("clock", { advance = 1900 })
+    assert.equal(1, #h.control("results").results)
+  end)
 end)

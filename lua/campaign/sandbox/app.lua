@@ -318,7 +318,7 @@ local function act(self)
         self.operation)
     end
     if met.after.kind:find("callback", 1, true) then
-      self.platform:callback_fault(request, met.after.kind)
+      self.platform:callback_fault(request, met.after)
       return answer
     end
     return reply.with_fault(answer, met.after)

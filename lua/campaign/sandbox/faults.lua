@@ -36,6 +36,10 @@ local function parse_kind(kind)
   if ms then
     return { kind = "delay", when = "before", seconds = tonumber(ms) / 1000 }
   end
+  local seconds = kind:match("^late%-callback=(%d+)$")
+  if seconds and #seconds < 10 then
+    return { kind = "late-callback", when = "after", seconds = tonumber(seconds) }
+  end
   local wait = kind:match("^429%-retry%-after=(%d+)$")
   if wait then
     return { kind = "status", when = "reply", status = 429, retry_after = wait }

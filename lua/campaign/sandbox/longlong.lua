@@ -212,14 +212,19 @@ function methods:due()
   return posts
 end
 
----Faults `duplicate-callback`, `early-callback` (before the delay is over) and `no-callback`.
-function methods:callback_fault(_, kind)
+---Faults `duplicate-callback`, `early-callback` (before the delay is over), `late-callback` (so many seconds after it) and `no-callback`, for
+---the batch of a request that was taken over.
+function methods:callback_fault(request, fault)
   local batches = self.app.state.longlong.batches
   local batch = batches[#batches]
-  if batch then
-    batch.twice = kind == "duplicate-callback"
-    batch.early = kind == "early-callback"
-    batch.silent = kind == "no-callback"
+  if not batch or batch.request ~= request.id then
+    return
+  end
+  batch.twice = fault.kind == "duplicate-callback"
+  batch.early = fault.kind == "early-callback"
+  batch.silent = fault.kind == "no-callback"
+  if fault.kind == "late-callback" then
+    batch.due = batch.due + fault.seconds
   end
 end
 
@@ -240,7 +245,7 @@ local function take_over(self, request, target, data)
   rows[#data + 2] = "]"
   -- The rows' results as their JSON: there may be thousands of batches, and the snapshot and the collector see one value each.
   local batch = {
-    unique_id = unique_id, rows = table.concat(rows), total = #data, good = good,
+    unique_id = unique_id, request = request.id, rows = table.concat(rows), total = #data, good = good,
     due = math.floor(app.clock:now() + app.state.settings["longlong.result_delay"]),
   }
   state.batches[#state.batches + 1] = batch
