@@ -146,6 +146,27 @@ describe("campaign import", function()
     assert.are.equal(60, run.result.rejected)
     assert.are.equal(50, run.result.calls)
     assert.are.equal(0, committed(LONGLONG))
+    assert.are.equal(9940, run.result.sendable)
+    assert.are.equal(3, #run.result.sample)
+    assert.are.equal(16, run.result.estimate.in_flight)
+  end)
+
+  it("says what a dry run found, masked, and leaves nothing behind", function()
+    local place = command.folder()
+    local run = campaign({ "import", require("lfs").currentdir() .. "/examples/data/contacts.csv", "--to", OUTBOUND, "--dry-run", "-p",
+      "dataSourceName=autumn-contacts", "--map", "company=公司", "--unique", "phone" }, { env = user(), cwd = place })
+    assert.are.equal(0, run.code, run.err)
+    for _, part in ipairs({ "planned, nothing was sent", "10,000  rows (utf-8)", "would be rejected", "would be sent", "1 request, ",
+      "characters that the target lacks: ", "䶮 U+4DAE in 姓名", "the platform was asked for the columns of the target",
+      "the first rows, masked:", "****", "nothing was left behind" }) do
+      assert.is_truthy(run.out:find(part, 1, true), part .. " is missing in " .. run.out)
+    end
+    assert.is_nil(run.out:find("1[3-9]%d%d%d%d%d%d%d%d%d"), run.out)
+    for name in lfs.dir(place) do
+      assert.is_truthy(name == "." or name == "..", name)
+    end
+    command.remove(place)
+    assert.are.equal(0, committed(OUTBOUND))
   end)
 
   it("maps, sets, splits and sends fields of the call", function()

@@ -365,6 +365,9 @@ describe("core.rows.input", function()
   it("keeps an iterator going after its input was closed", function()
     local input = assert(open("a\n1\n2\n"))
     local count = 0
+    for row in input:rows(nil, 1) do
+      assert.equal(1, row)
+    end
     for _ in input:rows() do
       input:close()
       count = count + 1

@@ -27,6 +27,7 @@ struct lua_pass {
 struct lua_rows {
   struct camp_reader reader;
   struct camp_input *input; /* a reference of its own */
+  int64_t left;             /* records that are still to be given */
 };
 
 /* Integers stay integers on Lua 5.4; all of ours are below 2^53. */
@@ -173,9 +174,11 @@ static int rows_next(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   struct lua_rows *rows = luaL_checkudata(L, 1, ROWS_CLASS);
   if (rows->input == NULL) return 0;
-  int got;
-  do got = camp_reader_next(&rows->reader, &record, &err);
-  while (got == 1 && (record.faults & CAMP_RECORD_BLANK));
+  int got = 0;
+  if (rows->left-- > 0) {
+    do got = camp_reader_next(&rows->reader, &record, &err);
+    while (got == 1 && (record.faults & CAMP_RECORD_BLANK));
+  }
   if (got <= 0) rows_close(L); /* at once: a loop may be followed by many before a collection */
   if (got < 0) {
     camp_push_error(L, &err);
@@ -190,13 +193,15 @@ static int rows_next(lua_State *L) {
   return 4;
 }
 
-/* input:rows(batch?) */
+/* input:rows(batch?, most?) */
 static int input_rows(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_batch batch;
   const char *skip;
   struct camp_input *input = camp_check_input(L, 1);
   int ranged = !lua_isnoneornil(L, 2);
+  const lua_Number most = luaL_optnumber(L, 3, (lua_Number)((int64_t)1 << 53));
+  luaL_argcheck(L, most >= 1 && most <= (lua_Number)((int64_t)1 << 53), 3, "how many rows at most");
   if (ranged) camp_check_batch(L, 2, &batch, &skip);
   if (camp_input_header(input, &err) != 0) return camp_push_error(L, &err);
   if (ranged && (batch.offset < input->data_offset || batch.bytes > input->bytes - batch.offset))
@@ -206,6 +211,7 @@ static int input_rows(lua_State *L) {
   luaL_getmetatable(L, ROWS_CLASS);
   lua_setmetatable(L, -2);
   rows->input = camp_input_retain(input);
+  rows->left = (int64_t)most;
   camp_live_add(1);
   camp_reader_init(&rows->reader, input);
   if (ranged)

@@ -35,7 +35,7 @@ local function plan_options(given, platform, operation)
     rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, concurrency = given.concurrency,
     rate = given.rate, max_reject = given.max_reject,
     window = given.window, overwrite = given.overwrite, accept_public_file = given.accept_public_file, job = given.job,
-    unique = given.unique, suppress = given.suppress, bisect = given.bisect,
+    dry_run = given.dry_run, unique = given.unique, suppress = given.suppress, bisect = given.bisect,
   }
   local err
   for option, name in pairs{ map = "--map", set = "--set", split = "--split", check = "--check" } do
@@ -56,17 +56,25 @@ local function plan_options(given, platform, operation)
   return options
 end
 
-local PLANNED = { "rows", "rejected", "calls", "bytes", "encoding", "rows_per_batch", "closed_for" }
+local PLANNED = { "rows", "sendable", "rejected", "duplicate", "suppressed", "unchanged", "calls", "bytes", "encoding", "rows_per_batch",
+  "closed_for", "estimate", "ends", "zone", "asked" }
+
+local PLANNED_LISTS = { "unused", "unmappable", "windows", "sample", "suppress", "fields" }
 
 local function print_plan(given, job)
   local plan = job.plan
   if not given.json then
-    io.stdout:write(given.file, " to ", given.to, ": ", summary.plan(plan), "\n  job: ", job.folder, "\n")
+    io.stdout:write(given.file, " to ", given.to, ": ", summary.plan(plan), "\n",
+      job.folder and "  job: " .. job.folder .. " (goes on with: campaign resume " .. job.folder .. ")\n"
+        or "  nothing was left behind; with --job DIR the rows that are left out are listed there\n")
     return
   end
-  local shown = { state = "planned", job = job.folder, reasons = running.json_reasons(plan.reasons), unused = core.json.array(plan.unused) }
+  local shown = { state = "planned", job = job.folder, reasons = running.json_reasons(plan.reasons) }
   for _, name in ipairs(PLANNED) do
     shown[name] = plan[name]
+  end
+  for _, name in ipairs(PLANNED_LISTS) do
+    shown[name] = core.json.array(plan[name] or {})
   end
   output.json(shown)
 end

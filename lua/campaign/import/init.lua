@@ -7,6 +7,7 @@ local barrier = require "campaign.import.barrier"
 local bisect = require "campaign.import.bisect"
 local clean = require "campaign.import.clean"
 local core = require "campaign.core"
+local dry = require "campaign.import.dry"
 local engine = require "campaign.import.engine"
 local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
@@ -15,6 +16,7 @@ local ledger_module = require "campaign.ledger"
 local layout = require "campaign.import.layout"
 local options_module = require "campaign.import.options"
 local preflight = require "campaign.import.preflight"
+local preview = require "campaign.import.preview"
 local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
 local resume = require "campaign.import.resume"
@@ -153,7 +155,9 @@ local function prepare(state)
     return nil, err
   end
   local target_columns
+  local asked = options.env.monotonic()
   target_columns, err = target.columns(state.client, operation, options)
+  state.call_seconds = target_columns and options.env.monotonic() - asked
   if err then
     return nil, err
   end
@@ -275,6 +279,11 @@ end
 local function make_folder(state)
   local options = state.options
   local err
+  if options.dry_run and not options.job then
+    state.folder, state.ledger = dry.folder(), dry.ledger()
+    open_rows(state)
+    return true
+  end
   state.folder, err = folder_module.create(options.job, function(try)
     return folder_module.default_path(options.env.now(), state.platform.name, state.operation.name, try)
   end)
@@ -316,6 +325,8 @@ local function check_rows(state)
   plan.suppress = suppress.facts(state.suppress)
   suppress.close(state.suppress)
   state.suppress = nil -- what is left is in the plan
+  local first_batch = plan.first_batch
+  plan.first_batch = nil
   ok, err = put_job(state, "planned", plan)
   if not ok then
     return nil, err
@@ -328,6 +339,10 @@ local function check_rows(state)
   plan.columns, plan.fields, plan.unused = state.columns, state.mapping.uses, state.mapping.unused
   plan.encoding, plan.rows_per_batch = state.input:info().encoding, state.batch_rows
   plan.closed_for = closed_for(state)
+  preview.add(plan, {
+    platform = state.platform, operation = state.operation, account = state.client.account, options = options, input = state.input,
+    mapping = state.mapping, columns = state.columns, first_batch = first_batch, call_seconds = state.call_seconds,
+  })
   return plan
 end
 
@@ -501,6 +516,8 @@ function methods:run()
   local state = inner[self]
   if state.state ~= "planned" or not state.encoder then
     error("this job cannot be run: it is " .. state.state, 2)
+  elseif not state.folder.path then
+    error("this job cannot be run: it is a dry run without a folder", 2)
   end
   if state.options.window == "refuse" and closed_for(state) > 0 then
     return refuse_window(state)

@@ -46,7 +46,7 @@ function M.names(columns)
   return names
 end
 
----@param path string
+---@param path string? without it rows are counted, not kept
 ---@param columns string[] the header of the file
 function M.new(path, columns)
   return setmetatable({ path = path, count = 0, _columns = columns, _parts = {}, _size = 0 }, mt)
@@ -78,6 +78,10 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:add(why, fields)
+  if not self.path then
+    self.count = self.count + 1
+    return true
+  end
   if self.count == 0 then
     local ok, err = self:_put(join(M.names(self._columns), self._columns))
     if not ok then
@@ -117,6 +121,9 @@ end
 ---@return integer? bytes of the file; 0 when there is none
 ---@return campaign.error? err
 function methods:sync()
+  if not self.path then
+    return 0
+  end
   local ok, err = self:flush()
   if ok and self._file then
     ok, err = durable.sync(self._file)

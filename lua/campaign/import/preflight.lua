@@ -107,6 +107,7 @@ local function walk(work, plan)
     if not listed then
       return nil, list_err
     end
+    plan.first_batch = plan.first_batch or step.batches[1]
     local ok, write_err = write_plan(plan, work, step.batches)
     if not ok then
       return nil, write_err
@@ -125,7 +126,7 @@ end
 ---Reads and checks the whole file.
 ---@param work table input, encoder, batch_rows, is_file, unique?, suppress? (of import/suppress.lua), ledger, folder, rows, books,
 ---on_unmappable, progress, stopped
----@return table? plan rows, blank, sendable, batches, bytes, sizes (of the row files)
+---@return table? plan rows, blank, sendable, batches, bytes, sizes (of the row files), first_batch
 ---@return campaign.error? err
 function M.run(work)
   local plan = { rows = 0, blank = 0, sendable = 0, batches = 0, bytes = 0 }
@@ -150,7 +151,7 @@ function M.run(work)
       kind = "invalid", reason = "unmappable", retry = false, sent = "no",
       message = ("%d rows hold characters that the platform's encoding lacks; the first is row %d (line %d): %s"):format(
         unmappable, first.row, first.line, first.message),
-      hint = "all are listed in " .. work.folder.rejects .. "; map them, or let such rows be rejected",
+      hint = (work.folder.rejects and "all are listed in " .. work.folder.rejects .. "; " or "") .. "map them, or let such rows be rejected",
     }
   end
   plan.first_unmappable = nil

@@ -107,7 +107,7 @@ function M.result(facts)
     rejects_file = facts.rows:path("rejected"), ambiguous_file = facts.rows:path("ambiguous"),
     duplicates_file = facts.rows:path("duplicate"), suppressed_file = facts.rows:path("suppressed"),
     unchanged_file = facts.rows:path("unchanged"), not_sent_file = facts.rows:path("pending"),
-    batches_file = core.system.stat(facts.folder.batches) and facts.folder.batches or nil,
+    batches_file = facts.folder.path and core.system.stat(facts.folder.batches) and facts.folder.batches or nil,
   }
   for _, state in ipairs(accounting.STATES) do
     result[state] = books.counts[state]

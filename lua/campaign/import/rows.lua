@@ -20,7 +20,7 @@ local MOST_MESSAGES = 5
 function M.new(options)
   local files = {}
   for state, name in pairs(accounting.FILES) do
-    files[state] = listing.new(options.folder[name] or "", options.columns) -- no name: no such row can come
+    files[state] = listing.new(options.folder[name], options.columns)
   end
   return setmetatable({
     input = options.input, encoder = options.encoder, operation = options.operation, books = options.books,
@@ -42,11 +42,22 @@ function M.skipper(text)
   end
 end
 
+-- How many records of a batch must be read for so many rows of its body.
+local function reach(batch, most)
+  local skipped, position, sent = M.skipper(batch.skip), 0, 0
+  while sent < math.min(most, batch.accepted) do
+    position = position + 1
+    sent = skipped(position) and sent or sent + 1
+  end
+  return math.max(position, 1)
+end
+
 ---The rows that a batch's body carries: position in the body, row number, fields, line.
 ---@param input userdata
 ---@param batch table
-function M.each_sent(input, batch)
-  local next_row, read_err = input:rows(batch)
+---@param most integer? only so many
+function M.each_sent(input, batch, most)
+  local next_row, read_err = input:rows(batch, most and reach(batch, most))
   if not next_row then
     error(read_err, 0)
   end

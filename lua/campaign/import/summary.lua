@@ -120,22 +120,85 @@ function M.text(result)
   return table.concat(out, "\n")
 end
 
+local MOST_CHARACTERS = 10
+
+local function characters(list)
+  local parts = {}
+  for i, entry in ipairs(list) do
+    if i > MOST_CHARACTERS then
+      parts[i] = ("and %d more"):format(#list - MOST_CHARACTERS)
+      break
+    end
+    parts[i] = ("%s %s in %s (%s)"):format(entry.character, entry.code_point, entry.column or "?", human.count(entry.count))
+  end
+  return table.concat(parts, ", ")
+end
+
+local function sample_line(row)
+  local parts = {}
+  for i, field in ipairs(row.fields) do
+    parts[i] = field.name .. "=" .. field.value
+  end
+  return ("  row %d: %s"):format(row.row, table.concat(parts, ", "))
+end
+
+local function add_lists(out, lists)
+  for _, list in ipairs(lists or {}) do
+    local more = {}
+    for _, name in ipairs({ "empty", "repeated", "unusual" }) do
+      if list[name] > 0 then
+        more[#more + 1] = human.count(list[name]) .. " " .. name
+      end
+    end
+    out[#out + 1] = ("  %s: %s %s, compared with %s as %s%s"):format(list.label, human.count(list.keys),
+      list.keys == 1 and "key" or "keys", list.field, list.form, #more > 0 and "; of its rows " .. table.concat(more, ", ") or "")
+  end
+end
+
+local function how_long(plan, estimate)
+  return (", about %s (%.2g s a call%s, %d in flight%s), until %s (%s)"):format(
+    human.duration(math.max(1, estimate.seconds)), estimate.call_seconds, estimate.measured and "" or " assumed", estimate.in_flight,
+    estimate.rate and (", at most %g calls/s"):format(estimate.rate) or "", plan.ends, plan.zone)
+end
+
 ---A plan as a few lines of text: what would be sent.
 ---@param plan table the field `plan` of a job
 ---@return string
 function M.plan(plan)
   local lines = { { human.count(plan.rows), "rows (" .. plan.encoding .. ")" } }
-  if plan.rejected > 0 then
-    lines[#lines + 1] = { human.count(plan.rejected), "would be rejected" }
-    add_reasons(lines, plan.reasons, "rejected")
+  for _, state in ipairs({ "rejected", "duplicate", "suppressed", "unchanged" }) do
+    if plan[state] > 0 then
+      lines[#lines + 1] = { human.count(plan[state]), "would be " .. (state == "duplicate" and "left out as duplicates"
+        or state == "unchanged" and "left out as unchanged" or state) }
+      if state == "rejected" or state == "suppressed" then
+        add_reasons(lines, plan.reasons, state)
+      end
+    end
   end
-  lines[#lines + 1] = { human.count(plan.calls), requests(plan.calls) .. " would be sent" }
+  lines[#lines + 1] = { human.count(plan.sendable), "would be sent" }
   local out = laid_out("planned, nothing was sent", lines)
+  out[#out + 1] = ("  %s %s, %s%s"):format(human.count(plan.calls), requests(plan.calls), human.bytes(plan.bytes),
+    plan.calls > 0 and how_long(plan, plan.estimate) or "")
+  add_lists(out, plan.suppress)
+  if #plan.unmappable > 0 then
+    out[#out + 1] = "  characters that the target lacks: " .. characters(plan.unmappable)
+  end
   if #plan.unused > 0 then
     out[#out + 1] = "  columns that go nowhere: " .. table.concat(plan.unused, ", ")
   end
   if plan.closed_for > 0 then
     out[#out + 1] = "  the platform is closed for another " .. human.duration(plan.closed_for)
+  end
+  for i, window in ipairs(plan.windows) do
+    if i > 1 or plan.closed_for == 0 then
+      out[#out + 1] = ("  the run would meet closed hours: %s to %s"):format(window.from, window.to)
+    end
+  end
+  if plan.asked then
+    out[#out + 1] = "  the platform was asked for the columns of the target (" .. plan.asked .. "); nothing of the list left this machine"
+  end
+  for i, row in ipairs(plan.sample) do
+    out[#out + 1] = (i == 1 and "  the first rows, masked:\n  " or "  ") .. sample_line(row)
   end
   return table.concat(out, "\n")
 end
