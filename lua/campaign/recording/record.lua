@@ -209,7 +209,8 @@ end
 
 for _, name in ipairs{ "cancel", "progress", "in_flight", "forget" } do
   methods[name] = function(self, ...)
-    return self.inner[name](self.inner, ...)
+    local method = self.inner[name] -- `forget` is no transport's duty
+    return method and method(self.inner, ...)
   end
 end
 
