@@ -33,6 +33,15 @@ lint:
 fault-matrix: deps-test build
 	@BUILD=$(BUILD) tools/fault-matrix
 
+# Ends and errors at numbered points of a reference import, two shards at a time (docs/faults.md). TORTURE passes options on.
+torture: deps-test build
+	@BUILD=$(BUILD) tools/torture --shard 1/2 $(TORTURE) & first=$$!; BUILD=$(BUILD) tools/torture --shard 2/2 $(TORTURE); second=$$?; \
+	wait $$first && exit $$second
+
+torture-full: deps-test build
+	@$(MAKE) torture TORTURE=--full
+	@BUILD=$(BUILD) tools/torture-syscalls
+
 # Which rules of docs/contracts/rules.md the last test run covered.
 rules: build
 	@lua5.4 tools/rules.lua $(BUILD)
@@ -63,4 +72,4 @@ install: build
 clean:
 	rm -rf $(BUILD) $(BUILD).log build.luarocks
 
-.PHONY: bench build build-asan clean demo deps deps-test docs fault-matrix install lint rules rules-mutation test types
+.PHONY: bench build build-asan clean demo deps deps-test docs fault-matrix install lint rules rules-mutation test torture torture-full types

@@ -13,6 +13,15 @@ local resume = require "campaign.import.resume"
 
 local M = {}
 
+-- A process that died between making the ledger and writing the job into it.
+local function no_job(folder)
+  return error_object.new{
+    kind = "ledger", reason = "unplanned", retry = false, sent = "no",
+    message = "ledger " .. folder.ledger .. ": no job was planned in it",
+    hint = "nothing of it was sent: import the list again",
+  }
+end
+
 ---@param parts table module, methods, mt, inner, and the steps start, prepare, open_rows, check_rows, close_all
 function M.add(parts)
   -- Opens a job's ledger and puts the job together again, as far as it was.
@@ -40,10 +49,7 @@ function M.add(parts)
     end
     if not state then
       ledger:close()
-      return nil, err or error_object.new{
-        kind = "ledger", reason = "unplanned", retry = false, sent = "no", message = "ledger " .. folder.ledger .. ": no job was planned in it",
-        hint = "nothing of it was sent: import the list again",
-      }
+      return nil, err or no_job(folder)
     end
     state.id, state.ledger, state.folder, state.record, state.record_text = put.id, ledger, folder, record, put.record
     return state, put.state
@@ -171,6 +177,8 @@ function M.add(parts)
     job, err = ledger:job_get()
     if job then
       found, err = ledger:progress()
+    elseif not err then
+      err = no_job(folder)
     end
     if found then
       found.state = job.state == "running" and "interrupted" or job.state
