@@ -87,7 +87,7 @@ function methods:count(calls, resumed)
 end
 
 -- The figures of both imports; `finished` when a run has come to its end.
-function methods:_judge(folder, log, finished)
+local function judge(folder, log, finished)
   local sum = {}
   for _, part in ipairs({ { "a", 0, A_ROWS, "L" }, { "b", B_FIRST, B_ROWS, "U" } }) do
     local figures
@@ -140,7 +140,7 @@ function methods:point(points, before)
     fault = ("going on failed: %s %d %s"):format(how, number, tail(self.errors))
   end
   local log = self.server:read()
-  local figures, problem = self:_judge(folder, log, true)
+  local figures, problem = judge(folder, log, true)
   if not figures then
     fault, figures = fault or problem .. ": " .. tail(self.errors), { lost = 0, unreported_duplicates = 0, false_success = 0, ambiguous = 0 }
   end
