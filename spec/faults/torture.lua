@@ -22,7 +22,7 @@ function M.start(lua)
   local self = setmetatable({ server = commit_server.start(), points = 0 }, mt)
   -- Memory, where there is a file system of it: ends of a process need no disk, and syncs cost nothing.
   local base = core.system.stat("/dev/shm") and "/dev/shm" or "/tmp"
-  local pipe = io.popen("mktemp -d " .. base .. "/campaign-torture.XXXXXX")
+  local pipe = io.popen("mktemp -d -p " .. base)
   self.root = pipe:read("*l")
   pipe:close()
   self.a, self.b = self.root .. "/a.csv", self.root .. "/b.csv"
