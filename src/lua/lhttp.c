@@ -224,7 +224,7 @@ static int engine_take(lua_State *L) {
   if (result == NULL) return 0;
   luaL_checkstack(L, 8, NULL);
   lua_pushinteger(L, (lua_Integer)result->id);
-  lua_createtable(L, 0, 12); /* stack: id result */
+  lua_createtable(L, 0, 16); /* stack: id result */
   if (result->status != 0) push_integer_field(L, "status", result->status);
   if (result->body != NULL) {
     lua_pushlstring(L, result->body, result->body_length);
@@ -260,6 +260,7 @@ static int engine_take(lua_State *L) {
   push_integer_field(L, "bytes_sent", result->bytes_sent);
   if (result->bytes_expected >= 0) push_integer_field(L, "bytes_expected", result->bytes_expected);
   push_integer_field(L, "bytes_received", result->bytes_received);
+  push_number_field(L, "seconds", result->total);
   push_digests(L, result);
   const double timings[TIMING_COUNT] = {result->dns, result->connect, result->tls, result->first_byte, result->total};
   char small[2048]; /* most answers' headers fit; others take a userdata, so that no luaL_Buffer lies across other pushes */

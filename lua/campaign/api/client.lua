@@ -233,13 +233,16 @@ local function check_receipt(operation, context, result, reply)
   return true
 end
 
-local function finish(self, request, result)
+local function finish(self, request, result, is_lent)
   local context = prepared[request]
   local operation = context.operation
-  local reply, err = parse.reply(self.platform, operation, result, {
-    account = self.account, hidden = function() return secret_values(self, context) end, now = self.env.now(),
-    memory = context.options.rows and self.memory or nil,
-  })
+  local memory = context.options.rows and self.memory or nil
+  local reply, err = memory and parse.known(memory, operation, result, is_lent), nil
+  if not reply then
+    reply, err = parse.reply(self.platform, operation, result, {
+      account = self.account, hidden = function() return secret_values(self, context) end, now = self.env.now(), memory = memory,
+    })
+  end
   if not reply then
     if err.kind == "response" and self.transport.forget then
       -- Its connection may still hold the rest of this answer: the next request must not take that for its own.
@@ -334,16 +337,53 @@ function methods:prepare(name, fields, options)
   return prepare(state, operation, fields, options, state.refused)
 end
 
+---The same call with other rows in a JSON body, for whoever makes thousands of them: nothing is checked or built again. Its result goes to
+---`finish` together with the earlier request.
+---@param request table from `prepare`, with rows
+---@param rows userdata the body
+---@param timeout number seconds
+---@return table? again nil without error where the earlier request does not serve any more: `prepare` another one
+---@return campaign.error? err
+function methods:again(request, rows, timeout)
+  local state, context = inner[self], prepared[request]
+  local operation = context.operation
+  if operation.body ~= "json" or not context.options.rows or context.final then
+    return nil
+  end
+  local open, err = pass_window(state, operation, context.options)
+  if not open then
+    return nil, err
+  end
+  local token
+  token, err = access_token(state, operation, state.refused)
+  if err then
+    return nil, error_object.wrap(err, { platform = operation.platform, operation = operation.name })
+  end
+  if token ~= context.token then
+    return nil
+  end
+  -- Whole seconds: nearly all requests of an import then share a table.
+  local seconds = math.ceil(timeout)
+  local limits = state.limits[seconds] or { total = seconds }
+  state.limits[seconds] = limits
+  return {
+    method = request.method, url = request.url, headers = request.headers, body = rows, account = request.account,
+    allow_http = request.allow_http, ca_file = request.ca_file, proxy = request.proxy, limits = limits,
+    max_connection_age = request.max_connection_age,
+  }
+end
+
 ---What the result of a prepared request means.
 ---@param request table from `prepare`
 ---@param result table from the transport
+---@param is_lent boolean? the reply is used before the next one is asked for, and not changed
 ---@return table? reply
 ---@return campaign.error? err
-function methods:finish(request, result)
+function methods:finish(request, result, is_lent)
   if not prepared[request] then
     error("this request was not prepared by a client", 2)
   end
-  return finish(inner[self], request, result)
+  return finish(inner[self], request, result, is_lent)
 end
 
 ---The two halves of the JSON body around the rows of a bulk operation, for whoever encodes rows while they are sent.
@@ -464,7 +504,7 @@ function M.new(platform, account, transport, env, options)
   local client = setmetatable({}, mt)
   inner[client] = {
     platform = platform, account = account, transport = transport, env = env, options = options,
-    owns_transport = options.owns_transport or false, budget = retry.new(), memory = {},
+    owns_transport = options.owns_transport or false, budget = retry.new(), memory = {}, limits = setmetatable({}, { __mode = "v" }),
   }
   return client
 end

@@ -389,6 +389,16 @@ function Parse:transport_error()
   }
 end
 
+---The reply to an answer that is known from an earlier one of the same operation and account; nil for all others.
+---@param memory table of api/recall
+---@param operation campaign.operation
+---@param result table the transport's result
+---@param is_lent boolean? the reply is used at once and not changed
+---@return table? reply
+function M.known(memory, operation, result, is_lent)
+  return not result.error and operation.response == "json" and recall.recall(memory, operation, result, is_lent) or nil
+end
+
 ---What an answer means.
 ---@param platform campaign.platform
 ---@param operation campaign.operation
@@ -400,7 +410,7 @@ end
 function M.reply(platform, operation, result, context)
   context = context or {}
   local memory = context.memory
-  local known = memory and not result.error and operation.response == "json" and recall.recall(memory, operation, result)
+  local known = memory and M.known(memory, operation, result)
   if known then
     return known
   end

@@ -62,7 +62,7 @@ local function cut(entry, steps)
   end
   local first, last = body:find('"' .. id .. '"', 1, true)
   if first and not body:find(id, first + 2, true) and body:find(id, 1, true) == first + 1 then
-    entry.steps, entry.before, entry.after = steps, body:sub(1, first), body:sub(last)
+    entry.steps, entry.id, entry.before, entry.after = steps, id, body:sub(1, first), body:sub(last)
   end
 end
 
@@ -89,29 +89,34 @@ end
 ---@param memory table<table, table>
 ---@param operation campaign.operation
 ---@param result table the transport's, without an error
----@return table? reply the caller's own
-function M.recall(memory, operation, result)
+---@param is_lent boolean? the caller uses the reply before the next answer is read, and changes nothing in it: no copy is made
+---@return table? reply the caller's own, unless it is lent
+function M.recall(memory, operation, result, is_lent)
   local entry, body = memory[operation], result.body
   if not entry or entry.status ~= result.status or type(body) ~= "string" then
     return nil
   end
+  local id
   if body == entry.body then
-    return copy(entry.reply)
+    id = entry.id
+  else
+    local before, after = entry.before, entry.after
+    if not before or #body <= #before + #after or body:sub(1, #before) ~= before or body:sub(-#after) ~= after then
+      return nil
+    end
+    id = body:sub(#before + 1, -#after - 1)
+    if #id > 255 or not id:find("^[%w_-]+$") then
+      return nil
+    end
   end
-  local before, after = entry.before, entry.after
-  if not before or #body <= #before + #after or body:sub(1, #before) ~= before or body:sub(-#after) ~= after then
-    return nil
+  local reply, steps = is_lent and entry.reply or copy(entry.reply), entry.steps
+  if steps then
+    local holder = reply
+    for i = 1, #steps - 1 do
+      holder = holder[steps[i]]
+    end
+    holder[steps[#steps]] = id
   end
-  local id = body:sub(#before + 1, -#after - 1)
-  if #id > 255 or not id:find("^[%w_-]+$") then
-    return nil
-  end
-  local reply, steps = copy(entry.reply), entry.steps
-  local holder = reply
-  for i = 1, #steps - 1 do
-    holder = holder[steps[i]]
-  end
-  holder[steps[#steps]] = id
   return reply
 end
 

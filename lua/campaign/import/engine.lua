@@ -279,6 +279,10 @@ local function evidence_of(batch, result, err)
   }
 end
 
+local function seconds_of(result)
+  return result and (result.seconds or result.timings and result.timings.total)
+end
+
 function methods:_write_down(attempt, verdict, evidence, result, err)
   if not attempt.begun then
     return
@@ -288,7 +292,7 @@ function methods:_write_down(attempt, verdict, evidence, result, err)
     code = err and (type(err.code) == "string" or type(err.code) == "number") and err.code or nil,
     kind = err and err.kind, sent = evidence.sent, guard = evidence.guard or nil,
     bytes_sent = evidence.bytes_sent, body_bytes = evidence.body_bytes,
-    seconds = result and result.timings and result.timings.total, detail = verdict.detail, reason = verdict.reason,
+    seconds = seconds_of(result), detail = verdict.detail, reason = verdict.reason,
     message = verdict.message or err and err.message, awaits = verdict.pending or nil,
   })
   if not ok then
@@ -398,7 +402,7 @@ function methods:_conclude(attempt, result, reply, err)
   end
   if not pieces then
     work.pace:finished(attempt.ticket, verdict, {
-      seconds = result and result.timings and result.timings.total, repeated = (batch.failed or 0) > 0,
+      seconds = seconds_of(result), repeated = (batch.failed or 0) > 0,
     })
     self:_write_down(attempt, verdict, evidence, result, err)
   end

@@ -445,17 +445,24 @@ local function prepare_batch(state, batch)
     return nil, err
   end
   local fields = target.fields(operation, options, state.barrier:is_closed())
+  local timeout = REQUEST_SECONDS + batch.body_bytes / BYTES_PER_SECOND
   local request
-  request, err = state.client:prepare(operation.name, fields, {
+  if fields == state.like_fields then
     -- Only the rows differ from call to call: what was checked and built for the first one serves the others.
+    request, err = state.client:again(state.like, source, timeout)
+    if request or err then
+      return request and { request = request, like = state.like }, err
+    end
+  end
+  request, err = state.client:prepare(operation.name, fields, {
     like = fields == state.like_fields and state.like or nil,
     rows = source, window = options.window == "ignore" and "ignore" or "refuse", accept_public_file = options.accept_public_file,
-    timeout = REQUEST_SECONDS + batch.body_bytes / BYTES_PER_SECOND,
+    timeout = timeout,
   })
-  if request and fields ~= state.like_fields then
+  if request then
     state.like, state.like_fields = request, fields
   end
-  return request and { request = request }, err
+  return request and { request = request, like = request }, err
 end
 
 local function run_event(state, run)
@@ -483,7 +490,7 @@ local function work_of(state, book)
     slice = not rings and COMMIT_SLICE or nil,
     next_batch = function() return book:next_batch() end,
     prepare = function(batch) return prepare_batch(state, batch) end,
-    finish = function(prepared, result) return state.client:finish(prepared.request, result) end,
+    finish = function(prepared, result) return state.client:finish(prepared.like, result, true) end,
     settle = function(attempt, verdict, problem)
       local changed, err = state.rows:settle(attempt, verdict, problem)
       state.barrier:settled(changed or verdict)

@@ -12,12 +12,23 @@ local CALL_REFUSED = { [404] = true, [413] = true, [415] = true }
 -- Longest wait that a Retry-After may ask for, in seconds.
 local LONGEST_WAIT = 3600
 
+-- Steps of a path, kept: the platforms' data have some dozens.
+local steps_of = {}
+
 local function at(value, path)
-  for key in path:gmatch("[^.]+") do
+  local steps = steps_of[path]
+  if not steps then
+    steps = {}
+    for key in path:gmatch("[^.]+") do
+      steps[#steps + 1] = key
+    end
+    steps_of[path] = steps
+  end
+  for i = 1, #steps do
     if type(value) ~= "table" then
       return nil
     end
-    value = value[key]
+    value = value[steps[i]]
   end
   -- JSON null comes as a light userdata: nothing is there.
   local kind = type(value)

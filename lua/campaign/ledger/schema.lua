@@ -55,16 +55,18 @@ M.TABLES = {
 
 local MINE = " seq = ?1 AND fence = ?2 AND owner = ?3 "
 
--- One finished attempt as a line of JSON; what is unknown is left out.
-local LINE = [[ '{"batch":' || a.batch || ',"attempt":' || a.number || ',"first_row":' || b.first_row || ',"rows":' || b.accepted]]
-for _, name in ipairs({ "verdict", "cause", "receipt", "status", "code", "kind", "sent" }) do
-  LINE = LINE .. (" || iif(a.%s IS NULL, '', ',\"%s\":' || json_quote(a.%s))"):format(name, name, name)
+-- One finished attempt as a line of JSON; what is unknown is left out. Only texts of others need quoting: the rest are our own words and
+-- numbers.
+local FOREIGN = { receipt = true, code = true, detail = true }
+local NUMBERS = { status = true, bytes_sent = true, body_bytes = true, seconds = true }
+local LINE = {}
+for i, name in ipairs({ "cause", "receipt", "status", "code", "kind", "sent", "guard", "bytes_sent", "body_bytes", "seconds", "detail" }) do
+  local form = FOREIGN[name] and "json_quote(a.%s)" or NUMBERS[name] and "a.%s" or "'\"' || a.%s || '\"'"
+  local value = name == "guard" and "'true'" or form:format(name)
+  LINE[i] = ("iif(a.%s IS NULL, '', ',\"%s\":' || %s)"):format(name, name, value)
 end
-LINE = LINE .. [[ || iif(a.guard, ',"guard":true', '')]]
-for _, name in ipairs({ "bytes_sent", "body_bytes", "seconds", "detail" }) do
-  LINE = LINE .. (" || iif(a.%s IS NULL, '', ',\"%s\":' || json_quote(a.%s))"):format(name, name, name)
-end
-LINE = LINE .. " || '}' "
+LINE = ([[printf('{"batch":%%d,"attempt":%%d,"first_row":%%d,"rows":%%d,"verdict":"%%s"%s}', a.batch, a.number, b.first_row, b.accepted,
+  a.verdict, %s)]]):format(("%s"):rep(#LINE), table.concat(LINE, ", "))
 
 M.STATEMENTS = {
   job_put = [[INSERT INTO job (one, id, created, state, record) VALUES (1, ?, ?, ?, ?)
@@ -139,7 +141,7 @@ M.STATEMENTS = {
     FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?]],
   scan_open = [[SELECT seq * 1048576 + attempts, seq, attempts, fence, began, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL, NULL, first_row, accepted FROM batch WHERE state = 'S' AND seq > ? / 1048576 ORDER BY seq LIMIT ?]],
-  scan_lines = "SELECT max(id), group_concat(line || char(10), '') FROM (SELECT a.id AS id," .. LINE .. [[AS line
+  scan_lines = "SELECT max(id), group_concat(line || char(10), '') FROM (SELECT a.id AS id, " .. LINE .. [[ AS line
     FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?)]],
   scan_rows = [[SELECT row, batch, state, cause, col, reason, code, message FROM row_result WHERE row > ? ORDER BY row LIMIT ?]],
   scan_late = "SELECT id, batch, attempt, at, source, verdict, detail FROM late WHERE id > ? ORDER BY id LIMIT ?",

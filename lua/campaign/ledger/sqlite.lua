@@ -44,25 +44,24 @@ local function refuse(self, message, hint)
 end
 
 function methods:_number(name)
-  local number = self._statements[name]
+  local number, err = self._store:prepare(schema.STATEMENTS[name], schema.NAMES[name])
   if not number then
-    local err
-    number, err = self._store:prepare(schema.STATEMENTS[name], schema.NAMES[name])
-    if not number then
-      return nil, explain(err)
-    end
-    self._statements[name] = number
+    return nil, explain(err)
   end
+  self._statements[name] = number
   return number
 end
 
 -- Queues a statement; `waiter.done(waiter, changes, rows)` is called once it is durable, and may give nil and an error.
 function methods:_queue(name, waiter, ...)
-  local number, err = self:_number(name)
+  local number = self._statements[name]
+  local id, err
   if not number then
-    return nil, err
+    number, err = self:_number(name)
+    if not number then
+      return nil, err
+    end
   end
-  local id
   id, err = self._store:submit(number, ...)
   if not id then
     return nil, explain(err)
