@@ -12,6 +12,7 @@ for _, path in ipairs{ "lua/campaign/types.lua", "lua/campaign/types" } do
 end
 files["spec"] = { std = "min+busted" }
 files["spec/nginx"] = { std = "ngx_lua" }
+files["bench/nginx_handlers.lua"] = { std = "ngx_lua" }
 files["lua/campaign/openresty"] = { read_globals = { "ngx" } }
 files["lua/campaign/transport/openresty.lua"] = { read_globals = { "ngx" } }
 files["spec/nginx"] = { read_globals = { ngx = { other_fields = true, fields = { status = { read_only = false } } } } }

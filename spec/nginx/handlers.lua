@@ -25,6 +25,38 @@ function M.perform()
   ngx.exit(200)
 end
 
+-- Light threads that compute for long, and pause: how often two of them did so in the same turn of the loop, and whether each got its turns.
+function M.turns()
+  local env, count, each = require("campaign.openresty.env"), 20, 4
+  local clock = require("campaign.core").system.monotonic
+  local turn, is_over, seen, shared, threads = 0, false, {}, 0, {}
+  local ticker = ngx.thread.spawn(function()
+    while not is_over do -- once in a turn: each takes longer than the sleep
+      ngx.sleep(0.001)
+      turn = turn + 1
+    end
+  end)
+  for i = 1, count do
+    threads[i] = ngx.thread.spawn(function()
+      for _ = 1, each do
+        env.pause()
+        shared = shared + (seen[turn] and 1 or 0)
+        seen[turn] = true
+        local stop = clock() + 0.003
+        repeat until clock() > stop
+      end
+      return true
+    end)
+  end
+  local finished = 0
+  for i = 1, count do
+    finished = finished + (select(2, ngx.thread.wait(threads[i])) and 1 or 0)
+  end
+  is_over = true
+  ngx.thread.wait(ticker)
+  ngx.print(finished, " finished, ", shared <= 1 and "none" or shared, " beside another")
+end
+
 -- Many requests at once to a TLS server, each with a handshake of its own; how they went, and for how long nobody else could.
 function M.tls()
   local url, ca_file, count = ngx.unescape_uri(ngx.var.arg_url), ngx.unescape_uri(ngx.var.arg_ca), tonumber(ngx.var.arg_count)

@@ -20,6 +20,7 @@ local SERVER = [[
   location /many { content_by_lua_block { require("nginx.handlers").many() } }
   location /interleave { content_by_lua_block { require("nginx.handlers").interleave() } }
   location /closed { content_by_lua_block { require("nginx.handlers").closed_meanwhile() } }
+  location /turns { content_by_lua_block { require("nginx.handlers").turns() } }
   location /tls { content_by_lua_block { require("nginx.handlers").tls() } }
   location /timer { content_by_lua_block { require("nginx.handlers").timer() } }
   location /no_timers { content_by_lua_block { require("nginx.handlers").no_timers() } }
@@ -142,6 +143,10 @@ describe("campaign.transport.openresty", function()
     local result = server:get("/no_abort?path=/ok")
     assert.are.equal(200, result.status)
     assert.is_truthy(result.body:find("lua_check_client_abort", 1, true))
+  end)
+
+  it("gives one turn of the loop to one light thread that computes for long", function()
+    assert.are.equal("20 finished, none beside another", server:get("/turns").body)
   end)
 
   it("names the phase where Lua cannot wait", function()

@@ -24,7 +24,7 @@ pid %(folder)/nginx.pid;
 error_log %(folder)/error.log notice;
 env CAMPAIGN_STATE_DIR;
 %(main)
-events { worker_connections 1024; }
+events { worker_connections 4096; }
 http {
   access_log off;
   client_body_temp_path %(folder)/temp; proxy_temp_path %(folder)/temp; fastcgi_temp_path %(folder)/temp;

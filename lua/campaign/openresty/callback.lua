@@ -4,6 +4,7 @@
 
 local callback = require "campaign.callback"
 local group = require "campaign.openresty.group"
+local home = require "campaign.openresty.env"
 local metrics = require "campaign.openresty.metrics"
 local rate_module = require "campaign.openresty.rate"
 local request = require "campaign.openresty.request"
@@ -54,6 +55,7 @@ end
 
 ---The whole location.
 function methods:handle()
+  home.pause() -- reading a large body takes a millisecond, and many may be ready at once
   local receiver, err = self:open()
   if not receiver then
     request.log("the callback store cannot be opened", err)

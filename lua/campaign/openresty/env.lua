@@ -26,6 +26,9 @@ local SLICE = 0.001
 -- nginx's clock has no smaller step; less makes ngx.sleep log a warning.
 local SHORTEST = 0.001
 
+-- Seconds without a turn given, after which the timer that gives them is taken for lost and ordered anew; so often, then one goes on without.
+local LOST, MOST_LOST = 0.1, 3
+
 ---The semaphores of lua-resty-core.
 ---@return table
 function M.semaphores()
@@ -57,26 +60,70 @@ function M.sleep(seconds)
   ngx.sleep(seconds > SHORTEST and seconds or SHORTEST)
 end
 
-local function post(_, turn)
-  turn:post(1)
+local slice_began = 0
+
+-- Light threads that wait for a turn, one of which goes on in each turn of the loop, so that whoever has little to do never waits for more
+-- than one slice of theirs.
+local waiting, first, last = {}, 1, 0
+local turned = -math.huge -- when a turn was last ordered or given
+local ordered = 0
+
+-- Gives the next one its turn. Not in a chain of timers: nginx runs all timers that are due, also those that these made, before it looks at
+-- its sockets. So whoever got a turn orders the next one's.
+local function give_turn(_, mine)
+  if mine ~= ordered then
+    return -- it came late, and was ordered anew meanwhile
+  end
+  turned = core.system.monotonic()
+  while first <= last do
+    local place = waiting[first]
+    waiting[first] = nil
+    first = first + 1
+    if not place.gone then
+      place.turn:post(1)
+      return
+    end
+  end
+  turned = -math.huge -- nobody waits any more
 end
 
-local slice_began = 0
+local function order_turn(delay)
+  ordered = ordered + 1
+  turned = first <= last and ngx.timer.at(delay or 0, give_turn, ordered) and core.system.monotonic() or -math.huge
+end
 
 ---Lets the event loop take a turn when Lua has held it for a slice. The turn costs no sleep: a timer without delay fires after the loop
 ---has looked at its sockets, and what it posts goes on behind them.
 function M.pause()
-  if core.system.monotonic() - slice_began < SLICE then
+  local now = core.system.monotonic()
+  if now - slice_began < SLICE then
+    return
+  elseif core.system.now() - ngx.now() < SLICE then -- nginx reads its clock at the beginning of a turn, in milliseconds
+    slice_began = now
     return
   end
   M.check(2)
-  local turn = M.semaphores().new(0)
-  if ngx.timer.at(0, post, turn) then
-    turn:wait(SHORTEST * 10) -- a timer that nginx drops for want of room must not hold us
-  else
-    ngx.sleep(SHORTEST)
+  local place = { turn = M.semaphores().new(0) }
+  last = last + 1
+  waiting[last] = place
+  if now - turned > LOST then
+    order_turn()
   end
+  if turned < 0 then
+    ngx.sleep(SHORTEST) -- there is no timer to have
+  end
+  local has_turn, lost, delay = turned < 0, 0, nil
+  while not has_turn and lost < MOST_LOST do
+    has_turn = place.turn:wait(LOST)
+    delay = delay or not has_turn and SHORTEST -- woken by a timer: one without delay would run among the same timers
+    if not has_turn and core.system.monotonic() - turned > LOST then
+      lost = lost + 1 -- nginx dropped the timer for want of room, or is very slow
+      order_turn()
+    end
+  end
+  place.gone = true
   slice_began = core.system.monotonic()
+  order_turn(delay)
 end
 
 ---The world of an nginx worker.

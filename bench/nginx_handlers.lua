@@ -1,0 +1,38 @@
+-- SPDX-License-Identifier: MIT
+-- The two locations that bench/nginx_load.lua compares: one call by campaign's transport, and one by the least HTTP client that a cosocket
+-- allows: a kept connection, one request, a status line, headers, a body of known length. It has no limits, no guard and no evidence.
+
+local M = {}
+
+local transport
+
+function M.campaign(url, ca_file)
+  transport = transport or require("campaign.transport").new()
+  local result, err = transport:perform({ url = url, account = "bench", max_connection_age = 60, ca_file = ca_file })
+  if not result or result.status ~= 200 then
+    ngx.log(ngx.ERR, tostring(err or result.error or result.status))
+    return ngx.exit(502)
+  end
+  ngx.print(result.body)
+end
+
+function M.cosocket(port, path, is_tls)
+  local socket = ngx.socket.tcp()
+  socket:settimeouts(10000, 60000, 60000)
+  assert(socket:connect("127.0.0.1", port))
+  if is_tls and socket:getreusedtimes() == 0 then
+    assert(socket:sslhandshake(nil, "localhost", true))
+  end
+  assert(socket:send("GET " .. path .. " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"))
+  local status, length = assert(socket:receive("*l")):match("^HTTP/1%.1 (%d+)"), 0
+  repeat
+    local line = assert(socket:receive("*l"))
+    length = tonumber(line:match("^[Cc]ontent%-[Ll]ength: (%d+)")) or length
+  until line == ""
+  local body = assert(socket:receive(length))
+  assert(status == "200")
+  socket:setkeepalive(60000, 1024)
+  ngx.print(body)
+end
+
+return M
