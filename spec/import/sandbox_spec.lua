@@ -312,6 +312,19 @@ describe("campaign.import", function()
       assert.equal(3, result.requests)
     end)
 
+    it("fills the variables of the texts from columns of the list", function()
+      local params = {}
+      for key, value in pairs(PARAMS) do
+        params[key] = value
+      end
+      params.contents = { { contentType = "TEXT", contentValue = "{{name}}, welcome to {{shop}}" } }
+      local result = assert(hypers(3, { params = params, map = { name = "昵称" }, set = { shop = "Pudong" } }))
+      assert.equal(0, result.exit_code, tostring(result.error))
+      local rows = imports.commits("create_notification_task")
+      local last = rows[#rows].row
+      assert.same({ "u-3", "昵称3", "Pudong" }, { last.userId, last.name, last.shop })
+    end)
+
     it("F18 renews a token that ran out and sends the batches again that it held up, each once", function()
       imports.reset({ "create_notification_task:expire-token@2" })
       local result = assert(hypers(12))
