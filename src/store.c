@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ struct camp_database {
   sqlite3_stmt *begin_write, *begin_read, *commit, *rollback;
   int lock; /* descriptor of the lock file */
   struct camp_error broken; /* kind CAMP_OK while the file is sound */
+  int reserved;             /* there is room set aside beside the file */
+  atomic_int full;          /* the room was needed */
   char path[PATH_MAX];
 };
 
@@ -64,6 +67,10 @@ const char *camp_store_version(void) { return sqlite3_libversion(); }
 
 static int fail_sqlite(struct camp_database *database, int code, struct camp_error *err) {
   if ((code & 0xFF) == SQLITE_NOMEM) return camp_fail_nomem(err);
+  /* SQLite knows one way of being full; a quota and a limit of the process are others. */
+  if (code == SQLITE_IOERR_WRITE && database->db != NULL &&
+      (sqlite3_system_errno(database->db) == EDQUOT || sqlite3_system_errno(database->db) == EFBIG))
+    code = SQLITE_FULL;
   const char *what = database->db != NULL ? sqlite3_errmsg(database->db) : sqlite3_errstr(code);
   int system = database->db != NULL && is_fatal(code) ? sqlite3_system_errno(database->db) : 0;
   camp_fail(err, CAMP_LEDGER, code, "ledger %.120s: %.80s%s%.40s", database->path, what, system != 0 ? ": " : "",
@@ -95,6 +102,32 @@ static int expect(struct camp_database *database, const char *sql, const char *w
   sqlite3_finalize(statement);
   return -1;
 }
+
+static void reserve_path(const struct camp_database *database, char *to, size_t size) { snprintf(to, size, "%s.reserve", database->path); }
+
+static void free_reserve(struct camp_database *database) {
+  char path[PATH_MAX + 16];
+  reserve_path(database, path, sizeof path);
+  unlink(path);
+  database->reserved = 0;
+}
+
+int camp_database_reserve(struct camp_database *database, long long bytes, struct camp_error *err) {
+  char path[PATH_MAX + 16];
+  reserve_path(database, path, sizeof path);
+  int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return camp_fail(err, CAMP_LEDGER, errno == ENOSPC ? SQLITE_FULL : SQLITE_IOERR, "ledger %.120s: no room can be set aside: %s",
+                               database->path, strerror(errno));
+  int code = posix_fallocate(fd, 0, bytes);
+  close(fd);
+  database->reserved = code == 0;
+  if (code == 0) return 0;
+  unlink(path);
+  return camp_fail(err, CAMP_LEDGER, code == ENOSPC || code == EDQUOT || code == EFBIG ? SQLITE_FULL : SQLITE_IOERR,
+                   "ledger %.120s: no room for the %lld bytes that are set aside for a full disk: %s", database->path, bytes, strerror(code));
+}
+
+int camp_database_full(struct camp_database *database) { return atomic_load(&database->full); }
 
 static int sync_folder_of(const char *path) {
   char folder[PATH_MAX];
@@ -221,6 +254,7 @@ void camp_database_close(struct camp_database *database, int leave) {
     sqlite3_finalize(database->commit);
     sqlite3_finalize(database->rollback);
     sqlite3_close(database->db);
+    if (database->reserved) free_reserve(database);
   }
   if (database->lock >= 0) close(database->lock);
   free(database);
@@ -345,10 +379,26 @@ static int run_group(struct camp_database *database, struct camp_entry *first, s
   return result;
 }
 
+/* The disk is full: the room that was set aside is given up, so that the outcomes of what is on its way can still be written. A write that
+ * failed for want of room has left nothing behind; only a failed sync would leave us in the dark, and that is another error. */
+static int run_group_again(struct camp_database *database, struct camp_entry *first, struct camp_error *err) {
+  free_reserve(database);
+  atomic_store(&database->full, 1);
+  database->broken.kind = CAMP_OK;
+  for (struct camp_entry *entry = first; entry != NULL; entry = entry->next) {
+    camp_buf_clear(&entry->cells);
+    camp_buf_clear(&entry->texts);
+    entry->result.rows = entry->result.columns = 0;
+  }
+  return run_group(database, first, err);
+}
+
 int camp_database_run(struct camp_database *database, struct camp_entry *first, struct camp_error *err) {
   int result = -1;
   if (database->broken.kind != CAMP_OK) *err = database->broken;
   else result = run_group(database, first, err);
+  if (result != 0 && database->reserved && database->broken.kind != CAMP_OK && (database->broken.code & 0xFF) == SQLITE_FULL)
+    result = run_group_again(database, first, err);
   for (struct camp_entry *entry = first; entry != NULL; entry = entry->next) {
     if (result != 0) {
       entry->result.error = *err;

@@ -65,6 +65,12 @@ int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err);
 /* Statements that wait for a start. */
 size_t camp_store_waiting(const struct camp_store *store);
 
+/* Sets room aside for the outcomes of what is on its way when the disk gets full (a file, path + ".reserve", gone after the close). To be
+ * called before the first run. When the room was needed the group that needed it is on disk all the same; `full` then says that it is time
+ * to stop. */
+int camp_store_reserve(struct camp_store *store, long long bytes, struct camp_error *err);
+int camp_store_full(struct camp_store *store);
+
 /* What an error's code means for whoever must tell it: "locked", "full", "io", "damaged", "conflict", or NULL. */
 const char *camp_store_reason(const struct camp_error *err);
 /* The version of the SQLite library in use. */

@@ -33,6 +33,10 @@ const char *camp_database_path(const struct camp_database *database);
 int camp_database_prepare(struct camp_database *database, const char *sql, size_t length, int *parameters, struct camp_error *err);
 /* Executes the entries as one transaction and fills their results. 0 when all of it is on disk, or -1. */
 int camp_database_run(struct camp_database *database, struct camp_entry *first, struct camp_error *err);
+/* Sets room aside in a file beside the database (path + ".reserve"), which is given up when the disk is full and removed in the end. 0 or -1. */
+int camp_database_reserve(struct camp_database *database, long long bytes, struct camp_error *err);
+/* True once that room was needed. */
+int camp_database_full(struct camp_database *database);
 /* The error after which the file is left alone, or NULL. */
 const struct camp_error *camp_database_broken(const struct camp_database *database);
 

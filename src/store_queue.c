@@ -352,3 +352,9 @@ int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err) {
   if (before >= 0) close(before);
   return 0;
 }
+
+int camp_store_reserve(struct camp_store *store, long long bytes, struct camp_error *err) {
+  return camp_database_reserve(store->database, bytes, err);
+}
+
+int camp_store_full(struct camp_store *store) { return camp_database_full(store->database); }

@@ -23,8 +23,12 @@ describe("the oracle of the fault tests", function()
   before_each(function()
     command.remove(folder)
     server:order("reset")
+    local env = imports.env()
+    env.getenv = function(name)
+      return name == "CAMPAIGN_STATE_DIR" and root .. "/state" or nil
+    end
     assert(campaign.import{ source = lists.file(imports.people(30)), to = "longlong.import_customers_async", job = folder, rows_per_call = 10,
-      account = { base_url = server.url, token = "t", user_id = "u-1" }, env = imports.env() })
+      account = { base_url = server.url, token = "t", user_id = "u-1" }, env = env })
   end)
 
   local function change(sql)

@@ -213,6 +213,23 @@ static int store_busy(lua_State *L) {
   return 1;
 }
 
+/* reserve(bytes) → true | nil, err: room for the last outcomes when the disk is full; before the first run. */
+static int store_reserve(lua_State *L) {
+  struct camp_store *store = check_store(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  lua_Number bytes = luaL_checknumber(L, 2);
+  luaL_argcheck(L, bytes >= 1 && bytes <= 1e12, 2, "1 byte to 1 TB");
+  if (camp_store_reserve(store, (long long)bytes, &err) != 0) return push_store_error(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* full() → true when the reserve was needed: what was committed is on disk, and it is time to stop. */
+static int store_full(lua_State *L) {
+  lua_pushboolean(L, camp_store_full(check_store(L)));
+  return 1;
+}
+
 /* ring(bell): the number that an HTTP engine's bell() gives, or nil. */
 static int store_ring(lua_State *L) {
   struct camp_store *store = check_store(L);
@@ -227,9 +244,9 @@ static int module_version(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"busy", store_busy},     {"prepare", store_prepare}, {"ring", store_ring}, {"run", store_run},
-                                   {"start", store_start},   {"submit", store_submit},   {"take", store_take}, {"wait", store_wait},
-                                   {"waiting", store_waiting}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"busy", store_busy},       {"full", store_full}, {"prepare", store_prepare}, {"reserve", store_reserve},
+                                   {"ring", store_ring},       {"run", store_run},   {"start", store_start},     {"submit", store_submit},
+                                   {"take", store_take},       {"wait", store_wait}, {"waiting", store_waiting}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"open", module_open}, {"version", module_version}, {NULL, NULL}};
 

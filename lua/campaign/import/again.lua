@@ -36,7 +36,10 @@ function M.add(parts)
       return nil, err
     end
     local put, state, record
-    put, err = ledger:job_get()
+    put, err = ledger:reserve(folder_module.RESERVE)
+    if put then
+      put, err = ledger:job_get()
+    end
     if put then
       record, err = record_module.decode(put.record)
     end

@@ -203,6 +203,10 @@ function methods:_commit()
       end
       local durable = self.committing
       self.committing = nil
+      local full = settled and journal.full and journal:full()
+      if full then
+        self:_stop(full) -- the intents of this group are taken back
+      end
       self:_launch(durable, settled, err)
     end
     if #self.ready == 0 and not journal:dirty() then

@@ -11,6 +11,9 @@ local M = {}
 
 M.FORMAT = 1
 
+-- Bytes set aside beside the ledger, for the outcomes of what is on its way when the disk gets full.
+M.RESERVE = 16777216
+
 local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
 
 M.FILES = {

@@ -299,6 +299,10 @@ local function make_folder(state)
   if not state.ledger then
     return nil, err
   end
+  ok, err = state.ledger:reserve(folder_module.RESERVE)
+  if not ok then
+    return nil, err
+  end
   open_rows(state)
   return true
 end

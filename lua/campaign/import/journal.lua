@@ -156,6 +156,12 @@ function methods:wait(seconds)
   self._ledger:wait(seconds)
 end
 
+---Why nothing more may be begun although what was queued is durable.
+---@return campaign.error? err
+function methods:full()
+  return self._ledger:full()
+end
+
 ---Makes all of it durable.
 ---@return true? ok
 ---@return campaign.error? err

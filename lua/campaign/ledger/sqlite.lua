@@ -392,6 +392,28 @@ function methods:resolve(index, as, source, detail)
   return rows[1] ~= nil
 end
 
+---Sets room aside for the outcomes of what is on its way when the disk gets full. To be called before anything is written.
+---@param bytes integer
+---@return true? ok
+---@return campaign.error? err
+function methods:reserve(bytes)
+  local ok, err = self._store:reserve(bytes)
+  if not ok then
+    return nil, explain(err)
+  end
+  return true
+end
+
+---Why nothing more may be begun although the last commit went well: the disk is full, and the room that was set aside is in use.
+---@return campaign.error? err
+function methods:full()
+  if not self._store:full() then
+    return nil
+  end
+  return explain(error_object.new{ kind = "ledger", reason = "full", retry = false,
+    message = "ledger " .. self.path .. ": the disk is full; what was on its way was still written down" })
+end
+
 ---Lets go of the file; what was queued and not committed is dropped. Closing twice is fine.
 function methods:close()
   self._store:close()
@@ -481,6 +503,12 @@ function M.open(path, options)
   local sound, log_err = check_log(path)
   if not sound then
     return nil, log_err
+  end
+  local found = not options.create and core.system.stat(path)
+  if found and found.type == "file" and found.size == 0 then
+    -- Left alone: SQLite would make a ledger of it.
+    return refuse({ path = path }, "it is empty",
+      "when the import died as it began, nothing was sent: import the list again. Otherwise its record is lost: look at the platform first")
   end
   local store, err = core.store.open(path, options.create and "create" or "open", options.driver)
   if not store then
