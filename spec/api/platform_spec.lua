@@ -113,6 +113,23 @@ describe("api.platform", function()
     assert.matches("small: unknown key `hosts`", refused(function(raw) raw.hosts = {} end))
   end)
 
+  -- A probe of the small platform, with the operation that it asks.
+  local function look(raw, change)
+    raw.operations[2] = { name = "look", doc = "d", source = ":4", method = "GET", path = "/look", auth = "none", body = "none",
+      response = "json", effect = "safe", fields = {}, reply = { { name = "list", type = "array", items = "any" } } }
+    local probe = { operation = "look", kind = "total", list = "list", match = { name = "who" }, count = "n", doc = "d" }
+    for key, value in pairs(change or {}) do
+      probe[key] = value or nil
+    end
+    return probe
+  end
+
+  it("takes a probe that is whole", function()
+    local raw = small()
+    raw.operations[1].probe = look(raw, { settle = 60, marks = { "at" } })
+    assert(platforms.from_table(raw, "small.lua"))
+  end)
+
   local broken = {
     { "a missing key", function(raw) raw.zone = nil end, "`zone` is missing" },
     { "a value of another type", function(_, send) send.path = 7 end, "path: must be a string, not a number" },
@@ -152,8 +169,27 @@ describe("api.platform", function()
     { "a name that a client has for itself", function(_, send) send.name = "prepare" end, "every client has" },
     { "a name with a dot", function(raw) raw.name = "a.b" end, "lower case" },
     { "a probe of a missing operation", function(_, send)
-      send.probe = { operation = "look", list = "a", match = { a = "b" } }
+      send.probe = { operation = "look", kind = "total", count = "n", list = "a", match = { a = "who" }, doc = "d" }
     end, "no operation `look`" },
+    { "a probe of an unknown kind", function(raw, send) send.probe = look(raw, { kind = "guess" }) end, "must be one of" },
+    { "a probe by an operation that changes something", function(raw, send)
+      send.probe = look(raw)
+      raw.operations[2].effect = "update"
+    end, "a probe only asks" },
+    { "a probe without its list", function(raw, send) send.probe = look(raw, { list = false }) end, "needs `list`" },
+    { "a total without a count", function(raw, send) send.probe = look(raw, { count = false }) end, "needs `count`" },
+    { "an entry without a number", function(raw, send)
+      send.probe = look(raw, { kind = "entry", count = false })
+    end, "needs `id`" },
+    { "an entry with a count", function(raw, send) send.probe = look(raw, { kind = "entry", id = "id" }) end, "does not go with kind" },
+    { "a probe that matches an unknown field", function(raw, send)
+      send.probe = look(raw, { match = { a = "whom" } })
+    end, "no field `whom`" },
+    { "a probe that matches everything", function(raw, send) send.probe = look(raw, { match = {} }) end, "which entry is meant" },
+    { "a probe that asks with an unknown field", function(raw, send)
+      send.probe = look(raw, { params = { until_when = "who" } })
+    end, "has no field `until_when`" },
+    { "a probe that waits for ever", function(raw, send) send.probe = look(raw, { settle = 86400 }) end, "seconds from 1 to" },
   }
   for _, case in ipairs(broken) do
     it("refuses " .. case[1], function()

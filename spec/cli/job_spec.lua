@@ -78,6 +78,32 @@ describe("campaign jobs", function()
     assert.equal(1, status().possibly_duplicated) -- batches
   end)
 
+  it("asks the platform what became of a batch in doubt, and says so", function()
+    local lines = { "uuid,姓名,手机号,公司" }
+    for i = 1, 6 do
+      lines[#lines + 1] = ("c-%d,人%d,1300000000%d,公司"):format(i, i, i)
+    end
+    command.write(folder .. "/contacts.csv", table.concat(lines, "\n") .. "\n")
+    assert(handle:control("faults", { faults = { "upload_contacts_json:after-commit-close@2", "get_contact_group_detail:500@4-" } }))
+    local result = run("import", folder .. "/contacts.csv", "--to", "outbound.upload_contacts_json", "-p", "dataSourceName=autumn-contacts",
+      "--rows-per-call", "2", "--job", folder .. "/job")
+    assert.equal(4, result.code, result.err)
+    result = run("resolve", folder .. "/job", "--probe", "--as", "applied")
+    assert.equal(2, result.code)
+    assert.matches("either the platform is asked", result.err, 1, true)
+    assert.equal(2, run("resolve", folder .. "/job", "--batch", "2").code)
+    assert(handle:control("faults", { faults = require("campaign.sandbox.json").array({}) }))
+    result = run("resolve", folder .. "/job", "--probe", "--json")
+    assert.equal(0, result.code, result.err)
+    local found = json.decode(result.out)
+    assert.same({ 0, 1, 2, "applied" }, { found.open, #found.batches, found.batches[1].batch, found.batches[1].as })
+    assert.matches("nothing that the platform could be asked for", run("resolve", folder .. "/job", "--probe").out, 1, true)
+    result = run("resume", folder .. "/job", "--json")
+    assert.equal(0, result.code, result.err)
+    assert.equal(6, json.decode(result.out).accepted)
+    assert.equal(6, #handle:control("commits").commits)
+  end)
+
   it("gives the result of a finished job again without sending anything", function()
     assert.equal(0, run("import", folder .. "/list.csv", "--to", "longlong.import_customers_async", "--job", folder .. "/job").code)
     local result = run("resume", folder .. "/job")

@@ -30,10 +30,10 @@ describe("the import on the wire", function()
   local JSON = recorder.reply
 
   it("R031 client encodes the contacts file in GBK", function()
-    local received = import(LIST, "outbound.upload_contacts_file", { dataSourceName = "spring" }, { JSON(GROUPS), JSON(ACCEPTED) })
+    local received = import(LIST, "outbound.upload_contacts_file", { dataSourceName = "spring" }, { JSON(GROUPS), JSON(GROUPS), JSON(ACCEPTED) })
     local expected = assert(core.gbk.encode("uuid,phone,name\r\nc-1,13000000001,王小明\r\nc-2,13000000002,\"李,四\"\r\n", "gbk"))
-    assert.equal(2, #received)
-    assert(received[2]:find("\r\n\r\n" .. expected .. "\r\n--", 1, true), received[2])
+    assert.equal(3, #received) -- the columns, a look before the upload, the upload
+    assert(received[3]:find("\r\n\r\n" .. expected .. "\r\n--", 1, true), received[3])
   end)
 
   it("R057 client writes the DNC file in GBK with one column, the uuid", function()
@@ -43,7 +43,7 @@ describe("the import on the wire", function()
   end)
 
   it("R068 client sends JSON rows as values in the order of customFields, without a header row", function()
-    local received = import(LIST, "outbound.upload_contacts_json", { dataSourceName = "spring" }, { JSON(GROUPS), JSON(ACCEPTED) })
-    assert(received[2]:find('"dataList":[["c-1","13000000001","王小明"],["c-2","13000000002","李,四"]]', 1, true), received[2])
+    local received = import(LIST, "outbound.upload_contacts_json", { dataSourceName = "spring" }, { JSON(GROUPS), JSON(GROUPS), JSON(ACCEPTED) })
+    assert(received[3]:find('"dataList":[["c-1","13000000001","王小明"],["c-2","13000000002","李,四"]]', 1, true), received[3])
   end)
 end)

@@ -4,6 +4,7 @@
 
 local error_object = require "campaign.error"
 local literal = require "campaign.api.literal"
+local probes = require "campaign.api.probes"
 local rules = require "campaign.api.rules"
 local suggest = require "campaign.api.suggest"
 local vocabulary = require "campaign.api.vocabulary"
@@ -373,6 +374,9 @@ function Resolver:references()
       if not self.operations[reference.operation] then
         self:fault(place .. "." .. key, "there is no operation `" .. reference.operation .. "`")
       end
+    end
+    if probe then
+      probes.check(self, operation, probe, place .. ".probe")
     end
     for _, key in ipairs{ "upload", "template" } do
       local name = operation.members_file and operation.members_file[key]

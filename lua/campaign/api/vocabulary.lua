@@ -105,7 +105,8 @@ local VOCABULARY = {
     total = "string", success = "string", fail = "string", index = "string", mark = "string", reason = "string",
   },
   probe = {
-    ["operation!"] = "string", ["list!"] = "string", ["match!"] = { map = "string" }, count = "string", doc = "string",
+    ["operation!"] = "string", ["kind!"] = { "total", "entry" }, ["match!"] = { map = "string" }, ["doc!"] = "string", list = "string",
+    params = { map = "string" }, count = "string", marks = strings, id = "string", sha256 = "string", settle = "number",
   },
 }
 

@@ -145,10 +145,12 @@ end
 local function resolve(parser)
   local command = parser:command("resolve", "Say what became of a batch whose outcome is unknown.")
   add_job(command)
-  command:option("--batch", "The batch, as `campaign status` lists it."):argname("N"):convert(M.count):count(1)
+  command:option("--batch", "The batch, as `campaign status` lists it; needed with --as."):argname("N"):convert(M.count)
   command:option("--as", "What became of it: applied, not-applied (it is sent again), resend (sent again, perhaps twice)."):argname("WHAT")
-    :choices{ "applied", "not-applied", "resend" }:count(1)
+    :choices{ "applied", "not-applied", "resend" }
+  command:flag("--probe", "Asks the platform instead, where it can be asked: for this batch, or all in doubt. Sends nothing.")
   command:option("--note", "Who found out, and how; kept in the ledger."):argname("TEXT")
+  add_account(command)
   add_json(command)
 end
 

@@ -1,18 +1,18 @@
 -- SPDX-License-Identifier: MIT
--- `campaign resolve JOB --batch N --as WHAT`: writes into the ledger what became of a batch whose outcome was unknown. Sends nothing;
--- `campaign resume` acts on it.
+-- `campaign resolve JOB`: what became of batches whose outcome was unknown, as a person says (--batch N --as WHAT) or as a look at the platform
+-- shows (--probe), goes into the ledger. Sends nothing; `campaign resume` acts on it.
 
 local campaign = require "campaign"
+local core = require "campaign.core"
 local output = require "campaign.cli.output"
 
 local M = {}
 
-function M.run(given)
-  local job, err = campaign.open_job(given.job)
-  local ok
-  if job then
-    ok, err = job:resolve(given.batch, given.as, given.note)
-  end
+-- What `probe` says, in the words of --as.
+local AS = { applied = "applied", again = "not-applied" }
+
+local function by_person(given, job)
+  local ok, err = job:resolve(given.batch, given.as, given.note)
   if not ok then
     return output.fail(err, given)
   end
@@ -22,6 +22,45 @@ function M.run(given)
     io.stdout:write(("batch %d: %s; go on with: campaign resume %s\n"):format(given.batch, given.as, given.job))
   end
   return output.EXIT.ok
+end
+
+local function by_probe(given, job)
+  output.when_interrupted("interrupted while the platform was asked; what was found is in the ledger", "no", given)
+  local found, err = job:probe(given.batch)
+  if not found then
+    return output.fail(err, given)
+  end
+  local open = 0
+  for _, batch in ipairs(found) do
+    batch.as = AS[batch.as]
+    open = open + (batch.as and 0 or 1)
+  end
+  if given.json then
+    output.json{ batches = core.json.array(found), open = open }
+  else
+    for _, batch in ipairs(found) do
+      io.stdout:write(("batch %d: %s%s\n"):format(batch.batch, batch.as or "still in doubt", batch.detail and " (" .. batch.detail .. ")" or ""))
+    end
+    if #found == 0 then
+      io.stdout:write("nothing that the platform could be asked for is in doubt\n")
+    elseif open < #found then
+      io.stdout:write("go on with: campaign resume ", given.job, "\n")
+    end
+  end
+  return open > 0 and output.EXIT.unknown or output.EXIT.ok
+end
+
+function M.run(given)
+  if given.probe and given.as then
+    return output.fail("--probe and --as: either the platform is asked, or you say it", given)
+  elseif not given.probe and not (given.batch and given.as) then
+    return output.fail("resolve needs --batch N --as applied|not-applied|resend, or --probe", given)
+  end
+  local job, err = campaign.open_job(given.job, { account = given.account })
+  if not job then
+    return output.fail(err, given)
+  end
+  return given.probe and by_probe(given, job) or by_person(given, job)
 end
 
 return M

@@ -225,8 +225,14 @@ local function states_text(page, platform, operation)
   if operation.probe == "none" then
     page:add("\n**Doubt.** When an answer is lost, nothing on the platform can be asked whether the call was done.")
   elseif operation.probe then
-    page:add("\n**Doubt.** When an answer is lost, ", code(operation.probe.operation), " is asked", operation.probe.doc and ": "
-      .. operation.probe.doc or "", ".")
+    local probe = operation.probe
+    local what = probe.kind == "total" and "how many rows there are (" .. code(probe.count) .. ")" or "which entries there are"
+    if probe.sha256 then
+      what = what .. ", compared by SHA-256 with " .. code(probe.sha256)
+    end
+    page:add("\n**Doubt.** Before each batch, and when its answer was lost, ", code(probe.operation), " is asked ", what, ": ", probe.doc,
+      ". ", probe.settle and probe.settle .. " s after the attempt, no change means that nothing was applied."
+      or "No change proves nothing.")
   end
 end
 

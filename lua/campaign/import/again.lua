@@ -22,6 +22,13 @@ local function no_job(folder)
   }
 end
 
+local function not_in_doubt(batch, folder)
+  return error_object.new{
+    kind = "usage", retry = false, message = ("batch %d of %s is not in doubt"):format(batch, folder),
+    hint = "campaign status lists the batches that are",
+  }
+end
+
 ---@param parts table module, methods, mt, inner, and the steps start, prepare, open_rows, check_rows, close_all
 function M.add(parts)
   -- Opens a job's ledger and puts the job together again, as far as it was.
@@ -58,6 +65,17 @@ function M.add(parts)
     return state, put.state
   end
 
+  -- Has the batches in doubt settled, or one of them.
+  local function settle_doubt(state, batch)
+    local settler = parts.settler_of(state, function(seconds)
+      parts.progress(state, { phase = "waiting", wait_for = "probe", wait_until = state.options.env.now() + seconds }, true)
+    end)
+    if not settler then
+      return {}
+    end
+    return settler:settle_all(batch)
+  end
+
   local function restore(job, state, was)
     local ok, err = parts.prepare(state)
     if not ok then
@@ -79,6 +97,10 @@ function M.add(parts)
     if not ok then
       return nil, err
     end
+    ok, err = settle_doubt(state)
+    if not ok then
+      return nil, err
+    end
     state.journal = journal.new(state.folder, state.ledger)
     ok, err = resume.restore(state)
     if not ok then
@@ -89,6 +111,16 @@ function M.add(parts)
       state.hold, err = resume.hold(state.ledger, state.operation.rows.all_or_nothing and state.options.bisect ~= 0)
     end
     return not err or nil, err
+  end
+
+  local function merged(one, other)
+    local options = {}
+    for _, from in ipairs({ one or {}, other or {} }) do
+      for key, value in pairs(from) do
+        options[key] = value
+      end
+    end
+    return options
   end
 
   ---Goes on with a job: runs a planned one, finishes an interrupted or stopped one, gives the result of a finished one. Batches whose outcome
@@ -106,13 +138,7 @@ function M.add(parts)
     if self.result and self.result.state == "finished" and core.system.stat(old.folder.report) then
       return self.result
     end
-    local options = {}
-    for _, from in ipairs({ old.given or {}, given or {} }) do
-      for key, value in pairs(from) do
-        options[key] = value
-      end
-    end
-    local state, was = reopen(self, options, 2)
+    local state, was = reopen(self, merged(old.given, given), 2)
     if not state then
       return nil, was
     end
@@ -148,10 +174,7 @@ function M.add(parts)
     changed, err = ledger:resolve(batch, as, "operator", detail)
     ledger:close()
     if changed == false then
-      err = error_object.new{
-        kind = "usage", retry = false, message = ("batch %d of %s is not in doubt"):format(batch, self.folder),
-        hint = "campaign status lists the batches that are",
-      }
+      err = not_in_doubt(batch, self.folder)
     end
     if not changed then
       return nil, err
@@ -159,6 +182,36 @@ function M.add(parts)
     os.remove(folder.report)
     self.result = nil
     return true
+  end
+
+  ---Looks at the platform for the batches in doubt, where its data says how. Sends nothing; the report is made again by `resume`.
+  ---@param batch integer? only this one
+  ---@param given table? as for `resume`
+  ---@return table[]? found batch, as ("applied", "again"; nil: still in doubt), detail
+  ---@return campaign.error? err
+  function parts.methods:probe(batch, given)
+    local state, was = reopen(self, merged(parts.inner[self].given, given), 2)
+    if not state then
+      return nil, was
+    end
+    local ok, err = parts.prepare(state)
+    if ok then
+      ok, err = resume.same_target(state.record, nil, state.shape)
+    end
+    local found
+    if ok then
+      found, err = settle_doubt(state, batch)
+    end
+    local folder = state.folder
+    parts.close_all(state)
+    if found and batch and #found == 0 then
+      found, err = nil, not_in_doubt(batch, self.folder)
+    end
+    if found and #found > 0 then
+      os.remove(folder.report)
+      self.result = nil
+    end
+    return found, err
   end
 
   ---What the ledger says: `state`, and from the ledger's own counts `rows`, `batches`, `attempts` and the batches in doubt.

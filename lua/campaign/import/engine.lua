@@ -41,13 +41,15 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field too_many? fun(): campaign.error? when more rows were refused than may be
 ---@field ordered boolean stop at the first batch that was not taken over
 ---@field bisect table? `refused`, `ahead`, `learn` (import/bisect)
+---@field settler table? `before`, `learn`, `may`, `settle` (import/settle)
+---@field take fun(index: integer): table?, campaign.error? a batch that may be sent again
 ---@field attempts integer
 ---@field wait_for_window boolean
 
 ---@param work campaign.import.work
 function M.new(work)
   return setmetatable({
-    work = work, flying = {}, in_flight = 0, again = {}, error = nil, waiting = nil,
+    work = work, flying = {}, in_flight = 0, again = {}, doubtful = {}, error = nil, waiting = nil,
     ready = {}, committing = nil, -- attempts whose intents are queued, and those whose intents are on their way to the disk
     requests = 0, retries = 0, bytes = 0, batches = 0,
   }, mt)
@@ -142,6 +144,9 @@ function methods:_ready(batch, others)
   local work = self.work
   batch.attempts = (batch.attempts or 0) + 1
   local attempt = { batch = batch, number = batch.attempts }
+  if work.settler then
+    attempt.looked, attempt.before = true, work.settler:before(batch)
+  end
   local prepared, err = work.prepare(batch)
   if not prepared then
     self:_conclude(attempt, nil, nil, err)
@@ -249,6 +254,12 @@ end
 function methods:_fill()
   local work = self.work
   self.waiting = nil
+  if #self.doubtful > 0 then
+    if self:_busy() > 0 then
+      return self:_commit() -- what is asked for must not be mixed up with what is under way
+    end
+    self:_settle_doubt()
+  end
   while not self.error and not work.stopped() and self:_busy() < work.pace:limit() and self:_peek() do
     local seconds, reason = self:_wait()
     if seconds > 0 then
@@ -365,6 +376,9 @@ function methods:_conclude(attempt, result, reply, err)
     verdict.after = CLOSED_AGAIN
   end
   self.bytes = self.bytes + (evidence.bytes_sent or 0)
+  if work.settler and verdict.verdict ~= "ambiguous" then
+    work.settler:learn(batch, verdict)
+  end
 
   if verdict.verdict == "not_applied" then
     work.pace:finished(attempt.ticket, verdict)
@@ -395,12 +409,14 @@ function methods:_conclude(attempt, result, reply, err)
     end
   end
 
-  local changed, settle_err = work.settle(attempt, verdict, err)
-  if settle_err then
-    self:_stop(settle_err)
+  if verdict.verdict == "ambiguous" and attempt.begun and work.settler and work.settler:may(batch) then
+    self:_write_down(attempt, verdict, evidence, result, err)
+    attempt.verdict, attempt.problem = verdict, doubtful(work, verdict, err)
+    self.doubtful[#self.doubtful + 1] = attempt
+    return
   end
-  verdict = changed or verdict
-  self.batches = self.batches + 1
+
+  verdict = self:_book(attempt, verdict, err)
   if work.bisect then
     work.bisect:learn(batch, verdict)
   end
@@ -411,6 +427,16 @@ function methods:_conclude(attempt, result, reply, err)
     self:_write_down(attempt, verdict, evidence, result, err)
   end
   self:_judge(verdict, err)
+end
+
+-- Rows of a batch into the books. Gives the verdict they came to.
+function methods:_book(attempt, verdict, err)
+  local changed, settle_err = self.work.settle(attempt, verdict, err)
+  if settle_err then
+    self:_stop(settle_err)
+  end
+  self.batches = self.batches + 1
+  return changed or verdict
 end
 
 function methods:_take(id, result)
@@ -453,12 +479,17 @@ function methods:_collect()
     work.journal:wait(seconds)
     return true
   end
+  if #self.doubtful > 0 then
+    return true
+  end
   if self.waiting and not self.error and not work.stopped() then
     work.env.sleep(seconds)
     return true
   end
   return not self.error and not work.stopped() and self:_peek() ~= nil
 end
+
+require("campaign.import.doubt").add(methods)
 
 ---Runs until every batch is taken over, refused, in doubt or, after a stop, known not to be sent.
 ---@return campaign.error? err why the run ended before its end

@@ -21,6 +21,7 @@ local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
 local resume = require "campaign.import.resume"
 local rows_module = require "campaign.import.rows"
+local settle = require "campaign.import.settle"
 local stop_rule = require "campaign.import.stop_rule"
 local suppress = require "campaign.import.suppress"
 local target = require "campaign.import.target"
@@ -482,15 +483,33 @@ local function run_event(state, run)
   }
 end
 
+-- Who settles what is in doubt; nil where only a person can.
+local function settler_of(state, waiting, take)
+  local options = state.options
+  state.barrier = barrier.new(options.overwrite, state.ledger)
+  local _, most = timing.in_flight(state.platform, state.operation, options)
+  return settle.new{
+    operation = state.operation, client = state.client, ledger = state.ledger, env = options.env, attempts = options.attempts,
+    alone = most == 1, waiting = waiting, take = take,
+    fields = function() return target.fields(state.operation, options, state.barrier:is_closed()) end,
+    sha256 = function(batch) return settle.sha256(state.encoder, state.input, batch) end,
+    is_destructive = function() return state.barrier:is_closed() end,
+    stopped = function() return state.stop end,
+  }
+end
+
 local function work_of(state, book)
   local options, operation = state.options, state.operation
-  state.barrier = barrier.new(options.overwrite, state.ledger)
   local bell = options.transport.bell and options.transport:bell()
   local rings = bell and state.ledger:ring(bell)
   local known = {}
+  local paced = timing.pace(state.platform, operation, state.client.account, options)
+  local settler = settler_of(state, function(seconds) state.engine:pausing(seconds) end, function() return paced:take() end)
+  paced = state.barrier:hold(paced)
   return {
+    settler = settler, take = function(index) return state.ledger:take(index) end,
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
-    pace = state.barrier:hold(timing.pace(state.platform, operation, state.client.account, options)),
+    pace = paced,
     slice = not rings and COMMIT_SLICE or nil,
     next_batch = function() return book:next_batch() end,
     prepare = function(batch) return prepare_batch(state, batch) end,
@@ -589,7 +608,7 @@ end
 
 local parts = {
   module = M, methods = methods, mt = mt, inner = inner, start = start, prepare = prepare, open_rows = open_rows, check_rows = check_rows,
-  close_all = close_all,
+  close_all = close_all, settler_of = settler_of, progress = progress,
 }
 require("campaign.import.again").add(parts)
 require("campaign.import.recover").add(parts)

@@ -47,11 +47,19 @@ function methods:next_batch()
 end
 
 ---An attempt is about to leave. Nothing may be sent before that is settled and unless `go` is true then.
----@param attempt table batch, number
+---@param attempt table batch, number; before (what was seen at the platform, when it was `looked` at)
 ---@return true? ok
 ---@return campaign.error? err
 function methods:begin(attempt)
-  local ticket, err = self._ledger:begin(attempt.batch)
+  local ok, err = true, nil
+  if attempt.looked then
+    ok, err = self._ledger:seen_before(attempt.batch, attempt.before)
+  end
+  if not ok then
+    return nil, err
+  end
+  local ticket
+  ticket, err = self._ledger:begin(attempt.batch)
   if not ticket then
     return nil, err
   end

@@ -18,6 +18,7 @@ M.RESOLUTIONS = {
   applied = { from = "U", to = "A" },
   ["not-applied"] = { from = "U", to = "P" },
   resend = { from = "U", to = "P", doubt = true },
+  ["repeat"] = { from = "U", to = "P" }, -- by the platform's data it does no harm to send it twice
   failed = { from = "P", to = "F" },
   confirmed = { from = "A", to = "C" },
 }
@@ -26,7 +27,7 @@ M.RESOLUTIONS = {
 M.INTERFACE = {
   "job_put", "job_get", "enqueue", "record", "claim", "begin", "finish", "release", "resolve", "progress", "scan", "lines", "commit", "start",
   "settled", "wait", "ring", "close",
-  "split", "pieces", "take", "seen_before", "note",
+  "split", "pieces", "take", "seen_before", "credit", "note",
 }
 
 ---@class campaign.ledger.options

@@ -89,6 +89,7 @@ M.STATEMENTS = {
   take = [[UPDATE batch SET state = 'L', fence = fence + 1, owner = ? WHERE seq = ? AND state = 'P' AND split = 0
     RETURNING seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash]],
   seen_before = "UPDATE batch SET before = ?4 WHERE seq = ?1 AND fence = ?2 AND owner = ?3 AND state = 'L'",
+  credit = "UPDATE batch SET receipt = coalesce(?2, receipt), awaits = ?3 WHERE seq = ?1 AND state = 'U'",
   note = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
     VALUES (?1, (SELECT max(id) FROM attempt WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575), ?2, ?3, ?4, ?5)]],
   doubt = "SELECT seq, state, accepted, before, parent FROM batch WHERE seq = ?",

@@ -78,6 +78,16 @@ function M.add(methods)
     return self:_queue("seen_before", nil, lease.index, lease.fence, lease.owner, text)
   end
 
+  ---Queues what is known of a batch in doubt that turns out to be taken over; `resolve` makes both durable.
+  ---@param index integer
+  ---@param receipt string? the platform's number
+  ---@param awaits boolean the platform's own result is still to come
+  ---@return true? ok
+  ---@return campaign.error? err
+  function methods:credit(index, receipt, awaits)
+    return self:_queue("credit", nil, index, receipt, awaits)
+  end
+
   ---Queues evidence that changes nothing.
   ---@param index integer
   ---@param source string

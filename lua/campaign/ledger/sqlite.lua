@@ -369,7 +369,7 @@ end
 
 ---Says what became of a batch, by order of a person or by later evidence.
 ---@param index integer
----@param as "applied"|"not-applied"|"resend"|"failed"|"confirmed"
+---@param as "applied"|"not-applied"|"resend"|"repeat"|"failed"|"confirmed"
 ---@param source string who says so
 ---@param detail string?
 ---@return boolean? changed false when the batch is not in the state that such an order needs

@@ -395,8 +395,9 @@ return {
         result = { accepted = "pending", id = "id" },
       },
       probe = {
-        operation = "list_notification_tasks", list = "records", match = { taskName = "taskName" },
-        doc = "list by type and start time, look for the name",
+        operation = "list_notification_tasks", kind = "entry", match = { taskName = "taskName" }, id = "id",
+        params = { startTime = "scheduledStartTime", endTime = "scheduledStartTime" },
+        doc = "tasks of the type, start time and name that were not there before; a task that is missing proves nothing",
       },
     },
     {

@@ -132,8 +132,9 @@ return {
           filename = "contacts.csv", type = "text/csv" },
       },
       probe = {
-        operation = "get_contact_group_detail", list = "data", match = { dataSourceName = "dataSourceName" }, count = "total",
-        doc = "compare the total before and after; sound with one writer only",
+        operation = "get_contact_group_detail", kind = "total", list = "data", match = { dataSourceName = "dataSourceName" },
+        count = "total", marks = { "utime" }, settle = 300,
+        doc = "the total before and after; sound with one writer only (settle is PROPOSED: the document sets no time)",
       },
     },
     {
@@ -168,8 +169,9 @@ return {
           filename = "dnc.csv", type = "text/csv" },
       },
       probe = {
-        operation = "get_contact_group_detail", list = "data", match = { dataSourceName = "dataSourceName" }, count = "total",
-        doc = "uuids that are already there are not counted again",
+        operation = "get_contact_group_detail", kind = "total", list = "data", match = { dataSourceName = "dataSourceName" },
+        count = "total", marks = { "utime" }, settle = 300,
+        doc = "the total before and after; uuids that are already there are not counted again, which then proves nothing",
       },
     },
     {
@@ -213,8 +215,9 @@ return {
         result = { accepted = "all" },
       },
       probe = {
-        operation = "get_contact_group_detail", list = "data", match = { dataSourceName = "dataSourceName" }, count = "total",
-        doc = "compare the total before and after; sound with one writer only",
+        operation = "get_contact_group_detail", kind = "total", list = "data", match = { dataSourceName = "dataSourceName" },
+        count = "total", marks = { "utime" }, settle = 300,
+        doc = "the total before and after; sound with one writer only (settle is PROPOSED: the document sets no time)",
       },
     },
     {
@@ -267,8 +270,9 @@ return {
         result = { accepted = "all" },
       },
       probe = {
-        operation = "get_contact_group_detail", list = "data", match = { dataSourceName = "dataSourceName" }, count = "total",
-        doc = "uuids that are already there are not counted again",
+        operation = "get_contact_group_detail", kind = "total", list = "data", match = { dataSourceName = "dataSourceName" },
+        count = "total", marks = { "utime" }, settle = 300,
+        doc = "the total before and after; uuids that are already there are not counted again, which then proves nothing",
       },
     },
   },
