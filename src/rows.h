@@ -23,7 +23,8 @@ void camp_rows_scratch_init(struct camp_rows_scratch *scratch);
 void camp_rows_scratch_clear(struct camp_rows_scratch *scratch);
 
 /* Exactly batch->body_bytes bytes, or a read that fails because the file is no longer what the pass saw. `skip` is the batch's text, NULL
- * when it is not known: then every row is checked again. scratch is used only during the call (small bodies). NULL with err filled. */
+ * when it is not known: then every row is checked again by itself, which cannot tell that one was too large for a body of its pass.
+ * scratch is used only during the call (small bodies). NULL with err filled. */
 struct camp_source *camp_rows_source(struct camp_input *input, struct camp_encoder *encoder, const struct camp_batch *batch,
                                      const char *skip, struct camp_rows_scratch *scratch, struct camp_error *err);
 

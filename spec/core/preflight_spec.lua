@@ -605,6 +605,17 @@ describe("rows and bytes", function()
       assert.equal(counted, total.rows, label)
       assert.equal(total.rows, total.accepted + total.rejected, label)
       assert.equal(#total.rejects, total.rejected, label)
+      -- Without `skip` every row is judged anew, by itself: a row that is too large for one body of this pass would come in.
+      local fits_apart = {}
+      for _, batch in ipairs(total.batches) do
+        fits_apart[batch] = true
+        for _, reject in ipairs(total.rejects) do
+          local row = reject.row
+          if reject.reason == "too_large" and row >= batch.first_row and row < batch.first_row + batch.rows then
+            fits_apart[batch] = false
+          end
+        end
+      end
       local accepted, rows, at = 0, 0, nil
       for _, batch in ipairs(total.batches) do
         assert.is_true(at == nil or batch.offset == at, label)
@@ -616,7 +627,7 @@ describe("rows and bytes", function()
         for name, value in pairs(batch) do
           again[name] = value
         end
-        again.skip = nil
+        again.skip = not fits_apart[batch] and batch.skip or nil
         assert.equal(body, body_of(encoder, input, again, 1 + random(9)), label)
       end
       assert.equal(total.accepted, accepted, label)
