@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crc32c.h"
 #include "gbk.h"
 #include "utf8.h"
 
@@ -34,6 +35,7 @@ void camp_reader_start(struct camp_reader *r, int64_t offset, int64_t end, int64
   r->at_offset = r->next_offset = offset;
   r->end = end;
   r->at_end = 0;
+  r->sum = 0;
   r->row = rows;
   r->line = line;
   r->columns = r->input->column_count;
@@ -71,6 +73,7 @@ static int read_bytes(struct camp_reader *r, struct camp_error *err) {
   if (got < 0) return -1;
   if ((size_t)got < size)
     return camp_fail(err, CAMP_INVALID, 0, "%s: the file became shorter while it was read", r->input->path);
+  if (r->sums) r->sum = camp_crc32c(r->sum, r->text + r->length, size);
   r->length += (size_t)got;
   r->next_offset += got;
   return 0;
@@ -109,6 +112,7 @@ static int read_wide(struct camp_reader *r, struct camp_error *err) {
     r->text[r->length++] = (unsigned char)(0x80 | (unit & 0x3F));
     at += 2;
   }
+  if (r->sums) r->sum = camp_crc32c(r->sum, r->raw, at);
   r->next_offset += (int64_t)at;
   return 0;
 }

@@ -63,6 +63,8 @@ struct camp_reader {
   size_t decoded_room;
   unsigned char *raw;       /* UTF-16 as in the file */
   size_t raw_room;
+  int sums;                 /* whether to make this checksum, of what was read since the start */
+  uint32_t sum;             /* CRC-32C */
 };
 
 /* Allocates nothing; the first record does. */

@@ -231,6 +231,7 @@ static struct camp_source *make_source(struct camp_input *input, struct camp_enc
     if (camp_skip_next(rows->skip, rows->skip_length, &rows->skip_at, &rows->skip_from, &rows->skip_to) != 1) rows->skip_from = 0;
   }
   rows->scratch->reader.input = input;
+  rows->scratch->reader.sums = scratch != NULL;
   camp_reader_start(&rows->scratch->reader, batch->offset, batch->offset + batch->bytes, batch->first_row - 1, batch->first_line);
   return &rows->base;
 failed:
@@ -239,7 +240,8 @@ failed:
 }
 
 struct camp_source *camp_rows_source(struct camp_input *input, struct camp_encoder *encoder, const struct camp_batch *batch,
-                                     const char *skip, struct camp_rows_scratch *scratch, struct camp_error *err) {
+                                     const char *skip, struct camp_rows_scratch *scratch, int64_t *sum, struct camp_error *err) {
+  *sum = -1;
   if (batch->body_bytes > CAMP_ROWS_MEMORY) return make_source(input, encoder, batch, skip, NULL, err);
   struct camp_source *source = make_source(input, encoder, batch, skip, scratch, err);
   if (source == NULL) return NULL;
@@ -255,6 +257,7 @@ struct camp_source *camp_rows_source(struct camp_input *input, struct camp_encod
     if (got == 0) break;
     done += (size_t)got;
   }
+  if (scratch->reader.next_offset == batch->offset + batch->bytes) *sum = (int64_t)scratch->reader.sum;
   camp_source_free(source);
   return camp_source_memory_take(body, done);
 failed:

@@ -24,8 +24,9 @@ void camp_rows_scratch_clear(struct camp_rows_scratch *scratch);
 
 /* Exactly batch->body_bytes bytes, or a read that fails because the file is no longer what the pass saw. `skip` is the batch's text, NULL
  * when it is not known: then every row is checked again by itself, which cannot tell that one was too large for a body of its pass.
- * scratch is used only during the call (small bodies). NULL with err filled. */
+ * scratch is used only during the call (small bodies). *sum is the CRC-32C of the batch's range where all of it was read, as it is for
+ * small bodies; else -1. NULL with err filled. */
 struct camp_source *camp_rows_source(struct camp_input *input, struct camp_encoder *encoder, const struct camp_batch *batch,
-                                     const char *skip, struct camp_rows_scratch *scratch, struct camp_error *err);
+                                     const char *skip, struct camp_rows_scratch *scratch, int64_t *sum, struct camp_error *err);
 
 #endif

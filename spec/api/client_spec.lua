@@ -164,6 +164,31 @@ describe("api.client", function()
     assert.has_error(function() client:prepare("import_customers_async", {}, { rows = other_rows, like = {} }) end)
   end)
 
+  it("makes the same call again with other rows, without building anything, where the earlier request still serves", function()
+    local client = fake.client("longlong", {})
+    local first_rows, other_rows = core.source('{"data":[1]}'), core.source('{"data":[2]}')
+    local first = assert(client:prepare("import_customers_async", {}, { rows = first_rows, timeout = 9 }))
+    local other = assert(client:again(first, other_rows, 10.25))
+    for key, value in pairs(first) do
+      if key ~= "body" and key ~= "limits" then
+        assert.equal(value, other[key], key)
+      end
+    end
+    assert.equal(other_rows, other.body)
+    assert.same({ total = 11 }, other.limits)
+    local plain = assert(client:prepare("import_customers_async", ROWS))
+    assert.is_nil((client:again(plain, other_rows, 9)))
+    assert.has_error(function() client:again({}, other_rows, 9) end)
+    local form_rows = core.source("x")
+    local outbound = fake.client("outbound", {})
+    local form = assert(outbound:prepare("upload_contacts_file", { dataSourceName = "s" }, { rows = form_rows, window = "ignore" }))
+    assert.is_nil((outbound:again(form, other_rows, 9)))
+    form.body:close()
+    for _, rows in ipairs({ first_rows, other_rows }) do
+      rows:close()
+    end
+  end)
+
   it("reports a request that the engine refuses as not sent", function()
     local client = fake.client("longlong", { function() return nil, error_object.new{ kind = "invalid", message = "bad URL" } end })
     local reply, err = client:import_customers_async(ROWS)

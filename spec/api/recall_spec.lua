@@ -42,6 +42,18 @@ describe("memory of answers", function()
     end
   end)
 
+  it("lends the same table again and again, right each time", function()
+    local lent = {}
+    for _, id in ipairs({ "batch-2", "batch-1", "x", "batch-1" }) do
+      local known = recall.recall(memory, operation, result_of(body_of(id)), true)
+      assert.same(parse.reply(platform, operation, result_of(body_of(id))), known)
+      lent[known] = true
+    end
+    assert.is_nil(next(lent, next(lent)))
+    assert.equal("y", recall.recall(memory, operation, result_of(body_of("y"))).data.unique_id)
+    assert.equal("batch-1", recall.recall(memory, operation, result_of(body_of("batch-1"))).data.unique_id)
+  end)
+
   it("knows nothing of answers that differ in anything else", function()
     local whole = body_of("batch-1")
     for _, body in ipairs({

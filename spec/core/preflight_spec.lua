@@ -548,6 +548,29 @@ describe("core.rows.preflight", function()
     input:close()
   end)
 
+  it("tells with a small body the checksum of the bytes that it was made of, and none with one that is made while it is sent", function()
+    for _, case in ipairs({
+      { "p,n\n" .. ("1,中文\n"):rep(400), "utf-8" }, { "p,n\n" .. ("1,\214\208\n"):rep(3), "gbk" },
+      { "\255\254p\0,\0n\0\n\0" .. ("1\0,\0-\78\n\0"):rep(50), "utf-16le" }, { "p,n\n" .. ("1,\"a\nb\"\n"):rep(20000), "utf-8" },
+    }) do
+      local input = assert(core.rows.input { path = lists.file(case[1]), encoding = case[2] })
+      local encoder = simple()
+      local batch = run(input, encoder).batches[1]
+      local source, sum = encoder:source(input, batch)
+      assert.equal(assert(input:checksum(batch)), sum)
+      assert.equal(batch.body_bytes, #drain(source))
+      encoder:close()
+      input:close()
+    end
+    local input = assert(core.rows.input { path = lists.file("p,n\n" .. ("1,%s\n"):format(("a"):rep(1000)):rep(3000)) })
+    local encoder = simple()
+    local source, sum = encoder:source(input, run(input, encoder).batches[1])
+    assert(source):close()
+    assert.is_nil(sum)
+    encoder:close()
+    input:close()
+  end)
+
   it("goes on with sources after the input and the encoder were closed", function()
     local input = assert(core.rows.input { path = lists.file("p,n\n" .. ("1,%s\n"):format(("a"):rep(1000)):rep(3000)) })
     local encoder = simple()

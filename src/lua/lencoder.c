@@ -318,7 +318,7 @@ void camp_check_batch(lua_State *L, int index, struct camp_batch *batch, const c
   *skip = camp_opt_string_field(L, index, "skip", NULL);
 }
 
-/* encoder:source(input, batch) */
+/* encoder:source(input, batch) → source, checksum? of the batch's range (as input:checksum gives it) where it was read already | nil, err */
 static int encoder_source(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_batch batch;
@@ -327,19 +327,24 @@ static int encoder_source(lua_State *L) {
   struct camp_input *input = camp_check_input(L, 2);
   camp_check_batch(L, 3, &batch, &skip);
   struct camp_source **source_box = camp_push_source_box(L);
-  struct camp_source *source = camp_rows_source(input, box->encoder, &batch, skip, &box->scratch, &err);
+  int64_t sum;
+  struct camp_source *source = camp_rows_source(input, box->encoder, &batch, skip, &box->scratch, &sum, &err);
   if (source == NULL) return camp_push_error(L, &err);
   camp_fill_source_box(source_box, source);
-  return 1;
+  if (sum < 0) return 1;
+  char text[9];
+  snprintf(text, sizeof text, "%08x", (unsigned)sum);
+  lua_pushstring(L, text);
+  return 2;
 }
 
 /* text(input, batch): the same bytes as a string, for whoever must look at what was sent. */
 static int encoder_text(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   lua_settop(L, 3);
-  encoder_source(L); /* stack: encoder input batch source, or ... nil err */
+  encoder_source(L); /* stack: encoder input batch source [checksum], or ... source nil err */
   if (lua_isnil(L, -2)) return 2; /* nil, err */
-  struct camp_source **source_box = lua_touserdata(L, -1);
+  struct camp_source **source_box = lua_touserdata(L, 4);
   struct camp_source *source = *source_box;
   if (source->length < 0 || (uint64_t)source->length > (uint64_t)PTRDIFF_MAX) return luaL_error(L, "the batch is too long for a string");
   const size_t length = (size_t)source->length;

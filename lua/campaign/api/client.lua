@@ -346,6 +346,9 @@ end
 ---@return campaign.error? err
 function methods:again(request, rows, timeout)
   local state, context = inner[self], prepared[request]
+  if not context then
+    error("this request was not prepared by a client", 2)
+  end
   local operation = context.operation
   if operation.body ~= "json" or not context.options.rows or context.final then
     return nil

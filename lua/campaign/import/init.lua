@@ -433,20 +433,24 @@ end
 
 local function prepare_batch(state, batch)
   local options, operation = state.options, state.operation
-  local sum, err = state.input:checksum(batch)
-  if not sum then
-    return nil, err
+  local source, sum = state.encoder:source(state.input, batch)
+  local err = not source and sum or nil
+  if not source or not sum then -- of a body that is made while it is sent, or could not be made: perhaps for that very reason
+    local sum_err
+    sum, sum_err = state.input:checksum(batch)
+    err = not sum and sum_err or err
   end
-  if sum ~= batch.hash then
-    return nil, error_object.new{
+  if sum and sum ~= batch.hash then
+    err = error_object.new{
       kind = "ledger", reason = "changed", retry = false, sent = "no",
       message = ("the list has changed since it was planned: batch %d (row %d on) is not what it was"):format(batch.index, batch.first_row),
       hint = "put the list back as it was and resume the job, or import the changed one as a new job",
     }
   end
-  local source
-  source, err = state.encoder:source(state.input, batch)
-  if not source then
+  if err then
+    if source then
+      source:close()
+    end
     return nil, err
   end
   local fields = target.fields(operation, options, state.barrier:is_closed())
