@@ -19,6 +19,7 @@ local preflight = require "campaign.import.preflight"
 local preview = require "campaign.import.preview"
 local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
+local request_module = require "campaign.import.request"
 local resume = require "campaign.import.resume"
 local rows_module = require "campaign.import.rows"
 local settle = require "campaign.import.settle"
@@ -35,9 +36,6 @@ local PROGRESS_EVERY = 0.1
 
 -- Seconds between two looks at a commit that rings no bell.
 local COMMIT_SLICE = 0.001
-
--- A request may take this many seconds and one more for so many bytes of its body.
-local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
 
 ---@class campaign.job
 ---@field plan table numbers of the preflight
@@ -431,49 +429,6 @@ function M.import(given)
   return job:run()
 end
 
-local function prepare_batch(state, batch)
-  local options, operation = state.options, state.operation
-  local source, sum = state.encoder:source(state.input, batch)
-  local err = not source and sum or nil
-  if not source or not sum then -- of a body that is made while it is sent, or could not be made: perhaps for that very reason
-    local sum_err
-    sum, sum_err = state.input:checksum(batch)
-    err = not sum and sum_err or err
-  end
-  if sum and sum ~= batch.hash then
-    err = error_object.new{
-      kind = "ledger", reason = "changed", retry = false, sent = "no",
-      message = ("the list has changed since it was planned: batch %d (row %d on) is not what it was"):format(batch.index, batch.first_row),
-      hint = "put the list back as it was and resume the job, or import the changed one as a new job",
-    }
-  end
-  if err then
-    if source then
-      source:close()
-    end
-    return nil, err
-  end
-  local fields = target.fields(operation, options, state.barrier:is_closed())
-  local timeout = REQUEST_SECONDS + batch.body_bytes / BYTES_PER_SECOND
-  local request
-  if fields == state.like_fields then
-    -- Only the rows differ from call to call: what was checked and built for the first one serves the others.
-    request, err = state.client:again(state.like, source, timeout)
-    if request or err then
-      return request and { request = request, like = state.like }, err
-    end
-  end
-  request, err = state.client:prepare(operation.name, fields, {
-    like = fields == state.like_fields and state.like or nil,
-    rows = source, window = options.window == "ignore" and "ignore" or "refuse", accept_public_file = options.accept_public_file,
-    timeout = timeout,
-  })
-  if request then
-    state.like, state.like_fields = request, fields
-  end
-  return request and { request = request, like = request }, err
-end
-
 local function run_event(state, run)
   local books, planned = state.books, state.job.plan
   local waiting = run.waiting
@@ -516,7 +471,7 @@ local function work_of(state, book)
     pace = paced,
     slice = not rings and COMMIT_SLICE or nil,
     next_batch = function() return book:next_batch() end,
-    prepare = function(batch) return prepare_batch(state, batch) end,
+    prepare = function(batch) return request_module.of(state, batch) end,
     finish = function(prepared, result) return state.client:finish(prepared.like, result, true) end,
     settle = function(attempt, verdict, problem)
       local changed, err = state.rows:settle(attempt, verdict, problem)

@@ -1,0 +1,61 @@
+-- SPDX-License-Identifier: MIT
+-- Makes the request of one batch of an import: its body from the rows as they are now, compared with what was planned, and around it the call,
+-- which is checked and built for the first batch only.
+
+local error_object = require "campaign.error"
+local target = require "campaign.import.target"
+
+local M = {}
+
+-- A request may take this many seconds and one more for so many bytes of its body.
+local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
+
+---The request of a batch. What can fail on this machine fails here: reading its rows, comparing them with the plan, encoding, the access token.
+---@param state table input, encoder, operation, options, client, barrier; like, like_fields: the earlier request and its fields, kept here
+---@param batch table
+---@return { request: table, like: table }? prepared the client finishes it as `like`
+---@return campaign.error? err
+function M.of(state, batch)
+  local options, operation = state.options, state.operation
+  local source, sum = state.encoder:source(state.input, batch)
+  local err = not source and sum or nil
+  if not source or not sum then -- of a body that is made while it is sent, or could not be made: perhaps for that very reason
+    local sum_err
+    sum, sum_err = state.input:checksum(batch)
+    err = not sum and sum_err or err
+  end
+  if sum and sum ~= batch.hash then
+    err = error_object.new{
+      kind = "ledger", reason = "changed", retry = false, sent = "no",
+      message = ("the list has changed since it was planned: batch %d (row %d on) is not what it was"):format(batch.index, batch.first_row),
+      hint = "put the list back as it was and resume the job, or import the changed one as a new job",
+    }
+  end
+  if err then
+    if source then
+      source:close()
+    end
+    return nil, err
+  end
+  local fields = target.fields(operation, options, state.barrier:is_closed())
+  local timeout = REQUEST_SECONDS + batch.body_bytes / BYTES_PER_SECOND
+  local request
+  if fields == state.like_fields then
+    -- Only the rows differ from call to call: what was checked and built for the first one serves the others.
+    request, err = state.client:again(state.like, source, timeout)
+    if request or err then
+      return request and { request = request, like = state.like }, err
+    end
+  end
+  request, err = state.client:prepare(operation.name, fields, {
+    like = fields == state.like_fields and state.like or nil,
+    rows = source, window = options.window == "ignore" and "ignore" or "refuse", accept_public_file = options.accept_public_file,
+    timeout = timeout,
+  })
+  if request then
+    state.like, state.like_fields = request, fields
+  end
+  return request and { request = request, like = request }, err
+end
+
+return M
