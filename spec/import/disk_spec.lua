@@ -307,7 +307,8 @@ describe("an import on a bad day", function()
           os.execute(("touch -d @%.9f %s"):format(stat.mtime, source))
         end
       end
-      for name, bytes in pairs{ longer = text .. "x,y,13900000000,z,g\n", shorter = text:sub(1, -40), other = (text:gsub("13800000150", "13900000150")) } do
+      local other = text:gsub("13800000150", "13900000150")
+      for name, bytes in pairs{ longer = text .. "x,y,13900000000,z,g\n", shorter = text:sub(1, -40), other = other } do
         put(bytes)
         local seen = run("resume", folder)
         assert_untouched(seen, rows)
