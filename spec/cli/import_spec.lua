@@ -138,6 +138,24 @@ describe("campaign import", function()
     assert.is_nil(said.err:find("13800000002", 1, true))
   end)
 
+  it("writes progress as JSON events to stderr when asked, and keeps to a rate", function()
+    local run = import(list(phones(450)), LONGLONG, { "--progress", "json", "--rate", "20", "--rows-per-call", "45" })
+    assert.are.equal(0, run.code)
+    local phases, last = {}, nil
+    for line in run.err:gmatch("[^\n]+") do
+      last = cjson.decode(line)
+      assert.are.equal("progress", last.event)
+      phases[last.phase] = last
+    end
+    assert.are.equal("finished", last.phase)
+    assert.are.equal(20, phases.sending.calls_per_second)
+    assert.is_nil(phases.sending.slowed)
+    assert.is_true(run.result.seconds >= 0.4, "10 calls at 20 a second took " .. run.result.seconds)
+    for _, bad in ipairs{ "0", "-1", "x", "200000" } do
+      assert.are.equal(2, import(list(phones(1)), LONGLONG, { "--rate", bad }).code)
+    end
+  end)
+
   it("plans without sending anything", function()
     local run = import("examples/data/contacts.csv", LONGLONG, { "--check", "phone=mobile_cn", "--dry-run" })
     assert.are.equal(0, run.code, run.err)
@@ -145,6 +163,8 @@ describe("campaign import", function()
     assert.are.equal(10000, run.result.rows)
     assert.are.equal(60, run.result.rejected)
     assert.are.equal(50, run.result.calls)
+    assert.are.equal(16, run.result.estimate.in_flight)
+    assert.is_true(run.result.estimate.seconds > 0)
     assert.are.equal(0, committed(LONGLONG))
     assert.are.equal(9940, run.result.sendable)
     assert.are.equal(3, #run.result.sample)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Progress of imports: what stands in a line, and how often lines come.
 
+local json = require "campaign.json"
 local progress = require "campaign.cli.progress"
 
 describe("progress", function()
@@ -20,6 +21,58 @@ describe("progress", function()
     local line = progress.line{ phase = "waiting", wait_for = "window", wait_until = 1000, rows = 5, total_rows = 10, seconds = 60 }
     assert.is_truthy(line:find("waiting for the platform to open, until %d%d:%d%d:%d%d"))
     assert.is_falsy(line:find("rows/s", 1, true))
+  end)
+
+  it("takes rate and time left from the event, which knows pauses and closed hours", function()
+    assert.are.equal("sending 2,500 of 10,000 rows (25 %), 480 rows/s, 2 h 1 min left", progress.line{
+      phase = "sending", rows = 2500, total_rows = 10000, seconds = 5, rate = 480, left = 7260,
+    })
+  end)
+
+  it("says that the platform slows it down, and not which rate somebody set", function()
+    local event = { phase = "sending", rows = 10, total_rows = 100, seconds = 1, calls_per_second = 12.04, slowed = true }
+    assert.are.equal("sending 10 of 100 rows (10 %), slowed by the platform: 12 calls/s", progress.line(event))
+    event.calls_per_second = 0.5
+    assert.is_truthy(progress.line(event):find("slowed by the platform: 0.5 calls/s", 1, true))
+    event.slowed = nil
+    assert.are.equal("sending 10 of 100 rows (10 %)", progress.line(event))
+  end)
+
+  it("says until when, by the platform's clock where it is about its hours", function()
+    local event = { phase = "waiting", wait_for = "window", wait_until = 1000, opens = "2025-11-10 02:00:04 (+08:00)", rows = 5, total_rows = 10,
+      left = 7300 }
+    assert.are.equal("sending 5 of 10 rows (50 %), 2 h 1 min left, waiting for the platform to open, until 2025-11-10 02:00:04 (+08:00)",
+      progress.line(event))
+    event.wait_for, event.opens, event.left = "throttle", nil, nil
+    assert.is_truthy(progress.line(event):find("waiting, as the platform asked, until %d%d:%d%d:%d%d$"))
+  end)
+
+  it("says what will be left when the platform closes", function()
+    assert.is_truthy(progress.line{ phase = "sending", rows = 5, total_rows = 10, seconds = 1, calls_after = 1200,
+      closes = "2025-11-10 00:00:00 (+08:00)" }:find("1,200 requests after the platform was closed from 2025-11-10 00:00:00 (+08:00) on", 1, true))
+  end)
+
+  it("writes events as JSON, one a line, at most one a second and each change of phase", function()
+    local written, now = {}, 0
+    local show, finish = progress.new{
+      json = true, terminal = true, monotonic = function() return now end, write = function(text) written[#written + 1] = text end,
+    }
+    local phases = { [0] = "preflight", [5] = "sending", [12] = "waiting", [30] = "sending", [40] = "finished" }
+    local phase
+    for tenth = 0, 40 do
+      now, phase = tenth / 10, phases[tenth] or phase
+      show{ phase = phase, rows = tenth, rate = 0.5, opens = phase == "waiting" and "02:00" or nil, wait_until = function() end }
+    end
+    finish()
+    local seen = {}
+    for index, line in ipairs(written) do
+      assert.are.equal("\n", line:sub(-1))
+      local event = assert(json.decode(line))
+      assert.are.equal("progress", event.event)
+      assert.is_nil(event.wait_until)
+      seen[index] = event.phase .. event.rows
+    end
+    assert.are.same({ "preflight0", "sending5", "waiting12", "waiting22", "sending30", "finished40" }, seen)
   end)
 
   it("tells nothing impossible about an empty list", function()

@@ -102,6 +102,10 @@ function M.run(given)
     print_plan(given, job)
     return 0
   end
+  local crossing = summary.crossing(job.plan)
+  if crossing then
+    run.note(crossing .. (given.window == "refuse" and ", and the import ends there (--window refuse)" or ""))
+  end
   return run.run(job, job.run, given.file .. " to " .. given.to)
 end
 

@@ -76,6 +76,12 @@ local function add_pace(command)
     :argname("SHARE"):convert(M.max_reject)
 end
 
+local function add_progress(command)
+  command:option("--progress", "Progress on stderr: a line for people (nothing with --json), json, one event a line, or none.")
+    :choices{ "auto", "json", "none" }:default("auto")
+  add_json(command, "The result as JSON on stdout; errors as JSON on stderr.")
+end
+
 local function import(parser)
   local command = parser:command("import", "Import a contact list, row by row accounted for.")
   command:argument("file", "CSV file with a header line.")
@@ -102,7 +108,7 @@ local function import(parser)
   command:flag("--accept-public-file", "The uploaded file may be read by anyone who guesses its id.")
   command:flag("--dry-run", "Check everything, send nothing, print the plan.")
   add_account(command)
-  add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
+  add_progress(command)
 end
 
 local function members(parser)
@@ -133,7 +139,7 @@ local function resume(parser)
   add_pace(command)
   command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
   add_account(command)
-  add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
+  add_progress(command)
 end
 
 local function status(parser)
@@ -190,7 +196,7 @@ local function retry(parser)
   command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.count)
   command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
   add_account(command)
-  add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
+  add_progress(command)
 end
 
 local function listen(parser)

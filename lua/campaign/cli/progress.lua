@@ -1,29 +1,54 @@
 -- SPDX-License-Identifier: MIT
--- Progress of an import on stderr: one line that renews itself on a terminal, else a plain line every ten seconds.
+-- Progress of an import on stderr: one line that renews itself on a terminal, else a plain line every ten seconds; or JSON, an event a line.
 
+local core = require "campaign.core"
 local human = require "campaign.human"
 
 local M = {}
 
 local PLAIN_EVERY = 10 -- seconds
 local TERMINAL_EVERY = 0.1
+local JSON_EVERY = 1
 local WORDS = { preflight = "checking", writing = "writing" }
 local SETTLED = 2 -- seconds before a rate is worth telling
+
+-- What the import waits for.
+local function waits(event)
+  local clock = event.wait_until and os.date("%H:%M:%S", math.floor(event.wait_until))
+  if event.wait_for == "window" then
+    return "waiting for the platform to open, until " .. (event.opens or clock or "it does")
+  elseif event.wait_for == "throttle" then
+    return "waiting, as the platform asked" .. (clock and ", until " .. clock or "")
+  end
+  return "waiting for a " .. tostring(event.wait_for) .. (clock and " until " .. clock or "")
+end
 
 local function tail(event)
   local parts = {}
   if event.phase == "waiting" and event.wait_for then
-    parts[#parts + 1] = "waiting for " .. (event.wait_for == "window" and "the platform to open" or "a " .. event.wait_for)
-    if event.wait_until then
-      parts[#parts + 1] = "until " .. os.date("%H:%M:%S", math.floor(event.wait_until))
-    end
+    parts[#parts + 1] = waits(event)
+  elseif event.slowed then
+    parts[#parts + 1] = ("slowed by the platform: %s calls/s"):format(("%.1f"):format(event.calls_per_second):gsub("%.0$", ""))
   end
   for _, name in ipairs{ "rejected", "ambiguous" } do
     if (event[name] or 0) > 0 then
       parts[#parts + 1] = human.count(event[name]) .. " " .. name
     end
   end
+  if event.calls_after and event.phase ~= "waiting" then
+    parts[#parts + 1] = ("%s requests after the platform was closed from %s on"):format(human.count(event.calls_after), event.closes)
+  end
   return parts
+end
+
+-- Per second, and seconds left: what the event says, else what follows from what was done so far.
+local function speed(event, done, all)
+  local seconds = event.seconds or 0
+  if seconds < SETTLED or done <= 0 or event.phase == "waiting" then
+    return nil, event.phase == "waiting" and event.left or nil
+  end
+  local rate = event.rate or (event.rows or 0) / seconds
+  return rate, event.left or all and all > done and (all - done) * seconds / done or nil
 end
 
 ---One line of text for a progress event.
@@ -38,12 +63,12 @@ function M.line(event)
   if all and all > 0 then
     parts[1] = parts[1] .. string.format(" (%d %%)", math.floor(math.min(done / all, 1) * 100))
   end
-  local seconds = event.seconds or 0
-  if seconds >= SETTLED and done > 0 and event.phase ~= "waiting" then
-    parts[#parts + 1] = human.count(rows / seconds) .. " rows/s"
-    if all and all > done then
-      parts[#parts + 1] = human.duration((all - done) * seconds / done) .. " left"
-    end
+  local rate, left = speed(event, done, all)
+  if rate then
+    parts[#parts + 1] = human.count(rate) .. " rows/s"
+  end
+  if left and left > 0 then
+    parts[#parts + 1] = human.duration(left) .. " left"
   end
   for _, part in ipairs(tail(event)) do
     parts[#parts + 1] = part
@@ -51,11 +76,33 @@ function M.line(event)
   return table.concat(parts, ", ")
 end
 
+-- Events as JSON, one a line: at most one a second, and each change of phase.
+local function json_lines(options)
+  local last, phase
+  local function show(event)
+    local now = options.monotonic()
+    if phase == event.phase and last and now - last < JSON_EVERY then
+      return
+    end
+    last, phase = now, event.phase
+    local shown = { event = "progress" }
+    for key, value in pairs(event) do
+      local is_plain = type(value) == "number" or type(value) == "string" or type(value) == "boolean"
+      shown[key] = is_plain and value or nil
+    end
+    options.write(assert(core.json.encode(shown)) .. "\n")
+  end
+  return show, function() end
+end
+
 ---Makes a callback for `on_progress`, and what ends its line.
----@param options { terminal: boolean, width: integer?, monotonic: fun(): number, write: fun(text: string) }
+---@param options { terminal: boolean, width: integer?, monotonic: fun(): number, write: fun(text: string), json: boolean? }
 ---@return fun(event: table) show
 ---@return fun() finish
 function M.new(options)
+  if options.json then
+    return json_lines(options)
+  end
   local last, shown = nil, false
   local function show(event)
     local now = options.monotonic()

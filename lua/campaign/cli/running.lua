@@ -79,6 +79,7 @@ end
 ---@class campaign.cli.running
 ---@field on_progress fun(event: table) for the job's options
 ---@field finish fun() ends the line of progress
+---@field note fun(text: string) a line for people
 ---@field run fun(job: campaign.job, go: function, what: string): integer runs `go(job)`, prints the result, returns the exit code
 
 ---@param given table the command line: `json`
@@ -86,18 +87,19 @@ end
 function M.new(given)
   local show, finish = progress.new{
     terminal = core.console.is_terminal(2), width = core.console.width(), monotonic = core.system.monotonic,
-    write = function(text) io.stderr:write(text) end,
+    write = function(text) io.stderr:write(text) end, json = given.progress == "json",
   }
+  local is_shown = given.progress == "json" or given.progress ~= "none" and not given.json
   local watcher = { seen = 0 }
   function watcher.note(text)
-    if not given.json then
+    if not given.json and given.progress ~= "json" then
       finish()
       io.stderr:write("campaign: ", text, "\n")
     end
   end
-  local running = { finish = finish }
+  local running = { finish = finish, note = watcher.note }
   function running.on_progress(event)
-    if not given.json then
+    if is_shown then
       show(event)
     end
     watch_signals(watcher)

@@ -35,7 +35,8 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---return another verdict that it came to
 ---@field clean (fun(batch: table, verdict: table, err: campaign.error?): campaign.error?)? takes personal data out of what a platform says
 ---@field unsent fun(batch: table): true?, campaign.error? books the rows of a batch that was not delivered
----@field window fun(): number seconds until the platform is open; 0 now
+---@field window fun(batch: table?): number seconds until the batch may begin, 0 now
+---@field refuse_window? fun(): campaign.error why it may not, for who does not wait
 ---@field stopped fun(): string? "stop" or "now"
 ---@field progress fun(event: table)
 ---@field too_many? fun(): campaign.error? when more rows were refused than may be
@@ -61,7 +62,7 @@ end
 
 -- Seconds until something may be sent, and for what. 0 is leave for one request.
 function methods:_wait()
-  local closed = self.work.window()
+  local closed = self.work.window(self:_peek())
   if closed > 0 then
     return closed, "window"
   end
@@ -148,7 +149,13 @@ function methods:_ready(batch, others)
     attempt.looked, attempt.before = true, work.settler:before(batch)
   end
   local prepared, err = work.prepare(batch)
-  if not prepared then
+  if not prepared and err.kind == "window" and work.wait_for_window and (batch.closed or 0) < MOST_THROTTLED then
+    -- The platform closed, or the clock was set, since the last look at it: look again soon.
+    batch.attempts, batch.closed = batch.attempts - 1, (batch.closed or 0) + 1
+    work.pace:finished(nil, { verdict = "not_applied", again = "window", after = 1 })
+    self:_put_back(batch)
+    return nil
+  elseif not prepared then
     self:_conclude(attempt, nil, nil, err)
     return nil
   end
@@ -167,6 +174,7 @@ end
 function methods:_withdraw(attempt)
   local batch = attempt.batch
   attempt.begun, attempt.prepared = true, nil
+  batch.withdrawn = (batch.withdrawn or 0) + 1
   self:_write_down(attempt, { verdict = "not_applied", cause = "held_back" }, { sent = "no" })
   if self.error or self.work.stopped() then
     self:_unsent(batch)
@@ -241,7 +249,7 @@ function methods:_submit(attempt)
   if self.cancelled then
     work.transport:cancel(id)
   end
-  if batch.attempts > 1 then
+  if batch.attempts - (batch.withdrawn or 0) > 1 then
     self.retries = self.retries + 1
   end
 end
@@ -263,6 +271,9 @@ function methods:_fill()
   while not self.error and not work.stopped() and self:_busy() < work.pace:limit() and self:_peek() do
     local seconds, reason = self:_wait()
     if seconds > 0 then
+      if reason == "window" and not work.wait_for_window and work.refuse_window then
+        self:_stop(work.refuse_window())
+      end
       self.waiting = { seconds = seconds, reason = reason }
       break
     end

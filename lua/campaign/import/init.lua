@@ -10,6 +10,7 @@ local core = require "campaign.core"
 local dry = require "campaign.import.dry"
 local engine = require "campaign.import.engine"
 local error_object = require "campaign.error"
+local events = require "campaign.import.events"
 local folder_module = require "campaign.import.folder"
 local journal = require "campaign.import.journal"
 local ledger_module = require "campaign.ledger"
@@ -26,8 +27,8 @@ local settle = require "campaign.import.settle"
 local stop_rule = require "campaign.import.stop_rule"
 local suppress = require "campaign.import.suppress"
 local target = require "campaign.import.target"
-local time = require "campaign.api.time"
 local timing = require "campaign.import.timing"
+local window_module = require "campaign.import.window"
 
 local M = {}
 
@@ -49,29 +50,6 @@ local inner = setmetatable({}, { __mode = "k" })
 
 function mt.__tostring(job)
   return "campaign.job " .. tostring(job.folder) .. " (" .. inner[job].state .. ")"
-end
-
--- Seconds until the platform is open, 0 now.
-local function closed_for(state)
-  local closed = state.operation.closed
-  if not closed or state.options.window == "ignore" then
-    return 0
-  end
-  local now = state.options.env.now()
-  local opens = time.window_end(closed, now, state.platform.zone_seconds)
-  return opens and math.max(opens - now + 0.05, 0.05) or 0
-end
-
-local function refuse_window(state)
-  local operation = state.operation
-  local opens = state.options.env.now() + closed_for(state)
-  return nil, error_object.new{
-    kind = "window", reason = "closed", retry = math.ceil(closed_for(state)), sent = "no",
-    platform = operation.platform, operation = operation.name,
-    message = ("closed from %s to %s; open again at %s (%s)"):format(operation.closed.from, operation.closed.to,
-      time.format_datetime(opens, state.platform.zone_seconds), state.platform.zone),
-    hint = 'wait with window = "wait", or switch the guard off with window = "ignore"',
-  }
 end
 
 -- Tells the caller how far the job is, not too often; `force` for the last event of a phase.
@@ -142,8 +120,8 @@ local function prepare(state)
       return nil, err
     end
   end
-  if options.window == "refuse" and not options.dry_run and closed_for(state) > 0 then
-    return refuse_window(state)
+  if options.window == "refuse" and not options.dry_run and state.window:opens() then
+    return state.window:refuse()
   end
   state.input, err = core.rows.input{ path = options.source, encoding = options.encoding, delimiter = options.delimiter }
   if not state.input then
@@ -341,11 +319,12 @@ local function check_rows(state)
   plan.calls, plan.reasons = plan.batches, state.books:reasons()
   plan.columns, plan.fields, plan.unused = state.columns, state.mapping.uses, state.mapping.unused
   plan.encoding, plan.rows_per_batch = state.input:info().encoding, state.batch_rows
-  plan.closed_for = closed_for(state)
+  plan.closed_for = state.window:wait()
   preview.add(plan, {
     platform = state.platform, operation = state.operation, account = state.client.account, options = options, input = state.input,
     mapping = state.mapping, columns = state.columns, first_batch = first_batch, call_seconds = state.call_seconds,
   })
+  events.foresee(state, plan)
   return plan
 end
 
@@ -365,6 +344,8 @@ local function start(given, level)
     given = { account = given.account, env = given.env, transport = given.transport, on_progress = given.on_progress,
       open_store = given.open_store },
     options = options, platform = platform, operation = operation, books = accounting.new(), state = "planned",
+    window = window_module.new{ platform = platform, operation = operation, mode = options.window, now = options.env.now,
+      random = options.env.random },
     began = options.env.monotonic(), next_progress = 0, owns_transport = options.transport == nil,
   }
   options.transport = options.transport or require("campaign.transport").busy()
@@ -429,19 +410,6 @@ function M.import(given)
   return job:run()
 end
 
-local function run_event(state, run)
-  local books, planned = state.books, state.job.plan
-  local waiting = run.waiting
-  return {
-    phase = waiting and run.in_flight == 0 and "waiting" or "sending", rows = books:sum(), total_rows = planned.rows,
-    bytes = run.bytes, total_bytes = planned.bytes, batches = run.batches, total_batches = planned.batches,
-    in_flight = run.in_flight, accepted = books.counts.accepted + books.counts.accepted_pending,
-    rejected = books.counts.rejected, ambiguous = books.counts.ambiguous,
-    wait_for = waiting and waiting.reason, wait_until = waiting and state.options.env.now() + waiting.seconds,
-    seconds = state.options.env.monotonic() - state.began,
-  }
-end
-
 -- Who settles what is in doubt; nil where only a person can.
 local function settler_of(state, waiting, take)
   local options = state.options
@@ -464,15 +432,20 @@ local function work_of(state, book)
   local known = {}
   local paced = timing.pace(state.platform, operation, state.client.account, options)
   local settler = settler_of(state, function(seconds) state.engine:pausing(seconds) end, function() return paced:take() end)
-  paced = state.barrier:hold(paced)
+  state.pace = state.barrier:hold(paced)
   return {
     settler = settler, take = function(index) return state.ledger:take(index) end,
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
-    pace = paced,
+    pace = state.pace,
     slice = not rings and COMMIT_SLICE or nil,
     next_batch = function() return book:next_batch() end,
     prepare = function(batch) return request_module.of(state, batch) end,
-    finish = function(prepared, result) return state.client:finish(prepared.like, result, true) end,
+    finish = function(prepared, result)
+      if state.window.closed and result.status then
+        state.window:learn(result.timings.total, prepared.bytes)
+      end
+      return state.client:finish(prepared.like, result, true)
+    end,
     settle = function(attempt, verdict, problem)
       local changed, err = state.rows:settle(attempt, verdict, problem)
       state.barrier:settled(changed or verdict)
@@ -485,12 +458,13 @@ local function work_of(state, book)
       operation = operation, input = state.input, encoder = state.encoder, ledger = state.ledger, calls = options.bisect,
       pause = options.env.pause, is_destructive = function() return state.barrier:is_closed() end,
     },
-    window = function() return closed_for(state) end,
+    window = function(batch) return state.window:wait(batch and batch.body_bytes or 0) end,
+    refuse_window = function() return select(2, state.window:refuse()) end,
     stopped = function() return state.stop end,
     progress = function(run)
       -- Asked for after every answer: an event is made only for somebody who listens, and not too often.
       if options.on_progress and options.env.monotonic() >= state.next_progress then
-        progress(state, run_event(state, run))
+        progress(state, events.progress(state, run))
       end
     end,
     -- One in flight by the platform's own data means that order matters; and what was not replaced must not be added to.
@@ -508,8 +482,8 @@ function methods:run()
   elseif not state.folder.path then
     error("this job cannot be run: it is a dry run without a folder", 2)
   end
-  if state.options.window == "refuse" and closed_for(state) > 0 then
-    return refuse_window(state)
+  if state.options.window == "refuse" and state.window:opens() then
+    return state.window:refuse()
   end
   state.state, state.job = "running", self
   local put, put_err = state.ledger:job_put{ id = state.id, state = "running", record = state.record_text }
@@ -541,7 +515,7 @@ end
 function methods:status()
   local state = inner[self]
   local status = {}
-  local event = state.state == "running" and state.engine and run_event(state, state.engine) or state.event or {}
+  local event = state.state == "running" and state.engine and events.progress(state, state.engine) or state.event or {}
   for key, value in pairs(event) do
     status[key] = value
   end

@@ -66,10 +66,10 @@ function methods:take()
   return self._shared:take()
 end
 
----Whether everybody waits, after a failure or for the platform's hours.
+---Whether everybody waits: after a failure, for the platform's hours, or because the platform asked for it.
 ---@return boolean
 function methods:is_paused()
-  return self._resume_at > self._monotonic()
+  return self._resume_at > self._monotonic() or self._shared:pause() > 0
 end
 
 ---@class campaign.import.pace.ticket

@@ -161,6 +161,18 @@ local function how_long(plan, estimate)
     estimate.rate and (", at most %g calls/s"):format(estimate.rate) or "", plan.ends, plan.zone)
 end
 
+---What of a plan will not be done before the platform closes, as text; nil when all of it will.
+---@param plan table the field `plan` of a job
+---@return string?
+function M.crossing(plan)
+  local estimate = plan.estimate
+  if not (estimate and estimate.closes) then
+    return nil
+  end
+  return ("%s of %s %s will not be done before the platform closes at %s; it opens again at %s"):format(human.count(estimate.calls_after),
+    human.count(plan.calls), requests(plan.calls), estimate.closes_text, estimate.opens_text)
+end
+
 ---A plan as a few lines of text: what would be sent.
 ---@param plan table the field `plan` of a job
 ---@return string
@@ -194,6 +206,8 @@ function M.plan(plan)
       out[#out + 1] = ("  the run would meet closed hours: %s to %s"):format(window.from, window.to)
     end
   end
+  local crossing = M.crossing(plan)
+  out[#out + 1] = crossing and "  " .. crossing
   if plan.asked then
     out[#out + 1] = "  the platform was asked for the columns of the target (" .. plan.asked .. "); nothing of the list left this machine"
   end

@@ -1,0 +1,84 @@
+-- SPDX-License-Identifier: MIT
+-- What an import tells about itself: what to expect of its plan, and the progress events of its run, with rate, time left, what it waits
+-- for and what slows it down. Reads the parts of a job and changes none.
+
+local forecast = require "campaign.import.forecast"
+local preview = require "campaign.import.preview"
+
+local M = {}
+
+---Adds to a plan's estimate what will not be done before the platform closes: `closes`, `opens`, both also as `_text`, `calls_after`.
+---@param state table of the job
+---@param plan table with `estimate`, `batches`
+function M.foresee(state, plan)
+  local window, estimate = state.window, plan.estimate
+  if plan.batches == 0 then
+    return
+  end
+  local found = forecast.estimate(window, state.platform.zone_seconds, state.options.env.now(), {
+    seconds = estimate.seconds, calls = plan.batches,
+  })
+  if found.closes then
+    estimate.closes, estimate.opens, estimate.calls_after = found.closes, found.opens, found.calls_after
+    estimate.closes_text, estimate.opens_text = window:text(found.closes), window:text(found.opens)
+  end
+end
+
+-- Seconds of work that are left, as far as can be told.
+local function seconds_left(state, run, plan, settled, rate, calls_rate)
+  local calls = math.max(0, plan.batches - run.batches)
+  local rows = plan.rows - settled
+  if rows <= 0 then
+    return 0, calls
+  end
+  local seconds
+  if rate then
+    seconds = rows / rate
+  else
+    seconds = preview.estimate{
+      platform = state.platform, operation = state.operation, account = state.client.account, options = state.options,
+      calls = calls, bytes = plan.bytes * rows / math.max(plan.rows, 1), call_seconds = state.call_seconds,
+    }.seconds
+  end
+  return calls_rate and math.max(seconds, calls / calls_rate) or seconds, calls
+end
+
+---The event for the present moment of a run.
+---@param state table of the job
+---@param run table the engine
+---@return table event see docs/import.md
+function M.progress(state, run)
+  local books, plan, env = state.books, state.job.plan, state.options.env
+  local now, settled = env.now(), books:sum()
+  local waiting = run.waiting
+  local reason = waiting and waiting.reason
+  local is_waiting = waiting ~= nil and run.in_flight == 0 and reason ~= "pace"
+  local monotonic = env.monotonic()
+  state.meter = state.meter or forecast.meter(monotonic, settled)
+  state.meter:look(monotonic, settled, is_waiting and reason == "window")
+  local rate = state.meter:rate()
+  local calls_rate, is_slowed = state.pace:rate()
+  local event = {
+    phase = is_waiting and "waiting" or "sending", rows = settled, total_rows = plan.rows,
+    bytes = run.bytes, total_bytes = plan.bytes, batches = run.batches, total_batches = plan.batches,
+    in_flight = run.in_flight, limit = state.pace:limit(), accepted = books.counts.accepted + books.counts.accepted_pending,
+    rejected = books.counts.rejected, ambiguous = books.counts.ambiguous,
+    wait_for = reason, wait_until = waiting and now + waiting.seconds,
+    rate = rate, calls_per_second = calls_rate, slowed = is_slowed or nil,
+    seconds = monotonic - state.began,
+  }
+  local seconds, calls = seconds_left(state, run, plan, settled, rate, calls_rate)
+  local estimate = forecast.estimate(state.window, state.platform.zone_seconds, now, {
+    seconds = seconds, calls = calls, wait = waiting and (reason == "throttle" or reason == "retry") and waiting.seconds or nil,
+  })
+  event.left, event.ends = estimate.seconds, estimate.ends
+  event.closes, event.calls_after = estimate.closes and state.window:text(estimate.closes), estimate.calls_after
+  if reason == "window" then
+    event.opens = state.window:text(event.wait_until)
+  elseif estimate.opens then
+    event.opens = state.window:text(estimate.opens)
+  end
+  return event
+end
+
+return M
