@@ -245,4 +245,55 @@ describe("core.store", function()
     local _, rows = run("SELECT count(*) FROM t")
     assert.equal(kept, rows[1][1])
   end)
+
+  describe("errands", function()
+    local function await(errand)
+      local limit = core.system.monotonic() + 60
+      local done, value, err = errand:take()
+      while not done do
+        assert(core.system.monotonic() < limit)
+        core.system.sleep(0.001)
+        done, value, err = errand:take()
+      end
+      return value, err
+    end
+
+    it("open and close a store on another thread", function()
+      local path = root .. "/later.db"
+      for _, driver in ipairs({ "inline", "thread" }) do
+        os.remove(path)
+        local opened = assert(await(assert(core.store.open_later(path, "create", driver))))
+        local number = opened:prepare("CREATE TABLE t (a)")
+        opened:submit(number)
+        assert.is_true(opened:run())
+        assert.is_true(opened:take() ~= nil)
+        local errand = assert(opened:close_later())
+        assert.has_error(function() opened:run() end)
+        opened:close()
+        assert.is_nil((await(errand)))
+        assert.has_error(function() errand:take() end)
+        opened = assert(await(assert(core.store.open_later(path, "open", driver))))
+        assert(opened:prepare("SELECT a FROM t"))
+        local refused, err = await(assert(core.store.open_later(path, "open")))
+        assert.are.same({ nil, "ledger", "locked" }, { refused, err.kind, err.reason })
+        opened:close()
+      end
+      local refused, err = await(assert(core.store.open_later(root .. "/none.db", "open")))
+      assert.is_nil(refused)
+      assert.are.equal("ledger", err.kind)
+    end)
+
+    it("are finished when nobody takes them", function()
+      local path = root .. "/left.db"
+      core.store.open_later(path, "create")
+      collectgarbage()
+      collectgarbage()
+      local opened = assert(core.store.open(path, "open")) -- its lock is free
+      opened:close_later()
+      opened = nil -- luacheck: ignore 311
+      collectgarbage()
+      collectgarbage()
+      assert(core.store.open(path, "open")):close()
+    end)
+  end)
 end)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.store: durable statements in groups. Values go in and come out as nil, number and string; numbers that are whole are
  * integers in the file. Names of columns lie in the userdata's table, by number of the statement. */
-#include "../store.h"
+#include "../store_later.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "bind.h"
 
 #define STORE_CLASS "campaign.store"
+#define LATER_CLASS "campaign.store.later"
 #define MOST_VALUES 64
 
 struct store_box {
@@ -42,24 +43,98 @@ static int push_store_error(lua_State *L, const struct camp_error *err) {
   return 2;
 }
 
-/* open(path, "create" | "open", "inline" | "thread") → store | nil, err */
-static int module_open(lua_State *L) {
-  static const char *const modes[] = {"open", "create", NULL};
-  static const char *const drivers[] = {"inline", "thread", NULL};
-  struct camp_error err = {CAMP_OK, 0, ""};
-  const char *path = camp_check_path(L, 1);
-  int create = luaL_checkoption(L, 2, "open", modes);
-  int threaded = luaL_checkoption(L, 3, "inline", drivers);
+static const char *const modes[] = {"open", "create", NULL};
+static const char *const drivers[] = {"inline", "thread", NULL};
+
+static struct store_box *push_box(lua_State *L) {
   struct store_box *box = lua_newuserdatauv(L, sizeof *box, 1);
   box->store = NULL;
   lua_newtable(L);
   camp_setuservalue(L, -2);
   luaL_getmetatable(L, STORE_CLASS);
   lua_setmetatable(L, -2);
+  return box;
+}
+
+/* open(path, "create" | "open", "inline" | "thread") → store | nil, err */
+static int module_open(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  const char *path = camp_check_path(L, 1);
+  int create = luaL_checkoption(L, 2, "open", modes);
+  int threaded = luaL_checkoption(L, 3, "inline", drivers);
+  struct store_box *box = push_box(L);
   box->store = camp_store_open(path, create, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
   if (box->store == NULL) return push_store_error(L, &err);
   camp_live_add(1);
   return 1;
+}
+
+struct later_box {
+  struct camp_store_later *later;
+};
+
+static struct later_box *push_later(lua_State *L) {
+  struct later_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->later = NULL;
+  luaL_getmetatable(L, LATER_CLASS);
+  lua_setmetatable(L, -2);
+  return box;
+}
+
+/* open_later(path, mode, driver) → errand | nil, err: as open, on another thread. */
+static int module_open_later(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  const char *path = camp_check_path(L, 1);
+  int create = luaL_checkoption(L, 2, "open", modes);
+  int threaded = luaL_checkoption(L, 3, "inline", drivers);
+  struct later_box *box = push_later(L);
+  box->later = camp_store_open_later(path, create, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
+  if (box->later == NULL) return push_store_error(L, &err);
+  camp_live_add(1);
+  return 1;
+}
+
+/* store:close_later() → errand | nil, err: as close, on another thread; the store is closed for its holder. */
+static int store_close_later(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  check_store(L);
+  struct store_box *store = lua_touserdata(L, 1);
+  struct later_box *box = push_later(L);
+  box->later = camp_store_close_later(store->store, &err);
+  if (box->later == NULL) return push_store_error(L, &err);
+  store->store = NULL; /* counted as alive by the errand from here on */
+  return 1;
+}
+
+/* errand:take() → nothing while it goes on | true, store (of opening; nil of closing) | true, nil, err */
+static int later_take(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_store *store = NULL;
+  struct later_box *box = luaL_checkudata(L, 1, LATER_CLASS);
+  luaL_argcheck(L, box->later != NULL, 1, "it was taken already");
+  lua_pushboolean(L, 1);
+  struct store_box *to = push_box(L); /* stack: errand true box */
+  if (camp_store_later_take(box->later, &store, &err) == 0) return 0;
+  struct camp_store_later *later = box->later;
+  box->later = NULL;
+  to->store = store; /* counted as alive by the box from here on */
+  if (store == NULL) camp_live_add(-1);
+  camp_store_later_free(later);
+  if (store != NULL) return 2;
+  lua_settop(L, 2);
+  if (err.kind == CAMP_OK) return 1;
+  return 1 + push_store_error(L, &err);
+}
+
+static int later_close(lua_State *L) {
+  struct later_box *box = luaL_checkudata(L, 1, LATER_CLASS);
+  if (box->later != NULL) {
+    struct camp_store_later *later = box->later;
+    box->later = NULL;
+    camp_live_add(-1);
+    camp_store_later_free(later);
+  }
+  return 0;
 }
 
 /* prepare(sql, names?) → number | nil, err. With names of its columns, a row comes as a record, else as a list. */
@@ -244,14 +319,19 @@ static int module_version(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"busy", store_busy},       {"full", store_full}, {"prepare", store_prepare}, {"reserve", store_reserve},
-                                   {"ring", store_ring},       {"run", store_run},   {"start", store_start},     {"submit", store_submit},
-                                   {"take", store_take},       {"wait", store_wait}, {"waiting", store_waiting}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"busy", store_busy},       {"close_later", store_close_later}, {"full", store_full},
+                                   {"prepare", store_prepare}, {"reserve", store_reserve},         {"ring", store_ring},
+                                   {"run", store_run},         {"start", store_start},             {"submit", store_submit},
+                                   {"take", store_take},       {"wait", store_wait},               {"waiting", store_waiting},
+                                   {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"open", module_open}, {"version", module_version}, {NULL, NULL}};
+static const luaL_Reg later_methods[] = {{"take", later_take}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {{"open", module_open}, {"open_later", module_open_later}, {"version", module_version}, {NULL, NULL}};
 
 int camp_open_store(lua_State *L) {
   camp_new_class(L, STORE_CLASS, methods, store_close);
+  camp_new_class(L, LATER_CLASS, later_methods, later_close);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -44,9 +44,10 @@ M.INTERFACE = {
 ---@return campaign.error? err
 function M.open(dsn, options)
   options = options or {}
+  local is_shared = package.loaded.ngx ~= nil -- nobody may block there
   return require("campaign.ledger.sqlite").open(dsn, {
-    create = options.create, owner = options.owner, now = options.now, driver = options.background and "thread" or "inline",
-    sleep = options.background and package.loaded.ngx and require("campaign.openresty.env").sleep or nil,
+    create = options.create, owner = options.owner, now = options.now, driver = (options.background or is_shared) and "thread" or "inline",
+    sleep = is_shared and require("campaign.openresty.env").sleep or nil,
   })
 end
 

@@ -414,24 +414,51 @@ function methods:full()
     message = "ledger " .. self.path .. ": the disk is full; what was on its way was still written down" })
 end
 
+-- Waits for an errand of the store in short sleeps.
+local function await(errand, sleep)
+  local done, value, err = errand:take()
+  while not done do
+    sleep(SLICE)
+    done, value, err = errand:take()
+  end
+  return value, err
+end
+
 ---Lets go of the file; what was queued and not committed is dropped. Closing twice is fine.
 function methods:close()
-  self._store:close()
+  local errand = self._sleep and not self._closed and self._store:close_later()
+  self._closed = true
+  if errand then
+    await(errand, self._sleep)
+  else
+    self._store:close()
+  end
 end
 
 require("campaign.ledger.reading").add(methods)
 require("campaign.ledger.settling").add(methods)
 
 -- Statements that prepare and run before any of the named ones.
-local function direct(store, sql)
+local function direct(self, sql)
+  local store = self._store
   local number, err = store:prepare(sql)
   if not number then
     return nil, err
   end
   store:submit(number)
   local ok
-  ok, err = store:run()
-  local _, _, rows = store:take()
+  if self._sleep then
+    ok, err = store:start()
+    while ok and store:wait(0) == 0 do
+      self._sleep(SLICE)
+    end
+  else
+    ok, err = store:run()
+  end
+  local _, changes, rows = store:take()
+  if ok and changes == nil then
+    ok, err = nil, rows
+  end
   return ok and (rows or true), err
 end
 
@@ -439,7 +466,7 @@ local function create(self)
   -- The version comes last: a file that has it is whole.
   for _, list in ipairs({ { APPLICATION_ID }, schema.TABLES, { "PRAGMA user_version = " .. schema.VERSION } }) do
     for _, sql in ipairs(list) do
-      local ok, err = direct(self._store, sql)
+      local ok, err = direct(self, sql)
       if not ok then
         return nil, explain(err)
       end
@@ -449,7 +476,7 @@ local function create(self)
 end
 
 local function check_version(self)
-  local rows, err = direct(self._store, "PRAGMA user_version")
+  local rows, err = direct(self, "PRAGMA user_version")
   if not rows then
     return nil, explain(err)
   end
@@ -510,7 +537,15 @@ function M.open(path, options)
     return refuse({ path = path }, "it is empty",
       "when the import died as it began, nothing was sent: import the list again. Otherwise its record is lost: look at the platform first")
   end
-  local store, err = core.store.open(path, options.create and "create" or "open", options.driver)
+  local store, err
+  if options.sleep then
+    store, err = core.store.open_later(path, options.create and "create" or "open", options.driver)
+    if store then
+      store, err = await(store, options.sleep)
+    end
+  else
+    store, err = core.store.open(path, options.create and "create" or "open", options.driver)
+  end
   if not store then
     return nil, explain(err)
   end
@@ -529,7 +564,7 @@ function M.open(path, options)
     end
   end
   if not ok then
-    store:close()
+    self:close()
     return nil, err
   end
   return self

@@ -20,8 +20,8 @@ local DIRECTIVES = {
   set = "set_by_lua", ssl_session_store = "ssl_session_store_by_lua",
 }
 
--- Seconds that Lua may hold the event loop before `pause` gives the others a turn.
-local SLICE = 0.001
+-- Seconds that Lua may hold the event loop before `pause` gives the others a turn; the slice is under 1 ms with what comes before the next pause.
+local SLICE = 0.0006
 
 -- nginx's clock has no smaller step; less makes ngx.sleep log a warning.
 local SHORTEST = 0.001
