@@ -46,25 +46,24 @@ function M.same_target(record, identity, shape)
   return true
 end
 
-local function restore_batches(ledger, rows)
-  local settled = 0
-  for batch in ledger:scan("batches") do
-    if batch.state ~= "P" and batch.state ~= "L" and batch.state ~= "F" then
-      local attempts = assert(ledger:ask("last_of", batch.index))
-      local refused = {}
-      if batch.rejected > 0 and batch.state ~= "X" then
-        for i, row in ipairs(assert(ledger:ask("rows_of", batch.index))) do
-          refused[i] = row.row
-        end
+-- Batches that were taken over whole are booked as sums: of a long job there are very many, and nothing of them is listed.
+local function restore_batches(ledger, rows, books)
+  for _, taken in ipairs(assert(ledger:ask("taken"))) do
+    books:book(taken.awaits == 1 and "accepted_pending" or "accepted", taken.rows)
+  end
+  for batch in ledger:scan("told") do
+    local attempts = assert(ledger:ask("last_of", batch.index))
+    local refused = {}
+    if batch.rejected > 0 and batch.state ~= "X" then
+      for i, row in ipairs(assert(ledger:ask("rows_of", batch.index))) do
+        refused[i] = row.row
       end
-      local ok, err = rows:restore(batch, attempts[1], refused)
-      if not ok then
-        error(err, 0)
-      end
-      settled = settled + 1
+    end
+    local ok, err = rows:restore(batch, attempts[1], refused)
+    if not ok then
+      error(err, 0)
     end
   end
-  return settled
 end
 
 -- The row files as the preflight left them.
@@ -106,7 +105,7 @@ function M.restore(state)
       return refuse(("the ledger has other %s rows than the preflight listed"):format(name), "import the list as a new job")
     end
   end
-  local fine, problem = pcall(restore_batches, ledger, state.rows)
+  local fine, problem = pcall(restore_batches, ledger, state.rows, books)
   if not fine then
     return nil, error_object.is(problem) and problem
       or error_object.new{ kind = "ledger", retry = false, message = "the ledger cannot be read: " .. tostring(problem) }

@@ -11,7 +11,8 @@ local M = {}
 local PAGE = 1000
 
 -- Those after the first follow when it has ended.
-local SCANS = { batches = { "scan_batches" }, attempts = { "scan_attempts", "scan_open" }, rows = { "scan_rows" }, late = { "scan_late" } }
+local SCANS = { batches = { "scan_batches" }, attempts = { "scan_attempts", "scan_open" }, rows = { "scan_rows" }, told = { "scan_told" },
+  late = { "scan_late" } }
 
 ---@param methods table of the ledger
 function M.add(methods)
@@ -109,13 +110,14 @@ function M.add(methods)
   end
 
   ---What is known of one thing: `rows_of` a batch, `last_of` its attempts, `narrowing` of a refused one (its first batch, rows of that,
-  ---pieces made of it), `reasons` of the rows that were never sent.
-  ---@param what "rows_of"|"last_of"|"narrowing"|"reasons"
+  ---pieces made of it), `reasons` of the rows that were never sent,
+  ---`taken`: rows of the batches that were taken over whole.
+  ---@param what "rows_of"|"last_of"|"narrowing"|"reasons"|"taken"
   ---@param index integer?
   ---@return table[]? records
   ---@return campaign.error? err
   function methods:ask(what, index)
-    if what == "reasons" then
+    if what == "reasons" or what == "taken" then
       return self:_query(what)
     end
     return self:_query(what, index)

@@ -137,6 +137,11 @@ M.STATEMENTS = {
     (SELECT coalesce(sum(body_bytes), 0) FROM attempt) FROM batch]],
   scan_batches = [[SELECT seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes,
     skip, hash, rejected, awaits, receipt FROM batch WHERE split = 0 AND seq > ? ORDER BY seq LIMIT ?]],
+  -- Batches that left something to tell: all that are settled but were not simply taken over.
+  scan_told = [[SELECT seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes,
+    skip, hash, rejected, awaits, receipt FROM batch
+    WHERE split = 0 AND seq > ? AND (state IN ('R','X','U','S') OR rejected > 0) ORDER BY seq LIMIT ?]],
+  taken = [[SELECT awaits, sum(accepted) FROM batch WHERE split = 0 AND state IN ('A','C') AND rejected = 0 GROUP BY awaits]],
   scan_attempts = [[SELECT a.id, a.batch, a.number, a.fence, a.began, a.ended, a.verdict, a.cause, a.receipt, a.status, a.code, a.kind,
     a.sent, a.guard, a.bytes_sent, a.body_bytes, a.seconds, a.detail, a.reason, a.message, b.first_row, b.accepted
     FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?]],
@@ -182,6 +187,9 @@ M.NAMES = {
   take = LEASE,
   scan_batches = { "index", "state", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
     "body_bytes", "skip", "hash", "rejected", "awaits", "receipt" },
+  scan_told = { "index", "state", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
+    "body_bytes", "skip", "hash", "rejected", "awaits", "receipt" },
+  taken = { "awaits", "rows" },
   scan_attempts = with(ATTEMPT, "first_row", "rows"),
   scan_open = with(ATTEMPT, "first_row", "rows"),
   scan_rows = ROW,
