@@ -239,7 +239,7 @@ function M.add(parts)
     if found then
       found.state = job.state == "running" and "interrupted" or job.state
       found.doubtful = {}
-      for batch in ledger:scan("batches") do
+      for batch in ledger:scan("told") do
         if batch.state == "U" and #found.doubtful < 1000 then
           local last = assert(ledger:ask("last_of", batch.index))[1]
           found.doubtful[#found.doubtful + 1] = { batch = batch.index, first_row = batch.first_row, rows = batch.accepted,

@@ -231,7 +231,7 @@ end
 ---@return campaign.error? err
 function methods:settle_all(only)
   local doubtful, settled = {}, {}
-  for batch in self._o.ledger:scan("batches") do
+  for batch in self._o.ledger:scan("told") do
     if batch.state == "U" then
       doubtful[#doubtful + 1] = batch
     end
