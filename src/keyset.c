@@ -40,13 +40,13 @@ size_t camp_keyset_bytes(const struct camp_keyset *set) {
 }
 
 /* Both halves of the 128-bit product, folded. */
-static uint64_t fold(uint64_t a, uint64_t b) {
+static inline uint64_t fold(uint64_t a, uint64_t b) {
   unsigned __int128 product = (unsigned __int128)a * b;
   return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
 /* The last bytes of a text, at most 16, as two words. With the length, which is mixed in too, no two texts give the same. */
-static void load_end(const unsigned char *text, size_t length, uint64_t words[2]) {
+static inline void load_end(const unsigned char *text, size_t length, uint64_t words[2]) {
   words[0] = words[1] = 0;
   if (length >= 8) {
     memcpy(&words[0], text, 8);
@@ -62,7 +62,7 @@ static void load_end(const unsigned char *text, size_t length, uint64_t words[2]
 }
 
 /* Two chains under different secrets, so that a product of 0 in one is none in the other. */
-static void mix(const struct camp_keyset *set, struct camp_key *key, const uint64_t words[2]) {
+static inline void mix(const struct camp_keyset *set, struct camp_key *key, const uint64_t words[2]) {
   key->a = fold(key->a ^ words[0] ^ 0x9E3779B97F4A7C15u, words[1] ^ set->secret[2]) + words[0];
   key->b = fold(key->b ^ words[1] ^ 0xC2B2AE3D27D4EB4Fu, words[0] ^ set->secret[3]) + words[1];
 }

@@ -230,6 +230,40 @@ struct row_keys {
   unsigned char has_suppress[CAMP_SUPPRESSIONS_MAX];
 };
 
+/* The hash of the row's columns. They are put side by side first, each behind its length: many short texts cost more than one long one. */
+static struct camp_key row_key(const struct camp_preflight *pass) {
+  enum { most = 1024 };
+  struct piece { uint64_t words[2]; }; /* fields have more readable bytes than this behind them */
+  unsigned char together[1024 + 64];
+  size_t length = 0;
+  struct camp_key key;
+  camp_key_begin(&pass->row_hash, &key);
+  for (size_t i = 0; i < pass->options.row_column_count; i++) {
+    const struct camp_field *field = &pass->record.fields[pass->row_columns[i]];
+    if (length + sizeof field->length + field->length > most) {
+      camp_key_text(&pass->row_hash, &key, together, length);
+      length = 0;
+    }
+    memcpy(together + length, &field->length, sizeof field->length);
+    length += sizeof field->length;
+    if (field->length > most - sizeof field->length) {
+      camp_key_text(&pass->row_hash, &key, together, length);
+      camp_key_text(&pass->row_hash, &key, field->text, field->length);
+      length = 0;
+      continue;
+    }
+    for (size_t at = 0; at < field->length; at += sizeof(struct piece)) {
+      struct piece piece;
+      memcpy(&piece, field->text + at, sizeof piece);
+      memcpy(together + length + at, &piece, sizeof piece);
+    }
+    length += field->length;
+  }
+  camp_key_text(&pass->row_hash, &key, together, length);
+  camp_key_end(&pass->row_hash, &key);
+  return key;
+}
+
 /* Keys of empty texts are not looked up: those rows have nothing in common. */
 static void make_keys(const struct camp_preflight *pass, struct row_keys *keys) {
   const struct camp_field *fields = pass->record.fields;
@@ -247,12 +281,7 @@ static void make_keys(const struct camp_preflight *pass, struct row_keys *keys) 
     camp_keyset_expect(&suppression->list->set, keys->suppress[i]);
   }
   if (pass->row_columns != NULL) {
-    camp_key_begin(&pass->row_hash, &keys->row);
-    for (size_t i = 0; i < options->row_column_count; i++) {
-      const struct camp_field *field = &fields[pass->row_columns[i]];
-      camp_key_text(&pass->row_hash, &keys->row, field->text, field->length);
-    }
-    camp_key_end(&pass->row_hash, &keys->row);
+    keys->row = row_key(pass);
     if (options->since != NULL) camp_keyset_expect(&options->since->set, keys->row);
   }
 }

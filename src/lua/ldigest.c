@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.digest: SHA-256, HMAC, base64, hex and comparison, over src/digest.c. */
+ * campaign.core.digest: SHA-256, HMAC, CRC-32C, base64, hex and comparison, over src/digest.c and crc32c.c. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../crc32c.h"
 #include "../digest.h"
 
 #include "bind.h"
@@ -149,8 +153,23 @@ static int digest_equal(lua_State *L) {
   return 1;
 }
 
+/* crc32c(text, before = "00000000") → 8 hex digits: tells whether bytes are still what they were. */
+static int digest_crc32c(lua_State *L) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  const char *before = luaL_optstring(L, 2, "00000000");
+  char *end;
+  char hex[9];
+  unsigned long crc = strtoul(before, &end, 16);
+  luaL_argcheck(L, end != before && *end == 0 && crc <= UINT32_MAX, 2, "8 hex digits");
+  snprintf(hex, sizeof hex, "%08x", (unsigned)camp_crc32c((uint32_t)crc, text, size));
+  lua_pushstring(L, hex);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"base64_decode", digest_base64_decode},
                                      {"base64_encode", digest_base64_encode},
+                                     {"crc32c", digest_crc32c},
                                      {"equal", digest_equal},
                                      {"hex", digest_hex},
                                      {"hmac_sha256", digest_hmac_sha256},

@@ -83,7 +83,7 @@ function M.add(parts)
     end
     parts.open_rows(state)
     if was == "planning" then -- the plan was not finished: nothing was sent
-      for _, name in ipairs({ "rejects", "duplicates", "suppressed", "unchanged" }) do
+      for _, name in ipairs({ "rejects", "duplicates", "suppressed", "unchanged", "keys" }) do
         os.remove(state.folder[name])
       end
       ok, err = state.ledger:forget_plan()

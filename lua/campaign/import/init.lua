@@ -9,19 +9,18 @@ local clean = require "campaign.import.clean"
 local core = require "campaign.core"
 local dry = require "campaign.import.dry"
 local engine = require "campaign.import.engine"
-local error_object = require "campaign.error"
 local events = require "campaign.import.events"
 local folder_module = require "campaign.import.folder"
 local journal = require "campaign.import.journal"
 local ledger_module = require "campaign.ledger"
-local layout = require "campaign.import.layout"
 local options_module = require "campaign.import.options"
 local preflight = require "campaign.import.preflight"
+local prepare = require "campaign.import.prepare"
 local preview = require "campaign.import.preview"
 local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
 local request_module = require "campaign.import.request"
-local resume = require "campaign.import.resume"
+local row_keys = require "campaign.import.row_keys"
 local rows_module = require "campaign.import.rows"
 local settle = require "campaign.import.settle"
 local stop_rule = require "campaign.import.stop_rule"
@@ -65,106 +64,6 @@ local function progress(state, event, force)
       state.stop, state.problem = state.stop or "stop", state.problem or problem
     end
   end
-end
-
--- Secrets and personal data stay out of job.json: params by name only, replacements and constants by count.
-local function job_json(state)
-  local options, uses, params = state.options, {}, {}
-  for i, use in ipairs(state.mapping.uses) do
-    uses[i] = { field = use.field, column = use.column, constant = use.constant ~= nil or nil, mark = use.mark }
-  end
-  for name in pairs(options.params) do
-    params[#params + 1] = tostring(name)
-  end
-  table.sort(params)
-  local info = state.input:info()
-  return {
-    format = folder_module.FORMAT, id = state.id, version = core.version,
-    platform = state.platform.name, operation = state.operation.name, account = state.client.account.name,
-    base_url = state.client.account.base_url,
-    source = { path = info.path, bytes = info.bytes, mtime = info.mtime, encoding = info.encoding, detected = info.detected,
-      delimiter = info.delimiter },
-    columns = core.json.array(state.columns), fields = core.json.array(uses), unused = core.json.array(state.mapping.unused),
-    params = core.json.array(params), checks = options.check, split = options.split,
-    on_unmappable = options.on_unmappable, replacements = options.replacements ~= nil,
-    unique = options.unique, suppress = suppress.facts(state.suppress), overwrite = options.overwrite or false, window = options.window,
-    rows_per_batch = state.batch_rows, concurrency = (timing.in_flight(state.platform, state.operation, options)),
-    attempts = options.attempts, rate = options.rate, max_reject = options.max_reject,
-  }
-end
-
-local function new_id(env)
-  local random = env.random(2):gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end)
-  return os.date("%Y%m%d-%H%M%S", math.floor(env.now())) .. "-" .. random
-end
-
--- Everything that is known before the file is read through. Opens the file; sends at most the question for the target's columns.
-local function prepare(state)
-  local options, operation = state.options, state.operation
-  local err
-  state.batch_rows, err = options_module.batch_rows(operation, options)
-  if not state.batch_rows then
-    return nil, err
-  end
-  state.client, err = target.connect(options, state.platform, operation)
-  if not state.client then
-    return nil, err
-  end
-  state.identity = record_module.identity(state.platform, state.client.account)
-  if state.record then
-    local same
-    same, err = resume.same_target(state.record, state.identity)
-    if not same then
-      return nil, err
-    end
-  end
-  if options.window == "refuse" and not options.dry_run and state.window:opens() then
-    return state.window:refuse()
-  end
-  state.input, err = core.rows.input{ path = options.source, encoding = options.encoding, delimiter = options.delimiter }
-  if not state.input then
-    return nil, err
-  end
-  state.columns, err = state.input:columns()
-  if not state.columns then
-    return nil, err
-  end
-  local target_columns
-  local asked = options.env.monotonic()
-  target_columns, err = target.columns(state.client, operation, options)
-  state.call_seconds = target_columns and options.env.monotonic() - asked
-  if err then
-    return nil, err
-  end
-  state.id = state.id or new_id(options.env)
-  state.target_columns = target_columns
-  state.mapping, err = layout.mapping(operation, state.columns, target_columns, options, state.id)
-  if not state.mapping then
-    return nil, err
-  end
-  state.shape = record_module.shape(state.mapping, state.columns)
-  local envelope
-  if operation.rows.shape ~= "csv" then
-    local prefix, suffix = state.client:envelope(operation.name, options.params)
-    if not prefix then
-      return nil, suffix
-    end
-    envelope = { prefix = prefix, suffix = suffix }
-  end
-  state.encoder, err = preflight.encoder(operation, state.mapping, envelope, options.replacements)
-  if not state.encoder then
-    return nil, err
-  end
-  local known = state.record and state.record.plan
-  if known then
-    return suppress.unchanged(known.suppress, options.env.pause)
-  end
-  state.suppress, err = suppress.load(options.suppress, state.mapping.suppress, {
-    pause = options.env.pause, stopped = function() return state.stop end,
-  })
-  return state.suppress ~= nil or nil, err
 end
 
 -- The result of a job whose rows are booked, compared once more, and written down.
@@ -219,7 +118,8 @@ local function close_all(state)
     state.owns_transport = false
   end
   suppress.close(state.suppress)
-  state.suppress = nil
+  row_keys.close(state.keys)
+  state.suppress, state.keys = nil, nil
 end
 
 -- The job as the ledger keeps it.
@@ -268,7 +168,7 @@ local function make_folder(state)
     return nil, err
   end
   local ok
-  ok, err = state.folder:write("job", job_json(state))
+  ok, err = state.folder:write("job", prepare.job_json(state))
   if not ok then
     return nil, err
   end
@@ -292,9 +192,15 @@ local function check_rows(state)
     return nil, err
   end
   local plan
+  if state.keys and state.folder.keys then
+    state.keys.file, err = row_keys.create(state.folder.keys, state.keys.secret)
+    if not state.keys.file then
+      return nil, err
+    end
+  end
   plan, err = preflight.run{
     input = state.input, encoder = state.encoder, batch_rows = state.batch_rows, is_file = state.operation.rows.shape == "csv",
-    unique = state.mapping.unique, suppress = state.suppress, ledger = state.ledger,
+    unique = state.mapping.unique, suppress = state.suppress, keys = state.keys or nil, ledger = state.ledger,
     folder = state.folder, rows = state.rows, books = state.books, on_unmappable = options.on_unmappable,
     progress = function(event) progress(state, event) end,
     stopped = function() return state.stop end, pause = options.env.pause,
@@ -303,6 +209,17 @@ local function check_rows(state)
     state.rows:close()
     return nil, err
   end
+  if state.keys and state.keys.file then
+    plan.keys = { checksum = state.keys.file.checksum, content = state.keys.content }
+    ok, err = state.keys.file:close()
+    state.keys.file = nil
+    if not ok then
+      state.rows:close()
+      return nil, err
+    end
+  end
+  row_keys.close(state.keys)
+  state.keys = nil
   plan.suppress = suppress.facts(state.suppress)
   suppress.close(state.suppress)
   state.suppress = nil -- what is left is in the plan
@@ -367,7 +284,7 @@ local function plan(given, level)
   local job = setmetatable({}, mt)
   inner[job] = state
   local ok
-  ok, err = prepare(state)
+  ok, err = prepare.prepare(state)
   if ok then
     ok, err = make_folder(state)
   end
@@ -540,7 +457,7 @@ function methods:stop(how)
 end
 
 local parts = {
-  module = M, methods = methods, mt = mt, inner = inner, start = start, prepare = prepare, open_rows = open_rows, check_rows = check_rows,
+  module = M, methods = methods, mt = mt, inner = inner, start = start, prepare = prepare.prepare, open_rows = open_rows, check_rows = check_rows,
   close_all = close_all, settler_of = settler_of, progress = progress,
 }
 require("campaign.import.again").add(parts)

@@ -23,6 +23,8 @@ local M = {}
 ---@field check? table<string, string> field or column → check
 ---@field unique? string field or column that tells rows apart
 ---@field suppress? string|table lists of keys that must not be addressed: "FILE:COLUMN", or { file =, column =, field?, form? }, or several
+---@field since? string folder of an earlier job whose delivered rows are not sent again
+---@field keys? boolean whether the job keeps keys of its rows, for a later `since`
 ---@field on_unmappable? "reject"|"fail"|{ map: string|table<string, string> }
 ---@field encoding? string
 ---@field delimiter? string
@@ -50,7 +52,8 @@ local TYPES = {
   attempts = { "number" }, bisect = { "number" }, rate = { "number" }, max_reject = { "string", "number" },
   window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
   dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
-  accept_public_file = { "boolean" }, unique = { "string" }, suppress = { "table", "string" }, open_store = { "function" },
+  accept_public_file = { "boolean" }, unique = { "string" }, suppress = { "table", "string" }, since = { "string" },
+  keys = { "boolean" }, open_store = { "function" },
 }
 
 local REQUIRED = { "source", "to" }

@@ -79,7 +79,8 @@ end
 
 local function walk(work, plan)
   local pass, pass_err = core.rows.preflight(work.input, work.encoder, {
-    batch_rows = work.batch_rows, unique = work.unique, suppress = work.suppress, batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
+    batch_rows = work.batch_rows, unique = work.unique, suppress = work.suppress, keys = work.keys,
+    batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
   })
   if not pass then
     return nil, pass_err
@@ -107,6 +108,12 @@ local function walk(work, plan)
     if not listed then
       return nil, list_err
     end
+    if work.keys and work.keys.file then
+      local written, keys_err = work.keys.file:write(step.keys)
+      if not written then
+        return nil, keys_err
+      end
+    end
     plan.first_batch = plan.first_batch or step.batches[1]
     local ok, write_err = write_plan(plan, work, step.batches)
     if not ok then
@@ -124,7 +131,7 @@ local function walk(work, plan)
 end
 
 ---Reads and checks the whole file.
----@param work table input, encoder, batch_rows, is_file, unique?, suppress? (of import/suppress.lua), ledger, folder, rows, books,
+---@param work table input, encoder, batch_rows, is_file, unique?, suppress? (of import/suppress.lua), keys?, ledger, folder, rows, books,
 ---on_unmappable, progress, stopped
 ---@return table? plan rows, blank, sendable, batches, bytes, sizes (of the row files), first_batch
 ---@return campaign.error? err

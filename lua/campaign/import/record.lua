@@ -15,7 +15,7 @@ local M = {}
 
 -- Options that come back as they were given. What is missing here belongs to the process, not to the job.
 local KEPT = { "to", "params", "map", "set", "split", "check", "encoding", "delimiter", "rows_per_call", "rows_per_file",
-  "concurrency", "attempts", "bisect", "rate", "max_reject", "window", "overwrite", "mark", "accept_public_file", "unique" }
+  "concurrency", "attempts", "bisect", "rate", "max_reject", "window", "overwrite", "mark", "accept_public_file", "unique", "keys" }
 
 ---@param path string
 ---@return string
@@ -35,6 +35,7 @@ function M.options(options)
   end
   kept.source = absolute(options.source)
   kept.suppress = options.suppress[1] and {} or nil
+  kept.since = options.since and absolute(options.since)
   for i, entry in ipairs(options.suppress) do
     kept.suppress[i] = { file = absolute(entry.file), column = entry.column, field = entry.field, form = entry.form, label = entry.label }
   end

@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: MIT
+-- Everything about an import that is known before its file is read through. Opens files; sends at most the question for the target's
+-- columns, after the call was checked. The pass over the rows is import/preflight.lua's.
+
+local core = require "campaign.core"
+local folder_module = require "campaign.import.folder"
+local layout = require "campaign.import.layout"
+local options_module = require "campaign.import.options"
+local preflight = require "campaign.import.preflight"
+local record_module = require "campaign.import.record"
+local resume = require "campaign.import.resume"
+local row_keys = require "campaign.import.row_keys"
+local suppress = require "campaign.import.suppress"
+local target = require "campaign.import.target"
+local timing = require "campaign.import.timing"
+
+local M = {}
+
+---What job.json says. Secrets and personal data stay out of it: params by name only, replacements and constants by count.
+---@param state table
+---@return table
+function M.job_json(state)
+  local options, uses, params = state.options, {}, {}
+  for i, use in ipairs(state.mapping.uses) do
+    uses[i] = { field = use.field, column = use.column, constant = use.constant ~= nil or nil, mark = use.mark }
+  end
+  for name in pairs(options.params) do
+    params[#params + 1] = tostring(name)
+  end
+  table.sort(params)
+  local info = state.input:info()
+  return {
+    format = folder_module.FORMAT, id = state.id, version = core.version,
+    platform = state.platform.name, operation = state.operation.name, account = state.client.account.name,
+    base_url = state.client.account.base_url,
+    source = { path = info.path, bytes = info.bytes, mtime = info.mtime, encoding = info.encoding, detected = info.detected,
+      delimiter = info.delimiter },
+    columns = core.json.array(state.columns), fields = core.json.array(uses), unused = core.json.array(state.mapping.unused),
+    params = core.json.array(params), checks = options.check, split = options.split,
+    on_unmappable = options.on_unmappable, replacements = options.replacements ~= nil,
+    unique = options.unique, suppress = suppress.facts(state.suppress), overwrite = options.overwrite or false, window = options.window,
+    rows_per_batch = state.batch_rows, concurrency = (timing.in_flight(state.platform, state.operation, options)),
+    attempts = options.attempts, rate = options.rate, max_reject = options.max_reject,
+  }
+end
+
+local function new_id(env)
+  local random = env.random(2):gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end)
+  return os.date("%Y%m%d-%H%M%S", math.floor(env.now())) .. "-" .. random
+end
+
+---Finds out everything that is known before the file is read through: client, input, mapping, encoder, lists of keys.
+---@param state table
+---@return true? ok
+---@return campaign.error? err
+function M.prepare(state)
+  local options, operation = state.options, state.operation
+  local err
+  state.batch_rows, err = options_module.batch_rows(operation, options)
+  if not state.batch_rows then
+    return nil, err
+  end
+  state.client, err = target.connect(options, state.platform, operation)
+  if not state.client then
+    return nil, err
+  end
+  state.identity = record_module.identity(state.platform, state.client.account)
+  if state.record then
+    local same
+    same, err = resume.same_target(state.record, state.identity)
+    if not same then
+      return nil, err
+    end
+  end
+  if options.window == "refuse" and not options.dry_run and state.window:opens() then
+    return state.window:refuse()
+  end
+  state.input, err = core.rows.input{ path = options.source, encoding = options.encoding, delimiter = options.delimiter }
+  if not state.input then
+    return nil, err
+  end
+  state.columns, err = state.input:columns()
+  if not state.columns then
+    return nil, err
+  end
+  local target_columns
+  local asked = options.env.monotonic()
+  target_columns, err = target.columns(state.client, operation, options)
+  state.call_seconds = target_columns and options.env.monotonic() - asked
+  if err then
+    return nil, err
+  end
+  state.id = state.id or new_id(options.env)
+  state.target_columns = target_columns
+  state.mapping, err = layout.mapping(operation, state.columns, target_columns, options, state.id)
+  if not state.mapping then
+    return nil, err
+  end
+  state.shape = record_module.shape(state.mapping, state.columns)
+  local envelope
+  if operation.rows.shape ~= "csv" then
+    local prefix, suffix = state.client:envelope(operation.name, options.params)
+    if not prefix then
+      return nil, suffix
+    end
+    envelope = { prefix = prefix, suffix = suffix }
+  end
+  state.encoder, err = preflight.encoder(operation, state.mapping, envelope, options.replacements)
+  if not state.encoder then
+    return nil, err
+  end
+  local known = state.record and state.record.plan
+  if not known then
+    state.keys, err = row_keys.prepare(options, state.mapping, { platform = state.platform.name, operation = operation.name,
+      identity = state.identity, bytes = state.input:info().bytes })
+    if err then
+      return nil, err
+    end
+  end
+  if known then
+    return suppress.unchanged(known.suppress, options.env.pause)
+  end
+  state.suppress, err = suppress.load(options.suppress, state.mapping.suppress, {
+    pause = options.env.pause, stopped = function() return state.stop end,
+  })
+  return state.suppress ~= nil or nil, err
+end
+
+return M
