@@ -127,6 +127,8 @@ local function run(count, script, options)
       local name = script(batch.index, batch.attempts, state)
       if name == "unprepared" then
         return nil, error_object.new{ kind = "auth", message = "no token" }
+      elseif name == "closed" then
+        return nil, error_object.new{ kind = "window", reason = "closed", message = "closed" }
       end
       return { request = { batch = batch.index, answer = ANSWERS[name] } }
     end,
@@ -153,7 +155,10 @@ local function run(count, script, options)
       return state.stopped
     end,
     progress = function() end,
-    ordered = options.ordered or false, attempts = options.attempts or 5, wait_for_window = true,
+    ordered = options.ordered or false, attempts = options.attempts or 5, wait_for_window = not options.refuses,
+    refuse_window = function()
+      return error_object.new{ kind = "window", message = "closed" }
+    end,
   }
   -- What the transport hands out is the scripted answer; the engine reads the result in its first place.
   local finish = work.finish
@@ -318,6 +323,45 @@ describe("import.engine", function()
     assert.is_true(state.slept >= 99)
     assert.same({ accepted = 3 }, (count_states(state)))
     assert.equal(0, run(0, always("ok"), { window = closed }).slept)
+  end)
+
+  it("waits when the platform closes, or the clock is set, between the look at it and the request", function()
+    local looks = 0
+    local state = run(3, function(batch)
+      if batch == 2 and looks < 3 then
+        looks = looks + 1
+        return "closed"
+      end
+      return "ok"
+    end)
+    assert.is_nil(state.error)
+    assert.same({ accepted = 3 }, (count_states(state)))
+    assert.equal(3, #state.sent)
+    assert.equal(0, state.engine.retries)
+    assert.is_true(state.now >= 3, "a second for each look")
+    looks = -1000
+    state = run(3, function(batch)
+      looks = looks + 1
+      return batch == 2 and "closed" or "ok"
+    end)
+    assert.equal("window", state.error.kind)
+    assert.is_true(looks < -900, "it does not look for ever")
+  end)
+
+  it("ends a run that must not wait when the platform closes, and sends nothing of what is left", function()
+    local state = run(6, always("ok"), { refuses = true, limit = 1, window = function(state)
+      return #state.sent >= 2 and 100 or 0
+    end })
+    assert.equal("window", state.error.kind)
+    assert.same({ accepted = 2, pending = 4 }, (count_states(state)))
+    assert.is_true(state.now < 50)
+  end)
+
+  it("repeats no more than a hundred times in an outage, however many attempts each batch has", function()
+    local state = run(500, always("refused"), { attempts = 100, limit = 64, hold = 64 })
+    assert.equal("network", state.error.kind)
+    assert.same({ pending = 500 }, (count_states(state)))
+    assert.is_true(#state.sent <= 64 + 100, "sent " .. #state.sent)
   end)
 
   it("finishes what is in flight when it is stopped", function()

@@ -136,6 +136,42 @@ describe("pace.shared", function()
     end
   end)
 
+  it("keeps two processes together below the rate", function()
+    local script = folder .. "/take.lua"
+    command.write(script, [[
+      local core = require "campaign.core"
+      local one = require("campaign.pace.shared").new{ home = require("campaign.pace.home").file(arg[1], "a"), given = 200,
+        monotonic = core.system.monotonic, random = function() return 0 end }
+      local ends, first, last, count = core.system.monotonic() + 0.5, nil, nil, 0
+      repeat
+        local wait = one:take()
+        if wait == 0 then
+          last = core.system.monotonic()
+          first, count = first or last, count + 1
+        else
+          core.system.sleep(wait)
+        end
+      until core.system.monotonic() > ends
+      local file = assert(io.open(arg[2], "w"))
+      file:write(("%d %.6f %.6f"):format(count, first, last))
+      file:close()
+    ]])
+    local processes, sum, first, last = {}, 0, math.huge, 0
+    for i = 1, 2 do
+      processes[i] = assert(core.system.spawn{ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, folder .. "/shared", folder .. "/" .. i,
+        stdout = "/dev/null" })
+    end
+    for i = 1, 2 do
+      assert.same({ exit = 0 }, processes[i]:wait(60))
+      processes[i]:close()
+      local count, from, to = command.read(folder .. "/" .. i):match("^(%d+) ([%d.]+) ([%d.]+)$")
+      sum, first, last = sum + tonumber(count), math.min(first, tonumber(from)), math.max(last, tonumber(to))
+      assert.is_true(tonumber(count) >= 1)
+    end
+    -- Each take is written down before the next one is decided, so this holds however slow the machine is.
+    assert.is_true(sum <= 200 * (last - first + 0.03) + 2, ("%d calls in %.3f s"):format(sum, last - first))
+  end)
+
   it("starts anew from a file that holds something else, and from one of an earlier start of the machine", function()
     local path = folder .. "/a.pace"
     for _, content in ipairs({ "", "junk", ("x"):rep(1000), "\0\0\0", "00000000-0000-0000-0000-000000000000\n1 2 3\n" }) do
