@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The fault matrix in short: every seventh scenario, so that each fault meets each kind of request at some place of the import. All of
+-- The fault matrix in short: every eleventh scenario, so that each fault meets each kind of request at some place of the import. All of
 -- them: `make fault-matrix`. CAMPAIGN_MATRIX_EVERY chooses another step.
 
 local cases = require "faults.cases"
@@ -7,7 +7,7 @@ local commit_server = require "support.commit_server"
 local runner_module = require "faults.runner"
 
 describe("an import that meets faults", function()
-  local every = tonumber(os.getenv("CAMPAIGN_MATRIX_EVERY")) or 7
+  local every = tonumber(os.getenv("CAMPAIGN_MATRIX_EVERY")) or 11
   local server, runner
   local by_number, order = {}, {}
   for _, scenario in ipairs(cases.scenarios()) do

@@ -82,7 +82,7 @@ function M.run(scenario, server)
   local kind, rows = KINDS[scenario.kind.op], scenario.rows or 30
   local easy = curl.easy_init()
   local status, chunks
-  easy:setopt(curl.OPT_URL, server.url .. kind.path)
+  easy:setopt(curl.OPT_URL, server.base .. kind.path)
   easy:setopt(curl.OPT_POST, 1)
   easy:setopt(curl.OPT_NOSIGNAL, 1)
   easy:setopt(curl.OPT_TIMEOUT_MS, LIMIT_MS)

@@ -61,7 +61,7 @@ local function make_transport(scenario, server)
   local function limit(request)
     if not warm then
       warm = true
-      real:perform({ url = server.url .. "/warm", account = request.account })
+      real:perform({ url = server.base .. "/warm", account = request.account })
     end
     local op = letter_of(request.url)
     counts[op or "-"] = (counts[op or "-"] or 0) + 1
@@ -82,7 +82,7 @@ local function make_transport(scenario, server)
 end
 
 local function account_of(self, scenario)
-  local account = { base_url = scenario.base_url or self.server.url, token = "secret-token" }
+  local account = { base_url = scenario.base_url or self.server.base, token = "secret-token" }
   local op = scenario.kind.op
   if op == "L" then
     account.user_id = "u-1"
@@ -194,7 +194,9 @@ local function run_import(self, scenario, options)
     or figures.pending ~= result.pending then
     return "the result says something else than the ledger", figures
   end
-  if scenario.doubt == "yes" and figures.ambiguous == 0 or scenario.doubt == "no" and figures.ambiguous > 0 then
+  -- Where the platform tells how many rows it has, an import finds out by itself.
+  local probed = scenario.kind.op == "J" or scenario.kind.op == "U"
+  if scenario.doubt == "yes" and figures.ambiguous == 0 and not probed or scenario.doubt == "no" and figures.ambiguous > 0 then
     return "in doubt: " .. figures.ambiguous, figures
   end
   if scenario.rejected ~= "any" and figures.rejected ~= scenario.rejected then

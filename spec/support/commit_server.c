@@ -56,6 +56,7 @@ static int close_always;
 static long down_nth;
 static char down_op;
 static long on_their_way, requests, connections, committed;
+static long epoch;        /* of a path that begins with /eN/, only the current one counts: a request that was given up may come late */
 static long generation;   /* of tokens: the last one given out */
 static int access_ended;  /* the last access token is no longer taken */
 static int log_file = -1;
@@ -504,6 +505,10 @@ static void *serve(void *data) {
   while (go_on && read_head(c)) {
     parse_head(c);
     pthread_mutex_lock(&mutex);
+    if (strncmp(c->path, "/e", 2) == 0 && isdigit((unsigned char)c->path[2]) && atol(c->path + 2) != epoch) {
+      pthread_mutex_unlock(&mutex);
+      break;
+    }
     c->id = ++requests;
     c->nth++;
     c->must_close = close_always;
@@ -528,7 +533,10 @@ static void *serve(void *data) {
     } else whole = read_body(c, c->length) == 0;
 
     pthread_mutex_lock(&mutex);
-    if (!whole) {
+    int late = strncmp(c->path, "/e", 2) == 0 && isdigit((unsigned char)c->path[2]) && atol(c->path + 2) != epoch;
+    if (late) {
+      whole = 0;
+    } else if (!whole) {
       note("B %ld %c %zu\n", c->id, c->op, c->body.length);
     } else {
       append(&c->body, "", 0);
@@ -549,7 +557,7 @@ static void *serve(void *data) {
     if (goes_down) stop_listening(); /* before the answer, so that whoever has it finds nobody */
     go_on = whole && respond(c);
     pthread_mutex_lock(&mutex);
-    on_their_way--;
+    on_their_way -= late ? 0 : 1;
     pthread_mutex_unlock(&mutex);
   }
   close(c->fd);
@@ -616,10 +624,11 @@ static int obey(const char *line) {
   if (strcmp(line, "reset") == 0) {
     if (ftruncate(log_file, 0) != 0) return -1;
     note("P %d 0\n", port);
+    epoch++;
     memset(counts, 0, sizeof counts);
     fault_count = close_always = 0;
     down_op = '\0';
-    requests = committed = generation = 0;
+    requests = committed = generation = on_their_way = 0;
     access_ended = 1;
     if (listener < 0) start_listening();
   } else if (strcmp(line, "close") == 0) close_always = 1;

@@ -19,10 +19,10 @@ local function read_all(path)
   return text
 end
 
----@return table server `url`, `port`; `order`, `read`, `stop`
+---@return table server `url`, `port`; `base`, a URL that counts until the next reset only; `order`, `read`, `stop`
 function M.start()
   local folder = command.folder()
-  local self = setmetatable({ folder = folder, log = folder .. "/log" }, mt)
+  local self = setmetatable({ folder = folder, log = folder .. "/log", epoch = 0 }, mt)
   local program = (os.getenv("CAMPAIGN_BUILD") or "build") .. "/spec/commit_server"
   self.pipe = assert(io.popen("exec " .. command.quote(program) .. " " .. command.quote(self.log), "w"))
   local line = raw_server.eventually(function()
@@ -42,6 +42,10 @@ function methods:order(text)
   local status = assert(peer:receive("*l"))
   peer:close()
   assert(status:find(" 200 "), "the recorder did not understand: " .. text)
+  if text:find("^reset") then
+    self.epoch = self.epoch + 1
+    self.base = self.url .. "/e" .. self.epoch
+  end
 end
 
 -- "1-3,7" → calls each(number).
