@@ -507,6 +507,56 @@ return function(name, back, busted)
       assert.same({ "1probeunclearanother total" }, late)
     end)
 
+    it("confirms what was taken over, refuses rows of it, and doubts it again when evidence contradicts", function()
+      fill(4)
+      local _, leases = sent(3)
+      finish(leases[1], "accepted", { awaits = true, receipt = "u-1" })
+      finish(leases[2], "ambiguous")
+      finish(leases[3], "rejected")
+      local refused = { { row = 3, batch = 1, state = "rejected", cause = "platform", reason = "refused", message = "blocked" } }
+      assert.is_true(ledger:confirm(1, "u-1", refused, "one bad"))
+      assert.is_true(ledger:confirm(2, "u-2", {}, "by its marks"))
+      assert.is_false(ledger:confirm(1, "u-1", refused, "again"))
+      assert.is_false(ledger:confirm(3, "u-3", {}, "rejected"))
+      assert.is_false(ledger:confirm(4, "u-4", {}, "pending"))
+      assert.is_false(ledger:confirm(9, "u-9", {}, "unknown"))
+      assert.equal("CCXP", states())
+      local counts = assert(ledger:progress()).rows
+      assert.same({ 8 + 9, 0, 1 + 9, 0, 9 }, { counts.accepted, counts.accepted_pending, counts.rejected, counts.ambiguous, counts.pending })
+      assert.equal("blocked", assert(ledger:ask("rows_of", 1))[1].message)
+      for found in ledger:scan("batches") do
+        assert.equal(({ "u-1", "u-2" })[found.index], found.receipt)
+      end
+      assert.is_true(ledger:contradict(1, "another result"))
+      assert.is_false(ledger:contradict(1, "once more"))
+      assert.is_false(ledger:contradict(3, "rejected"))
+      assert.is_false(ledger:contradict(4, "pending"))
+      assert.equal("UCXP", states())
+      assert.equal(36, rows_of(assert(ledger:progress())))
+      assert.equal("stale", begin(leases[1]))
+      local late = {}
+      for entry in ledger:scan("late") do
+        late[#late + 1] = entry.batch .. entry.source .. entry.verdict
+      end
+      assert.same({ "1callbackconfirmed", "2callbackconfirmed", "1callbackconflict" }, late)
+      assert.is_true(ledger:resolve(1, "applied", "operator"))
+      counts = assert(ledger:progress()).rows
+      assert.same({ 17, 10 }, { counts.accepted, counts.rejected })
+    end)
+
+    it("knows of a batch in doubt what it is credited with once it turns out to be taken over", function()
+      fill(1)
+      local lease = sent()
+      finish(lease, "ambiguous")
+      assert(ledger:credit(1, "task-7", true))
+      assert.is_true(ledger:resolve(1, "applied", "probe"))
+      assert(ledger:credit(1, "other", false)) -- too late: nothing in doubt
+      assert(ledger:commit())
+      local found = ledger:scan("batches")()
+      assert.same({ "A", "task-7", 1 }, { found.state, found.receipt, found.awaits })
+      assert.equal(9, assert(ledger:progress()).rows.accepted_pending)
+    end)
+
     it("P1 conserves rows through any course of events", function()
       local seed = tonumber(os.getenv("CAMPAIGN_SEED")) or os.time()
       local random = seed % 2147483646 + 1

@@ -123,6 +123,28 @@ function M.new(options)
   }, mt)
 end
 
+---Opens a store to read what came; receives nothing.
+---@param options { platform: string, store: string, name: string? }
+---@return campaign.callback? reader `result`, `conflicts`
+---@return campaign.error? err
+function M.reader(options)
+  local platform, err = platforms.load(options.platform)
+  if not platform then
+    return nil, err
+  end
+  local data = platform.callbacks[options.name or next(platform.callbacks)]
+  if not data then
+    return usage("platform `" .. platform.name .. "` sends no callbacks")
+  end
+  local found = core.system.stat(options.store, true)
+  if not found or found.type ~= "folder" then
+    return usage(options.store .. ": there is no store of callbacks", "it is the folder that campaign listen was given with --store")
+  end
+  local inbox
+  inbox, err = inbox_module.open(options.store, { entries = ENTRIES, bytes = BYTES })
+  return inbox and setmetatable({ data = data, inbox = inbox }, mt), err
+end
+
 local function response(status, message, more)
   local headers = { { "Content-Type", "application/json" } }
   local is_kept = status == 200

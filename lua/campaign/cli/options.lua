@@ -157,6 +157,7 @@ local function resolve(parser)
   command:option("--as", "What became of it: applied, not-applied (it is sent again), resend (sent again, perhaps twice)."):argname("WHAT")
     :choices{ "applied", "not-applied", "resend" }
   command:flag("--probe", "Asks the platform instead, where it can be asked: for this batch, or all in doubt. Sends nothing.")
+  command:option("--callbacks", "Joins the results that `campaign listen --store DIR` kept to their batches. Sends nothing."):argname("DIR")
   command:option("--note", "Who found out, and how; kept in the ledger."):argname("TEXT")
   add_account(command)
   add_json(command)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- `campaign resolve JOB`: what became of batches whose outcome was unknown, as a person says (--batch N --as WHAT) or as a look at the platform
--- shows (--probe), goes into the ledger. Sends nothing; `campaign resume` acts on it.
+-- `campaign resolve JOB`: what became of batches whose outcome was unknown, as a person says (--batch N --as WHAT), as a look at the platform
+-- shows (--probe) or as callbacks tell (--callbacks DIR), goes into the ledger. Sends nothing; `campaign resume` acts on it.
 
 local campaign = require "campaign"
 local core = require "campaign.core"
@@ -50,15 +50,46 @@ local function by_probe(given, job)
   return open > 0 and output.EXIT.unknown or output.EXIT.ok
 end
 
+local function by_callbacks(given, job)
+  local joined, err = job:join(given.callbacks)
+  if not joined then
+    return output.fail(err, given)
+  end
+  local confirmed, rejected, conflicts = 0, 0, 0
+  for _, batch in ipairs(joined) do
+    confirmed = confirmed + (batch.as == "confirmed" and 1 or 0)
+    conflicts = conflicts + (batch.as == "conflict" and 1 or 0)
+    rejected = rejected + (batch.rejected or 0)
+  end
+  if given.json then
+    output.json{ batches = core.json.array(joined), confirmed = confirmed, rejected = rejected, conflicts = conflicts }
+  else
+    for _, batch in ipairs(joined) do
+      if batch.as ~= "confirmed" then
+        io.stdout:write(("batch %d: %s (%s)\n"):format(batch.batch, batch.as and "in doubt" or "still in doubt", batch.detail))
+      end
+    end
+    io.stdout:write(("%d batches confirmed by callbacks, %d of their rows rejected\n"):format(confirmed, rejected))
+    if #joined > 0 then
+      io.stdout:write("make the report again with: campaign resume ", given.job, "\n")
+    end
+  end
+  return conflicts > 0 and output.EXIT.unknown or output.EXIT.ok
+end
+
 function M.run(given)
-  if given.probe and given.as then
-    return output.fail("--probe and --as: either the platform is asked, or you say it", given)
-  elseif not given.probe and not (given.batch and given.as) then
-    return output.fail("resolve needs --batch N --as applied|not-applied|resend, or --probe", given)
+  local ways = (given.probe and 1 or 0) + (given.as and 1 or 0) + (given.callbacks and 1 or 0)
+  if ways > 1 then
+    return output.fail("--probe, --callbacks and --as: one of them", given)
+  elseif ways == 0 or given.as and not given.batch then
+    return output.fail("resolve needs --batch N --as applied|not-applied|resend, or --probe, or --callbacks DIR", given)
   end
   local job, err = campaign.open_job(given.job, { account = given.account })
   if not job then
     return output.fail(err, given)
+  end
+  if given.callbacks then
+    return by_callbacks(given, job)
   end
   return given.probe and by_probe(given, job) or by_person(given, job)
 end

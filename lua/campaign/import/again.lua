@@ -2,10 +2,12 @@
 -- A job in another process, or after its run: resume, resolve, inspect, open_job. Adds them to the job of import/init.lua, from whose parts
 -- they are made; import/resume.lua does what needs no job.
 
+local callback = require "campaign.callback"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
 local journal = require "campaign.import.journal"
+local late = require "campaign.import.late"
 local ledger_module = require "campaign.ledger"
 local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
@@ -184,13 +186,9 @@ function M.add(parts)
     return true
   end
 
-  ---Looks at the platform for the batches in doubt, where its data says how. Sends nothing; the report is made again by `resume`.
-  ---@param batch integer? only this one
-  ---@param given table? as for `resume`
-  ---@return table[]? found batch, as ("applied", "again"; nil: still in doubt), detail
-  ---@return campaign.error? err
-  function parts.methods:probe(batch, given)
-    local state, was = reopen(self, merged(parts.inner[self].given, given), 2)
+  -- Opens the job as far as its rows can be read, asks, and closes it. The report is made again by `resume` when something was found.
+  local function ask(job, given, question)
+    local state, was = reopen(job, merged(parts.inner[job].given, given), 3)
     if not state then
       return nil, was
     end
@@ -200,18 +198,49 @@ function M.add(parts)
     end
     local found
     if ok then
-      found, err = settle_doubt(state, batch)
+      found, err = question(state)
     end
     local folder = state.folder
     parts.close_all(state)
-    if found and batch and #found == 0 then
-      found, err = nil, not_in_doubt(batch, self.folder)
-    end
     if found and #found > 0 then
       os.remove(folder.report)
-      self.result = nil
+      job.result = nil
     end
     return found, err
+  end
+
+  ---Looks at the platform for the batches in doubt, where its data says how. Sends nothing; the report is made again by `resume`.
+  ---@param batch integer? only this one
+  ---@param given table? as for `resume`
+  ---@return table[]? found batch, as ("applied", "again"; nil: still in doubt), detail
+  ---@return campaign.error? err
+  function parts.methods:probe(batch, given)
+    local found, err = ask(self, given, function(state)
+      return settle_doubt(state, batch)
+    end)
+    if found and batch and #found == 0 then
+      return nil, not_in_doubt(batch, self.folder)
+    end
+    return found, err
+  end
+
+  ---Joins the results that a callback receiver kept to the batches they belong to. Sends nothing; the report is made again by `resume`.
+  ---@param store string the receiver's folder
+  ---@param given table? as for `resume`
+  ---@return table[]? joined batch, as ("confirmed", "conflict"; nil: nothing follows), detail, rejected
+  ---@return campaign.error? err
+  function parts.methods:join(store, given)
+    return ask(self, given, function(state)
+      local platform = state.options.to:match("^(.+)%.[%w_]+$") -- linear: anchored, the last dot
+      local reader, err = callback.reader{ platform = platform, store = store }
+      if not reader then
+        return nil, err
+      end
+      return late.join{
+        id = state.id, ledger = state.ledger, input = state.input, encoder = state.encoder, operation = state.operation,
+        reader = reader, join = callback.join,
+      }
+    end)
   end
 
   ---What the ledger says: `state`, and from the ledger's own counts `rows`, `batches`, `attempts` and the batches in doubt.

@@ -53,10 +53,10 @@ local function restore_batches(ledger, rows, books)
   end
   for batch in ledger:scan("told") do
     local attempts = assert(ledger:ask("last_of", batch.index))
-    local refused = {}
+    local refused = { messages = {} }
     if batch.rejected > 0 and batch.state ~= "X" then
       for i, row in ipairs(assert(ledger:ask("rows_of", batch.index))) do
-        refused[i] = row.row
+        refused[i], refused.messages[row.row] = row.row, row.message
       end
     end
     local ok, err = rows:restore(batch, attempts[1], refused)

@@ -173,7 +173,7 @@ function methods:_list(state, attempt, why, positions, numbers)
         end
         local added, err = file:add({
           row = row, line = line, state = state, cause = why.cause, column = why.column, reason = why.reason,
-          code = why.code, message = why.message, batch = batch.index, attempt = attempt.number,
+          code = why.code, message = why.messages and why.messages[row] or why.message, batch = batch.index, attempt = attempt.number,
         }, fields)
         if not added then
           error(err, 0)
@@ -267,7 +267,7 @@ end
 ---Books a batch of an earlier run as its ledger has it.
 ---@param batch table from the ledger
 ---@param last table? its last attempt
----@param refused integer[] numbers of the rows that the platform gave back
+---@param refused integer[] numbers of the rows that the platform gave back; `messages` by row, where it said something of each
 ---@return true? ok
 ---@return campaign.error? err
 function methods:restore(batch, last, refused)
@@ -278,7 +278,8 @@ function methods:restore(batch, last, refused)
     if #refused == 0 then
       return true
     end
-    return self:_list("rejected", attempt, { cause = "platform", reason = "refused", message = last and last.message }, nil, refused)
+    return self:_list("rejected", attempt, { cause = "platform", reason = "refused", message = last and last.message,
+      messages = refused.messages }, nil, refused)
   elseif batch.state == "X" then
     return self:_list("rejected", attempt, { cause = "platform", reason = last and (last.reason or last.cause), code = last and last.code,
       message = last and last.message })

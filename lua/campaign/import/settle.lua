@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Settles what became of a batch in doubt, in this order: callbacks that came, a look at the platform where its data says how (`probe`),
--- sending it again where that is harmless by the platform's data (effect `idempotent`). What none of them decides stays in doubt. Each
+-- Settles what became of a batch in doubt: by a look at the platform where its data says how (`probe`), else by sending it again where
+-- that is harmless by the platform's data (effect `idempotent`). What neither decides stays in doubt (late callbacks: import/late). Each
 -- decision is one commit of the ledger, so that a process that dies in between loses nothing and decides nothing twice.
 
 local core = require "campaign.core"

@@ -90,6 +90,12 @@ M.STATEMENTS = {
     RETURNING seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash]],
   seen_before = "UPDATE batch SET before = ?4 WHERE seq = ?1 AND fence = ?2 AND owner = ?3 AND state = 'L'",
   credit = "UPDATE batch SET receipt = coalesce(?2, receipt), awaits = ?3 WHERE seq = ?1 AND state = 'U'",
+  late_of = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
+    SELECT seq, (SELECT max(id) FROM attempt WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575), ?2, 'callback', ?3, ?4 FROM batch
+    WHERE seq = ?1 AND (state = 'A' OR state = iif(?5, 'U', 'C'))]],
+  confirm = [[UPDATE batch SET state = 'C', awaits = 0, rejected = ?2, receipt = coalesce(?3, receipt)
+    WHERE seq = ?1 AND (state = 'A' OR state = 'U')]],
+  contradict = "UPDATE batch SET state = 'U', awaits = 0 WHERE seq = ?1 AND (state = 'A' OR state = 'C')",
   note = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
     VALUES (?1, (SELECT max(id) FROM attempt WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575), ?2, ?3, ?4, ?5)]],
   doubt = "SELECT seq, state, accepted, before, parent FROM batch WHERE seq = ?",

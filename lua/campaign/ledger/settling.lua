@@ -16,6 +16,10 @@ local function numbered(waiter, _, rows)
   waiter.lease.index = rows[1] and rows[1][1]
 end
 
+local function counted(waiter, changes)
+  waiter.changes = changes
+end
+
 ---@param methods table of the ledger
 function M.add(methods)
   ---Queues the pieces that take the place of a batch: of one that was rejected as a whole, or of a lease that was not begun. They are ours,
@@ -86,6 +90,53 @@ function M.add(methods)
   ---@return campaign.error? err
   function methods:credit(index, receipt, awaits)
     return self:_queue("credit", nil, index, receipt, awaits)
+  end
+
+  -- Evidence and what follows from it, durable together. False when the batch is in no state for it.
+  local function conclude(ledger, index, verdict, detail, statement, ...)
+    local counter = { changes = 0, done = counted }
+    local ok, err = ledger:_queue("late_of", nil, index, ledger._now(), verdict, detail, verdict == "confirmed")
+    if ok then
+      ok, err = ledger:_queue(statement, counter, index, ...)
+    end
+    if ok then
+      ok, err = ledger:commit()
+    end
+    if not ok then
+      return nil, err
+    end
+    return counter.changes > 0
+  end
+
+  ---The platform's own result of a batch came: it is taken over, but for the rows that the result refuses.
+  ---@param index integer
+  ---@param receipt string? its number
+  ---@param rejected table[] results of rows, as for `record`
+  ---@param detail string?
+  ---@return boolean? changed false when it is not accepted or in doubt
+  ---@return campaign.error? err
+  function methods:confirm(index, receipt, rejected, detail)
+    local found, err = self:ask("doubt", index)
+    if not found then
+      return nil, err
+    elseif not found[1] or found[1].state ~= "A" and found[1].state ~= "U" then
+      return false
+    end
+    local ok
+    ok, err = self:record(rejected)
+    if not ok then
+      return nil, err
+    end
+    return conclude(self, index, "confirmed", detail, "confirm", #rejected, receipt)
+  end
+
+  ---Evidence contradicts what was taken for sure: the batch is in doubt.
+  ---@param index integer
+  ---@param detail string?
+  ---@return boolean? changed false when it was not taken for sure
+  ---@return campaign.error? err
+  function methods:contradict(index, detail)
+    return conclude(self, index, "conflict", detail, "contradict")
   end
 
   ---Queues evidence that changes nothing.
