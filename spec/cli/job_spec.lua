@@ -75,7 +75,7 @@ describe("campaign jobs", function()
     assert.equal(0, result.code, result.err)
     assert.equal(1, json.decode(result.out).requests)
     assert.equal(12, #handle:control("commits").commits)
-    assert.equal(1, status().possibly_duplicated) -- batches
+    assert.equal(2, status().possibly_duplicated) -- rows
   end)
 
   it("asks the platform what became of a batch in doubt, and says so", function()

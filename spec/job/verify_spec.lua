@@ -187,6 +187,20 @@ describe("campaign.verify", function()
     proof = verify(result.job)
     assert.is_true(proof.ok, said(proof))
     assert.equal(67, proof.committed) -- 57 and a batch of ten once more
+    -- Which rows they are, and why, is listed; each is in its state too.
+    local again = assert(campaign.open_job(result.job)).result
+    assert.equal(10, again.possibly_duplicated)
+    assert.equal(57, again.taken_over)
+    local listed = imports.read(again.possibly_duplicated_file)
+    assert.equal(10, #listed)
+    assert.same({ "accepted", "sent_again", "2", "2", "13800000012" },
+      { listed[1]._state, listed[1]._cause, listed[1]._batch, listed[1]._attempt, listed[1]["手机号"] })
+    assert.matches("attempt 1 on [%d:Z -]+: ambiguous %(.-%); attempt 2 on [%d:Z -]+: accepted", listed[1]._message)
+    local whole = command.read(again.possibly_duplicated_file)
+    edit(again.possibly_duplicated_file, function(text) return text:gsub("[^\n]*\n$", "", 1) end)
+    assert_fault(verify(result.job), "reports", "possibly_duplicated.csv lacks rows")
+    command.write(again.possibly_duplicated_file, (whole:gsub("\n12,", "\n1,", 1)))
+    assert_fault(verify(result.job), "reports", "possibly_duplicated.csv has rows")
     -- Somebody says that it was not applied, but it was: that is a duplicate which no report names.
     imports.reset({ "import_customers_async:after-commit-close@2" })
     result = assert(campaign.import(imports.options(LONGLONG, people(), { rows_per_call = 10, concurrency = 1 })))

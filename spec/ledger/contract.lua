@@ -257,9 +257,23 @@ return function(name, back, busted)
         ledger:resolve(1, "forget", "operator")
       end)
       local counts = assert(ledger:progress())
-      assert.equal(1, counts.possibly_duplicated)
+      assert.equal(0, counts.possibly_duplicated) -- not yet sent again
       assert.equal(9, counts.rows.accepted_pending)
       assert.equal("stale", begin(leases[3]))
+      local again = assert(ledger:claim(2))
+      assert.same({ 2, 3 }, { again[1].index, again[2].index })
+      for _, lease in ipairs(again) do
+        begin(lease)
+        finish(lease, "accepted")
+      end
+      assert.equal(again[2].accepted, assert(ledger:progress()).possibly_duplicated) -- rows; the other was never there
+      local repeated = {}
+      for found in ledger:scan("repeated") do
+        repeated[#repeated + 1] = found.index
+      end
+      assert.same({ 3 }, repeated)
+      local attempts = assert(ledger:ask("attempts_of", 3))
+      assert.same({ "ambiguous", "accepted" }, { attempts[1].verdict, attempts[2].verdict })
     end)
 
     it("makes a group durable as a whole", function()

@@ -12,7 +12,8 @@ local SAME_WISH = 0.4 -- seconds
 
 local SHOWN = {
   "state", "exit_code", "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending",
-  "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "job", "rejects_file", "duplicates_file",
+  "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "possibly_duplicated",
+  "possibly_duplicated_file", "job", "rejects_file", "duplicates_file",
   "suppressed_file", "unchanged_file", "ambiguous_file",
   "not_sent_file", "batches_file", "report_file",
 }

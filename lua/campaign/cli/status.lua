@@ -10,6 +10,27 @@ local M = {}
 
 local ROW_STATES = require("campaign.import.accounting").STATES
 
+-- What a script finds, always: null where it is not known.
+local SHAPE = { "job", "state", "rows", "total", "batches", "sendable", "attempts", "open", "bytes", "possibly_duplicated", "doubtful", "retries" }
+local DOUBT = { "batch", "first_row", "rows", "attempt", "cause", "status", "began" }
+
+local function shaped(found, names)
+  local shown = {}
+  for _, name in ipairs(names) do
+    local value = found[name]
+    shown[name] = value == nil and core.json.null or value
+  end
+  return shown
+end
+
+local function print_json(found)
+  for i, batch in ipairs(found.doubtful or {}) do
+    found.doubtful[i] = shaped(batch, DOUBT)
+  end
+  found.doubtful = found.doubtful and core.json.array(found.doubtful)
+  output.json(shaped(found, SHAPE))
+end
+
 local function print_text(given, found)
   io.stdout:write(given.job, ": ", found.state, "\n")
   for _, state in ipairs(ROW_STATES) do
@@ -17,6 +38,9 @@ local function print_text(given, found)
     if count > 0 then
       io.stdout:write(("%12s  %s\n"):format(human.count(count), (state:gsub("_", " "))))
     end
+  end
+  if (found.possibly_duplicated or 0) > 0 then
+    io.stdout:write(("  %s rows were sent again by order and may be there twice\n"):format(human.count(found.possibly_duplicated)))
   end
   for _, batch in ipairs(found.doubtful or {}) do
     io.stdout:write(("  batch %d in doubt: %s rows from row %s, attempt %s, %s\n"):format(batch.batch, human.count(batch.rows),
@@ -27,6 +51,9 @@ local function print_text(given, found)
   end
   if found.state == "interrupted" or found.state == "stopped" or found.state == "planned" then
     io.stdout:write("  go on with: campaign resume ", given.job, "\n")
+  end
+  for number = 1, found.retries or 0 do
+    io.stdout:write("  a retry of it: campaign status ", given.job, "/retry-", number, "\n")
   end
 end
 
@@ -40,8 +67,7 @@ function M.run(given)
     return output.fail(err, given)
   end
   if given.json then
-    found.doubtful = found.doubtful and core.json.array(found.doubtful)
-    output.json(found)
+    print_json(found)
   else
     print_text(given, found)
   end

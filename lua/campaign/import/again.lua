@@ -243,8 +243,9 @@ function M.add(parts)
     end)
   end
 
-  ---What the ledger says: `state`, and from the ledger's own counts `rows`, `batches`, `attempts` and the batches in doubt.
-  ---@return table? found state is "running" while somebody has the job
+  ---What the ledger says: `job`, `state`, and from the ledger's own counts `rows` (by state), `total`, `batches` (by the ledger's letters), `sendable`,
+  ---`attempts`, `open`, `bytes`, `possibly_duplicated` (rows), `doubtful` (batches, at most 1,000), `retries`. See docs/cli.md, "status".
+  ---@return table? found state is "running" while somebody has the job: the rest is then not known
   ---@return campaign.error? err
   function parts.methods:inspect()
     local folder, open_err = folder_module.open(self.folder)
@@ -254,7 +255,7 @@ function M.add(parts)
     local ledger, err = ledger_module.open(folder.ledger)
     if not ledger then
       if err.reason == "locked" then
-        return { state = "running" }
+        return { job = self.folder, state = "running" }
       end
       return nil, err
     end
@@ -266,8 +267,12 @@ function M.add(parts)
       err = no_job(folder)
     end
     if found then
-      found.state = job.state == "running" and "interrupted" or job.state
-      found.doubtful = {}
+      local record = record_module.decode(job.record)
+      found.job, found.state = self.folder, job.state == "running" and "interrupted" or job.state
+      found.doubtful, found.total, found.retries = {}, 0, record and record.retries or 0
+      for _, count in pairs(found.rows) do
+        found.total = found.total + count
+      end
       for batch in ledger:scan("told") do
         if batch.state == "U" and #found.doubtful < 1000 then
           local last = assert(ledger:ask("last_of", batch.index))[1]

@@ -19,7 +19,8 @@ local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
 M.FILES = {
   job = "job.json", batches = "batches.jsonl", rejects = "rejects.csv",
   ledger = "ledger.db", ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", suppressed = "suppressed.csv",
-  unchanged = "unchanged.csv", keys = "rows.keys", not_sent = "not_sent.csv", report = "report.json",
+  unchanged = "unchanged.csv", keys = "rows.keys", not_sent = "not_sent.csv", possibly_duplicated = "possibly_duplicated.csv",
+  report = "report.json",
 }
 
 local methods = {}

@@ -18,6 +18,7 @@ local preflight = require "campaign.import.preflight"
 local prepare = require "campaign.import.prepare"
 local preview = require "campaign.import.preview"
 local record_module = require "campaign.import.record"
+local repeats = require "campaign.import.repeats"
 local report = require "campaign.import.report"
 local request_module = require "campaign.import.request"
 local row_keys = require "campaign.import.row_keys"
@@ -79,8 +80,15 @@ local function conclude(state, name, err)
   if not balanced then
     err = err and err.kind == "ledger" and err or balance_err -- a record that could not be written explains the rest
   end
+  local repeated = 0
+  if name ~= "planned" then
+    local repeats_err
+    repeated, repeats_err = repeats.write(state)
+    err = err or repeats_err
+  end
   local run = state.engine or { batches = 0, requests = 0, retries = 0, bytes = 0 }
   local result = report.result{
+    possibly_duplicated = repeated,
     state = name == "finished" and err and "stopped" or name, error = err, books = books, folder = state.folder, rows = state.rows,
     batches = run.batches, requests = run.requests, retries = run.retries, bytes = run.bytes,
     seconds = state.options.env.monotonic() - state.began,

@@ -59,6 +59,8 @@ end
 ---@field ambiguous integer
 ---@field pending integer
 ---@field taken_over integer
+---@field possibly_duplicated integer rows that were sent again by order and may be there twice; each is counted in its state too
+---@field possibly_duplicated_file string?
 ---@field causes { invalid: integer, unmappable: integer, platform: integer }
 ---@field reasons table[]
 ---@field batches integer
@@ -115,6 +117,8 @@ function M.result(facts)
   if facts.state == "planned" then
     result.pending = books.rows - books:sum()
   end
+  result.possibly_duplicated = facts.possibly_duplicated or 0
+  result.possibly_duplicated_file = result.possibly_duplicated > 0 and facts.folder.possibly_duplicated or nil
   result.taken_over = result.accepted + result.accepted_pending
   result.exit_code = M.exit_code(result)
   result.ok = result.exit_code == 0

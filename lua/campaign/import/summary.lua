@@ -18,7 +18,7 @@ local STATES = {
 local FILES = {
   { "rejects_file", "rejected rows" }, { "duplicates_file", "duplicate rows" }, { "suppressed_file", "suppressed rows" },
   { "unchanged_file", "unchanged rows" }, { "ambiguous_file", "ambiguous rows" },
-  { "not_sent_file", "rows not sent" },
+  { "not_sent_file", "rows not sent" }, { "possibly_duplicated_file", "rows sent again by order, possibly there twice" },
 }
 
 -- Reasons of one state with the codes of the same column and reason put together, most frequent first.

@@ -5,6 +5,7 @@
 local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"
 local listing = require "campaign.import.listing"
+local rows_module = require "campaign.import.rows"
 
 local M = {}
 
@@ -150,6 +151,53 @@ function M.compare(self, found)
     mended = mended + compare_bucket(self, found, bucket)
   end
   return mended
+end
+
+---Compares possibly_duplicated.csv: the rows of the batches that were sent again by order and may be there twice.
+---@param self table
+---@param found table findings
+---@param opened table
+function M.compare_repeated(self, found, opened)
+  local function put_row(name, row)
+    self.spill:put(name, math.floor(row / 16000) % self.spill.buckets, ("%d"):format(row))
+  end
+  local path = opened.folder.possibly_duplicated
+  local input, err
+  if core.system.stat(path) then
+    input, err = core.rows.input{ path = path, encoding = "utf-8", delimiter = ",", max_record = MOST_RECORD }
+    if not input or not input:columns() then
+      found:fault("reports", "possibly_duplicated.csv cannot be read: " .. tostring(err or "no header"))
+    else
+      for _, fields in assert(input:rows()) do
+        put_row("repeat-listed", tonumber(fields[1]) or 0)
+      end
+    end
+    if input then
+      input:close()
+    end
+  end
+  pcall(function() -- a list that cannot be read is told elsewhere
+    for batch in opened.ledger:scan("repeated") do
+      for _, row in rows_module.each_sent(opened.input, batch) do
+        put_row("repeat-booked", row)
+      end
+    end
+  end)
+  for bucket = 0, self.spill.buckets - 1 do
+    local listed = {}
+    for line in self.spill:each("repeat-listed", bucket) do
+      listed[line] = true
+    end
+    for line in self.spill:each("repeat-booked", bucket) do
+      if not listed[line] then
+        found:fault("reports", "possibly_duplicated.csv lacks rows that were sent again", tonumber(line))
+      end
+      listed[line] = nil
+    end
+    for line in pairs(listed) do
+      found:fault("reports", "possibly_duplicated.csv has rows that were not sent again", tonumber(line))
+    end
+  end
 end
 
 ---Compares the sums of report.json.

@@ -67,6 +67,27 @@ local function add_slice(self, opened, encoder, batch, slice, refused)
   return #sent
 end
 
+-- Orders to send again, of a batch and of those that it is a piece of.
+local function doubts_of(batch, repeated)
+  local doubts = batch.doubts
+  for _, range in ipairs(batch.parent and repeated or {}) do
+    if batch.first_row >= range.first_row and batch.first_row < range.first_row + range.rows then
+      doubts = doubts + range.doubts
+    end
+  end
+  return doubts
+end
+
+local function split_and_repeated(ledger)
+  local repeated = {}
+  for batch in ledger:scan("repeated") do
+    if batch.split == 1 then
+      repeated[#repeated + 1] = { first_row = batch.first_row, rows = batch.rows, doubts = batch.doubts }
+    end
+  end
+  return repeated
+end
+
 local function add_batch(self, opened, encoder, batch)
   local refused, sent = refused_rows(opened.ledger, batch), 0
   local pass = assert(core.rows.preflight(opened.input, encoder, { batch_rows = SLICE, range = batch }))
@@ -95,7 +116,9 @@ function M.add_job(self, opened, found)
   if not encoder then
     return nil, why
   end
+  local repeated = split_and_repeated(opened.ledger)
   for batch in books.in_order(opened.ledger) do
+    batch.doubts = doubts_of(batch, repeated)
     if batch.accepted > 0 then
       local fine, sent = pcall(add_batch, self, opened, encoder, batch)
       if not fine and error_object.is(sent) and sent.kind == "ledger" then

@@ -74,6 +74,7 @@ local function check_job(opened, found, spill, out)
     end
     out.mended = out.mended + reports.compare(files, found)
     reports.compare_attempts(files, found, opened.folder, opened.ledger)
+    reports.compare_repeated(files, found, opened)
   end
   local late = counted.late
   local in_flight = faults.in_flight(opened.ledger, most_in_flight(opened), function(batch)

@@ -12,12 +12,12 @@ local PAGE = 1000
 
 -- Those after the first follow when it has ended.
 local SCANS = { batches = { "scan_batches" }, attempts = { "scan_attempts", "scan_open" }, rows = { "scan_rows" }, told = { "scan_told" },
-  late = { "scan_late" } }
+  late = { "scan_late" }, repeated = { "scan_repeated" } }
 
 ---@param methods table of the ledger
 function M.add(methods)
   ---Counts, made from the batches themselves so that they cannot disagree with them.
-  ---@return table? progress batches and rows by state, attempts, open attempts
+  ---@return table? progress batches and rows by state, attempts, open attempts, possibly_duplicated (rows)
   ---@return campaign.error? err
   function methods:progress()
     local rows, err = self:_query("progress")
@@ -31,10 +31,9 @@ function M.add(methods)
     end
     local counts = progress.rows
     for _, row in ipairs(rows) do
-      local state, batches, accepted, rejected, awaited, doubted = row[1], row[2], row[3], row[4], row[5], row[6]
+      local state, batches, accepted, rejected, awaited = row[1], row[2], row[3], row[4], row[5]
       progress.batches[state] = batches
       progress.sendable = progress.sendable + accepted
-      progress.possibly_duplicated = progress.possibly_duplicated + doubted
       if state == "A" or state == "R" or state == "C" then
         counts.accepted = counts.accepted + accepted - rejected - awaited
         counts.accepted_pending = counts.accepted_pending + awaited
@@ -58,12 +57,12 @@ function M.add(methods)
     if not rows then
       return nil, err
     end
-    progress.attempts, progress.open, progress.bytes = rows[1][1], rows[1][2], rows[1][3]
+    progress.attempts, progress.open, progress.bytes, progress.possibly_duplicated = rows[1][1], rows[1][2], rows[1][3], rows[1][4]
     return progress
   end
 
   ---Reads records in order, page by page. Of attempts, those that have no outcome yet come last.
-  ---@param what "batches"|"attempts"|"rows"|"late"
+  ---@param what "batches"|"attempts"|"rows"|"late"|"repeated" repeated: batches that were sent again by order and may be there twice
   ---@return fun(): table? next raises what the ledger refuses, as an error object
   function methods:scan(what)
     local statements = SCANS[what]
@@ -109,10 +108,10 @@ function M.add(methods)
     end
   end
 
-  ---What is known of one thing: `rows_of` a batch, `last_of` its attempts, `narrowing` of a refused one (its first batch, rows of that,
+  ---What is known of one thing: `rows_of` a batch, `attempts_of` it, `last_of` these, `narrowing` of a refused one (its first batch, rows of that,
   ---pieces made of it), `reasons` of the rows that were never sent,
   ---`taken`: rows of the batches that were taken over whole.
-  ---@param what "rows_of"|"last_of"|"narrowing"|"reasons"|"taken"
+  ---@param what "rows_of"|"attempts_of"|"last_of"|"narrowing"|"reasons"|"taken"
   ---@param index integer?
   ---@return table[]? records
   ---@return campaign.error? err

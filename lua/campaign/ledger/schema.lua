@@ -68,6 +68,10 @@ end
 LINE = ([[printf('{"batch":%%d,"attempt":%%d,"first_row":%%d,"rows":%%d,"verdict":"%%s"%s}', a.batch, a.number, b.first_row, b.accepted,
   a.verdict, %s)]]):format(("%s"):rep(#LINE), table.concat(LINE, ", "))
 
+-- Sent again by order, and more than one sending may have arrived; the sendings of one in pieces go on in them.
+local REPEATED = [[ b.doubts > 0 AND (SELECT count(*) FROM attempt a WHERE a.id BETWEEN b.seq * 1048576 AND b.seq * 1048576 + 1048575
+    AND (a.verdict = 'accepted' OR a.verdict = 'partly' OR a.verdict = 'ambiguous')) + b.split > 1]]
+
 M.STATEMENTS = {
   job_put = [[INSERT INTO job (one, id, created, state, record) VALUES (1, ?, ?, ?, ?)
     ON CONFLICT (one) DO UPDATE SET state = excluded.state, record = excluded.record WHERE id = excluded.id]],
@@ -136,11 +140,16 @@ M.STATEMENTS = {
     SELECT seq * 1048576 + attempts, seq, attempts, fence, owner, began, ?, 'ambiguous', 'interrupted', 'ledger', 'maybe',
       'the process ended between sending and the outcome' FROM batch WHERE state = 'S']],
   recover_sent = "UPDATE batch SET state = 'U' WHERE state = 'S'",
-  progress = [[SELECT state, count(*), coalesce(sum(accepted), 0), coalesce(sum(rejected), 0), coalesce(sum(awaits * (accepted - rejected)), 0),
-    coalesce(sum(doubts > 0), 0) FROM batch WHERE split = 0 GROUP BY state]],
+  progress = [[SELECT state, count(*), coalesce(sum(accepted), 0), coalesce(sum(rejected), 0), coalesce(sum(awaits * (accepted - rejected)), 0)
+    FROM batch WHERE split = 0 GROUP BY state]],
   progress_rows = "SELECT state, count(*) FROM row_result WHERE batch IS NULL GROUP BY state",
   progress_attempts = [[SELECT coalesce(sum(attempts), 0), coalesce(sum(state = 'S'), 0),
-    (SELECT coalesce(sum(body_bytes), 0) FROM attempt) FROM batch]],
+    (SELECT coalesce(sum(body_bytes), 0) FROM attempt), (SELECT coalesce(sum(b.accepted), 0) FROM batch b WHERE ]] .. REPEATED .. ") FROM batch",
+  scan_repeated = [[SELECT seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes,
+    skip, hash, rejected, awaits, receipt, split FROM batch b WHERE seq > ? AND ]] .. REPEATED .. " ORDER BY seq LIMIT ?",
+  attempts_of = [[SELECT id, batch, number, fence, began, ended, verdict, cause, receipt, status, code, kind,
+    sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message FROM attempt
+    WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575 ORDER BY id]],
   scan_batches = [[SELECT seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes,
     skip, hash, rejected, awaits, receipt FROM batch WHERE split = 0 AND seq > ? ORDER BY seq LIMIT ?]],
   -- Batches that left something to tell: all that are settled but were not simply taken over.
@@ -200,6 +209,9 @@ M.NAMES = {
   scan_open = with(ATTEMPT, "first_row", "rows"),
   scan_rows = ROW,
   scan_late = { "id", "batch", "attempt", "at", "source", "verdict", "detail" },
+  scan_repeated = { "index", "state", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
+    "body_bytes", "skip", "hash", "rejected", "awaits", "receipt", "split" },
+  attempts_of = ATTEMPT,
   last_of = ATTEMPT,
   rows_of = ROW,
   doubt = { "index", "state", "accepted", "before", "parent" },
