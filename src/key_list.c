@@ -110,11 +110,23 @@ static const unsigned char *phone_form(unsigned char *room, size_t *length) {
   return text;
 }
 
+/* 11 ASCII digits that begin with 1: what nearly every list holds, and its own form. */
+static int is_plain_mobile(const unsigned char *text, size_t length) {
+  unsigned other = 0;
+  if (length != 11 || text[0] != '1') return 0;
+  for (size_t i = 1; i < 11; i++) other |= (unsigned char)(text[i] - '0') > 9;
+  return !other;
+}
+
 const unsigned char *camp_key_form(enum camp_key_form form, const unsigned char *text, size_t length, unsigned char *room,
                                    size_t *form_length, int *fits) {
+  *fits = 1;
+  if (form == CAMP_KEY_PHONE && is_plain_mobile(text, length)) {
+    *form_length = length;
+    return text;
+  }
   text = trim(text, &length);
   *form_length = length;
-  *fits = 1;
   if (length == 0) return text;
   if (form == CAMP_KEY_PHONE) {
     size_t count = phone_digits(text, length, room + 1);

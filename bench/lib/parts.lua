@@ -7,9 +7,9 @@ local shell = require "shell"
 
 local M = {}
 
-local function lua(flavour, rest)
-  return ("env LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/%s/?.so;;' %s bench/parts.lua %s")
-    :format(flavour, flavour == "luajit" and "luajit" or "lua5.4", rest)
+local function lua(flavour, rest, script)
+  return ("env LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/%s/?.so;;' %s bench/%s.lua %s")
+    :format(flavour, flavour == "luajit" and "luajit" or "lua5.4", script or "parts", rest)
 end
 
 -- { title, goal, our command, their name, their command, what is compared: "cpu" or "wall" too }
@@ -57,6 +57,15 @@ local function run(command, out)
   return { cpu = own or tonumber(user) + tonumber(system), wall = not own and tonumber(wall) or nil, peak = tonumber(peak) / 1024 }
 end
 
+---Sets of keys have no peer: goals are 24 bytes and 150 ns a key. BENCH_KEYS says how many (a million; 10000000 takes half a minute).
+---@param options table out, say
+function M.keys(options)
+  local output = options.out .. "/keys.txt"
+  local count = tonumber(os.getenv("BENCH_KEYS") or "") or 1000000
+  shell.run(lua("luajit", ("%d %s >%s 2>&1"):format(count, shell.quote(options.out), shell.quote(output)), "keys"))
+  options.say("\n" .. (shell.read(output) or "keys: left out\n"))
+end
+
 ---Runs every part in turn with its peer and prints one line each.
 ---@param options table out, csv, gbk, url, rounds, say
 function M.run(options)
@@ -100,6 +109,7 @@ function M.run(options)
     end
   end
   say("CPU, wall: how many times ours the other takes; above 1 ours is quicker.\n")
+  M.keys(options)
 end
 
 return M

@@ -101,4 +101,14 @@ describe("core.digest", function()
     assert.is_false(digest.equal("token", "toke"))
     assert.is_false(digest.equal("token", "token\0"))
   end)
+
+  it("tells by CRC-32C whether bytes are what they were, in pieces as in one", function()
+    assert.equal("e3069283", digest.crc32c("123456789"))
+    assert.equal("00000000", digest.crc32c(""))
+    assert.equal("e3069283", digest.crc32c("56789", digest.crc32c("1234")))
+    assert.equal("8a9136aa", digest.crc32c(("\0"):rep(32)))
+    for _, wrong in ipairs({ "", "x", "123456789", "1g" }) do
+      assert.is_false((pcall(digest.crc32c, "a", wrong)), wrong)
+    end
+  end)
 end)

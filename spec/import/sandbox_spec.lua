@@ -209,6 +209,27 @@ describe("campaign.import", function()
       imports.assert_balanced(result)
     end)
 
+    it("lists rows that were refused with every value as it was, so that the file can be imported again", function()
+      imports.reset({ "upload_contacts_file:code=400@1" })
+      local text = 'uuid,姓名,手机号,公司,分组,_row,"a ""b"",\nc"\r\n'
+        .. 'c-1,"李 ""雷""",13800000001,"两行\n公司, 有限","x;y", 7 ,\r\nc-2,,13800000002,"",\'=1+1,,"\r\n"\r\nc-3,,13800000003\r\n'
+      local result = assert(imports.import(UPLOAD, text, { bisect = 0 }))
+      imports.assert_balanced(result)
+      local rows, header = imports.read(result.rejects_file)
+      assert.same({ "__row", "_line", "_state", "_cause", "_column", "_reason", "_code", "_message", "_batch", "_attempt", "uuid", "姓名",
+        "手机号", "公司", "分组", "_row", 'a "b",\nc' }, header)
+      local by_row = {}
+      for _, row in ipairs(rows) do
+        by_row[row.__row] = row
+      end
+      assert.same({ "platform", "400", "1", "1", "c-1", '李 "雷"', "两行\n公司, 有限", " 7 ", "" }, { by_row["1"]._cause, by_row["1"]._code,
+        by_row["1"]._batch, by_row["1"]._attempt, by_row["1"].uuid, by_row["1"]["姓名"], by_row["1"]["公司"], by_row["1"]._row,
+        by_row["1"]['a "b",\nc'] })
+      assert.same({ "'=1+1", "\r\n", "" }, { by_row["2"]["分组"], by_row["2"]['a "b",\nc'], by_row["2"]._row })
+      assert.same({ "invalid", "width", "", 13 }, { by_row["3"]._cause, by_row["3"]._reason, by_row["3"]._batch, #by_row["3"].fields })
+      assert.equal(3, #rows)
+    end)
+
     it("R050 client reports a refused overwrite by its name and never appends instead", function()
       imports.handle:control("tasks", { tasks = json.array({ { dataSourceName = "autumn-contacts", state = "RUNNING" } }) })
       local result = assert(imports.import(UPLOAD, imports.people(300), { overwrite = true, rows_per_file = 100 }))
