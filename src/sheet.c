@@ -282,7 +282,13 @@ int64_t camp_sheet_bytes(const struct camp_sheet *sheet) { return sheet->bytes; 
 
 void camp_sheet_free(struct camp_sheet *sheet) {
   if (sheet == NULL) return;
-  if (sheet->book != NULL) lxw_workbook_free(sheet->book);
+  if (sheet->book != NULL) {
+    if (sheet->sheet != NULL && sheet->sheet->optimize_tmpfile != NULL) { /* freed by the library, but not closed */
+      fclose(sheet->sheet->optimize_tmpfile);
+      sheet->sheet->optimize_tmpfile = NULL;
+    }
+    lxw_workbook_free(sheet->book);
+  }
   camp_save_clear(&sheet->save);
   camp_buf_clear(&sheet->cell);
   camp_buf_clear(&sheet->escaped);

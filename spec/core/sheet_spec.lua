@@ -4,6 +4,7 @@
 require "campaign.error"
 local command = require "spec.support.command"
 local core = require "campaign.core"
+local lists = require "support.lists"
 local sheets = require "spec.support.sheets"
 
 local read = sheets.read
@@ -142,6 +143,31 @@ describe("core.sheet", function()
     until not count or problem
     assert.is_nil(count)
     assert.equal("a sheet holds 1048576 rows, its header included", problem.message)
+  end)
+
+  it("lets go of everything when it is left half way, refused or collected", function()
+    local function open_files()
+      local count = 0
+      for _ in pairs(core.system.list_dir("/proc/self/fd")) do
+        count = count + 1
+      end
+      return count
+    end
+    local before = open_files()
+    for i = 1, lists.rounds(30) do
+      local writer = assert(core.sheet.writer{ path = folder .. "/a.xlsx", columns = 1, source = core.source(("a\r\n"):rep(400000)) })
+      writer:step()
+      if i % 2 == 0 then
+        writer:close()
+        writer:close()
+      end
+      assert.is_nil((write(folder .. "/b.xlsx", { { "a" }, { "\1" } })))
+      assert.is_nil((write(folder .. "/none/b.xlsx", { { "a" } })))
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.equal(before, open_files())
+    assert.equal("", left_over())
   end)
 
   it("names a folder that is not there, and one for temporary files that cannot be written", function()

@@ -28,19 +28,22 @@ function M.token(bytes)
   end))
 end
 
----The next decimal text after a decimal text of any length: ids are 64-bit and must not pass through a double.
+-- Digits of an id that a double counts exactly, with one to spare.
+local TAIL = 14
+
+---The next decimal text after a decimal text of any length: ids are 64-bit and must not pass through a double as a whole.
 ---@param text string
 ---@return string
 function M.next_id(text)
-  local digits = { text:byte(1, -1) }
-  for i = #digits, 1, -1 do
-    if digits[i] < 57 then
-      digits[i] = digits[i] + 1
-      return string.char((unpack or table.unpack)(digits))
-    end
-    digits[i] = 48
+  if #text <= TAIL then
+    return string.format("%d", tonumber(text) + 1)
   end
-  return "1" .. string.rep("0", #text)
+  local tail = string.format("%014d", tonumber(text:sub(-TAIL)) + 1)
+  local head = text:sub(1, -TAIL - 1)
+  if #tail > TAIL then
+    return M.next_id(head) .. tail:sub(2)
+  end
+  return head .. tail
 end
 
 ---Compares two ids given as decimal texts.
