@@ -43,10 +43,35 @@ local function seconds_left(state, run, plan, settled, rate, calls_rate)
   return calls_rate and math.max(seconds, calls / calls_rate) or seconds, calls
 end
 
+---@class campaign.import.event
+---@field phase "preflight"|"sending"|"waiting"|"finished"
+---@field rows integer settled, or in the preflight read
+---@field total_rows integer?
+---@field bytes number
+---@field total_bytes number
+---@field batches integer?
+---@field total_batches integer?
+---@field accepted integer?
+---@field rejected integer?
+---@field ambiguous integer?
+---@field in_flight integer?
+---@field limit integer? how many may be in flight now
+---@field seconds number since the start
+---@field rate number? rows per second of late
+---@field left number? seconds to the end
+---@field ends number? its instant
+---@field calls_per_second number? the limit that is kept
+---@field slowed boolean? the platform asked for it
+---@field wait_for "window"|"throttle"|"retry"|"probe"|"pace"|nil
+---@field wait_until number? an instant
+---@field closes string? when the platform closes before the end
+---@field opens string? when it opens again
+---@field calls_after integer? requests that will not be done before it closes
+
 ---The event for the present moment of a run.
 ---@param state table of the job
 ---@param run table the engine
----@return table event see docs/import.md
+---@return campaign.import.event
 function M.progress(state, run)
   local books, plan, env = state.books, state.job.plan, state.options.env
   local now, settled = env.now(), books:sum()

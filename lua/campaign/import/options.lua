@@ -41,7 +41,7 @@ local M = {}
 ---@field mark? boolean
 ---@field job? string the job folder
 ---@field dry_run? boolean
----@field on_progress? fun(event: table)
+---@field on_progress? fun(event: campaign.import.event)
 ---@field env? campaign.env
 ---@field transport? table
 
