@@ -71,14 +71,46 @@ describe("pace.rate", function()
     local top = state.top
     assert.is_near(50, top, 1)
     assert.is_near(0.985 * top, rate.learned(state, 160), 0.01)
-    rate.succeeded(state, 165, 1, 164.9)
-    throttled(state, 165.1, 165)
+    rate.succeeded(state, 169, 1, 168.9)
+    throttled(state, 169.1, 169)
     assert.equal(240, state.hold)
-    for i = 1, 5 do
-      rate.succeeded(state, 170 * i, 1, 170 * i - 0.1)
-      throttled(state, 170 * i + 0.5, 170 * i + 0.4)
-    end
+    local now = 169.1 + 250
+    rate.succeeded(state, now, 1, now - 0.1)
+    throttled(state, now + 0.1, now)
     assert.equal(600, state.hold)
+  end)
+
+  it("takes one no in a long while, below a known cap, for chance, and many in a row for a cap that fell", function()
+    local state = rate.new()
+    rate.succeeded(state, 100.1, 50, 100)
+    throttled(state, 100.2, 100.15)
+    rate.succeeded(state, 103.9, 1, 103.8)
+    throttled(state, 104, 103.9)
+    local top, now = state.top, 104
+    for _ = 1, 5 do
+      now = now + 10
+      rate.succeeded(state, now, 1, now - 0.1)
+      throttled(state, now + 0.1, now)
+      assert.equal(top, state.top)
+    end
+    for _ = 1, 8 do
+      now = now + 1
+      rate.succeeded(state, now, 1, now - 0.1)
+      throttled(state, now + 0.1, now)
+    end
+    assert.is_true(state.top < top / 2, "still " .. state.top)
+  end)
+
+  it("avoids a no that costs a pause for longer", function()
+    local state = rate.new()
+    rate.succeeded(state, 100.1, 50, 100)
+    throttled(state, 100.2, 100.15, 1)
+    rate.succeeded(state, 106, 1, 105.8)
+    throttled(state, 106.1, 105.9, 1)
+    local top = state.top
+    rate.succeeded(state, 130, 1, 129.8)
+    throttled(state, 130.1, 129.9, 1)
+    assert.is_near(0.985 * top, state.top, 0.01)
   end)
 
   it("F6 waits as long as the platform asks, all calls together", function()

@@ -104,6 +104,9 @@ function M.run(options)
       local jitter = options.jitter or 0.1
       local there = options.rtt / 2 * (1 + jitter * (random() * 2 - 1))
       local back = options.rtt / 2 * (1 + jitter * (random() * 2 - 1))
+      if random() < (options.late or 0) then
+        there = there + 0.06 * random() -- something on the way, or the platform itself, was busy
+      end
       flying[#flying + 1] = { sent = now, arrives = now + there, back = now + there + back }
     end
     -- The next thing that happens: an arrival, an answer, or the end of the wait.

@@ -26,8 +26,10 @@ local CREEP, BEYOND = 0.005, 0.05
 -- Two rates are the same cap when they differ by less than this share.
 local SAME = 0.1
 
--- A rate that is too much again after less than so many seconds is lowered in steps that double.
-local QUICK = 10
+-- "Slow down" at a rate below a known cap is chance when the last one was so many calls and seconds ago: about one call in a hundred and
+-- fifty. When the platform also asks for a pause, it is worth avoiding for sixty times as long. What comes sooner lowers the rate, in
+-- steps that double.
+local RARE_CALLS, RARE_SECONDS, WORTH = 150, 3, 60
 
 local SLOWEST = 0.5 -- calls per second
 
@@ -212,7 +214,7 @@ function M.succeeded(state, now, count, sent_at)
 end
 
 -- The rate falls; what was sent before this moment is no further evidence. A rate that somebody set is a cap beforehand.
-local function cut(state, now, given)
+local function cut(state, now, given, after)
   local rate = M.rate(state, now, given)
   local was = state.top > 0 and state.top or given or 0
   local measured, top = M.measured(state, now), rate
@@ -223,14 +225,18 @@ local function cut(state, now, given)
     measured = math.max(math.min(measured, state.before), measured * (1 - 2 * (1 - STAY)))
     top = math.min(rate, math.max(measured, rate * CUT))
   end
-  state.quick = now - state.since < QUICK and state.quick + 1 or 0
-  if rate and state.quick > 1 then
+  local rare = rate and math.max(RARE_SECONDS, RARE_CALLS / rate)
+  local is_quick = rate and now - math.max(state.since, state.pause) < rare
+  state.quick = is_quick and state.quick + 1 or 0
+  if state.quick > 1 then
     top = math.min(top, rate * math.max(CUT, 1 - (1 - STAY) * 2 ^ math.min(state.quick - 1, 10)))
+  elseif rate and state.caps > 0 and rate <= state.top * STAY and not is_quick and now - state.since >= WORTH * (after or 0) then
+    top = state.top
   end
   local is_cap = was > 0 and math.abs(top / was - 1) < SAME
   if not is_cap then
     state.caps = 0
-  elseif state.quick == 0 or state.caps == 0 then
+  elseif state.caps == 0 or rate > was * STAY then
     state.caps = state.caps + 1
   end
   state.cut = is_cap and CUT_AT_CAP or CUT
@@ -251,7 +257,7 @@ function M.throttled(state, now, sent_at, more)
   state.used = now
   if is_news then
     if is_first or state.good > 0 then
-      cut(state, now, more.given)
+      cut(state, now, more.given, after)
     end
     state.refused, state.round = state.refused + 1, now
     state.due = math.max(state.due, now + 1 / M.learned(state, now))
