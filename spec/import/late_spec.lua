@@ -123,6 +123,9 @@ describe("import.late", function()
     assert.is_nil(row._message:find("13800000013", 1, true)) -- the ledger holds no numbers
     assert.equal(30, #imports.commits())
     imports.assert_balanced(again)
+    local base = imports.accounts.longlong.base_url:match("^https?://[^/]+")
+    local verified = assert(campaign.verify(job.job, { sandbox = base }))
+    assert.is_true(verified.ok) -- the server's log has what was taken over at first
   end)
 
   it("F16 settles a batch whose answer was lost by the marks of its rows", function()
