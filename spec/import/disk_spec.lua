@@ -298,6 +298,32 @@ describe("an import on a bad day", function()
       assert_resumes(folder, 0)
     end)
 
+    it("F18 goes on with a renewed token of the same user, and refuses another user, or a token that is all there is to tell by", function()
+      local rows = server:read().rows
+      local function resume(account)
+        local job_again = assert(campaign.open_job(folder, { account = account }))
+        local result, err = job_again:resume()
+        job_again:close()
+        return result, err
+      end
+      local _, err = resume{ base_url = server.url, token = "t", user_id = "u-2" }
+      assert.matches("another account", tostring(err), 1, true)
+      assert.equal(rows, server:read().rows)
+      local result = assert(resume{ base_url = server.url, token = "renewed", user_id = "u-1" })
+      assert.equal(0, result.exit_code)
+      assert.is_nil(oracle.fault(judge(folder, true)))
+      local record, platforms = require "campaign.import.record", require "campaign.api.platform"
+      local tuzhan, hypers = assert(platforms.load("tuzhan")), assert(platforms.load("hypers"))
+      local function same(platform, one, other)
+        return record.identity(platform, one) == record.identity(platform, other)
+      end
+      assert.is_false(same(tuzhan, { base_url = "u", token = "a" }, { base_url = "u", token = "b" }))
+      assert.is_true(same(hypers, { base_url = "u", username = "n", password = "a", client_secret = "x" },
+        { base_url = "u", username = "n", password = "b", client_secret = "y" }))
+      assert.is_false(same(hypers, { base_url = "u", username = "n", password = "a" }, { base_url = "u", username = "m", password = "a" }))
+      assert.is_false(same(hypers, { base_url = "u", username = "n" }, { base_url = "v", username = "n" }))
+    end)
+
     it("F36 refuses a list that has changed in any way, and goes on when it is back", function()
       local rows, text = server:read().rows, command.read(source)
       local stat = core.system.stat(source)

@@ -161,7 +161,7 @@ describe("import options of the pace", function()
 
   it("take calls_per_second from the account, which no more makes it another account than a name does", function()
     local record = require "campaign.import.record"
-    local platform = { name = "p" }
+    local platform = assert(require("campaign.api.platform").load("longlong"))
     assert.equal(record.identity(platform, { base_url = "u" }), record.identity(platform, { base_url = "u", calls_per_second = 5 }))
     local timing = require "campaign.import.timing"
     assert.equal(3, timing.rate({ limits = { calls_per_second = 7 } }, { calls_per_second = 5 }, { rate = 3 }))

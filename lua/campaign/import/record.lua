@@ -63,24 +63,24 @@ function M.given(kept, given)
   return options
 end
 
--- Says nothing about whose account it is.
-local NOT_IDENTITY = { id = true, name = true, calls_per_second = true }
-
----Whose account it is, without its secrets: a job is never sent to another one.
+---Whose account it is: a job is never sent to another one. What is no secret tells, and the login; a token or password may be renewed while
+---a job waits, and counts only where there is nothing else to tell an account by.
 ---@param platform table
 ---@param account table
 ---@return string
 function M.identity(platform, account)
-  local parts = { platform.name }
-  local names = {}
-  for name, value in pairs(account) do
-    if not NOT_IDENTITY[name] and type(value) ~= "table" and type(value) ~= "function" then
-      names[#names + 1] = name .. "=" .. tostring(value)
+  local parts, secrets, tells = { platform.name }, {}, false
+  for _, field in ipairs(platform.account) do
+    local value = account[field.name]
+    if value ~= nil and type(value) ~= "table" and type(value) ~= "function" then
+      local is_told = not field.secret or field.name == "username"
+      local to = is_told and parts or secrets
+      to[#to + 1] = field.name .. "=" .. tostring(value)
+      tells = tells or is_told and field.type ~= "url"
     end
   end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    parts[#parts + 1] = name
+  for _, text in ipairs(tells and {} or secrets) do
+    parts[#parts + 1] = text
   end
   return core.digest.sha256(table.concat(parts, "\0")):sub(1, 16)
 end
