@@ -28,7 +28,8 @@ usage: bench/run [--rows N,N] [--rounds N] [--jobs j1,j2,delay] [--peers NAME,NA
   --rows N,N      lengths of the lists (default 100000,1000000)
   --rounds N      rounds, in each of which every peer runs once; medians are told (default 5)
   --jobs LIST     j1, j2, delay (default all; delay runs on lists up to 100,000 rows)
-  --peers LIST    campaign, campaign-luajit, campaign-command, go, luajit, floor, curl-limit
+  --peers LIST    campaign, campaign-luajit, campaign-no-ledger, campaign-command, go, luajit, floor,
+                  curl-limit
   --parts         instead of jobs: encodings, CSV, JSON, small requests, start, each beside others
   --check [N]     no timing: every peer sends a list of N rows (default 5000), and the bodies are
                   taken apart and compared with the list

@@ -66,6 +66,22 @@ function M.keys(options)
   options.say("\n" .. (shell.read(output) or "keys: left out\n"))
 end
 
+-- The ledger by itself; its wall time is the disk's.
+local function say_ledger(out, say)
+  local folder = out .. "/ledger"
+  shell.run("rm -rf " .. shell.quote(folder) .. " && mkdir -p " .. shell.quote(folder))
+  local output = shell.capture(lua("lua5.4", shell.quote(folder) .. " 2>&1", "ledger"))
+  local found
+  for in_flight, wall, cpu, lines_wall, lines_cpu in output:gmatch("(%d+) (%S+) (%S+) (%S+) (%S+)\n?") do
+    found = true
+    say(("ledger, %2s batches a commit: %7.1f us a batch, %5.1f us of them CPU; batches.jsonl %5.1f us, %4.1f us CPU\n"):format(
+      in_flight, wall, cpu, lines_wall, lines_cpu))
+  end
+  if not found then
+    say("ledger: left out: " .. output:sub(1, 200) .. "\n")
+  end
+end
+
 ---Runs every part in turn with its peer and prints one line each.
 ---@param options table out, csv, gbk, url, rounds, say
 function M.run(options)
@@ -110,6 +126,7 @@ function M.run(options)
   end
   say("CPU, wall: how many times ours the other takes; above 1 ours is quicker.\n")
   M.keys(options)
+  say_ledger(out, say)
 end
 
 return M

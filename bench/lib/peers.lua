@@ -111,6 +111,12 @@ M.LIST = {
     j2 = script("luajit", "luajit", "bench/campaign_j2.lua"),
   },
   {
+    name = "campaign-no-ledger",
+    what = "the same script, Lua 5.4, nothing written down: what the durable ledger costs",
+    missing = missing_campaign("lua5.4"),
+    j2 = script("lua5.4", "lua5.4", "bench/no_ledger.lua"),
+  },
+  {
     name = "campaign-command",
     what = "bin/campaign import",
     missing = missing_command,

@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: MIT
+-- What the ledger costs a batch, by itself: intents and outcomes as an import writes them, on the disk that holds FOLDER. Prints microseconds
+-- of wall time and of processor time for each batch, by how many batches share a commit.
+--
+--   lua5.4 bench/ledger.lua FOLDER [BATCHES]
+
+local core = require "campaign.core"
+local ledger_module = require "campaign.ledger"
+
+local folder, count = arg[1], tonumber(arg[2]) or 5000
+
+local function timed(work)
+  local wall, cpu = core.system.monotonic(), os.clock()
+  work()
+  local a_batch = 1e6 / count
+  return (core.system.monotonic() - wall) * a_batch, (os.clock() - cpu) * a_batch
+end
+
+-- Plan, claim, then send all with so many in flight: each group begins batches and finishes those of the group before.
+local function run(in_flight)
+  local path = ("%s/ledger-%d.db"):format(folder, in_flight)
+  os.remove(path)
+  local ledger = assert(ledger_module.open(path, { create = true }))
+  assert(ledger:job_put{ id = "bench", state = "running", record = "{}" })
+  for i = 1, count do
+    assert(ledger:enqueue{ { index = i, offset = i * 25000, bytes = 25000, first_row = i * 200 - 199, first_line = i * 200 - 198, rows = 200,
+      accepted = 200, body_bytes = 38000, hash = "00c0ffee" } })
+  end
+  assert(ledger:commit())
+  local leases = {}
+  local function finish(i)
+    assert(ledger:finish(leases[i], { verdict = "accepted", cause = "success", receipt = ("afba23d9-4fd8-4dd9-a6b8-%012d"):format(i),
+      status = 200, sent = "yes", bytes_sent = 38000, body_bytes = 38000, seconds = 0.00123, awaits = true }))
+  end
+  local wall, cpu = timed(function()
+    while #leases < count do
+      for _, lease in ipairs(assert(ledger:claim(256))) do
+        leases[#leases + 1] = lease
+      end
+    end
+    for i = 1, count do
+      if i > in_flight then
+        finish(i - in_flight)
+      end
+      assert(ledger:begin(leases[i]))
+      if i % in_flight == 0 then
+        assert(ledger:commit())
+      end
+    end
+    assert(ledger:commit())
+    for i = count - in_flight + 1, count do
+      finish(i)
+    end
+    assert(ledger:commit())
+  end)
+  local lines_wall, lines_cpu = timed(function()
+    local bytes = 0
+    for text in ledger:lines() do
+      bytes = bytes + #text
+    end
+    assert(bytes > count * 100)
+  end)
+  assert(assert(ledger:progress()).batches.A == count)
+  ledger:close()
+  os.remove(path)
+  os.remove(path .. ".lock")
+  return wall, cpu, lines_wall, lines_cpu
+end
+
+for _, in_flight in ipairs({ 1, 8, 16 }) do
+  local wall, cpu, lines_wall, lines_cpu = run(in_flight)
+  print(("%d %.1f %.1f %.1f %.1f"):format(in_flight, wall, cpu, lines_wall, lines_cpu))
+end
