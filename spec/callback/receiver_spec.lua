@@ -284,6 +284,23 @@ describe("callback", function()
     assert.equal(4, #assert(open()).inbox:list())
   end)
 
+  it("gives the lock next to the one who waits for it, not to the one who had it last", function()
+    local busy, patient = assert(open()).inbox, assert(open()).inbox
+    local item = function(text) return { inbox_module.item(text, text, "x", 1) } end
+    local turn
+    assert(busy:put_all(item("a"), { sync = function(file) -- while the busy one has the lock, the other one takes the place behind it
+      turn = assert(patient:turn(0))
+      local kinds, err = patient:put_all(item("b"), { seconds = 0, turn = turn })
+      assert.same({ nil, "locked" }, { kinds, err.reason })
+      return file:sync()
+    end }))
+    local kinds, err = busy:put_all(item("c"), { seconds = 0 })
+    assert.same({ nil, "locked" }, { kinds, err.reason })
+    assert.same({ "first" }, patient:put_all(item("b"), { seconds = 0, turn = turn }))
+    assert.same({ "first" }, busy:put_all(item("c"), { seconds = 0 })) -- the place was given up with the lock
+    assert.equal(3, #assert(open()).inbox:list())
+  end)
+
   it("takes a group back that could not be synced", function()
     local receiver = assert(open())
     post(receiver, GOOD)

@@ -133,8 +133,34 @@ end
 
 -- Opening -----------------------------------------------------------------------------------------------------------------------------------
 
-local function locked(self, seconds, work, ...)
-  local lock, err = core.system.lock(self.folder .. "/lock", seconds)
+---The place at the head of those who wait for the lock: whoever has it gets the lock next, and gives the place up then. Without it a busy
+---process, which takes the lock again as soon as it has let go of it, would leave the others nothing.
+---@param seconds number
+---@return userdata? turn
+---@return campaign.error? err reason `locked` when another one has it
+function methods:turn(seconds)
+  local turn, err = core.system.lock(self.folder .. "/turn", seconds)
+  if not turn then
+    return fail("is locked: " .. tostring(err and err.message), err, err and err.kind == "timeout" and "locked" or nil)
+  end
+  return turn
+end
+
+local function locked(self, seconds, turn, work, ...)
+  local lock, err
+  if not turn then
+    turn, err = self:turn(seconds)
+    if not turn then
+      return nil, err
+    end
+    lock, err = core.system.lock(self.folder .. "/lock", seconds)
+    turn:close()
+  else
+    lock, err = core.system.lock(self.folder .. "/lock", seconds)
+    if lock then
+      turn:close()
+    end
+  end
   if not lock then
     return fail("is locked: " .. tostring(err and err.message), err, err and err.kind == "timeout" and "locked" or nil)
   end
@@ -173,7 +199,7 @@ function M.open(folder, limits)
   }, mt)
   local ok = true
   if not core.system.stat(self.path) then
-    ok, err = locked(self, LOCK_SECONDS, create)
+    ok, err = locked(self, LOCK_SECONDS, nil, create)
   end
   if ok then
     ok, err = catch_up(self)
@@ -300,12 +326,13 @@ end
 
 ---Keeps a group of bodies, with one write and one sync for all of them.
 ---@param items table[]
----@param options { seconds: number?, sync: (fun(file: userdata): true?, campaign.error?)? }? how long to wait for the lock; another way to sync
+---@param options { seconds: number?, turn: userdata?, sync: (fun(file: userdata): true?, campaign.error?)? }? how long to wait for the lock; a
+---`turn` that was taken, given up once the lock is had; another way to sync
 ---@return (string|false)[]? kinds what each came to, on disk when this is not nil; false where there is no room
 ---@return campaign.error? err reason `locked` when another process writes
 function methods:put_all(items, options)
   options = options or {}
-  return locked(self, options.seconds or LOCK_SECONDS, write, items, options.sync or sync_here)
+  return locked(self, options.seconds or LOCK_SECONDS, options.turn, write, items, options.sync or sync_here)
 end
 
 ---Keeps a body. The first one of an id counts; later ones are kept beside it.

@@ -11,7 +11,7 @@ local M = {}
 local ngx = package.loaded.ngx
 
 -- Seconds after which a light thread that did not show up is replaced, and after which a timer that was not seen running is not counted on.
-local ROUND, UNSEEN = 1, 0.01
+local ROUND, UNSEEN = 1, 0.25
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.openresty.background" }

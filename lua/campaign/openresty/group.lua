@@ -42,24 +42,42 @@ local function take_group(self)
   return items
 end
 
-local function commit(self, items)
+-- Asks again, in short sleeps, what another process has at the moment.
+local function insist(self, ask)
   local deadline = core.system.monotonic() + LOCK_SECONDS
   while true do
-    local kinds, err = self._inbox:put_all(items, { seconds = 0, sync = sync.file })
-    if kinds or err.reason ~= "locked" or core.system.monotonic() >= deadline then
-      return kinds, err
+    local got, err = ask()
+    if got or err.reason ~= "locked" or core.system.monotonic() >= deadline then
+      return got, err
     end
     self._background:beat()
     home.sleep(0.001)
   end
 end
 
+local function commit(self, items)
+  local turn, err = insist(self, function() return self._inbox:turn(0) end)
+  if not turn then
+    return nil, err
+  end
+  local kinds
+  kinds, err = insist(self, function() return self._inbox:put_all(items, { seconds = 0, turn = turn, sync = sync.file }) end)
+  turn:close()
+  return kinds, err
+end
+
 local function work(self)
+  if self._busy then -- by one that nginx is slow with
+    home.sleep(0.001)
+    return true
+  end
   local items = take_group(self)
   if #items == 0 then
     return false
   end
+  self._busy = true
   local fine, kinds, err = pcall(commit, self, items)
+  self._busy = false
   if not fine then
     kinds, err = nil, error_object.new{ kind = "ledger", retry = false, sent = "no", message = "callback store: " .. tostring(kinds) }
   end
@@ -76,7 +94,7 @@ end
 ---@param inbox campaign.callback.inbox
 ---@param most integer bodies that may wait
 function M.new(inbox, most)
-  local self = setmetatable({ _inbox = inbox, _most = most, _queue = {}, _first = 1, _last = 0, groups = 0 }, mt)
+  local self = setmetatable({ _inbox = inbox, _most = most, _queue = {}, _first = 1, _last = 0, groups = 0, _busy = false }, mt)
   self._background = background.new(function() return work(self) end)
   return self
 end
