@@ -22,6 +22,8 @@ local ngx = package.loaded.ngx
 local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
 local MOST_RUNNING = 4 -- jobs of one worker at a time
 local WATCH_SECONDS = 5
+local FRESH_SECONDS = 1 -- an order so young is left to the worker that took it
+local WAITED_SECONDS = 60 -- for the end of a job that another worker runs
 local STATUS_SECONDS, RUNNING_SECONDS = 3600, 10 -- that a status stays in ngx.shared; one of a run is renewed twice a second
 local ABANDONED = 86400 -- seconds after which an upload without an order is cleared away
 local FIRST_RETRY, LAST_RETRY = 30, 3600 -- seconds before a job is gone on with that could not be delivered
@@ -291,8 +293,19 @@ end
 
 local begin
 
+-- The lock of a job. Somebody who waits for its end waits also when another worker was quicker.
+local function lock_of(self, id)
+  local path, deadline = path_of(self, id) .. "/lock", core.system.monotonic() + WAITED_SECONDS
+  local lock = core.system.lock(path, 0)
+  while not lock and type(self._here[id]) == "table" and core.system.monotonic() < deadline and not ngx.worker.exiting() do
+    home.sleep(0.02)
+    lock = core.system.lock(path, 0)
+  end
+  return lock
+end
+
 local function run(_, self, id)
-  local lock = core.system.lock(path_of(self, id) .. "/lock", 0)
+  local lock = lock_of(self, id)
   if lock then
     local fine, settled = pcall(run_locked, self, id)
     if fine and settled then
@@ -397,8 +410,8 @@ local function look_around(self)
   for _, name in ipairs(core.system.list_dir(self.folder .. "/active") or {}) do
     local id = name:match("^([%w-]+)%.json$")
     if id and is_id(id) and not self._here[id] then
-      local found, due = look_at(self, id)
-      if found and (not due or due <= core.system.now()) then
+      local order, found, due = core.system.stat(order_of(self, id)), look_at(self, id)
+      if found and order and core.system.now() - order.mtime >= FRESH_SECONDS and (not due or due <= core.system.now()) then
         begin(self, id) -- a settled one whose order is still there is put away
       end
     end
