@@ -47,8 +47,9 @@ local function print_text(given, found)
       human.count(batch.first_row), tostring(batch.attempt or "?"), tostring(batch.cause or "no outcome is known")))
   end
   if found.doubtful and #found.doubtful > 0 then
-    io.stdout:write("  where the platform can be asked: campaign resolve ", given.job, " --probe\n  else look there, then: campaign resolve ", given.job,
-      " --batch N --as applied|not-applied|resend\n")
+    local resolve = "campaign resolve " .. given.job
+    io.stdout:write("  where the platform can be asked: ", resolve, " --probe\n",
+      "  else look there, then: ", resolve, " --batch N --as applied|not-applied|resend\n")
   end
   if found.state == "interrupted" or found.state == "stopped" or found.state == "planned" then
     io.stdout:write("  go on with: campaign resume ", given.job, "\n")
