@@ -169,7 +169,7 @@ describe("campaign.forget", function()
     assert.is_truthy(next((holders(result.job, CANARIES))))
 
     local forgotten = assert(campaign.forget(result.job))
-    assert.same({ "rejects.csv", "retry-1.csv", "verify-rows/booked-0" }, forgotten.removed)
+    assert.same({ "rejects.csv", "retry-1/rows.keys", "retry-1.csv", "rows.keys", "verify-rows/booked-0" }, forgotten.removed)
     assert.same({ "notes.txt" }, forgotten.left)
     assert.is_true(forgotten.bytes > 100)
     os.remove(result.job .. "/notes.txt")

@@ -134,6 +134,29 @@ describe("campaign.verify", function()
     assert_fault(verify(result.job), "ledger", "batches overlap")
   end)
 
+  it("follows what callbacks said later: confirmed with refused rows, and contradicted", function()
+    local options = imports.options(LONGLONG, people(), { rows_per_call = 10 })
+    local result = assert(campaign.import(options))
+    local ledger = assert(require("campaign.ledger").open(result.job .. "/ledger.db"))
+    local batch = {}
+    for found in ledger:scan("batches") do
+      batch[found.index] = found
+    end
+    assert.is_true(ledger:confirm(2, nil, { { row = batch[2].first_row, batch = 2, state = "rejected", cause = "platform", reason = "refused" } }))
+    assert.is_true(ledger:contradict(3, "two results"))
+    ledger:close()
+    os.remove(result.report_file)
+    local again = assert(assert(campaign.open_job(result.job, { account = options.account, env = options.env })):resume())
+    assert.equal(10, again.ambiguous)
+    assert.equal(1, again.causes.platform)
+    local proof = verify(result.job, { sandbox = false })
+    assert.is_true(proof.ok, said(proof))
+    assert.equal(10, proof.in_flight_at_fault)
+    proof = verify(result.job) -- the row that the result refuses did arrive
+    assert.is_true(proof.ok, said(proof))
+    assert.equal(57, proof.committed)
+  end)
+
   it("fails when the server's log lacks a row that is booked as accepted", function()
     local result = run(LONGLONG)
     local proof = verify(result.job, { sandbox = false, server_log = log(function(lines) table.remove(lines, 30) end) })

@@ -10,7 +10,7 @@ local M = {}
 
 -- The state that a resolution or late answer leads to.
 local function late_states()
-  local states = {}
+  local states = { conflict = "U" } -- evidence that contradicts what was taken for sure
   for name, rule in pairs(ledger_module.RESOLUTIONS) do
     states[name] = rule.to
   end
@@ -211,6 +211,7 @@ local function evidence(ledger)
     local state = states[entry.verdict]
     late[entry.batch] = late[entry.batch] or {}
     late[entry.batch][state or entry.verdict] = true
+    late[entry.batch].conflict = late[entry.batch].conflict or entry.verdict == "conflict"
     late[entry.batch].recovered = late[entry.batch].recovered or entry.source == "recover"
   end
   return late

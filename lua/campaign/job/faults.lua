@@ -33,7 +33,7 @@ end
 
 ---@param ledger table
 ---@param most integer batches that the job may have in flight
----@param recovered fun(batch: integer): boolean batches that `recover` could not vouch for
+---@param recovered fun(batch: integer): boolean batches that `recover` could not vouch for, or whose later evidence contradicts
 ---@return integer rows
 function M.in_flight(ledger, most, recovered)
   local times, dead = {}, {}

@@ -78,7 +78,7 @@ local function check_job(opened, found, spill, out)
   end
   local late = counted.late
   local in_flight = faults.in_flight(opened.ledger, most_in_flight(opened), function(batch)
-    return late[batch] ~= nil and late[batch].recovered == true
+    return late[batch] ~= nil and (late[batch].recovered == true or late[batch].conflict == true)
   end)
   local ambiguous = counted.counts.ambiguous or 0
   if ambiguous > in_flight then

@@ -18,7 +18,7 @@ M.RESOLUTIONS = {
   applied = { from = "U", to = "A" },
   ["not-applied"] = { from = "U", to = "P" },
   resend = { from = "U", to = "P", doubt = true },
-  ["repeat"] = { from = "U", to = "P" }, -- by the platform's data it does no harm to send it twice
+  ["repeat"] = { from = "U", to = "P", doubt = true }, -- by the platform's data it does no harm to send it twice
   failed = { from = "P", to = "F" },
   confirmed = { from = "A", to = "C" },
 }
