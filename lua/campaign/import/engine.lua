@@ -420,7 +420,8 @@ function methods:_conclude(attempt, result, reply, err)
     end
   end
 
-  if verdict.verdict == "ambiguous" and attempt.begun and work.settler and work.settler:may(batch) then
+  -- One that ends the run is settled by whoever goes on with the job.
+  if verdict.verdict == "ambiguous" and not verdict.stop and attempt.begun and work.settler and work.settler:may(batch) then
     self:_write_down(attempt, verdict, evidence, result, err)
     attempt.verdict, attempt.problem = verdict, doubtful(work, verdict, err)
     self.doubtful[#self.doubtful + 1] = attempt
