@@ -16,7 +16,7 @@ local APPLICATION_ID = "PRAGMA application_id = 1128353863" -- "CAMG"
 local ATTEMPTS = 1048576
 
 -- Statements that wait for one commit, unless the caller asks for it earlier.
-local MOST_WAITING = 20000
+local MOST_WAITING = 2000
 
 -- Seconds: a wait without end, and one look at the disk where nobody may block.
 local LONG, SLICE = 3600, 0.001
