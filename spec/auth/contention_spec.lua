@@ -15,7 +15,7 @@ local PROCESSES = 32
 local LIFE = 2
 local RENEWED_AFTER = LIFE * 0.75
 
--- Asks until its time is over. With CHAOS it has itself killed at a random moment around some of its token requests.
+-- Asks until its time is over. With CHAOS it has itself killed at a random moment around its first token request.
 local WORKER = [[
   local campaign = require "campaign"
   local core = require "campaign.core"
@@ -25,7 +25,7 @@ local WORKER = [[
   if chaos then
     math.randomseed(chaos)
     function transport:perform(request)
-      if request.url:find("/oauth/token", 1, true) and math.random() < 0.7 then
+      if request.url:find("/oauth/token", 1, true) and not self.killer then
         local moment = ("sleep %.3f; kill -9 %d"):format(math.random() * 0.3, core.system.pid())
         self.killer = core.system.spawn{ "sh", "-c", moment }
       end
