@@ -280,6 +280,37 @@ describe("campaign.import", function()
       imports.assert_balanced(result)
     end)
 
+    it("F22 client keeps in the ledger which rows came back, also when they cannot be listed, and lists them on resume", function()
+      local listing = require "campaign.import.listing"
+      assert(imports.import(TUZHAN, imports.people(40)))
+      local text = imports.people(50):gsub("\n", "\n\n", 3):gsub("(c%-00005[^\n]*)", "%1,too,many,cells")
+      local job, new, added = imports.job(), listing.new, 0
+      function listing.new(...)
+        local file = new(...)
+        function file:add(why, fields)
+          added = added + (why.cause == "platform" and 1 or 0)
+          if added == 3 then
+            return nil, require("campaign.error").new{ kind = "ledger", retry = false, message = "no space left" }
+          end
+          return getmetatable(file).__index.add(self, why, fields)
+        end
+        return file
+      end
+      local result = imports.import(TUZHAN, text, { params = DELETE, job = job })
+      listing.new = new
+      assert.equal(3, added)
+      assert.equal("stopped", result.state)
+      local opened = assert(campaign.open_job(job, { account = imports.accounts.tuzhan }))
+      result = assert(opened:resume())
+      opened:close()
+      assert.equal("finished", result.state)
+      assert.same({ 39, 11, 10 }, { result.accepted, result.rejected, result.causes.platform })
+      for i, row in ipairs(imports.read(result.rejects_file)) do
+        assert.equal(("c-%05d"):format(i == 1 and 5 or 39 + i), row.uuid)
+      end
+      imports.assert_balanced(result)
+    end)
+
     it("F13 client counts equal rows that came back as many times as they came back", function()
       local text = "phone,groups\n13800000001,a\n13800000001,a\n13800000002,a\n"
       local result = assert(imports.import(TUZHAN, text, { params = DELETE }))

@@ -77,6 +77,22 @@ function M.each_sent(input, batch, most)
   end
 end
 
+-- The numbers of the rows at these positions of a batch's body, without a look at the list: what the ledger learns of refused rows must be
+-- whole also when they cannot be listed.
+local function numbers_of(batch, positions)
+  local skipped, position, sent, numbers = M.skipper(batch.skip), 0, 0, {}
+  while #numbers < #positions and position < batch.rows do
+    position = position + 1
+    if not skipped(position) then
+      sent = sent + 1
+      if positions[#numbers + 1] == sent then
+        numbers[#numbers + 1] = batch.first_row + position - 1
+      end
+    end
+  end
+  return numbers
+end
+
 local function point(code_point)
   return ("U+%04X"):format(code_point)
 end
@@ -159,7 +175,6 @@ end
 function methods:_list(state, attempt, why, positions, numbers)
   local batch, file = attempt.batch, self.files[state]
   local at, listed = 1, 0
-  attempt.refused = positions and {} or nil
   local ok, problem = pcall(function()
     for position, row, fields, line in M.each_sent(self.input, batch) do
       local wanted = not positions or positions[at] == position
@@ -168,9 +183,6 @@ function methods:_list(state, attempt, why, positions, numbers)
       end
       if wanted then
         at = at + 1
-        if positions then
-          attempt.refused[#attempt.refused + 1] = row
-        end
         local added, err = file:add({
           row = row, line = line, state = state, cause = why.cause, column = why.column, reason = why.reason,
           code = why.code, message = why.messages and why.messages[row] or why.message, batch = batch.index, attempt = attempt.number,
@@ -224,6 +236,7 @@ function methods:_partly(attempt, verdict, err)
     local doubt = { verdict = "ambiguous", cause = "unknown_rows", detail = why_not }
     return self:settle(attempt, doubt, err)
   end
+  attempt.refused = numbers_of(batch, positions)
   self.books:book("accepted", batch.accepted - #positions)
   local ok, list_err = self:_list("rejected", attempt, {
     cause = "platform", reason = "refused", message = verdict.message,
