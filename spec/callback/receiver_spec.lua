@@ -312,6 +312,67 @@ describe("callback", function()
     assert.equal(2, #assert(open()).inbox:list())
   end)
 
+  -- A group whose sync lets others run, as nginx does; `outcome` is what the sync comes to.
+  local function begin_group(inbox, items)
+    local thread = coroutine.create(function()
+      return inbox:put_all(items, { sync = function(file)
+        local outcome = coroutine.yield()
+        if outcome == "well" then
+          return file:sync()
+        elseif outcome == "raise" then
+          error("stopped in the middle", 0)
+        end
+        return nil, { message = outcome }
+      end })
+    end)
+    assert(coroutine.resume(thread))
+    assert.equal("suspended", coroutine.status(thread))
+    return function(outcome) return coroutine.resume(thread, outcome) end
+  end
+
+  it("may be read while a group of its own is synced, and counts the group once", function()
+    local inbox = assert(open()).inbox
+    assert.equal("first", inbox:put("zero", "0", "x", 1))
+    local items = { inbox_module.item("a", "1", "x", 1), inbox_module.item("bb", "2", "x", 1), inbox_module.item("cc", "2", "y", 1) }
+    local go_on = begin_group(inbox, items)
+    assert.equal(1, #inbox:list()) -- the group is not on the disk yet
+    assert.is_nil((inbox:body("1")))
+    local _, kinds = go_on("well")
+    assert.same({ "first", "first", "conflict" }, kinds)
+    assert.same({ 4, 9, 1 }, { #inbox:list(), inbox.bytes, inbox.conflict_count })
+    assert.equal("a", inbox:body("1"))
+    assert.equal("first", inbox:put("d", "3", "x", 1))
+    for i, entry in ipairs(assert(open()).inbox:list()) do
+      assert.equal(i, entry.n)
+    end
+    assert.equal(5, #inbox:list())
+  end)
+
+  it("takes a group back that could not be synced although it was read meanwhile, here and by another process", function()
+    for _, outcome in ipairs{ "no disk", "raise" } do
+      local inbox, other = assert(open()).inbox, assert(open()).inbox
+      local before = #inbox:list()
+      local items = { inbox_module.item(outcome, outcome, "x", 1), inbox_module.item(outcome .. " too", outcome .. "2", "x", 1) }
+      local go_on = begin_group(inbox, items)
+      assert.equal(before, #inbox:list())
+      assert.equal(before + 2, #other:list()) -- another process cannot know
+      local fine, kinds, err = go_on(outcome)
+      assert.is_true(fine)
+      assert.is_nil(kinds)
+      assert.equal("ledger", err.kind)
+      for _, reader in ipairs{ inbox, other, assert(open()).inbox } do
+        assert.equal(before, #reader:list())
+        local body_of, why = reader:body(outcome)
+        assert.is_nil(body_of)
+        assert.is_nil(why)
+      end
+      assert.same({ "first", "first" }, inbox:put_all(items)) -- the sender's repeat is written and synced
+      assert.equal(before + 2, #other:list())
+      assert.equal(outcome, other:body(outcome))
+      assert.same({ before + 2, 0 }, { #inbox:list(), inbox.damaged })
+    end
+  end)
+
   it("takes signed posts, each within its window, and no others", function()
     local key = "0123456789abcdef0123456789abcdef"
     local receiver = assert(callback.new{ platform = "longlong", store = folder .. "/store", env = env, prefix = "/signed",

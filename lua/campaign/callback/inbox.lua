@@ -84,11 +84,22 @@ local function resume_behind(file, at, size)
   end
 end
 
--- Reads what was added since. What a crash left unfinished at the end does not count.
+local function forget_all(self)
+  self.offset, self.is_torn, self.bytes, self.conflict_count, self.damaged = 0, false, 0, 0, 0
+  self.entries, self.by_hash, self.by_id, self.in_conflict = {}, {}, {}, {}
+end
+
+-- Reads what was added since. What a crash left unfinished at the end does not count, nor does a group of this process that is still being
+-- synced: it is added once it is on the disk.
 local function catch_up(self)
+  if self.is_writing then
+    return true
+  end
   local found, err = core.system.stat(self.path)
-  if not found or found.size < self.offset then
-    return fail(self.path .. (found and " has become shorter" or " is gone"), err)
+  if not found then
+    return fail(self.path .. " is gone", err)
+  elseif found.size < self.offset then -- another process took a group back that it could not sync, after this one had read it
+    forget_all(self)
   end
   self.is_torn, self.size = false, found.size
   if found.size == self.offset then
@@ -165,6 +176,7 @@ local function locked(self, seconds, turn, work, ...)
     return fail("is locked: " .. tostring(err and err.message), err, err and err.kind == "timeout" and "locked" or nil)
   end
   local well, value, problem = pcall(work, self, ...)
+  self.is_writing = false
   lock:close()
   if not well then
     error(value, 0)
@@ -194,9 +206,9 @@ function M.open(folder, limits)
     return fail("cannot make " .. folder .. ": " .. tostring(err and err.message), err)
   end
   local self = setmetatable({
-    folder = folder, path = folder .. "/inbox.log", limits = limits, offset = 0, is_torn = false,
-    entries = {}, by_hash = {}, by_id = {}, in_conflict = {}, bytes = 0, conflict_count = 0, damaged = 0,
+    folder = folder, path = folder .. "/inbox.log", limits = limits, is_writing = false,
   }, mt)
+  forget_all(self)
   local ok = true
   if not core.system.stat(self.path) then
     ok, err = locked(self, LOCK_SECONDS, nil, create)
@@ -255,8 +267,8 @@ local function gather(self, items)
 end
 
 -- Nothing of a group that failed may be taken for kept by those who read later.
-local function undo(self, file, message, err)
-  if not file:truncate(self.size) then
+local function undo(self, file, size, message, err)
+  if not file:truncate(size) then
     self.broken = "what could not be written could not be taken back in " .. self.path
   end
   return fail(message .. tostring(err and err.message), err)
@@ -266,27 +278,34 @@ local function write(self, items, sync)
   if self.broken then
     return fail(self.broken, nil, "damaged")
   end
+  self.is_writing = false -- of a writer that was stopped for good in the middle: whoever has the lock is the only one
   local ok, err = catch_up(self)
   if not ok then
     return nil, err
   end
-  local group = gather(self, items)
+  local group, size = gather(self, items), self.size
   if #group.entries > 0 then
     local file
     file, err = core.system.append_open(self.path, PRIVATE)
     if not file then
       return fail("cannot be opened: " .. tostring(err and err.message), err)
     end
+    self.is_writing = true -- `sync` may let others of this thread run, who read the inbox meanwhile
     ok, err = file:write(table.concat(group.parts))
     local what = "cannot be written: "
     if ok then
-      ok, err = sync(file)
+      local fine
+      fine, ok, err = pcall(sync, file)
+      if not fine then
+        ok, err = nil, error_object.new{ kind = "ledger", retry = false, message = tostring(ok) }
+      end
       what = "cannot be synced: "
     end
     if not ok then
-      ok, err = undo(self, file, what, err)
+      ok, err = undo(self, file, size, what, err)
     end
     file:close()
+    self.is_writing = false
     if not ok then
       return nil, err
     end
