@@ -174,26 +174,27 @@ end
 -- cannot be read any more is told, not lost.
 function methods:_list(state, attempt, why, positions, numbers)
   local batch, file = attempt.batch, self.files[state]
-  local at, listed = 1, 0
+  local at, listed, unlisted = 1, 0, nil
   local ok, problem = pcall(function()
-    for position, row, fields, line in M.each_sent(self.input, batch) do
+    for position, row, fields, line in M.each_sent(self.input, batch) do -- to its end in any case: that closes the list
       local wanted = not positions or positions[at] == position
       if numbers then
         wanted = numbers[at] == row
       end
-      if wanted then
+      if wanted and not unlisted then
         at = at + 1
         local added, err = file:add({
           row = row, line = line, state = state, cause = why.cause, column = why.column, reason = why.reason,
           code = why.code, message = why.messages and why.messages[row] or why.message, batch = batch.index, attempt = attempt.number,
         }, fields)
-        if not added then
-          error(err, 0)
-        end
-        listed = listed + 1
+        unlisted = not added and err or nil
+        listed = listed + (added and 1 or 0)
       end
     end
   end)
+  if unlisted then
+    ok, problem = false, unlisted
+  end
   local expected = #(positions or numbers or {})
   if not positions and not numbers then
     expected = batch.accepted
