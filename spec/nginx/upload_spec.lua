@@ -7,6 +7,7 @@ local imports = require "support.imports"
 local json = require "campaign.json"
 local nginx = require "support.nginx"
 local raw_server = require "support.raw_server"
+local sandbox = require "campaign.sandbox"
 local socket = require "socket"
 
 local HTTP = [[
@@ -25,11 +26,13 @@ local HTTP = [[
     lists = new{ folder = "%(jobs)-lists", to = "outbound.upload_contacts_file", account = accounts.outbound, accept = { "dataSourceName" } }
     poor = new{ folder = "%(jobs)-poor", shared = "campaign", to = "longlong.import_customers_async", account = accounts.longlong,
       set = { phone = "1" }, map = { phone = "nowhere" } }
+    away = new{ folder = "%(jobs)-away", shared = "campaign", to = "outbound.upload_contacts_file", account = accounts.away, attempts = 1,
+      params = { dataSourceName = "autumn-contacts" }, retry = 0.3 }
     for i = 1, 10000 do
       if not ngx.shared.full:safe_set("filler" .. i, ("x"):rep(100)) then break end
     end
   }
-  init_worker_by_lua_block { upload:watch(0.2) }
+  init_worker_by_lua_block { upload:watch(0.2) away:watch(0.2) }
 ]]
 
 local SERVER = [[
@@ -37,6 +40,8 @@ local SERVER = [[
   location = /crowded { content_by_lua_block { crowded:receive() } }
   location = /lists { content_by_lua_block { lists:receive() } }
   location = /poor { content_by_lua_block { poor:receive() } }
+  location = /away { content_by_lua_block { away:receive() } }
+  location ~ ^/away/([^/]+)$ { content_by_lua_block { away:status(ngx.var[1]) } }
   location ~ ^/jobs/([^/]+)$ { content_by_lua_block { upload:status(ngx.var[1]) } }
   location ~ ^/crowded/([^/]+)$ { content_by_lua_block { crowded:status(ngx.var[1]) } }
   location ~ ^/lists/([^/]+)$ { content_by_lua_block { lists:status(ngx.var[1]) } }
@@ -49,7 +54,7 @@ local SERVER = [[
 ]]
 
 describe("campaign.openresty.upload", function()
-  local root, server
+  local root, server, away_port
 
   local function start(workers, name)
     return nginx.new({ http = HTTP, server = SERVER, workers = workers or 2,
@@ -59,7 +64,16 @@ describe("campaign.openresty.upload", function()
   setup(function()
     imports.start()
     root = command.folder()
-    command.write(root .. "/order.json", json.encode(imports.accounts))
+    away_port = nginx.free_port()
+    local accounts = { away = {} }
+    for name, account in pairs(imports.accounts) do
+      accounts[name] = account
+    end
+    for name, value in pairs(imports.accounts.outbound) do
+      accounts.away[name] = value
+    end
+    accounts.away.base_url = "http://127.0.0.1:" .. away_port
+    command.write(root .. "/order.json", json.encode(accounts))
     server = start()
   end)
   teardown(function()
@@ -177,6 +191,33 @@ describe("campaign.openresty.upload", function()
     answer = send("/poor", { body = "phone\n1\n" })
     done = finished(answer.job, "/poor/")
     assert.same({ "failed", "usage" }, { done.state, done.error.kind })
+  end)
+
+  it("holds a job that cannot begin while the platform is away, and runs it when it is back", function()
+    local answer = send("/away", { body = form("uuid,name,phone,company\nu-1,a,13800000001,b\nu-2,b,13800000002,c\n") })
+    local folder = root .. "/jobs-away/" .. answer.job
+    local held
+    raw_server.eventually(function()
+      held = core.system.stat(folder .. "/waiting.json") and json.decode(command.read(folder .. "/waiting.json"))
+      return held and held.tries >= 2
+    end, "a second attempt")
+    assert.is_true(held.due > core.system.stat(folder .. "/list.csv").mtime)
+    assert.equal("network", held.error.kind)
+    assert.is_nil(core.system.stat(folder .. "/failed.json"))
+    assert.equal(1, #core.system.list_dir(root .. "/jobs-away/active"))
+    local given = {}
+    for name, value in pairs(imports.accounts.outbound) do
+      given[name] = name ~= "base_url" and value or nil
+    end
+    local back = assert(sandbox.start{ port = away_port, accounts = { outbound = given }, clock = "2025-11-10 09:00:00" })
+    local fine, done = pcall(finished, answer.job, "/away/")
+    local page = back:control("commits")
+    back:stop()
+    assert(fine, done)
+    assert.same({ "finished", 2 }, { done.state, done.accepted }, json.encode(done))
+    assert.equal(2, page.total)
+    raw_server.eventually(function() return #core.system.list_dir(root .. "/jobs-away/active") == 0 end, "the order put away")
+    assert.is_nil(core.system.stat(folder .. "/waiting.json"))
   end)
 
   it("keeps nothing of a client that goes away", function()

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Imports as jobs of nginx workers. A job is a folder: list.csv, job/ (the import's own), failed.json when it could not begin; what was asked
+-- Imports as jobs of nginx workers. A job is a folder: list.csv, job/ (the import's own), failed.json when it could not begin, waiting.json when
+-- time may change that; what was asked
 -- lies in active/<id>.json until the job is settled, so that only what is to do is ever looked through. One process runs a job, by the lock
 -- of its folder; where it is stands in ngx.shared and, for good, in the folder. A job whose worker died or left is gone on with by a worker
 -- that watches.
@@ -29,8 +30,12 @@ local ABANDONED = 86400 -- seconds after which an upload without an order is cle
 local FIRST_RETRY, LAST_RETRY = 30, 3600 -- seconds before a job is gone on with that could not be delivered
 local MOST_FILE = 1048576 -- bytes of order.json, report.json, failed.json
 
--- Why a job stopped that time may heal.
+-- Why a job stopped, or could not begin, that time may heal; a full disk beside it.
 local HEALS = { network = true, timeout = true, throttle = true, window = true }
+
+local function heals(err)
+  return HEALS[err.kind] or err.kind == "ledger" and err.reason == "full" or false
+end
 
 -- Raised out of on_progress when the worker leaves: the import then stops in order.
 local LEAVING = {}
@@ -68,7 +73,7 @@ function M.new(options)
     folder = options.folder, running = 0, _base = base,
     _shared = request.shared(options.shared),
     _most = options.most_running or MOST_RUNNING, _retry = options.retry == nil and FIRST_RETRY or options.retry, _queue = {}, _here = {},
-    _tries = {},
+    _tries = {}, _held = {},
   }, mt)
 end
 
@@ -92,6 +97,16 @@ local function read(path)
   return type(value) == "table" and value or nil
 end
 
+local function pause_of(self, tries)
+  return math.min(self._retry * 2 ^ tries, LAST_RETRY)
+end
+
+-- What holds a job that could not begin: its error, tries and due time. In memory when the disk did not take it.
+local function held_of(self, id)
+  local held = self._held[id] or read(path_of(self, id) .. "/waiting.json")
+  return held and type(held.due) == "number" and core.system.stat(order_of(self, id)) and held or nil
+end
+
 -- What the folder says, and whether there is something to do: now, or from a time on.
 local function look_at(self, id)
   local path = path_of(self, id)
@@ -99,16 +114,20 @@ local function look_at(self, id)
   if failed then
     return { state = "failed", error = failed }
   end
-  local report = read(path .. "/job/report.json")
-  if not report then
+  local report, held = read(path .. "/job/report.json"), held_of(self, id)
+  if held then
+    report = report or { state = "waiting" }
+    report.error = held.error
+    return report, held.due
+  elseif not report then
     return core.system.stat(order_of(self, id)) and { state = "queued" } or nil, 0
   end
-  local kind = report.error and report.error.kind
-  if kind == "cancelled" then
+  local err = report.error
+  if err and err.kind == "cancelled" then
     return report, 0
-  elseif kind and HEALS[kind] and report.pending > 0 and self._retry then
+  elseif err and heals(err) and (report.pending > 0 or err.kind == "ledger") and self._retry then
     local written = core.system.stat(path .. "/job/report.json")
-    return report, (written and written.mtime or 0) + math.min(self._retry * 2 ^ (self._tries[id] or 0), LAST_RETRY)
+    return report, (written and written.mtime or 0) + pause_of(self, self._tries[id] or 0)
   end
   return report
 end
@@ -243,8 +262,31 @@ local function plain_error(err)
   return { kind = "internal", message = tostring(err) }
 end
 
+local function let_go(self, id)
+  self._held[id] = nil
+  os.remove(path_of(self, id) .. "/waiting.json")
+end
+
+-- Holds a job that could not begin until it is worth another try.
+local function hold(self, id, err)
+  local known = held_of(self, id)
+  local tries = known and known.tries or self._tries[id] or 0
+  local pause = pause_of(self, tries)
+  if type(err.retry) == "number" and err.retry > pause then
+    pause = err.retry -- a window that opens then, a limit that ends then
+  end
+  local held = { error = plain_error(err), tries = tries + 1, due = core.system.now() + pause }
+  local written = durable.write(path_of(self, id) .. "/waiting.json", json.encode(held) .. "\n", PRIVATE)
+  self._held[id] = not written and held or nil
+  local found = look_at(self, id)
+  local status = found and found.rows and of_report(id, found) or { error = held.error }
+  status.state = "waiting"
+  tell(self, id, status)
+end
+
 -- Nothing is left to do: the order goes to the job's own folder.
 local function settle(self, id)
+  let_go(self, id)
   self._tries[id] = nil
   return os.rename(order_of(self, id), path_of(self, id) .. "/order.json") ~= nil
 end
@@ -255,6 +297,7 @@ local function conclude(self, id, fine, result, err)
     tell(self, id, { state = "queued" })
     return false
   elseif fine and result then
+    let_go(self, id) -- the report says what is next
     local status = tell(self, id, of_report(id, result))
     local _, due = look_at(self, id)
     if due then
@@ -267,6 +310,10 @@ local function conclude(self, id, fine, result, err)
     return true
   elseif fine and err.kind == "ledger" and err.reason == "locked" then
     tell(self, id, { state = "running", error = plain_error(err) }) -- by somebody else: the message says by whom
+    return false
+  elseif fine and self._retry and heals(err) then
+    request.log("job " .. id .. " waits", err.message, ngx.WARN)
+    hold(self, id, err)
     return false
   end
   local problem = plain_error(not fine and result or err)
