@@ -27,7 +27,7 @@ M.RESOLUTIONS = {
 M.INTERFACE = {
   "job_put", "job_get", "enqueue", "record", "claim", "begin", "finish", "release", "resolve", "progress", "scan", "lines", "commit", "start",
   "settled", "wait", "ring", "close",
-  "split", "pieces", "take", "seen_before", "credit", "confirm", "contradict", "note",
+  "split", "pieces", "take", "seen_before", "credit", "confirm", "contradict", "note", "ask", "forget_plan", "reserve", "full",
 }
 
 ---@class campaign.ledger.options
