@@ -197,6 +197,30 @@ describe("campaign.forget", function()
     assert.matches("forgotten", err.hint, 1, true)
   end)
 
+  it("removes what bears a name that we give, and leaves lists and copies that somebody put there", function()
+    local result = run(LONGLONG)
+    local ours = { ".campaign-0123456789abcdef.tmp", "duplicates-edited-2.csv", "ledger.db.reserve", "not_sent.csv",
+      "possibly_duplicated-edited-1.csv", "rejects-before-1.csv", "rejects-edited-12.csv", "retry-1.csv" }
+    local others = { "list-edited-1.csv", "list.csv", "notes.tmp", "rejects copy.csv", "rejects-before-x.csv", "rejects.csv.bak", "retry-me.csv" }
+    for _, names in ipairs({ ours, others }) do
+      for _, name in ipairs(names) do
+        command.write(result.job .. "/" .. name, "id,name\nc-3,司马相如\n")
+      end
+    end
+    local forgotten = assert(campaign.forget(result.job))
+    table.insert(ours, "rejects.csv")
+    table.insert(ours, "rows.keys")
+    table.sort(ours)
+    table.sort(forgotten.removed)
+    assert.same(ours, forgotten.removed)
+    assert.same(others, forgotten.left)
+    for _, name in ipairs(others) do
+      assert.equal("id,name\nc-3,司马相如\n", command.read(result.job .. "/" .. name))
+    end
+    assert.same(others, assert(campaign.forget(result.job, { all = true })).left)
+    assert.is_truthy(lfs.attributes(result.job .. "/list.csv"))
+  end)
+
   it("removes the whole job when told so, and only what is ours", function()
     local result = run(TUZHAN)
     command.write(result.job .. "/notes.txt", "mine")

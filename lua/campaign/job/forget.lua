@@ -43,17 +43,23 @@ local function names_in(path)
   return names
 end
 
--- Is a name one that this program gives to files with rows?
+-- The row files by name without ending: what somebody else put beside them, a list or a copy of one, belongs to its owner.
+local STEMS, OWN = {}, { ["ledger.db.reserve"] = true }
+for _, own in pairs(folder_module.FILES) do
+  OWN[own] = true
+  local stem = own:match("^(.*)%.csv$")
+  if stem then
+    STEMS[stem] = true
+  end
+end
+
+-- Is a name one that this program gives to files with rows, or to what a run that died leaves?
 local function is_ours(name)
-  if name:find("%.csv$") or name:find("%.tmp$") then
+  if OWN[name] or name:find("^retry%-%d+%.csv$") or name:find("^%.campaign%-%x+%.tmp$") then
     return true
   end
-  for _, own in pairs(folder_module.FILES) do
-    if name == own then
-      return true
-    end
-  end
-  return false
+  local stem = name:match("^([%a_]+)%-edited%-%d+%.csv$") or name:match("^([%a_]+)%-before%-%d+%.csv$") -- set aside by resume and recover
+  return stem ~= nil and STEMS[stem] == true
 end
 
 local work = {}
