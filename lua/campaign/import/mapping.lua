@@ -407,8 +407,9 @@ local function find_key(p, option, name)
   if several then
     fault(p, option, ('%s: "%s" could be %s; name the column'):format(option, name, quoted(several)))
   elseif not index then
-    fault(p, option, ('%s: "%s" is neither a field with a column nor a column of the file%s; columns: %s'):format(
-      option, name, suggest.help(name, p.columns), columns.shown(p.columns)))
+    local hint = option == "suppress" and "; where the list calls it otherwise, name both: FILE:COLUMN=FIELD" or ""
+    fault(p, option, ('%s: "%s" is neither a field with a column nor a column of the file%s; columns: %s%s'):format(
+      option, name, suggest.help(name, p.columns), columns.shown(p.columns), hint))
   end
   p.used[index or 0] = true
   return index
