@@ -199,6 +199,87 @@ describe("import.late", function()
     assert.equal(20, assert(open(job.job):resume()).accepted)
   end)
 
+  local function refuse(body, ...)
+    for _, at in ipairs({ ... }) do
+      body.rows[at].ok, body.rows[at].reason = false, "blocked"
+    end
+    body.success, body.fail = #body.rows - select("#", ...), select("#", ...)
+  end
+
+  local function verified(job)
+    local base = imports.accounts.longlong.base_url:match("^https?://[^/]+")
+    local proof = assert(campaign.verify(job, { sandbox = base }))
+    assert.is_true(proof.ok, json.encode(proof.faults))
+  end
+
+  local function retry(job, file)
+    return campaign.retry(job, { file = file, unchanged = true, account = imports.accounts.longlong, env = imports.env() })
+  end
+
+  -- Rows 3 and 5 of the first batch were refused, then a second result said otherwise. The rejects as they were, in a file of their own.
+  local function contradicted()
+    local job = import(20)
+    local bodies = results()
+    refuse(bodies[1], 3, 5)
+    for _, body in ipairs(bodies) do
+      post(body)
+    end
+    assert.equal(2, #assert(open(job.job):join(store)))
+    local again = assert(open(job.job):resume())
+    assert.same({ 18, 2 }, { again.accepted, again.rejected })
+    verified(job.job)
+    local file = store .. "/mended.csv"
+    local from, to = assert(io.open(again.rejects_file, "rb")), assert(io.open(file, "wb"))
+    to:write(from:read("*a"))
+    from:close()
+    to:close()
+    refuse(bodies[1], 4)
+    bodies[1].rows[3].ok, bodies[1].rows[5].ok = true, true
+    assert.equal("conflict", post(bodies[1]))
+    assert.equal("conflict", assert(open(job.job):join(store))[1].as)
+    return job, file
+  end
+
+  it("F15 doubts the rows of such a batch that were refused at first, too: no retry sends them", function()
+    local job, file = contradicted()
+    for _ = 1, 2 do -- before its files are made again, and after
+      local sent, err = retry(job.job, file)
+      assert.is_nil(sent)
+      assert.matches("3 is ambiguous, 5 is ambiguous", err.message .. (err.hint or ""), 1, true)
+      local again = assert(open(job.job):resume())
+      assert.same({ 10, 10, 0 }, { again.accepted, again.ambiguous, again.rejected })
+      imports.assert_balanced(again)
+      verified(job.job)
+    end
+    assert.equal(20, #imports.commits())
+    assert(open(job.job):resolve(1, "applied", "looked into the pool"))
+    local again = assert(open(job.job):resume())
+    assert.same({ 18, 0, 2 }, { again.accepted, again.ambiguous, again.rejected }) -- the first result stands
+    verified(job.job)
+    assert.equal(2, assert(retry(job.job, file)).rows)
+    verified(job.job)
+  end)
+
+  it("F15 sends such a batch again by order and counts what the next result refuses, not what the first one did", function()
+    local job, file = contradicted()
+    assert(open(job.job):resolve(1, "resend"))
+    local again = assert(open(job.job):resume())
+    assert.same({ 10, 10, 0, 0 }, { again.accepted, again.accepted_pending, again.ambiguous, again.rejected })
+    verified(job.job)
+    assert.is_nil((retry(job.job, file)))
+    local bodies = results()
+    refuse(bodies[#bodies], 4)
+    post(bodies[#bodies])
+    local joined = assert(open(job.job):join(store))
+    assert.same({ 1, 1, "confirmed", 1 }, { #joined, joined[1].batch, joined[1].as, joined[1].rejected })
+    again = assert(open(job.job):resume())
+    assert.same({ 19, 1, "4" }, { again.accepted, again.rejected, imports.read(again.rejects_file)[1]._row })
+    imports.assert_balanced(again)
+    verified(job.job)
+    assert.equal(1, assert(retry(job.job, again.rejects_file)).rows)
+    verified(job.job)
+  end)
+
   it("F14 puts a batch in doubt whose result does not add up", function()
     local job = import(20)
     local bodies = results()

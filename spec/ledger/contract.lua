@@ -556,6 +556,29 @@ return function(name, back, busted)
       assert.is_true(ledger:resolve(1, "applied", "operator"))
       counts = assert(ledger:progress()).rows
       assert.same({ 17, 10 }, { counts.accepted, counts.rejected })
+      assert.is_true(ledger:confirm(1, "u-1", { { row = 4, batch = 1, state = "rejected", cause = "platform" } }, "another one bad"))
+      local results = assert(ledger:ask("rows_of", 1))
+      assert.same({ 1, 4 }, { #results, results[1].row }) -- the newest result stands
+      assert.equal(10, assert(ledger:progress()).rows.rejected)
+    end)
+
+    it("forgets what single rows were refused for when their batch is to be sent again, in the commit that says so", function()
+      fill(3)
+      local _, leases = sent(3)
+      for i, as in ipairs({ "resend", "not-applied", "repeat" }) do
+        local row = i * 10 - 7
+        finish(leases[i], "accepted")
+        assert.is_true(ledger:confirm(i, "u-" .. i, { { row = row, batch = i, state = "rejected", cause = "platform" } }, "one bad"))
+        assert.is_false(ledger:resolve(i, as, "operator")) -- it is not in doubt: nothing is forgotten
+        assert.equal(1, #assert(ledger:ask("rows_of", i)))
+        assert.is_true(ledger:contradict(i, "another result"))
+        assert.equal(row, assert(ledger:ask("rows_of", i))[1].row)
+        assert.is_true(ledger:resolve(i, as, "operator"))
+        assert.same({}, assert(ledger:ask("rows_of", i)))
+      end
+      for found in ledger:scan("batches") do
+        assert.same({ "P", 0 }, { found.state, found.rejected })
+      end
     end)
 
     it("knows of a batch in doubt what it is credited with once it turns out to be taken over", function()

@@ -134,7 +134,8 @@ function overlay:copy_attempts(seq)
 end
 
 function overlay:set(seq, copy, state, attempts, split)
-  self:put("state", seq, split or 0, state, copy.fence or 0, attempts, copy.began, copy.doubts or 0, copy.rejected or 0, copy.awaits or 0,
+  local rejected = SETTLED[state] and copy.rejected or 0 -- results of single rows are copied with settled batches alone
+  self:put("state", seq, split or 0, state, copy.fence or 0, attempts, copy.began, copy.doubts or 0, rejected, copy.awaits or 0,
     copy.receipt, copy.before)
 end
 

@@ -24,8 +24,10 @@ local function list_batch(state, file, batch)
   local ledger = state.ledger
   local attempts = assert(ledger:ask("attempts_of", batch.index))
   local refused = {}
-  for _, row in ipairs(assert(ledger:ask("rows_of", batch.index))) do
-    refused[row.row] = true
+  if ROW_STATE[batch.state] == "accepted" then -- else its rows have its state
+    for _, row in ipairs(assert(ledger:ask("rows_of", batch.index))) do
+      refused[row.row] = true
+    end
   end
   local last, words, count = attempts[#attempts], evidence(attempts), 0
   for _, row, fields, line in rows_module.each_sent(state.input, batch) do

@@ -136,7 +136,7 @@ function walk:step_batch()
   return batch
 end
 
--- The state of a row that a batch carries.
+-- The state of a row that a batch carries. A refusal of its own counts only while its batch is delivered: of one in doubt it is in doubt, too.
 function walk:sent_state(batch, result, number)
   self.sent = self.sent + 1
   local state = M.state_of(batch)
@@ -145,7 +145,7 @@ function walk:sent_state(batch, result, number)
   end
   if result.batch == batch.index and result.state == "rejected" then
     self.refused = self.refused + 1
-    return "rejected"
+    return ROW_STATE[batch.state] == "accepted" and "rejected" or state
   end
   self.found:fault("ledger", "rows are in two states: with their batch, and on their own", number)
   return state

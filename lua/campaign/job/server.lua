@@ -60,8 +60,8 @@ local function add_slice(self, opened, encoder, batch, slice, refused)
   local sent = assert(json.decode(text, { bytes = #text + 1, keys = 1000000 }))
   local state = books.state_of(batch)
   for position, number in rows_module.each_sent(opened.input, slice) do
-    -- A row that a later result refused (C) was taken over at first: the log may have it.
-    local refusal = batch.state == "C" and "ambiguous" or "rejected"
+    -- A row that a later result refused (any but R) was taken over at first: the log may have it.
+    local refusal = batch.state == "R" and "rejected" or "ambiguous"
     local must, may, no = expected(refused[number] and refusal or state, batch.doubts)
     local sum = digest(self, sent[position])
     put(self, "expected", sum, ("%s\t%d\t%d\t%d\t%d"):format(sum, must, may, no, number))

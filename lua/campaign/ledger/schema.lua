@@ -131,7 +131,10 @@ M.STATEMENTS = {
     WHERE]] .. MINE .. [[AND state = 'U' AND ?4 IN ('A','R','X')]],
   release = "UPDATE batch SET state = 'P', owner = NULL WHERE" .. MINE .. "AND state = 'L'",
   release_all = "UPDATE batch SET state = 'P', owner = NULL WHERE state = 'L' AND owner = ?",
-  resolve = "UPDATE batch SET state = ?, doubts = doubts + ?, owner = NULL WHERE seq = ? AND state = ? RETURNING seq",
+  resolve = [[UPDATE batch SET state = ?1, doubts = doubts + ?2, owner = NULL, rejected = iif(?1 = 'P', 0, rejected)
+    WHERE seq = ?3 AND state = ?4 RETURNING seq]],
+  -- What a sending said of single rows, before another one or a newer result tells anew.
+  forget_refused = "DELETE FROM row_result WHERE batch = ?1 AND EXISTS (SELECT 1 FROM batch WHERE seq = ?1 AND state = ?2)",
   resolve_late = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
     SELECT seq, (SELECT max(id) FROM attempt WHERE id BETWEEN seq * 1048576 AND seq * 1048576 + 1048575), ?, ?, ?, ?
     FROM batch WHERE seq = ? AND state = ?]],

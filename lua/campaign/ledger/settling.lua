@@ -123,7 +123,10 @@ function M.add(methods)
       return false
     end
     local ok
-    ok, err = self:record(rejected)
+    ok, err = self:_queue("forget_refused", nil, index, found[1].state)
+    if ok then
+      ok, err = self:record(rejected)
+    end
     if not ok then
       return nil, err
     end

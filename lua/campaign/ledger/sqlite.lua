@@ -380,6 +380,9 @@ function methods:resolve(index, as, source, detail)
     error("unknown resolution: " .. tostring(as), 2)
   end
   local ok, err = self:_queue("resolve_late", nil, self._now(), source, as, detail, index, rule.from)
+  if ok and rule.to == "P" then
+    ok, err = self:_queue("forget_refused", nil, index, rule.from)
+  end
   if not ok then
     return nil, err
   end
