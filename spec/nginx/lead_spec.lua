@@ -27,6 +27,11 @@ local HTTP = [[
     keyed = options("keyed", { key = "id" })
     slow = options("slow", { rate = 5, burst = 5 })
     late = options("late", { account = order.late, attempts = 1, retry = 0.3 })
+    listed = options("listed", { suppress = { "%(dnc):phone" } })
+    choked = options("choked")
+    function choked.jobs.status() -- as a run tells whose ledger failed under it: what it never took up is in no file
+      return { state = "stopped", rows = 2, accepted = 1, error = { kind = "ledger", reason = "full" } }
+    end
     broken = options("broken", { set = { nonsense = 1 } })
   }
   init_worker_by_lua_block { lead:watch(0.2) late:watch(0.2) }
@@ -37,6 +42,8 @@ local SERVER = [[
   location = /keyed { content_by_lua_block { keyed:handle() } }
   location = /slow { content_by_lua_block { slow:handle() } }
   location = /late { content_by_lua_block { late:handle() } }
+  location = /choked { content_by_lua_block { choked:handle() } }
+  location = /listed { content_by_lua_block { listed:handle() } }
   location = /broken { content_by_lua_block { broken:handle() } }
   location = /metrics { content_by_lua_block { require("campaign.openresty.metrics").handle() } }
 ]]
@@ -45,24 +52,26 @@ local FORM = { { "Content-Type", "application/x-www-form-urlencoded" } }
 local JSON = { { "Content-Type", "application/json; charset=utf-8" } }
 
 describe("campaign.openresty.lead", function()
-  local server, order, late_port
+  local server, order, dnc, late_port
 
   setup(function()
     imports.start()
     late_port = nginx.free_port()
-    order = os.tmpname()
+    order, dnc = os.tmpname(), os.tmpname()
+    command.write(dnc, "phone\n13812345678\n")
     local late = {}
     for key, value in pairs(imports.accounts.longlong) do
       late[key] = value
     end
     late.base_url = "http://127.0.0.1:" .. late_port
     command.write(order, json.encode({ account = imports.accounts.longlong, late = late }))
-    server = nginx.new({ http = HTTP, server = SERVER, workers = 2, values = { order = order } }):start()
+    server = nginx.new({ http = HTTP, server = SERVER, workers = 2, values = { order = order, dnc = dnc } }):start()
   end)
   teardown(function()
     server:stop()
     imports.stop()
     os.remove(order)
+    os.remove(dnc)
   end)
   before_each(function() imports.reset() end)
 
@@ -150,6 +159,20 @@ describe("campaign.openresty.lead", function()
     assert.equal(202, (post("/keyed", "tel=13812345679", FORM))) -- without the key there is no repeat
     assert.equal(202, (post("/keyed", "tel=13812345679", FORM)))
     assert.equal(3, #committed())
+  end)
+
+  it("tells whose number is on a list so, not as accepted, and sends nothing of it", function()
+    local status, said = post("/listed", "tel=13812345678", FORM)
+    assert.same({ 200, "suppressed" }, { status, said.state }, json.encode(said))
+    assert.is_nil(said.code or said.message) -- which list it is, is not theirs to know
+    status, said = post("/listed", "tel=13812345679", FORM)
+    assert.same({ 202, "accepted_pending" }, { status, said.state }, json.encode(said))
+    assert.equal(1, #committed())
+  end)
+
+  it("calls no lead accepted that a run with a failed ledger may never have taken up", function()
+    local status, said = post("/choked", "tel=13812345678", FORM)
+    assert.same({ 202, "pending" }, { status, said.state }, json.encode(said))
   end)
 
   it("tells doubt as doubt", function()

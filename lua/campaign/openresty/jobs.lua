@@ -132,12 +132,13 @@ local function look_at(self, id)
   return report
 end
 
-local FILES = { rejects = "rejects_file", duplicates = "duplicates_file", ambiguous = "ambiguous_file", not_sent = "not_sent_file" }
+local FILES = { rejects = "rejects_file", duplicates = "duplicates_file", suppressed = "suppressed_file", unchanged = "unchanged_file",
+  ambiguous = "ambiguous_file", not_sent = "not_sent_file" }
 
 local function of_report(id, report)
   local status = { id = id, state = report.state, files = json.array({}) }
-  for _, name in ipairs({ "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending", "seconds",
-    "exit_code", "reasons" }) do
+  for _, name in ipairs({ "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending",
+    "seconds", "exit_code", "reasons" }) do
     status[name] = report[name]
   end
   for name, field in pairs(FILES) do
@@ -185,7 +186,7 @@ end
 
 ---The path of one of a job's row files.
 ---@param id string
----@param name "rejects"|"duplicates"|"ambiguous"|"not_sent"
+---@param name "rejects"|"duplicates"|"suppressed"|"unchanged"|"ambiguous"|"not_sent"
 ---@return string?
 function methods:file(id, name)
   if not is_id(id) or not FILES[name] then
@@ -250,7 +251,7 @@ end
 
 local function count_result(result)
   metrics.count("campaign_jobs_total", "state", result.state)
-  for _, state in ipairs({ "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "ambiguous", "pending" }) do
+  for _, state in ipairs({ "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending" }) do
     metrics.count("campaign_job_rows_total", "state", state, result[state])
   end
 end

@@ -30,10 +30,22 @@ local methods = {}
 local mt = { __index = methods, __name = "campaign.openresty.lead" }
 
 -- The job's row files by the state of their rows.
-local LISTED = { { "rejects", "rejected" }, { "duplicates", "duplicate" }, { "ambiguous", "ambiguous" }, { "not_sent", "pending" } }
+local LISTED = { { "rejects", "rejected" }, { "duplicates", "duplicate" }, { "suppressed", "suppressed" }, { "unchanged", "unchanged" },
+  { "ambiguous", "ambiguous" }, { "not_sent", "pending" } }
 
-local ANSWERS = { accepted = 200, accepted_pending = 202, rejected = 422, duplicate = 200, suppressed = 200, ambiguous = 202, pending = 202,
-  failed = 500 }
+-- Which list, or which row of which job, is not for whoever posted the lead.
+local TELLS = { rejected = true, duplicate = true, ambiguous = true, pending = true }
+
+local ANSWERS = { accepted = 200, accepted_pending = 202, rejected = 422, duplicate = 200, suppressed = 200, unchanged = 200, ambiguous = 202,
+  pending = 202, failed = 500 }
+
+-- What became of the rows that no file of the job lists. A run whose ledger failed does not list those that it never took up.
+local function state_of_rest(status)
+  if status.error and status.error.kind == "ledger" then
+    return "pending"
+  end
+  return (status.accepted_pending or 0) > 0 and "accepted_pending" or (status.accepted or 0) > 0 and "accepted" or "pending"
+end
 
 -- What became of the rows of a job, by their number in its list.
 local function outcomes_of(jobs, id)
@@ -44,14 +56,15 @@ local function outcomes_of(jobs, id)
     return outcomes
   end
   local is_over = status.state == "finished" or status.state == "stopped" or status.state == "waiting" and status.rows
-  outcomes.rest = { state = not is_over and "pending" or (status.accepted_pending or 0) > 0 and "accepted_pending" or "accepted" }
+  outcomes.rest = { state = is_over and state_of_rest(status) or "pending" }
   for _, listed in ipairs(is_over and LISTED or {}) do
     local path = jobs:file(id, listed[1])
     local input = path and core.rows.input{ path = path, encoding = "utf-8" }
     for _, fields in (input and input:rows() or function() end) do
       -- our columns come first: _row, _line, _state, _cause, _column, _reason, _code, _message
-      outcomes[tonumber(fields[1])] = { state = listed[2], cause = fields[4], column = fields[5], reason = fields[6], code = fields[7],
-        message = listed[2] == "rejected" and fields[8] or nil }
+      local is_told = TELLS[listed[2]]
+      outcomes[tonumber(fields[1])] = { state = listed[2], cause = is_told and fields[4], column = is_told and fields[5],
+        reason = is_told and fields[6], code = is_told and fields[7], message = listed[2] == "rejected" and fields[8] or nil }
     end
     if input then
       input:close()
@@ -234,7 +247,7 @@ local function settle(self, lead)
   end
   local outcome = { lead = batch.id .. "." .. lead.number }
   for name, value in pairs(batch.outcomes and (batch.outcomes[lead.number] or batch.outcomes.rest) or { state = "pending" }) do
-    outcome[name] = value ~= "" and value or nil
+    outcome[name] = value ~= "" and value or nil -- false neither
   end
   return ANSWERS[outcome.state], outcome
 end

@@ -216,7 +216,7 @@ end
 
 ---GET: one of the row files of a job. They hold personal data.
 ---@param id string
----@param name string "rejects", "duplicates", "ambiguous" or "not_sent"
+---@param name string "rejects", "duplicates", "suppressed", "unchanged", "ambiguous" or "not_sent"
 function methods:file(id, name)
   if request.refuse_method("GET") then
     return
