@@ -25,6 +25,13 @@ local HTTP = [[
     end
     lead = options("leads")
     keyed = options("keyed", { key = "id" })
+    gathering = options("gathering", { key = "id", gather = 1, wait = 2 })
+    sluggish = options("sluggish", { key = "id", wait = 0.3 })
+    local submit = sluggish.jobs.submit
+    function sluggish.jobs:submit(...) -- by a disk that takes its time
+      ngx.sleep(1)
+      return submit(self, ...)
+    end
     slow = options("slow", { rate = 5, burst = 5 })
     late = options("late", { account = order.late, attempts = 1, retry = 0.3 })
     listed = options("listed", { suppress = { "%(dnc):phone" } })
@@ -40,6 +47,16 @@ local HTTP = [[
 local SERVER = [[
   location = /lead { content_by_lua_block { lead:handle() } }
   location = /keyed { content_by_lua_block { keyed:handle() } }
+  location = /gathering { content_by_lua_block { ngx.shared.campaign:add("holder", ngx.worker.pid()) gathering:handle() } }
+  location = /sluggish { content_by_lua_block { sluggish:handle() } }
+  location = /taken { content_by_lua_block {
+    local count = 0
+    for _, key in ipairs(ngx.shared.campaign:get_keys(0)) do
+      count = count + (key:find("^lead:") and ngx.shared.campaign:get(key) == "" and 1 or 0)
+    end
+    ngx.print(count)
+  } }
+  location = /holder { content_by_lua_block { ngx.print(ngx.shared.campaign:get("holder") or "") } }
   location = /slow { content_by_lua_block { slow:handle() } }
   location = /late { content_by_lua_block { late:handle() } }
   location = /choked { content_by_lua_block { choked:handle() } }
@@ -173,6 +190,45 @@ describe("campaign.openresty.lead", function()
   it("calls no lead accepted that a run with a failed ledger may never have taken up", function()
     local status, said = post("/choked", "tel=13812345678", FORM)
     assert.same({ 202, "pending" }, { status, said.state }, json.encode(said))
+  end)
+
+  local function begin(path, body)
+    assert(server.transport:submit({ url = server.url .. path, method = "POST", account = "begun", headers = FORM, body = body }))
+    raw_server.eventually(function() return server:get("/taken").body ~= "0" end, "the lead on its way")
+  end
+
+  it("tells a repeat to come again until the lead is kept, and takes a lead anew whose worker died with it", function()
+    local mortal = nginx.new({ http = HTTP, server = SERVER, workers = 2, values = { order = order, dnc = dnc } }):start()
+    local was = server
+    server = mortal
+    local fine, problem = pcall(function()
+      begin("/gathering", "id=k-9&tel=13812345678")
+      local again = server:get("/gathering", { method = "POST", body = "id=k-9&tel=13812345678", headers = FORM })
+      assert.equal(503, again.status, again.body)
+      os.execute("kill -9 " .. assert(tonumber(server:get("/holder").body)))
+      local status, said
+      raw_server.eventually(function()
+        status, said = post("/gathering", "id=k-9&tel=13812345678", FORM)
+        return status ~= 503
+      end, "the lead taken anew")
+      assert.same({ 202, "accepted_pending" }, { status, said.state }, json.encode(said))
+      assert.is_nil(said["repeat"])
+    end)
+    server = was
+    mortal:stop(true)
+    assert(fine, problem)
+    assert.equal(1, #committed())
+  end)
+
+  it("answers a lead whose list is being written as pending, once it is written", function()
+    begin("/sluggish", "id=k-8&tel=13812345678")
+    assert.equal(503, (post("/sluggish", "id=k-8&tel=13812345678", FORM)))
+    local _, result = server.transport:next(30)
+    local said = json.decode(result.body)
+    assert.same({ 202, "pending" }, { result.status, said.state }, result.body)
+    local status, again = post("/sluggish", "id=k-8&tel=13812345678", FORM)
+    assert.same({ 202, said.lead, true }, { status, again.lead, again["repeat"] })
+    raw_server.eventually(function() return #committed() == 1 end, "the lead")
   end)
 
   it("tells doubt as doubt", function()

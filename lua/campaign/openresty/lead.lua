@@ -22,6 +22,8 @@ local MOST_BODY, MOST_ROWS, MOST_RUNNING = 65536, 200, 16
 local MOST_WAITING = 2000 -- posts of a worker
 local RATE = 100
 local REMEMBERED = 86400 -- seconds for which the key of a lead is known
+local ORDER_SECONDS = 30 -- for the disk to take a list whose rows are in it already
+local SLACK_SECONDS = 2 -- that a key is taken beyond the wait for its lead to be kept
 local PRIVATE = 384 -- 0600
 
 local OWN = { fields = true, gather = true, key = true, max_body = true, rate = true, burst = true, wait = true }
@@ -95,6 +97,10 @@ local function order(self, batch)
   return draft.id
 end
 
+local function pending_of(lead)
+  return { lead = lead.batch.id .. "." .. lead.number, state = "pending" }
+end
+
 -- Gathers what comes within a moment, and makes one job of it.
 local function work(self)
   if #self._waiting == 0 then
@@ -115,6 +121,9 @@ local function work(self)
     local fine, id, err = pcall(order, self, batch)
     batch.id, batch.err = fine and id or nil, not fine and id or err
     for _, lead in ipairs(batch) do
+      if batch.id and lead.key then -- from here on the lead is kept, whatever becomes of who waits for it
+        self._shared:safe_set(lead.key, json.encode({ status = 202, value = pending_of(lead) }), REMEMBERED)
+      end
       lead.ordered = true
       lead.semaphore:post(1)
     end
@@ -229,7 +238,17 @@ end
 
 -- Waits until the lead's job is ordered, then until it has run; what became of the lead.
 local function settle(self, lead)
-  if not self._background:wait(function() return lead.ordered end, lead.semaphore, self._wait) then
+  local function is_ordered()
+    return lead.ordered
+  end
+  local is_late = not self._background:wait(is_ordered, lead.semaphore, self._wait)
+  if is_late and lead.batch then -- its row is in a list that is being written, and will be sent: only the disk can refuse it now
+    if lead.key then
+      self._shared:safe_set(lead.key, "", ORDER_SECONDS + SLACK_SECONDS)
+    end
+    self._background:wait(is_ordered, lead.semaphore, ORDER_SECONDS)
+  end
+  if not lead.ordered then
     lead.given_up = true
     return 503, { error = "the lead could not be kept in time" }
   end
@@ -237,6 +256,8 @@ local function settle(self, lead)
   if not batch.id then
     request.log("leads could not be kept", batch.err)
     return 503, { error = "the lead could not be kept" }
+  elseif is_late then
+    return 202, pending_of(lead)
   end
   if not batch.outcomes then
     local is_over = batch.ended:wait(self._wait)
@@ -252,16 +273,18 @@ local function settle(self, lead)
   return ANSWERS[outcome.state], outcome
 end
 
--- The answer to an earlier post of the same lead; true when it was given.
+-- The answer to an earlier post of the same lead; true when it was given. A key is taken for as long as its lead may wait to be kept, no
+-- longer: should the worker die with it, the sender's next attempt is the first one again.
 local function is_repeat(self, key)
-  local added, why = self._shared:safe_add(key, "", REMEMBERED)
+  local added, why = self._shared:safe_add(key, "", self._wait + SLACK_SECONDS)
   if added or why ~= "exists" then
     return false -- a full dictionary forgets repeats; it does not refuse leads
   end
   local text = self._shared:get(key) or ""
   local said = text ~= "" and json.decode(text)
   if not said then
-    answer(202, { state = "pending", ["repeat"] = true })
+    ngx.header["Retry-After"] = "1"
+    answer(503, { error = "the same lead is on its way to the disk; ask again", ["repeat"] = true })
   else
     said.value["repeat"] = true
     answer(said.status, said.value)
@@ -299,12 +322,12 @@ function methods:handle()
   if key and is_repeat(self, key) then
     return
   end
-  local lead = { row = row, semaphore = home.semaphores().new(0) }
+  local lead = { row = row, key = key, semaphore = home.semaphores().new(0) }
   self._waiting[#self._waiting + 1] = lead
   local fine, status, value = pcall(settle, self, lead)
   if key and fine and status < 500 then
     self._shared:safe_set(key, json.encode({ status = status, value = value }), REMEMBERED)
-  elseif key then
+  elseif key and (fine or not (lead.batch and lead.batch.id)) then
     self._shared:delete(key) -- it may be sent again
   end
   if not fine then
