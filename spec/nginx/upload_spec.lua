@@ -37,6 +37,12 @@ local HTTP = [[
 
 local SERVER = [[
   location = /upload { content_by_lua_block { upload:receive() } }
+  location = /dropped { content_by_lua_block { -- nginx takes a timer and drops it when too many run
+    local at = ngx.timer.at
+    ngx.timer.at = function() ngx.timer.at = at return true end
+    upload:receive()
+    ngx.timer.at = at
+  } }
   location = /crowded { content_by_lua_block { crowded:receive() } }
   location = /lists { content_by_lua_block { lists:receive() } }
   location = /poor { content_by_lua_block { poor:receive() } }
@@ -260,6 +266,21 @@ describe("campaign.openresty.upload", function()
     local answer = send("/crowded", { body = form(imports.people(20)) })
     local done = finished(answer.job, "/crowded/")
     assert.same({ "finished", 20 }, { done.state, done.accepted_pending })
+  end)
+
+  it("runs a job whose timer nginx dropped, and loses no room for others by it", function()
+    local one = start(1, "dropped")
+    local was = server
+    server = one
+    local fine, problem = pcall(function()
+      local answer = send("/dropped", { body = form(imports.people(20)) })
+      assert.equal("queued", status_of(answer.job).state)
+      assert.equal("finished", finished(answer.job).state)
+    end)
+    server = was
+    one:stop(true)
+    assert(fine, problem)
+    assert.equal(20, #imports.commits("import_customers_async"))
   end)
 
   -- Every row once: by the sandbox's log, and by the books.

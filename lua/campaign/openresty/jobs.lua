@@ -23,6 +23,7 @@ local ngx = package.loaded.ngx
 local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
 local MOST_RUNNING = 4 -- jobs of one worker at a time
 local WATCH_SECONDS = 5
+local UNSEEN_SECONDS = 5 -- after which a timer that was not seen running is not counted on: nginx drops those it has no room for
 local FRESH_SECONDS = 1 -- an order so young is left to the worker that took it
 local WAITED_SECONDS = 60 -- for the end of a job that another worker runs
 local STATUS_SECONDS, RUNNING_SECONDS = 3600, 10 -- that a status stays in ngx.shared; one of a run is renewed twice a second
@@ -73,7 +74,7 @@ function M.new(options)
     folder = options.folder, running = 0, _base = base,
     _shared = request.shared(options.shared),
     _most = options.most_running or MOST_RUNNING, _retry = options.retry == nil and FIRST_RETRY or options.retry, _queue = {}, _here = {},
-    _tries = {}, _held = {},
+    _tries = {}, _held = {}, _begun = {},
   }, mt)
 end
 
@@ -352,7 +353,29 @@ local function lock_of(self, id)
   return lock
 end
 
-local function run(_, self, id)
+-- Begins what stands in line, as far as there is room.
+local function go_down_the_line(self)
+  while self.running < self._most and self._queue[1] do
+    local id = table.remove(self._queue, 1)
+    local waiting = self._here[id]
+    self._here[id] = nil
+    begin(self, id, type(waiting) == "table" and waiting or nil)
+  end
+end
+
+-- The room of a job that is over, or was never run.
+local function leave(self, id)
+  self.running = self.running - 1
+  local waiting = self._here[id]
+  self._here[id], self._begun[id] = nil, nil
+  return type(waiting) == "table" and waiting or nil
+end
+
+local function run(premature, self, id, begun)
+  if premature or self._begun[id] ~= begun then
+    return -- the worker leaves, and the folder waits for another; or it came too late, and was replaced
+  end
+  begun.is_seen = true
   local lock = lock_of(self, id)
   if lock then
     local fine, settled = pcall(run_locked, self, id)
@@ -363,17 +386,11 @@ local function run(_, self, id)
     end
     lock:close()
   end
-  self.running = self.running - 1
-  local waiting = self._here[id]
-  self._here[id] = nil
-  if type(waiting) == "table" then
+  local waiting = leave(self, id)
+  if waiting then
     waiting:post(1)
   end
-  local next_id = table.remove(self._queue, 1)
-  if next_id then
-    self._here[next_id] = nil
-    begin(self, next_id)
-  end
+  go_down_the_line(self)
 end
 
 -- Runs a job in this worker, now or when another one has ended.
@@ -387,10 +404,12 @@ function begin(self, id, semaphore)
     return
   end
   self.running = self.running + 1
-  local started, err = ngx.timer.at(0, run, self, id)
+  local begun = { at = core.system.monotonic() }
+  self._begun[id] = begun
+  local started, err = ngx.timer.at(0, run, self, id, begun)
   if not started then
     request.log("job " .. id .. " waits: nginx has no timer to give", err)
-    self.running, self._here[id] = self.running - 1, nil -- the folder waits for whoever watches
+    leave(self, id) -- the folder waits for whoever watches
   end
 end
 
@@ -453,7 +472,23 @@ local function clear_drafts(self)
   end
 end
 
+-- Jobs whose timer nginx took and dropped stand in line again.
+local function take_back(self)
+  local dropped = {}
+  for id, begun in pairs(self._begun) do
+    if not begun.is_seen and core.system.monotonic() - begun.at >= UNSEEN_SECONDS then
+      dropped[#dropped + 1] = id
+    end
+  end
+  for _, id in ipairs(dropped) do
+    self._here[id] = leave(self, id) or true
+    self._queue[#self._queue + 1] = id
+  end
+  go_down_the_line(self)
+end
+
 local function look_around(self)
+  take_back(self)
   clear_drafts(self)
   for _, name in ipairs(core.system.list_dir(self.folder .. "/active") or {}) do
     local id = name:match("^([%w-]+)%.json$")
