@@ -58,8 +58,9 @@ local function is_ours(name)
   if OWN[name] or name:find("^retry%-%d+%.csv$") or name:find("^%.campaign%-%x+%.tmp$") then
     return true
   end
-  local stem = name:match("^([%a_]+)%-edited%-%d+%.csv$") or name:match("^([%a_]+)%-before%-%d+%.csv$") -- set aside by resume and recover
-  return stem ~= nil and STEMS[stem] == true
+  -- Set aside by resume and recover.
+  local stem, word = name:match("^([%a_]+)%-(%l+)%-%d+%.csv$") -- linear: a fixed character between
+  return (word == "edited" or word == "before") and STEMS[stem] == true
 end
 
 local work = {}
