@@ -27,6 +27,28 @@ local SERVER = [[
   location /callbacks/ { content_by_lua_block { callback:handle() } }
   location = /result { content_by_lua_block { ngx.print(require("campaign.json").encode(callback:result(ngx.var.arg_id) or {})) } }
   location = /health { content_by_lua_block { health:handle() } }
+  location = /given-up { content_by_lua_block {
+    local system = require("campaign.core").system
+    local monotonic, make_dirs = system.monotonic, system.make_dirs
+    local folder, later = "%(folder)/tried", 0
+    system.monotonic = function() return monotonic() + later end
+    local one = require("campaign.openresty.health").new{ folders = { folder } }
+    local thread = ngx.thread.spawn(function() one:problems() end)
+    local killed = ngx.thread.kill(thread) -- as nginx does with a request that is aborted
+    os.rename(folder, folder .. ".aside")
+    io.open(folder, "w"):close()
+    later = 60
+    local said = { killed = killed, seen = one:problems()[folder] }
+    system.make_dirs = function() error("raised") end
+    later = 120
+    said.raised = one:problems()[folder]
+    system.make_dirs = make_dirs
+    os.remove(folder)
+    later = 126
+    said.well = next(one:problems()) == nil
+    system.monotonic = monotonic
+    ngx.print(require("campaign.json").encode(said))
+  } }
 ]]
 
 describe("campaign.openresty.sandbox", function()
@@ -124,5 +146,15 @@ describe("campaign.openresty.sandbox", function()
     assert.equal(503, result.status)
     assert.is_truthy(result.body:find("callbacks", 1, true), result.body)
     ill:stop()
+  end)
+
+  it("the health location looks again after an attempt that never ended, and after one that raised an error", function()
+    local result = server:get("/given-up")
+    assert.equal(200, result.status, result.body)
+    local said = json.decode(result.body)
+    assert.equal(1, said.killed) -- it was in the middle
+    assert.is_truthy(said.seen, result.body)
+    assert.is_truthy(said.raised:find("raised", 1, true), result.body)
+    assert.is_true(said.well, result.body)
   end)
 end)

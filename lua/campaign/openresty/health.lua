@@ -11,6 +11,7 @@ local M = {}
 local ngx = package.loaded.ngx
 
 local TRIED_SECONDS = 5
+local GIVEN_UP_SECONDS = 30 -- nginx may end a request in the middle of its attempt, which then never ends: the next one tries again
 local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
 
 local methods = {}
@@ -18,7 +19,8 @@ local mt = { __index = methods, __name = "campaign.openresty.health" }
 
 ---@param options { folders: string[]?, shared: string? } folders that must take files (stores of callbacks, jobs); shared: a dictionary with room
 function M.new(options)
-  return setmetatable({ _folders = options.folders or {}, _shared = request.shared(options.shared), _tried = -math.huge, _problems = {} }, mt)
+  return setmetatable({ _folders = options.folders or {}, _shared = request.shared(options.shared), _tried = -math.huge, _begun = -math.huge,
+    _problems = {} }, mt)
 end
 
 local function try_folder(folder)
@@ -33,13 +35,16 @@ end
 ---@return table<string, string> problems
 function methods:problems()
   local now = core.system.monotonic()
-  if now - self._tried >= TRIED_SECONDS and not self._trying then
-    self._trying = true
+  if now - self._tried >= TRIED_SECONDS and now - self._begun >= GIVEN_UP_SECONDS then
+    self._begun = now
     local found = {}
     for _, folder in ipairs(self._folders) do
-      found[folder] = try_folder(folder)
+      local fine, problem = pcall(try_folder, folder)
+      found[folder] = not fine and "cannot be tried: " .. tostring(problem) or problem
     end
-    self._problems, self._tried, self._trying = found, now, false
+    if self._begun == now then -- else a later attempt is under way
+      self._problems, self._tried, self._begun = found, now, -math.huge
+    end
   end
   local problems = {}
   for name, problem in pairs(self._problems) do
