@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The quick way of gbk.c: eight characters at a time, on processors with AVX2. Each function converts from the start of the text as far as
+ * The quick way of gbk.c: 64 bytes at a time, on processors with AVX2 and BMI. Each function converts from the start of the text as far as
  * it can and returns how many bytes it took, 0 to n; it stops, without naming a reason, at what it does not know (four-byte codes, codes
  * outside the table, faults) and before the last bytes of the text, which gbk.c goes on with by itself. Elsewhere it takes nothing. */
 #ifndef CAMP_GBK_BLOCKS_H
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Shorter texts are not worth a call. */
+/* So many bytes must be there: a block is looked at whole, and runs at its end are copied from up to 64 bytes behind it. */
 #define CAMP_GBK_BLOCK 128
 
 /* UTF-8 to two-byte codes by `codes` (65,536 entries by character). With out == NULL only *produced is filled. Writes up to

@@ -335,6 +335,23 @@ describe("campaign.retry", function()
     assert_proved(result.job)
   end)
 
+  it("survives a resume that cannot set the mended file aside: nothing is written over", function()
+    imports.reset({ "import_customers_async:after-commit-close@2" })
+    local result, given = run(LONGLONG, { concurrency = 1 })
+    mend(result.job, 5, 15)
+    local edited = command.read(result.rejects_file)
+    local job = assert(campaign.open_job(result.job, given))
+    assert(job:resolve(2, "applied"))
+    local rename = os.rename
+    os.rename = function() return nil, "no room for names" end -- luacheck: ignore 122
+    local ran, whole, err = pcall(job.resume, job)
+    os.rename = rename -- luacheck: ignore 122
+    assert.is_true(ran, tostring(whole))
+    assert.is_nil(whole)
+    assert.is_truthy(tostring(err):find("cannot be set aside: no room for names", 1, true))
+    assert.equal(edited, command.read(result.rejects_file))
+  end)
+
   it("is a command with the result as text and as JSON", function()
     local result = run(LONGLONG)
     local env = {}

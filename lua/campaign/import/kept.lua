@@ -3,6 +3,7 @@
 -- file is set aside under a name of its own, and what was listed is listed again from the list and the ledger.
 
 local core = require "campaign.core"
+local error_object = require "campaign.error"
 
 local M = {}
 
@@ -44,7 +45,7 @@ end
 
 local function set_aside(path)
   if not core.system.stat(path) then
-    return
+    return true
   end
   local number = 1
   local name
@@ -52,19 +53,28 @@ local function set_aside(path)
     name = path:gsub("%.csv$", "") .. "-edited-" .. number .. ".csv"
     number = number + 1
   until not core.system.stat(name)
-  os.rename(path, name)
+  local ok, err = os.rename(path, name)
+  if not ok then
+    return nil, error_object.new{ kind = "ledger", retry = false, message = path .. " cannot be set aside: " .. tostring(err),
+      hint = "it was edited, and is not written over; move it away, then resume" }
+  end
+  return true
 end
 
 ---The states whose files are not what the preflight wrote; their files are set aside.
 ---@param rows table
 ---@param record table of the ledger
----@return table<string, boolean>
+---@return table<string, boolean>? edited
+---@return campaign.error? err a file cannot be set aside, and stays as it is
 function M.edited(rows, record)
   local edited = {}
   for state, sum in pairs(record.sums or {}) do
     local path = rows.files[state] and rows.files[state].path
     if path and digest(path, record.sizes[state]) ~= sum then
-      set_aside(path)
+      local ok, err = set_aside(path)
+      if not ok then
+        return nil, err
+      end
       edited[state] = true
     end
   end

@@ -68,7 +68,10 @@ end
 
 -- The row files as the preflight left them.
 local function rewind(state, record, listed)
-  local edited = kept.edited(state.rows, record)
+  local edited, edited_err = kept.edited(state.rows, record)
+  if not edited then
+    return nil, edited_err
+  end
   local sizes, counts = {}, {}
   for name, size in pairs(record.sizes) do
     sizes[name], counts[name] = edited[name] and 0 or size, edited[name] and 0 or listed[name]
