@@ -249,6 +249,13 @@ int camp_make_dirs(const char *path, mode_t mode, struct camp_error *err) {
   return 0;
 }
 
+int camp_sync_folder(const char *path, struct camp_error *err) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int result = fd >= 0 && fsync(fd) == 0 ? 0 : camp_fail_path(err, path);
+  close_checked(&fd);
+  return result;
+}
+
 int camp_remove(const char *path, struct camp_error *err) {
   if (unlink(path) == 0) return 0;
   if ((errno == EISDIR || errno == EPERM) && rmdir(path) == 0) return 0;

@@ -32,6 +32,8 @@ int camp_lock_open(const char *path, double seconds, struct camp_error *err);
 
 /* Makes the folder and those above it that are not there. Fine when it exists. */
 int camp_make_dirs(const char *path, mode_t mode, struct camp_error *err);
+/* Puts on the disk which names a folder has: files that were made in it, renamed into or removed from it. */
+int camp_sync_folder(const char *path, struct camp_error *err);
 /* Removes a file, a symbolic link or an empty folder. */
 int camp_remove(const char *path, struct camp_error *err);
 

@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "forks.h"
 
 struct task {
   uint64_t id;
-  int fd;      /* to sync; -1: a file is replaced */
+  int fd;      /* to sync; -1: see path */
   char *path;
-  void *bytes; /* for the file at path */
+  void *bytes; /* for the file at path; NULL: it is a folder, to sync */
   size_t length;
   mode_t mode;
   struct camp_error err; /* how it went */
@@ -30,7 +31,7 @@ struct camp_syncer {
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t wake;
-  pid_t owner;
+  int generation; /* camp_forks() when it was made */
   uint64_t last;
   struct list waiting, done;
   int closing;
@@ -69,7 +70,9 @@ static void list_free(struct list *list) {
 }
 
 static void task_do(struct task *task) {
-  if (task->fd < 0) {
+  if (task->fd < 0 && task->bytes == NULL) {
+    camp_sync_folder(task->path, &task->err);
+  } else if (task->fd < 0) {
     camp_write_atomic(task->path, task->bytes, task->length, task->mode, &task->err);
   } else if (fdatasync(task->fd) != 0) {
     camp_fail(&task->err, CAMP_LEDGER, errno, "a file could not be synced: %s", strerror(errno));
@@ -115,7 +118,7 @@ struct camp_syncer *camp_syncer_new(struct camp_error *err) {
   list_init(&syncer->done);
   pthread_mutex_init(&syncer->lock, NULL);
   pthread_cond_init(&syncer->wake, NULL);
-  syncer->owner = getpid();
+  syncer->generation = camp_forks();
   if (start(syncer, err) == 0) return syncer;
   pthread_cond_destroy(&syncer->wake);
   pthread_mutex_destroy(&syncer->lock);
@@ -124,7 +127,7 @@ struct camp_syncer *camp_syncer_new(struct camp_error *err) {
 }
 
 static int check_owner(const struct camp_syncer *syncer, struct camp_error *err) {
-  if (syncer->owner == getpid()) return 0;
+  if (syncer->generation == camp_forks()) return 0;
   return camp_fail(err, CAMP_LEDGER, 0, "this thread that syncs files belongs to the parent process");
 }
 
@@ -150,15 +153,32 @@ int camp_syncer_submit(struct camp_syncer *syncer, int fd, uint64_t *id, struct 
   return 0;
 }
 
+/* A task for what lies at a path; NULL without memory. */
+static struct task *task_for(const char *path) {
+  struct task *task = calloc(1, sizeof *task);
+  if (task == NULL) return NULL;
+  task->fd = -1;
+  task->path = strdup(path);
+  if (task->path != NULL) return task;
+  free(task);
+  return NULL;
+}
+
+int camp_syncer_folder(struct camp_syncer *syncer, const char *path, uint64_t *id, struct camp_error *err) {
+  if (check_owner(syncer, err) != 0) return -1;
+  struct task *task = task_for(path);
+  if (task == NULL) return camp_fail_nomem(err);
+  give(syncer, task, id);
+  return 0;
+}
+
 int camp_syncer_replace(struct camp_syncer *syncer, const char *path, const void *bytes, size_t n, mode_t mode, uint64_t *id,
                         struct camp_error *err) {
   if (check_owner(syncer, err) != 0) return -1;
-  struct task *task = calloc(1, sizeof *task);
+  struct task *task = task_for(path);
   if (task == NULL) return camp_fail_nomem(err);
-  task->fd = -1;
-  task->path = strdup(path);
   task->bytes = malloc(n > 0 ? n : 1);
-  if (task->path == NULL || task->bytes == NULL) {
+  if (task->bytes == NULL) {
     task_free(task);
     return camp_fail_nomem(err);
   }
@@ -170,7 +190,7 @@ int camp_syncer_replace(struct camp_syncer *syncer, const char *path, const void
 }
 
 int camp_syncer_take(struct camp_syncer *syncer, uint64_t *id, struct camp_error *err) {
-  if (syncer->owner != getpid()) return 0;
+  if (syncer->generation != camp_forks()) return 0;
   pthread_mutex_lock(&syncer->lock);
   struct task *task = list_pop(&syncer->done);
   pthread_mutex_unlock(&syncer->lock);
@@ -183,7 +203,7 @@ int camp_syncer_take(struct camp_syncer *syncer, uint64_t *id, struct camp_error
 
 void camp_syncer_close(struct camp_syncer *syncer) {
   if (syncer == NULL) return;
-  if (syncer->owner == getpid()) { /* a child has neither the thread nor a lock it could rely on */
+  if (syncer->generation == camp_forks()) { /* a child has neither the thread nor a lock it could rely on */
     pthread_mutex_lock(&syncer->lock);
     syncer->closing = 1;
     pthread_cond_signal(&syncer->wake);

@@ -36,4 +36,16 @@ function M.sync(file)
   return file:sync()
 end
 
+---Which names a folder has: files made in it, renamed into it, removed from it.
+---@param path string
+---@return true? ok
+---@return campaign.error? err
+function M.folder(path)
+  local sync = threaded()
+  if sync and sync.may_wait() then
+    return sync.folder(path)
+  end
+  return core.system.sync_folder(path)
+end
+
 return M

@@ -312,6 +312,46 @@ describe("callback", function()
     assert.equal(2, #assert(open()).inbox:list())
   end)
 
+  it("syncs what another process wrote and may not have synced, before it answers that it has it", function()
+    local one, other = assert(open()).inbox, assert(open()).inbox
+    local function item(text) return inbox_module.item(text, text, "x", 1) end
+    local syncs = 0
+    local counting = { sync = function(file)
+      syncs = syncs + 1
+      return file:sync()
+    end }
+    assert.same({ "first" }, one:put_all({ item("a") }, { sync = function() return true end })) -- as if it had died before
+    assert.same({ nil, "no disk" }, (function()
+      local kinds, err = other:put_all({ item("a") }, { sync = function() return nil, { message = "no disk" } end })
+      return { kinds, err.message:match("no disk") }
+    end)())
+    assert.same({ "duplicate" }, other:put_all({ item("a") }, counting))
+    assert.equal(1, syncs)
+    assert.same({ "duplicate", "duplicate" }, other:put_all({ item("a"), item("a") }, counting))
+    assert.equal(1, syncs) -- known to be there
+    assert.same({ "first" }, one:put_all({ item("b") }))
+    assert.same({ "first", "duplicate" }, other:put_all({ item("c"), item("b") }, counting))
+    assert.equal(2, syncs) -- one for both
+    assert.same({ "duplicate", "duplicate" }, other:put_all({ item("b"), item("c") }, counting))
+    assert.equal(2, syncs)
+    assert.same({ "duplicate" }, one:put_all({ item("c") }, counting))
+    assert.equal(3, syncs)
+    assert.same({ "duplicate" }, assert(open()).inbox:put_all({ item("a") }, counting)) -- a new process knows of no sync
+    assert.same({ 4, 3 }, { syncs, #assert(open()).inbox:list() })
+  end)
+
+  it("makes a file anew that has no record: the process that made it may have died before its name was on the disk", function()
+    local made = assert(open()).inbox
+    local before = system.stat(made.path)
+    local again = assert(open()).inbox
+    assert.is_not_equal(before.inode, system.stat(made.path).inode)
+    assert.equal("first", made:put("a", "1", "x", 1))
+    local kept = system.stat(made.path).inode
+    assert.equal("duplicate", assert(open()).inbox:put("a", "1", "x", 1))
+    assert.equal("duplicate", again:put("a", "1", "x", 1))
+    assert.equal(kept, system.stat(made.path).inode)
+  end)
+
   -- A group whose sync lets others run, as nginx does; `outcome` is what the sync comes to.
   local function begin_group(inbox, items)
     local thread = coroutine.create(function()

@@ -96,6 +96,64 @@ describe("core.system", function()
     end)
   end)
 
+  describe("sync_folder", function()
+    it("syncs a folder, and says what is wrong", function()
+      assert.is_true(system.sync_folder(folder))
+      local ok, err = system.sync_folder(folder .. "/none")
+      assert.same({ nil, "missing" }, { ok, err.reason })
+      assert.is_true(system.write_atomic(folder .. "/file", "x"))
+      assert.is_nil((system.sync_folder(folder .. "/file")))
+    end)
+  end)
+
+  describe("syncer", function()
+    local function results(syncer, count)
+      local found = {}
+      while count > 0 do
+        local id, ok, err = syncer:take()
+        if id then
+          found[id], count = ok or err.message, count - 1
+        else
+          system.sleep(0.001)
+        end
+      end
+      return found
+    end
+
+    it("syncs and replaces on its thread, and tells how it went by number", function()
+      local syncer = assert(system.syncer())
+      local file = assert(system.append_open(folder .. "/log"))
+      assert(file:write("one"))
+      local synced = assert(syncer:submit(file))
+      file:close() -- it has its own
+      local replaced = assert(syncer:write_atomic(folder .. "/state", "\0new"))
+      local names = assert(syncer:sync_folder(folder))
+      local refused = assert(syncer:write_atomic(folder .. "/none/state", "x"))
+      local missing = assert(syncer:sync_folder(folder .. "/none"))
+      local found = results(syncer, 5)
+      assert.same({ true, true, true }, { found[synced], found[replaced], found[names] })
+      assert.truthy(found[refused]:find("none/state", 1, true))
+      assert.truthy(found[missing]:find(folder .. "/none", 1, true))
+      assert.are.equal("\0new", system.read_file(folder .. "/state"))
+      assert.is_nil((syncer:take()))
+      syncer:close()
+      syncer:close()
+      assert.has_error(function() syncer:take() end)
+      assert.has_error(function() assert(system.syncer()):submit("no file") end)
+    end)
+
+    it("does what is queued before it ends", function()
+      local syncer = assert(system.syncer())
+      for i = 1, 20 do
+        assert(syncer:write_atomic(folder .. "/" .. i, tostring(i)))
+      end
+      syncer:close()
+      for i = 1, 20 do
+        assert.are.equal(tostring(i), system.read_file(folder .. "/" .. i))
+      end
+    end)
+  end)
+
   describe("write_atomic", function()
     it("writes and replaces files, with mode 600 unless told otherwise", function()
       local path = folder .. "/state.json"

@@ -174,6 +174,25 @@ function M.dropped_timer()
   ngx.print(said)
 end
 
+-- Light threads that are killed while a file is synced for them.
+function M.syncs()
+  local sync, threads = require("campaign.openresty.sync"), {}
+  local path = ngx.unescape_uri(ngx.var.arg_path)
+  for i = 1, 20 do
+    threads[i] = ngx.thread.spawn(function()
+      sync.write_atomic(path .. i, tostring(i))
+      error("it was not killed")
+    end)
+  end
+  local pending = sync.pending()
+  for i = 1, 20 do
+    assert(ngx.thread.kill(threads[i]))
+  end
+  assert(sync.write_atomic(path, "last"))
+  assert(sync.folder(path:match("^(.*)/")))
+  ngx.print(pending > 1 and "some" or pending, " then ", sync.pending())
+end
+
 -- The same steps as spec/transport/curl_spec.lua takes in plain Lua.
 function M.face()
   local transport, upstream = transport_of(), ngx.var.upstream

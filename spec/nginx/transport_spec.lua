@@ -22,6 +22,7 @@ local SERVER = [[
   location /closed { content_by_lua_block { require("nginx.handlers").closed_meanwhile() } }
   location /turns { content_by_lua_block { require("nginx.handlers").turns() } }
   location /tls { content_by_lua_block { require("nginx.handlers").tls() } }
+  location /syncs { content_by_lua_block { require("nginx.handlers").syncs() } }
   location /timer { content_by_lua_block { require("nginx.handlers").timer() } }
   location /no_timers { content_by_lua_block { require("nginx.handlers").no_timers() } }
   location /neighbour { content_by_lua_block { ngx.print("here") } }
@@ -79,6 +80,14 @@ describe("campaign.transport.openresty", function()
     assert.are.equal(id, done)
     assert.is_truthy(result.body == "1 network maybe;" or result.body == "1 network no;" or result.body == "1 tls no;", result.body)
     secure:stop()
+  end)
+
+  it("keeps nothing of a sync whose light thread was killed", function()
+    local folder = command.folder()
+    assert.are.equal("some then 0", server:get("/syncs?path=" .. folder .. "/file").body)
+    assert.are.equal("last", command.read(folder .. "/file"))
+    assert.are.equal("20", command.read(folder .. "/file20"))
+    command.remove(folder)
   end)
 
   it("names the Debian package that is missing", function()

@@ -55,6 +55,15 @@ static int syncer_write_atomic(lua_State *L) {
   return 1;
 }
 
+/* :sync_folder(path) → id | nil, err: as system.sync_folder. */
+static int syncer_sync_folder(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  uint64_t id;
+  if (camp_syncer_folder(check_syncer(L), camp_check_path(L, 2), &id, &err) != 0) return camp_push_error(L, &err);
+  lua_pushnumber(L, (lua_Number)id);
+  return 1;
+}
+
 /* :take() → id, true | id, nil, err; nothing when none is done */
 static int syncer_take(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -81,7 +90,11 @@ static int syncer_close(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {{"submit", syncer_submit}, {"take", syncer_take}, {"write_atomic", syncer_write_atomic}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"submit", syncer_submit},
+                                   {"sync_folder", syncer_sync_folder},
+                                   {"take", syncer_take},
+                                   {"write_atomic", syncer_write_atomic},
+                                   {NULL, NULL}};
 
 void camp_add_syncer(lua_State *L) {
   camp_new_class(L, SYNCER_CLASS, methods, syncer_close);

@@ -294,6 +294,12 @@ static int system_remove(lua_State *L) {
   return push_result(L, camp_remove(camp_check_path(L, 1), &err), &err);
 }
 
+/* sync_folder(path) → true | nil, err: which names it has. */
+static int system_sync_folder(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  return push_result(L, camp_sync_folder(camp_check_path(L, 1), &err), &err);
+}
+
 struct folder_box {
   DIR *folder;
 };
@@ -353,6 +359,7 @@ static const luaL_Reg functions[] = {{"append_open", system_append_open},
                                      {"remove", system_remove},
                                      {"sleep", system_sleep},
                                      {"stat", system_stat},
+                                     {"sync_folder", system_sync_folder},
                                      {"write_atomic", system_write_atomic},
                                      {NULL, NULL}};
 

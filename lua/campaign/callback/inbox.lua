@@ -86,6 +86,7 @@ end
 
 local function forget_all(self)
   self.offset, self.is_torn, self.bytes, self.conflict_count, self.damaged = 0, false, 0, 0, 0
+  self.synced = 0 -- bytes that are on the disk by a sync of this process
   self.entries, self.by_hash, self.by_id, self.in_conflict = {}, {}, {}, {}
 end
 
@@ -184,9 +185,10 @@ local function locked(self, seconds, turn, work, ...)
   return value, problem
 end
 
--- The empty file, its name on the disk too.
+-- The empty file, its name on the disk too. One without a record is made anew: who made it may have died before that.
 local function create(self)
-  if core.system.stat(self.path) then
+  local found = core.system.stat(self.path)
+  if found and found.size > 0 then
     return true
   end
   local ok, err = core.system.write_atomic(self.path, "", PRIVATE)
@@ -210,7 +212,8 @@ function M.open(folder, limits)
   }, mt)
   forget_all(self)
   local ok = true
-  if not core.system.stat(self.path) then
+  local found = core.system.stat(self.path)
+  if not found or found.size == 0 then
     ok, err = locked(self, LOCK_SECONDS, nil, create)
   end
   if ok then
@@ -225,6 +228,8 @@ end
 local function classify(self, group, item)
   local same = group.by_hash[item.hash] or self.by_hash[item.hash]
   if same and (same.is_new or is_whole(self, same)) then
+    -- Whoever wrote it may have died before its sync: what this process did not sync may be lost in a power cut, and gets its sync now.
+    group.is_doubtful = group.is_doubtful or not same.is_new and same.at + same.bytes >= self.synced
     return "duplicate"
   elseif #self.entries + #group.entries >= self.limits.entries or self.bytes + group.bytes + #item.body > self.limits.bytes then
     return nil
@@ -284,14 +289,17 @@ local function write(self, items, sync)
     return nil, err
   end
   local group, size = gather(self, items), self.size
-  if #group.entries > 0 then
+  if #group.entries > 0 or group.is_doubtful then
     local file
     file, err = core.system.append_open(self.path, PRIVATE)
     if not file then
       return fail("cannot be opened: " .. tostring(err and err.message), err)
     end
     self.is_writing = true -- `sync` may let others of this thread run, who read the inbox meanwhile
-    ok, err = file:write(table.concat(group.parts))
+    ok = #group.entries == 0
+    if not ok then
+      ok, err = file:write(table.concat(group.parts))
+    end
     local what = "cannot be written: "
     if ok then
       local fine
@@ -301,15 +309,20 @@ local function write(self, items, sync)
       end
       what = "cannot be synced: "
     end
-    if not ok then
+    if not ok and #group.entries > 0 then
       ok, err = undo(self, file, size, what, err)
+    elseif not ok then
+      ok, err = fail(what .. tostring(err and err.message), err)
     end
     file:close()
     self.is_writing = false
     if not ok then
       return nil, err
     end
-    self.offset, self.is_torn = group.stop, false
+    self.synced = size
+    if #group.entries > 0 then
+      self.offset, self.synced, self.is_torn = group.stop, group.stop, false
+    end
     for _, entry in ipairs(group.entries) do
       entry.is_new, entry.is_whole = nil, true
       add(self, entry)

@@ -446,8 +446,14 @@ function methods:submit(draft, options, semaphore)
   local text, err = json.encode({ options = options or {}, ordered = core.system.now() })
   local ok
   if text then
+    ok, err = durable.folder(draft.path) -- that the list is there, not only what is in it
+  end
+  if ok then
     ok, err = os.rename(draft.path, path_of(self, draft.id))
     draft.path = ok and path_of(self, draft.id) or draft.path
+  end
+  if ok then
+    ok, err = durable.folder(self.folder)
   end
   if ok then
     ok, err = durable.write(order_of(self, draft.id), text .. "\n", PRIVATE)

@@ -8,12 +8,16 @@ local M = {}
 
 -- Of this Lua state; made with the first sync, so after the fork.
 local syncer
-local results = {} -- id → { ok, err }
+local asked = {} -- id → what its light thread holds; out of here once it is answered, whether or not that thread still lives
 
 local function take_all()
   local id, ok, err = syncer:take()
   while id do
-    results[id] = { ok, err }
+    local question = asked[id]
+    asked[id] = nil
+    if question then
+      question.ok, question.err, question.is_answered = ok, err, true
+    end
     id, ok, err = syncer:take()
   end
 end
@@ -30,15 +34,24 @@ local function run(method, ...)
   if not id then
     return nil, err
   end
-  while not results[id] do
+  local question = {}
+  asked[id] = question
+  take_all()
+  while not question.is_answered do
+    home.sleep(0.001)
     take_all()
-    if not results[id] then
-      home.sleep(0.001)
-    end
   end
-  local result = results[id]
-  results[id] = nil
-  return result[1], result[2]
+  return question.ok, question.err
+end
+
+---Syncs and replacements that were not seen to be done yet.
+---@return integer
+function M.pending()
+  local count = 0
+  for _ in pairs(asked) do
+    count = count + 1
+  end
+  return count
 end
 
 ---Whether this phase can wait for the thread.
@@ -54,6 +67,15 @@ end
 function M.file(file)
   home.check(2)
   return run("submit", file)
+end
+
+---As core.system.sync_folder.
+---@param path string
+---@return true? ok
+---@return campaign.error? err
+function M.folder(path)
+  home.check(2)
+  return run("sync_folder", path)
 end
 
 ---As core.system.write_atomic.
