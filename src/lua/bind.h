@@ -51,6 +51,8 @@ const char *camp_check_path(lua_State *L, int argument);
 int camp_push_system_error(lua_State *L, const struct camp_error *err);
 /* The descriptor of an open file of system.append_open; raises when the argument is none. */
 int camp_check_append(lua_State *L, int argument);
+/* Adds `cell` to the table at the top of the stack. */
+void camp_add_cell(lua_State *L);
 /* Adds `spawn` to the table at the top of the stack. */
 void camp_add_process(lua_State *L);
 /* Adds `syncer` to the table at the top of the stack. */

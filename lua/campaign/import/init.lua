@@ -125,6 +125,9 @@ local function close_all(state)
     state.options.transport:close()
     state.owns_transport = false
   end
+  if state.pace then
+    state.pace:close()
+  end
   suppress.close(state.suppress)
   row_keys.close(state.keys)
   state.suppress, state.keys = nil, nil

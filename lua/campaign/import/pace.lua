@@ -28,14 +28,14 @@ local function uniform(random)
 end
 
 ---@param options table limit (in flight at the start), most? (in flight ever; default `limit`), rate? (calls per second), home? (of the
----account's state), monotonic, random, sleep? (where others share the thread)
+---account's state), monotonic, random
 function M.new(options)
   local function draw()
     return uniform(options.random)
   end
   return setmetatable({
     _concurrency = concurrency.new{ start = options.limit, most = options.most or options.limit },
-    _shared = shared.new{ home = options.home, monotonic = options.monotonic, random = draw, given = options.rate, sleep = options.sleep },
+    _shared = shared.new{ home = options.home, monotonic = options.monotonic, random = draw, given = options.rate },
     _quota = quota.new(QUOTA),
     _monotonic = options.monotonic,
     _draw = draw,
@@ -145,6 +145,11 @@ end
 ---@return boolean
 function methods:hopeless()
   return self._doubts >= MOST_DOUBT
+end
+
+---Lets go of the account's state.
+function methods:close()
+  self._shared:close()
 end
 
 ---Calls per second that are kept now; nil without a limit.

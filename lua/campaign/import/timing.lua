@@ -17,7 +17,7 @@ local function home_of(env, account)
     return env.pace_home(account.id)
   end
   local folder = store.state_dir(env)
-  return folder and homes.file(folder .. "/pace", account.id, { waits = not env.yields }) or nil
+  return folder and homes.file(folder .. "/pace", account.id) or nil
 end
 
 ---Requests in flight: at the start, and at most.
@@ -53,7 +53,7 @@ function M.pace(platform, operation, account, options)
   local start, most = M.in_flight(platform, operation, options)
   return pace.new{
     limit = start, most = most, rate = M.rate(platform, account, options), home = home_of(env, account),
-    monotonic = env.monotonic, random = env.random, sleep = env.yields and env.sleep or nil,
+    monotonic = env.monotonic, random = env.random,
   }
 end
 

@@ -9,6 +9,8 @@
 
 local M = {}
 
+local unpack = rawget(_G, "unpack") or table.unpack
+
 -- What remains of the rate after "slow down": of one that was too much for the first time, and of a known cap.
 local CUT, CUT_AT_CAP = 0.7, 0.9
 
@@ -77,15 +79,17 @@ function M.new()
   return state
 end
 
+local FORM = "1" .. (" %.6f"):rep(#FIELDS)
+
 ---A state as text.
 ---@param state campaign.pace.state
 ---@return string
 function M.encode(state)
-  local parts = { "1" }
-  for i, name in ipairs(FIELDS) do
-    parts[i + 1] = ("%.6f"):format(state[name])
+  local values = {}
+  for i = 1, #FIELDS do
+    values[i] = state[FIELDS[i]]
   end
-  return table.concat(parts, " ")
+  return FORM:format(unpack(values))
 end
 
 ---Reads a state. A damaged one, one of the future or one that is out of date is as good as none.

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The rate of one account, shared by all who have the same home of its state (pace/home.lua): takes tokens and tells what came of the
--- calls. As long as no rate was set and nobody was told to slow down, it costs a look at the home now and then. A home that fails is
--- left: the pace is then this process's own, and nothing stops.
+-- calls. As long as no rate was set and nobody was told to slow down, it costs a look at the home now and then. Nothing here waits: where
+-- the home fails, this process goes on alone by what it knows, keeps what the others have to be told, and tells it when the home is back.
 
 local homes = require "campaign.pace.home"
 local rate = require "campaign.pace.rate"
@@ -11,21 +11,24 @@ local M = {}
 -- Seconds between two looks at a home in which no rate is kept.
 local LOOK_EVERY = 0.25
 
--- Attempts to replace a state that others change as well; then this one is decided alone.
+-- Attempts to replace a state that others change as well; one of those who try always succeeds.
 local TRIES = 50
 
--- Times in a row that a home may fail so before it is left.
-local MOST_FAILURES = 3
+-- Seconds to go on alone after a home failed: doubled each time, up to the last.
+local ALONE, LONGEST_ALONE = 1, 60
+
+-- Answers of "slow down" that are kept for a home that fails; older ones are told by what the newest says.
+local MOST_NEWS = 8
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.pace.shared" }
 
----@param options table home? (default: this process's own), monotonic, random (0 up to 1), given? (calls per second), sleep? (called with a
----short time between two attempts, where others share the thread)
+---@param options table home? (default: this process's own), monotonic, random (0 up to 1), given? (calls per second)
 function M.new(options)
   return setmetatable({
     _home = options.home or homes.memory(), _monotonic = options.monotonic, _random = options.random, _given = options.given,
-    _sleep = options.sleep, _own = rate.new(), _state = rate.new(), _pending = 0, _pending_sent = 0, _look_at = 0, _failures = 0,
+    _own = rate.new(), _state = rate.new(), _text = nil, _pending = 0, _pending_sent = 0, _look_at = 0,
+    _failures = 0, _alone_until = 0, _owes = nil, _news = {},
   }, mt)
 end
 
@@ -33,13 +36,13 @@ local function is_idle(state, now)
   return state.top <= 0 and state.pause <= now
 end
 
-local function leave_home(self, state)
-  self._home = homes.memory()
-  self._home:put(rate.encode(state), nil)
+local function tell(self, state, news)
+  rate.throttled(state, news.at, news.sent_at, { after = news.after, given = self._given, random = self._random })
 end
 
--- What this process counted goes into the state. A state in which nobody kept a rate has not counted.
+-- What only this process knows goes into the state; true when there was any. A state in which nobody kept a rate has not counted.
 local function bring(self, state, now)
+  local is_news = self._pending > 0 or #self._news > 0 or self._owes ~= nil
   if self._pending > 0 then
     rate.succeeded(state, now, self._pending, self._pending_sent)
   end
@@ -48,44 +51,76 @@ local function bring(self, state, now)
       state[name] = self._own[name]
     end
   end
+  for _, news in ipairs(self._news) do
+    tell(self, state, news)
+  end
+  if self._owes then
+    state.due = math.max(state.due, self._owes)
+  end
+  return is_news
 end
 
--- Reads the state, changes it by `act(state, now)` and puts it back unless `act` says that nothing changed.
-local function change(self, act)
-  local state, result, reason, is_changed
+-- The oldest goes when there are too many; a pause that it asked for lasts as long as before.
+local function keep(list, news)
+  if #list == MOST_NEWS then
+    local first, second = table.remove(list, 1), list[1]
+    local ends = first.after and first.at + first.after or 0
+    if ends > second.at + (second.after or 0) then
+      second.after = ends - second.at
+    end
+  end
+  list[#list + 1] = news
+end
+
+-- What was counted for the home is then this process's own.
+local function decide_alone(self, act, news)
+  local state, now = self._state, self._monotonic()
+  if self._pending > 0 then
+    rate.succeeded(state, now, self._pending, self._pending_sent)
+    self._pending = 0
+  end
+  local result, reason = act(state, now)
+  if news then
+    keep(self._news, news)
+  end
+  self._owes = state.due
+  return result, reason
+end
+
+-- Reads the state, changes it by `act(state, now)` and puts it back unless `act` says that nothing changed. `news` is what `act` tells,
+-- when it must not be lost.
+local function change(self, act, news)
+  local now = self._monotonic()
+  if now < self._alone_until then
+    return decide_alone(self, act, news)
+  end
   for _ = 1, TRIES do
-    local now = self._monotonic()
+    now = self._monotonic()
     local text, err = self._home:get()
     if err then
       break
     end
-    state = rate.decode(text, now)
-    bring(self, state, now)
-    result, reason, is_changed = act(state, now)
-    self._state = state
-    if not is_changed then
-      return result, reason
+    local state = text ~= nil and text == self._text and self._state or rate.decode(text, now)
+    self._text = nil -- until the home has what the state says
+    local is_brought = bring(self, state, now)
+    local result, reason, is_changed = act(state, now)
+    local told = (is_changed or is_brought) and rate.encode(state)
+    local ok, put_err = true, nil
+    if told then
+      ok, put_err = self._home:put(told, text)
     end
-    local ok, put_err = self._home:put(rate.encode(state), text)
     if ok then
-      self._pending, self._failures = 0, 0
+      self._state, self._text = state, told or text
+      self._pending, self._failures, self._owes = 0, 0, nil
+      self._news = #self._news > 0 and {} or self._news
       return result, reason
     elseif put_err then
       break
     end
-    if self._sleep then
-      self._sleep(0.001)
-    end
   end
   self._failures = self._failures + 1
-  if not state then
-    state = self._state
-    result, reason = act(state, self._monotonic())
-  end
-  if self._failures >= MOST_FAILURES then
-    leave_home(self, state)
-  end
-  return result, reason
+  self._alone_until = now + math.min(ALONE * 2 ^ math.min(self._failures - 1, 20), LONGEST_ALONE)
+  return decide_alone(self, act, news)
 end
 
 ---Takes a token for one call.
@@ -117,10 +152,18 @@ end
 ---@param sent_at number
 ---@param after number? seconds that the platform asks to wait
 function methods:throttled(sent_at, after)
-  change(self, function(state, now)
-    rate.throttled(state, now, sent_at, { after = after, given = self._given, random = self._random })
+  local news = { at = self._monotonic(), sent_at = sent_at, after = after }
+  change(self, function(state)
+    tell(self, state, news)
     return nil, nil, true
-  end)
+  end, news)
+end
+
+---Lets go of the home. What was sent is counted no more; closing twice is fine.
+function methods:close()
+  if self._home.close then
+    self._home:close()
+  end
 end
 
 ---Seconds for which nobody sends because the platform asked for it, as far as this process knows.

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One word, `head`, names the newest version and the slot that holds it. Whoever replaces it claims a slot that is not the head's, writes
+ * there, and moves the head by compare-and-set. A slot belongs to one process from its claim to its release, and the head's slot is never
+ * claimed, so a text is whole when the head is the same before and after it was copied. Version numbers are never used twice. A slot whose
+ * owner died in between is taken over when all others are in use. */
+#include "cell.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "files.h"
+
+_Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0), "processes share these words: they must be atomic without a lock");
+
+#define MAGIC UINT64_C(0x314c4c4543504d43) /* CMPCELL1 */
+#define SLOTS 63
+#define SLOT_BITS 8
+#define PID_BITS 24 /* Linux gives at most 2^22 */
+#define TOUCH_SECONDS 60
+
+/* 512 bytes each, so that the file is 32 KiB. */
+struct slot {
+  uint64_t state; /* version << (PID_BITS), and the owner's process id while it is claimed, else 0 */
+  uint64_t length;
+  uint64_t words[CAMP_CELL_TEXT / 8];
+  uint64_t spare[6];
+};
+
+struct head {
+  uint64_t magic;
+  char stamp[CAMP_CELL_STAMP];
+  uint64_t head; /* version << SLOT_BITS | slot; 0: nothing was put */
+  uint64_t last; /* the last version number that was given out */
+  uint64_t spare[56];
+};
+
+struct image {
+  struct head head;
+  struct slot slots[SLOTS];
+};
+
+_Static_assert(sizeof(struct slot) == 512 && sizeof(struct head) == 512, "the file's layout");
+
+struct camp_cell {
+  struct image *image;
+  char *path;
+  dev_t device;
+  ino_t inode;
+  time_t touched;
+};
+
+static uint64_t load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+
+static int swap(uint64_t *word, uint64_t old, uint64_t new) {
+  return __atomic_compare_exchange_n(word, &old, new, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* Writes an empty image beside the path and gives it the path's name: in place of what is there, or only where nothing is. */
+static int make_file(const char *path, const char *stamp, int replace, struct camp_error *err) {
+  int result = -1;
+  unsigned char random[8];
+  char temporary[PATH_MAX];
+  int fd = -1;
+  struct image *image = calloc(1, sizeof *image);
+  if (image == NULL) return camp_fail_nomem(err);
+  if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) goto failed;
+  int length = snprintf(temporary, sizeof temporary, "%s.%02x%02x%02x%02x%02x%02x%02x%02x.tmp", path, random[0], random[1], random[2],
+                        random[3], random[4], random[5], random[6], random[7]);
+  if (length < 0 || (size_t)length >= sizeof temporary) {
+    errno = ENAMETOOLONG;
+    goto failed;
+  }
+  fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) goto failed;
+  image->head.magic = MAGIC;
+  memcpy(image->head.stamp, stamp, strlen(stamp));
+  /* Every byte is written: a mapped hole in a file on a full disk would end the process. */
+  const char *at = (const char *)image;
+  size_t left = sizeof *image;
+  while (left > 0) {
+    ssize_t wrote = write(fd, at, left);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) goto failed;
+    at += wrote;
+    left -= (size_t)wrote;
+  }
+  if (!replace && link(temporary, path) == 0) {
+    result = 0;
+  } else if (!replace && errno == EEXIST) {
+    result = 0; /* somebody else was first */
+  } else if (rename(temporary, path) == 0) {
+    temporary[0] = '\0';
+    result = 0;
+  }
+failed:
+  if (result != 0) camp_fail_path(err, path);
+  if (fd >= 0) {
+    if (temporary[0] != '\0') unlink(temporary);
+    close(fd);
+  }
+  free(image);
+  return result;
+}
+
+/* 1 when the file is a cell with this stamp and mapped into `cell`, 0 when it is something else, -1 with errno in err. */
+static int map_file(struct camp_cell *cell, const char *stamp, struct camp_error *err) {
+  int result = -1;
+  struct stat info;
+  char padded[CAMP_CELL_STAMP] = {0};
+  int fd = open(cell->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0 || fstat(fd, &info) != 0) {
+    camp_fail_path(err, cell->path);
+    goto done;
+  }
+  if (!S_ISREG(info.st_mode) || info.st_uid != geteuid() || (info.st_mode & 077) != 0) {
+    camp_fail(err, CAMP_INVALID, EPERM, "%.150s: is no file of this user's own that is closed to others", cell->path);
+    goto done;
+  }
+  result = 0;
+  if (info.st_size != (off_t)sizeof(struct image)) goto done;
+  struct image *image = mmap(NULL, sizeof *image, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (image == MAP_FAILED) {
+    result = camp_fail_path(err, cell->path);
+    goto done;
+  }
+  memcpy(padded, stamp, strlen(stamp));
+  if (image->head.magic != MAGIC || memcmp(image->head.stamp, padded, sizeof padded) != 0) {
+    munmap(image, sizeof *image);
+    goto done;
+  }
+  cell->image = image;
+  cell->device = info.st_dev;
+  cell->inode = info.st_ino;
+  result = 1;
+done:
+  if (fd >= 0) close(fd);
+  return result;
+}
+
+struct camp_cell *camp_cell_open(const char *path, const char *stamp, int create, struct camp_error *err) {
+  struct camp_cell *cell = calloc(1, sizeof *cell);
+  if (strlen(stamp) > CAMP_CELL_STAMP) {
+    free(cell);
+    camp_fail(err, CAMP_INVALID, 0, "a stamp is too long");
+    return NULL;
+  }
+  if (cell == NULL || (cell->path = strdup(path)) == NULL) {
+    free(cell);
+    camp_fail_nomem(err);
+    return NULL;
+  }
+  int mapped = map_file(cell, stamp, err);
+  for (int i = 0; create && i < 3 && mapped <= 0; i++) {
+    if (mapped < 0 && err->code != ENOENT) break;
+    if (make_file(path, stamp, mapped == 0, err) != 0) {
+      mapped = -1;
+      break;
+    }
+    mapped = map_file(cell, stamp, err);
+  }
+  if (mapped == 1) return cell;
+  if (mapped == 0) camp_fail(err, CAMP_INVALID, ENOENT, "%.150s: holds nothing of this start of the machine", path);
+  camp_cell_close(cell);
+  return NULL;
+}
+
+void camp_cell_close(struct camp_cell *cell) {
+  if (cell == NULL) return;
+  if (cell->image != NULL) munmap(cell->image, sizeof *cell->image);
+  free(cell->path);
+  free(cell);
+}
+
+uint64_t camp_cell_get(const struct camp_cell *cell, char *text, size_t *length) {
+  const struct image *image = cell->image;
+  uint64_t words[CAMP_CELL_TEXT / 8];
+  for (;;) { /* goes round only when others have put a text meanwhile */
+    uint64_t head = load(&image->head.head);
+    *length = 0;
+    if (head == 0) return 0;
+    size_t number = (size_t)(head & ((1U << SLOT_BITS) - 1));
+    if (number >= SLOTS) return head >> SLOT_BITS; /* damage; what is put next mends it */
+    const struct slot *slot = &image->slots[number];
+    uint64_t n = __atomic_load_n(&slot->length, __ATOMIC_RELAXED);
+    if (n > CAMP_CELL_TEXT) n = 0;
+    for (size_t i = 0; i < (n + 7) / 8; i++) words[i] = __atomic_load_n(&slot->words[i], __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (load(&image->head.head) != head) continue;
+    memcpy(text, words, (size_t)n);
+    *length = (size_t)n;
+    return head >> SLOT_BITS;
+  }
+}
+
+static int is_dead(uint64_t pid) { return kill((pid_t)pid, 0) != 0 && errno == ESRCH; }
+
+/* A slot of our own for this version, or -1. */
+static int claim(struct image *image, uint64_t version) {
+  uint64_t mine = version << PID_BITS | (uint64_t)getpid();
+  for (int is_last = 0; is_last < 2; is_last++) {
+    for (uint64_t i = 0; i < SLOTS; i++) {
+      size_t number = (size_t)((version + i) % SLOTS);
+      uint64_t *state = &image->slots[number].state;
+      uint64_t seen = load(state);
+      uint64_t owner = seen & ((UINT64_C(1) << PID_BITS) - 1);
+      if (owner != 0 && !(is_last && is_dead(owner))) continue;
+      /* Looked at after the slot's state: for this slot to become the head's since, it must be claimed, and then the swap fails. */
+      if ((load(&image->head.head) & ((1U << SLOT_BITS) - 1)) == number && load(&image->head.head) != 0) continue;
+      if (swap(state, seen, mine)) return (int)number;
+    }
+  }
+  return -1;
+}
+
+int camp_cell_put(struct camp_cell *cell, uint64_t version, const char *text, size_t length, struct camp_error *err) {
+  struct image *image = cell->image;
+  uint64_t words[CAMP_CELL_TEXT / 8] = {0};
+  if (length > CAMP_CELL_TEXT) return camp_fail(err, CAMP_INVALID, 0, "the text is too long");
+  memcpy(words, text, length);
+  uint64_t old = load(&image->head.head);
+  if (old >> SLOT_BITS != version) return 0;
+  uint64_t next = __atomic_add_fetch(&image->head.last, 1, __ATOMIC_ACQ_REL);
+  int number = claim(image, next);
+  if (number < 0) return 0;
+  struct slot *slot = &image->slots[number];
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+  __atomic_store_n(&slot->length, length, __ATOMIC_RELAXED);
+  for (size_t i = 0; i < (length + 7) / 8; i++) __atomic_store_n(&slot->words[i], words[i], __ATOMIC_RELAXED);
+  int is_done = swap(&image->head.head, old, next << SLOT_BITS | (uint64_t)number);
+  __atomic_store_n(&slot->state, next << PID_BITS, __ATOMIC_RELEASE);
+  return is_done;
+}
+
+int camp_cell_is_current(struct camp_cell *cell) {
+  struct stat info;
+  struct timespec now;
+  if (lstat(cell->path, &info) != 0 || info.st_dev != cell->device || info.st_ino != cell->inode ||
+      info.st_size != (off_t)sizeof(struct image))
+    return 0;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (now.tv_sec - cell->touched >= TOUCH_SECONDS) { /* what is written to a map does not always change the file's time */
+    cell->touched = now.tv_sec;
+    utimensat(AT_FDCWD, cell->path, NULL, AT_SYMLINK_NOFOLLOW);
+  }
+  return 1;
+}
