@@ -82,6 +82,11 @@ function M.env(start)
   return env
 end
 
+---Removes what imports left behind for later ones.
+function M.remove_state()
+  os.execute("rm -rf " .. command.quote(root .. "/state"))
+end
+
 ---A path for a new job folder.
 function M.job()
   count = count + 1

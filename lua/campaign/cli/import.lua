@@ -34,7 +34,7 @@ local function plan_options(given, platform, operation)
     source = given.file, to = given.to, encoding = given.encoding, delimiter = given.delimiter,
     rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, concurrency = given.concurrency,
     rate = given.rate, max_reject = given.max_reject,
-    window = given.window, overwrite = given.overwrite, accept_public_file = given.accept_public_file, job = given.job,
+    window = given.window, busy = given.busy, overwrite = given.overwrite, accept_public_file = given.accept_public_file, job = given.job,
     dry_run = given.dry_run, since = given.since, keys = given.keep_keys, unique = given.unique, suppress = given.suppress, bisect = given.bisect,
   }
   local err

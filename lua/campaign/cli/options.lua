@@ -76,6 +76,10 @@ local function add_pace(command)
     :argname("SHARE"):convert(M.max_reject)
 end
 
+local function add_busy(command)
+  command:option("--busy", "While another import of yours sends to the same target: wait (without it), or refuse."):choices{ "wait", "refuse" }
+end
+
 local function add_progress(command)
   command:option("--progress", "Progress on stderr: a line for people (nothing with --json), json, one event a line, or none.")
     :choices{ "auto", "json", "none" }:default("auto")
@@ -105,6 +109,7 @@ local function import(parser)
   add_pace(command)
   command:option("--bisect", "Calls to find the rows to blame in one refused batch; 0: none."):argname("N"):convert(M.integer)
   command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
+  add_busy(command)
   command:option("--job", "Folder for the job's files."):argname("DIR")
   command:flag("--overwrite", "The first file replaces what is there.")
   command:flag("--accept-public-file", "The uploaded file may be read by anyone who guesses its id.")
@@ -140,6 +145,7 @@ local function resume(parser)
   add_job(command)
   add_pace(command)
   command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
+  add_busy(command)
   add_account(command)
   add_progress(command)
 end
@@ -198,6 +204,7 @@ local function retry(parser)
   command:flag("--unchanged", "Sends also rows that nobody changed: the platform was to blame.")
   command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.count)
   command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
+  add_busy(command)
   add_account(command)
   add_progress(command)
 end

@@ -20,6 +20,9 @@ local function waits(event)
   elseif event.wait_for == "throttle" then
     return "waiting, as the platform asked" .. (clock and ", until " .. clock or "")
   end
+  if event.wait_for == "target" then
+    return "waiting for " .. tostring(event.holder) .. ", which is sending to the same target"
+  end
   return "waiting for a " .. tostring(event.wait_for) .. (clock and " until " .. clock or "")
 end
 
@@ -81,7 +84,7 @@ local function json_lines(options)
   local last, phase
   local function show(event)
     local now = options.monotonic()
-    if phase == event.phase and last and now - last < JSON_EVERY then
+    if phase == event.phase and last and now - last < JSON_EVERY and not event.note then
       return
     end
     last, phase = now, event.phase

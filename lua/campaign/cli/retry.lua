@@ -32,7 +32,7 @@ function M.run(given)
   output.when_interrupted("interrupted while the rows were chosen; nothing was sent", "no", given)
   local job, err = campaign.plan_retry(given.job, {
     file = given.file, encoding = given.encoding, delimiter = given.delimiter, unchanged = given.unchanged, account = given.account,
-    window = given.window, concurrency = given.concurrency, on_progress = run.on_progress,
+    window = given.window, busy = given.busy, concurrency = given.concurrency, on_progress = run.on_progress,
   })
   if not job then
     run.finish()

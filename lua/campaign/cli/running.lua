@@ -100,6 +100,9 @@ function M.new(given)
   end
   local running = { finish = finish, note = watcher.note }
   function running.on_progress(event)
+    if event.note then
+      watcher.note(event.note)
+    end
     if is_shown then
       show(event)
     end

@@ -12,6 +12,7 @@ local ledger_module = require "campaign.ledger"
 local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
 local resume = require "campaign.import.resume"
+local target_lock = require "campaign.import.target_lock"
 
 local M = {}
 
@@ -99,7 +100,10 @@ function M.add(parts)
     if not ok then
       return nil, err
     end
-    ok, err = settle_doubt(state)
+    ok, err = target_lock.hold(state, parts.progress)
+    if ok and not state.stop then
+      ok, err = settle_doubt(state)
+    end
     if not ok then
       return nil, err
     end
@@ -144,15 +148,17 @@ function M.add(parts)
     if not state then
       return nil, was
     end
+    parts.inner[self] = state -- from here on it can be stopped
     local ok, err = restore(self, state, was)
     if not ok then
       if state.rows then
         state.rows:close()
       end
       parts.close_all(state)
+      parts.inner[self] = old
       return nil, err
     end
-    parts.inner[self], self.result = state, nil
+    self.result = nil
     return self:run()
   end
 
@@ -216,6 +222,10 @@ function M.add(parts)
   ---@return campaign.error? err
   function parts.methods:probe(batch, given)
     local found, err = ask(self, given, function(state)
+      local held, busy = target_lock.hold(state, parts.progress, false)
+      if not held then
+        return nil, busy
+      end
       return settle_doubt(state, batch)
     end)
     if found and batch and #found == 0 then

@@ -62,7 +62,9 @@ end
 ---@field ends number? its instant
 ---@field calls_per_second number? the limit that is kept
 ---@field slowed boolean? the platform asked for it
----@field wait_for "window"|"throttle"|"retry"|"probe"|"pace"|nil
+---@field wait_for "window"|"throttle"|"retry"|"probe"|"pace"|"target"|nil
+---@field holder string? with wait_for "target": the job that is sending to it
+---@field note string? something that a person should be told, once
 ---@field wait_until number? an instant
 ---@field closes string? when the platform closes before the end
 ---@field opens string? when it opens again

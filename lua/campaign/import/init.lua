@@ -27,6 +27,7 @@ local settle = require "campaign.import.settle"
 local stop_rule = require "campaign.import.stop_rule"
 local suppress = require "campaign.import.suppress"
 local target = require "campaign.import.target"
+local target_lock = require "campaign.import.target_lock"
 local timing = require "campaign.import.timing"
 local window_module = require "campaign.import.window"
 
@@ -127,6 +128,10 @@ local function close_all(state)
   end
   if state.pace then
     state.pace:close()
+  end
+  if state.target_lock then
+    state.target_lock:close()
+    state.target_lock = nil
   end
   suppress.close(state.suppress)
   row_keys.close(state.keys)
@@ -335,7 +340,11 @@ function M.import(given)
     close_all(state)
     return result
   end
-  return job:run()
+  local result, run_err = job:run()
+  if not result and state.state == "planned" then
+    job:close()
+  end
+  return result, run_err
 end
 
 -- Who settles what is in doubt; nil where only a person can.
@@ -349,7 +358,7 @@ local function settler_of(state, waiting, take)
     fields = function() return target.fields(state.operation, options, state.barrier:is_closed()) end,
     sha256 = function(batch) return settle.sha256(state.encoder, state.input, batch) end,
     is_destructive = function() return state.barrier:is_closed() end,
-    stopped = function() return state.stop end,
+    stopped = function() return state.stop end, lock = state.target_lock,
   }
 end
 
@@ -414,6 +423,17 @@ function methods:run()
     return state.window:refuse()
   end
   state.state, state.job = "running", self
+  local held, held_err = true, nil
+  if not state.hold then
+    held, held_err = target_lock.hold(state, progress)
+    if held and state.target_lock and not state.stop then
+      held, held_err = state.target_lock:begin()
+    end
+  end
+  if not held then
+    state.state = "planned"
+    return nil, held_err
+  end
   local put, put_err = state.ledger:job_put{ id = state.id, state = "running", record = state.record_text }
   if not put then
     close_all(state)

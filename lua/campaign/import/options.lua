@@ -36,6 +36,7 @@ local M = {}
 ---@field max_reject? string|number "5%" of the rows that were sent, or a number of rows: the run ends when the platform refuses more
 ---@field bisect? integer calls to find the rows to blame in one refused batch; 0: none
 ---@field window? "wait"|"refuse"|"ignore"
+---@field busy? "wait"|"refuse" while another import sends to the same target
 ---@field overwrite? boolean
 ---@field accept_public_file? boolean
 ---@field mark? boolean
@@ -50,7 +51,7 @@ local TYPES = {
   set = { "table" }, split = { "table" }, check = { "table" }, on_unmappable = { "string", "table" }, encoding = { "string" },
   delimiter = { "string" }, rows_per_call = { "number" }, rows_per_file = { "number" }, concurrency = { "number" },
   attempts = { "number" }, bisect = { "number" }, rate = { "number" }, max_reject = { "string", "number" },
-  window = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
+  window = { "string" }, busy = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
   dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
   accept_public_file = { "boolean" }, unique = { "string" }, suppress = { "table", "string" }, since = { "string" },
   keys = { "boolean" }, open_store = { "function" },
@@ -194,6 +195,10 @@ function M.read(given, level)
   options.window = options.window or "wait"
   if not WINDOWS[options.window] then
     error("import: option `window` is wait, refuse or ignore", level)
+  end
+  options.busy = options.busy or "wait"
+  if options.busy ~= "wait" and options.busy ~= "refuse" then
+    error("import: option `busy` is wait or refuse", level)
   end
   options.encoding = options.encoding or "auto"
   options.delimiter = options.delimiter or ","

@@ -24,7 +24,7 @@ local mt = { __index = methods, __name = "campaign.import.settle" }
 
 ---@class campaign.import.settle
 ---@param options table operation, client, ledger, env, fields (of a batch), sha256 (of a batch), is_destructive (of a batch), stopped,
----waiting (told seconds), alone (one call under way at a time), take? (seconds to wait before a call), attempts
+---waiting (told seconds), alone (one call under way at a time), take? (seconds to wait before a call), attempts, lock? (of the target)
 ---@return campaign.import.settle? settle nil where nothing but a person can settle
 function M.new(options)
   local operation = options.operation
@@ -96,6 +96,9 @@ function methods:before(batch)
   self._seen = seen and seen.total
   if seen and self._disturbed then
     seen.disturbed = true
+  end
+  if seen and self._o.lock then
+    seen.turn = self._o.lock:turn()
   end
   return probe_module.write(seen)
 end
@@ -177,6 +180,11 @@ function methods:_by_looking(batch)
   local before = probe_module.restore(found[1] and found[1].before)
   if not before then
     return nil, "nothing was seen before it was sent that could be compared"
+  end
+  local lock = self._o.lock
+  if lock and lock:is_kept() and before.turn ~= lock:turn() then
+    local other = lock:other()
+    return nil, other and "another import has sent to this target since: " .. other or "nobody knows who sent to this target since"
   end
   local last
   last, err = self._o.ledger:ask("last_of", batch.index)

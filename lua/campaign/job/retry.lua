@@ -26,6 +26,7 @@ local M = {}
 ---@field unchanged boolean? also sends rows whose values are what they were
 ---@field account string|table|nil
 ---@field window "wait"|"refuse"|"ignore"|nil
+---@field busy "wait"|"refuse"|nil
 ---@field concurrency integer?
 ---@field on_progress fun(event: table)?
 ---@field env campaign.env?
@@ -51,7 +52,7 @@ end
 local NOT_AGAIN = { source = true, encoding = true, delimiter = true, overwrite = true, since = true }
 
 -- What the caller may say about the process.
-local GIVEN = { "account", "env", "transport", "on_progress", "window", "concurrency", "open_store" }
+local GIVEN = { "account", "env", "transport", "on_progress", "window", "busy", "concurrency", "open_store" }
 
 local KNOWN = { file = true, encoding = true, delimiter = true, unchanged = true }
 for _, name in ipairs(GIVEN) do
