@@ -110,10 +110,12 @@ describe("style", function()
     for path, text in each("^lua/campaign/.*%.lua$") do
       for _, rule in ipairs(FORBIDDEN) do
         if path:find(rule[1]) then
-          for name in text:gmatch("require%s*%(?%s*[\"']([%w_.]+)") do
-            for _, forbidden in ipairs(rule[2]) do
-              if forbidden == "." or name == forbidden or name:sub(1, #forbidden + 1) == forbidden .. "." then
-                faults[#faults + 1] = path .. " requires " .. name
+          for _, word in ipairs({ "require", "later%.module" }) do
+            for name in text:gmatch(word .. "%s*%(?%s*[\"']([%w_.]+)") do
+              for _, forbidden in ipairs(rule[2]) do
+                if forbidden == "." or name == forbidden or name:sub(1, #forbidden + 1) == forbidden .. "." then
+                  faults[#faults + 1] = path .. " requires " .. name
+                end
               end
             end
           end

@@ -6,7 +6,9 @@ local core = require "campaign.core"
 local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
-local suggest = require "campaign.api.suggest"
+local later = require "campaign.later"
+
+local suggest = later.module "campaign.api.suggest"
 
 local M = {}
 

@@ -5,8 +5,6 @@ local client = require "campaign.api.client"
 local config = require "campaign.config"
 local env_module = require "campaign.env"
 local platforms = require "campaign.api.platform"
-local redact = require "campaign.api.redact"
-local rows = require "campaign.rows"
 
 local M = {}
 
@@ -38,7 +36,7 @@ function M.connect(platform, account, options)
   if options.record then
     local recorder
     recorder, err = require("campaign.recording.record").new(transport, {
-      path = options.record, platform = loaded, secrets = redact.secrets(loaded, found), keeps_open = options.transport ~= nil,
+      path = options.record, platform = loaded, secrets = require("campaign.api.redact").secrets(loaded, found), keeps_open = options.transport ~= nil,
     })
     if not recorder then
       if not options.transport then
@@ -148,7 +146,7 @@ end
 ---@return (fun(): integer?, table<string, string>?, string?)? iterator number of the record, its texts by column, why it is faulty
 ---@return campaign.error? err
 function M.rows(path, options)
-  return rows.open(path, options)
+  return require("campaign.rows").open(path, options)
 end
 
 ---Seconds since 1970 of a time that a platform gives as a number without a unit: 100000000000 and above are milliseconds.

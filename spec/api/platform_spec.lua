@@ -215,6 +215,16 @@ describe("api.platform", function()
     assert.has_error(function() platforms.load(7) end)
   end)
 
+  -- What a script of one call need not do again.
+  for _, name in ipairs(platforms.names()) do
+    it("ships " .. name .. " as a file that passes every check that the files of others must pass", function()
+      local path = assert(package.searchpath("campaign.platform." .. name, package.path))
+      local checked = assert(platforms.load("./" .. path))
+      assert.not_equal(platforms.load(name), checked)
+      assert.same(platforms.load(name), checked)
+    end)
+  end
+
   local hostile = {
     { "nothing", "", "empty" },
     { "no return", "local a = 1", "one `return" },

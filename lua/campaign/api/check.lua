@@ -5,9 +5,11 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local rules = require "campaign.api.rules"
-local suggest = require "campaign.api.suggest"
+local later = require "campaign.later"
 local time = require "campaign.api.time"
+
+local rules = later.module "campaign.api.rules"
+local suggest = later.module "campaign.api.suggest"
 
 local M = {}
 
@@ -290,9 +292,9 @@ local PATTERNS = {
   identifier = { test = function(text) return not text:find("[^%w_]") end, says = "letters, digits and underscores only" },
   mobile_cn = { test = function(text) return text:find("^1[3-9]%d%d%d%d%d%d%d%d%d$") ~= nil end,
     says = "a mobile number of 11 digits" },
-  url = { test = rules.is_url, says = "an absolute http or https URL" },
+  url = { test = function(text) return rules.is_url(text) end, says = "an absolute http or https URL" },
   text = { test = function(text) return not text:find("[%c\127]") end, says = "text without control characters" },
-  clock_or_datetime = { test = rules.is_clock_or_datetime, says = "HH:mm, HH:mm:ss or yyyy-MM-dd HH:mm:ss" },
+  clock_or_datetime = { test = function(text) return rules.is_clock_or_datetime(text) end, says = "HH:mm, HH:mm:ss or yyyy-MM-dd HH:mm:ss" },
 }
 
 -- Whether a text holds one of the characters (not bytes) of a set.

@@ -5,16 +5,18 @@
 local build = require "campaign.api.build"
 local check = require "campaign.api.check"
 local error_object = require "campaign.error"
-local files = require "campaign.api.files"
-local oauth = require "campaign.auth.oauth"
-local pages = require "campaign.api.pages"
+local later = require "campaign.later"
 local parse = require "campaign.api.parse"
 local redact = require "campaign.api.redact"
 local retry = require "campaign.api.retry"
-local store_module = require "campaign.auth.store"
-local suggest = require "campaign.api.suggest"
 local time = require "campaign.api.time"
-local waiter = require "campaign.api.waiter"
+
+local files = later.module "campaign.api.files"
+local oauth = later.module "campaign.auth.oauth"
+local pages = later.module "campaign.api.pages"
+local store_module = later.module "campaign.auth.store"
+local suggest = later.module "campaign.api.suggest"
+local waiter = later.module "campaign.api.waiter"
 
 local M = {}
 
@@ -140,7 +142,10 @@ end
 -- The transport's request for a built one: bodies opened, limits set.
 local function materialise(self, context, request)
   local operation, options, account = context.operation, context.options, self.account
-  local body, err = files.body(request, operation, options, context)
+  local body, err
+  if request.body then
+    body, err = files.body(request, operation, options, context)
+  end
   if err then
     return nil, err
   end
@@ -449,10 +454,14 @@ function methods:link(name, fields)
   return build.request(operation, values, state.account).url
 end
 
-methods.each = pages.each
-methods.all = pages.all
-methods.waiter = waiter.new
-methods.wait = waiter.wait
+-- Methods that stand in modules of their own.
+local function elsewhere(name)
+  if name == "each" or name == "all" then
+    return pages[name]
+  elseif name == "waiter" or name == "wait" then
+    return waiter[name == "waiter" and "new" or name]
+  end
+end
 
 ---Frees the connections, when the client made its own transport. Closing twice is fine.
 function methods:close()
@@ -464,8 +473,9 @@ function methods:close()
 end
 
 function mt.__index(self, name)
-  if methods[name] then
-    return methods[name]
+  local method = methods[name] or elsewhere(name)
+  if method then
+    return method
   end
   local state = inner[self]
   if state.platform.operations[name] then

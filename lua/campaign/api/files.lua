@@ -86,7 +86,7 @@ local function multipart(body, operation, options, context)
 end
 
 ---The body as the transport takes it: text, a source, or a form with its files opened.
----@param request table from `api/build`
+---@param request table from `api/build`, with a body
 ---@param operation campaign.operation
 ---@param options table
 ---@param context table sizes of the files are noted in `context.sizes`
@@ -94,9 +94,6 @@ end
 ---@return campaign.error? err
 function M.body(request, operation, options, context)
   local body = request.body
-  if not body then
-    return nil
-  end
   if body.kind == "multipart" then
     return multipart(body, operation, options, context)
   end

@@ -6,10 +6,12 @@
 
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local later = require "campaign.later"
 local normalise = require "campaign.api.normalise"
-local recall = require "campaign.api.recall"
 local redact = require "campaign.api.redact"
 local time = require "campaign.api.time"
+
+local recall = later.module "campaign.api.recall"
 
 local M = {}
 

@@ -1,13 +1,15 @@
 -- SPDX-License-Identifier: MIT
--- Loads a platform file: reads it as literals, checks it against the closed vocabulary, resolves what it refers to by name and indexes
--- it. What is loaded is shared by everybody and never changed. The format and the loaded form: docs/platform-format.md.
+-- Loads a platform file: one of somebody's is read as literals and checked against the closed vocabulary, one of ours was when it was tested;
+-- then resolves what it refers to by name and indexes it. What is loaded is shared by everybody and never changed. The format and the
+-- loaded form: docs/platform-format.md.
 
 local error_object = require "campaign.error"
-local literal = require "campaign.api.literal"
-local probes = require "campaign.api.probes"
-local rules = require "campaign.api.rules"
-local suggest = require "campaign.api.suggest"
-local vocabulary = require "campaign.api.vocabulary"
+local later = require "campaign.later"
+
+local literal = later.module "campaign.api.literal"
+local platform_checks = later.module "campaign.api.platform_checks"
+local suggest = later.module "campaign.api.suggest"
+local vocabulary = later.module "campaign.api.vocabulary"
 
 local M = {}
 
@@ -24,15 +26,6 @@ local PLACES = {
   json = { path = true, query = true, header = true, json = true },
   multipart = { path = true, query = true, header = true, form = true },
   form = { path = true, query = true, header = true, form = true },
-}
-
--- Methods that every client has: an operation cannot have these names.
-local RESERVED = { all = true, call = true, close = true, each = true, envelope = true, finish = true, link = true, prepare = true,
-  wait = true, waiter = true }
-
-local SCHEME_KEYS = {
-  header = { "header", "key" }, form = { "field", "key" }, bearer = { "key" }, basic = { "user", "password" },
-  oauth2 = { "obtain", "refresh" },
 }
 
 local function copy(value)
@@ -186,52 +179,6 @@ function Resolver:field_list(raw, place, operation)
   return index_by_name(list, self.raw.name .. "." .. place, self.faults)
 end
 
--- Sibling names that conditions and groups speak of must exist.
-function Resolver:check_siblings(fields, root, place)
-  for _, field in ipairs(fields) do
-    local here = place .. "[" .. field.name .. "]"
-    for _, key in ipairs{ "required_if", "only_if" } do
-      local when = field[key]
-      if when then
-        self:check_when(when, fields, root, here .. "." .. key)
-      end
-    end
-    if field.not_after and not fields[field.not_after] then
-      self:fault(here .. ".not_after", "there is no field `" .. field.not_after .. "` beside it")
-    end
-    local inner = field.type == "array" and field.items or field
-    if inner and inner.type == "object" then
-      self:check_siblings(inner.fields, root, here)
-    end
-  end
-end
-
-function Resolver:check_when(when, fields, root, place)
-  if (when.is == nil) == (when.given == nil) then
-    self:fault(place, "needs either `is` or `given`")
-  end
-  local list, name = fields, when.field
-  if name:sub(1, 1) == "/" then
-    list, name = root, name:sub(2)
-  end
-  for step in name:gmatch("[^.]+") do
-    local field = list and list[step]
-    if not field then
-      return self:fault(place, "there is no field `" .. when.field .. "`")
-    end
-    list = field.fields
-  end
-end
-
-local function path_names(path)
-  local names = {}
-  for name in path:gmatch("{([%w_]+)}") do
-    names[#names + 1] = name
-    names[name] = true
-  end
-  return names
-end
-
 function Resolver:reply(raw, place)
   if raw == nil then
     return { type = "object", fields = {}, open = true }
@@ -292,23 +239,13 @@ end
 
 function Resolver:operation(raw)
   local place = "operations[" .. raw.name .. "]"
-  if RESERVED[raw.name] or not raw.name:find("^[a-z][a-z0-9_]*$") then
-    self:fault(place .. ".name", RESERVED[raw.name] and "is a name that every client has for itself"
-      or "must be lower case letters, digits and underscores")
-  end
   local operation = copy(raw)
   operation.key = self.raw.name .. "." .. raw.name
   operation.platform = self.raw.name
   operation.source = raw.source:sub(1, 1) == ":" and self.raw.source .. raw.source or raw.source
   operation.fields = self:field_list(raw.fields or {}, place, raw)
-  self:check_siblings(operation.fields, operation.fields, place)
   operation.reply = self:reply(raw.reply, place .. ".reply")
   operation.rules = raw.rules or {}
-  for _, name in ipairs(operation.rules) do
-    if not rules.RULES[name] then
-      self:fault(place .. ".rules", "no such rule: `" .. name .. "`" .. suggest.help(name, rules.names()))
-    end
-  end
   if raw.auth ~= "none" then
     operation.scheme = self:find("auth", raw.auth, place .. ".auth")
   end
@@ -321,112 +258,7 @@ function Resolver:operation(raw)
   if raw.members_file then
     operation.members_file = self:members_file(raw.members_file, operation, place .. ".members_file")
   end
-  self:check_path(operation, place)
   return operation
-end
-
-function Resolver:check_path(operation, place)
-  if operation.path:sub(1, 1) ~= "/" or operation.path:find("[%s?#%%]") then
-    self:fault(place .. ".path", "must start with `/` and have no spaces, query or escapes")
-  end
-  local names = path_names(operation.path)
-  for _, name in ipairs(names) do
-    local field = operation.fields[name]
-    if not field or field.where ~= "path" then
-      self:fault(place .. ".path", "`{" .. name .. "}` needs a field with `where = \"path\"`")
-    end
-  end
-  for _, field in ipairs(operation.fields) do
-    if field.where == "path" and not names[field.name] then
-      self:fault(place .. ".fields[" .. field.name .. "]", "the path has no `{" .. field.name .. "}`")
-    end
-  end
-end
-
-function Resolver:schemes()
-  for name, scheme in pairs(self.raw.auth) do
-    local place = "auth." .. name
-    for _, key in ipairs(SCHEME_KEYS[scheme.kind]) do
-      if not scheme[key] then
-        self:fault(place, "kind `" .. scheme.kind .. "` needs `" .. key .. "`")
-      end
-    end
-    for _, key in ipairs{ "key", "user", "password" } do
-      if scheme[key] and not self.account[scheme[key]] then
-        self:fault(place .. "." .. key, "there is no account key `" .. scheme[key] .. "`")
-      end
-    end
-    for _, key in ipairs{ "obtain", "refresh" } do
-      if scheme[key] and not self.operations[scheme[key]] then
-        self:fault(place .. "." .. key, "there is no operation `" .. scheme[key] .. "`")
-      end
-    end
-  end
-end
-
--- What names an operation elsewhere in the file.
-function Resolver:references()
-  for _, operation in ipairs(self.operations) do
-    local place = "operations[" .. operation.name .. "]"
-    local probe = type(operation.probe) == "table" and operation.probe or nil
-    local from = operation.rows and operation.rows.columns_from
-    for key, reference in pairs{ probe = probe, columns_from = from } do
-      if not self.operations[reference.operation] then
-        self:fault(place .. "." .. key, "there is no operation `" .. reference.operation .. "`")
-      end
-    end
-    if probe then
-      probes.check(self, operation, probe, place .. ".probe")
-    end
-    for _, key in ipairs{ "upload", "template" } do
-      local name = operation.members_file and operation.members_file[key]
-      if name and not self.operations[name] then
-        self:fault(place .. ".members_file." .. key, "there is no operation `" .. name .. "`")
-      end
-    end
-    if operation.url and not self.account[operation.url] then
-      self:fault(place .. ".url", "there is no account key `" .. operation.url .. "`")
-    end
-  end
-  for _, part in ipairs{ "links", "callbacks" } do
-    for name, entry in pairs(self.raw[part] or {}) do
-      if not self.operations[entry.operation] then
-        self:fault(part .. "." .. name, "there is no operation `" .. entry.operation .. "`")
-      end
-    end
-  end
-end
-
--- Waiters and pages need more than the vocabulary can say.
-function Resolver:waits()
-  for name, waiter in pairs(self.raw.waiters or {}) do
-    local place = "waiters." .. name
-    local operation = self.operations[waiter.operation]
-    if not operation then
-      self:fault(place, "there is no operation `" .. waiter.operation .. "`")
-    elseif operation.effect ~= "safe" then
-      self:fault(place, "operation `" .. waiter.operation .. "` is not safe: a waiter only asks")
-    end
-    if not waiter.success and not waiter.changed then
-      self:fault(place, "needs `success` or `changed`")
-    end
-    if (waiter.list == nil) ~= (waiter.match == nil) then
-      self:fault(place, "needs `list` and `match` together")
-    end
-    for _, key in ipairs{ "success", "failure" } do
-      for _, condition in ipairs(waiter[key] or {}) do
-        if not condition.path or not condition.is then
-          self:fault(place .. "." .. key, "needs `path` and `is`")
-        end
-      end
-    end
-  end
-  for _, operation in ipairs(self.operations) do
-    local pages = operation.pages
-    if pages and ((pages.page == nil) ~= (pages.size == nil) or pages.page and not (pages.total and pages.default_size)) then
-      self:fault("operations[" .. operation.name .. "].pages", "needs `page`, `size`, `total` and `default_size` together, or none of them")
-    end
-  end
 end
 
 local function zone_seconds(zone)
@@ -459,7 +291,8 @@ function Resolver:windows()
   return windows
 end
 
-local function resolve(raw)
+-- `is_foreign`: not one of ours, which are known to be whole.
+local function resolve(raw, is_foreign)
   local self = setmetatable({ raw = raw, faults = {}, enums = {}, types = {}, resolving = {} }, Resolver)
   local platform = copy(raw)
   self.account = index_by_name(copy(raw.account), raw.name .. ".account", self.faults)
@@ -474,9 +307,6 @@ local function resolve(raw)
   for name in pairs(raw.enums or {}) do
     self:enum(name, "enums." .. name)
   end
-  self:schemes()
-  self:references()
-  self:waits()
   platform.account, platform.operations = self.account, self.operations
   platform.types, platform.enums = self.types, self.enums
   platform.windows = self:windows()
@@ -491,8 +321,8 @@ local function resolve(raw)
   if not platform.zone_seconds then
     self:fault("zone", "must be like +08:00")
   end
-  if not raw.name:find("^[a-z][a-z0-9_]*$") then
-    self:fault("name", "must be lower case letters, digits and underscores")
+  if is_foreign then
+    platform_checks.check(self)
   end
   return platform, self.faults
 end
@@ -514,6 +344,15 @@ local function refuse(place, faults)
   }
 end
 
+local function resolved(raw, place, is_foreign)
+  local platform, faults = resolve(raw, is_foreign)
+  if #faults > 0 then
+    table.sort(faults)
+    return refuse(place, faults)
+  end
+  return platform
+end
+
 ---Checks and indexes the table of a platform.
 ---@param raw table what a platform file returns
 ---@param place string what errors call it
@@ -524,13 +363,35 @@ function M.from_table(raw, place)
   if #faults > 0 then
     return refuse(place, faults)
   end
-  local platform
-  platform, faults = resolve(raw)
-  if #faults > 0 then
-    table.sort(faults)
-    return refuse(place, faults)
+  return resolved(raw, place, true)
+end
+
+-- A file of ours: part of the program as any other module, and checked by its tests. Reading it as literals and walking the vocabulary would be most
+-- of the time that a script of one call takes.
+local function load_shipped(path)
+  local chunk, problem = loadfile(path, "t", {}) -- luacheck: ignore
+  if not chunk then
+    return nil, error_object.new{ kind = "usage", message = "platform file " .. path .. ": " .. tostring(problem) }
   end
-  return platform
+  return resolved(chunk(), path, false)
+end
+
+-- A file of somebody: nothing in it may run, and every key must be known.
+local function load_file(path)
+  local raw, err = literal.read(path)
+  if not raw then
+    return nil, err
+  end
+  return M.from_table(raw, path)
+end
+
+local function is_shipped(name)
+  for _, ours in ipairs(SHIPPED) do
+    if ours == name then
+      return true
+    end
+  end
+  return false
 end
 
 local loaded = {}
@@ -558,12 +419,12 @@ function M.load(name)
       }
     end
   end
-  local raw, err = literal.read(path)
-  if not raw then
-    return nil, err
+  local platform, err
+  if is_shipped(name) then
+    platform, err = load_shipped(path)
+  else
+    platform, err = load_file(path)
   end
-  local platform
-  platform, err = M.from_table(raw, path)
   if platform and not is_path then
     loaded[name] = platform
   end

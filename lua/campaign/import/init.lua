@@ -12,6 +12,7 @@ local engine = require "campaign.import.engine"
 local events = require "campaign.import.events"
 local folder_module = require "campaign.import.folder"
 local journal = require "campaign.import.journal"
+local later = require "campaign.later"
 local ledger_module = require "campaign.ledger"
 local options_module = require "campaign.import.options"
 local preflight = require "campaign.import.preflight"
@@ -262,6 +263,7 @@ local function check_rows(state)
 end
 
 local function start(given, level)
+  later.load_all() -- what is in flight must not depend on files that can be opened
   local options, err = options_module.read(given, level + 1)
   if not options then
     return nil, err

@@ -1,0 +1,199 @@
+-- SPDX-License-Identifier: MIT
+-- Whether the parts of a platform's file fit each other, beyond what its vocabulary says; a part of the loader (api/platform), for the files of
+-- others: those of ours are looked at when they are tested. Faults go to the loader.
+
+local probes = require "campaign.api.probes"
+local rules = require "campaign.api.rules"
+local suggest = require "campaign.api.suggest"
+
+local M = {}
+
+-- Methods that every client has: an operation cannot have these names.
+local RESERVED = { all = true, call = true, close = true, each = true, envelope = true, finish = true, link = true, prepare = true,
+  wait = true, waiter = true }
+
+local SCHEME_KEYS = {
+  header = { "header", "key" }, form = { "field", "key" }, bearer = { "key" }, basic = { "user", "password" },
+  oauth2 = { "obtain", "refresh" },
+}
+
+local function check_when(resolver, when, fields, root, place)
+  if (when.is == nil) == (when.given == nil) then
+    resolver:fault(place, "needs either `is` or `given`")
+  end
+  local list, name = fields, when.field
+  if name:sub(1, 1) == "/" then
+    list, name = root, name:sub(2)
+  end
+  for step in name:gmatch("[^.]+") do
+    local field = list and list[step]
+    if not field then
+      return resolver:fault(place, "there is no field `" .. when.field .. "`")
+    end
+    list = field.fields
+  end
+end
+
+-- Sibling names that conditions and groups speak of must exist.
+local function check_siblings(resolver, fields, root, place)
+  for _, field in ipairs(fields) do
+    local here = place .. "[" .. field.name .. "]"
+    for _, key in ipairs{ "required_if", "only_if" } do
+      local when = field[key]
+      if when then
+        check_when(resolver, when, fields, root, here .. "." .. key)
+      end
+    end
+    if field.not_after and not fields[field.not_after] then
+      resolver:fault(here .. ".not_after", "there is no field `" .. field.not_after .. "` beside it")
+    end
+    local inner = field.type == "array" and field.items or field
+    if inner and inner.type == "object" then
+      check_siblings(resolver, inner.fields, root, here)
+    end
+  end
+end
+
+local function path_names(path)
+  local names = {}
+  for name in path:gmatch("{([%w_]+)}") do
+    names[#names + 1] = name
+    names[name] = true
+  end
+  return names
+end
+
+local function check_path(resolver, operation, place)
+  if operation.path:sub(1, 1) ~= "/" or operation.path:find("[%s?#%%]") then
+    resolver:fault(place .. ".path", "must start with `/` and have no spaces, query or escapes")
+  end
+  local names = path_names(operation.path)
+  for _, name in ipairs(names) do
+    local field = operation.fields[name]
+    if not field or field.where ~= "path" then
+      resolver:fault(place .. ".path", "`{" .. name .. "}` needs a field with `where = \"path\"`")
+    end
+  end
+  for _, field in ipairs(operation.fields) do
+    if field.where == "path" and not names[field.name] then
+      resolver:fault(place .. ".fields[" .. field.name .. "]", "the path has no `{" .. field.name .. "}`")
+    end
+  end
+end
+
+local function schemes(resolver)
+  for name, scheme in pairs(resolver.raw.auth) do
+    local place = "auth." .. name
+    for _, key in ipairs(SCHEME_KEYS[scheme.kind]) do
+      if not scheme[key] then
+        resolver:fault(place, "kind `" .. scheme.kind .. "` needs `" .. key .. "`")
+      end
+    end
+    for _, key in ipairs{ "key", "user", "password" } do
+      if scheme[key] and not resolver.account[scheme[key]] then
+        resolver:fault(place .. "." .. key, "there is no account key `" .. scheme[key] .. "`")
+      end
+    end
+    for _, key in ipairs{ "obtain", "refresh" } do
+      if scheme[key] and not resolver.operations[scheme[key]] then
+        resolver:fault(place .. "." .. key, "there is no operation `" .. scheme[key] .. "`")
+      end
+    end
+  end
+end
+
+-- What names an operation elsewhere in the file.
+local function references(resolver)
+  for _, operation in ipairs(resolver.operations) do
+    local place = "operations[" .. operation.name .. "]"
+    local probe = type(operation.probe) == "table" and operation.probe or nil
+    local from = operation.rows and operation.rows.columns_from
+    for key, reference in pairs{ probe = probe, columns_from = from } do
+      if not resolver.operations[reference.operation] then
+        resolver:fault(place .. "." .. key, "there is no operation `" .. reference.operation .. "`")
+      end
+    end
+    if probe then
+      probes.check(resolver, operation, probe, place .. ".probe")
+    end
+    for _, key in ipairs{ "upload", "template" } do
+      local name = operation.members_file and operation.members_file[key]
+      if name and not resolver.operations[name] then
+        resolver:fault(place .. ".members_file." .. key, "there is no operation `" .. name .. "`")
+      end
+    end
+    if operation.url and not resolver.account[operation.url] then
+      resolver:fault(place .. ".url", "there is no account key `" .. operation.url .. "`")
+    end
+  end
+  for _, part in ipairs{ "links", "callbacks" } do
+    for name, entry in pairs(resolver.raw[part] or {}) do
+      if not resolver.operations[entry.operation] then
+        resolver:fault(part .. "." .. name, "there is no operation `" .. entry.operation .. "`")
+      end
+    end
+  end
+end
+
+-- Waiters and pages need more than the vocabulary can say.
+local function waits(resolver)
+  for name, waiter in pairs(resolver.raw.waiters or {}) do
+    local place = "waiters." .. name
+    local operation = resolver.operations[waiter.operation]
+    if not operation then
+      resolver:fault(place, "there is no operation `" .. waiter.operation .. "`")
+    elseif operation.effect ~= "safe" then
+      resolver:fault(place, "operation `" .. waiter.operation .. "` is not safe: a waiter only asks")
+    end
+    if not waiter.success and not waiter.changed then
+      resolver:fault(place, "needs `success` or `changed`")
+    end
+    if (waiter.list == nil) ~= (waiter.match == nil) then
+      resolver:fault(place, "needs `list` and `match` together")
+    end
+    for _, key in ipairs{ "success", "failure" } do
+      for _, condition in ipairs(waiter[key] or {}) do
+        if not condition.path or not condition.is then
+          resolver:fault(place .. "." .. key, "needs `path` and `is`")
+        end
+      end
+    end
+  end
+  for _, operation in ipairs(resolver.operations) do
+    local pages = operation.pages
+    if pages and ((pages.page == nil) ~= (pages.size == nil) or pages.page and not (pages.total and pages.default_size)) then
+      resolver:fault("operations[" .. operation.name .. "].pages", "needs `page`, `size`, `total` and `default_size` together, or none of them")
+    end
+  end
+end
+
+local function check_operation(resolver, operation)
+  local place = "operations[" .. operation.name .. "]"
+  if RESERVED[operation.name] or not operation.name:find("^[a-z][a-z0-9_]*$") then
+    resolver:fault(place .. ".name", RESERVED[operation.name] and "is a name that every client has for itself"
+      or "must be lower case letters, digits and underscores")
+  end
+  check_siblings(resolver, operation.fields, operation.fields, place)
+  for _, name in ipairs(operation.rules) do
+    if not rules.RULES[name] then
+      resolver:fault(place .. ".rules", "no such rule: `" .. name .. "`" .. suggest.help(name, rules.names()))
+    end
+  end
+  check_path(resolver, operation, place)
+end
+
+---Checks a resolved platform.
+---@param resolver table the loader: `raw`, `account`, `operations`, `fault`
+function M.check(resolver)
+  for _, operation in ipairs(resolver.operations) do
+    check_operation(resolver, operation)
+  end
+  schemes(resolver)
+  references(resolver)
+  waits(resolver)
+  if not resolver.raw.name:find("^[a-z][a-z0-9_]*$") then
+    resolver:fault("name", "must be lower case letters, digits and underscores")
+  end
+end
+
+return M
