@@ -153,27 +153,40 @@ end
 
 -- One run in a process of its own, under strace; what it says goes to `out`.
 function methods:_strace(options, folder, out)
-  os.execute(("env SHIM_JOB=%s:1 LUA_PATH=%s LUA_CPATH=%s strace -f -o %s %s %s spec/faults/reference.lua %s %s %s >/dev/null 2>&1"):format(
+  os.execute(("env SHIM_JOB=%s:1 LUA_PATH=%s LUA_CPATH=%s timeout 60 strace -f -o %s %s %s spec/faults/reference.lua %s %s %s >/dev/null 2>&1"):format(
     folder, command.quote(package.path), command.quote(package.cpath), out, options, self.lua, self.server.url, self.a, self.b))
 end
 
----How many system calls a run makes, from its start to its end.
-function methods:count_syscalls()
+-- Names of system calls that end or hold the tracer's own work, or never come back: nothing can be injected there.
+local NEVER = { exit = true, exit_group = true, execve = true, restart_syscall = true }
+
+---The system calls of a run, from its start to its end, by name: how often the thread makes each that makes it most. strace counts by thread.
+---@return table<string, integer> most
+---@return integer all calls of all threads
+function methods:syscalls()
   local folder, out = self.root .. "/count", self.root .. "/strace"
   self.server:order("reset\nfault N 2 drop expire")
   self:_strace("", folder, out)
-  local count = 0
-  for _ in io.lines(out) do
-    count = count + 1
+  local counts, most, all = {}, {}, 0
+  for line in io.lines(out) do
+    local thread, name = line:match("^(%d+) +([%l_][%w_]*)%(") -- linear: disjoint classes; a call that is resumed was counted when it began
+    if name and not NEVER[name] then
+      local key = thread .. name
+      counts[key], all = (counts[key] or 0) + 1, all + 1
+      most[name] = math.max(most[name] or 0, counts[key])
+    end
   end
   os.execute("rm -rf " .. folder)
-  return count
+  return most, all
 end
 
----Ends a run at its n-th system call, then goes on and judges.
-function methods:syscall(at)
+---Ends a run at a system call, or lets that call fail, then goes on and judges.
+---@param name string
+---@param at integer the n-th of its name in a thread
+---@param failure string? the error, such as "EIO"; the end of the process without it
+function methods:syscall(name, at, failure)
   return self:point({}, function(folder)
-    self:_strace("-e inject=all:signal=KILL:when=" .. at, folder, "/dev/null")
+    self:_strace(("-e inject=%s:%s:when=%d"):format(name, failure and "error=" .. failure or "signal=KILL", at), folder, "/dev/null")
     return A_ROWS + B_ROWS
   end)
 end

@@ -88,6 +88,17 @@ describe("campaign.retry", function()
     end
   end)
 
+  it("takes a mended row that is longer than a record may be for what it is: a rejected row of the retry", function()
+    local result, given = run(LONGLONG)
+    edit(result.job .. "/rejects.csv", function(text)
+      return (text:gsub("客户5,,", "客户5,13911110005,", 1):gsub("客户15,,", ("x"):rep(9000000) .. ",13911110015,", 1))
+    end)
+    local again = assert(retry(result.job, given))
+    assert.same({ 2, 1, 1 }, { again.rows, again.taken_over, again.rejected })
+    assert.equal("too_large", again.reasons[1].reason)
+    assert_proved(result.job)
+  end)
+
   it("never sends again what an earlier retry brought in, whichever file is given", function()
     local result, given = run(LONGLONG)
     mend(result.job, 5, 25)

@@ -104,7 +104,7 @@ end
 function work:load(bucket)
   self.loaded, self.mended, self.fates = bucket, {}, {}
   for line in self.spill:each("mended", bucket) do
-    local row, at, reason, text = line:match("^(%d+)\t(%d+)\t(%l*)\t(.*)$") -- linear: disjoint classes
+    local row, at, reason, text = line:match("^(%d+)\t(%d+)\t([%l_]*)\t(.*)$") -- linear: disjoint classes
     row = tonumber(row)
     if self.mended[row] then
       self.problem = self.problem or error_object.new{ kind = "invalid", retry = false, sent = "no",
