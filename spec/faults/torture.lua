@@ -153,8 +153,8 @@ end
 
 -- One run in a process of its own, under strace; what it says goes to `out`.
 function methods:_strace(options, folder, out)
-  os.execute(("env SHIM_JOB=%s:1 LUA_PATH=%s LUA_CPATH=%s timeout 60 strace -f -o %s %s %s spec/faults/reference.lua %s %s %s >/dev/null 2>&1"):format(
-    folder, command.quote(package.path), command.quote(package.cpath), out, options, self.lua, self.server.url, self.a, self.b))
+  local line = "env SHIM_JOB=%s:1 LUA_PATH=%s LUA_CPATH=%s timeout 60 strace -f -o %s %s %s spec/faults/reference.lua %s %s %s >/dev/null 2>&1"
+  os.execute(line:format(folder, command.quote(package.path), command.quote(package.cpath), out, options, self.lua, self.server.url, self.a, self.b))
 end
 
 -- Names of system calls that end or hold the tracer's own work, or never come back: nothing can be injected there.

@@ -4,6 +4,7 @@
 
 local build = require "campaign.api.build"
 local check = require "campaign.api.check"
+local clock = require "campaign.api.clock"
 local error_object = require "campaign.error"
 local later = require "campaign.later"
 local parse = require "campaign.api.parse"
@@ -93,7 +94,11 @@ local function pass_window(self, operation, options)
   end
   local zone = self.platform.zone_seconds
   while true do
-    local now = self.env.now()
+    local wrong = self.clock:refusal(operation)
+    if wrong then
+      return nil, wrong
+    end
+    local now = self.clock:now()
     local opens = time.window_end(operation.closed, now, zone)
     if not opens then
       return true
@@ -241,6 +246,7 @@ end
 local function finish(self, request, result, is_lent)
   local context = prepared[request]
   local operation = context.operation
+  self.clock:see(result, operation.closed ~= nil)
   local memory = context.options.rows and self.memory or nil
   local reply, err = memory and parse.known(memory, operation, result, is_lent), nil
   if not reply then
@@ -394,6 +400,12 @@ function methods:finish(request, result, is_lent)
   return finish(inner[self], request, result, is_lent)
 end
 
+---The platform's clock, as far as its answers tell: `now()`, `ahead()`, `warn(function)`.
+---@return campaign.api.clock
+function methods:clock()
+  return inner[self].clock
+end
+
 ---The two halves of the JSON body around the rows of a bulk operation, for whoever encodes rows while they are sent.
 ---@param name string operation
 ---@param fields table without the rows
@@ -517,7 +529,8 @@ function M.new(platform, account, transport, env, options)
   local client = setmetatable({}, mt)
   inner[client] = {
     platform = platform, account = account, transport = transport, env = env, options = options,
-    owns_transport = options.owns_transport or false, budget = retry.new(), memory = {}, limits = setmetatable({}, { __mode = "v" }),
+    owns_transport = options.owns_transport or false, budget = retry.new(), memory = {}, clock = clock.new(env),
+    limits = setmetatable({}, { __mode = "v" }),
   }
   return client
 end

@@ -137,6 +137,9 @@ function M.run(given)
   if reply then
     ok, err = write_reply(reply, operation.response ~= "binary" and given.out or nil)
   end
+  if client and not given.json then
+    client:clock():warn(function(text) io.stderr:write("campaign: warning: ", text, "\n") end)
+  end
   local problem = client and given.record and client.transport:problem()
   if client then
     client:close()

@@ -26,7 +26,9 @@ function M.exit_code(err, effect)
   if err.sent == "maybe" and effect ~= "safe" and kind ~= "cancelled" and kind ~= "ledger" then
     return EXIT.unknown
   end
-  if kind == "window" then
+  if kind == "window" and err.reason == "clock" then
+    return EXIT.stopped
+  elseif kind == "window" then
     return err.status and EXIT.platform or EXIT.refused
   end
   -- The rest was answered, and not with what was asked for.

@@ -149,7 +149,7 @@ function methods:_ready(batch, others)
     attempt.looked, attempt.before = true, work.settler:before(batch)
   end
   local prepared, err = work.prepare(batch)
-  if not prepared and err.kind == "window" and work.wait_for_window and (batch.closed or 0) < MOST_THROTTLED then
+  if not prepared and err.kind == "window" and err.reason ~= "clock" and work.wait_for_window and (batch.closed or 0) < MOST_THROTTLED then
     -- The platform closed, or the clock was set, since the last look at it: look again soon.
     batch.attempts, batch.closed = batch.attempts - 1, (batch.closed or 0) + 1
     work.pace:finished(nil, { verdict = "not_applied", again = "window", after = 1 })

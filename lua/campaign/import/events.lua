@@ -43,6 +43,21 @@ local function seconds_left(state, run, plan, settled, rate, calls_rate)
   return calls_rate and math.max(seconds, calls / calls_rate) or seconds, calls
 end
 
+---Something that a person should know: told at once, and in the result.
+---@param state table of the job
+---@param tell fun(state: table, event: table, force: boolean)
+---@param text string
+function M.warn(state, tell, text)
+  state.warnings = state.warnings or {}
+  state.warnings[#state.warnings + 1] = text
+  local event = {}
+  for key, value in pairs(state.event or { phase = "preflight", rows = 0 }) do
+    event[key] = value
+  end
+  event.note = "warning: " .. text
+  tell(state, event, true)
+end
+
 ---@class campaign.import.event
 ---@field phase "preflight"|"sending"|"waiting"|"finished"
 ---@field rows integer settled, or in the preflight read

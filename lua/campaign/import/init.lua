@@ -90,7 +90,7 @@ local function conclude(state, name, err)
   end
   local run = state.engine or { batches = 0, requests = 0, retries = 0, bytes = 0 }
   local result = report.result{
-    possibly_duplicated = repeated,
+    possibly_duplicated = repeated, warnings = state.warnings,
     state = name == "finished" and err and "stopped" or name, error = err, books = books, folder = state.folder, rows = state.rows,
     batches = run.batches, requests = run.requests, retries = run.retries, bytes = run.bytes,
     seconds = state.options.env.monotonic() - state.began,
@@ -279,10 +279,13 @@ local function start(given, level)
     given = { account = given.account, env = given.env, transport = given.transport, on_progress = given.on_progress,
       open_store = given.open_store },
     options = options, platform = platform, operation = operation, books = accounting.new(), state = "planned",
-    window = window_module.new{ platform = platform, operation = operation, mode = options.window, now = options.env.now,
-      random = options.env.random },
     began = options.env.monotonic(), next_progress = 0, owns_transport = options.transport == nil,
   }
+  state.window = window_module.new{
+    platform = platform, operation = operation, mode = options.window, random = options.env.random,
+    now = function() return state.client and state.client:clock():now() or options.env.now() end,
+  }
+  state.warn = function(text) events.warn(state, progress, text) end
   options.transport = options.transport or require("campaign.transport").busy()
   return state
 end
@@ -423,6 +426,10 @@ function methods:run()
   end
   if state.options.window == "refuse" and state.window:opens() then
     return state.window:refuse()
+  end
+  local wrong = state.window.closed and state.client:clock():refusal(state.operation)
+  if wrong then
+    return nil, wrong
   end
   state.state, state.job = "running", self
   local held, held_err = true, nil

@@ -66,6 +66,7 @@ function M.prepare(state)
   if not state.client then
     return nil, err
   end
+  state.client:clock():warn(state.warn)
   state.identity = record_module.identity(state.platform, state.client.account)
   if state.record then
     local same

@@ -23,7 +23,7 @@ function M.exit_code(result)
   local codes = {}
   local err = result.error
   if err then
-    codes[STOPPED_BY[err.kind] or 3] = true
+    codes[err.reason == "clock" and 8 or STOPPED_BY[err.kind] or 3] = true
     if err.kind == "http" and err.status and err.sent == "no" then
       codes[3], codes[5] = nil, true -- the platform said no to the call itself
     end
@@ -63,6 +63,7 @@ end
 ---@field possibly_duplicated_file string?
 ---@field causes { invalid: integer, unmappable: integer, platform: integer }
 ---@field reasons table[]
+---@field warnings string[]? what a person should know, such as clocks that differ
 ---@field batches integer
 ---@field requests integer
 ---@field retries integer
@@ -117,6 +118,7 @@ function M.result(facts)
   if facts.state == "planned" then
     result.pending = books.rows - books:sum()
   end
+  result.warnings = facts.warnings and #facts.warnings > 0 and facts.warnings or nil
   result.possibly_duplicated = facts.possibly_duplicated or 0
   result.possibly_duplicated_file = result.possibly_duplicated > 0 and facts.folder.possibly_duplicated or nil
   result.taken_over = result.accepted + result.accepted_pending
@@ -136,6 +138,7 @@ function M.plain(result)
     plain[key] = value
   end
   plain.reasons = core.json.array(plain.reasons)
+  plain.warnings = plain.warnings and core.json.array(plain.warnings)
   if result.error then
     plain.error = {}
     for _, name in ipairs(SHOWN) do

@@ -210,6 +210,9 @@ function M.hold(state, tell, waits)
   end
   local is_told = false
   local taken, err
+  if lock.unlocked == nil and not lock:is_kept() and lock:try() and lock.unlocked then
+    state.warn("imports into the same target are not kept apart: " .. lock.unlocked)
+  end
   if waits == false or state.options.busy == "refuse" then
     taken, err = lock:try()
     if taken == false then

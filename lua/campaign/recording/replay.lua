@@ -111,7 +111,7 @@ local function answer(self, request)
   end
   local recorded = exchange.result
   local result = {
-    status = recorded.status, sent = recorded.sent, headers = recorded.headers or {}, timings = recorded.timings or {},
+    status = recorded.status, sent = recorded.sent, is_replayed = true, headers = recorded.headers or {}, timings = recorded.timings or {},
     body = bytes_of(recorded.body), error = recorded.error and error_object.new(recorded.error) or nil,
   }
   local is_good = recorded.status and recorded.status >= 200 and recorded.status <= 299

@@ -137,6 +137,11 @@ function methods:now()
   return self.base + (self.real() - self.base_real) * self.rate
 end
 
+---Whether it shows the real time and runs like it.
+function methods:is_real()
+  return self.rate == 1 and math.abs(self.base - OFFSET - self.base_real) < 1 and (not self.obeyed or self.obeyed())
+end
+
 ---`yyyy-MM-dd HH:mm:ss` now.
 function methods:text()
   return M.format(self:now())

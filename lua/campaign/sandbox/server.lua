@@ -10,6 +10,7 @@ local http_headers = require "http.headers"
 local http_server = require "http.server"
 
 local app_of = require "campaign.sandbox.app"
+local clock = require "campaign.sandbox.clock"
 local core = require "campaign.core"
 
 local M = {}
@@ -103,7 +104,17 @@ local function send_file(stream, path)
   file:close()
 end
 
-local function send(stream, answer)
+-- A server whose clock is not that of the world has no date to tell (RFC 9110, 6.6.1), unless it is asked to.
+local function date_of(app)
+  local settings = app.state.settings
+  local wanted = settings["http.date"]
+  if wanted == "none" or wanted == "auto" and settings["http.date_ahead"] == 0 and not app.clock:is_real() then
+    return nil
+  end
+  return clock.http_date(clock.epoch_ms(app.clock:now() + settings["http.date_ahead"]))
+end
+
+local function send(app, stream, answer)
   if answer.drop then
     return drop(stream, answer.drop)
   end
@@ -113,7 +124,10 @@ local function send(stream, answer)
   for _, header in ipairs(answer.headers) do
     head:append(header[1], header[2])
   end
-  head:append("date", os.date("!%a, %d %b %Y %H:%M:%S GMT"))
+  local date = date_of(app)
+  if date then
+    head:append("date", date)
+  end
   local promised = answer.cut == "wrong-length" and math.max(length - 5, 0) or length
   head:append("content-length", string.format("%d", promised))
   if answer.close or answer.cut then
@@ -164,7 +178,7 @@ local function serve(app, stream)
     exchange:abort()
     return drop(stream, "close")
   end
-  send(stream, answer)
+  send(app, stream, answer)
   if is_unread(stream) and stream.connection.socket then
     drain(stream)
   end

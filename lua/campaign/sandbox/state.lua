@@ -174,7 +174,11 @@ local SETTINGS = {
   ["limit.calls_per_second"] = { "number", 0 },
   ["limit.retry_after"] = { "number", 1 },
   ["limit.kind"] = { "string", "any_second" },
+  ["http.date"] = { "string", "auto" },
+  ["http.date_ahead"] = { "number", 0 },
 }
+
+local DATES = { auto = true, clock = true, none = true }
 
 local function default_settings()
   local settings = {}
@@ -198,6 +202,10 @@ function M.set(state, changes)
       return nil, name .. ": expected a " .. setting[1]
     elseif name == "limit.kind" and not limit.is_kind(value) then
       return nil, name .. ": expected second, any_second or bucket"
+    elseif name == "http.date" and not DATES[value] then
+      return nil, name .. ": expected auto, clock or none"
+    elseif name == "http.date_ahead" and (value ~= value or math.abs(value) >= 1e9) then
+      return nil, name .. ": expected seconds"
     elseif (name == "limit.calls_per_second" or name == "limit.retry_after") and not (value >= 0 and value < 1e6) then
       return nil, name .. ": expected a number from 0 to 1000000"
     end

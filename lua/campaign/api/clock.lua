@@ -1,0 +1,111 @@
+-- SPDX-License-Identifier: MIT
+-- The platform's clock, as the `Date` of its answers tells it: closed hours are the platform's, so they go by its time where that is known,
+-- and by ours where it is not. What is known runs on by the clock since boot, which nobody sets. Answers of a cache, or of a recording, tell nothing.
+
+local error_object = require "campaign.error"
+local human = require "campaign.human"
+local time = require "campaign.api.time"
+
+local M = {}
+
+-- Seconds between two clocks that are worth a word, and those with which nothing is sent that depends on the hour.
+M.WARNS, M.STOPS = 60, 300
+
+-- Answers that are passed over between two looks, where the hour does not matter.
+local PASSED_OVER = 255
+
+-- An answer may have lain here for so many seconds before it was looked at.
+local LAIN = 2
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.api.clock" }
+
+---@param env campaign.env
+---@return campaign.api.clock
+function M.new(env)
+  return setmetatable({ _env = env, _base = nil, _at = 0, _pass = 0, _tell = nil }, mt)
+end
+
+local function headers_of(result)
+  local date
+  for _, pair in ipairs(result.headers or {}) do
+    local name = pair[1]:lower()
+    if name == "age" then
+      return nil
+    elseif name == "date" then
+      date = pair[2]
+    end
+  end
+  return date
+end
+
+---An answer has come.
+---@param result table of the transport
+---@param closely boolean? looks at each, not at every 256th
+function methods:see(result, closely)
+  if self._pass > 0 and not closely then
+    self._pass = self._pass - 1
+    return
+  end
+  self._pass = PASSED_OVER
+  local text = result.status and not result.is_replayed and headers_of(result)
+  local instant = text and time.parse_http_date(text)
+  if not instant then
+    return
+  end
+  -- The platform wrote its second down somewhere between our first byte and now.
+  local now = self._env.now()
+  local took = result.timings and result.timings.total or 0
+  local least, most = instant - now, instant + 1 - now + took + LAIN
+  self._base, self._at = now + (least > 0 and least or most < 0 and most or 0), self._env.monotonic()
+  if self._tell and math.abs(self:ahead()) > M.WARNS then
+    self._tell(self:text())
+    self._tell = nil
+  end
+end
+
+---The platform's time, else ours.
+---@return number seconds since 1970
+function methods:now()
+  return self._base and self._base + self._env.monotonic() - self._at or self._env.now()
+end
+
+---Seconds by which the platform's clock is ahead of ours, at least; negative when it is behind, 0 when no difference is known.
+---@return number
+function methods:ahead()
+  return self._base and self:now() - self._env.now() or 0
+end
+
+---Has somebody told, once, when the clocks differ by more than a minute; at once when that is known.
+---@param tell fun(text: string)
+function methods:warn(tell)
+  if math.abs(self:ahead()) > M.WARNS then
+    tell(self:text())
+  else
+    self._tell = tell
+  end
+end
+
+---The difference in words.
+---@return string
+function methods:text()
+  local ahead = self:ahead()
+  return ("the platform's clock is %s %s this machine's"):format(human.duration(math.abs(ahead)), ahead > 0 and "ahead of" or "behind")
+end
+
+---The error for what depends on the hour, when nobody can know the hour.
+---@param operation table
+---@return campaign.error?
+function methods:refusal(operation)
+  if math.abs(self:ahead()) <= M.STOPS then
+    return nil
+  end
+  return error_object.new{
+    kind = "window", reason = "clock", retry = false, sent = "no", platform = operation.platform, operation = operation.name,
+    message = ("%s: it cannot be told whether the platform is open (closed from %s to %s)"):format(self:text(), operation.closed.from,
+      operation.closed.to),
+    hint = "set this machine's clock (NTP) and go on; window = \"ignore\" sends all the same",
+  }
+end
+
+return M
