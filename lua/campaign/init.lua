@@ -78,7 +78,7 @@ end
 
 ---Opens the job in a folder.
 ---@param folder string
----@param given table? account, env, transport, on_progress, ...: what `resume` needs in this process
+---@param given campaign.run.options? what differs in this process, for its `resume`
 ---@return table? job
 ---@return campaign.error? err
 function M.open_job(folder, given)

@@ -172,6 +172,16 @@ describe("campaign", function()
     end
   end)
 
+  it("gives every command that sends a list the same options of a run", function()
+    for _, name in ipairs{ "import", "resume", "retry" } do
+      local text = campaign{ "help", name }.out
+      for _, option in ipairs{ "concurrency N", "rate N", "max-reject SHARE", "bisect N", "window {wait,refuse,ignore}", "busy {wait,refuse}",
+        "account NAME", "progress {auto,json,none}", "json" } do
+        assert.truthy(text:find("[--" .. option .. "]", 1, true), name .. " --" .. option)
+      end
+    end
+  end)
+
   it("shows its help and exit code 2 when no command is given", function()
     local result = campaign{}
     assert.are.equal(2, result.code)

@@ -328,6 +328,31 @@ describe("campaign.retry", function()
     assert_proved(result.job)
   end)
 
+  it("takes what belongs to a run from the caller, else from the job", function()
+    imports.reset({ "batch_add_group_relations:code=400@1-" })
+    local result, given = run(TUZHAN, { text = imports.people(40), concurrency = 1, bisect = 0 })
+    assert.equal(40, result.rejected)
+    local again = assert(retry(result.job, given, { unchanged = true, max_reject = 15, rate = 40, concurrency = 1 }))
+    assert.equal("max_reject", again.error.reason)
+    assert.same({ 20, 20 }, { again.rejected, again.pending })
+    assert.is_true(again.seconds >= 1 / 40, "the second call waits for its token")
+    local _, err = retry(result.job, given, { unchanged = true, max_reject = "none" })
+    assert.truthy(tostring(err):find("resume", 1, true))
+    again = assert(assert(campaign.open_job(result.job .. "/retry-1", given)):resume({ max_reject = "none", bisect = 1000 }))
+    assert.is_nil(again.error)
+    assert.equal(40, again.rejected)
+    assert.is_true(again.requests > 6, "the last two were narrowed down: " .. again.requests)
+    for _, bad in ipairs({ { rate = 0 }, { max_reject = "many" }, { bisect = -1 }, { rows_per_call = 5 } }) do
+      assert.has_error(function() retry(result.job, given, bad) end)
+    end
+    assert.has_error(function() retry(result.job, given, { rate = -1 }) end,
+      "retry: option `rate` must be a number of calls per second above 0, at most 100000")
+    assert.has_error(function() campaign.open_job(result.job, { windows = "wait" }) end)
+    local job = assert(campaign.open_job(result.job, given))
+    assert.has_error(function() job:resume({ concurrency = 0 }) end, "resume: option `concurrency` must be a whole number from 1 to 1000")
+    assert_proved(result.job) -- nobody holds the ledger
+  end)
+
   it("survives a resume that writes the rejected rows anew: the mended file is set aside", function()
     imports.reset({ "import_customers_async:after-commit-close@2" })
     local result, given = run(LONGLONG, { concurrency = 1 })

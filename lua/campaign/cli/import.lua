@@ -29,13 +29,12 @@ local function on_unmappable(what)
 end
 
 -- The options of campaign.plan for a command line.
-local function plan_options(given, platform, operation)
-  local options = {
+local function plan_options(given, platform, operation, run)
+  local options = run.options{
     source = given.file, to = given.to, encoding = given.encoding, delimiter = given.delimiter,
-    rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, concurrency = given.concurrency,
-    rate = given.rate, max_reject = given.max_reject,
-    window = given.window, busy = given.busy, overwrite = given.overwrite, accept_public_file = given.accept_public_file, job = given.job,
-    dry_run = given.dry_run, since = given.since, keys = given.keep_keys, unique = given.unique, suppress = given.suppress, bisect = given.bisect,
+    rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, overwrite = given.overwrite,
+    accept_public_file = given.accept_public_file, job = given.job, dry_run = given.dry_run, since = given.since, keys = given.keep_keys,
+    unique = given.unique, suppress = given.suppress,
   }
   local err
   for option, name in pairs{ map = "--map", set = "--set", split = "--split", check = "--check" } do
@@ -84,12 +83,11 @@ function M.run(given)
   if not platform then
     return output.fail(operation, given)
   end
-  local options, err = plan_options(given, platform, operation)
+  local run = running.new(given)
+  local options, err = plan_options(given, platform, operation, run)
   if not options then
     return output.fail(err, given)
   end
-  local run = running.new(given)
-  options.on_progress = run.on_progress
   output.when_interrupted("interrupted while the list was checked; nothing was sent", "no", given)
   local job
   job, err = campaign.plan(options)

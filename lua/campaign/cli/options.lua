@@ -68,19 +68,17 @@ local function wait(parser)
   add_json(command, "Errors as JSON on stderr; no progress.")
 end
 
-local function add_pace(command)
+-- What every command takes that sends a list: the part of import/run_options.lua that can be written on a command line.
+local function add_run(command)
   command:option("--concurrency", "Requests in flight, at most; found out while the import runs without it.")
     :argname("N"):convert(M.count)
   command:option("--rate", "Calls per second, at most, of all imports into the account on this machine."):argname("N"):convert(M.rate)
   command:option("--max-reject", "Ends the run when the platform refuses more than so many of the rows that were sent: 5%, a number, or none.")
     :argname("SHARE"):convert(M.max_reject)
-end
-
-local function add_busy(command)
+  command:option("--bisect", "Calls to find the rows to blame in one refused batch; 0: none."):argname("N"):convert(M.integer)
+  command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
   command:option("--busy", "While another import of yours sends to the same target: wait (without it), or refuse."):choices{ "wait", "refuse" }
-end
-
-local function add_progress(command)
+  add_account(command)
   command:option("--progress", "Progress on stderr: a line for people (nothing with --json), json, one event a line, or none.")
     :choices{ "auto", "json", "none" }:default("auto")
   add_json(command, "The result as JSON on stdout; errors as JSON on stderr.")
@@ -106,16 +104,11 @@ local function import(parser)
   command:option("--delimiter", "Separator between the columns."):argname("CHARACTER")
   command:option("--rows-per-call", "Most rows in one call."):argname("N"):convert(M.count)
   command:option("--rows-per-file", "Most rows in one uploaded file."):argname("N"):convert(M.count)
-  add_pace(command)
-  command:option("--bisect", "Calls to find the rows to blame in one refused batch; 0: none."):argname("N"):convert(M.integer)
-  command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
-  add_busy(command)
   command:option("--job", "Folder for the job's files."):argname("DIR")
   command:flag("--overwrite", "The first file replaces what is there.")
   command:flag("--accept-public-file", "The uploaded file may be read by anyone who guesses its id.")
   command:flag("--dry-run", "Check everything, send nothing, print the plan.")
-  add_account(command)
-  add_progress(command)
+  add_run(command)
 end
 
 local function members(parser)
@@ -143,11 +136,7 @@ end
 local function resume(parser)
   local command = parser:command("resume", "Go on with an import that was interrupted or stopped.")
   add_job(command)
-  add_pace(command)
-  command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
-  add_busy(command)
-  add_account(command)
-  add_progress(command)
+  add_run(command)
 end
 
 local function status(parser)
@@ -202,11 +191,7 @@ local function retry(parser)
   command:option("--encoding", "Encoding of the file; UTF-8 without it."):argname("NAME")
   command:option("--delimiter", "Separator between its columns; found out without it."):argname("CHARACTER")
   command:flag("--unchanged", "Sends also rows that nobody changed: the platform was to blame.")
-  command:option("--concurrency", "Requests in flight."):argname("N"):convert(M.count)
-  command:option("--window", "Inside a platform's closed hours: wait, refuse, ignore."):choices{ "wait", "refuse", "ignore" }
-  add_busy(command)
-  add_account(command)
-  add_progress(command)
+  add_run(command)
 end
 
 local function listen(parser)

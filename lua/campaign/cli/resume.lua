@@ -10,10 +10,7 @@ local M = {}
 function M.run(given)
   local run = running.new(given)
   output.when_interrupted("interrupted while the ledger was read; nothing was sent", "no", given)
-  local job, err = campaign.open_job(given.job, {
-    account = given.account, window = given.window, busy = given.busy, concurrency = given.concurrency, rate = given.rate,
-    max_reject = given.max_reject, on_progress = run.on_progress,
-  })
+  local job, err = campaign.open_job(given.job, run.options())
   if not job then
     run.finish()
     return output.fail(err, given)

@@ -30,9 +30,8 @@ end
 function M.run(given)
   local run = running.new(given)
   output.when_interrupted("interrupted while the rows were chosen; nothing was sent", "no", given)
-  local job, err = campaign.plan_retry(given.job, {
-    file = given.file, encoding = given.encoding, delimiter = given.delimiter, unchanged = given.unchanged, account = given.account,
-    window = given.window, busy = given.busy, concurrency = given.concurrency, on_progress = run.on_progress,
+  local job, err = campaign.plan_retry(given.job, run.options{
+    file = given.file, encoding = given.encoding, delimiter = given.delimiter, unchanged = given.unchanged,
   })
   if not job then
     run.finish()

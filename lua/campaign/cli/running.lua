@@ -4,6 +4,7 @@
 local core = require "campaign.core"
 local output = require "campaign.cli.output"
 local progress = require "campaign.cli.progress"
+local run_options = require "campaign.import.run_options"
 local summary = require "campaign.import.summary"
 
 local M = {}
@@ -78,7 +79,7 @@ local function print_result(given, what, result)
 end
 
 ---@class campaign.cli.running
----@field on_progress fun(event: table) for the job's options
+---@field options fun(more: table?): table what the command line says of the run, and where its progress goes, with `more`
 ---@field finish fun() ends the line of progress
 ---@field note fun(text: string) a line for people
 ---@field run fun(job: campaign.job, go: function, what: string): integer runs `go(job)`, prints the result, returns the exit code
@@ -99,7 +100,7 @@ function M.new(given)
     end
   end
   local running = { finish = finish, note = watcher.note }
-  function running.on_progress(event)
+  local function on_progress(event)
     if event.note then
       watcher.note(event.note)
     end
@@ -107,6 +108,14 @@ function M.new(given)
       show(event)
     end
     watch_signals(watcher)
+  end
+  function running.options(more)
+    local options = run_options.pick(given)
+    options.on_progress = on_progress
+    for name, value in pairs(more or {}) do
+      options[name] = value
+    end
+    return options
   end
   function running.run(job, go, what)
     local result, err = watched(watcher, job, go)

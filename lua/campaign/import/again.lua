@@ -9,6 +9,7 @@ local folder_module = require "campaign.import.folder"
 local journal = require "campaign.import.journal"
 local late = require "campaign.import.late"
 local ledger_module = require "campaign.ledger"
+local options = require "campaign.import.options"
 local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
 local resume = require "campaign.import.resume"
@@ -120,22 +121,23 @@ function M.add(parts)
   end
 
   local function merged(one, other)
-    local options = {}
+    local all = {}
     for _, from in ipairs({ one or {}, other or {} }) do
       for key, value in pairs(from) do
-        options[key] = value
+        all[key] = value
       end
     end
-    return options
+    return all
   end
 
   ---Goes on with a job: runs a planned one, finishes an interrupted or stopped one, gives the result of a finished one. Batches whose outcome
   ---is unknown stay as they are.
-  ---@param given table? account, env, transport, on_progress, window, concurrency, rate, max_reject: what differs in this process
+  ---@param given campaign.run.options? what differs in this process
   ---@return campaign.import.result? result
   ---@return campaign.error? err
   function parts.methods:resume(given)
     local old = parts.inner[self]
+    options.check(given or {}, "resume", 2)
     if old.state == "planned" and old.encoder then
       return self:run()
     elseif old.state == "running" and old.encoder then
@@ -304,6 +306,7 @@ function M.add(parts)
     if type(path) ~= "string" then
       error("open_job: the folder must be a string, not a " .. type(path), 0)
     end
+    options.check(given or {}, "open_job", 2)
     local folder, found = folder_module.open(path)
     if not folder then
       return nil, found

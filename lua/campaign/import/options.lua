@@ -12,10 +12,9 @@ local suppress = require "campaign.import.suppress"
 
 local M = {}
 
----@class campaign.import.options see docs/import.md
+---@class campaign.import.options: campaign.run.options see docs/import.md
 ---@field source string path of a CSV file with a header line
 ---@field to string "platform.operation"
----@field account? string|table
 ---@field params? table the call's other fields, by wire name
 ---@field map? table<string, string> field → column
 ---@field set? table<string, any> field → one value for all rows
@@ -30,21 +29,11 @@ local M = {}
 ---@field delimiter? string
 ---@field rows_per_call? integer
 ---@field rows_per_file? integer
----@field concurrency? integer
----@field rate? number calls per second
----@field attempts? integer
----@field max_reject? string|number "5%" of the rows that were sent, or a number of rows: the run ends when the platform refuses more
----@field bisect? integer calls to find the rows to blame in one refused batch; 0: none
----@field window? "wait"|"refuse"|"ignore"
----@field busy? "wait"|"refuse" while another import sends to the same target
 ---@field overwrite? boolean
 ---@field accept_public_file? boolean
 ---@field mark? boolean
 ---@field job? string the job folder
 ---@field dry_run? boolean
----@field on_progress? fun(event: campaign.import.event)
----@field env? campaign.env
----@field transport? table
 
 local TYPES = {
   source = { "string" }, to = { "string" }, account = { "string", "table" }, params = { "table" }, map = { "table" },
@@ -68,13 +57,13 @@ local MOST_RATE = 100000
 
 local WINDOWS = { wait = true, refuse = true, ignore = true }
 
-local function check_type(name, value, level)
+local function check_type(what, name, value, level)
   for _, wanted in ipairs(TYPES[name]) do
     if type(value) == wanted then
       return
     end
   end
-  error(("import: option `%s` must be a %s, not a %s"):format(name, table.concat(TYPES[name], " or a "), type(value)), level + 1)
+  error(("%s: option `%s` must be a %s, not a %s"):format(what, name, table.concat(TYPES[name], " or a "), type(value)), level + 1)
 end
 
 local function names()
@@ -147,6 +136,42 @@ local function check_checks(options)
   return true
 end
 
+---Raises for an option that is none, or whose value cannot be meant.
+---@param given table
+---@param what string who was given them, for the message
+---@param level integer for the position in error messages
+function M.check(given, what, level)
+  level = level + 1
+  for name, value in pairs(given) do
+    if not TYPES[name] then
+      error(what .. ": unknown option `" .. tostring(name) .. "`" .. suggest.help(tostring(name), names()), level)
+    end
+    check_type(what, name, value, level)
+  end
+  for name, most in pairs(COUNTS) do
+    local value = given[name]
+    local least = MAY_BE_NONE[name] and 0 or 1
+    if value ~= nil and (value ~= math.floor(value) or value < least or value > most) then
+      error(("%s: option `%s` must be a whole number from %d to %d"):format(what, name, least, most), level)
+    end
+  end
+  if given.rate ~= nil and not (given.rate > 0 and given.rate <= MOST_RATE) then
+    error(("%s: option `rate` must be a number of calls per second above 0, at most %d"):format(what, MOST_RATE), level)
+  end
+  if given.max_reject ~= nil then
+    local rule, why = stop_rule.read(given.max_reject)
+    if not rule then
+      error(what .. ": option `max_reject` " .. why, level)
+    end
+  end
+  if given.window and not WINDOWS[given.window] then
+    error(what .. ": option `window` is wait, refuse or ignore", level)
+  end
+  if given.busy and given.busy ~= "wait" and given.busy ~= "refuse" then
+    error(what .. ": option `busy` is wait or refuse", level)
+  end
+end
+
 ---Reads the options of campaign.plan: a copy with defaults. Raises for what only a wrong program gives.
 ---@param given table
 ---@param level integer? for the position in error messages
@@ -157,26 +182,11 @@ function M.read(given, level)
   if type(given) ~= "table" then
     error("import: expected a table of options", level)
   end
-  for name, value in pairs(given) do
-    if not TYPES[name] then
-      error("import: unknown option `" .. tostring(name) .. "`" .. suggest.help(tostring(name), names()), level)
-    end
-    check_type(name, value, level)
-  end
+  M.check(given, "import", level)
   for _, name in ipairs(REQUIRED) do
     if given[name] == nil then
       error("import: option `" .. name .. "` is missing", level)
     end
-  end
-  for name, most in pairs(COUNTS) do
-    local value = given[name]
-    local least = MAY_BE_NONE[name] and 0 or 1
-    if value ~= nil and (value ~= math.floor(value) or value < least or value > most) then
-      error(("import: option `%s` must be a whole number from %d to %d"):format(name, least, most), level)
-    end
-  end
-  if given.rate ~= nil and not (given.rate > 0 and given.rate <= MOST_RATE) then
-    error(("import: option `rate` must be a number of calls per second above 0, at most %d"):format(MOST_RATE), level)
   end
   local options = copy(given)
   for _, name in ipairs({ "params", "map", "set", "split", "check" }) do
@@ -185,21 +195,9 @@ function M.read(given, level)
   for _, name in ipairs({ "map", "split", "check" }) do
     text_pairs(options, name, level)
   end
-  if options.max_reject ~= nil then
-    local rule, why = stop_rule.read(options.max_reject)
-    if not rule then
-      error("import: option `max_reject` " .. why, level)
-    end
-    options.stop_rule = rule
-  end
+  options.stop_rule = options.max_reject ~= nil and stop_rule.read(options.max_reject) or nil
   options.window = options.window or "wait"
-  if not WINDOWS[options.window] then
-    error("import: option `window` is wait, refuse or ignore", level)
-  end
   options.busy = options.busy or "wait"
-  if options.busy ~= "wait" and options.busy ~= "refuse" then
-    error("import: option `busy` is wait or refuse", level)
-  end
   options.encoding = options.encoding or "auto"
   options.delimiter = options.delimiter or ","
   options.attempts = options.attempts or 5

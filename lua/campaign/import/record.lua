@@ -46,7 +46,7 @@ end
 
 ---Options for campaign.plan from what was kept, with what belongs to this process.
 ---@param kept table
----@param given table account, env, transport, on_progress, window, concurrency, rate, max_reject, open_store
+---@param given campaign.run.options
 ---@return table
 function M.given(kept, given)
   local options = {}

@@ -12,25 +12,20 @@ local family = require "campaign.job.family"
 local folder_module = require "campaign.import.folder"
 local mended = require "campaign.job.mended"
 local opened_module = require "campaign.job.opened"
+local options = require "campaign.import.options"
 local record_module = require "campaign.import.record"
 local resume = require "campaign.import.resume"
 local retry_rows = require "campaign.job.retry_rows"
+local run_options = require "campaign.import.run_options"
 local spill_module = require "campaign.job.spill"
 
 local M = {}
 
----@class campaign.job.retry.options
+---@class campaign.job.retry.options: campaign.run.options
 ---@field file string? the mended file; rejects.csv of the job or retry that was named, without it
 ---@field encoding string? of the file, UTF-8 without it
 ---@field delimiter string? of the file, found out without it
 ---@field unchanged boolean? also sends rows whose values are what they were
----@field account string|table|nil
----@field window "wait"|"refuse"|"ignore"|nil
----@field busy "wait"|"refuse"|nil
----@field concurrency integer?
----@field on_progress fun(event: table)?
----@field env campaign.env?
----@field transport table?
 
 ---@class campaign.job.retry.counts
 ---@field number integer of the retry
@@ -51,11 +46,8 @@ end
 -- What belongs to the first sending alone.
 local NOT_AGAIN = { source = true, encoding = true, delimiter = true, overwrite = true, since = true }
 
--- What the caller may say about the process.
-local GIVEN = { "account", "env", "transport", "on_progress", "window", "busy", "concurrency", "open_store" }
-
 local KNOWN = { file = true, encoding = true, delimiter = true, unchanged = true }
-for _, name in ipairs(GIVEN) do
+for _, name in ipairs(run_options.NAMES) do
   KNOWN[name] = true
 end
 
@@ -65,6 +57,7 @@ local function check_given(given, level)
       error("retry: unknown option `" .. tostring(name) .. "`", level + 1)
     end
   end
+  options.check(run_options.pick(given), "retry", level + 1)
 end
 
 -- The options of the retry's own import.
@@ -77,11 +70,7 @@ local function plan_options(root, number, given)
   end
   kept.source, kept.encoding, kept.delimiter = family.list(root.path, number), "utf-8", ","
   kept.job = family.retry(root.path, number)
-  local own = {}
-  for _, name in ipairs(GIVEN) do
-    own[name] = given[name]
-  end
-  return record_module.given(kept, own)
+  return record_module.given(kept, run_options.pick(given))
 end
 
 local function check_account(root, given)
@@ -249,7 +238,7 @@ end
 
 ---Plans a retry: reads the mended file, chooses the rows that may be sent, checks them. Sends nothing.
 ---@param path string the job folder, or that of one of its retries
----@param given table? file, encoding, delimiter, unchanged; account, env, transport, on_progress, window, concurrency
+---@param given campaign.job.retry.options?
 ---@return campaign.job? job its field `retry` has the numbers
 ---@return campaign.error? err
 function M.plan(path, given)

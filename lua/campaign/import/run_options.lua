@@ -1,0 +1,35 @@
+-- SPDX-License-Identifier: MIT
+-- What belongs to one run of a job and not to the job itself: an import, a resume and a retry take these alike, in Lua and on the command
+-- line. What they mean is checked where all options are (import/options.lua).
+
+local M = {}
+
+---@class campaign.run.options
+---@field account? string|table the account's name, or its keys
+---@field window? "wait"|"refuse"|"ignore" inside the platform's closed hours
+---@field busy? "wait"|"refuse" while another import of this user sends to the same target
+---@field concurrency? integer requests in flight, at most
+---@field rate? number calls per second, at most
+---@field max_reject? string|number "5%" of the rows that were sent, or a number of rows: the run ends when the platform refuses more; "none"
+---@field bisect? integer calls to find the rows to blame in one refused batch; 0: none
+---@field attempts? integer sendings of a batch that was not applied, at most
+---@field on_progress? fun(event: campaign.import.event)
+---@field env? campaign.env
+---@field transport? table
+
+-- `open_store` is for specs: where tokens are kept.
+M.NAMES = { "account", "window", "busy", "concurrency", "rate", "max_reject", "bisect", "attempts", "on_progress", "env", "transport",
+  "open_store" }
+
+---Those of them that were given.
+---@param given table
+---@return campaign.run.options
+function M.pick(given)
+  local picked = {}
+  for _, name in ipairs(M.NAMES) do
+    picked[name] = given[name]
+  end
+  return picked
+end
+
+return M
