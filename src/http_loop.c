@@ -14,14 +14,17 @@
 
 #include "http_private.h"
 
-#define MOST_IDLE_EASY 64
 #define MOST_CONNECTIONS 512L /* kept per account */
+#define MOST_IDLE_HANDLES 512 /* no fewer: whoever has many requests in flight would make handles anew for each of them */
+
+#define PORT_SLOTS 1024
 
 struct fd_state {
   unsigned char ours;       /* opened by our callback: libcurl tells us when it is closed */
   unsigned char active;     /* libcurl wants to hear of it */
   unsigned char registered; /* the events epoll watches for, as EPOLLIN | EPOLLOUT; 0: not in epoll */
   in_port_t port;           /* of our end, in network order; 0: not asked yet */
+  int next;                 /* the next of those whose ports fall into one slot; -1: none */
 };
 
 struct camp_loop {
@@ -30,6 +33,8 @@ struct camp_loop {
   long long timer; /* when libcurl wants to be called, in ms of the monotonic clock; -1: not at all */
   struct fd_state *fds;
   size_t fds_room;
+  int by_port[PORT_SLOTS]; /* the first socket of each slot; -1: none */
+  size_t unasked;          /* sockets of ours whose port was not asked for yet */
   struct camp_account *accounts;
   struct camp_request *running;
   struct camp_request *done, *done_last;
@@ -91,30 +96,55 @@ static int on_timer(CURLM *multi, long milliseconds, void *data) {
   return 0;
 }
 
+static int *port_slot(struct camp_loop *loop, in_port_t port) { return &loop->by_port[ntohs(port) % PORT_SLOTS]; }
+
+static void forget_socket(struct camp_loop *loop, int fd) {
+  struct fd_state *state = &loop->fds[fd];
+  if (state->port != 0) {
+    int *at = port_slot(loop, state->port);
+    while (*at != fd) at = &loop->fds[*at].next;
+    *at = state->next;
+  } else if (state->ours) {
+    loop->unasked--;
+  }
+  memset(state, 0, sizeof *state);
+}
+
 void camp_loop_socket_opened(struct camp_loop *loop, int fd) {
   struct fd_state *state = fd_state(loop, fd);
   if (state == NULL) return;
-  memset(state, 0, sizeof *state);
+  forget_socket(loop, fd); /* closed without our being told */
   state->ours = 1;
+  loop->unasked++;
 }
 
 int camp_loop_socket_close(void *data, curl_socket_t fd) {
   struct camp_loop *loop = data;
-  if (fd >= 0 && (size_t)fd < loop->fds_room) memset(&loop->fds[fd], 0, sizeof loop->fds[fd]);
+  if (fd >= 0 && (size_t)fd < loop->fds_room) forget_socket(loop, fd);
   return close(fd); /* takes it out of epoll too: no other descriptor refers to this socket */
 }
 
-int camp_loop_has_bytes(struct camp_loop *loop, int port) {
-  for (size_t fd = 0; fd < loop->fds_room; fd++) {
+static void ask_ports(struct camp_loop *loop) {
+  for (size_t fd = 0; fd < loop->fds_room && loop->unasked > 0; fd++) {
     struct fd_state *state = &loop->fds[fd];
-    if (!state->ours) continue;
-    if (state->port == 0) {
-      struct sockaddr_in6 address = {0}; /* the port lies at the same place for both families */
-      socklen_t size = sizeof address;
-      if (getsockname((int)fd, (struct sockaddr *)&address, &size) == 0) state->port = address.sin6_port;
-    }
+    struct sockaddr_in6 address = {0}; /* the port lies at the same place for both families */
+    socklen_t size = sizeof address;
+    if (!state->ours || state->port != 0) continue;
+    if (getsockname((int)fd, (struct sockaddr *)&address, &size) != 0 || address.sin6_port == 0) continue; /* not connected yet */
+    state->port = address.sin6_port;
+    loop->unasked--;
+    int *first = port_slot(loop, state->port);
+    state->next = *first;
+    *first = (int)fd;
+  }
+}
+
+int camp_loop_has_bytes(struct camp_loop *loop, int port) {
+  in_port_t wanted = htons((in_port_t)port);
+  if (loop->unasked > 0) ask_ports(loop);
+  for (int fd = *port_slot(loop, wanted); fd >= 0; fd = loop->fds[fd].next) {
     char byte;
-    if (state->port == htons((in_port_t)port) && recv((int)fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return 1;
+    if (loop->fds[fd].port == wanted && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return 1;
   }
   return 0;
 }
@@ -126,6 +156,7 @@ struct camp_loop *camp_loop_new(struct camp_error *err) {
     return NULL;
   }
   loop->timer = -1;
+  for (int i = 0; i < PORT_SLOTS; i++) loop->by_port[i] = -1;
   loop->epoll = epoll_create1(EPOLL_CLOEXEC);
   loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   loop->multi = curl_multi_init();
@@ -145,7 +176,7 @@ struct camp_loop *camp_loop_new(struct camp_error *err) {
 }
 
 static void account_free(struct camp_account *account) {
-  for (size_t i = 0; i < account->idle_count; i++) curl_easy_cleanup(account->idle[i]);
+  for (size_t i = 0; i < account->idle_count; i++) camp_handle_free(account->idle[i]);
   free(account->idle);
   if (account->share != NULL) curl_share_cleanup(account->share);
   free(account);
@@ -191,41 +222,27 @@ void camp_loop_forget(struct camp_loop *loop, const char *name) {
   account_drop_retired(loop);
 }
 
-static CURL *easy_take(struct camp_loop *loop, struct camp_account *account) {
+static struct camp_handle *handle_take(struct camp_loop *loop, struct camp_account *account) {
   if (account->idle_count > 0) return account->idle[--account->idle_count];
-  CURL *easy = curl_easy_init();
-  if (easy != NULL &&
-      (curl_easy_setopt(easy, CURLOPT_SHARE, account->share) != CURLE_OK || camp_transfer_prepare(easy, loop) != 0)) {
-    curl_easy_cleanup(easy);
-    easy = NULL;
-  }
-  return easy;
+  return camp_handle_new(loop, account->share);
 }
 
-/* Makes the handle as new: by taking out what the request put in, or, after unusual options or a failure, by a reset. (libcurl counts its
- * repeats per handle, over transfers: only a reset clears that.) */
-static int easy_clean(struct camp_loop *loop, CURL *easy, int plain) {
-  if (plain) return camp_transfer_unset(easy);
-  curl_easy_reset(easy);
-  return camp_transfer_prepare(easy, loop);
-}
-
-static void easy_give_back(struct camp_loop *loop, struct camp_account *account, CURL *easy, int plain) {
-  if (account->idle_count < MOST_IDLE_EASY && !account->retired && easy_clean(loop, easy, plain) == 0) {
+static void handle_give_back(struct camp_account *account, struct camp_handle *handle, int plain) {
+  if (account->idle_count < MOST_IDLE_HANDLES && !account->retired && camp_handle_clean(handle, plain) == 0) {
     if (account->idle_count == account->idle_room) {
       size_t room = account->idle_room == 0 ? 8 : account->idle_room * 2;
-      CURL **idle = realloc(account->idle, room * sizeof *idle);
+      struct camp_handle **idle = realloc(account->idle, room * sizeof *idle);
       if (idle != NULL) {
         account->idle = idle;
         account->idle_room = room;
       }
     }
     if (account->idle_count < account->idle_room) {
-      account->idle[account->idle_count++] = easy;
+      account->idle[account->idle_count++] = handle;
       return;
     }
   }
-  curl_easy_cleanup(easy);
+  camp_handle_free(handle);
 }
 
 /* Takes the request out of the list of those that run, and its handle out of libcurl's. */
@@ -235,12 +252,12 @@ static void detach(struct camp_loop *loop, struct camp_request *request, CURLcod
     else loop->running = request->next;
     if (request->next != NULL) request->next->prev = request->prev;
   }
-  if (request->easy != NULL) {
-    curl_multi_remove_handle(loop->multi, request->easy);
+  if (request->handle != NULL) {
+    curl_multi_remove_handle(loop->multi, request->handle->easy);
     curl_mime_free(request->mime);
     request->mime = NULL;
-    easy_give_back(loop, request->entry, request->easy, request->plain && code == CURLE_OK);
-    request->easy = NULL;
+    handle_give_back(request->entry, request->handle, request->plain && code == CURLE_OK);
+    request->handle = NULL;
   }
   if (request->entry != NULL) {
     request->entry->busy--;
@@ -268,14 +285,14 @@ void camp_loop_start(struct camp_loop *loop, struct camp_request *request) {
   request->entry = account_find(loop, request);
   if (request->entry != NULL) {
     request->entry->busy++;
-    request->easy = easy_take(loop, request->entry);
+    request->handle = handle_take(loop, request->entry);
   }
-  if (request->easy == NULL) {
+  if (request->handle == NULL) {
     camp_fail(&request->fault, CAMP_NETWORK, 0, "out of memory");
     finish(loop, request, CURLE_OUT_OF_MEMORY);
-  } else if (camp_transfer_setup(request) != 0) {
+  } else if (camp_handle_setup(request) != 0) {
     finish(loop, request, CURLE_ABORTED_BY_CALLBACK);
-  } else if (curl_multi_add_handle(loop->multi, request->easy) != CURLM_OK) {
+  } else if (curl_multi_add_handle(loop->multi, request->handle->easy) != CURLM_OK) {
     finish(loop, request, CURLE_OUT_OF_MEMORY);
   }
 }
@@ -298,10 +315,11 @@ static void collect(struct camp_loop *loop) {
   CURLMsg *message;
   int left;
   while ((message = curl_multi_info_read(loop->multi, &left)) != NULL) {
-    struct camp_request *request = NULL;
+    struct camp_handle *handle = NULL;
     CURLcode code = message->data.result;
     if (message->msg != CURLMSG_DONE) continue;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&handle);
+    struct camp_request *request = handle->request;
     if (request->stale && code == CURLE_ABORTED_BY_CALLBACK && request->starts == 1) {
       /* Nothing was sent. Connections of before are not trusted any more; the request goes on a new one. */
       request->entry->retired = 1;
@@ -373,12 +391,12 @@ static void free_list(struct camp_request *request) {
 
 void camp_loop_free(struct camp_loop *loop) {
   for (struct camp_request *request = loop->running; request != NULL; request = request->next) {
-    if (request->easy == NULL) continue;
-    curl_multi_remove_handle(loop->multi, request->easy);
+    if (request->handle == NULL) continue;
+    curl_multi_remove_handle(loop->multi, request->handle->easy);
     curl_mime_free(request->mime);
-    curl_easy_cleanup(request->easy);
+    camp_handle_free(request->handle);
     request->mime = NULL;
-    request->easy = NULL;
+    request->handle = NULL;
   }
   free_list(loop->running);
   free_list(loop->done);

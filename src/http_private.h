@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the files of the HTTP engine share. http.c: the caller's side, queues and the thread; http_request.c: what a
  * caller fills in; http_loop.c: one curl multi handle driven by
- * epoll; http_transfer.c: one attempt: options, callbacks, evidence, verdict; http_check.c: what is refused before any I/O. */
+ * epoll; http_handle.c: easy handles and their options; http_transfer.c: one attempt: callbacks, evidence, verdict; http_check.c: what is refused before any I/O. */
 #ifndef CAMP_HTTP_PRIVATE_H
 #define CAMP_HTTP_PRIVATE_H
 
@@ -25,10 +25,30 @@ struct camp_origin {
   int loopback; /* localhost, 127.0.0.0/8 or ::1 */
 };
 
+/* A limit that no request has: the handle's is not known. */
+#define CAMP_UNSET (-1L)
+
+enum camp_shape { CAMP_SHAPE_OPEN, CAMP_SHAPE_GET, CAMP_SHAPE_MEMORY }; /* which kind of request a handle's options are for */
+
+/* An easy handle with what it holds already, so that a request sets only what differs. Callbacks get the handle; whose attempt runs on it
+ * changes. */
+struct camp_handle {
+  CURL *easy;
+  struct camp_request *request; /* NULL between attempts */
+  struct camp_loop *loop;
+  CURLU *parsed;              /* of `url`: libcurl need not take it apart for every request */
+  struct camp_secret url;     /* NUL-terminated; empty when the handle holds none that may be kept */
+  struct camp_secret special; /* CA file, proxy and accepted encodings, each NUL-terminated; empty when it has none of them */
+  long connect, total, stall, age;
+  enum camp_shape shape;
+  int has_method; /* another than its shape has by itself */
+  char detail[CURL_ERROR_SIZE];
+};
+
 struct camp_account {
   struct camp_account *next;
-  CURLSH *share;      /* connections and TLS sessions of this account */
-  CURL **idle;        /* easy handles that used this share before */
+  CURLSH *share;             /* connections and TLS sessions of this account */
+  struct camp_handle **idle; /* handles that used this share before */
   size_t idle_count, idle_room;
   size_t busy;        /* transfers running on it */
   int retired;        /* forgotten: freed when no longer busy */
@@ -50,7 +70,7 @@ struct camp_request {
   struct curl_slist *nodes;
   size_t nodes_room;
   struct camp_secret body;
-  int has_body, has_content_type;
+  int has_body, has_content_type, has_user_agent;
   struct camp_source *source;
   struct camp_form *form;
   struct camp_http_options options;
@@ -59,7 +79,7 @@ struct camp_request {
   char host[CAMP_ORIGIN_MAX];
 
   /* the attempt; the loop's */
-  CURL *easy;
+  struct camp_handle *handle;
   curl_mime *mime;
   struct camp_account *entry;
   int plain;           /* the handle needs no reset afterwards: everything that was set is set by every request */
@@ -72,7 +92,6 @@ struct camp_request {
   int64_t header_bytes;
   int64_t source_given;
   struct camp_error fault; /* what a callback found wrong; explains why it stopped the transfer */
-  char detail[CURL_ERROR_SIZE];
   atomic_llong sent, received;
   atomic_int cancel;
 
@@ -93,14 +112,18 @@ int camp_address_loopback(const struct sockaddr *address);
 int camp_address_private(const struct sockaddr *address);
 
 /* http_transfer.c */
-/* Sets what is the same for every request on a new or reset handle. 0 or -1. */
-int camp_transfer_prepare(CURL *easy, struct camp_loop *loop);
-/* Takes out of a handle what points into a request, and its URL. 0 or -1. */
-int camp_transfer_unset(CURL *easy);
-/* Sets what is the request's own on request->easy (prepared) and makes the mime. 0, or -1 with request->fault filled. */
-int camp_transfer_setup(struct camp_request *request);
 /* Reads the evidence, fills request->result and wipes what was sent. The easy handle is still in the multi handle. */
 void camp_transfer_finish(struct camp_request *request, CURLcode code);
+
+/* http_handle.c */
+/* A new handle on this share. NULL: no memory. */
+struct camp_handle *camp_handle_new(struct camp_loop *loop, CURLSH *share);
+void camp_handle_free(struct camp_handle *handle);
+/* Makes the handle fit for another request. `plain`: by taking out what points into the last one; else by a reset, after unusual options
+ * or a failure. 0 or -1. */
+int camp_handle_clean(struct camp_handle *handle, int plain);
+/* Sets what is the request's own on request->handle and makes the mime. 0, or -1 with request->fault filled. */
+int camp_handle_setup(struct camp_request *request);
 
 /* http_loop.c: all of it runs on one thread at a time */
 struct camp_loop *camp_loop_new(struct camp_error *err);
@@ -118,6 +141,13 @@ int camp_loop_run(struct camp_loop *loop, long long milliseconds);
 struct camp_request *camp_loop_take_done(struct camp_loop *loop);
 int camp_loop_has_done(const struct camp_loop *loop);
 void camp_loop_forget(struct camp_loop *loop, const char *account);
+/* libcurl's callbacks for one attempt; `data` is the handle (http_transfer.c). */
+int camp_on_request(void *data, char *peer, char *local, int peer_port, int local_port);
+curl_socket_t camp_on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address);
+size_t camp_on_read(char *to, size_t size, size_t count, void *data);
+int camp_on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up);
+size_t camp_on_header(char *line, size_t size, size_t count, void *data);
+size_t camp_on_write(char *bytes, size_t size, size_t count, void *data);
 /* Called by transfers, for sockets that libcurl opens and closes. */
 void camp_loop_socket_opened(struct camp_loop *loop, int fd);
 int camp_loop_socket_close(void *loop, curl_socket_t fd);
@@ -129,5 +159,7 @@ struct camp_request *camp_request_new(void);
 /* Makes the request as new, keeping its small buffers. */
 void camp_request_reset(struct camp_request *request);
 void camp_request_free(struct camp_request *request);
+/* -1 when unknown */
+int64_t camp_request_body_length(const struct camp_request *request);
 
 #endif

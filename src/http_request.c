@@ -33,11 +33,11 @@ void camp_request_reset(struct camp_request *request) {
   request->form = NULL;
   request->method = request->url = request->account = request->ca_file = request->proxy = request->accept_encoding = 0;
   request->line_count = 0;
-  request->has_body = request->has_content_type = request->direct_loopback = 0;
+  request->has_body = request->has_content_type = request->has_user_agent = request->direct_loopback = 0;
   memset(&request->options, 0, sizeof request->options);
   request->options.max_connection_age = -1;
   request->host[0] = '\0';
-  request->easy = NULL;
+  request->handle = NULL;
   request->mime = NULL;
   request->entry = NULL;
   request->starts = request->guard = request->stale = request->status = request->head_open = request->head_done = 0;
@@ -117,6 +117,7 @@ int camp_request_header(struct camp_request *request, const char *name, size_t n
   }
   request->line_count++;
   if (name_length == 12 && strncasecmp(name, "Content-Type", 12) == 0) request->has_content_type = 1;
+  if (name_length == 10 && strncasecmp(name, "User-Agent", 10) == 0) request->has_user_agent = 1;
   return 0;
 }
 
@@ -156,6 +157,12 @@ void camp_request_source(struct camp_request *request, struct camp_source *sourc
 void camp_request_form(struct camp_request *request, struct camp_form *form) {
   camp_form_free(request->form);
   request->form = form;
+}
+
+int64_t camp_request_body_length(const struct camp_request *request) {
+  if (request->form != NULL) return camp_form_length(request->form);
+  if (request->source != NULL) return request->source->length;
+  return (int64_t)request->body.length;
 }
 
 struct camp_http_options *camp_request_options(struct camp_request *request) { return &request->options; }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * One attempt: the options of its easy handle, the callbacks that count and bound what comes and goes, the guard against libcurl's hidden
+ * One attempt: the callbacks that count and bound what comes and goes, the guard against libcurl's hidden
  * repeat, and the verdict with its evidence. Callbacks touch C memory only. */
 #include <errno.h>
 #include <stdlib.h>
@@ -8,25 +8,17 @@
 
 #include "http_private.h"
 
-#define DEFAULT_CONNECT 10.0
-#define DEFAULT_STALL 30.0
-#define DEFAULT_TOTAL 60.0
-#define DEFAULT_BYTES_PER_SECOND 256000.0
-#define DEFAULT_BODY (8LL * 1024 * 1024)
-#define DEFAULT_SAVED_BODY (1024LL * 1024 * 1024)
-#define DEFAULT_HEADERS (64LL * 1024)
-#define DEFAULT_AGE 5.0
 
 /* libcurl is about to send the request. The second time within one attempt is its silent repeat on a new connection, after a reused
  * one died without an answer: the platform may have applied the first, so the attempt ends here and says so. */
-static int on_request(void *data, char *peer, char *local, int peer_port, int local_port) {
-  struct camp_request *request = data;
+int camp_on_request(void *data, char *peer, char *local, int peer_port, int local_port) {
+  struct camp_request *request = ((struct camp_handle *)data)->request;
   (void)peer;
   (void)local;
   (void)peer_port;
   if (++request->starts == 1) {
     long connects = 1;
-    curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
+    curl_easy_getinfo(request->handle->easy, CURLINFO_NUM_CONNECTS, &connects);
     /* An answer too many, left on the connection by an earlier request, would be taken for the answer to this one. */
     request->stale = connects == 0 && camp_loop_has_bytes(request->loop, local_port);
     return request->stale ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
@@ -35,8 +27,8 @@ static int on_request(void *data, char *peer, char *local, int peer_port, int lo
   return CURL_PREREQFUNC_ABORT;
 }
 
-static curl_socket_t on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address) {
-  struct camp_request *request = data;
+curl_socket_t camp_on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address) {
+  struct camp_request *request = ((struct camp_handle *)data)->request;
   (void)purpose;
   if (request->direct_loopback && !camp_address_loopback(&address->addr)) {
     camp_fail(&request->fault, CAMP_USAGE, 0, "%.100s does not lead to this machine; plain http is for loopback only", request->host);
@@ -54,8 +46,8 @@ static curl_socket_t on_open_socket(void *data, curlsocktype purpose, struct cur
 }
 
 /* The body from a source: exactly its announced length, read once; there is no seek callback, so libcurl cannot start over. */
-static size_t on_read(char *to, size_t size, size_t count, void *data) {
-  struct camp_request *request = data;
+size_t camp_on_read(char *to, size_t size, size_t count, void *data) {
+  struct camp_request *request = ((struct camp_handle *)data)->request;
   size_t room = size * count;
   int64_t length = request->source->length;
   if (length >= 0 && (int64_t)room > length - request->source_given) room = (size_t)(length - request->source_given);
@@ -70,8 +62,8 @@ static size_t on_read(char *to, size_t size, size_t count, void *data) {
 }
 
 /* Upload progress is kept at its highest: after an aborted repeat libcurl shows 0. */
-static int on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up) {
-  struct camp_request *request = data;
+int camp_on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up) {
+  struct camp_request *request = ((struct camp_handle *)data)->request;
   (void)down_total;
   (void)down;
   (void)up_total;
@@ -88,8 +80,8 @@ static int read_status(const char *line, size_t size) {
   return status;
 }
 
-static size_t on_header(char *line, size_t size, size_t count, void *data) {
-  struct camp_request *request = data;
+size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
+  struct camp_request *request = ((struct camp_handle *)data)->request;
   size_t length = size * count, kept = length;
   request->header_bytes += (int64_t)length;
   if (request->header_bytes > request->options.headers) {
@@ -120,8 +112,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *data) {
   return length;
 }
 
-static size_t on_write(char *bytes, size_t size, size_t count, void *data) {
-  struct camp_request *request = data;
+size_t camp_on_write(char *bytes, size_t size, size_t count, void *data) {
+  struct camp_request *request = ((struct camp_handle *)data)->request;
   size_t length = size * count;
   int saving = request->save.fd >= 0 && request->status >= 200 && request->status < 300;
   long long received = atomic_load_explicit(&request->received, memory_order_relaxed) + (long long)length;
@@ -138,189 +130,6 @@ static size_t on_write(char *bytes, size_t size, size_t count, void *data) {
     return 0;
   }
   return length;
-}
-
-static int64_t body_length(const struct camp_request *request) {
-  if (request->form != NULL) return camp_form_length(request->form);
-  if (request->source != NULL) return request->source->length;
-  return (int64_t)request->body.length;
-}
-
-/* Fills in what the caller left open. A body of unknown length has an hour; its progress is watched by the stall limit. */
-static void set_defaults(struct camp_request *request) {
-  struct camp_http_options *options = &request->options;
-  int saving = request->save.fd >= 0;
-  if (options->connect <= 0) options->connect = DEFAULT_CONNECT;
-  if (options->stall <= 0) options->stall = DEFAULT_STALL;
-  if (options->body <= 0) options->body = saving ? DEFAULT_SAVED_BODY : DEFAULT_BODY;
-  if (options->headers <= 0) options->headers = DEFAULT_HEADERS;
-  if (options->max_connection_age < 0) options->max_connection_age = DEFAULT_AGE;
-  if (options->total <= 0) {
-    int64_t bytes = body_length(request);
-    options->total = bytes < 0 ? 3600 : DEFAULT_TOTAL + (double)bytes / DEFAULT_BYTES_PER_SECOND;
-    if (saving) options->total += (double)options->body / DEFAULT_BYTES_PER_SECOND;
-  }
-  request->head.max = (size_t)options->headers + 1;
-  request->answer.max = (size_t)(saving && options->body > DEFAULT_BODY ? DEFAULT_BODY : options->body);
-}
-
-/* The list libcurl reads while it sends; its texts stay in request->lines, so they exist once and can be wiped. */
-static int build_nodes(struct camp_request *request, int chunked) {
-  static char no_expect[] = "Expect:", no_type[] = "Content-Type:", chunks[] = "Transfer-Encoding: chunked";
-  size_t need = request->line_count + 3, used = 0;
-  if (need > request->nodes_room) {
-    struct curl_slist *nodes = realloc(request->nodes, (need + 8) * sizeof *nodes);
-    if (nodes == NULL) return camp_fail(&request->fault, CAMP_NETWORK, 0, "out of memory");
-    request->nodes = nodes;
-    request->nodes_room = need + 8;
-  }
-  request->nodes[used++].data = no_expect;
-  if (!request->has_content_type && request->form == NULL) request->nodes[used++].data = no_type;
-  if (chunked) request->nodes[used++].data = chunks;
-  char *line = request->lines.data;
-  for (size_t i = 0; i < request->line_count; i++) {
-    request->nodes[used++].data = line;
-    line += strlen(line) + 1;
-  }
-  for (size_t i = 0; i < used; i++) request->nodes[i].next = i + 1 < used ? &request->nodes[i + 1] : NULL;
-  return 0;
-}
-
-/* What is the same for every request; set once, when a handle is new or was reset. */
-int camp_transfer_prepare(CURL *easy, struct camp_loop *loop) {
-  CURLcode bad = CURLE_OK;
-  bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-  bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https"); /* which of them, camp_check_url has decided */
-  bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  bad |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-  bad |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-  bad |= curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
-  bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-  bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "campaign/0.1.0");
-  bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
-  bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-  bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, camp_loop_socket_close);
-  bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, loop);
-  bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-  bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
-  bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-  return bad == CURLE_OK ? 0 : -1;
-}
-
-/* Bytes in memory: no callback, so that head and body go out in one packet. */
-static CURLcode set_memory(CURL *easy, const char *data, int64_t length) {
-  CURLcode bad = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
-  return bad | curl_easy_setopt(easy, CURLOPT_POSTFIELDS, length > 0 ? data : "");
-}
-
-static CURLcode set_body(struct camp_request *request, const char *method) {
-  CURL *easy = request->easy;
-  CURLcode bad = CURLE_OK;
-  const char *own_method = NULL; /* when it is not what libcurl would send anyway */
-  int post = strcmp(method, "POST") == 0;
-  if (request->form != NULL) {
-    request->mime = camp_form_mime(request->form, easy, &request->fault);
-    if (request->mime == NULL) return CURLE_ABORTED_BY_CALLBACK;
-    bad |= curl_easy_setopt(easy, CURLOPT_MIMEPOST, request->mime);
-  } else if (request->source != NULL && request->source->memory == NULL) {
-    bad |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
-    bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->source->length);
-    bad |= curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-    bad |= curl_easy_setopt(easy, CURLOPT_READDATA, request);
-  } else if (request->source != NULL) {
-    bad |= set_memory(easy, request->source->memory, request->source->length);
-  } else if (request->has_body || post || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0) {
-    bad |= set_memory(easy, request->body.data, (int64_t)request->body.length);
-  } else if (strcmp(method, "HEAD") == 0) {
-    request->plain = 0;
-    return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-  } else {
-    if (strcmp(method, "GET") != 0) own_method = method;
-    bad |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    bad |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
-    return bad | curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, own_method);
-  }
-  if (!post) own_method = method;
-  bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, own_method);
-  bad |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, request);
-  return bad | curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-}
-
-/* The next whole number: libcurl takes no fractions, and 0 would mean "no limit". */
-static long round_up(double value) {
-  long whole = (long)value;
-  return (double)whole < value ? whole + 1 : whole;
-}
-
-static CURLcode set_limits(struct camp_request *request) {
-  CURL *easy = request->easy;
-  const struct camp_http_options *options = &request->options;
-  CURLcode bad = CURLE_OK;
-  bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, round_up(options->connect * 1000));
-  bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, round_up(options->total * 1000));
-  bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, round_up(options->stall));
-  /* libcurl lets a connection pass that has been idle for less than limit + 1 s; ours means less than the limit */
-  if (options->max_connection_age >= 1) return bad | curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)options->max_connection_age - 1);
-  request->plain = 0; /* a connection of its own, also afterwards: otherwise they would pile up */
-  bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-  return bad | curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-}
-
-/* Options that few requests have; a handle that had one of them is reset before its next use. */
-static CURLcode set_special(struct camp_request *request) {
-  CURL *easy = request->easy;
-  CURLcode bad = CURLE_OK;
-  const char *text = request->text.data;
-  request->plain = request->form == NULL && (request->source == NULL || request->source->memory != NULL);
-  if (request->ca_file != 0) { /* this file alone, not the system's folder beside it */
-    bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, text + request->ca_file);
-    bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-  }
-  if (request->proxy != 0) bad |= curl_easy_setopt(easy, CURLOPT_PROXY, text + request->proxy);
-  if (request->accept_encoding != 0) bad |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, text + request->accept_encoding);
-  if (request->ca_file != 0 || request->proxy != 0 || request->accept_encoding != 0) request->plain = 0;
-  return bad;
-}
-
-int camp_transfer_setup(struct camp_request *request) {
-  CURL *easy = request->easy;
-  const char *text = request->text.data;
-  CURLcode bad = CURLE_OK; /* any failing option fails the request: none of them is a mere wish */
-  set_defaults(request);
-  int chunked = request->form == NULL && request->source != NULL && request->source->length < 0;
-  if (build_nodes(request, chunked) != 0) return -1;
-  request->detail[0] = '\0';
-  bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
-  bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->detail);
-  bad |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
-  bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
-  bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
-  bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
-  bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->nodes);
-  bad |= curl_easy_setopt(easy, CURLOPT_URL, text + request->url);
-  bad |= set_special(request);
-  bad |= set_limits(request);
-  bad |= set_body(request, text + request->method);
-  if (bad == CURLE_OK) return 0;
-  if (request->fault.kind == CAMP_OK)
-    camp_fail(&request->fault, CAMP_USAGE, (long)bad, "%.100s: this libcurl refuses an option that the engine needs", request->host);
-  return -1;
-}
-
-int camp_transfer_unset(CURL *easy) {
-  CURLcode bad = CURLE_OK;
-  bad |= curl_easy_setopt(easy, CURLOPT_URL, NULL);
-  bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-  bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-  bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-  return bad == CURLE_OK ? 0 : -1;
 }
 
 static enum camp_kind kind_of(const struct camp_request *request, CURLcode code) {
@@ -351,6 +160,7 @@ static enum camp_kind kind_of(const struct camp_request *request, CURLcode code)
 
 /* What went wrong, in one line. A callback's own finding explains more than libcurl's code for "a callback said stop". */
 static void explain(struct camp_request *request, CURLcode code, struct camp_error *error) {
+  const char *detail = request->handle != NULL ? request->handle->detail : "";
   const struct camp_error *form = request->form != NULL ? camp_form_error(request->form) : NULL;
   if (request->fault.kind == CAMP_CANCELLED) {
     *error = request->fault;
@@ -363,7 +173,7 @@ static void explain(struct camp_request *request, CURLcode code, struct camp_err
     *error = *form;
   } else {
     camp_fail(error, kind_of(request, code), (long)code, "%.100s: %s", request->host,
-              request->detail[0] != '\0' ? request->detail : curl_easy_strerror(code));
+              detail[0] != '\0' ? detail : curl_easy_strerror(code));
   }
 }
 
@@ -371,7 +181,7 @@ static void explain(struct camp_request *request, CURLcode code, struct camp_err
 static void explain_redirect(struct camp_request *request, struct camp_error *error) {
   char *target = NULL, *host = NULL;
   CURLU *url = curl_url();
-  curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &target); /* absolute; owned by the easy handle */
+  curl_easy_getinfo(request->handle->easy, CURLINFO_REDIRECT_URL, &target); /* absolute; owned by the easy handle */
   if (url != NULL && target != NULL && curl_url_set(url, CURLUPART_URL, target, 0) == CURLUE_OK)
     curl_url_get(url, CURLUPART_HOST, &host, 0);
   camp_fail(error, CAMP_REDIRECT, request->status, "%.100s: answered %d with a redirect%s%.100s; redirects are not followed", request->host,
@@ -387,12 +197,12 @@ static double seconds_of(CURL *easy, CURLINFO what) {
 }
 
 static void read_evidence(struct camp_request *request, struct camp_http_result *result, long *request_size) {
-  CURL *easy = request->easy;
+  CURL *easy = request->handle != NULL ? request->handle->easy : NULL;
   curl_off_t uploaded = 0, length = -1;
   long connects = 0;
   char *type = NULL;
   *request_size = 0;
-  result->bytes_expected = body_length(request);
+  result->bytes_expected = camp_request_body_length(request);
   if (easy == NULL) return;
   curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, request_size);
   curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);

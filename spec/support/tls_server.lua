@@ -115,10 +115,12 @@ function methods:mortal()
   raw_server.eventually(function()
     return command.read("/proc/net/tcp"):find(string.format(":%04X 00000000:0000 0A", port), 1, true) -- 0A: it listens
   end, "openssl s_server")
-  return "https://127.0.0.1:" .. port .. "/", function()
+  function self.kill_mortal() -- also by `stop`: Lua would wait for the pipe's process when it ends
+    self.kill_mortal = nil
     os.execute("kill -KILL " .. command.read(self.folder .. "/mortal.pid"))
     pipe:close()
   end
+  return "https://127.0.0.1:" .. port .. "/", self.kill_mortal
 end
 
 ---How many requests came through a handshake.
@@ -131,6 +133,9 @@ function methods:requests()
 end
 
 function methods:stop()
+  if self.kill_mortal then
+    self.kill_mortal()
+  end
   os.execute("kill -QUIT " .. string.format("%d", self.pid))
   raw_server.eventually(function()
     local file = io.open(self.folder .. "/nginx.pid")

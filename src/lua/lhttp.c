@@ -9,14 +9,41 @@
 
 #define ENGINE_CLASS "campaign.http.engine"
 #define RESULT_CLASS "campaign.http.result"
-#define RAW_KEY "_raw" /* timings and header lines of a result, unpacked on first use */
+#define RAW_KEY "_raw" /* a struct raw and the header lines of a result, unpacked when they are asked for */
+#define FIELDS_KEY "campaign.http.fields"
+
+enum field {
+  FIELD_METHOD, FIELD_URL, FIELD_HEADERS, FIELD_BODY, FIELD_ACCOUNT, FIELD_MAX_CONNECTION_AGE, FIELD_LIMITS, FIELD_ALLOW_HTTP,
+  FIELD_DENY_PRIVATE, FIELD_CA_FILE, FIELD_PROXY, FIELD_SAVE_TO, FIELD_COUNT
+};
+
+static const char *const field_names[FIELD_COUNT] = {"method", "url", "headers", "body", "account", "max_connection_age", "limits",
+                                                     "allow_http", "deny_private", "ca_file", "proxy", "save_to"};
 
 struct engine_box {
   struct camp_http *http;
+  const char *names[FIELD_COUNT]; /* field_names as this Lua has them: a key is told by its address. The registry keeps them. */
 };
 
+/* What most scripts never ask of a result. */
+struct raw {
+  double timings[5];
+  int64_t bytes_sent, bytes_expected, bytes_received, reused; /* of one size, so that no byte between them is left as it was */
+};
+
+/* The first upvalue of every method is the engine's metatable: cheaper to compare with than to look up by name. */
+static struct engine_box *check_box(lua_State *L) {
+  struct engine_box *box = lua_touserdata(L, 1);
+  int is_engine = 0;
+  if (box != NULL && lua_getmetatable(L, 1)) {
+    is_engine = lua_rawequal(L, -1, lua_upvalueindex(1));
+    lua_pop(L, 1);
+  }
+  return is_engine ? box : luaL_checkudata(L, 1, ENGINE_CLASS);
+}
+
 static struct camp_http *check_engine(lua_State *L) {
-  struct engine_box *box = luaL_checkudata(L, 1, ENGINE_CLASS);
+  struct engine_box *box = check_box(L);
   luaL_argcheck(L, box->http != NULL, 1, "the engine is closed");
   return box->http;
 }
@@ -44,6 +71,11 @@ static int http_engine(lua_State *L) {
   }
   struct engine_box *box = lua_newuserdatauv(L, sizeof *box, 0);
   box->http = NULL;
+  for (int i = 0; i < FIELD_COUNT; i++) {
+    lua_pushstring(L, field_names[i]);
+    box->names[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
   luaL_getmetatable(L, ENGINE_CLASS);
   lua_setmetatable(L, -2);
   box->http = camp_http_new(driver, &err);
@@ -64,21 +96,31 @@ static void check_fields(lua_State *L, int table, const char *what, const char *
   }
 }
 
+/* Where submit has put the value of a field. */
+static int slot(enum field field) { return 3 + (int)field; }
+
+/* True when the request has the field; raises when it is of another type. */
+static int has_field(lua_State *L, enum field field, int type) {
+  int found = lua_type(L, slot(field));
+  if (found == LUA_TNIL) return 0;
+  if (found != type)
+    luaL_error(L, "field '%s' must be a %s, not a %s", field_names[field], lua_typename(L, type), luaL_typename(L, slot(field)));
+  return 1;
+}
+
 /* One optional text field through its setter; 0, or -1 with err filled. */
-static int set_text(lua_State *L, const char *name, struct camp_request *request,
+static int set_text(lua_State *L, enum field field, struct camp_request *request,
                     int (*set)(struct camp_request *, const char *, size_t, struct camp_error *), struct camp_error *err) {
   size_t length;
-  const char *text = camp_opt_string_field(L, 2, name, &length);
-  return text == NULL ? 0 : set(request, text, length, err);
+  if (!has_field(L, field, LUA_TSTRING)) return 0;
+  const char *text = lua_tolstring(L, slot(field), &length);
+  return set(request, text, length, err);
 }
 
 static int set_headers(lua_State *L, struct camp_request *request, struct camp_error *err) {
-  lua_getfield(L, 2, "headers");
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    return 0;
-  }
-  if (!lua_istable(L, -1)) return luaL_error(L, "field 'headers' must be a list of { name, value }");
+  if (lua_isnil(L, slot(FIELD_HEADERS))) return 0;
+  if (!lua_istable(L, slot(FIELD_HEADERS))) return luaL_error(L, "field 'headers' must be a list of { name, value }");
+  lua_pushvalue(L, slot(FIELD_HEADERS));
   int count = (int)lua_rawlen(L, -1);
   for (int i = 1; i <= count; i++) {
     size_t name_length, value_length;
@@ -98,9 +140,7 @@ static int set_headers(lua_State *L, struct camp_request *request, struct camp_e
 }
 
 static int set_body(lua_State *L, struct camp_request *request, struct camp_error *err) {
-  int result = 0;
-  lua_getfield(L, 2, "body");
-  int at = lua_gettop(L);
+  int result = 0, at = slot(FIELD_BODY);
   if (lua_type(L, at) == LUA_TSTRING) {
     size_t length;
     const char *text = lua_tolstring(L, at, &length);
@@ -112,7 +152,6 @@ static int set_body(lua_State *L, struct camp_request *request, struct camp_erro
   } else if (!lua_isnil(L, at)) {
     return luaL_error(L, "field 'body' must be a string, a source or a form, not a %s", luaL_typename(L, at));
   }
-  lua_pop(L, 1);
   return result;
 }
 
@@ -125,49 +164,65 @@ static double limit_field(lua_State *L, const char *name) {
   return value;
 }
 
+static int flag_field(lua_State *L, enum field field) {
+  return has_field(L, field, LUA_TBOOLEAN) && lua_toboolean(L, slot(field));
+}
+
 static void set_options(lua_State *L, struct camp_http_options *options) {
-  options->allow_http = camp_opt_boolean_field(L, 2, "allow_http", 0);
-  options->deny_private = camp_opt_boolean_field(L, 2, "deny_private", 0);
-  options->max_connection_age = camp_opt_number_field(L, 2, "max_connection_age", -1);
+  options->allow_http = flag_field(L, FIELD_ALLOW_HTTP);
+  options->deny_private = flag_field(L, FIELD_DENY_PRIVATE);
+  options->max_connection_age = has_field(L, FIELD_MAX_CONNECTION_AGE, LUA_TNUMBER) ? lua_tonumber(L, slot(FIELD_MAX_CONNECTION_AGE)) : -1;
   if (!(options->max_connection_age == -1 || (options->max_connection_age >= 0 && options->max_connection_age <= 86400)))
     luaL_error(L, "field 'max_connection_age' must be between 0 and 86400 seconds");
-  lua_getfield(L, 2, "limits");
-  if (!lua_isnil(L, -1)) {
+  if (!lua_isnil(L, slot(FIELD_LIMITS))) {
     static const char *const names[] = {"connect", "stall", "total", "body", "headers", NULL};
-    if (!lua_istable(L, -1)) luaL_error(L, "field 'limits' must be a table");
-    check_fields(L, lua_gettop(L), "limits", names);
+    if (!lua_istable(L, slot(FIELD_LIMITS))) luaL_error(L, "field 'limits' must be a table");
+    check_fields(L, slot(FIELD_LIMITS), "limits", names);
+    lua_pushvalue(L, slot(FIELD_LIMITS));
     options->connect = limit_field(L, "connect");
     options->stall = limit_field(L, "stall");
     options->total = limit_field(L, "total");
     options->body = (int64_t)limit_field(L, "body");
     options->headers = (int64_t)limit_field(L, "headers");
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+}
+
+/* Puts every field of the request at index 2 into its slot. Raises on a field that nobody reads. */
+static void spread(lua_State *L, const struct engine_box *box) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  luaL_checkstack(L, FIELD_COUNT + 10, NULL);
+  lua_settop(L, slot(FIELD_COUNT) - 1);
+  lua_pushnil(L);
+  while (lua_next(L, 2) != 0) { /* stack: ... key value */
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    int i = 0;
+    while (i < FIELD_COUNT && box->names[i] != key) i++;
+    if (i == FIELD_COUNT) luaL_error(L, "a request has no field '%s'", key);
+    lua_replace(L, slot((enum field)i));
+  }
 }
 
 /* submit{...} → id | nil, err */
 static int engine_submit(lua_State *L) {
+  struct engine_box *box = check_box(L);
   struct camp_http *http = check_engine(L);
   struct camp_error err = {CAMP_OK, 0, ""};
   uint64_t id;
-  static const char *const names[] = {"url",   "method",  "headers",    "body",  "account", "max_connection_age", "limits",
-                                      "allow_http", "ca_file", "proxy", "save_to", "deny_private", NULL};
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
-  check_fields(L, 2, "a request", names);
+  spread(L, box);
   struct camp_request *request = camp_http_draft(http); /* the engine's: nothing leaks when Lua raises below */
   if (request == NULL) return luaL_error(L, "out of memory");
-  size_t length;
-  const char *method = camp_opt_string_field(L, 2, "method", &length);
-  if (method == NULL) method = "GET", length = 3;
+  size_t length = 3;
+  const char *method = has_field(L, FIELD_METHOD, LUA_TSTRING) ? lua_tolstring(L, slot(FIELD_METHOD), &length) : "GET";
   set_options(L, camp_request_options(request));
   if (camp_request_method(request, method, length, &err) != 0) return camp_push_error(L, &err);
-  const char *url = camp_check_string_field(L, 2, "url", &length);
-  if (camp_request_url(request, url, length, &err) != 0 || set_headers(L, request, &err) != 0 ||
-      set_text(L, "account", request, camp_request_account, &err) != 0 ||
-      set_text(L, "ca_file", request, camp_request_ca_file, &err) != 0 || set_text(L, "proxy", request, camp_request_proxy, &err) != 0 ||
-      set_body(L, request, &err) != 0 || set_text(L, "save_to", request, camp_request_save_to, &err) != 0 ||
-      camp_http_submit(http, &id, &err) != 0)
+  if (!has_field(L, FIELD_URL, LUA_TSTRING)) return luaL_error(L, "field 'url' is required");
+  if (set_text(L, FIELD_URL, request, camp_request_url, &err) != 0 || set_headers(L, request, &err) != 0 ||
+      set_text(L, FIELD_ACCOUNT, request, camp_request_account, &err) != 0 ||
+      set_text(L, FIELD_CA_FILE, request, camp_request_ca_file, &err) != 0 ||
+      set_text(L, FIELD_PROXY, request, camp_request_proxy, &err) != 0 || set_body(L, request, &err) != 0 ||
+      set_text(L, FIELD_SAVE_TO, request, camp_request_save_to, &err) != 0 || camp_http_submit(http, &id, &err) != 0)
     return camp_push_error(L, &err);
   lua_pushinteger(L, (lua_Integer)id);
   return 1;
@@ -209,22 +264,17 @@ static void push_integer_field(lua_State *L, const char *name, int64_t value) {
   lua_setfield(L, -2, name);
 }
 
-static void push_number_field(lua_State *L, const char *name, double value) {
-  lua_pushnumber(L, value);
-  lua_setfield(L, -2, name);
-}
-
-#define TIMING_COUNT 5
-static const char *const timing_names[TIMING_COUNT] = {"dns", "connect", "tls", "first_byte", "total"};
-
-/* take() → id, result; nothing when none is finished */
+/* take(seconds?) → id, result; nothing when none is finished. With seconds it waits as `wait` does. */
 static int engine_take(lua_State *L) {
   struct camp_http *http = check_engine(L);
+  lua_Number seconds = luaL_optnumber(L, 2, 0);
+  luaL_argcheck(L, seconds >= 0, 2, "seconds, not negative");
+  if (!lua_isnoneornil(L, 2) && camp_http_wait(http, seconds) == 0) return 0;
   const struct camp_http_result *result = camp_http_take(http);
   if (result == NULL) return 0;
   luaL_checkstack(L, 8, NULL);
   lua_pushinteger(L, (lua_Integer)result->id);
-  lua_createtable(L, 0, 16); /* stack: id result */
+  lua_createtable(L, 0, 4); /* stack: id result */
   if (result->status != 0) push_integer_field(L, "status", result->status);
   if (result->body != NULL) {
     lua_pushlstring(L, result->body, result->body_length);
@@ -255,33 +305,30 @@ static int engine_take(lua_State *L) {
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "guard");
   }
-  lua_pushboolean(L, result->reused);
-  lua_setfield(L, -2, "reused");
-  push_integer_field(L, "bytes_sent", result->bytes_sent);
-  if (result->bytes_expected >= 0) push_integer_field(L, "bytes_expected", result->bytes_expected);
-  push_integer_field(L, "bytes_received", result->bytes_received);
-  push_number_field(L, "seconds", result->total);
   push_digests(L, result);
-  const double timings[TIMING_COUNT] = {result->dns, result->connect, result->tls, result->first_byte, result->total};
+  const struct raw values = {{result->dns, result->connect, result->tls, result->first_byte, result->total}, result->bytes_sent,
+                             result->bytes_expected, result->bytes_received, result->reused};
   char small[2048]; /* most answers' headers fit; others take a userdata, so that no luaL_Buffer lies across other pushes */
-  size_t size = sizeof timings + result->head_length;
+  size_t size = sizeof values + result->head_length;
   char *raw = size <= sizeof small ? small : lua_newuserdatauv(L, size, 0);
-  memcpy(raw, timings, sizeof timings);
-  memcpy(raw + sizeof timings, result->head, result->head_length);
+  memcpy(raw, &values, sizeof values);
+  memcpy(raw + sizeof values, result->head, result->head_length);
   lua_pushlstring(L, raw, size);
   if (raw != small) lua_remove(L, -2);
   lua_setfield(L, -2, RAW_KEY);
-  luaL_getmetatable(L, RESULT_CLASS);
+  lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, -2);
   camp_http_release(http);
   return 2;
 }
 
-static void push_timings(lua_State *L, const char *raw) {
-  double timings[TIMING_COUNT];
-  memcpy(timings, raw, sizeof timings);
-  lua_createtable(L, 0, TIMING_COUNT);
-  for (int i = 0; i < TIMING_COUNT; i++) push_number_field(L, timing_names[i], timings[i]);
+static void push_timings(lua_State *L, const struct raw *values) {
+  static const char *const names[] = {"dns", "connect", "tls", "first_byte", "total"};
+  lua_createtable(L, 0, 5);
+  for (int i = 0; i < 5; i++) {
+    lua_pushnumber(L, values->timings[i]);
+    lua_setfield(L, -2, names[i]);
+  }
 }
 
 /* "Name: value\n" lines become { { "Name", "value" }, ... }; lines without a colon are left out. */
@@ -307,19 +354,34 @@ static void push_headers(lua_State *L, const char *at, const char *end) {
   }
 }
 
-/* __index of a result: headers and timings, made on first use and kept. */
+/* __index of a result: numbers as they are asked for; headers and timings are made once and kept. */
 static int result_index(lua_State *L) {
+  enum { REUSED, BYTES_SENT, BYTES_EXPECTED, BYTES_RECEIVED, SECONDS, HEADERS, TIMINGS, COUNT };
+  static const char *const names[COUNT] = {"reused", "bytes_sent", "bytes_expected", "bytes_received", "seconds", "headers", "timings"};
   size_t length;
+  struct raw values;
+  int which = 0;
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
   const char *name = lua_tostring(L, 2);
-  int headers = strcmp(name, "headers") == 0;
-  if (!headers && strcmp(name, "timings") != 0) return 0;
+  while (which < COUNT && strcmp(name, names[which]) != 0) which++;
+  if (which == COUNT) return 0;
   lua_pushliteral(L, RAW_KEY);
   lua_rawget(L, 1);
   const char *raw = lua_tolstring(L, -1, &length);
-  if (raw == NULL || length < TIMING_COUNT * sizeof(double)) return 0;
-  if (headers) push_headers(L, raw + TIMING_COUNT * sizeof(double), raw + length);
-  else push_timings(L, raw);
+  if (raw == NULL || length < sizeof values) return 0;
+  memcpy(&values, raw, sizeof values);
+  switch (which) {
+    case REUSED: lua_pushboolean(L, values.reused != 0); return 1;
+    case BYTES_SENT: lua_pushinteger(L, (lua_Integer)values.bytes_sent); return 1;
+    case BYTES_EXPECTED:
+      if (values.bytes_expected < 0) return 0;
+      lua_pushinteger(L, (lua_Integer)values.bytes_expected);
+      return 1;
+    case BYTES_RECEIVED: lua_pushinteger(L, (lua_Integer)values.bytes_received); return 1;
+    case SECONDS: lua_pushnumber(L, values.timings[4]); return 1;
+    case HEADERS: push_headers(L, raw + sizeof values, raw + length); break;
+    default: push_timings(L, &values);
+  }
   lua_pushvalue(L, 2);
   lua_pushvalue(L, -2);
   lua_rawset(L, 1);
@@ -370,16 +432,28 @@ static int http_versions(lua_State *L) {
 static const luaL_Reg engine_methods[] = {{"bell", engine_bell},           {"cancel", engine_cancel},     {"forget", engine_forget},
                                           {"in_flight", engine_in_flight}, {"progress", engine_progress}, {"submit", engine_submit},
                                           {"take", engine_take},           {"wait", engine_wait},         {NULL, NULL}};
+static const luaL_Reg no_methods[] = {{NULL, NULL}}; /* set below, with their upvalues */
 static const luaL_Reg functions[] = {{"engine", http_engine}, {"versions", http_versions}, {NULL, NULL}};
 
 int camp_open_http(lua_State *L) {
-  camp_new_class(L, ENGINE_CLASS, engine_methods, engine_close);
+  camp_new_class(L, ENGINE_CLASS, no_methods, engine_close);
   luaL_newmetatable(L, RESULT_CLASS);
   lua_pushstring(L, RESULT_CLASS);
   lua_setfield(L, -2, "__name");
   lua_pushcfunction(L, result_index);
-  lua_setfield(L, -2, "__index");
+  lua_setfield(L, -2, "__index"); /* stack: result's metatable */
+  luaL_getmetatable(L, ENGINE_CLASS);
+  lua_getfield(L, -1, "__index");
+  lua_insert(L, -3);
+  lua_insert(L, -2); /* stack: methods, engine's metatable, result's metatable */
+  luaL_setfuncs(L, engine_methods, 2);
   lua_pop(L, 1);
+  lua_createtable(L, FIELD_COUNT, 0);
+  for (int i = 0; i < FIELD_COUNT; i++) {
+    lua_pushstring(L, field_names[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, LUA_REGISTRYINDEX, FIELDS_KEY);
   luaL_newlib(L, functions);
   return 1;
 }

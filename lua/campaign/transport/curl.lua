@@ -53,11 +53,7 @@ function methods:next(seconds)
     self.waiting[id] = nil
     return id, result
   end
-  local engine = self.engine
-  if engine:wait(seconds or LONG) == 0 then
-    return nil
-  end
-  return engine:take()
+  return self.engine:take(seconds or LONG)
 end
 
 ---What `ledger:ring` takes: a commit that ends then ends `next` early.
@@ -88,8 +84,7 @@ function methods:perform(request)
     return nil, err
   end
   while true do
-    engine:wait(LONG)
-    local id, result = engine:take()
+    local id, result = engine:take(LONG)
     if id == mine then
       return result
     end
