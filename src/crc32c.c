@@ -2,6 +2,9 @@
  * CRC-32C by the processor's own instruction where it has one, else by a table of 16 entries, which needs no set-up. */
 #include "crc32c.h"
 
+#if defined(__x86_64__)
+#include <pthread.h>
+#endif
 #include <string.h>
 
 static uint32_t by_table(uint32_t crc, const uint8_t *at, size_t n) {
@@ -16,20 +19,54 @@ static uint32_t by_table(uint32_t crc, const uint8_t *at, size_t n) {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const uint8_t *at, size_t n) {
-  uint64_t wide = crc;
-  for (; n >= 8; n -= 8, at += 8) {
-    uint64_t word;
-    memcpy(&word, at, 8);
-    wide = __builtin_ia32_crc32di(wide, word);
+/* The instruction gives its result three cycles after it begins, and can begin every cycle: three pieces side by side. */
+#define PIECE ((size_t)512)
+
+/* shift[k][x]: what the byte x, k bytes up in a checksum, becomes behind PIECE bytes of zeros. */
+static uint32_t shift[4][256];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void fill_shift(void) {
+  static const uint8_t zeros[PIECE];
+  for (unsigned bit = 0; bit < 32; bit++) { /* what a byte becomes is what its bits become, added up */
+    uint32_t one = by_table((uint32_t)1 << bit, zeros, sizeof zeros);
+    uint32_t *table = shift[bit / 8], least = 1u << bit % 8;
+    for (uint32_t x = least; x < 2 * least; x++) table[x] = table[x - least] ^ one;
   }
+}
+
+static uint32_t shifted(uint32_t crc) {
+  return shift[0][crc & 255] ^ shift[1][crc >> 8 & 255] ^ shift[2][crc >> 16 & 255] ^ shift[3][crc >> 24];
+}
+
+static inline uint64_t word_at(const uint8_t *at) {
+  uint64_t word;
+  memcpy(&word, at, sizeof word);
+  return word;
+}
+
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const uint8_t *at, size_t n) {
+  for (; n >= 3 * PIECE; n -= 3 * PIECE, at += 3 * PIECE) {
+    uint64_t first = crc, second = 0, third = 0;
+    for (size_t i = 0; i < PIECE; i += 8) {
+      first = __builtin_ia32_crc32di(first, word_at(at + i));
+      second = __builtin_ia32_crc32di(second, word_at(at + PIECE + i));
+      third = __builtin_ia32_crc32di(third, word_at(at + 2 * PIECE + i));
+    }
+    crc = shifted(shifted((uint32_t)first) ^ (uint32_t)second) ^ (uint32_t)third;
+  }
+  uint64_t wide = crc;
+  for (; n >= 8; n -= 8, at += 8) wide = __builtin_ia32_crc32di(wide, word_at(at));
   return by_table((uint32_t)wide, at, n);
 }
 #endif
 
 uint32_t camp_crc32c(uint32_t before, const void *bytes, size_t n) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("sse4.2")) return ~by_instruction(~before, bytes, n);
+  if (__builtin_cpu_supports("sse4.2")) {
+    if (n >= 3 * PIECE) pthread_once(&once, fill_shift);
+    return ~by_instruction(~before, bytes, n);
+  }
 #endif
   return ~by_table(~before, bytes, n);
 }

@@ -10,10 +10,17 @@
 #include "gbk.h"
 #include "utf8.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define CAMP_X86 1
+#endif
+
 #define WINDOW ((size_t)256 << 10)
+#define CHUNK ((size_t)16 << 10) /* of the window, whose marks are found at once: their places stay in the nearest cache */
+#define FIELDS_SPARE 4            /* behind the last one */
 #define STORED_MAX ((size_t)1 << 16) /* fields kept of one record */
 
-enum outcome { DONE, MORE, UNCLOSED };
+enum outcome { DONE, MORE, UNCLOSED, FAILED };
 
 void camp_reader_init(struct camp_reader *r, struct camp_input *input) {
   memset(r, 0, sizeof *r);
@@ -23,7 +30,7 @@ void camp_reader_init(struct camp_reader *r, struct camp_input *input) {
 
 void camp_reader_clear(struct camp_reader *r) {
   free(r->text);
-  free(r->marks);
+  free(r->place_room);
   free(r->fields);
   free(r->decoded);
   free(r->raw);
@@ -31,11 +38,17 @@ void camp_reader_clear(struct camp_reader *r) {
 }
 
 void camp_reader_start(struct camp_reader *r, int64_t offset, int64_t end, int64_t rows, int64_t line) {
-  r->length = r->at = r->valid_end = 0;
+  r->length = r->at = r->valid_end = r->indexed = 0;
+  r->place_end = r->place;
   r->at_offset = r->next_offset = offset;
+  r->start = offset;
   r->end = end;
   r->at_end = 0;
   r->sum = 0;
+  r->known_sum = -1;
+  r->part_sum = 0;
+  r->part_at = 0;
+  r->part_lost = 0;
   r->row = rows;
   r->line = line;
   r->columns = r->input->column_count;
@@ -59,9 +72,6 @@ static int grow_window(struct camp_reader *r, size_t room, struct camp_error *er
   unsigned char *text = realloc(r->text, room + CAMP_SCAN_PADDING);
   if (text == NULL) return camp_fail_nomem(err);
   r->text = text;
-  uint64_t *marks = realloc(r->marks, (room / 64 + 1) * sizeof *marks);
-  if (marks == NULL) return camp_fail_nomem(err);
-  r->marks = marks;
   r->room = room;
   return 0;
 }
@@ -117,12 +127,25 @@ static int read_wide(struct camp_reader *r, struct camp_error *err) {
   return 0;
 }
 
+/* Sums the window up to `to`. */
+static void sum_part(struct camp_reader *r, size_t to) {
+  r->part_sum = camp_crc32c(r->part_sum, r->text + r->part_at, to - r->part_at);
+  r->part_at = to;
+}
+
+/* True when the window holds the whole range, and the range is, by its checksum, what was found valid before. */
+static int is_known_valid(const struct camp_reader *r) {
+  return r->sums && r->known_sum == (int64_t)r->sum && r->at_end && r->next_offset - (int64_t)r->length == r->start;
+}
+
 /* Moves what is left of the window to its front and reads on. */
-static int fill(struct camp_reader *r, struct camp_error *err) {
+static __attribute__((noinline)) int fill(struct camp_reader *r, struct camp_error *err) {
   size_t tail = r->length - r->at;
+  if (r->parts && !is_wide(r)) sum_part(r, r->at);
   if (r->at > 0 && tail > 0) memmove(r->text, r->text + r->at, tail);
   r->length = tail;
-  r->at = 0;
+  r->at = r->part_at = r->indexed = 0;
+  r->place_end = r->place;
   if (r->room == 0) {
     /* A short range needs a small window: a batch of 200 rows is some 25 kB. */
     int64_t left = r->end - r->next_offset;
@@ -133,38 +156,52 @@ static int fill(struct camp_reader *r, struct camp_error *err) {
   if ((is_wide(r) ? read_wide(r, err) : read_bytes(r, err)) != 0) return -1;
   r->at_end = r->next_offset >= r->end;
   memset(r->text + r->length, 0, CAMP_SCAN_PADDING);
-  camp_scan_marks(r->level, r->text, r->length, r->input->delimiter, r->marks);
   r->valid_end = 0;
   if (!is_gbk(r)) {
     const unsigned char *newline = r->at_end ? NULL : memrchr(r->text, '\n', r->length);
     size_t whole = newline != NULL ? (size_t)(newline - r->text) + 1 : r->at_end ? r->length : 0;
-    if (camp_scan_utf8(r->level, r->text, whole)) r->valid_end = whole;
+    if (is_known_valid(r) || camp_scan_utf8(r->level, r->text, whole)) r->valid_end = whole;
   }
   return 0;
 }
 
-/* Goes from mark to mark. */
-struct cursor {
-  const uint64_t *marks;
-  uint64_t mask;
-  size_t word, words, length;
-};
-
-/* The next mark's place, or the window's length when there is none. */
-static inline size_t next_mark(struct cursor *c) {
-  while (c->mask == 0) {
-    if (++c->word >= c->words) return c->length;
-    c->mask = c->marks[c->word];
+/* Finds the marks of the window's next chunk: their places follow those that are not used up. -1 without memory. */
+static __attribute__((noinline)) int index_more(struct camp_reader *r, struct camp_error *err) {
+  size_t kept = (size_t)(r->place_end - r->place), size = r->length - r->indexed;
+  uint64_t marks[CHUNK / 64];
+  if (size > CHUNK) size = CHUNK;
+  if (kept + CHUNK > r->place_count) {
+    size_t count = (kept + CHUNK) * 2;
+    uint32_t *room = malloc((1 + count + CAMP_SCAN_PLACES_SPARE) * sizeof *room);
+    if (room == NULL) return camp_fail_nomem(err);
+    room[0] = 0;
+    if (kept > 0) memcpy(room + 1, r->place, kept * sizeof *room);
+    free(r->place_room);
+    r->place_room = room;
+    r->place_count = count;
+  } else if (kept > 0) {
+    memmove(r->place_room + 1, r->place, kept * sizeof *r->place);
   }
-  size_t place = c->word * 64 + (size_t)__builtin_ctzll(c->mask);
-  c->mask &= c->mask - 1;
-  return place;
+  r->place = r->place_room + 1; /* one before the first may be written, see next_plain */
+  camp_scan_marks(r->level, r->text + r->indexed, size, r->input->delimiter, marks);
+  r->place_end = camp_scan_places(r->level, marks, (size + 63) / 64, (uint32_t)r->indexed, r->place + kept);
+  r->indexed += size;
+  return 0;
+}
+
+/* The next mark's place, after `*marks` of them in the record; the window's length when there is none, more without memory. */
+static inline size_t next_mark(struct camp_reader *r, size_t *marks, struct camp_error *err) {
+  while (r->place + *marks == r->place_end) {
+    if (r->indexed == r->length) return r->length;
+    if (index_more(r, err) != 0) return SIZE_MAX;
+  }
+  return r->place[(*marks)++];
 }
 
 /* More room for fields; without memory, or past STORED_MAX, the rest of the record's fields is only counted. */
 static __attribute__((noinline)) void grow_fields(struct camp_reader *r) {
   size_t room = r->field_room == 0 ? r->columns + 16 : r->field_room * 2;
-  struct camp_field *fields = room <= STORED_MAX ? realloc(r->fields, room * sizeof *fields) : NULL;
+  struct camp_field *fields = room <= STORED_MAX ? realloc(r->fields, (room + FIELDS_SPARE) * sizeof *fields) : NULL;
   if (fields == NULL) return;
   r->fields = fields;
   r->field_room = room;
@@ -195,6 +232,7 @@ struct walk {
   size_t end, next; /* of the record's text; of the following record's start */
   size_t lines;     /* line ends inside quotes */
   size_t opened;    /* UNCLOSED: lines before the quote that opens */
+  size_t marks;     /* used up with the record */
 };
 
 /* True when a record may end right after a closing quote at `at`. */
@@ -204,19 +242,19 @@ static int ends_field(const unsigned char *text, size_t length, size_t at, unsig
 }
 
 /* One record from r->at. MORE: the window does not hold all of it. */
-static enum outcome walk_record(struct camp_reader *r, struct camp_record *record, struct walk *walk) {
+static __attribute__((noinline)) enum outcome walk_record(struct camp_reader *r, struct camp_record *record, struct walk *walk, struct camp_error *err) {
   const unsigned char *const text = r->text;
   const size_t length = r->length;
   const unsigned char delimiter = r->input->delimiter;
-  struct cursor cursor = {r->marks, 0, r->at / 64, (length + 63) / 64, length};
+  size_t marks = 0; /* of the record, seen so far */
   struct store store = {r->fields, r->field_room, 0};
   size_t start = r->at, closed = 0;
   uint32_t flags = 0, all = 0;
   unsigned faults = 0;
   size_t lines = 0;
-  cursor.mask = r->marks[cursor.word] & (~(uint64_t)0 << (r->at % 64));
   for (;;) {
-    size_t place = next_mark(&cursor);
+    size_t place = next_mark(r, &marks, err);
+    if (place > length) return FAILED;
     unsigned char c = place < length ? text[place] : '\n';
     if (c == delimiter) {
       if (__builtin_expect(flags == 0, 1)) { /* kept apart: the common case needs none of the variables below */
@@ -230,6 +268,7 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
       start = place + 1;
     } else if (c == '\n') {
       if (place == length && !r->at_end) return MORE;
+      walk->marks = marks;
       walk->end = place;
       walk->next = place < length ? place + 1 : length;
       break;
@@ -240,15 +279,16 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
       size_t opened = lines;
       flags |= CAMP_FIELD_QUOTED;
       for (;;) {
-        place = next_mark(&cursor);
-        if (place >= length) {
+        place = next_mark(r, &marks, err);
+        if (place > length) return FAILED;
+        if (place == length) {
           walk->opened = opened;
           return r->at_end ? UNCLOSED : MORE;
         }
         c = text[place];
         if (c == '"') {
           if (place + 1 >= length || text[place + 1] != '"') break;
-          next_mark(&cursor);
+          next_mark(r, &marks, err);
           flags |= CAMP_FIELD_DOUBLED | CAMP_FIELD_SPECIAL;
           continue;
         }
@@ -280,45 +320,61 @@ static enum outcome walk_record(struct camp_reader *r, struct camp_record *recor
   return DONE;
 }
 
-static void undouble(struct camp_field *field, unsigned char *text) {
-  size_t to = 0;
+/* Copies the field to `to` with its quotes single again; the window stays as it was read. Returns the end. */
+static unsigned char *undouble(struct camp_field *field, unsigned char *to) {
+  const unsigned char *const text = field->text;
+  field->text = to;
   for (size_t from = 0; from < field->length; from++) {
-    text[to++] = text[from];
+    *to++ = text[from];
     if (text[from] == '"') from++; /* the walk saw that a second one follows */
   }
-  field->length = (uint32_t)to;
+  field->length = (uint32_t)(to - field->text);
   field->flags &= ~CAMP_FIELD_DOUBLED;
+  return to;
 }
 
-/* The fields of a GBK record in UTF-8, in memory of their own. A record that is not valid keeps its bytes. */
-static int decode_fields(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
+/* Fields of a GBK record in UTF-8. A record that is not valid keeps its bytes. Returns the end of what was written. */
+static unsigned char *decode_fields(struct camp_reader *r, struct camp_record *record, unsigned char *to) {
+  for (size_t i = 0; i < record->stored; i++) {
+    struct camp_field *field = &r->fields[i];
+    struct camp_converted done = {0, 0, 0};
+    if (camp_decode(r->input->encoding, field->text, field->length, to, &done) != CAMP_STOP_END) {
+      if ((record->faults & CAMP_RECORD_ENCODING) == 0)
+        record->fault_offset = r->at_offset + (field->text - (r->text + r->at)) + (int64_t)done.consumed;
+      record->faults |= CAMP_RECORD_ENCODING;
+      continue;
+    }
+    field->text = to;
+    field->length = (uint32_t)done.produced;
+    to += done.produced;
+  }
+  return to;
+}
+
+/* Fields that are not in the window as they are to be given: in memory of their own. */
+static int rewrite_fields(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
   size_t need = CAMP_SCAN_PADDING;
-  for (size_t i = 0; i < record->stored; i++) need += camp_decode_room(r->input->encoding, r->fields[i].length);
+  for (size_t i = 0; i < record->stored; i++) {
+    size_t room = is_gbk(r) ? camp_decode_room(r->input->encoding, r->fields[i].length) : 0;
+    need += room + (r->fields[i].flags & CAMP_FIELD_DOUBLED ? room + r->fields[i].length : 0);
+  }
   if (need > r->decoded_room) {
     unsigned char *decoded = realloc(r->decoded, need * 2);
     if (decoded == NULL) return camp_fail_nomem(err);
     r->decoded = decoded;
     r->decoded_room = need * 2;
   }
-  size_t used = 0;
-  for (size_t i = 0; i < record->stored; i++) {
-    struct camp_field *field = &r->fields[i];
-    struct camp_converted done = {0, 0, 0};
-    if (camp_decode(r->input->encoding, field->text, field->length, r->decoded + used, &done) != CAMP_STOP_END) {
-      if ((record->faults & CAMP_RECORD_ENCODING) == 0)
-        record->fault_offset = r->at_offset + (field->text - (r->text + r->at)) + (int64_t)done.consumed;
-      record->faults |= CAMP_RECORD_ENCODING;
-      continue;
-    }
-    field->text = r->decoded + used;
-    field->length = (uint32_t)done.produced;
-    used += done.produced;
-  }
-  memset(r->decoded + used, 0, CAMP_SCAN_PADDING);
+  unsigned char *to = r->decoded;
+  if (is_gbk(r)) to = decode_fields(r, record, to);
+  if (record->flags & CAMP_FIELD_DOUBLED)
+    for (size_t i = 0; i < record->stored; i++)
+      if (r->fields[i].flags & CAMP_FIELD_DOUBLED) to = undouble(&r->fields[i], to);
+  record->flags &= ~CAMP_FIELD_DOUBLED;
+  memset(to, 0, CAMP_SCAN_PADDING);
   return 0;
 }
 
-static int finish(struct camp_reader *r, struct camp_record *record, const struct walk *walk, struct camp_error *err) {
+static __attribute__((noinline)) int finish(struct camp_reader *r, struct camp_record *record, const struct walk *walk, struct camp_error *err) {
   size_t at = r->at;
   record->offset = r->at_offset;
   record->bytes = raw_size(r, r->text + at, walk->next - at);
@@ -333,9 +389,7 @@ static int finish(struct camp_reader *r, struct camp_record *record, const struc
     record->row = r->row + 1;
     if (r->columns != 0 && record->count != r->columns) record->faults |= CAMP_RECORD_WIDTH;
     if (record->length > r->input->max_record) record->faults |= CAMP_RECORD_TOO_LARGE;
-    if (is_gbk(r)) {
-      if (decode_fields(r, record, err) != 0) return -1;
-    } else {
+    if (!is_gbk(r)) {
       if (walk->next > r->valid_end) {
         size_t valid = camp_utf8_valid(r->text + at, record->length, NULL);
         if (valid < record->length) {
@@ -345,14 +399,11 @@ static int finish(struct camp_reader *r, struct camp_record *record, const struc
       }
       if (record->flags == 0) record->text = r->text + at;
     }
-    if (record->flags & CAMP_FIELD_DOUBLED) {
-      for (size_t i = 0; i < record->stored; i++)
-        if (r->fields[i].flags & CAMP_FIELD_DOUBLED) undouble(&r->fields[i], (unsigned char *)(uintptr_t)r->fields[i].text);
-      record->flags &= ~CAMP_FIELD_DOUBLED;
-    }
+    if ((is_gbk(r) || record->flags & CAMP_FIELD_DOUBLED) && rewrite_fields(r, record, err) != 0) return -1;
     r->row++;
   }
   r->at = walk->next;
+  r->place += walk->marks;
   r->at_offset += record->bytes;
   r->line += (int64_t)walk->lines + 1;
   return 1;
@@ -365,7 +416,7 @@ static int fail_unclosed(const struct camp_reader *r, int64_t line, struct camp_
 }
 
 /* A record larger than max_record: passed over piece by piece, in constant memory. */
-static int skip_record(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
+static __attribute__((noinline)) int skip_record(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
   enum { FIELD_START, PLAIN, QUOTED, QUOTE_IN_QUOTED } state = FIELD_START;
   int64_t opened = 0, line = r->line;
   int ended = 0;
@@ -402,42 +453,81 @@ static int skip_record(struct camp_reader *r, struct camp_record *record, struct
     if (ended || r->at_end) break;
     if (fill(r, err) != 0) return -1;
   }
+  for (;;) {
+    while (r->place < r->place_end && *r->place < r->at) r->place++;
+    if (r->place < r->place_end || r->indexed >= r->at) break;
+    if (index_more(r, err) != 0) return -1;
+  }
   if (state == QUOTED) return fail_unclosed(r, opened, err);
   r->row++;
   r->line = ended ? line : line + 1;
   return 1;
 }
 
-/* The usual record: valid UTF-8, whole in the window, as many fields as the header has, no mark in it but delimiters. Looks at a mark
- * once and decides nothing: whatever is else goes to walk_record, from its start. True when the record is given. */
-static inline int next_plain(struct camp_reader *r, struct camp_record *record) {
-  const unsigned char *const text = r->text;
-  const uint64_t *const marks = r->marks;
-  const size_t columns = r->columns, words = (r->length + 63) / 64;
-  const unsigned char delimiter = r->input->delimiter;
-  struct camp_field *fields = r->fields;
-  if (columns == 0 || columns > r->field_room || r->valid_end <= r->at || r->level == CAMP_SCAN_PORTABLE) return 0;
-  size_t word = r->at / 64, start = r->at, end;
-  uint64_t mask = marks[word] & (~(uint64_t)0 << (r->at % 64));
-  for (size_t left = columns;; fields++) {
-    while (mask == 0) {
-      if (++word >= words) return 0;
-      mask = marks[word];
-    }
-    end = word * 64 + (size_t)__builtin_ctzll(mask);
-    mask &= mask - 1;
-    *fields = (struct camp_field){text + start, (uint32_t)(end - start), 0};
-    if (--left == 0) break;
-    if (text[end] != delimiter) return 0;
-    start = end + 1;
+/* Fields between places[-1], where the one before ends, and the following places; up to three more are touched. */
+static void fields_portable(const unsigned char *text, const uint32_t *places, size_t columns, struct camp_field *fields) {
+  for (size_t i = 0; i < columns; i++) {
+    uint32_t start = places[i - 1] + 1; /* of 32 bits: before the window's first byte comes the largest number */
+    fields[i] = (struct camp_field){text + start, places[i] - start, 0};
   }
+}
+
+#ifdef CAMP_X86
+/* Four at a time: a field is 16 bytes, the pointer and the length with no flags above it. */
+__attribute__((target("avx2"))) static void fields_avx2(const unsigned char *text, const uint32_t *places, size_t columns,
+                                                        struct camp_field *fields) {
+  const __m256i base = _mm256_set1_epi64x((long long)(uintptr_t)text);
+  for (size_t i = 0; i < columns; i += 4) {
+    __m128i starts = _mm_sub_epi32(_mm_loadu_si128((const __m128i *)(const void *)(places + i - 1)), _mm_set1_epi32(-1));
+    __m128i lengths = _mm_sub_epi32(_mm_loadu_si128((const __m128i *)(const void *)(places + i)), starts);
+    __m256i wide = _mm256_cvtepu32_epi64(lengths), texts = _mm256_add_epi64(base, _mm256_cvtepu32_epi64(starts));
+    __m256i even = _mm256_unpacklo_epi64(texts, wide), odd = _mm256_unpackhi_epi64(texts, wide);
+    _mm256_storeu_si256((__m256i *)(void *)(fields + i), _mm256_permute2x128_si256(even, odd, 0x20));
+    _mm256_storeu_si256((__m256i *)(void *)(fields + i + 2), _mm256_permute2x128_si256(even, odd, 0x31));
+  }
+}
+#endif
+
+/* The usual record: valid UTF-8, whole in the window, as many fields as the header has, no mark in it but delimiters. Decides nothing:
+ * whatever is else goes to walk_record, from its start. True when the record is given. */
+static inline int next_plain(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
+  const unsigned char *const text = r->text;
+  const size_t columns = r->columns, at = r->at;
+  const unsigned char delimiter = r->input->delimiter;
+  if (columns == 0 || columns > r->field_room || r->valid_end <= at || r->level == CAMP_SCAN_PORTABLE) return 0;
+  while ((size_t)(r->place_end - r->place) <= columns)
+    if (r->indexed == r->length || index_more(r, err) != 0) return 0;
+  uint32_t *const places = r->place;
+  const size_t end = places[columns - 1];
   size_t next = end + 1;
   if (text[end] == '\r' && next < r->length) next++; /* the window is padded: a lone CR as its last byte is not taken */
-  if (text[next - 1] != '\n' || next > r->valid_end || end == r->at || end - r->at > r->input->max_record) return 0;
-  *record = (struct camp_record){
-      .offset = r->at_offset, .bytes = (int64_t)(next - r->at), .row = ++r->row, .line = r->line++, .count = columns, .stored = columns,
-      .fields = r->fields, .delimiter = delimiter, .text = text + r->at, .length = end - r->at,
-  };
+  if (text[next - 1] != '\n' || next > r->valid_end || end == at || end - at > r->input->max_record) return 0;
+  unsigned other = 0;
+  size_t i = 0;
+  for (; i + 4 < columns; i += 4)
+    other |= (unsigned)(text[places[i]] ^ delimiter) | (unsigned)(text[places[i + 1]] ^ delimiter) |
+             (unsigned)(text[places[i + 2]] ^ delimiter) | (unsigned)(text[places[i + 3]] ^ delimiter);
+  for (; i + 1 < columns; i++) other |= (unsigned)(text[places[i]] ^ delimiter);
+  if (other != 0) return 0;
+  if (places[-1] != (uint32_t)at - 1) places[-1] = (uint32_t)at - 1; /* seldom: a load that meets a store just made has to wait */
+#ifdef CAMP_X86
+  if (r->level == CAMP_SCAN_AVX2)
+    fields_avx2(text, places, columns, r->fields);
+  else
+#endif
+    fields_portable(text, places, columns, r->fields);
+  r->place = places + columns + (next - end - 1);
+  record->offset = r->at_offset;
+  record->bytes = (int64_t)(next - at);
+  record->row = ++r->row;
+  record->line = r->line++;
+  record->fault_offset = 0;
+  record->faults = record->flags = 0;
+  record->count = record->stored = columns;
+  record->fields = r->fields;
+  record->delimiter = delimiter;
+  record->text = text + at;
+  record->length = end - at;
   r->at = next;
   r->at_offset += record->bytes;
   return 1;
@@ -446,12 +536,13 @@ static inline int next_plain(struct camp_reader *r, struct camp_record *record) 
 int camp_reader_next(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
   const int plain = r->input->encoding == CAMP_ENCODING_UTF8; /* where text and file have the same bytes */
   for (;;) {
-    if (plain && r->at < r->length && next_plain(r, record)) return 1;
+    if (plain && r->at < r->length && next_plain(r, record, err)) return 1;
     if (r->at < r->length) {
-      struct walk walk = {0, 0, 0, 0};
-      switch (walk_record(r, record, &walk)) {
+      struct walk walk = {0, 0, 0, 0, 0};
+      switch (walk_record(r, record, &walk, err)) {
       case DONE: return finish(r, record, &walk, err);
       case UNCLOSED: return fail_unclosed(r, r->line + (int64_t)walk.opened, err);
+      case FAILED: return -1;
       case MORE: break;
       }
       if (r->length - r->at > r->input->max_record) return skip_record(r, record, err);
@@ -460,6 +551,20 @@ int camp_reader_next(struct camp_reader *r, struct camp_record *record, struct c
     }
     if (fill(r, err) != 0) return -1;
   }
+}
+
+int camp_reader_part(struct camp_reader *r, int64_t offset, uint32_t *sum) {
+  const int64_t back = r->at_offset - offset;
+  const int known = !r->part_lost;
+  if (!r->parts || is_wide(r) || back < 0 || back > (int64_t)(r->at - r->part_at)) {
+    r->part_lost = 1; /* until a part begins where the window still is */
+    return 0;
+  }
+  sum_part(r, r->at - (size_t)back);
+  *sum = r->part_sum;
+  r->part_sum = 0;
+  r->part_lost = 0;
+  return known;
 }
 
 int camp_csv_quotes(const unsigned char *text, size_t length, unsigned char delimiter) {

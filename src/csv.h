@@ -48,11 +48,15 @@ struct camp_reader {
   struct camp_input *input; /* not owned; must outlive the reader */
   enum camp_scan_level level;
   unsigned char *text;      /* the window: UTF-8, or GBK as in the file */
-  uint64_t *marks;
+  uint32_t *place_room;     /* where the marks lie in the window (scan.h), from the record at `at` on, as far as `indexed` */
+  uint32_t *place, *place_end;
+  size_t place_count;       /* places there is room for */
+  size_t indexed;
   size_t room, length, at;
   size_t valid_end;         /* text up to here is known to be valid UTF-8 */
   int64_t at_offset;        /* where text[at] is in the file */
   int64_t next_offset;      /* where the window's end is */
+  int64_t start;            /* first byte of the range */
   int64_t end;              /* first byte of the file that is not to be read */
   int at_end;               /* the window holds everything up to `end` */
   int64_t row, line;        /* rows given so far; line of the next record */
@@ -65,6 +69,11 @@ struct camp_reader {
   size_t raw_room;
   int sums;                 /* whether to make this checksum, of what was read since the start */
   uint32_t sum;             /* CRC-32C */
+  int64_t known_sum;        /* with sums: that of the range when all of it was found valid UTF-8, which is then not looked for again; or -1 */
+  int parts;                /* whether to sum for camp_reader_part */
+  int part_lost;
+  uint32_t part_sum;        /* of the file since the last part, up to text[part_at] */
+  size_t part_at;
 };
 
 /* Allocates nothing; the first record does. */
@@ -74,6 +83,10 @@ void camp_reader_clear(struct camp_reader *reader);
 void camp_reader_start(struct camp_reader *reader, int64_t offset, int64_t end, int64_t rows, int64_t line);
 /* 1 with a record, 0 at the end, -1 when the file cannot be read on (a quote is never closed, a read failed). */
 int camp_reader_next(struct camp_reader *reader, struct camp_record *record, struct camp_error *err);
+
+/* With `parts` set: the CRC-32C of the file from the last such call, or the start, to `offset`, which lies not before the record given
+ * last. False when it is not known: of UTF-16, or where the record was passed over. */
+int camp_reader_part(struct camp_reader *reader, int64_t offset, uint32_t *sum);
 
 /* True when the field must stand in quotes. */
 int camp_csv_quotes(const unsigned char *text, size_t length, unsigned char delimiter);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "encode_plain.h"
 #include "encoder.h"
 #include "json.h"
 #include "measure.h"
@@ -20,24 +21,6 @@ static inline unsigned char *put(unsigned char *to, const unsigned char *from, s
 static inline unsigned char *put_text(unsigned char *to, const struct camp_field *field) {
   if (field->flags & CAMP_FIELD_SPECIAL) return camp_json_escape(field->text, field->length, to);
   return put(to, field->text, field->length);
-}
-
-static size_t number_length(int64_t number) {
-  size_t length = 1;
-  while (number >= 10) {
-    number /= 10;
-    length++;
-  }
-  return length;
-}
-
-static unsigned char *put_number(unsigned char *to, int64_t number) {
-  size_t length = number_length(number);
-  for (size_t i = length; i > 0; i--) {
-    to[i - 1] = (unsigned char)('0' + number % 10);
-    number /= 10;
-  }
-  return to + length;
 }
 
 static unsigned char *put_components(unsigned char *to, const struct camp_op *op, const struct camp_record *record) {
@@ -115,7 +98,7 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
         to = put_text(to, field);
       } else {
         to = put(to, op->text.bytes, op->text.length);
-        to = put_number(to, record->row);
+        to = camp_put_number(to, record->row);
       }
       *to++ = '"';
       break;
@@ -155,7 +138,7 @@ static unsigned char *write_csv(const struct camp_encoder *encoder, const struct
       to = camp_csv_write(to, op->text.bytes, op->text.length, encoder->delimiter);
     } else if (op->kind == CAMP_OP_MARK && field->length == 0) {
       unsigned char *end = put(list, op->text.bytes, op->text.length);
-      end = put_number(end, record->row);
+      end = camp_put_number(end, record->row);
       to = camp_csv_write(to, list, (size_t)(end - list), encoder->delimiter);
     } else if (op->kind == CAMP_OP_LIST) {
       unsigned char *end = put_list(list, encoder, op, field);
@@ -243,39 +226,11 @@ static const unsigned char *csv_row(const struct camp_encoder *encoder, struct c
   return row;
 }
 
-/* The bytes of a row without anything to escape, added up. */
-static size_t plain_json_size(const struct camp_encoder *encoder, const struct camp_record *record) {
-  const int object = encoder->shape == CAMP_SHAPE_OBJECT;
-  size_t size = encoder->shape == CAMP_SHAPE_VALUE ? 0 : 2;
-  size_t members = 0;
-  for (size_t i = 0; i < encoder->op_count; i++) {
-    const struct camp_op *op = &encoder->ops[i];
-    size_t length = field_of(op, record)->length;
-    if (op->kind == CAMP_OP_CONSTANT) {
-      size += op->before.length + op->text.length;
-    } else if (op->kind == CAMP_OP_MARK) {
-      size += op->before.length + 1 + (length > 0 ? length : op->text.length + number_length(record->row));
-    } else if (length == 0) {
-      if (object) continue;
-      size += op->before.length + (op->kind == CAMP_OP_TEXT ? 1 : 2);
-    } else if (op->kind == CAMP_OP_TEXT) {
-      size += op->before.length + length + 1;
-    } else if (op->kind == CAMP_OP_BARE) {
-      size += op->before.length + length;
-    } else {
-      const char *word = camp_boolean_word(field_of(op, record)->text, length);
-      size += op->before.length + (word != NULL ? strlen(word) : 4);
-    }
-    members++;
-  }
-  return size - (members > 0); /* the first comma */
-}
-
 enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
                                    size_t *size) {
   if (encoder->format == CAMP_FORMAT_JSON) {
-    if (encoder->plain && !(record->flags & CAMP_FIELD_SPECIAL)) {
-      *size = plain_json_size(encoder, record);
+    if (camp_plain_takes(encoder, record)) {
+      *size = camp_plain_size(encoder->quick, record);
       return CAMP_RESULT_OK;
     }
     unsigned char *list;
@@ -309,6 +264,10 @@ enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct ca
 
 enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
                                     unsigned char *to, size_t *size) {
+  if (camp_plain_takes(encoder, record)) {
+    *size = (size_t)(camp_plain_write(encoder->quick, record, to) - to);
+    return CAMP_RESULT_OK;
+  }
   if (encoder->format == CAMP_FORMAT_JSON) {
     unsigned char *list = NULL;
     if (!encoder->plain && work_row(encoder, work, record, &list) == NULL) return CAMP_RESULT_NOMEM;

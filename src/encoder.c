@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "encode_plain.h"
 #include "json.h"
 #include "utf8.h"
 
@@ -159,6 +160,10 @@ void camp_encoder_release(struct camp_encoder *encoder) {
   for (size_t i = 0; i < encoder->rule_count; i++) camp_rule_clear(&encoder->rules[i].rule);
   free(encoder->ops);
   free(encoder->runs);
+  free(encoder->spans);
+  free(encoder->others);
+  if (encoder->quick != NULL) camp_plain_clear(encoder->quick);
+  free(encoder->quick);
   for (size_t i = 0; i < encoder->demand_count; i++) camp_demand_clear(&encoder->demands[i]);
   free(encoder->demands);
   free(encoder->rules);
@@ -367,6 +372,22 @@ static int compile_runs(struct camp_encoder *encoder, struct camp_error *err) {
   return 0;
 }
 
+static int compile_spans(struct camp_encoder *encoder, struct camp_error *err) {
+  encoder->spans = calloc(encoder->rule_count + 1, sizeof *encoder->spans);
+  encoder->others = calloc(encoder->rule_count + 1, sizeof *encoder->others);
+  if (encoder->spans == NULL || encoder->others == NULL) return camp_fail_nomem(err);
+  for (size_t i = 0; i < encoder->rule_count; i++) {
+    const struct camp_column_rule *entry = &encoder->rules[i];
+    const uint32_t least = entry->rule.required ? 1 : 0;
+    if (entry->quick == CAMP_QUICK_LENGTH && entry->rule.max_length >= least)
+      encoder->spans[encoder->span_count++] = (struct camp_span){
+          (uint32_t)entry->column, least, (uint32_t)(entry->rule.max_length < UINT32_MAX ? entry->rule.max_length : UINT32_MAX) - least};
+    else
+      encoder->others[encoder->other_count++] = i;
+  }
+  return 0;
+}
+
 int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err) {
   size_t uses[CAMP_MAX_COLUMNS] = {0};
   size_t most = 1, joined = 0;
@@ -390,7 +411,8 @@ int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err) {
   for (size_t i = 0; i < encoder->columns; i++)
     if (uses[i] > most) most = uses[i];
   encoder->stretch = most * (1 + joined);
-  return encoder->format == CAMP_FORMAT_CSV ? compile_runs(encoder, err) : 0;
+  if (compile_spans(encoder, err) != 0) return -1;
+  return encoder->format == CAMP_FORMAT_CSV ? compile_runs(encoder, err) : camp_plain_compile(encoder, err);
 }
 
 void camp_work_init(struct camp_work *work) {
@@ -466,17 +488,29 @@ static inline int holds_at_once(const struct camp_column_rule *entry, const stru
   return 0;
 }
 
-int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_record *record) {
+static int test_rules(const struct camp_encoder *encoder, const struct camp_record *record, const size_t *which, size_t count) {
   struct camp_finding finding;
+  for (size_t i = 0; i < count; i++) {
+    const struct camp_column_rule *entry = &encoder->rules[which != NULL ? which[i] : i];
+    const struct camp_field *field = &record->fields[entry->column];
+    if (holds_at_once(entry, field)) continue;
+    if (camp_rule_test(&entry->rule, field->text, field->length, &finding) != CAMP_REASON_NONE) return 0;
+  }
+  return 1;
+}
+
+int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_record *record) {
   size_t column;
   const char *name;
+  unsigned outside = 0;
   for (size_t i = 0; i < encoder->demand_count; i++)
     if (!camp_demand_holds(&encoder->demands[i], record, &column, &name)) return 0;
-  for (size_t i = 0; i < encoder->rule_count; i++) {
-    const struct camp_field *field = &record->fields[encoder->rules[i].column];
-    if (holds_at_once(&encoder->rules[i], field)) continue;
-    if (camp_rule_test(&encoder->rules[i].rule, field->text, field->length, &finding) != CAMP_REASON_NONE) return 0;
+  for (size_t i = 0; i < encoder->span_count; i++) {
+    const struct camp_span *span = &encoder->spans[i];
+    outside |= record->fields[span->column].length - span->least > span->span;
   }
+  if (outside ? !test_rules(encoder, record, NULL, encoder->rule_count) : !test_rules(encoder, record, encoder->others, encoder->other_count))
+    return 0;
   if (encoder->plain || encoder->format == CAMP_FORMAT_CSV) return 1;
   for (size_t i = 0; i < encoder->op_count; i++)
     if (encoder->ops[i].kind == CAMP_OP_COMPONENTS && encoder->ops[i].required && components_empty(&encoder->ops[i], record)) return 0;

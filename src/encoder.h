@@ -54,6 +54,11 @@ struct camp_column_rule {
   enum camp_quick quick;
 };
 
+/* What camp_encoder_accepts looks at first: a field of least to least + span bytes holds its rule. */
+struct camp_span { uint32_t column, least, span; };
+
+struct camp_plain;
+
 /* Columns that are sent as they lie side by side in the file. */
 struct camp_run { size_t first, last; };
 
@@ -71,6 +76,10 @@ struct camp_encoder {
   size_t op_count;
   struct camp_column_rule *rules; /* only those that can refuse something, and those of lists */
   size_t rule_count;
+  struct camp_span *spans;     /* of the rules that a length in bytes may satisfy */
+  size_t span_count;
+  size_t *others;              /* the rules that have none */
+  size_t other_count;
   struct camp_demand *demands;
   size_t demand_count;
   size_t literal_total;        /* bytes a row has beside its fields, at most */
@@ -79,6 +88,7 @@ struct camp_encoder {
   size_t run_count;
   int permuted;                /* the runs hold every column once */
   int plain;                   /* JSON: no lists, no components */
+  struct camp_plain *quick;    /* encode_plain.h; NULL: rows do not go that way */
 };
 
 struct camp_encoder_options {

@@ -97,6 +97,7 @@ int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, s
     if (camp_buf_append(&pass->given_skip, options->skip, length) != 0) return camp_fail_nomem(err);
     if (camp_skip_next(pass->given_skip.data, length, &pass->given_at, &pass->given_from, &pass->given_to) != 1) pass->given_from = 0;
   }
+  pass->reader.parts = 1;
   camp_reader_start(&pass->reader, pass->options.offset, pass->options.end, pass->options.rows, pass->options.line);
   pass->open.offset = pass->options.offset;
   pass->open.first_row = pass->options.rows + 1;
@@ -161,6 +162,8 @@ static enum camp_event close_batch(struct camp_preflight *pass, int64_t offset, 
   pass->batch.index = ++pass->batches;
   pass->batch.rows = pass->open.accepted + pass->open_left_out;
   pass->batch.bytes = offset - pass->open.offset;
+  uint32_t sum;
+  pass->batch.sum = camp_reader_part(&pass->reader, offset, &sum) ? (int64_t)sum : -1;
   memset(&pass->open, 0, sizeof pass->open);
   pass->open_left_out = 0;
   pass->open.offset = offset;
@@ -352,6 +355,8 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
     pass->open_skip.length = 0;
     pass->skip_from = 0;
     pass->open_left_out = 0;
+    uint32_t forgotten;
+    camp_reader_part(&pass->reader, pass->record.offset, &forgotten);
     pass->open.offset = pass->record.offset;
     pass->open.first_row = pass->record.row;
     pass->open.first_line = pass->record.line;
@@ -360,7 +365,8 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   if (pass->record.faults != 0) return keep_row_key(pass, NULL, err) == 0 ? reject_form(pass, err) : CAMP_EVENT_FAILED;
   make_keys(pass, &keys);
   if (keep_row_key(pass, &keys, err) != 0) return CAMP_EVENT_FAILED;
-  const struct camp_record *record = camp_encoder_map(pass->encoder, &pass->work, &pass->record, &mapped, err);
+  const struct camp_record *record = &pass->record;
+  if (pass->encoder->map != NULL) record = camp_encoder_map(pass->encoder, &pass->work, &pass->record, &mapped, err);
   if (record == NULL) return CAMP_EVENT_FAILED;
   if (pass->options.unique != CAMP_NO_COLUMN && record->fields[pass->options.unique].length > 0) {
     const struct camp_field *field = &record->fields[pass->options.unique];

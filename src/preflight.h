@@ -22,6 +22,7 @@ struct camp_batch {
   int64_t rows;      /* in the range, rejected ones too */
   int64_t accepted;  /* in the body */
   int64_t body_bytes;
+  int64_t sum;       /* CRC-32C of the range as the pass read it, -1 when it is not known */
 };
 
 /* Rows whose text in the column is in the list are left out. */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "encode_plain.h"
+
 enum stage { STAGE_PREFIX, STAGE_ROWS, STAGE_SUFFIX, STAGE_END };
 
 struct row_source {
@@ -54,7 +56,7 @@ static int is_skipped(struct row_source *rows, int64_t number) {
 }
 
 /* The next record that belongs into the body: 1, 0 after the last, -1. */
-static int next_accepted(struct row_source *rows, struct camp_record *store, struct camp_record *mapped, const struct camp_record **record,
+static inline int next_accepted(struct row_source *rows, struct camp_record *store, struct camp_record *mapped, const struct camp_record **record,
                          struct camp_error *err) {
   for (;;) {
     int got = camp_reader_next(&rows->scratch->reader, store, err);
@@ -65,7 +67,8 @@ static int next_accepted(struct row_source *rows, struct camp_record *store, str
       if (rows->check) continue;
       return fail_changed(rows, "a record is broken", err);
     }
-    *record = camp_encoder_map(rows->encoder, &rows->scratch->work, store, mapped, err);
+    *record = store;
+    if (rows->encoder->map != NULL) *record = camp_encoder_map(rows->encoder, &rows->scratch->work, store, mapped, err);
     if (*record == NULL) return -1;
     if (rows->check) {
       size_t size;
@@ -84,43 +87,58 @@ static void give(struct row_source *rows, const unsigned char *bytes, size_t len
   rows->made += (int64_t)length;
 }
 
-/* Makes the next piece: straight at `to` when its room is enough (then *written), else in `ready`. */
-static int make_row(struct row_source *rows, unsigned char *to, size_t size, size_t *written, struct camp_error *err) {
+/* Writes a row that was found accepted, behind what is between rows, at `to`; its length, or -1. */
+static ptrdiff_t write_row(struct row_source *rows, const struct camp_record *record, unsigned char *to, struct camp_error *err) {
+  const struct camp_literal *separator = &rows->encoder->separator;
+  size_t length = 0, before = rows->accepted > 0 ? separator->length : 0;
+  if (before > 0) memcpy(to, separator->bytes, before);
+  if (camp_plain_takes(rows->encoder, record)) {
+    length = (size_t)(camp_plain_write(rows->encoder->quick, record, to + before) - (to + before));
+  } else {
+    switch (camp_encoder_write(rows->encoder, &rows->scratch->work, record, to + before, &length)) {
+    case CAMP_RESULT_OK: break;
+    case CAMP_RESULT_NOMEM: return camp_fail_nomem(err);
+    case CAMP_RESULT_UNMAPPABLE: return fail_changed(rows, "a character the target lacks", err);
+    }
+  }
+  length += before;
+  rows->accepted++;
+  if (rows->made + (int64_t)length > rows->batch.body_bytes) return fail_changed(rows, "the body became longer", err);
+  return (ptrdiff_t)length;
+}
+
+/* Makes rows, straight at `to` as long as the room is enough for whatever a row may need; the one that ends this goes to `ready`, or the
+ * end of the rows does. *written: how many bytes are at `to`. */
+static int make_rows(struct row_source *rows, unsigned char *to, size_t size, size_t *written, struct camp_error *err) {
   struct camp_record store, mapped;
   const struct camp_record *record;
   const struct camp_encoder *encoder = rows->encoder;
-  int got = next_accepted(rows, &store, &mapped, &record, err);
-  if (got < 0) return -1;
-  if (got == 0) {
-    rows->stage = STAGE_SUFFIX;
-    give(rows, encoder->suffix.bytes, encoder->suffix.length);
-    return 0;
+  for (*written = 0;;) {
+    int got = next_accepted(rows, &store, &mapped, &record, err);
+    if (got < 0) return -1;
+    if (got == 0) {
+      rows->stage = STAGE_SUFFIX;
+      give(rows, encoder->suffix.bytes, encoder->suffix.length);
+      return 0;
+    }
+    size_t room = camp_encoder_room(encoder, record) + encoder->separator.length + CAMP_SCAN_PADDING;
+    int direct = room <= size - *written;
+    unsigned char *at = to + *written;
+    if (!direct) {
+      rows->scratch->spill.length = 0;
+      at = (unsigned char *)camp_buf_reserve(&rows->scratch->spill, room);
+      if (at == NULL) return camp_fail_nomem(err);
+    }
+    ptrdiff_t length = write_row(rows, record, at, err);
+    if (length < 0) return -1;
+    if (!direct) {
+      give(rows, at, (size_t)length);
+      return 0;
+    }
+    *written += (size_t)length;
+    rows->made += length;
+    if (rows->made == rows->batch.body_bytes && encoder->suffix.length == 0) return 0; /* all of it: what follows is looked at in verify */
   }
-  size_t separator = rows->accepted > 0 ? encoder->separator.length : 0;
-  size_t room = camp_encoder_room(encoder, record) + separator + CAMP_SCAN_PADDING;
-  int direct = room <= size;
-  if (!direct) {
-    rows->scratch->spill.length = 0;
-    to = (unsigned char *)camp_buf_reserve(&rows->scratch->spill, room);
-    if (to == NULL) return camp_fail_nomem(err);
-  }
-  size_t length = 0;
-  if (separator > 0) memcpy(to, encoder->separator.bytes, separator);
-  switch (camp_encoder_write(encoder, &rows->scratch->work, record, to + separator, &length)) {
-  case CAMP_RESULT_OK: break;
-  case CAMP_RESULT_NOMEM: return camp_fail_nomem(err);
-  case CAMP_RESULT_UNMAPPABLE: return fail_changed(rows, "a character the target lacks", err);
-  }
-  rows->accepted++;
-  length += separator;
-  if (rows->made + (int64_t)length > rows->batch.body_bytes) return fail_changed(rows, "the body became longer", err);
-  if (direct) {
-    *written = length;
-    rows->made += (int64_t)length;
-  } else {
-    give(rows, to, length);
-  }
-  return 0;
 }
 
 /* Before the last byte goes out: what follows in the range must all be left out, and the counts must agree. */
@@ -166,7 +184,7 @@ static ptrdiff_t rows_read(struct camp_source *source, void *to, size_t size, st
         if (verify(rows, err) != 0) return -1;
         continue;
       }
-      if (make_row(rows, at, left, &written, err) != 0) return -1;
+      if (make_rows(rows, at, left, &written, err) != 0) return -1;
       at += written;
       left -= written;
     }
@@ -233,6 +251,8 @@ static struct camp_source *make_source(struct camp_input *input, struct camp_enc
   rows->scratch->reader.input = input;
   rows->scratch->reader.sums = scratch != NULL;
   camp_reader_start(&rows->scratch->reader, batch->offset, batch->offset + batch->bytes, batch->first_row - 1, batch->first_line);
+  /* Rows that are left out may be anything; the others were valid where the bytes are the same. */
+  if (!rows->check) rows->scratch->reader.known_sum = batch->sum;
   return &rows->base;
 failed:
   rows_free(&rows->base);

@@ -2,7 +2,6 @@
  * Three ways to the same bits: the portable one is the oracle of the other two (spec/core/csv_spec.lua). */
 #include "scan.h"
 
-
 #include "utf8.h"
 
 #if defined(__x86_64__)
@@ -76,6 +75,39 @@ void camp_scan_marks(enum camp_scan_level level, const unsigned char *text, size
 #endif
     marks_portable(text, blocks, delimiter, marks);
   if (length % 64 != 0) marks[blocks - 1] &= ((uint64_t)1 << (length % 64)) - 1;
+}
+
+static uint32_t *places_portable(const uint64_t *marks, size_t words, uint32_t base, uint32_t *to) {
+  for (size_t i = 0; i < words; i++, base += 64)
+    for (uint64_t bits = marks[i]; bits != 0; bits &= bits - 1) *to++ = base + (uint32_t)__builtin_ctzll(bits);
+  return to;
+}
+
+#ifdef CAMP_X86
+#define PLACE(k) (to[k] = base + (uint32_t)_tzcnt_u64(bits), bits = _blsr_u64(bits))
+
+/* Eight at a time, needed or not: how many marks a block has is anybody's guess, and a wrong one costs more. */
+__attribute__((target("bmi,popcnt"))) static uint32_t *places_bmi(const uint64_t *marks, size_t words, uint32_t base, uint32_t *to) {
+  for (size_t i = 0; i < words; i++, base += 64) {
+    uint64_t bits = marks[i];
+    uint32_t *const end = to + __builtin_popcountll(bits);
+    do {
+      PLACE(0), PLACE(1), PLACE(2), PLACE(3), PLACE(4), PLACE(5), PLACE(6), PLACE(7);
+      to += 8;
+    } while (__builtin_expect(bits != 0, 0));
+    to = end;
+  }
+  return to;
+}
+#endif
+
+uint32_t *camp_scan_places(enum camp_scan_level level, const uint64_t *marks, size_t words, uint32_t base, uint32_t *to) {
+#ifdef CAMP_X86
+  if (level == CAMP_SCAN_AVX2 && __builtin_cpu_supports("bmi")) return places_bmi(marks, words, base, to);
+#else
+  (void)level;
+#endif
+  return places_portable(marks, words, base, to);
 }
 
 int camp_scan_utf8(enum camp_scan_level level, const unsigned char *text, size_t length) {

@@ -292,8 +292,9 @@ describe("core.rows.preflight", function()
     assert.equal(1, total.blank)
     assert.equal(2, #total.batches)
     assert.same({ index = 1, offset = 4, bytes = 17, first_row = 1, first_line = 2, rows = 4, accepted = 2, skip = "2-3",
-      body_bytes = #'[{"p":"1","n":"a"},{"p":"2","n":"d"}]' }, total.batches[1])
+      hash = input:checksum { offset = 4, bytes = 17 }, body_bytes = #'[{"p":"1","n":"a"},{"p":"2","n":"d"}]' }, total.batches[1])
     assert.same({ index = 2, offset = 21, bytes = 12, first_row = 5, first_line = 7, rows = 3, accepted = 2, skip = "3",
+      hash = input:checksum { offset = 21, bytes = 12 },
       body_bytes = 37 }, total.batches[2])
     assert.equal('[{"p":"1","n":"a"},{"p":"2","n":"d"}]', body_of(encoder, input, total.batches[1]))
     assert.equal('[{"p":"3","n":"e"},{"p":"4","n":"f"}]', body_of(encoder, input, total.batches[2]))

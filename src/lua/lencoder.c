@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.rows.encoder{...}: the description of a row, read key by key (an unknown key is an error), and encoder:source. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lrows.h"
@@ -316,6 +317,10 @@ void camp_check_batch(lua_State *L, int index, struct camp_batch *batch, const c
   if (batch->offset < 0 || batch->bytes < 0 || batch->first_row < 0 || batch->rows < 0 || batch->accepted < 0 || batch->body_bytes < 0)
     luaL_error(L, "a batch has offset, bytes, first_row, rows, accepted and body_bytes");
   *skip = camp_opt_string_field(L, index, "skip", NULL);
+  const char *hash = camp_opt_string_field(L, index, "hash", NULL);
+  char *end = NULL;
+  batch->sum = hash != NULL && strlen(hash) == 8 ? (int64_t)strtoul(hash, &end, 16) : -1;
+  if (end != NULL && *end != '\0') batch->sum = -1;
 }
 
 /* encoder:source(input, batch) → source, checksum? of the batch's range (as input:checksum gives it) where it was read already | nil, err */

@@ -383,7 +383,7 @@ static void push_left_out(lua_State *L, const struct camp_preflight *pass, size_
 static void push_batch(lua_State *L, const struct camp_preflight *pass) {
   const struct camp_batch *batch = &pass->batch;
   luaL_checkstack(L, 4, NULL);
-  lua_createtable(L, 0, 9);
+  lua_createtable(L, 0, 10);
   set_integer(L, "index", batch->index);
   set_integer(L, "offset", batch->offset);
   set_integer(L, "bytes", batch->bytes);
@@ -394,6 +394,11 @@ static void push_batch(lua_State *L, const struct camp_preflight *pass) {
   set_integer(L, "body_bytes", batch->body_bytes);
   lua_pushlstring(L, pass->batch_skip.length > 0 ? pass->batch_skip.data : "", pass->batch_skip.length);
   lua_setfield(L, -2, "skip");
+  if (batch->sum >= 0) {
+    char sum[9];
+    snprintf(sum, sizeof sum, "%08x", (unsigned)batch->sum);
+    set_string(L, "hash", sum);
+  }
 }
 
 /* step(bytes = 1 MiB): the next records of about so many bytes. */

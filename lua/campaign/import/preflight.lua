@@ -40,10 +40,12 @@ local SHORT_STEP = 32768
 
 local function write_plan(plan, work, batches)
   for _, batch in ipairs(batches) do
-    local err
-    batch.hash, err = work.input:checksum(batch)
-    if not batch.hash then
-      return nil, err
+    if not batch.hash then -- the pass does not know it of UTF-16
+      local err
+      batch.hash, err = work.input:checksum(batch)
+      if not batch.hash then
+        return nil, err
+      end
     end
     plan.batches = plan.batches + 1
     plan.sendable = plan.sendable + batch.accepted

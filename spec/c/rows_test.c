@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT
+ * The quick ways of reading and writing rows against the plain ones, over random and hostile lists: records by vectors and by the walk from
+ * mark to mark, at every offset to the borders of chunks and windows; rows of JSON by encode_plain.c and by encode_rows.c; checksums in
+ * pieces and in one. ROWS_TEST_ROUNDS (default 150) and ROWS_TEST_SEED choose how long and which; a failure names its seed. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../src/crc32c.h"
+#include "../../src/csv.h"
+#include "../../src/encode_plain.h"
+#include "../../src/encoder.h"
+#include "../../src/rows.h"
+#include "../../src/scan.h"
+
+static uint64_t state;
+static unsigned long checked;
+static uint64_t seed;
+
+static uint64_t next_random(void) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return state;
+}
+
+static size_t below(size_t n) { return (size_t)(next_random() % n); }
+
+static void fail(const char *what, long long at) {
+  fprintf(stderr, "rows: %s, at %lld; ROWS_TEST_SEED=%llu\n", what, at, (unsigned long long)seed);
+  exit(1);
+}
+
+static void expect(int holds, const char *what, long long at) {
+  checked++;
+  if (!holds) fail(what, at);
+}
+
+/* ---- lists ---- */
+
+static struct camp_buf list;
+
+static void add(const char *bytes, size_t length) {
+  if (camp_buf_append(&list, bytes, length) != 0) fail("no memory", 0);
+}
+
+static void add_text(const char *text) { add(text, strlen(text)); }
+
+/* A value as lists have it; the wilder, the more often one that breaks a rule. */
+static void add_value(size_t wild) {
+  static const char *const usual[] = {"",   "1",      "13800138000", "li.na7142@example.net", "\xE5\xBC\xA0\xE4\xB8\x89", "a b",
+                                      "x;y", "\xC3\xA9", "\xF0\xA0\xAE\xB7", "2024-05-01"};
+  static const char *const odd[] = {"\"q, \"\"x\"\" \"", "\"two\nlines\"", "\"\"", "a\"b",  "\\",       "\x01", "\xFF",
+                                    "\xE5\xBC",          "\r",             "\"x\"y", "\"a\r\nb\"", "\t", "\xED\xA0\x80"};
+  if (wild > 0 && below(400 / wild) == 0) {
+    size_t kind = below(sizeof odd / sizeof odd[0] + 2);
+    if (kind < sizeof odd / sizeof odd[0]) {
+      add_text(odd[kind]);
+    } else if (kind == sizeof odd / sizeof odd[0]) {
+      add("\0", 1);
+    } else {
+      for (size_t left = below(3000); left > 0; left--) add("z", 1);
+    }
+    return;
+  }
+  if (below(6) == 0)
+    for (size_t left = below(80); left > 0; left--) add("\xE4\xB8\xAD", 3);
+  else
+    add_text(usual[below(sizeof usual / sizeof usual[0])]);
+}
+
+static void make_list(size_t columns, size_t bytes, size_t wild, const char *line_end) {
+  list.length = 0;
+  for (size_t i = 0; i < columns; i++) {
+    char name[24];
+    snprintf(name, sizeof name, "%sc%zu", i > 0 ? "," : "", i);
+    add_text(name);
+  }
+  for (size_t pad = below(64); pad > 0; pad--) add("p", 1); /* so that borders lie elsewhere each time */
+  add_text(line_end);
+  while (list.length < bytes) {
+    size_t width = wild > 0 && below(300) == 0 ? columns - 1 + below(3) : columns;
+    for (size_t i = 0; i < width; i++) {
+      if (i > 0) add(",", 1);
+      add_value(wild);
+    }
+    if (wild > 0 && below(200) == 0) add_text("\n");
+    add_text(wild > 0 && below(100) == 0 ? "\r\n" : line_end);
+  }
+  if (below(2) == 0 && list.length > 0) list.length--; /* the last line without its end, or half of it */
+}
+
+static char path[] = "/tmp/rows_test." "XX" "XX" "XX"; /* mkstemp fills it in */
+
+static struct camp_input *open_list(size_t max_record) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_input_options options = {.path = path, .encoding = "utf-8", .max_record = max_record};
+  struct camp_input *input;
+  FILE *file = fopen(path, "wb");
+  if (file == NULL || fwrite(list.data, 1, list.length, file) != list.length || fclose(file) != 0) fail("the list cannot be written", 0);
+  if (camp_input_open(&input, &options, &err) != 0 || camp_input_header(input, &err) != 0) fail(err.text, 0);
+  return input;
+}
+
+/* ---- reading ---- */
+
+static void same_record(const struct camp_record *a, const struct camp_record *b) {
+  expect(a->offset == b->offset && a->bytes == b->bytes, "a record lies elsewhere", a->offset);
+  expect(a->line == b->line && ((a->faults & CAMP_RECORD_BLANK) != 0 || a->row == b->row), "a record is counted otherwise", a->offset);
+  expect(a->faults == b->faults && a->flags == b->flags, "a record has other faults", a->offset);
+  expect((a->faults & CAMP_RECORD_ENCODING) == 0 || a->fault_offset == b->fault_offset, "a fault lies elsewhere", a->offset);
+  if (a->faults & CAMP_RECORD_BLANK) return;
+  expect(a->count == b->count && a->stored == b->stored, "a record has another width", a->offset);
+  expect((a->text == NULL) == (b->text == NULL), "a record is plain in one way only", a->offset);
+  expect(a->text == NULL || (a->length == b->length && memcmp(a->text, b->text, a->length) == 0), "a record's text differs", a->offset);
+  for (size_t i = 0; i < a->stored; i++) {
+    const struct camp_field *left = &a->fields[i], *right = &b->fields[i];
+    expect(left->length == right->length && left->flags == right->flags && memcmp(left->text, right->text, left->length) == 0,
+           "a field differs", a->offset);
+  }
+}
+
+/* Both readers to the end; parts of the file are summed now and then, at ends of records. */
+static void compare_readers(struct camp_input *input, enum camp_scan_level level) {
+  struct camp_error err = {CAMP_OK, 0, ""}, plain_err = {CAMP_OK, 0, ""};
+  struct camp_reader quick, plain;
+  struct camp_record a, b;
+  int64_t part = input->data_offset;
+  camp_reader_init(&quick, input);
+  camp_reader_init(&plain, input);
+  quick.level = level;
+  plain.level = CAMP_SCAN_PORTABLE;
+  quick.parts = 1;
+  camp_reader_start(&quick, input->data_offset, input->bytes, 0, input->data_line);
+  camp_reader_start(&plain, input->data_offset, input->bytes, 0, input->data_line);
+  int lost = 0;
+  for (;;) {
+    int got = camp_reader_next(&quick, &a, &err), wanted = camp_reader_next(&plain, &b, &plain_err);
+    expect(got == wanted, "one reader ends earlier", quick.at_offset);
+    if (got <= 0) {
+      expect(err.kind == plain_err.kind && strcmp(err.text, plain_err.text) == 0, "an error differs", quick.at_offset);
+      break;
+    }
+    same_record(&a, &b);
+    if (below(50) != 0) continue;
+    int64_t offset = below(2) ? a.offset : a.offset + a.bytes;
+    uint32_t sum;
+    int known = camp_reader_part(&quick, offset, &sum);
+    expect(known || lost || a.stored == 0 || (a.faults & CAMP_RECORD_TOO_LARGE), "a part is not known", offset);
+    if (known) expect(sum == camp_crc32c(0, list.data + part, (size_t)(offset - part)), "a part has another sum", offset);
+    lost = !known;
+    part = offset;
+  }
+  camp_reader_clear(&quick);
+  camp_reader_clear(&plain);
+}
+
+/* ---- writing ---- */
+
+static struct camp_encoder *make_encoder(size_t columns, const char *row) {
+  static const char *const names[] = {"name", "phone", "a rather long name of a field, longer than a block of bytes", "\xE5\xA7\x93", "q\"q"};
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_encoder_options options = {.format = "json", .row = row, .columns = columns, .prefix = {"{\"d\":[", 6}, .suffix = {"]}", 2},
+                                         .separator = {",", 1}};
+  struct camp_encoder *encoder = camp_encoder_new(&options, &err);
+  size_t fields = 1 + below(6);
+  if (encoder == NULL) fail(err.text, 0);
+  for (size_t i = 0; i < fields; i++) {
+    struct camp_field_spec spec;
+    memset(&spec, 0, sizeof spec);
+    const char *name = names[below(5)];
+    spec.rule.name = (struct camp_text){name, strlen(name)};
+    spec.rule.max_length = SIZE_MAX;
+    spec.column = below(columns);
+    switch (below(8)) {
+    case 0:
+      spec.has_constant = 1;
+      spec.column = CAMP_NO_COLUMN;
+      spec.constant = (struct camp_text){"a constant that is longer than one block", below(41)};
+      break;
+    case 1:
+      spec.has_mark = 1;
+      spec.mark = (struct camp_text){"job-1.", 6};
+      if (below(2)) spec.column = CAMP_NO_COLUMN;
+      break;
+    case 2: spec.rule.type = "integer"; break;
+    case 3: spec.column = below(2) ? CAMP_NO_COLUMN : spec.column; break;
+    default: break;
+    }
+    if (camp_encoder_add_field(encoder, &spec, &err) != 0) fail(err.text, 0);
+  }
+  if (camp_encoder_seal(encoder, &err) != 0) fail(err.text, 0);
+  return encoder;
+}
+
+/* Every record of the list in both ways, sizes and bytes; whether rules accept it does not matter here. */
+static void compare_encoders(struct camp_input *input, const char *row) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_encoder *encoder = make_encoder(input->column_count, row);
+  struct camp_plain *quick = encoder->quick;
+  struct camp_reader reader;
+  struct camp_record record;
+  struct camp_work work;
+  camp_work_init(&work);
+  camp_reader_init(&reader, input);
+  camp_reader_start(&reader, input->data_offset, input->bytes, 0, input->data_line);
+  while (camp_reader_next(&reader, &record, &err) > 0) {
+    if (record.faults != 0) continue;
+    record.row = (int64_t)(next_random() >> below(64));
+    size_t size, made, room = camp_encoder_room(encoder, &record), plain_size;
+    unsigned char *ours = malloc(room), *theirs = malloc(room);
+    if (ours == NULL || theirs == NULL) fail("no memory", 0);
+    encoder->quick = quick;
+    expect(camp_encoder_size(encoder, &work, &record, &size) == CAMP_RESULT_OK, "no size", record.offset);
+    expect(camp_encoder_write(encoder, &work, &record, ours, &made) == CAMP_RESULT_OK, "no row", record.offset);
+    encoder->quick = NULL;
+    expect(camp_encoder_size(encoder, &work, &record, &plain_size) == CAMP_RESULT_OK, "no size", record.offset);
+    expect(size == made && size == plain_size, "a row's size differs", record.offset);
+    expect(camp_encoder_write(encoder, &work, &record, theirs, &made) == CAMP_RESULT_OK, "no row", record.offset);
+    expect(size == made && memcmp(ours, theirs, size) == 0, "a row differs", record.offset);
+    free(ours);
+    free(theirs);
+  }
+  encoder->quick = quick;
+  camp_reader_clear(&reader);
+  camp_work_clear(&work);
+  camp_encoder_release(encoder);
+}
+
+/* ---- bodies ---- */
+
+static void read_all(struct camp_source *source, const char *expected, int64_t length) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  char piece[5000];
+  int64_t at = 0;
+  for (;;) {
+    ptrdiff_t got = source->read(source, piece, 1 + below(sizeof piece), &err);
+    if (got < 0) fail(err.text, at);
+    if (got == 0) break;
+    expect(at + got <= length && (expected == NULL || memcmp(piece, expected + at, (size_t)got) == 0), "a body differs", at);
+    at += got;
+  }
+  expect(at == length, "a body has another length", at);
+}
+
+/* Bodies of the batches that a pass plans: with the sum of the pass, without it, with a wrong one. */
+static void compare_bodies(struct camp_input *input) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_encoder *encoder = make_encoder(input->column_count, "object");
+  struct camp_preflight pass;
+  struct camp_preflight_options options;
+  struct camp_rows_scratch scratch;
+  memset(&options, 0, sizeof options);
+  options.batch_rows = 1 + (int64_t)below(400);
+  options.batch_bytes = (int64_t)1 << 40;
+  options.offset = -1;
+  options.unique = CAMP_NO_COLUMN;
+  camp_rows_scratch_init(&scratch);
+  if (camp_preflight_init(&pass, input, encoder, &options, &err) != 0) fail(err.text, 0);
+  enum camp_event event;
+  while ((event = camp_preflight_next(&pass, &err)) != CAMP_EVENT_END) {
+    if (event == CAMP_EVENT_FAILED) break; /* a quote that is never closed */
+    if (event != CAMP_EVENT_BATCH) continue;
+    struct camp_batch batch = pass.batch;
+    char *skip = strndup(pass.batch_skip.data != NULL ? pass.batch_skip.data : "", pass.batch_skip.length);
+    int64_t sum, again;
+    uint32_t slice = camp_crc32c(0, list.data + batch.offset, (size_t)batch.bytes);
+    if (batch.sum >= 0) expect((int64_t)slice == batch.sum, "a batch has another sum", batch.offset);
+    struct camp_source *known = camp_rows_source(input, encoder, &batch, skip, &scratch, &sum, &err);
+    batch.sum = below(2) ? -1 : 12345;
+    struct camp_source *unknown = camp_rows_source(input, encoder, &batch, skip, &scratch, &again, &err);
+    if (known == NULL || unknown == NULL) fail(err.text, batch.offset);
+    expect(sum == again && (sum < 0 || (uint32_t)sum == slice), "a body's sum differs", batch.offset);
+    read_all(unknown, known->memory, batch.body_bytes);
+    camp_source_free(known);
+    camp_source_free(unknown);
+    free(skip);
+  }
+  camp_preflight_clear(&pass);
+  camp_rows_scratch_clear(&scratch);
+  camp_encoder_release(encoder);
+}
+
+/* ---- small parts ---- */
+
+static void compare_places(void) {
+  uint64_t marks[64];
+  uint32_t ours[64 * 64 + CAMP_SCAN_PLACES_SPARE], theirs[64 * 64 + CAMP_SCAN_PLACES_SPARE];
+  for (unsigned round = 0; round < 200; round++) {
+    size_t words = below(65);
+    for (size_t i = 0; i < words; i++) {
+      marks[i] = next_random();
+      for (size_t thin = below(5); thin > 0; thin--) marks[i] &= next_random();
+      if (below(10) == 0) marks[i] = UINT64_MAX;
+    }
+    uint32_t base = (uint32_t)below(1 << 20);
+    size_t count = (size_t)(camp_scan_places(CAMP_SCAN_AVX2, marks, words, base, ours) - ours);
+    expect(count == (size_t)(camp_scan_places(CAMP_SCAN_PORTABLE, marks, words, base, theirs) - theirs), "another number of marks", (long long)words);
+    expect(memcmp(ours, theirs, count * sizeof *ours) == 0, "marks lie elsewhere", (long long)words);
+  }
+}
+
+static void compare_sums(void) {
+  static unsigned char bytes[10000];
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)next_random();
+  for (unsigned round = 0; round < 300; round++) {
+    size_t from = below(64), length = below(sizeof bytes - from), at = 0;
+    uint32_t whole = camp_crc32c(0, bytes + from, length), pieces = 0;
+    while (at < length) { /* pieces this short go eight bytes at a time */
+      size_t piece = 1 + below(1000);
+      if (piece > length - at) piece = length - at;
+      pieces = camp_crc32c(pieces, bytes + from + at, piece);
+      at += piece;
+    }
+    expect(whole == pieces, "a checksum differs", (long long)length);
+  }
+}
+
+static unsigned long long number(const char *name, unsigned long long otherwise) {
+  const char *text = getenv(name);
+  return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+}
+
+int main(void) {
+  static const char *const shapes[] = {"object", "array"};
+  static const size_t sizes[] = {0, 200, 16384, 33000, 262144, 540000};
+  unsigned long long rounds = number("ROWS_TEST_ROUNDS", 150);
+  seed = number("ROWS_TEST_SEED", (unsigned long long)getpid() * 2654435761u + 1);
+  state = seed;
+  int fd = mkstemp(path);
+  if (fd < 0) fail("no temporary file", 0);
+  close(fd);
+  camp_buf_init(&list, (size_t)16 << 20);
+  compare_places();
+  compare_sums();
+  for (unsigned long long round = 0; round < rounds; round++) {
+    size_t wild = below(3) * below(40), size = sizes[below(6)];
+    make_list(2 + below(12), size + below(200), wild, below(3) == 0 ? "\r\n" : "\n");
+    struct camp_input *input = open_list(below(3) == 0 ? 64 + below(2000) : 0);
+    compare_readers(input, CAMP_SCAN_AVX2);
+    compare_readers(input, CAMP_SCAN_SSE2);
+    compare_encoders(input, shapes[below(2)]);
+    compare_bodies(input);
+    camp_input_release(input);
+  }
+  camp_buf_clear(&list);
+  unlink(path);
+  printf("rows: %lu comparisons, no difference\n", checked);
+  return 0;
+}

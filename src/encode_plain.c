@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ * Members are copied 32 bytes at a time, which is nearly always once, whatever their length: no branch depends on it. Every member is
+ * written with its comma; the first comma becomes the bracket that opens the row. */
+#include "encode_plain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+size_t camp_number_length(int64_t number) {
+  size_t length = 1;
+  for (int64_t least = 10; length < 19 && number >= least; least *= length < 18 ? 10 : 1) length++;
+  return length;
+}
+
+unsigned char *camp_put_number(unsigned char *to, int64_t number) {
+  size_t length = camp_number_length(number);
+  for (size_t i = length; i > 0; i--) {
+    to[i - 1] = (unsigned char)('0' + number % 10);
+    number /= 10;
+  }
+  return to + length;
+}
+
+void camp_plain_clear(struct camp_plain *plain) {
+  free(plain->ops);
+  free(plain->sizes);
+  free(plain->marks);
+  memset(plain, 0, sizeof *plain);
+}
+
+/* -1 for an op that this way lacks. */
+static int take_op(struct camp_plain *plain, const struct camp_op *op, int object) {
+  struct camp_plain_op *taken = &plain->ops[plain->count];
+  const size_t before = op->before.length;
+  if (before > UINT32_MAX / 2 || (op->column != CAMP_NO_COLUMN && op->column > UINT32_MAX)) return -1;
+  if (op->column == CAMP_NO_COLUMN && op->kind == CAMP_OP_TEXT && object) return 0; /* never there */
+  *taken = (struct camp_plain_op){.before = op->before.bytes, .before_length = (uint32_t)before, .kind = op->kind, .text = op->text};
+  switch (op->kind) {
+  case CAMP_OP_TEXT:
+  case CAMP_OP_BARE:
+    if (op->column == CAMP_NO_COLUMN) return -1;
+    taken->column = (uint32_t)op->column;
+    taken->is_left_out = object;
+    plain->sizes[plain->size_count++] =
+        (struct camp_plain_size){taken->column, (uint32_t)(before + (op->kind == CAMP_OP_TEXT)),
+                                 object ? 0 : (uint32_t)(before + (op->kind == CAMP_OP_TEXT ? 1 : 2))};
+    break;
+  case CAMP_OP_MARK:
+    taken->column = op->column == CAMP_NO_COLUMN ? UINT32_MAX : (uint32_t)op->column;
+    plain->base += before + 1;
+    plain->marks[plain->mark_count++] = plain->count;
+    break;
+  case CAMP_OP_CONSTANT: plain->base += before + op->text.length; break;
+  case CAMP_OP_WORD:
+  case CAMP_OP_LIST:
+  case CAMP_OP_COMPONENTS: return -1;
+  }
+  plain->count++;
+  return 0;
+}
+
+int camp_plain_compile(struct camp_encoder *encoder, struct camp_error *err) {
+  if (encoder->format != CAMP_FORMAT_JSON || encoder->shape == CAMP_SHAPE_VALUE) return 0;
+  struct camp_plain *plain = calloc(1, sizeof *plain);
+  if (plain == NULL) return camp_fail_nomem(err);
+  const int object = encoder->shape == CAMP_SHAPE_OBJECT;
+  plain->ops = calloc(encoder->op_count, sizeof *plain->ops);
+  plain->sizes = calloc(encoder->op_count, sizeof *plain->sizes);
+  plain->marks = calloc(encoder->op_count, sizeof *plain->marks);
+  plain->base = 1;
+  plain->open = object ? '{' : '[';
+  plain->close = object ? '}' : ']';
+  encoder->quick = plain;
+  if (plain->ops == NULL || plain->sizes == NULL || plain->marks == NULL) return camp_fail_nomem(err);
+  for (size_t i = 0; i < encoder->op_count; i++) {
+    if (take_op(plain, &encoder->ops[i], object) == 0) continue;
+    encoder->quick = NULL;
+    camp_plain_clear(plain);
+    free(plain);
+    return 0;
+  }
+  return 0;
+}
+
+static inline uint32_t mark_field_length(const struct camp_plain_op *op, const struct camp_record *record) {
+  return op->column != UINT32_MAX ? record->fields[op->column].length : 0;
+}
+
+size_t camp_plain_size(const struct camp_plain *plain, const struct camp_record *record) {
+  const struct camp_field *const fields = record->fields;
+  size_t size = plain->base;
+  for (const struct camp_plain_size *one = plain->sizes, *end = one + plain->size_count; one < end; one++) {
+    const uint32_t length = fields[one->column].length;
+    size += (size_t)length + (length > 0 ? one->filled : one->empty);
+  }
+  for (size_t i = 0; i < plain->mark_count; i++) {
+    const struct camp_plain_op *op = &plain->ops[plain->marks[i]];
+    const uint32_t length = mark_field_length(op, record);
+    size += length > 0 ? length : op->text.length + camp_number_length(record->row);
+  }
+  return size + (size == 1); /* without a member there is no comma */
+}
+
+/* Copies whole blocks; what is written behind the end is written again. */
+static inline unsigned char *put_blocks(unsigned char *to, const unsigned char *from, size_t length) {
+  struct block { unsigned char bytes[32]; };
+  struct block block;
+  memcpy(&block, from, sizeof block);
+  memcpy(to, &block, sizeof block);
+  for (size_t at = sizeof block; __builtin_expect(at < length, 0); at += sizeof block) {
+    memcpy(&block, from + at, sizeof block);
+    memcpy(to + at, &block, sizeof block);
+  }
+  return to + length;
+}
+
+static unsigned char *put_mark(unsigned char *to, const struct camp_plain_op *op, const struct camp_record *record) {
+  const uint32_t length = mark_field_length(op, record);
+  if (length > 0) return put_blocks(to, record->fields[op->column].text, length);
+  return camp_put_number(put_blocks(to, op->text.bytes, op->text.length), record->row);
+}
+
+unsigned char *camp_plain_write(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to) {
+  const struct camp_field *const fields = record->fields;
+  const struct camp_plain_op *const end = plain->ops + plain->count;
+  unsigned char *const start = to;
+  for (const struct camp_plain_op *op = plain->ops; op < end; op++) {
+    if (op->kind == CAMP_OP_TEXT) {
+      const struct camp_field *field = &fields[op->column];
+      const size_t length = field->length;
+      if (length == 0 && op->is_left_out) continue;
+      to = put_blocks(to, op->before, op->before_length);
+      to = put_blocks(to, field->text, length);
+      *to++ = '"';
+      continue;
+    }
+    if (op->is_left_out && fields[op->column].length == 0) continue;
+    to = put_blocks(to, op->before, op->before_length);
+    if (op->kind == CAMP_OP_CONSTANT) {
+      to = put_blocks(to, op->text.bytes, op->text.length);
+    } else if (op->kind == CAMP_OP_MARK) {
+      to = put_mark(to, op, record);
+      *to++ = '"';
+    } else if (fields[op->column].length > 0) {
+      to = put_blocks(to, fields[op->column].text, fields[op->column].length);
+    } else {
+      *to++ = '"';
+      *to++ = '"';
+    }
+  }
+  if (to == start) to++;
+  *start = plain->open;
+  *to++ = plain->close;
+  return to;
+}
