@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- What a neighbour notices of an import in the same nginx worker: latencies of a trivial location, idle and while a timer imports ROWS rows
--- into the bench's sink; how long the loop's thread computes between two turns (processor time, which no other program disturbs); and the
--- import's speed beside the same in plain LuaJIT. Prints; judges nothing.
---   bench/nginx neighbour [ROWS]
+-- into the bench's sink; how long each turn of the worker's loop computes (bench/turns.c, put before libc; processor time, which no other
+-- program disturbs); and the import's speed beside the same in plain LuaJIT. Prints; judges nothing. Needs gcc.
+--   bench/nginx neighbour [ROWS] [ROUNDS]
 
 local command = require "support.command"
 local core = require "campaign.core"
@@ -11,7 +11,9 @@ local json = require "campaign.json"
 local nginx = require "support.nginx"
 local sink = require "sink"
 
-local rows = tonumber(arg[1] or 100000)
+local ffi = require "ffi"
+
+local rows, rounds = tonumber(arg[1] or 100000), tonumber(arg[2] or 3)
 
 local folder = command.folder()
 local target = assert(sink.start({ folder = folder .. "/sink" }))
@@ -35,55 +37,40 @@ local function in_plain_lua(round)
   return tonumber(run.out) or error(run.err)
 end
 
+local compiled = os.execute(("%s -O2 -shared -fPIC -o %s/turns.so %s/bench/turns.c -ldl"):format(os.getenv("CC") or "gcc", folder, command.ROOT))
+assert(compiled == true or compiled == 0, "bench/turns.c does not compile (package gcc)")
+
 local server = nginx.new({
+  env = { LD_PRELOAD = folder .. "/turns.so", CAMPAIGN_TURNS = folder .. "/turns" },
   values = { order = folder .. "/order.json", jobs = folder },
   http = [[lua_shared_dict bench 1m;
     init_by_lua_block {
       require("campaign.import")
       require("campaign.api.platform").load("longlong")
-      local ffi = require "ffi"
-      ffi.cdef "struct bench_time { long seconds, nanoseconds; }; int clock_gettime(int, struct bench_time *);"
-      local time = ffi.new("struct bench_time")
-      function computed() -- CLOCK_THREAD_CPUTIME_ID, in ms
-        ffi.C.clock_gettime(3, time)
-        return tonumber(time.seconds) * 1e3 + tonumber(time.nanoseconds) / 1e6
-      end
     }]],
   server = [[
     location /neighbour { content_by_lua_block { ngx.print(ngx.shared.bench:get("state") or "idle") } }
     location /forget { content_by_lua_block { ngx.shared.bench:delete("state") } }
-    location /held { content_by_lua_block { ngx.print(ngx.shared.bench:get("held")) } }
+    location /times { content_by_lua_block {
+      for _, phase in ipairs({ "preflight", "sending", "done" }) do ngx.print(phase, " ", ngx.shared.bench:get("at " .. phase), "\n") end
+    } }
     location /start { content_by_lua_block {
       local file = assert(io.open("%(order)"))
       local options = assert(require("campaign.json").decode(file:read("*a")))
       file:close()
-      local bench, phase, held = ngx.shared.bench, "preflight", { preflight = {}, sending = {} }
-      bench:set("state", "preflight")
+      local bench, clock = ngx.shared.bench, require("campaign.core").system.monotonic
+      local function enter(state, phase)
+        bench:set("state", state)
+        bench:set("at " .. phase, clock())
+      end
+      enter("preflight", "preflight")
       options.job = "%(jobs)/inside-" .. ngx.var.arg_round
       options.on_progress = function(event)
-        phase = event.phase
-        if bench:get("state") ~= phase then bench:set("state", phase) end
+        if bench:get("state") ~= event.phase then enter(event.phase, event.phase) end
       end
       assert(ngx.timer.at(0, function()
-        while phase do -- a turn of the loop, or some
-          local before, list = computed(), held[phase] or held.sending
-          ngx.sleep(0.001)
-          list[#list + 1] = computed() - before
-        end
-        local told = {}
-        for name, list in pairs(held) do
-          table.sort(list)
-          local function at(share) return list[math.max(1, math.ceil(#list * share))] or 0 end
-          told[#told + 1] = ("%-10s p50 %.2f, p99 %.2f, longest %.2f ms"):format(name, at(0.5), at(0.99), at(1))
-        end
-        table.sort(told)
-        bench:set("held", table.concat(told, "\n"))
-      end))
-      assert(ngx.timer.at(0, function()
         local result, err = require("campaign").import(options)
-        phase = nil
-        ngx.sleep(0.01)
-        bench:set("state", result and "done " .. result.seconds .. " " .. result.taken_over or "failed " .. tostring(err))
+        enter(result and "done " .. result.seconds .. " " .. result.taken_over or "failed " .. tostring(err), "done")
       end))
     } }
   ]],
@@ -101,6 +88,39 @@ local function tell(name, times)
   table.sort(times)
   local function at(share) return times[math.max(1, math.ceil(#times * share))] or 0 end
   print(("%-10s %6d requests  p50 %6.2f ms  p99 %6.2f ms  max %6.2f ms"):format(name, #times, at(0.5), at(0.99), at(1)))
+end
+
+ffi.cdef "struct bench_turn { double at; uint32_t processor, wall; };"
+
+-- The turns of the loop by phase: milliseconds that each computed.
+local function turns_of(times)
+  local file = assert(io.open(folder .. "/turns", "rb"))
+  local count = tonumber(ffi.cast("const uint64_t *", file:read(8))[0])
+  assert(count <= 1000000, "bench/turns.c has room for a million turns")
+  local text = file:read(count * 16)
+  file:close()
+  local turns, found = ffi.cast("const struct bench_turn *", text), { idle = {}, preflight = {}, sending = {} }
+  for i = 0, count - 1 do
+    local at = turns[i].at
+    local phase = at < times.preflight and "idle" or at < times.sending and "preflight" or at <= times.done and "sending"
+    if phase then
+      table.insert(found[phase], turns[i].processor / 1e6)
+    end
+  end
+  return found
+end
+
+local function tell_turns(found)
+  for _, phase in ipairs({ "preflight", "sending" }) do
+    local turns, over, spent = found[phase], 0, 0
+    table.sort(turns)
+    for _, ms in ipairs(turns) do
+      over, spent = over + (ms > 1 and 1 or 0), spent + ms
+    end
+    local function at(share) return turns[math.max(1, math.ceil(#turns * share))] or 0 end
+    print(("%-10s %6d turns     p50 %6.2f ms  p99 %6.2f ms  p99.9 %6.2f ms  max %6.2f ms, %d over 1 ms, %.0f ms in all"):format(phase,
+      #turns, at(0.5), at(0.99), at(0.999), at(1), over, spent))
+  end
 end
 
 local function inside(round)
@@ -122,12 +142,17 @@ local function inside(round)
   for _, name in ipairs({ "idle", "preflight", "sending" }) do
     tell(name, phases[name] or {})
   end
-  print("the loop's thread computes between two looks\n" .. server:get("/held").body)
+  local times = {}
+  for phase, at in server:get("/times").body:gmatch("(%S+) (%S+)") do
+    times[phase] = tonumber(at)
+  end
+  print("a turn of the loop computes")
+  tell_turns(turns_of(times))
   return tonumber(state:match("^done (%S+)")) or error(state)
 end
 
 local ratios = {}
-for round = 1, 3 do
+for round = 1, rounds do
   local plain, within
   if round % 2 == 1 then
     plain, within = in_plain_lua(round), inside(round)
@@ -140,7 +165,7 @@ for round = 1, 3 do
   server:get("/forget")
 end
 table.sort(ratios)
-print(("median: %.2f x the speed of plain LuaJIT"):format(ratios[2]))
+print(("median: %.2f x the speed of plain LuaJIT"):format(ratios[math.ceil(#ratios / 2)]))
 server:stop()
 target:stop()
 command.remove(folder)

@@ -57,6 +57,70 @@ function M.turns()
   ngx.print(finished, " finished, ", shared <= 1 and "none" or shared, " beside another")
 end
 
+-- Light threads that nginx went on with from a timer, compute and pause: how often the loop did not look at its sockets in between. It
+-- reads its clock there and nowhere else.
+function M.pauses()
+  local env = require("campaign.openresty.env")
+  local clock, missed, threads = require("campaign.core").system.monotonic, 0, {}
+  for i = 1, 5 do
+    threads[i] = ngx.thread.spawn(function()
+      for _ = 1, 5 do
+        env.sleep(0.001)
+        for _ = 1, 2 do
+          local before, stop = ngx.now(), clock() + 0.003
+          repeat until clock() > stop
+          env.pause()
+          missed = missed + (ngx.now() == before and 1 or 0)
+        end
+      end
+      return true
+    end)
+  end
+  local finished = 0
+  for i = 1, 5 do
+    finished = finished + (select(2, ngx.thread.wait(threads[i])) and 1 or 0)
+  end
+  ngx.print(finished, " finished, ", missed, " missed")
+end
+
+-- How often a wait for results looked at its semaphore: for less time than nginx can wait, and behind many results that came at once.
+function M.waits()
+  local kind = getmetatable(require("ngx.semaphore").new(0)).__index
+  local wait, count, told = kind.wait, 0, {}
+  kind.wait = function(...)
+    count = count + 1
+    return wait(...)
+  end
+  local transport = transport_of()
+  local function count_of(work)
+    local before = count
+    work()
+    told[#told + 1] = count - before
+  end
+  local slow = assert(transport:submit({ url = ngx.var.upstream .. "/slow?ms=500", account = "worker" }))
+  transport:next(0.02)
+  count_of(function() transport:next(0.0005) end)
+  local ids = {}
+  local sleeper = ngx.thread.spawn(function() return transport:next(20) end)
+  for i = 1, 30 do
+    ids[i] = assert(transport:submit({ url = ngx.var.upstream .. "/ok", account = "worker" }))
+  end
+  for _, id in ipairs(ids) do
+    while transport:progress(id) do
+      ngx.sleep(0.001)
+    end
+  end
+  assert(ngx.thread.wait(sleeper))
+  while transport:in_flight() > 1 do
+    assert(transport:next(20))
+  end
+  count_of(function() transport:next(0.005) end)
+  kind.wait = wait
+  assert(transport:cancel(slow))
+  transport:close()
+  ngx.print(told[1] <= 2 and told[2] <= 7 and "few" or table.concat(told, " "))
+end
+
 -- Many requests at once to a TLS server, each with a handshake of its own; how they went, and for how long nobody else could.
 function M.tls()
   local url, ca_file, count = ngx.unescape_uri(ngx.var.arg_url), ngx.unescape_uri(ngx.var.arg_ca), tonumber(ngx.var.arg_count)

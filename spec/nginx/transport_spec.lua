@@ -21,6 +21,8 @@ local SERVER = [[
   location /interleave { content_by_lua_block { require("nginx.handlers").interleave() } }
   location /closed { content_by_lua_block { require("nginx.handlers").closed_meanwhile() } }
   location /turns { content_by_lua_block { require("nginx.handlers").turns() } }
+  location /pauses { content_by_lua_block { require("nginx.handlers").pauses() } }
+  location /waits { content_by_lua_block { require("nginx.handlers").waits() } }
   location /tls { content_by_lua_block { require("nginx.handlers").tls() } }
   location /syncs { content_by_lua_block { require("nginx.handlers").syncs() } }
   location /timer { content_by_lua_block { require("nginx.handlers").timer() } }
@@ -156,6 +158,14 @@ describe("campaign.transport.openresty", function()
 
   it("gives one turn of the loop to one light thread that computes for long", function()
     assert.are.equal("20 finished, none beside another", server:get("/turns").body)
+  end)
+
+  it("has the loop look at its sockets before a light thread goes on that a timer woke", function()
+    assert.are.equal("5 finished, 0 missed", server:get("/pauses").body)
+  end)
+
+  it("waits for results without looking over and over", function()
+    assert.are.equal("few", server:get("/waits").body)
   end)
 
   it("names the phase where Lua cannot wait", function()

@@ -53,11 +53,15 @@ local function absolute(path)
 end
 
 ---Writes the configuration; `methods.start` runs it. `%(name)` in main, http and server is replaced by what `values` has under that name.
----@param options { main?: string, http?: string, server?: string, workers?: integer, values?: table }
+---@param options { main?: string, http?: string, server?: string, workers?: integer, values?: table, env?: table }
 function M.new(options)
   local folder = command.folder()
   assert(lfs.mkdir(folder .. "/temp"))
   local self = setmetatable({ folder = folder, port = free_port(), log = folder .. "/error.log" }, mt)
+  self.env = { CAMPAIGN_STATE_DIR = folder .. "/state" }
+  for name, value in pairs(options.env or {}) do
+    self.env[name] = value
+  end
   self.url = "http://127.0.0.1:" .. self.port
   local values = {
     folder = folder, port = self.port, root = command.ROOT, build = absolute(os.getenv("CAMPAIGN_BUILD") or "build"),
@@ -78,7 +82,7 @@ end
 function methods:start()
   self.process = assert(core.system.spawn{
     "setpriv", "--pdeathsig", "TERM", "nginx", "-e", self.log, "-p", self.folder, "-c", self.folder .. "/nginx.conf",
-    group = true, stdout = "/dev/null", stderr = self.folder .. "/stderr", env = { CAMPAIGN_STATE_DIR = self.folder .. "/state" },
+    group = true, stdout = "/dev/null", stderr = self.folder .. "/stderr", env = self.env,
   })
   raw_server.eventually(function()
     assert(not self.process:wait(0), "nginx ended at once:\n" .. self:read_log())

@@ -198,7 +198,15 @@ function methods:_launch(attempts, ok, err)
       self:_withdraw(attempt)
     else
       self:_submit(attempt)
+      self:_pause()
     end
+  end
+end
+
+-- Where others share the thread: after every answer and every request that was made ready they may have a turn.
+function methods:_pause()
+  if self.work.env.pause then
+    self.work.env.pause()
   end
 end
 
@@ -282,6 +290,7 @@ function methods:_fill()
       self:_unsent(batch)
     else
       self.ready[#self.ready + 1] = self:_ready(batch, self:_busy())
+      self:_pause()
     end
   end
   self:_commit()
@@ -477,6 +486,7 @@ function methods:_collect()
     local taken, most = 0, work.pace:limit() / 2
     while id do
       self:_take(id, result)
+      self:_pause()
       taken = taken + 1
       -- What else has come meanwhile shares the next commit; half of what flies stays on its way while the next are made ready.
       local is_more = taken < most and self.in_flight > 0 and work.transport.ready and work.transport:ready() > 0
@@ -518,9 +528,7 @@ function methods:run()
   local batch = self:_next_batch()
   while batch do
     self:_unsent(batch)
-    if work.env.pause then
-      work.env.pause()
-    end
+    self:_pause()
     batch = self:_next_batch()
   end
   local ok, err = work.journal:commit()

@@ -44,10 +44,10 @@ M.INTERFACE = {
 ---@return campaign.error? err
 function M.open(dsn, options)
   options = options or {}
-  local is_shared = package.loaded.ngx ~= nil -- nobody may block there
+  local home = package.loaded.ngx and require("campaign.openresty.env") -- nobody may block there
   return require("campaign.ledger.sqlite").open(dsn, {
-    create = options.create, owner = options.owner, now = options.now, driver = (options.background or is_shared) and "thread" or "inline",
-    sleep = is_shared and require("campaign.openresty.env").sleep or nil,
+    create = options.create, owner = options.owner, now = options.now, driver = (options.background or home) and "thread" or "inline",
+    sleep = home and home.sleep or nil, pause = home and home.pause or nil,
   })
 end
 

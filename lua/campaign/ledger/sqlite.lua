@@ -18,6 +18,9 @@ local ATTEMPTS = 1048576
 -- Statements that wait for one commit, unless the caller asks for it earlier.
 local MOST_WAITING = 2000
 
+-- Results that are taken before others may have a turn.
+local AT_ONCE = 64
+
 -- Seconds: a wait without end, and one look at the disk where nobody may block.
 local LONG, SLICE = 3600, 0.001
 
@@ -70,11 +73,11 @@ function methods:_queue(name, waiter, ...)
   return true
 end
 
--- Takes what has finished and tells whoever waits for it.
+-- Takes what has finished and tells whoever waits for it. A plan of thousands of batches is no reason to hold others up.
 function methods:_take()
-  local store, waiting = self._store, self._waiting
+  local store, waiting, pause = self._store, self._waiting, self._pause
   local problem
-  local id, changes, rows = store:take()
+  local taken, id, changes, rows = 0, store:take()
   while id do
     local waiter = waiting[id]
     waiting[id] = nil
@@ -83,6 +86,10 @@ function methods:_take()
     elseif waiter then
       local _, err = waiter:done(changes, rows)
       problem = problem or err
+    end
+    taken = taken + 1
+    if pause and taken % AT_ONCE == 0 then
+      pause()
     end
     id, changes, rows = store:take()
   end
@@ -526,7 +533,7 @@ local function check_log(path)
 end
 
 ---@param path string
----@param options table create, owner, now; driver of the store; sleep: waits for the disk in short sleeps of this kind
+---@param options table create, owner, now; driver of the store; sleep: waits for the disk in short sleeps of this kind; pause: lets others have a turn
 ---@return table? ledger
 ---@return campaign.error? err
 function M.open(path, options)
@@ -555,7 +562,7 @@ function M.open(path, options)
   local self = setmetatable({
     path = path, owner = options.owner or ("%d:%s"):format(core.system.pid(), core.digest.hex(core.system.random(8))), recovered = 0,
     _store = store, _statements = {}, _waiting = {}, _claimed = 0, _now = options.now or core.system.now,
-    _sleep = options.sleep,
+    _sleep = options.sleep, _pause = options.pause,
   }, mt)
   local ok
   if options.create then

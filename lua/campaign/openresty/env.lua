@@ -21,7 +21,7 @@ local DIRECTIVES = {
 }
 
 -- Seconds that Lua may hold the event loop before `pause` gives the others a turn; the slice is under 1 ms with what comes before the next pause.
-local SLICE = 0.0006
+local SLICE = 0.0005
 
 -- nginx's clock has no smaller step; less makes ngx.sleep log a warning.
 local SHORTEST = 0.001
@@ -53,14 +53,34 @@ function M.check(level)
   end
 end
 
+local slice_began = 0
+
+-- Whether Lua runs in the part of a turn of nginx's loop that comes last: behind sockets and timers, where what was posted goes on. It then
+-- comes behind the sockets again when a timer without delay gives it its turn; earlier in the turn such a timer would fire in the same one.
+local is_late = false
+
+-- Sockets and timers whose work counts into the slice of what goes on behind them.
+local early_work = -math.huge
+
+---Told by whoever waits: how the light thread went on that runs now.
+---@param is_posted boolean by a semaphore; else by a timer
+function M.woken(is_posted)
+  is_late = is_posted
+end
+
+---Told by a timer of ours that may compute for long.
+---@param now number of the monotonic clock
+function M.work_began(now)
+  early_work, is_late = now, false
+end
+
 ---Sleeps without holding the worker.
 ---@param seconds number
 function M.sleep(seconds)
   M.check(2)
   ngx.sleep(seconds > SHORTEST and seconds or SHORTEST)
+  is_late = false
 end
-
-local slice_began = 0
 
 -- Light threads that wait for a turn, one of which goes on in each turn of the loop, so that whoever has little to do never waits for more
 -- than one slice of theirs.
@@ -92,17 +112,32 @@ local function order_turn(delay)
   turned = first <= last and ngx.timer.at(delay or 0, give_turn, ordered) and core.system.monotonic() or -math.huge
 end
 
+local function post(_, semaphore)
+  semaphore:post(1)
+end
+
+-- Goes on in the last part of a turn, of this one perhaps.
+local function be_late()
+  local semaphore = M.semaphores().new(0)
+  is_late = ngx.timer.at(0, post, semaphore) and semaphore:wait(LOST) or false
+end
+
 ---Lets the event loop take a turn when Lua has held it for a slice. The turn costs no sleep: a timer without delay fires after the loop
 ---has looked at its sockets, and what it posts goes on behind them.
 function M.pause()
   local now = core.system.monotonic()
   if now - slice_began < SLICE then
     return
-  elseif core.system.now() - ngx.now() < SLICE then -- nginx reads its clock at the beginning of a turn, in milliseconds
-    slice_began = now
+  end
+  local age = core.system.now() - ngx.now() -- of this turn, up to 1 ms too much: nginx reads its clock at the beginning, in milliseconds
+  if age < SLICE then
+    slice_began = now - math.max(age, 0)
     return
   end
   M.check(2)
+  if not is_late then
+    be_late()
+  end
   local place = { turn = M.semaphores().new(0) }
   last = last + 1
   waiting[last] = place
@@ -122,7 +157,9 @@ function M.pause()
     end
   end
   place.gone = true
-  slice_began = core.system.monotonic()
+  now = core.system.monotonic()
+  slice_began = now - early_work < SLICE and early_work or now
+  is_late = not delay and turned >= 0
   order_turn(delay)
 end
 

@@ -21,6 +21,9 @@ end
 -- Pauses between two looks at the engine, in seconds: short while results come, longer while none does.
 local LEAST, MOST = 0.001, 0.005
 
+-- Results that are taken in one piece by whoever may let others in between.
+local AT_ONCE = 8
+
 -- Whoever waits looks around this often: an nginx timer holds the worker meanwhile, and a dispatcher that was lost is replaced.
 local ROUND = 1
 
@@ -50,18 +53,22 @@ local function deliver(id, result)
   end
   transport.last = transport.last + 1 -- not by #: slots before `first` are empty
   transport.finished[transport.last] = { id, result }
-  if transport.sleepers > 0 then
+  if transport.sleepers > 0 and transport.semaphore:count() < 0 then -- one post for each who waits: more would be waits that do not wait
     transport.semaphore:post(1)
   end
 end
 
--- Takes all that is finished; true when there was something.
-local function take_all()
+-- Takes what is finished, all of it or so much; true when there was something.
+local function take(most)
   local id, result = engine:take()
-  local any = id ~= nil
+  local any, left = id ~= nil, most or math.huge
   while id do
     deliver(id, result)
-    id, result = engine:take()
+    left = left - 1
+    id, result = nil, nil
+    if left > 0 then
+      id, result = engine:take()
+    end
   end
   return any
 end
@@ -84,7 +91,8 @@ local function dispatch(_, mine)
   end
   while mine == generation and next(entries) do
     beat = core.system.monotonic()
-    pause = take_all() and LEAST or math.min(pause + 0.001, MOST)
+    home.work_began(beat)
+    pause = take() and LEAST or math.min(pause + 0.001, MOST)
     if beat >= next_check and ngx.worker.exiting() then
       next_check = beat + ROUND / 4
       cancel_orphans(beat)
@@ -112,19 +120,21 @@ end
 -- Waits for a post, at most so long.
 local function wait(semaphore, seconds, entry)
   if ensure_dispatcher() then
-    if seen == generation then
-      return semaphore:wait(math.min(seconds, ROUND))
-    elseif semaphore:wait(math.min(seconds, UNSEEN)) then
-      return true
+    local is_seen = seen == generation
+    seconds = math.max(LEAST, math.min(seconds, is_seen and ROUND or UNSEEN)) -- less than nginx can wait would be no wait, over and over
+    local is_posted = semaphore:wait(seconds)
+    home.woken(is_posted)
+    if is_seen or is_posted then
+      return is_posted
     end
-    take_all()
+    take()
     return semaphore:wait(0)
   end
   if entry then
     entry.looked = core.system.monotonic()
   end
-  ngx.sleep(math.min(seconds, LEAST))
-  take_all()
+  home.sleep(math.min(seconds, LEAST))
+  take()
   return semaphore:wait(0)
 end
 
@@ -209,7 +219,7 @@ end
 ---@return integer
 function methods:ready()
   if engine and self.count > 0 then
-    take_all()
+    take(AT_ONCE)
   end
   return self.last - self.first + 1
 end
@@ -221,7 +231,7 @@ end
 function methods:next(seconds)
   local deadline = seconds and core.system.monotonic() + seconds
   if engine and self.finished[self.first] == nil and self.count > 0 then
-    take_all()
+    take(AT_ONCE)
   end
   if seconds ~= 0 and self.count > 0 then
     home.pause() -- whoever takes many results in a row lets others in between
