@@ -11,7 +11,8 @@ local M = {}
 local ROW_STATES = require("campaign.import.accounting").STATES
 
 -- What a script finds, always: null where it is not known.
-local SHAPE = { "job", "state", "rows", "total", "batches", "sendable", "attempts", "open", "bytes", "possibly_duplicated", "doubtful", "retries" }
+local SHAPE = { "job", "state", "rows", "total", "batches", "sendable", "attempts", "open", "bytes", "possibly_duplicated", "doubtful", "retries",
+  "handed_over" }
 local DOUBT = { "batch", "first_row", "rows", "attempt", "cause", "status", "began" }
 
 local function shaped(found, names)
@@ -51,7 +52,9 @@ local function print_text(given, found)
     io.stdout:write("  where the platform can be asked: ", resolve, " --probe\n",
       "  else look there, then: ", resolve, " --batch N --as applied|not-applied|resend\n")
   end
-  if found.state == "interrupted" or found.state == "stopped" or found.state == "planned" then
+  if found.handed_over then
+    io.stdout:write("  what was not sent, or rejected, was handed over to: campaign status ", found.handed_over, "\n")
+  elseif found.state == "interrupted" or found.state == "stopped" or found.state == "planned" then
     io.stdout:write("  go on with: campaign resume ", given.job, "\n")
   end
   for number = 1, found.retries or 0 do

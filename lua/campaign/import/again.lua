@@ -5,7 +5,9 @@
 local callback = require "campaign.callback"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local family = require "campaign.import.family"
 local folder_module = require "campaign.import.folder"
+local handover = require "campaign.import.handover"
 local journal = require "campaign.import.journal"
 local late = require "campaign.import.late"
 local ledger_module = require "campaign.ledger"
@@ -65,6 +67,7 @@ function M.add(parts)
       ledger:close()
       return nil, err or no_job(folder)
     end
+    state.handover = record.handover
     state.id, state.ledger, state.folder, state.record, state.record_text = put.id, ledger, folder, record, put.record
     return state, put.state
   end
@@ -120,6 +123,15 @@ function M.add(parts)
     return not err or nil, err
   end
 
+  -- What was handed over to a later import is not sent here.
+  local function may_send(state)
+    local progress, err = state.ledger:progress()
+    if not progress or progress.batches.P == 0 then
+      return progress ~= nil or nil, err
+    end
+    return handover.may_send(state.folder.path, ("%d rows that were not sent"):format(progress.rows.pending))
+  end
+
   local function merged(one, other)
     local all = {}
     for _, from in ipairs({ one or {}, other or {} }) do
@@ -151,7 +163,10 @@ function M.add(parts)
       return nil, was
     end
     parts.inner[self] = state -- from here on it can be stopped
-    local ok, err = restore(self, state, was)
+    local ok, err = may_send(state)
+    if ok then
+      ok, err = restore(self, state, was)
+    end
     if not ok then
       if state.rows then
         state.rows:close()
@@ -161,7 +176,13 @@ function M.add(parts)
       return nil, err
     end
     self.result = nil
-    return self:run()
+    local result
+    result, err = self:run()
+    if not result and state.state == "planned" then -- it may not begin: nothing is held, and it can be asked again
+      parts.close_all(state)
+      parts.inner[self] = old
+    end
+    return result, err
   end
 
   ---Says what became of a batch that is in doubt. The report is made again when the job is resumed.
@@ -281,6 +302,8 @@ function M.add(parts)
     if found then
       local record = record_module.decode(job.record)
       found.job, found.state = self.folder, job.state == "running" and "interrupted" or job.state
+      local mark = handover.read(family.root(self.folder))
+      found.handed_over = mark and mark.to
       found.doubtful, found.total, found.retries = {}, 0, record and record.retries or 0
       for _, count in pairs(found.rows) do
         found.total = found.total + count

@@ -11,6 +11,7 @@ local dry = require "campaign.import.dry"
 local engine = require "campaign.import.engine"
 local events = require "campaign.import.events"
 local folder_module = require "campaign.import.folder"
+local handover = require "campaign.import.handover"
 local journal = require "campaign.import.journal"
 local later = require "campaign.later"
 local ledger_module = require "campaign.ledger"
@@ -146,7 +147,7 @@ local function put_job(state, name, plan)
     options = record_module.options(options), platform = state.platform.name, operation = state.operation.name,
     account = state.client.account.name, identity = state.identity, shape = state.shape, plan = plan, sizes = plan and plan.sizes,
     sums = plan and plan.sums, target_columns = state.target_columns and core.json.array(state.target_columns),
-    listed = {},
+    listed = {}, handover = state.handover or nil,
   }
   for _, listed in ipairs(accounting.LISTED) do
     record.listed[listed] = state.books.counts[listed]
@@ -434,9 +435,9 @@ function methods:run()
   state.state, state.job = "running", self
   local held, held_err = true, nil
   if not state.hold then
-    held, held_err = target_lock.hold(state, progress)
-    if held and state.target_lock and not state.stop then
-      held, held_err = state.target_lock:begin()
+    held, held_err = handover.begin(state)
+    if held then
+      held, held_err = target_lock.begin(state, progress)
     end
   end
   if not held then

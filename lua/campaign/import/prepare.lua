@@ -115,10 +115,11 @@ function M.prepare(state)
   local known = state.record and state.record.plan
   if not known then
     state.keys, err = row_keys.prepare(options, state.mapping, { platform = state.platform.name, operation = operation.name,
-      identity = state.identity, bytes = state.input:info().bytes })
+      identity = state.identity, id = state.id, bytes = state.input:info().bytes })
     if err then
       return nil, err
     end
+    state.handover = state.keys and state.keys.handover
   end
   if known then
     return suppress.unchanged(known.suppress, options.env.pause)

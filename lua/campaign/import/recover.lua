@@ -387,6 +387,7 @@ function M.add(parts)
         fresh[key] = value
       end
     end
+    fresh.handover = record.handover or fresh.handover
     state.record_text, err = record_module.encode(fresh)
     return state.record_text and state, err
   end

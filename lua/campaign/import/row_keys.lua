@@ -182,8 +182,8 @@ end
 ---The keys that an import makes, and the rows that it leaves out by those of an earlier job.
 ---@param options table since?, keys?, job?, replacements?, params, env
 ---@param mapping campaign.mapping
----@param now table platform, operation, identity, bytes (of the list)
----@return table|false|nil keys for the core's preflight, and `content`; false when none are asked for
+---@param now table platform, operation, identity, id, bytes (of the list)
+---@return table|false|nil keys for the core's preflight, `content`, `handover` (for import/handover); false when none are asked for
 ---@return campaign.error? err
 function M.prepare(options, mapping, now)
   if not options.since and (options.keys == false or options.keys == nil and now.bytes > MOST_UNASKED) then
@@ -196,14 +196,14 @@ function M.prepare(options, mapping, now)
     keys.secret = root and root ~= options.job and M.secret(root .. "/" .. folder_module.FILES.keys) or options.env.random(SECRET_BYTES)
     return keys
   end
-  local list, secret = require("campaign.import.since").load(options.since, {
+  local list, secret, seen = require("campaign.import.since").load(options.since, {
     platform = now.platform, operation = now.operation, identity = now.identity, params = options.params, content = keys.content,
-    pause = options.env.pause,
+    pause = options.env.pause, id = now.id,
   })
   if not list then
     return nil, secret
   end
-  keys.since, keys.secret = list, secret
+  keys.since, keys.secret, keys.handover = list, secret, { seen = seen }
   return keys
 end
 

@@ -6,6 +6,7 @@ local core = require "campaign.core"
 local error_object = require "campaign.error"
 local family = require "campaign.import.family"
 local folder_module = require "campaign.import.folder"
+local handover = require "campaign.import.handover"
 local ledger_module = require "campaign.ledger"
 local record_module = require "campaign.import.record"
 local row_keys = require "campaign.import.row_keys"
@@ -170,8 +171,8 @@ local function open(path)
   return { path = path, folder = folder, ledger = ledger, record = record }
 end
 
--- One folder: `list` is that of the folders before it.
-local function take(path, now, list, secret)
+-- One folder: `list` is that of the folders before it, `seen` what was seen of each.
+local function take(path, now, list, secret, seen)
   local opened, err = open(path)
   if not opened then
     return nil, err
@@ -184,6 +185,13 @@ local function take(path, now, list, secret)
   ok, err = same_work(opened, now)
   if ok then
     ok, err = in_doubt(opened)
+  end
+  if ok then
+    ok, err = handover.look(opened, now.id)
+    if not ok then
+      err = handover.named(err, "since " .. path)
+    end
+    seen[#seen + 1] = ok
   end
   if ok and secret and row_keys.secret(opened.folder.keys) ~= secret then
     ok, err = refuse(path, "its keys are of another kind than those of the job that it retries")
@@ -201,13 +209,15 @@ end
 
 ---The keys of the rows that a job and its retries have delivered.
 ---@param path string the job folder
----@param now table this import: platform, operation, identity, params, content, pause?
+---@param now table this import: platform, operation, identity, params, content, id, pause?
 ---@return userdata? list for the core's preflight
 ---@return campaign.error|string err or the secret of the keys
+---@return table? seen for import/handover
 function M.load(path, now)
   local list, secret
+  local seen = {}
   for _, folder in ipairs(family.folders(path)) do
-    local taken, err, used = take(folder, now, list, secret)
+    local taken, err, used = take(folder, now, list, secret, seen)
     if not taken then
       if list then
         list:close()
@@ -216,7 +226,7 @@ function M.load(path, now)
     end
     list, secret = taken, used
   end
-  return list, secret
+  return list, secret, seen
 end
 
 return M

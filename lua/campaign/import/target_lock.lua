@@ -228,4 +228,17 @@ function M.hold(state, tell, waits)
   return taken ~= nil or nil, err
 end
 
+---As `hold`, for a job that is about to send.
+---@param state table
+---@param tell function
+---@return true? ok
+---@return campaign.error? err
+function M.begin(state, tell)
+  local held, err = M.hold(state, tell)
+  if held and state.target_lock and not state.stop then
+    return state.target_lock:begin()
+  end
+  return held, err
+end
+
 return M

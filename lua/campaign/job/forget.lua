@@ -6,6 +6,7 @@ local core = require "campaign.core"
 local error_object = require "campaign.error"
 local family = require "campaign.job.family"
 local folder_module = require "campaign.import.folder"
+local handover = require "campaign.import.handover"
 local lfs = require "lfs"
 local opened_module = require "campaign.job.opened"
 local spill_module = require "campaign.job.spill"
@@ -14,7 +15,7 @@ local M = {}
 
 -- What holds no personal data, by name or form.
 local KEPT = { ["job.json"] = true, ["ledger.db"] = true, ["ledger.db.lock"] = true, ["ledger.db-wal"] = true, ["batches.jsonl"] = true,
-  ["report.json"] = true }
+  ["report.json"] = true, [folder_module.FILES.handed_over] = true }
 local KEPT_FORM = "^ledger%.damaged%-%d+%.db"
 
 -- Folders of ours that a process which died may have left; they hold rows or digests of rows.
@@ -155,7 +156,8 @@ local function check_settled(opened)
     return nil, err
   end
   local rows = progress.rows
-  if opened.state == "finished" and rows.pending == 0 and rows.ambiguous == 0 then
+  local is_over = opened.state == "finished" and rows.pending == 0 or handover.read(family.root(opened.path)) ~= nil
+  if is_over and rows.ambiguous == 0 then
     return true
   end
   return refuse("usage", ("job %s is not settled: it is %s, %d rows are ambiguous, %d were not sent"):format(opened.path,

@@ -10,6 +10,7 @@ local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local family = require "campaign.job.family"
 local folder_module = require "campaign.import.folder"
+local handover = require "campaign.import.handover"
 local mended = require "campaign.job.mended"
 local opened_module = require "campaign.job.opened"
 local options = require "campaign.import.options"
@@ -203,6 +204,9 @@ end
 
 local function plan_open(root, given, file)
   local ok, err = check_root(root, given)
+  if ok then
+    ok, err = handover.may_send(root.path, "its rejected rows")
+  end
   if not ok then
     return nil, err
   end

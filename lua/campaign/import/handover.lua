@@ -1,0 +1,262 @@
+-- SPDX-License-Identifier: MIT
+-- Rows that one job hands over to another: an import since an earlier job sends what that one left open (not sent, or rejected), so the earlier one
+-- must not send it any more. That is written into the earlier job's folder, on the disk, before the later job sends, while both jobs are locked;
+-- whoever goes on with the earlier job finds it. A handing-over after which nothing was sent is void. Neither order of deaths sends a row twice.
+
+local core = require "campaign.core"
+local durable = require "campaign.durable"
+local error_object = require "campaign.error"
+local family = require "campaign.import.family"
+local folder_module = require "campaign.import.folder"
+local json = require "campaign.json"
+local ledger_module = require "campaign.ledger"
+local record_module = require "campaign.import.record"
+
+local M = {}
+
+local PRIVATE = 384 -- 0600
+local MOST_BYTES = 16384
+
+local function refuse(message, hint)
+  return nil, error_object.new{ kind = "ledger", reason = "handed_over", retry = false, sent = "no", message = message, hint = hint }
+end
+
+---An error with the job that it is about.
+---@param err campaign.error
+---@param who string
+---@return campaign.error
+function M.named(err, who)
+  return error_object.new{ kind = err.kind, reason = err.reason, retry = false, sent = "no", message = who .. ": " .. err.message, hint = err.hint,
+    cause = err.cause }
+end
+
+local function path_of(root)
+  return root .. "/" .. folder_module.FILES.handed_over
+end
+
+---To whom a job and its retries were handed over.
+---@param root string folder of the first job
+---@return table? mark `to` (folder), `id`; nil when they were not
+---@return campaign.error? err
+function M.read(root)
+  local text, err = core.system.read_file(path_of(root), MOST_BYTES, true)
+  if not text then
+    if err.reason == "missing" then
+      return nil
+    end
+    return folder_module.trouble(root, err)
+  end
+  local mark = json.decode(text)
+  if type(mark) ~= "table" then
+    return refuse(path_of(root) .. " is damaged: nobody knows to which job the open rows went")
+  end
+  return mark.to and mark or nil
+end
+
+local function write(root, mark)
+  local ok, err = durable.write(path_of(root), core.json.encode(mark) .. "\n", PRIVATE)
+  if not ok then
+    return folder_module.trouble(root, err)
+  end
+  return true
+end
+
+-- True when the job that rows were handed to has sent nothing, and does not run.
+local function is_void(mark)
+  if not core.system.stat(mark.to .. "/job.json") then
+    return refuse(("its open rows were handed over to %s, which is not there any more: nobody knows which of them it sent"):format(mark.to),
+      "put that folder back; if it never sent anything, remove " .. folder_module.FILES.handed_over)
+  end
+  local ledger, err = ledger_module.open(mark.to .. "/ledger.db")
+  if not ledger then
+    return nil, err
+  end
+  local progress
+  progress, err = ledger:progress()
+  ledger:close()
+  if not progress then
+    return nil, err
+  end
+  return progress.attempts + progress.open == 0
+end
+
+---Whether a job, or a retry of it, may send: not what it has handed over. Its own ledger is open, so that nobody takes over meanwhile.
+---@param path string
+---@param what string what is open, in words
+---@return true? ok
+---@return campaign.error? err
+function M.may_send(path, what)
+  local root = family.root(path)
+  local mark, err = M.read(root)
+  if not mark then
+    return not err or nil, err
+  end
+  local void
+  void, err = is_void(mark)
+  if void then
+    return write(root, {})
+  elseif err and err.reason == "locked" then
+    return refuse(("%s: %s were handed over to %s, which is running"):format(path, what, mark.to), "let that one end")
+  elseif err then
+    return nil, M.named(err, path)
+  end
+  return refuse(("%s: %s were handed over to %s (--since), which has sent of them: sending them here could send them twice"):format(path, what,
+    mark.to), "go on with that one: campaign resume, or campaign retry, " .. mark.to)
+end
+
+---What an import since a job must know of it later, and whether it may: only one may take over what is open.
+---@param opened table path, ledger, record of a job or retry
+---@param id string? of the job that takes over
+---@return table? seen path, state, open (rows)
+---@return campaign.error? err
+function M.look(opened, id)
+  local mark, err = M.read(family.root(opened.path))
+  if err then
+    return nil, err
+  elseif mark and mark.id ~= id then
+    local void
+    void, err = is_void(mark)
+    if err then
+      return nil, err.reason == "locked" and select(2, refuse("its open rows were handed over to " .. mark.to .. ", which is running")) or err
+    elseif not void then
+      return refuse("its open rows were handed over to " .. mark.to, "compare with that one: --since " .. mark.to)
+    end
+  end
+  local progress
+  progress, err = opened.ledger:progress()
+  if not progress then
+    return nil, err
+  end
+  return {
+    path = record_module.absolute(opened.path), open = progress.rows.pending + progress.rows.rejected,
+    state = core.json.encode{ batches = progress.batches, rows = progress.rows, attempts = progress.attempts,
+      retries = opened.record.retries or 0 },
+  }
+end
+
+-- Whether an earlier job stands as it stood when the import was planned.
+local function unchanged(seen)
+  local ledger, err = ledger_module.open(seen.path .. "/ledger.db")
+  if not ledger then
+    return nil, err
+  end
+  local put, record, now
+  put, err = ledger:job_get()
+  if put then
+    record, err = record_module.decode(put.record)
+  end
+  if record then
+    now, err = M.look({ path = seen.path, ledger = ledger, record = record })
+  end
+  if not now then
+    ledger:close()
+    return nil, err
+  elseif now.state ~= seen.state then
+    ledger:close()
+    return refuse(seen.path .. " has gone on since this import was planned: some of these rows may be with the platform by now",
+      "plan the import anew: nothing of it was sent")
+  end
+  return ledger
+end
+
+local function take_first(root, given, mark, seen)
+  local held, err = {}, nil
+  local ok = true
+  for i, job in ipairs(seen) do
+    held[i], err = unchanged(job)
+    if not held[i] then
+      ok = nil
+      break
+    end
+  end
+  if ok and core.system.stat(family.retry(root, #seen) .. "/ledger.db") then
+    ok, err = refuse(root .. " was retried since this import was planned", "plan the import anew: nothing of it was sent")
+  end
+  if ok then
+    ok, err = write(root, mark)
+  end
+  for _, ledger in pairs(held) do
+    ledger:close()
+  end
+  given.done = ok and true or nil
+  return ok, err
+end
+
+-- Taken over already: it still is, unless the other one went on because nothing had been sent.
+local function take_again(root, mark, seen)
+  local held, ok, err = {}, true, nil
+  for i, job in ipairs(seen) do
+    held[i], err = core.system.lock(job.path .. "/ledger.db.lock", 0)
+    if not held[i] then
+      ok, err = refuse(("another process works on %s"):format(job.path), "wait for it to end")
+      break
+    end
+  end
+  local found
+  if ok then
+    found, err = M.read(root)
+    ok = not err
+  end
+  if ok and (not found or found.id ~= mark.id) then
+    ok, err = refuse(("%s has gone on by itself, or was handed over to another job: its rows are not this job's any more"):format(root),
+      "plan the import anew")
+  end
+  for _, lock in pairs(held) do
+    lock:close()
+  end
+  return ok or nil, err
+end
+
+-- `given`: `seen` (a list of what `look` gave, the first job first) and `done`, which is set here; `job`: id, folder.
+local function take(given, job)
+  local open = 0
+  for _, seen in ipairs(given and given.seen or {}) do
+    open = open + seen.open
+  end
+  if open == 0 then
+    return true
+  end
+  local root = given.seen[1].path
+  if not core.system.stat(root .. "/job.json") then
+    if given.done then
+      return true -- it can never go on
+    end
+    return refuse(root .. " is not there any more: nobody knows whether it went on since this import was planned",
+      "put it back, or import the list without `since`")
+  end
+  local found, err = M.read(root)
+  if err then
+    return nil, err
+  end
+  local mark = { to = record_module.absolute(job.folder), id = job.id, format = 1 }
+  if found and found.id == job.id or given.done then
+    local ok
+    ok, err = take_again(root, mark, given.seen)
+    given.done = ok
+    return ok, err
+  end
+  return take_first(root, given, mark, given.seen)
+end
+
+---A job that was planned since another one is about to send: from now on, on the disk, what that one left open is its.
+---@param state table of the job; its record, which goes into the ledger before anything is sent, then says so too
+---@return true? ok
+---@return campaign.error? err
+function M.begin(state)
+  if not state.handover then
+    return true
+  end
+  local ok, err = take(state.handover, { id = state.id, folder = state.folder.path })
+  if not ok then
+    return nil, err
+  end
+  local record
+  record, err = record_module.decode(state.record_text)
+  if record then
+    record.handover = state.handover
+    state.record_text, err = record_module.encode(record)
+  end
+  return not err or nil, err
+end
+
+return M
