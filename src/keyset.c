@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Every part is a table in the order of its hashes: a hash says by its size where it belongs, those that belong to one place follow each
- * other. So a key that is not there is known after two or three slots, and a table grows in place: its slots move to the end of the larger
- * one, then each from there to where it belongs. */
+ * other. So a key that is not there is known after two or three slots, and a table becomes a larger one in one walk. */
 #include "keyset.h"
 
 #include <errno.h>
@@ -10,6 +9,7 @@
 #include <sys/random.h>
 
 #define PAGE ((size_t)4096)
+#define HUGE_PAGE ((size_t)2 << 20)
 #define SPILL ((size_t)32) /* slots behind the last place, for the keys that belong there */
 #define FULL(total) ((total) / 20 * 13) /* after growing by a quarter, 0.52 of the slots are taken: 23.1 bytes a key */
 
@@ -99,10 +99,6 @@ struct camp_key camp_keyset_hash(const struct camp_keyset *set, const void *text
   return key;
 }
 
-static size_t total_of(const struct camp_keyset_part *part) {
-  return part->pages * PAGE / sizeof part->slots[0];
-}
-
 /* Where a hash belongs, of `places`: places follow the order of hashes. */
 static size_t place_of(uint64_t hash, size_t places) {
   return (size_t)(((unsigned __int128)hash * places) >> 64);
@@ -118,60 +114,67 @@ static size_t seek(const struct camp_keyset_part *part, uint64_t hash, size_t to
 void camp_keyset_expect(const struct camp_keyset *set, struct camp_key key) {
   const struct camp_keyset_part *part = &set->parts[key.b % CAMP_KEYSET_PARTS];
   if (part->slots == NULL) return;
-  const char *slot = (const char *)&part->slots[place_of(key.a, total_of(part) - SPILL)];
+  const char *slot = (const char *)&part->slots[place_of(key.a, part->total - SPILL)];
   __builtin_prefetch(slot);
   __builtin_prefetch(slot + 40); /* the few that follow may lie in the next line */
 }
 
 uint32_t camp_keyset_find(const struct camp_keyset *set, struct camp_key key) {
   const struct camp_keyset_part *part = &set->parts[key.b % CAMP_KEYSET_PARTS];
-  size_t total = total_of(part);
-  if (total == 0) return 0;
-  size_t at = seek(part, key.a, total);
-  return at < total && part->slots[at].hash == key.a ? part->slots[at].value : 0;
+  if (part->total == 0) return 0;
+  size_t at = seek(part, key.a, part->total);
+  return at < part->total && part->slots[at].hash == key.a ? part->slots[at].value : 0;
 }
 
-/* Moves all slots to the end, in their order; what is before them is free. Returns the first of them. No branches: whether a slot is
- * taken is anybody's guess. */
-static size_t pack(struct camp_keyset_slot *slots, size_t total) {
-  size_t to = total;
-  for (size_t i = total; i-- > 0;) {
-    slots[to - 1] = slots[i];
-    to -= slots[i].value != 0;
-  }
-  memset(slots, 0, to * sizeof slots[0]);
-  return to;
+/* Memory of so many pages, all zero. What holds a whole huge page starts where one may, so that a look-up seldom waits for page tables. It
+ * takes no more for it: a huge page lies wholly inside. */
+static void *make_room(size_t pages) {
+  const size_t size = pages * PAGE, more = size >= HUGE_PAGE ? HUGE_PAGE : 0;
+  char *room = mmap(NULL, size + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED || more == 0) return room;
+  const size_t before = HUGE_PAGE - (uintptr_t)room % HUGE_PAGE; /* the rest of `more` lies behind */
+  munmap(room, before);
+  if (before < more) munmap(room + before + size, more - before);
+  madvise(room + before, size, MADV_HUGEPAGE); /* refused where the system has none */
+  return room + before;
 }
 
-/* Moves each slot from the end to where it belongs. -1 when one would have to lie before its place: too many belong to the last ones. */
-static int spread(struct camp_keyset_slot *slots, size_t from, size_t total) {
-  static const struct camp_keyset_slot none;
+/* Puts the slots of `from` where they belong in `to`, which is free. -1 when too many belong to its last places. Nothing depends on whether a
+ * slot is taken, which is anybody's guess: a free one is written too, and its successor over it. */
+static int spread(const struct camp_keyset_slot *from, size_t had, struct camp_keyset_slot *to, size_t total) {
   size_t next = 0;
-  for (size_t i = from; i < total; i++, next++) {
-    struct camp_keyset_slot slot = slots[i];
-    size_t place = place_of(slot.hash, total - SPILL);
-    if (place > i) return -1;
-    next = place > next ? place : next; /* never after i: as many slots follow as keys do */
-    slots[i] = none;
-    slots[next] = slot;
+  for (size_t i = 0; i < had; i++) {
+    const struct camp_keyset_slot slot = from[i];
+    const size_t place = place_of(slot.hash, total - SPILL); /* of a free one: 0 */
+    next = place > next ? place : next;
+    if (next >= total) {
+      if (slot.value != 0) return -1;
+      continue;
+    }
+    to[next] = slot;
+    next += slot.value != 0;
   }
   return 0;
 }
 
+/* A larger table takes the place of the part's, which is there until the keys have moved: a thirtieth of the set at a time. */
 static int grow(struct camp_keyset_part *part, struct camp_error *err) {
-  size_t total = total_of(part);
-  do {
-    if (total / 16 > part->count + SPILL) /* only what is no hash can leave so much of a table free */
+  size_t pages = part->pages;
+  for (;;) {
+    if (pages * PAGE / sizeof part->slots[0] / 16 > part->count + SPILL) /* only what is no hash can leave so much of a table free */
       return camp_fail(err, CAMP_INVALID, 0, "keys that should be hashes are alike: they are damaged");
-    size_t pages = part->pages + (part->pages < 8 ? 1 : part->pages / 4);
-    void *room = part->slots == NULL ? mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                                     : mremap(part->slots, part->pages * PAGE, pages * PAGE, MREMAP_MAYMOVE);
-    if (room == MAP_FAILED) return camp_fail_nomem(err);
-    part->slots = room;
+    pages += pages < 8 ? 1 : pages / 4;
+    struct camp_keyset_slot *slots = make_room(pages);
+    if (slots == MAP_FAILED) return camp_fail_nomem(err);
+    const int fits = spread(part->slots, part->total, slots, pages * PAGE / sizeof slots[0]) == 0;
+    void *spare = fits ? (void *)part->slots : slots;
+    if (spare != NULL) munmap(spare, (fits ? part->pages : pages) * PAGE);
+    if (!fits) continue;
+    part->slots = slots;
     part->pages = pages;
-    total = total_of(part);
-  } while (spread(part->slots, pack(part->slots, total), total) != 0);
-  return 0;
+    part->total = pages * PAGE / sizeof slots[0];
+    return 0;
+  }
 }
 
 int camp_keyset_add(struct camp_keyset *set, struct camp_key key, uint32_t value, uint32_t *had, struct camp_error *err) {
@@ -179,14 +182,14 @@ int camp_keyset_add(struct camp_keyset *set, struct camp_key key, uint32_t value
   if (part->slots == NULL && grow(part, err) != 0) return -1;
   for (;;) {
     struct camp_keyset_slot *slots = part->slots;
-    size_t total = total_of(part), at = seek(part, key.a, total), end = at;
+    size_t total = part->total, at = seek(part, key.a, total), end = at;
     if (at < total && slots[at].value != 0 && slots[at].hash == key.a) {
       *had = slots[at].value;
       return 0;
     }
     while (end < total && slots[end].value != 0) end++;
     if (end < total && part->count < FULL(total)) {
-      memmove(&slots[at + 1], &slots[at], (end - at) * sizeof slots[0]);
+      for (; end > at; end--) slots[end] = slots[end - 1]; /* one or two */
       slots[at].hash = key.a;
       slots[at].value = value;
       part->count++;

@@ -11,7 +11,7 @@
 
 #include "error.h"
 
-#define CAMP_KEYSET_PARTS 128
+#define CAMP_KEYSET_PARTS 32
 #define CAMP_KEYSET_SECRET 32
 #define CAMP_KEY_BYTES 16
 #define CAMP_KEYSET_VALUE_MAX UINT32_MAX
@@ -28,6 +28,7 @@ struct camp_keyset_slot {
 struct camp_keyset_part {
   struct camp_keyset_slot *slots; /* from mmap */
   size_t pages;
+  size_t total; /* slots in them */
   size_t count;
 };
 

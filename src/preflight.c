@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "row_keys.h"
+
 #define SKIP_MAX ((size_t)1 << 20) /* bytes of one batch's skip text; a batch that needs more is closed */
 #define SKIP_ENTRY 48
 #define ROW_KEYS_MAX ((size_t)64 << 20) /* a step is far shorter */
@@ -72,7 +74,7 @@ int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, s
   if (camp_keyset_init(&pass->seen, NULL, err) != 0) return -1;
   if (camp_keyset_init(&pass->row_hash, options->row_secret, err) != 0) return -1;
   if (camp_input_header(input, err) != 0) return -1;
-  if (take_columns(pass, err) != 0) return -1;
+  if (take_columns(pass, err) != 0 || camp_row_keys_init(pass, err) != 0) return -1;
   if (options->unique != CAMP_NO_COLUMN && options->unique >= input->column_count)
     return camp_fail(err, CAMP_USAGE, 0, "unique names column %zu of %zu", options->unique + 1, input->column_count);
   if (encoder->columns != input->column_count)
@@ -113,6 +115,7 @@ void camp_preflight_clear(struct camp_preflight *pass) {
   camp_buf_clear(&pass->given_skip);
   camp_keyset_clear(&pass->seen);
   camp_buf_clear(&pass->row_keys);
+  camp_row_keys_clear(pass);
   free(pass->row_columns);
   pass->row_columns = NULL;
   for (size_t i = 0; i < pass->options.suppress_count; i++) camp_key_list_release(pass->options.suppress[i].list);
@@ -227,70 +230,8 @@ static enum camp_event place(struct camp_preflight *pass, size_t size, struct ca
   return CAMP_EVENT_ROW;
 }
 
-/* The keys of a row whose form is sound, made before the row is checked: their places in memory come meanwhile. */
-struct row_keys {
-  struct camp_key row, unique, suppress[CAMP_SUPPRESSIONS_MAX];
-  unsigned char has_suppress[CAMP_SUPPRESSIONS_MAX];
-};
-
-/* The hash of the row's columns. They are put side by side first, each behind its length: many short texts cost more than one long one. */
-static struct camp_key row_key(const struct camp_preflight *pass) {
-  enum { most = 1024 };
-  struct piece { uint64_t words[2]; }; /* fields have more readable bytes than this behind them */
-  unsigned char together[1024 + 64];
-  size_t length = 0;
-  struct camp_key key;
-  camp_key_begin(&pass->row_hash, &key);
-  for (size_t i = 0; i < pass->options.row_column_count; i++) {
-    const struct camp_field *field = &pass->record.fields[pass->row_columns[i]];
-    if (length + sizeof field->length + field->length > most) {
-      camp_key_text(&pass->row_hash, &key, together, length);
-      length = 0;
-    }
-    memcpy(together + length, &field->length, sizeof field->length);
-    length += sizeof field->length;
-    if (field->length > most - sizeof field->length) {
-      camp_key_text(&pass->row_hash, &key, together, length);
-      camp_key_text(&pass->row_hash, &key, field->text, field->length);
-      length = 0;
-      continue;
-    }
-    for (size_t at = 0; at < field->length; at += sizeof(struct piece)) {
-      struct piece piece;
-      memcpy(&piece, field->text + at, sizeof piece);
-      memcpy(together + length + at, &piece, sizeof piece);
-    }
-    length += field->length;
-  }
-  camp_key_text(&pass->row_hash, &key, together, length);
-  camp_key_end(&pass->row_hash, &key);
-  return key;
-}
-
-/* Keys of empty texts are not looked up: those rows have nothing in common. */
-static void make_keys(const struct camp_preflight *pass, struct row_keys *keys) {
-  const struct camp_field *fields = pass->record.fields;
-  const struct camp_preflight_options *options = &pass->options;
-  for (size_t i = 0; i < options->suppress_count; i++) {
-    const struct camp_suppression *suppression = &options->suppress[i];
-    const struct camp_field *field = &fields[suppression->column];
-    unsigned char room[CAMP_KEY_FORM_MAX];
-    size_t length;
-    int fits;
-    const unsigned char *form = camp_key_form(suppression->list->form, field->text, field->length, room, &length, &fits);
-    keys->has_suppress[i] = length > 0;
-    if (length == 0) continue;
-    keys->suppress[i] = camp_keyset_hash(&suppression->list->set, form, length);
-    camp_keyset_expect(&suppression->list->set, keys->suppress[i]);
-  }
-  if (pass->row_columns != NULL) {
-    keys->row = row_key(pass);
-    if (options->since != NULL) camp_keyset_expect(&options->since->set, keys->row);
-  }
-}
-
 /* Once for every row, in their order; all zero for one whose form is broken. */
-static int keep_row_key(struct camp_preflight *pass, const struct row_keys *keys, struct camp_error *err) {
+static int keep_row_key(struct camp_preflight *pass, const struct camp_row_keys *keys, struct camp_error *err) {
   static const struct camp_key none;
   if (pass->row_columns == NULL) return 0;
   if (camp_buf_append(&pass->row_keys, keys != NULL ? &keys->row : &none, CAMP_KEY_BYTES) != 0) return camp_fail_nomem(err);
@@ -298,7 +239,7 @@ static int keep_row_key(struct camp_preflight *pass, const struct row_keys *keys
 }
 
 /* Whether a list has the row. */
-static int is_suppressed(struct camp_preflight *pass, const struct row_keys *keys) {
+static int is_suppressed(struct camp_preflight *pass, const struct camp_row_keys *keys) {
   for (size_t i = 0; i < pass->options.suppress_count; i++) {
     uint32_t line = keys->has_suppress[i] ? camp_keyset_find(&pass->options.suppress[i].list->set, keys->suppress[i]) : 0;
     if (line == 0) continue;
@@ -314,7 +255,7 @@ static enum camp_event drop(struct camp_preflight *pass, enum camp_event event, 
 }
 
 /* An accepted record of `size` bytes, before it gets a place: it must fit into a body, be news, and no duplicate. */
-static enum camp_event consider(struct camp_preflight *pass, const struct row_keys *keys, int has_unique, size_t size,
+static enum camp_event consider(struct camp_preflight *pass, const struct camp_row_keys *keys, const struct camp_key *unique, size_t size,
                                 struct camp_error *err) {
   const struct camp_encoder *encoder = pass->encoder;
   if ((int64_t)(size + encoder->prefix.length + encoder->suffix.length) > pass->options.batch_bytes) {
@@ -324,9 +265,9 @@ static enum camp_event consider(struct camp_preflight *pass, const struct row_ke
   }
   if (pass->options.since != NULL && (pass->match_value = camp_keyset_find(&pass->options.since->set, keys->row)) != 0)
     return drop(pass, CAMP_EVENT_UNCHANGED, err);
-  if (has_unique) {
+  if (unique != NULL) {
     uint32_t row = pass->record.row < (int64_t)CAMP_KEYSET_VALUE_MAX ? (uint32_t)pass->record.row : CAMP_KEYSET_VALUE_MAX;
-    int added = camp_keyset_add(&pass->seen, keys->unique, row, &pass->match_value, err);
+    int added = camp_keyset_add(&pass->seen, *unique, row, &pass->match_value, err);
     if (added < 0) return CAMP_EVENT_FAILED;
     if (added == 0) return drop(pass, CAMP_EVENT_DUPLICATE, err);
   }
@@ -335,8 +276,8 @@ static enum camp_event consider(struct camp_preflight *pass, const struct row_ke
 
 enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_error *err) {
   struct camp_record mapped;
-  struct row_keys keys;
-  int has_unique = 0;
+  struct camp_key mapped_unique;
+  const struct camp_key *unique = NULL; /* what must not have been there */
   if (pass->ended) return CAMP_EVENT_END;
   if (pass->has_pending) {
     pass->has_pending = 0;
@@ -363,24 +304,27 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   }
   if (pass->given_from != 0 && is_given_skip(pass)) return drop(pass, CAMP_EVENT_SKIP, err);
   if (pass->record.faults != 0) return keep_row_key(pass, NULL, err) == 0 ? reject_form(pass, err) : CAMP_EVENT_FAILED;
-  make_keys(pass, &keys);
-  if (keep_row_key(pass, &keys, err) != 0) return CAMP_EVENT_FAILED;
+  const struct camp_row_keys *keys = camp_row_keys_of(pass);
+  if (keep_row_key(pass, keys, err) != 0) return CAMP_EVENT_FAILED;
   const struct camp_record *record = &pass->record;
   if (pass->encoder->map != NULL) record = camp_encoder_map(pass->encoder, &pass->work, &pass->record, &mapped, err);
   if (record == NULL) return CAMP_EVENT_FAILED;
   if (pass->options.unique != CAMP_NO_COLUMN && record->fields[pass->options.unique].length > 0) {
-    const struct camp_field *field = &record->fields[pass->options.unique];
-    has_unique = 1;
-    keys.unique = camp_keyset_hash(&pass->seen, field->text, field->length);
-    camp_keyset_expect(&pass->seen, keys.unique);
+    const struct camp_field *field = &record->fields[pass->options.unique], *read = &pass->record.fields[pass->options.unique];
+    unique = &keys->unique;
+    if (field->text != read->text || field->length != read->length) {
+      mapped_unique = camp_keyset_hash(&pass->seen, field->text, field->length);
+      camp_keyset_expect(&pass->seen, mapped_unique);
+      unique = &mapped_unique;
+    }
   }
   size_t size = 0;
   enum camp_result result = CAMP_RESULT_UNMAPPABLE;
   if (camp_encoder_accepts(pass->encoder, record)) result = camp_encoder_size(pass->encoder, &pass->work, record, &size);
   /* Who must not be addressed is not even among the rows to be mended. */
-  if (is_suppressed(pass, &keys)) return drop(pass, CAMP_EVENT_SUPPRESSED, err);
+  if (is_suppressed(pass, keys)) return drop(pass, CAMP_EVENT_SUPPRESSED, err);
   switch (result) {
-  case CAMP_RESULT_OK: return consider(pass, &keys, has_unique, size, err);
+  case CAMP_RESULT_OK: return consider(pass, keys, unique, size, err);
   case CAMP_RESULT_NOMEM: camp_fail_nomem(err); return CAMP_EVENT_FAILED;
   case CAMP_RESULT_UNMAPPABLE: break;
   }

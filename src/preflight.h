@@ -46,10 +46,13 @@ struct camp_preflight_options {
   size_t row_column_count;
   unsigned char row_secret[CAMP_KEYSET_SECRET];
   struct camp_key_list *since; /* rows of an earlier job, hashed in the same way; NULL: none */
+  int plain_keys;              /* keys are looked up one row after the other, also in large sets: the oracle of the other way */
 };
 
 enum camp_event { CAMP_EVENT_FAILED = -1, CAMP_EVENT_END, CAMP_EVENT_ROW, CAMP_EVENT_REJECT, CAMP_EVENT_SKIP, CAMP_EVENT_DUPLICATE,
                   CAMP_EVENT_SUPPRESSED, CAMP_EVENT_UNCHANGED, CAMP_EVENT_BLANK, CAMP_EVENT_BATCH };
+
+struct camp_row_keys_block;
 
 struct camp_preflight {
   struct camp_input *input;
@@ -60,6 +63,7 @@ struct camp_preflight {
   struct camp_keyset seen;
   struct camp_keyset row_hash;   /* holds the secret of row hashes, no keys */
   size_t *row_columns;
+  struct camp_row_keys_block *keys; /* row_keys.c */
   struct camp_buf row_keys;      /* hashes of the rows since whoever drives the pass last emptied it, CAMP_KEY_BYTES each */
   struct camp_record record;     /* of the last ROW, REJECT, SKIP, DUPLICATE, SUPPRESSED or UNCHANGED */
   uint32_t match_value;          /* DUPLICATE: the earlier row; SUPPRESSED: the line of the list; UNCHANGED: the row of the earlier job */

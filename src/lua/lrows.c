@@ -278,7 +278,7 @@ static void read_keys(lua_State *L, int table, struct camp_preflight_options *op
   lua_pop(L, 1);
 }
 
-/* preflight(input, encoder, { batch_rows, batch_bytes, range, unique, suppress, keys }) */
+/* preflight(input, encoder, { batch_rows, batch_bytes, range, unique, suppress, keys, plain_keys }) */
 static int rows_preflight(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_preflight_options options;
@@ -296,6 +296,7 @@ static int rows_preflight(lua_State *L) {
     options.batch_bytes = camp_integer_field(L, 3, "batch_bytes", most, 1, most);
     int64_t unique = camp_integer_field(L, 3, "unique", 0, 1, CAMP_MAX_COLUMNS);
     if (unique > 0) options.unique = (size_t)unique - 1;
+    options.plain_keys = camp_opt_boolean_field(L, 3, "plain_keys", 0);
     read_suppress(L, 3, &options);
     read_keys(L, 3, &options);
     lua_getfield(L, 3, "range"); /* stays on the stack: the skip text lives in it */
