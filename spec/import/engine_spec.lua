@@ -130,7 +130,7 @@ local function run(count, script, options)
       elseif name == "closed" then
         return nil, error_object.new{ kind = "window", reason = "closed", message = "closed" }
       end
-      return { request = { batch = batch.index, answer = ANSWERS[name] } }
+      return { batch = batch.index, answer = ANSWERS[name] }
     end,
     finish = function(_, answer)
       if answer[3] then

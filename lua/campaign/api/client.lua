@@ -243,8 +243,18 @@ local function check_receipt(operation, context, result, reply)
   return true
 end
 
-local function finish(self, request, result, is_lent)
+-- What was asked with a request of `prepare` or `again`.
+local function context_of(request)
   local context = prepared[request]
+  if not context then
+    local shared = getmetatable(request)
+    context = shared and prepared[shared.__index]
+  end
+  return context
+end
+
+local function finish(self, request, result, is_lent)
+  local context = context_of(request)
   local operation = context.operation
   self.clock:see(result, operation.closed ~= nil)
   local memory = context.options.rows and self.memory or nil
@@ -348,8 +358,7 @@ function methods:prepare(name, fields, options)
   return prepare(state, operation, fields, options, state.refused)
 end
 
----The same call with other rows in a JSON body, for whoever makes thousands of them: nothing is checked or built again. Its result goes to
----`finish` together with the earlier request.
+---The same call with other rows in a JSON body, for whoever makes thousands of them: nothing is checked or built again.
 ---@param request table from `prepare`, with rows
 ---@param rows userdata the body
 ---@param timeout number seconds
@@ -378,23 +387,23 @@ function methods:again(request, rows, timeout)
   end
   -- Whole seconds: nearly all requests of an import then share a table.
   local seconds = math.ceil(timeout)
-  local limits = state.limits[seconds] or { total = seconds }
-  state.limits[seconds] = limits
-  return {
-    method = request.method, url = request.url, headers = request.headers, body = rows, account = request.account,
-    allow_http = request.allow_http, ca_file = request.ca_file, proxy = request.proxy, limits = limits,
-    max_connection_age = request.max_connection_age,
-  }
+  local limits = state.limits[seconds]
+  if not limits then
+    limits = { total = seconds }
+    state.limits[seconds] = limits
+  end
+  context.sharing = context.sharing or { __index = request } -- all the rest is as it was
+  return setmetatable({ body = rows, limits = limits }, context.sharing)
 end
 
 ---What the result of a prepared request means.
----@param request table from `prepare`
+---@param request table from `prepare` or `again`
 ---@param result table from the transport
 ---@param is_lent boolean? the reply is used before the next one is asked for, and not changed
 ---@return table? reply
 ---@return campaign.error? err
 function methods:finish(request, result, is_lent)
-  if not prepared[request] then
+  if not context_of(request) then
     error("this request was not prepared by a client", 2)
   end
   return finish(inner[self], request, result, is_lent)

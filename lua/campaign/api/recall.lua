@@ -101,10 +101,11 @@ function M.recall(memory, operation, result, is_lent)
     id = entry.id
   else
     local before, after = entry.before, entry.after
-    if not before or #body <= #before + #after or body:sub(1, #before) ~= before or body:sub(-#after) ~= after then
+    local last = before and #body - #after
+    if not before or last <= #before or body:find(before, 1, true) ~= 1 or not body:find(after, last + 1, true) then
       return nil
     end
-    id = body:sub(#before + 1, -#after - 1)
+    id = body:sub(#before + 1, last)
     if #id > 255 or not id:find("^[%w_-]+$") then
       return nil
     end

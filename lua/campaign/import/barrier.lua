@@ -40,6 +40,9 @@ end
 ---@param pace table
 ---@return table
 function methods:hold(pace)
+  if not self._closed then
+    return pace -- nor will it ever be
+  end
   local limit = pace.limit
   pace.limit = function(...)
     return self._closed and 1 or limit(...)

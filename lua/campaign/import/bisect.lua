@@ -150,14 +150,16 @@ end
 ---@return table[]? pieces nil when it is sent as it is
 ---@return campaign.error? err
 function methods:ahead(batch)
-  if batch.accepted < 2 or (batch.attempts or 0) > 0 or self._is_destructive(batch) then
+  if not batch.left and self._guilty < KNOWN then
+    return nil -- nothing is known against anybody
+  elseif batch.accepted < 2 or (batch.attempts or 0) > 0 or self._is_destructive(batch) then
     return nil
   elseif batch.left then
     if batch.left.clean then
       return self:_halves(batch)
     end
     return nil
-  elseif batch.parent or self._guilty < KNOWN or self._innocent == 0 or self._fruitless >= (self._calls or M.budget(batch.accepted)) then
+  elseif batch.parent or self._innocent == 0 or self._fruitless >= (self._calls or M.budget(batch.accepted)) then
     return nil
   end
   local expected = self._guilty / (self._guilty + self._innocent) * batch.accepted

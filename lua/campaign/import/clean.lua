@@ -50,6 +50,9 @@ end
 ---@param known string[] values that were found before; grows
 ---@return campaign.error? err the same, or a cleaned copy
 function M.answer(input, batch, verdict, err, known)
+  if not (verdict.message or verdict.detail or err) then
+    return nil -- nearly all answers say nothing
+  end
   local texts = {}
   for _, text in ipairs({ verdict.message or false, verdict.detail or false, err and err.message or false, err and err.body or false }) do
     texts[#texts + 1] = text or nil

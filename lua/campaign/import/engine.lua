@@ -24,18 +24,18 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field platform table loaded platform
 ---@field operation table
 ---@field env campaign.env
----@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`, perhaps `ready()`
+---@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`; `ready` where results may be asked for without waiting: `next(0)`
 ---@field pace table
 ---@field journal table `begin(attempt)`, `finish(attempt, outcome)`, `dirty()`, `start()`, `settled()`, `wait(seconds)`, `commit()`, `go(attempt)`
 ---@field slice number? longest wait for an answer while a commit is on its way, in seconds; nil where its end ends that wait
 ---@field next_batch fun(): table?, campaign.error?
----@field prepare fun(batch: table): table?, campaign.error? a prepared request with `.request`
----@field finish fun(prepared: table, result: table): table?, campaign.error?
+---@field prepare fun(batch: table): table?, campaign.error? the transport's request
+---@field finish fun(request: table, result: table, batch: table): table?, campaign.error?
 ---@field settle fun(attempt: table, verdict: table, err: campaign.error?): table?, campaign.error? books the rows of a batch; may
 ---return another verdict that it came to
 ---@field clean (fun(batch: table, verdict: table, err: campaign.error?): campaign.error?)? takes personal data out of what a platform says
 ---@field unsent fun(batch: table): true?, campaign.error? books the rows of a batch that was not delivered
----@field window fun(batch: table?): number seconds until the batch may begin, 0 now
+---@field window (fun(batch: table): number)? seconds until the batch may begin, 0 now; left out where the platform is never closed
 ---@field refuse_window? fun(): campaign.error why it may not, for who does not wait
 ---@field stopped fun(): string? "stop" or "now"
 ---@field progress fun(event: table)
@@ -53,6 +53,7 @@ function M.new(work)
     work = work, flying = {}, in_flight = 0, again = {}, doubtful = {}, error = nil, waiting = nil,
     ready = {}, committing = nil, -- attempts whose intents are queued, and those whose intents are on their way to the disk
     requests = 0, retries = 0, bytes = 0, batches = 0,
+    timing = { seconds = nil, repeated = nil }, -- what the pace is told of an answer, one after another
   }, mt)
 end
 
@@ -60,19 +61,21 @@ function methods:_stop(err)
   self.error = self.error or err
 end
 
--- Seconds until something may be sent, and for what. 0 is leave for one request.
-function methods:_wait()
-  local closed = self.work.window(self:_peek())
+-- Seconds until the batch may be sent, and for what. 0 is leave for one request.
+function methods:_wait(batch)
+  local work = self.work
+  local closed = work.window and work.window(batch) or 0
   if closed > 0 then
     return closed, "window"
   end
-  return self.work.pace:take()
+  return work.pace:take()
 end
 
 -- The batch that is next, left where it is.
 function methods:_peek()
-  if #self.again > 0 then
-    return self.again[1]
+  local first = self.again[1] or self.ahead
+  if first then
+    return first
   end
   while not self.ahead do
     local batch, err = self.work.next_batch()
@@ -90,10 +93,10 @@ function methods:_peek()
 end
 
 function methods:_next_batch()
-  local batch = self:_peek()
-  if #self.again > 0 then
+  if self.again[1] then
     return table.remove(self.again, 1)
   end
+  local batch = self:_peek()
   self.ahead = nil
   return batch
 end
@@ -144,22 +147,23 @@ end
 function methods:_ready(batch, others)
   local work = self.work
   batch.attempts = (batch.attempts or 0) + 1
-  local attempt = { batch = batch, number = batch.attempts }
+  -- With room for all that is learned of it: a table that grows is made anew.
+  local attempt = { batch = batch, number = batch.attempts, request = nil, intent = nil, ticket = nil, begun = nil, looked = nil, before = nil }
   if work.settler then
     attempt.looked, attempt.before = true, work.settler:before(batch)
   end
-  local prepared, err = work.prepare(batch)
-  if not prepared and err.kind == "window" and err.reason ~= "clock" and work.wait_for_window and (batch.closed or 0) < MOST_THROTTLED then
+  local request, err = work.prepare(batch)
+  if not request and err.kind == "window" and err.reason ~= "clock" and work.wait_for_window and (batch.closed or 0) < MOST_THROTTLED then
     -- The platform closed, or the clock was set, since the last look at it: look again soon.
     batch.attempts, batch.closed = batch.attempts - 1, (batch.closed or 0) + 1
     work.pace:finished(nil, { verdict = "not_applied", again = "window", after = 1 })
     self:_put_back(batch)
     return nil
-  elseif not prepared then
+  elseif not request then
     self:_conclude(attempt, nil, nil, err)
     return nil
   end
-  attempt.prepared = prepared
+  attempt.request = request
   local ok, journal_err = work.journal:begin(attempt)
   if not ok then
     self:_stop(journal_err)
@@ -173,9 +177,9 @@ end
 -- An intent that is durable and is not acted on after all, for what has come up meanwhile: provably nothing of it was sent.
 function methods:_withdraw(attempt)
   local batch = attempt.batch
-  attempt.begun, attempt.prepared = true, nil
+  attempt.begun, attempt.request = true, nil
   batch.withdrawn = (batch.withdrawn or 0) + 1
-  self:_write_down(attempt, { verdict = "not_applied", cause = "held_back" }, { sent = "no" })
+  self:_write_down(attempt, { verdict = "not_applied", cause = "held_back" })
   if self.error or self.work.stopped() then
     self:_unsent(batch)
   else
@@ -247,7 +251,7 @@ end
 function methods:_submit(attempt)
   local work, batch = self.work, attempt.batch
   attempt.begun = true
-  local id, refused = work.transport:submit(attempt.prepared.request)
+  local id, refused = work.transport:submit(attempt.request)
   if not id then
     return self:_conclude(attempt, nil, nil, refused)
   end
@@ -276,8 +280,13 @@ function methods:_fill()
     end
     self:_settle_doubt()
   end
-  while not self.error and not work.stopped() and self:_busy() < work.pace:limit() and self:_peek() do
-    local seconds, reason = self:_wait()
+  while not self.error and not work.stopped() do
+    local busy = self:_busy()
+    local first = busy < work.pace:limit() and self:_peek()
+    if not first then
+      break
+    end
+    local seconds, reason = self:_wait(first)
     if seconds > 0 then
       if reason == "window" and not work.wait_for_window and work.refuse_window then
         self:_stop(work.refuse_window())
@@ -289,7 +298,7 @@ function methods:_fill()
     if self.error then
       self:_unsent(batch)
     else
-      self.ready[#self.ready + 1] = self:_ready(batch, self:_busy())
+      self.ready[#self.ready + 1] = self:_ready(batch, busy)
       self:_pause()
     end
   end
@@ -303,33 +312,43 @@ function methods:_unsent(batch)
   end
 end
 
-local function evidence_of(batch, result, err)
+-- What the answer to an attempt means, and whether it is a success.
+local function decide(work, batch, result, reply, err)
+  local platform, operation = work.platform, work.operation
   if not result then
-    return { sent = "no", rows = batch.accepted }
+    return verdicts.decide(platform, operation, { sent = "no", rows = batch.accepted }, reply, err)
   end
-  return {
+  if reply and result.sent == "yes" and result.status and not result.guard then
+    return verdicts.success(operation, batch.accepted, reply) -- nearly all: no evidence has to be put together
+  end
+  return verdicts.decide(platform, operation, {
     sent = result.sent, guard = result.guard, status = result.status, rows = batch.accepted,
     bytes_sent = result.bytes_sent, body_bytes = result.bytes_expected,
     retry_after = err and type(err.retry) == "number" and err.retry or nil,
-  }
+  }, reply, err)
 end
 
 local function seconds_of(result)
   return result and (result.seconds or result.timings and result.timings.total)
 end
 
-function methods:_write_down(attempt, verdict, evidence, result, err)
+-- The outcome of an attempt: a request that was not submitted has no result.
+function methods:_write_down(attempt, verdict, result, err)
   if not attempt.begun then
     return
   end
-  local ok, journal_err = self.work.journal:finish(attempt, {
-    verdict = verdict.verdict, cause = verdict.cause, receipt = verdict.receipt, status = evidence.status,
-    code = err and (type(err.code) == "string" or type(err.code) == "number") and err.code or nil,
-    kind = err and err.kind, sent = evidence.sent, guard = evidence.guard or nil,
-    bytes_sent = evidence.bytes_sent, body_bytes = evidence.body_bytes,
-    seconds = seconds_of(result), detail = verdict.detail, reason = verdict.reason,
-    message = verdict.message or err and err.message, awaits = verdict.pending or nil,
-  })
+  local outcome = { verdict = verdict.verdict, cause = verdict.cause, receipt = verdict.receipt, sent = "no", awaits = verdict.pending or nil,
+    status = nil, bytes_sent = nil, body_bytes = nil, seconds = nil }
+  if result then
+    outcome.status, outcome.sent, outcome.guard = result.status, result.sent, result.guard or nil
+    outcome.bytes_sent, outcome.body_bytes, outcome.seconds = result.bytes_sent, result.bytes_expected, seconds_of(result)
+  end
+  if err then
+    local code = err.code
+    outcome.kind, outcome.code = err.kind, (type(code) == "string" or type(code) == "number") and code or nil
+  end
+  outcome.detail, outcome.reason, outcome.message = verdict.detail, verdict.reason, verdict.message or err and err.message
+  local ok, journal_err = self.work.journal:finish(attempt, outcome)
   if not ok then
     self:_stop(journal_err)
   end
@@ -379,38 +398,32 @@ end
 
 -- Too many rows refused, by the rule that was given: the rest, if there is one, is not sent.
 function methods:_weigh()
-  local too_many = not self.error and self.work.too_many and self.work.too_many()
+  local check = self.work.too_many
+  local too_many = check and not self.error and check()
   if too_many and self:_peek() then
     self:_stop(too_many)
   end
 end
 
-function methods:_conclude(attempt, result, reply, err)
+-- An answer that is no plain success. Gives nil where its batch is not booked now (it is sent again, cut, or looked for at the platform), else
+-- true, and whether the outcome is written down already.
+function methods:_look_into(attempt, verdict, result, err)
   local work, batch = self.work, attempt.batch
-  local evidence = evidence_of(batch, result, err)
-  local verdict = verdicts.decide(work.platform, work.operation, evidence, reply, err)
-  if result and work.clean then
-    err = work.clean(batch, verdict, err) -- before anybody writes it down
-  end
   if verdict.again == "window" then
     verdict.after = CLOSED_AGAIN
   end
-  self.bytes = self.bytes + (evidence.bytes_sent or 0)
-  if work.settler and verdict.verdict ~= "ambiguous" then
-    work.settler:learn(batch, verdict)
-  end
-
   if verdict.verdict == "not_applied" then
     work.pace:finished(attempt.ticket, verdict)
-    self:_write_down(attempt, verdict, evidence, result, err)
+    self:_write_down(attempt, verdict, result, err)
     if self:_may_repeat(batch, verdict, err) then
       self:_put_back(batch)
-      return
+      return nil
     end
     if not work.stopped() or err and err.kind ~= "cancelled" then
       self:_stop(err)
     end
-    return self:_unsent(batch)
+    self:_unsent(batch)
+    return nil
   end
 
   local pieces, cut_err
@@ -423,29 +436,49 @@ function methods:_conclude(attempt, result, reply, err)
   if pieces then
     -- Its rows are counted in its pieces; outcome and pieces are in one commit.
     work.pace:finished(attempt.ticket, verdict)
-    self:_write_down(attempt, verdict, evidence, result, err)
+    self:_write_down(attempt, verdict, result, err)
     if self:_divide(batch, pieces, true) then
-      return
+      return nil
     end
   end
 
   -- One that ends the run is settled by whoever goes on with the job.
   if verdict.verdict == "ambiguous" and not verdict.stop and attempt.begun and work.settler and work.settler:may(batch) then
-    self:_write_down(attempt, verdict, evidence, result, err)
+    self:_write_down(attempt, verdict, result, err)
     attempt.verdict, attempt.problem = verdict, doubtful(work, verdict, err)
     self.doubtful[#self.doubtful + 1] = attempt
-    return
+    return nil
   end
+  return true, pieces ~= nil
+end
 
+function methods:_conclude(attempt, result, reply, err)
+  local work, batch = self.work, attempt.batch
+  local verdict = decide(work, batch, result, reply, err)
+  if result then
+    self.bytes = self.bytes + (result.bytes_sent or 0)
+    err = work.clean and work.clean(batch, verdict, err) or err -- before anybody writes it down
+  end
+  if work.settler and verdict.verdict ~= "ambiguous" then
+    work.settler:learn(batch, verdict)
+  end
+  local is_written
+  if verdict.verdict ~= "accepted" then
+    local is_booked
+    is_booked, is_written = self:_look_into(attempt, verdict, result, err)
+    if not is_booked then
+      return
+    end
+  end
   verdict = self:_book(attempt, verdict, err)
   if work.bisect then
     work.bisect:learn(batch, verdict)
   end
-  if not pieces then
-    work.pace:finished(attempt.ticket, verdict, {
-      seconds = seconds_of(result), repeated = (batch.failed or 0) > 0,
-    })
-    self:_write_down(attempt, verdict, evidence, result, err)
+  if not is_written then
+    local timing = self.timing
+    timing.seconds, timing.repeated = seconds_of(result), (batch.failed or 0) > 0
+    work.pace:finished(attempt.ticket, verdict, timing)
+    self:_write_down(attempt, verdict, result, err)
   end
   self:_judge(verdict, err)
 end
@@ -465,8 +498,8 @@ function methods:_take(id, result)
   if attempt then
     self.flying[id] = nil
     self.in_flight = self.in_flight - 1
-    local reply, err = self.work.finish(attempt.prepared, result)
-    attempt.prepared = nil
+    local reply, err = self.work.finish(attempt.request, result, attempt.batch)
+    attempt.request = nil
     self:_conclude(attempt, result, reply, err)
   end
 end
@@ -483,15 +516,14 @@ function methods:_collect()
   end
   if self.in_flight > 0 then
     local id, result = work.transport:next(self.committing and work.slice or seconds)
-    local taken, most = 0, work.pace:limit() / 2
+    local taken, most = 0, work.transport.ready and work.pace:limit() / 2 or 0
     while id do
       self:_take(id, result)
       self:_pause()
       taken = taken + 1
       -- What else has come meanwhile shares the next commit; half of what flies stays on its way while the next are made ready.
-      local is_more = taken < most and self.in_flight > 0 and work.transport.ready and work.transport:ready() > 0
       id, result = nil, nil
-      if is_more then
+      if taken < most and self.in_flight > 0 then
         id, result = work.transport:next(0)
       end
     end

@@ -383,11 +383,11 @@ local function work_of(state, book)
     slice = not rings and COMMIT_SLICE or nil,
     next_batch = function() return book:next_batch() end,
     prepare = function(batch) return request_module.of(state, batch) end,
-    finish = function(prepared, result)
+    finish = function(request, result, batch)
       if state.window.closed and result.status then
-        state.window:learn(result.timings.total, prepared.bytes)
+        state.window:learn(result.timings.total, batch.body_bytes)
       end
-      return state.client:finish(prepared.like, result, true)
+      return state.client:finish(request, result, true)
     end,
     settle = function(attempt, verdict, problem)
       local changed, err = state.rows:settle(attempt, verdict, problem)
@@ -401,7 +401,7 @@ local function work_of(state, book)
       operation = operation, input = state.input, encoder = state.encoder, ledger = state.ledger, calls = options.bisect,
       pause = options.env.pause, is_destructive = function() return state.barrier:is_closed() end,
     },
-    window = function(batch) return state.window:wait(batch and batch.body_bytes or 0) end,
+    window = state.window.closed and function(batch) return state.window:wait(batch.body_bytes or 0) end,
     refuse_window = function() return select(2, state.window:refuse()) end,
     stopped = function() return state.stop end,
     progress = function(run)

@@ -99,7 +99,9 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:finish(attempt, outcome)
-  outcome.detail, outcome.message = masked(outcome.detail), masked(outcome.message)
+  if outcome.detail or outcome.message then
+    outcome.detail, outcome.message = masked(outcome.detail), masked(outcome.message)
+  end
   self._dirty = true
   local refused = outcome.verdict == "partly" and attempt.refused
   if refused and #refused > 0 then

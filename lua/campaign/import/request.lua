@@ -13,7 +13,7 @@ local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
 ---The request of a batch. What can fail on this machine fails here: reading its rows, comparing them with the plan, encoding, the access token.
 ---@param state table input, encoder, operation, options, client, barrier; like, like_fields: the earlier request and its fields, kept here
 ---@param batch table
----@return { request: table, like: table, bytes: integer }? prepared the client finishes it as `like`
+---@return table? request the client finishes it
 ---@return campaign.error? err
 function M.of(state, batch)
   local options, operation = state.options, state.operation
@@ -44,7 +44,7 @@ function M.of(state, batch)
     -- Only the rows differ from call to call: what was checked and built for the first one serves the others.
     request, err = state.client:again(state.like, source, timeout)
     if request or err then
-      return request and { request = request, like = state.like, bytes = batch.body_bytes }, err
+      return request, err
     end
   end
   request, err = state.client:prepare(operation.name, fields, {
@@ -55,7 +55,7 @@ function M.of(state, batch)
   if request then
     state.like, state.like_fields = request, fields
   end
-  return request and { request = request, like = request, bytes = batch.body_bytes }, err
+  return request, err
 end
 
 return M

@@ -200,8 +200,8 @@ local function told_by(result, status)
 end
 
 -- A success that says how many rows it took. `status` and the counts must tell the same story (F13, F14).
-local function counted(result, evidence, reply)
-  local rows, status = evidence.rows, result.status and at(reply, result.status)
+local function counted(result, rows, reply)
+  local status = result.status and at(reply, result.status)
   local good, bad = at(reply, result.success_count), at(reply, result.fail_count)
   local failed = at(reply, result.failed_rows)
   failed = failed == nil and {} or failed
@@ -237,16 +237,24 @@ local function counted(result, evidence, reply)
   return answer("partly", "success", { message = message, failed = failed })
 end
 
-local function accepted(operation, evidence, reply)
-  local result = operation.rows.result or {}
+local NOTHING = {}
+
+---What a reply means that the parser took as a success, when it is the whole answer to a request that left once.
+---@param operation table the operation that was called
+---@param rows integer rows the request carried
+---@param reply table
+---@return campaign.verdict
+function M.success(operation, rows, reply)
+  local result = operation.rows.result or NOTHING
   if result.success_count then
-    return counted(result, evidence, reply)
+    return counted(result, rows, reply)
   end
   local receipt = result.id and at(reply, result.id)
-  if result.id and (receipt == nil or receipt == "" or type(receipt) == "table" or type(receipt) == "boolean") then
+  local kind = type(receipt)
+  if result.id and (receipt == nil or receipt == "" or kind == "table" or kind == "boolean") then
     return answer("ambiguous", "bad_answer") -- a success that nothing can ever be joined to
   end
-  return answer("accepted", "success", { pending = result.accepted == "pending", receipt = receipt })
+  return { verdict = "accepted", cause = "success", pending = result.accepted == "pending", receipt = receipt or nil }
 end
 
 ---@class campaign.evidence
@@ -285,7 +293,7 @@ function M.decide(platform, operation, evidence, reply, err)
     return without_answer(operation, evidence, err or {})
   end
   if reply ~= nil then
-    return accepted(operation, evidence, reply)
+    return M.success(operation, evidence.rows, reply)
   end
   return refused(platform, operation, evidence, err or {})
 end
