@@ -248,7 +248,7 @@ local function context_of(request)
   local context = prepared[request]
   if not context then
     local shared = getmetatable(request)
-    context = shared and prepared[shared.__index]
+    context = shared and prepared[shared.like]
   end
   return context
 end
@@ -392,8 +392,12 @@ function methods:again(request, rows, timeout)
     limits = { total = seconds }
     state.limits[seconds] = limits
   end
-  context.sharing = context.sharing or { __index = request } -- all the rest is as it was
-  return setmetatable({ body = rows, limits = limits }, context.sharing)
+  context.shared = context.shared or { like = request } -- how `finish` finds what was asked
+  return setmetatable({
+    method = request.method, url = request.url, headers = request.headers, body = rows, account = request.account,
+    allow_http = request.allow_http, ca_file = request.ca_file, proxy = request.proxy, limits = limits,
+    max_connection_age = request.max_connection_age,
+  }, context.shared)
 end
 
 ---What the result of a prepared request means.
