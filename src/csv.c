@@ -160,7 +160,7 @@ static __attribute__((noinline)) int fill(struct camp_reader *r, struct camp_err
   if (!is_gbk(r)) {
     const unsigned char *newline = r->at_end ? NULL : memrchr(r->text, '\n', r->length);
     size_t whole = newline != NULL ? (size_t)(newline - r->text) + 1 : r->at_end ? r->length : 0;
-    if (is_known_valid(r) || camp_scan_utf8(r->level, r->text, whole)) r->valid_end = whole;
+    if (r->unchecked || is_known_valid(r) || camp_scan_utf8(r->level, r->text, whole)) r->valid_end = whole;
   }
   return 0;
 }

@@ -70,6 +70,7 @@ struct camp_reader {
   int sums;                 /* whether to make this checksum, of what was read since the start */
   uint32_t sum;             /* CRC-32C */
   int64_t known_sum;        /* with sums: that of the range when all of it was found valid UTF-8, which is then not looked for again; or -1 */
+  int unchecked;            /* records need not be looked through for valid UTF-8; whoever takes them does it */
   int parts;                /* whether to sum for camp_reader_part */
   int part_lost;
   uint32_t part_sum;        /* of the file since the last part, up to text[part_at] */

@@ -295,3 +295,22 @@ enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct c
   *size = (size_t)(to - start) + encoder->line_end.length;
   return CAMP_RESULT_OK;
 }
+
+unsigned char *camp_encoder_write_utf8(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
+                                       unsigned char *to) {
+  size_t length;
+  if (is_whole(encoder, record)) {
+    for (size_t i = 0; i < encoder->run_count; i++) {
+      const unsigned char *text = run_text(record, &encoder->runs[i], &length);
+      if (i > 0) *to++ = encoder->delimiter;
+      to = put(to, text, length);
+    }
+  } else {
+    const unsigned char *row = csv_row(encoder, work, record, &length);
+    if (row == NULL) return NULL;
+    memcpy(to, row, length);
+    to += length;
+  }
+  memcpy(to, encoder->line_end.bytes, encoder->line_end.length);
+  return to + encoder->line_end.length;
+}

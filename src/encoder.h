@@ -153,6 +153,10 @@ size_t camp_encoder_room(const struct camp_encoder *encoder, const struct camp_r
 enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
                                     unsigned char *to, size_t *size);
 
+/* The row of a CSV body with its line end, in UTF-8 whatever the encoding of the body; NULL without memory. For whoever encodes many at once. */
+unsigned char *camp_encoder_write_utf8(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
+                                       unsigned char *to);
+
 struct camp_fault {
   size_t column;          /* CAMP_NO_COLUMN: the whole record */
   const char *name;       /* the field's name; NULL: that of the column */

@@ -83,6 +83,10 @@ static size_t put_rare(uint32_t character, uint8_t out[4]) {
   return 0;
 }
 
+const uint16_t *camp_gbk_codes_of(enum camp_encoding encoding) {
+  return encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_codes : camp_gbk_codes;
+}
+
 size_t camp_gbk_put(enum camp_encoding encoding, uint32_t character, uint8_t out[4]) {
   if (character < 0x80) {
     out[0] = (uint8_t)character;

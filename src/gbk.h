@@ -27,6 +27,8 @@ enum camp_stop camp_gbk_encode(enum camp_encoding encoding, const uint8_t *text,
 enum camp_stop camp_gbk_encoded_length(enum camp_encoding encoding, const uint8_t *text, size_t n, struct camp_converted *result);
 /* The bytes of one character: 1, 2 or 4; 0 when the encoding has none. */
 size_t camp_gbk_put(enum camp_encoding encoding, uint32_t character, uint8_t out[4]);
+/* The two-byte codes of the 65,536 characters of the BMP; 0: none. */
+const uint16_t *camp_gbk_codes_of(enum camp_encoding encoding);
 
 /* `encoding` to UTF-8. `out` has camp_gbk_decode_bound(encoding, n) + CAMP_GBK_SLACK bytes. Never CAMP_STOP_UNMAPPABLE. */
 enum camp_stop camp_gbk_decode(enum camp_encoding encoding, const uint8_t *bytes, size_t n, uint8_t *out, struct camp_converted *result);

@@ -8,6 +8,8 @@
 
 #include "encode_plain.h"
 
+#define TOGETHER ((size_t)16 << 10) /* bytes of rows that are encoded in one piece */
+
 enum stage { STAGE_PREFIX, STAGE_ROWS, STAGE_SUFFIX, STAGE_END };
 
 struct row_source {
@@ -28,18 +30,21 @@ struct row_source {
   int64_t made;            /* bytes of the body so far, those in `ready` too */
   int64_t given;
   int verified;
+  int encodes;             /* the body is CSV in another encoding than UTF-8 */
 };
 
 void camp_rows_scratch_init(struct camp_rows_scratch *scratch) {
   camp_reader_init(&scratch->reader, NULL);
   camp_work_init(&scratch->work);
   camp_buf_init(&scratch->spill, SIZE_MAX / 4);
+  camp_buf_init(&scratch->text, SIZE_MAX / 4);
 }
 
 void camp_rows_scratch_clear(struct camp_rows_scratch *scratch) {
   camp_reader_clear(&scratch->reader);
   camp_work_clear(&scratch->work);
   camp_buf_clear(&scratch->spill);
+  camp_buf_clear(&scratch->text);
 }
 
 static int fail_changed(const struct row_source *rows, const char *what, struct camp_error *err) {
@@ -141,6 +146,50 @@ static int make_rows(struct row_source *rows, unsigned char *to, size_t size, si
   }
 }
 
+/* The same for a body in another encoding than UTF-8: rows are put together first and encoded in one piece. What costs there are the borders
+ * between ASCII and Hanzi, and they are found by the block. */
+static int make_encoded(struct row_source *rows, unsigned char *to, size_t size, size_t *written, struct camp_error *err) {
+  struct camp_record store, mapped;
+  const struct camp_record *record;
+  const struct camp_encoder *encoder = rows->encoder;
+  struct camp_buf *text = &rows->scratch->text;
+  struct camp_converted done = {0, 0, 0};
+  text->length = 0;
+  *written = 0;
+  while (text->length < TOGETHER) {
+    int got = next_accepted(rows, &store, &mapped, &record, err);
+    if (got < 0) return -1;
+    if (got == 0) break;
+    unsigned char *at = (unsigned char *)camp_buf_reserve(text, camp_encoder_room(encoder, record));
+    unsigned char *end = at != NULL ? camp_encoder_write_utf8(encoder, &rows->scratch->work, record, at) : NULL;
+    if (end == NULL) return camp_fail_nomem(err);
+    text->length += (size_t)(end - at);
+    rows->accepted++;
+  }
+  if (text->length == 0) {
+    rows->stage = STAGE_SUFFIX;
+    give(rows, encoder->suffix.bytes, encoder->suffix.length);
+    return 0;
+  }
+  size_t room = camp_encode_room(encoder->encoding, text->length);
+  int direct = room <= size;
+  if (!direct) {
+    rows->scratch->spill.length = 0;
+    to = (unsigned char *)camp_buf_reserve(&rows->scratch->spill, room);
+    if (to == NULL) return camp_fail_nomem(err);
+  }
+  enum camp_stop stop = camp_encode(encoder->encoding, (const uint8_t *)text->data, text->length, to, &done);
+  if (stop != CAMP_STOP_END) return fail_changed(rows, stop == CAMP_STOP_UNMAPPABLE ? "a character the target lacks" : "a record is broken", err);
+  if (rows->made + (int64_t)done.produced > rows->batch.body_bytes) return fail_changed(rows, "the body became longer", err);
+  if (direct) {
+    *written = done.produced;
+    rows->made += (int64_t)done.produced;
+  } else {
+    give(rows, to, done.produced);
+  }
+  return 0;
+}
+
 /* Before the last byte goes out: what follows in the range must all be left out, and the counts must agree. */
 static int verify(struct row_source *rows, struct camp_error *err) {
   struct camp_record store, mapped;
@@ -184,7 +233,7 @@ static ptrdiff_t rows_read(struct camp_source *source, void *to, size_t size, st
         if (verify(rows, err) != 0) return -1;
         continue;
       }
-      if (make_rows(rows, at, left, &written, err) != 0) return -1;
+      if ((rows->encodes ? make_encoded : make_rows)(rows, at, left, &written, err) != 0) return -1;
       at += written;
       left -= written;
     }
@@ -253,6 +302,8 @@ static struct camp_source *make_source(struct camp_input *input, struct camp_enc
   camp_reader_start(&rows->scratch->reader, batch->offset, batch->offset + batch->bytes, batch->first_row - 1, batch->first_line);
   /* Rows that are left out may be anything; the others were valid where the bytes are the same. */
   if (!rows->check) rows->scratch->reader.known_sum = batch->sum;
+  rows->encodes = encoder->encoding != CAMP_ENCODING_UTF8;
+  rows->scratch->reader.unchecked = rows->encodes && !rows->check; /* what is not valid is found when it is encoded */
   return &rows->base;
 failed:
   rows_free(&rows->base);

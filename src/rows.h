@@ -17,7 +17,8 @@
 struct camp_rows_scratch {
   struct camp_reader reader;
   struct camp_work work;
-  struct camp_buf spill; /* a row that did not fit where it was to go */
+  struct camp_buf spill; /* what did not fit where it was to go */
+  struct camp_buf text;  /* rows before they are encoded */
 };
 void camp_rows_scratch_init(struct camp_rows_scratch *scratch);
 void camp_rows_scratch_clear(struct camp_rows_scratch *scratch);

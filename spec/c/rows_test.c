@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The quick ways of reading and writing rows against the plain ones, over random and hostile lists: records by vectors and by the walk from
- * mark to mark, at every offset to the borders of chunks and windows; rows of JSON by encode_plain.c and by encode_rows.c; checksums in
- * pieces and in one. ROWS_TEST_ROUNDS (default 150) and ROWS_TEST_SEED choose how long and which; a failure names its seed. */
+ * mark to mark, at every offset to the borders of chunks and windows; rows of JSON by encode_plain.c and by encode_rows.c; lengths in GBK;
+ * checksums in pieces and in one; bodies row by row and in blocks. ROWS_TEST_ROUNDS (default 150) and ROWS_TEST_SEED choose how long and which; a failure names its seed. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,11 @@
 #include "../../src/csv.h"
 #include "../../src/encode_plain.h"
 #include "../../src/encoder.h"
+#include "../../src/gbk.h"
+#include "../../src/measure.h"
 #include "../../src/rows.h"
 #include "../../src/scan.h"
+#include "../../src/utf8.h"
 
 static uint64_t state;
 static unsigned long checked;
@@ -159,6 +162,34 @@ static void compare_readers(struct camp_input *input, enum camp_scan_level level
 
 /* ---- writing ---- */
 
+/* CSV in GBK: all columns in another order, some of them, or with something of our own. */
+static struct camp_encoder *make_csv_encoder(size_t columns) {
+  static const char *const encodings[] = {"gbk", "gb18030", "cp936", "utf-8"};
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_encoder_options options = {.format = "csv", .encoding = encodings[below(4)], .columns = columns};
+  struct camp_text header = {"h\xE5\xA4\xB4", 4};
+  options.header = &header;
+  options.header_count = below(2);
+  struct camp_encoder *encoder = camp_encoder_new(&options, &err);
+  if (encoder == NULL) fail(err.text, 0);
+  size_t first = below(columns), fields = below(2) ? columns : 1 + below(columns), odd = below(2) * columns;
+  for (size_t i = 0; i < fields; i++) {
+    struct camp_field_spec spec;
+    memset(&spec, 0, sizeof spec);
+    spec.rule.name = (struct camp_text){"f", 1};
+    spec.rule.max_length = SIZE_MAX;
+    spec.column = (first + i) % columns;
+    if (i == odd) {
+      spec.has_constant = 1;
+      spec.column = CAMP_NO_COLUMN;
+      spec.constant = (struct camp_text){"x\"\xE5\xA4\xB4,", 6};
+    }
+    if (camp_encoder_add_field(encoder, &spec, &err) != 0) fail(err.text, 0);
+  }
+  if (camp_encoder_seal(encoder, &err) != 0) fail(err.text, 0);
+  return encoder;
+}
+
 static struct camp_encoder *make_encoder(size_t columns, const char *row) {
   static const char *const names[] = {"name", "phone", "a rather long name of a field, longer than a block of bytes", "\xE5\xA7\x93", "q\"q"};
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -245,15 +276,47 @@ static void read_all(struct camp_source *source, const char *expected, int64_t l
   expect(at == length, "a body has another length", at);
 }
 
-/* Bodies of the batches that a pass plans: with the sum of the pass, without it, with a wrong one. */
-static void compare_bodies(struct camp_input *input) {
+/* The body of a batch, a row after the other. NULL when out of memory. */
+static unsigned char *plain_body(struct camp_input *input, struct camp_encoder *encoder, const struct camp_batch *batch, const char *skip,
+                                 size_t *length) {
   struct camp_error err = {CAMP_OK, 0, ""};
-  struct camp_encoder *encoder = make_encoder(input->column_count, "object");
+  struct camp_reader reader;
+  struct camp_record record;
+  struct camp_work work;
+  struct camp_buf body;
+  size_t at = 0, made;
+  int64_t from = 0, to = 0, row = 0, accepted = 0;
+  camp_buf_init(&body, SIZE_MAX / 4);
+  camp_work_init(&work);
+  camp_reader_init(&reader, input);
+  reader.level = CAMP_SCAN_PORTABLE;
+  camp_reader_start(&reader, batch->offset, batch->offset + batch->bytes, batch->first_row - 1, batch->first_line);
+  camp_buf_append(&body, encoder->prefix.bytes, encoder->prefix.length);
+  while (camp_reader_next(&reader, &record, &err) > 0) {
+    if (record.faults & CAMP_RECORD_BLANK) continue;
+    row++;
+    if (row > to && camp_skip_next(skip, strlen(skip), &at, &from, &to) != 1) from = to = INT64_MAX;
+    if (row >= from && row <= to) continue;
+    if (accepted++ > 0) camp_buf_append(&body, encoder->separator.bytes, encoder->separator.length);
+    unsigned char *here = (unsigned char *)camp_buf_reserve(&body, camp_encoder_room(encoder, &record));
+    if (here == NULL || camp_encoder_write(encoder, &work, &record, here, &made) != CAMP_RESULT_OK) fail("a row cannot be written", row);
+    body.length += made;
+  }
+  camp_buf_append(&body, encoder->suffix.bytes, encoder->suffix.length);
+  camp_reader_clear(&reader);
+  camp_work_clear(&work);
+  *length = body.length;
+  return (unsigned char *)body.data;
+}
+
+/* Bodies of the batches that a pass plans: with the sum of the pass, without it, with a wrong one, and row by row. */
+static void compare_bodies(struct camp_input *input, struct camp_encoder *encoder) {
+  struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_preflight pass;
   struct camp_preflight_options options;
   struct camp_rows_scratch scratch;
   memset(&options, 0, sizeof options);
-  options.batch_rows = 1 + (int64_t)below(400);
+  options.batch_rows = 1 + (int64_t)below(below(2) ? 400 : 20000);
   options.batch_bytes = (int64_t)1 << 40;
   options.offset = -1;
   options.unique = CAMP_NO_COLUMN;
@@ -273,7 +336,12 @@ static void compare_bodies(struct camp_input *input) {
     struct camp_source *unknown = camp_rows_source(input, encoder, &batch, skip, &scratch, &again, &err);
     if (known == NULL || unknown == NULL) fail(err.text, batch.offset);
     expect(sum == again && (sum < 0 || (uint32_t)sum == slice), "a body's sum differs", batch.offset);
-    read_all(unknown, known->memory, batch.body_bytes);
+    size_t length;
+    unsigned char *body = plain_body(input, encoder, &batch, skip, &length);
+    expect((int64_t)length == batch.body_bytes, "a body is not as long as it was planned", batch.offset);
+    read_all(known, (const char *)body, batch.body_bytes);
+    read_all(unknown, (const char *)body, batch.body_bytes);
+    free(body);
     camp_source_free(known);
     camp_source_free(unknown);
     free(skip);
@@ -318,6 +386,39 @@ static void compare_sums(void) {
   }
 }
 
+/* The quick measure may pass; where it does not, it says what the encoder says. */
+static void compare_measure(enum camp_encoding encoding, const unsigned char *text, size_t length, int must_know) {
+  struct camp_converted done = {0, 0, 0};
+  size_t size = 0;
+  enum camp_stop stop = camp_gbk_encoded_length(encoding, text, length, &done);
+  int known = camp_measure(encoding, text, length, &size);
+  expect(!known || (stop == CAMP_STOP_END && size == done.produced), "a measure differs", (long long)length);
+  if (must_know && __builtin_cpu_supports("avx2")) expect(known, "a usual Hanzi is not measured", (long long)length);
+}
+
+static void compare_measures(void) {
+  static const enum camp_encoding encodings[] = {CAMP_ENCODING_GBK, CAMP_ENCODING_CP936, CAMP_ENCODING_GB18030};
+  static unsigned char text[400];
+  for (size_t e = 0; e < 3; e++) {
+    for (uint32_t c = 1; c < 0x30000; c++) { /* every character, at every place of a block in turn */
+      if (c >= 0xD800 && c < 0xE000) continue;
+      size_t before = c % 70;
+      memset(text, 'a', sizeof text);
+      size_t length = before + camp_utf8_put(c, text + before);
+      compare_measure(encodings[e], text, length, c >= 0x4E00 && c <= 0x9FA5);
+      compare_measure(encodings[e], text, length + c % 3, 0);
+    }
+    for (unsigned round = 0; round < 3000; round++) {
+      size_t length = 0, most = 1 + below(300);
+      while (length < most) {
+        uint32_t c = below(3) ? (uint32_t)below(0x80) : below(20) ? 0x4E00 + (uint32_t)below(0x51A6) : (uint32_t)below(0xD800);
+        length += camp_utf8_put(c, text + length);
+      }
+      compare_measure(encodings[e], text, length, 0);
+    }
+  }
+}
+
 static unsigned long long number(const char *name, unsigned long long otherwise) {
   const char *text = getenv(name);
   return text != NULL ? strtoull(text, NULL, 10) : otherwise;
@@ -335,14 +436,16 @@ int main(void) {
   camp_buf_init(&list, (size_t)16 << 20);
   compare_places();
   compare_sums();
+  compare_measures();
   for (unsigned long long round = 0; round < rounds; round++) {
     size_t wild = below(3) * below(40), size = sizes[below(6)];
     make_list(2 + below(12), size + below(200), wild, below(3) == 0 ? "\r\n" : "\n");
-    struct camp_input *input = open_list(below(3) == 0 ? 64 + below(2000) : 0);
+    struct camp_input *input = open_list(below(3) == 0 ? 256 + below(2000) : 0);
     compare_readers(input, CAMP_SCAN_AVX2);
     compare_readers(input, CAMP_SCAN_SSE2);
     compare_encoders(input, shapes[below(2)]);
-    compare_bodies(input);
+    compare_bodies(input, make_encoder(input->column_count, "object"));
+    compare_bodies(input, make_csv_encoder(input->column_count));
     camp_input_release(input);
   }
   camp_buf_clear(&list);
