@@ -215,10 +215,16 @@ static int have_vectors(void) {
 }
 #endif
 
+static enum camp_gbk_way limit = CAMP_GBK_512;
+
+void camp_gbk_limit_way(enum camp_gbk_way way) { limit = way; }
+
 size_t camp_gbk_encode_blocks(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced) {
   *produced = 0;
 #if defined(__x86_64__)
-  if (have_vectors())
+  if (limit == CAMP_GBK_512 && camp_gbk_has_512())
+    return out != NULL ? camp_gbk_encode_512(codes, text, n, out, produced) : camp_gbk_measure_512(codes, text, n, produced);
+  if (limit <= CAMP_GBK_AVX2 && have_vectors())
     return out != NULL ? encode_avx2(codes, text, n, out, produced) : measure_avx2(codes, text, n, produced);
 #endif
   (void)codes;
@@ -231,7 +237,8 @@ size_t camp_gbk_encode_blocks(const uint16_t *codes, const uint8_t *text, size_t
 size_t camp_gbk_decode_blocks(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
   *produced = 0;
 #if defined(__x86_64__)
-  if (have_vectors()) return decode_avx2(characters, bytes, n, out, produced);
+  if (limit == CAMP_GBK_512 && camp_gbk_has_512()) return camp_gbk_decode_512(characters, bytes, n, out, produced);
+  if (limit <= CAMP_GBK_AVX2 && have_vectors()) return decode_avx2(characters, bytes, n, out, produced);
 #endif
   (void)characters;
   (void)bytes;

@@ -18,4 +18,17 @@ size_t camp_gbk_encode_blocks(const uint16_t *codes, const uint8_t *text, size_t
 /* Two-byte codes to UTF-8 by `characters` (32,768 entries by code less 0x8000). */
 size_t camp_gbk_decode_blocks(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced);
 
+/* The ways above that this machine has, the fastest first; tests take each. */
+enum camp_gbk_way { CAMP_GBK_512, CAMP_GBK_AVX2, CAMP_GBK_PLAIN };
+/* From now on no faster way than this one is gone; not while others convert. For tests. */
+void camp_gbk_limit_way(enum camp_gbk_way way);
+
+#if defined(__x86_64__)
+/* gbk_blocks512.c */
+int camp_gbk_has_512(void);
+size_t camp_gbk_encode_512(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced);
+size_t camp_gbk_measure_512(const uint16_t *codes, const uint8_t *text, size_t n, size_t *produced);
+size_t camp_gbk_decode_512(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced);
+#endif
+
 #endif
