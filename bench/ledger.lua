@@ -2,7 +2,7 @@
 -- What the ledger costs a batch, by itself: intents and outcomes as an import writes them, on the disk that holds FOLDER. Prints microseconds
 -- of wall time and of processor time for each batch, by how many batches share a commit.
 --
---   lua5.4 bench/ledger.lua FOLDER [BATCHES]
+--   lua5.4 bench/ledger.lua FOLDER [BATCHES] [BATCHES_A_COMMIT...]
 
 local core = require "campaign.core"
 local ledger_module = require "campaign.ledger"
@@ -67,7 +67,9 @@ local function run(in_flight)
   return wall, cpu, lines_wall, lines_cpu
 end
 
-for _, in_flight in ipairs({ 1, 8, 16 }) do
+local groups = #arg > 2 and { (unpack or table.unpack)(arg, 3) } or { 1, 8, 16 }
+for _, in_flight in ipairs(groups) do
+  in_flight = math.floor(tonumber(in_flight))
   local wall, cpu, lines_wall, lines_cpu = run(in_flight)
   print(("%d %.1f %.1f %.1f %.1f"):format(in_flight, wall, cpu, lines_wall, lines_cpu))
 end

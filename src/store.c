@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The store's file: SQLite behind a lock, opened with care, one transaction a group. The only file that includes sqlite3.h. */
+ * The store's file: SQLite behind a lock, opened with care, one transaction a group. How its log is written: store_log.c. */
 #include "store.h"
 
 #include <errno.h>
@@ -14,18 +14,30 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "store_log.h"
 #include "store_private.h"
 
 #define MOST_RESULT_BYTES ((size_t)256 * 1024 * 1024)
 
 #define BUSY_MILLISECONDS 10000
 
+#define PAGE_SIZE "4096"
+/* The log is written back when it has so many frames, and begins anew at its start, in space that it has already. */
+#define CHECKPOINT_FRAMES "1000"
+
+#define TEXT_OF(number) #number
+#define SAYS(id) "PRAGMA application_id=" TEXT_OF(id)
+
 struct camp_database {
   sqlite3 *db;
   sqlite3_stmt *statements[CAMP_STORE_STATEMENTS];
   int statement_count;
   sqlite3_stmt *begin_write, *begin_read, *commit, *rollback;
-  int lock; /* descriptor of the lock file */
+  int lock;      /* descriptor of the lock file */
+  int is_open;   /* found well, and all that follows is known */
+  int is_at_work; /* the file says that commits may stand in the log alone */
+  int is_noted;  /* the mark is on disk: whatever an earlier log left there is gone */
+  atomic_int wants_checkpoint; /* after the next commit */
   struct camp_error broken; /* kind CAMP_OK while the file is sound */
   int reserved;             /* there is room set aside beside the file */
   atomic_int full;          /* the room was needed */
@@ -101,6 +113,16 @@ static int expect(struct camp_database *database, const char *sql, const char *w
   fail_sqlite(database, code == SQLITE_DONE ? SQLITE_CORRUPT : extended, err);
   sqlite3_finalize(statement);
   return -1;
+}
+
+static int query_integer(struct camp_database *database, const char *sql, int *to, struct camp_error *err) {
+  sqlite3_stmt *statement = NULL;
+  int code = sqlite3_prepare_v2(database->db, sql, -1, &statement, NULL);
+  if (code == SQLITE_OK) code = sqlite3_step(statement);
+  if (code == SQLITE_ROW) *to = sqlite3_column_int(statement, 0);
+  int result = code == SQLITE_ROW ? 0 : fail_sqlite(database, sqlite3_extended_errcode(database->db), err);
+  sqlite3_finalize(statement);
+  return result;
 }
 
 static void reserve_path(const struct camp_database *database, char *to, size_t size) { snprintf(to, size, "%s.reserve", database->path); }
@@ -185,19 +207,44 @@ static int take_lock(struct camp_database *database, struct camp_error *err) {
   return -1;
 }
 
+/* Whether the log is all that it was, before SQLite looks at it. */
+static int check_log(struct camp_database *database, struct camp_error *err) {
+  struct camp_log log;
+  if (camp_log_read(database->path, &log, NULL, NULL, err) != 0) return -1;
+  const char *wrong = camp_log_lost(database->path, &log);
+  if (wrong == NULL) return 0;
+  return camp_fail(err, CAMP_LEDGER, SQLITE_CORRUPT, "ledger %.120s: %s, and with it what was committed last", database->path, wrong);
+}
+
+/* What closing does with the log: it is written back and removed, unless the file says that it belongs to it. */
+static void keep_log(struct camp_database *database, int keep) {
+  sqlite3_file_control(database->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+}
+
 /* Exclusive locking keeps the index of the log in memory: no shared-memory file, and no second connection can ever checkpoint. */
 static int configure(struct camp_database *database, int create, struct camp_error *err) {
+  sqlite3_db_config(database->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL); /* until it is known to be well */
+  keep_log(database, 1);
   sqlite3_extended_result_codes(database->db, 1);
   sqlite3_busy_timeout(database->db, BUSY_MILLISECONDS);
   sqlite3_db_config(database->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config(database->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
   if (expect(database, "PRAGMA locking_mode=EXCLUSIVE", "exclusive", err) != 0) return -1;
+  if (create && execute(database, "PRAGMA page_size=" PAGE_SIZE, err) != 0) return -1;
   if (expect(database, "PRAGMA journal_mode=WAL", "wal", err) != 0) return -1;
   if (execute(database, "PRAGMA synchronous=FULL", err) != 0) return -1;
   if (expect(database, "PRAGMA synchronous", "2", err) != 0) return -1;
-  if (execute(database, "PRAGMA wal_autocheckpoint=4000; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON", err) != 0)
+  if (execute(database, "PRAGMA wal_autocheckpoint=" CHECKPOINT_FRAMES "; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON", err) != 0)
     return -1;
-  return create ? 0 : expect(database, "PRAGMA quick_check(1)", "ok", err);
+  if (!create && expect(database, "PRAGMA quick_check(1)", "ok", err) != 0) return -1;
+  int id = 0;
+  if (query_integer(database, "PRAGMA application_id", &id, err) != 0) return -1;
+  database->is_at_work = id == CAMP_STORE_AT_WORK;
+  database->wants_checkpoint = database->is_at_work;
+  camp_log_note_in(database->db, database->lock);
+  keep_log(database, database->is_at_work);
+  sqlite3_db_config(database->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+  return 0;
 }
 
 static int prepare_own(struct camp_database *database, struct camp_error *err) {
@@ -215,7 +262,24 @@ static int prepare_own(struct camp_database *database, struct camp_error *err) {
   return 0;
 }
 
-struct camp_database *camp_database_open(const char *path, int create, struct camp_error *err) {
+/* What was committed is written back into the file. Where that fails it stays in the log, and is tried again in time. */
+static void checkpoint(struct camp_database *database) {
+  if (!database->is_noted && fdatasync(database->lock) != 0) return;
+  database->is_noted = 1; /* before the file says that a log belongs to it: what an earlier one left must not be taken for its mark */
+  sqlite3_wal_checkpoint_v2(database->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+static int make_schema(struct camp_database *database, const char *schema, struct camp_error *err) {
+  if (execute(database, "BEGIN IMMEDIATE", err) != 0 || execute(database, schema, err) != 0 || execute(database, SAYS(CAMP_STORE_AT_WORK), err) != 0 ||
+      execute(database, "COMMIT", err) != 0)
+    return -1;
+  database->is_at_work = 1;
+  keep_log(database, 1);
+  checkpoint(database);
+  return 0;
+}
+
+struct camp_database *camp_database_open(const char *path, const char *schema, int create, struct camp_error *err) {
   struct camp_database *database = calloc(1, sizeof *database);
   if (database == NULL) {
     camp_fail_nomem(err);
@@ -230,14 +294,16 @@ struct camp_database *camp_database_open(const char *path, int create, struct ca
   }
   if (!create && check_file(database, err) != 0) goto failed; /* before the lock: no lock file beside what is not there */
   if (take_lock(database, err) != 0) goto failed;
-  if (create && make_file(database, err) != 0) goto failed;
+  if (create ? make_file(database, err) != 0 : check_log(database, err) != 0) goto failed;
   made = create;
-  code = sqlite3_open_v2(database->path, &database->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+  code = sqlite3_open_v2(database->path, &database->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, camp_log_vfs());
   if (code != SQLITE_OK) {
     fail_sqlite(database, code, err);
     goto failed;
   }
   if (configure(database, create, err) != 0 || prepare_own(database, err) != 0) goto failed;
+  if (schema != NULL && make_schema(database, schema, err) != 0) goto failed;
+  database->is_open = 1;
   return database;
 failed:
   camp_database_close(database, 0);
@@ -245,9 +311,17 @@ failed:
   return NULL;
 }
 
+/* The file says that it is whole by itself. Where it cannot be told so, the log stays beside it. */
+static void come_to_rest(struct camp_database *database) {
+  struct camp_error ignored = {CAMP_OK, 0, ""};
+  if (!database->is_open || !database->is_at_work || database->broken.kind != CAMP_OK) return;
+  if (execute(database, SAYS(CAMP_STORE_AT_REST), &ignored) == 0) keep_log(database, 0);
+}
+
 void camp_database_close(struct camp_database *database, int leave) {
   if (database == NULL) return;
   if (!leave) {
+    if (database->db != NULL) come_to_rest(database);
     for (int i = 0; i < database->statement_count; i++) sqlite3_finalize(database->statements[i]);
     sqlite3_finalize(database->begin_write);
     sqlite3_finalize(database->begin_read);
@@ -370,14 +444,24 @@ static int run_group(struct camp_database *database, struct camp_entry *first, s
     writes = !sqlite3_stmt_readonly(database->statements[entry->statement]);
   if (step_own(database, writes ? database->begin_write : database->begin_read, err) != 0) return -1;
   int result = 0;
+  const sqlite3_int64 before = sqlite3_total_changes64(database->db);
   for (struct camp_entry *entry = first; entry != NULL && result == 0; entry = entry->next) result = run_entry(database, entry, err);
+  const int begins_work = writes && !database->is_at_work && sqlite3_total_changes64(database->db) != before;
+  if (result == 0 && begins_work) result = execute(database, SAYS(CAMP_STORE_AT_WORK), err);
   if (result == 0) result = step_own(database, database->commit, err);
   if (result != 0 && !sqlite3_get_autocommit(database->db)) {
     sqlite3_step(database->rollback); /* err says what happened before */
     sqlite3_reset(database->rollback);
   }
+  if (result == 0 && begins_work) {
+    database->is_at_work = 1;
+    keep_log(database, 1);
+  }
+  if (result == 0 && writes && (atomic_exchange(&database->wants_checkpoint, 0) || begins_work)) checkpoint(database);
   return result;
 }
+
+void camp_database_want_checkpoint(struct camp_database *database) { atomic_store(&database->wants_checkpoint, 1); }
 
 /* The disk is full: the room that was set aside is given up, so that the outcomes of what is on its way can still be written. A write that
  * failed for want of room has left nothing behind; only a failed sync would leave us in the dark, and that is another error. */

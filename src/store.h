@@ -35,10 +35,11 @@ struct camp_store_result {
   const struct camp_store_value *values;  /* rows * columns of them, row by row */
 };
 
-/* Opens the file. With `create` it must not exist and is made with mode 0600, its name synced; without, it must be a regular file of this user
- * that is closed to others, and it is checked for damage. Either way its lock (path + ".lock") is taken at once or refused. NULL with err
+/* Opens the file. With `create` it must not exist and is made with mode 0600, its name synced, with what `schema` says (statements, or NULL) in
+ * one transaction; without, it must be a regular file of this user that is closed to others, and file and log are checked for damage. Either
+ * way its lock (path + ".lock") is taken at once or refused. NULL with err
  * (CAMP_LEDGER; code is SQLite's, 0 where SQLite was not asked). */
-struct camp_store *camp_store_open(const char *path, int create, enum camp_store_driver driver, struct camp_error *err);
+struct camp_store *camp_store_open(const char *path, const char *schema, int create, enum camp_store_driver driver, struct camp_error *err);
 /* Drops what was not started, waits for what was, checkpoints, releases the lock, frees everything. NULL is fine. In a child that inherited the store only memory
  * that is safe to touch there is freed. */
 void camp_store_close(struct camp_store *store);
@@ -62,6 +63,8 @@ const struct camp_store_result *camp_store_take(struct camp_store *store);
 int camp_store_busy(struct camp_store *store);
 /* From now on one is written to this eventfd (kept as a duplicate) when a group has finished; -1: no more. */
 int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err);
+/* After the next group that writes, what the log holds is written back into the file. It is done without order, too, when the log has grown. */
+int camp_store_checkpoint(struct camp_store *store, struct camp_error *err);
 /* Statements that wait for a start. */
 size_t camp_store_waiting(const struct camp_store *store);
 

@@ -14,6 +14,7 @@ struct camp_store_later {
   int generation; /* camp_forks() when it was made */
   int is_done;
   char *path; /* of opening; NULL: closing */
+  char *schema;
   int create;
   enum camp_store_driver driver;
   struct camp_store *store;
@@ -24,7 +25,7 @@ static void *run(void *data) {
   struct camp_store_later *later = data;
   struct camp_store *store = NULL;
   if (later->path != NULL) {
-    store = camp_store_open(later->path, later->create, later->driver, &later->err);
+    store = camp_store_open(later->path, later->schema, later->create, later->driver, &later->err);
   } else {
     camp_store_close(later->store);
   }
@@ -46,14 +47,16 @@ static int start(struct camp_store_later *later, struct camp_error *err) {
 
 static void discard(struct camp_store_later *later) {
   free(later->path);
+  free(later->schema);
   free(later);
 }
 
-static struct camp_store_later *make(const char *path, struct camp_error *err) {
+static struct camp_store_later *make(const char *path, const char *schema, struct camp_error *err) {
   struct camp_store_later *later = calloc(1, sizeof *later);
   if (later != NULL && path != NULL) later->path = strdup(path);
-  if (later == NULL || (path != NULL && later->path == NULL)) {
-    free(later);
+  if (later != NULL && schema != NULL) later->schema = strdup(schema);
+  if (later == NULL || (path != NULL && later->path == NULL) || (schema != NULL && later->schema == NULL)) {
+    if (later != NULL) discard(later);
     camp_fail_nomem(err);
     return NULL;
   }
@@ -62,8 +65,8 @@ static struct camp_store_later *make(const char *path, struct camp_error *err) {
   return later;
 }
 
-struct camp_store_later *camp_store_open_later(const char *path, int create, enum camp_store_driver driver, struct camp_error *err) {
-  struct camp_store_later *later = make(path, err);
+struct camp_store_later *camp_store_open_later(const char *path, const char *schema, int create, enum camp_store_driver driver, struct camp_error *err) {
+  struct camp_store_later *later = make(path, schema, err);
   if (later == NULL) return NULL;
   later->create = create;
   later->driver = driver;
@@ -74,7 +77,7 @@ struct camp_store_later *camp_store_open_later(const char *path, int create, enu
 }
 
 struct camp_store_later *camp_store_close_later(struct camp_store *store, struct camp_error *err) {
-  struct camp_store_later *later = make(NULL, err);
+  struct camp_store_later *later = make(NULL, NULL, err);
   if (later == NULL) return NULL;
   later->store = store;
   if (start(later, err) == 0) return later;

@@ -25,7 +25,8 @@ struct camp_entry {
 
 struct camp_database;
 
-struct camp_database *camp_database_open(const char *path, int create, struct camp_error *err);
+/* As camp_store_open. */
+struct camp_database *camp_database_open(const char *path, const char *schema, int create, struct camp_error *err);
 /* `leave`: a child that inherited it, which must neither checkpoint nor close its parent's file; the little memory ends with the process. */
 void camp_database_close(struct camp_database *database, int leave);
 const char *camp_database_path(const struct camp_database *database);
@@ -33,6 +34,8 @@ const char *camp_database_path(const struct camp_database *database);
 int camp_database_prepare(struct camp_database *database, const char *sql, size_t length, int *parameters, struct camp_error *err);
 /* Executes the entries as one transaction and fills their results. 0 when all of it is on disk, or -1. */
 int camp_database_run(struct camp_database *database, struct camp_entry *first, struct camp_error *err);
+/* The next group that writes is followed by a checkpoint. */
+void camp_database_want_checkpoint(struct camp_database *database);
 /* Sets room aside in a file beside the database (path + ".reserve"), which is given up when the disk is full and removed in the end. 0 or -1. */
 int camp_database_reserve(struct camp_database *database, long long bytes, struct camp_error *err);
 /* True once that room was needed. */

@@ -150,13 +150,13 @@ static int need_thread(struct camp_store *store, struct camp_error *err) {
 
 /* ---- the caller's side ---- */
 
-struct camp_store *camp_store_open(const char *path, int create, enum camp_store_driver driver, struct camp_error *err) {
+struct camp_store *camp_store_open(const char *path, const char *schema, int create, enum camp_store_driver driver, struct camp_error *err) {
   struct camp_store *store = calloc(1, sizeof *store);
   if (store == NULL) {
     camp_fail_nomem(err);
     return NULL;
   }
-  store->database = camp_database_open(path, create, err);
+  store->database = camp_database_open(path, schema, create, err);
   if (store->database == NULL) {
     free(store);
     return NULL;
@@ -350,6 +350,12 @@ int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err) {
   store->bell = own;
   pthread_mutex_unlock(&store->lock);
   if (before >= 0) close(before);
+  return 0;
+}
+
+int camp_store_checkpoint(struct camp_store *store, struct camp_error *err) {
+  if (check_owner(store, err) != 0) return -1;
+  camp_database_want_checkpoint(store->database);
   return 0;
 }
 

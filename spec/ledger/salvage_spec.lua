@@ -121,33 +121,6 @@ describe("ledger.salvage", function()
     reader:close()
   end)
 
-  it("tells a log that was hurt in its middle from one whose end was never written", function()
-    local ledger = assert(ledger_module.open(path(), { create = true }))
-    fill(ledger, 40)
-    copy(path(), path("b.db"))
-    ledger:close()
-    local log = command.read(path("b.db-wal"))
-    local frames = math.floor(#log / 4120)
-    assert.is_true(pages.log_is_sound(path("b.db")))
-    assert.is_true(pages.log_is_sound(path("none.db")))
-    for _, length in ipairs({ 0, 10, 32, 5000, #log - 1, #log - 4120, #log - 6000 }) do -- a torn end
-      command.write(path("b.db-wal"), log:sub(1, length))
-      assert.is_true(pages.log_is_sound(path("b.db")), "length " .. length)
-    end
-    for _, frame in ipairs({ 0, 1, 7, frames - 8 }) do
-      for _, at in ipairs({ 0, 5, 9, 20, 24, 4000 }) do
-        local place = 32 + frame * 4120 + at
-        local byte = string.char((log:byte(place + 1) + 1) % 256)
-        command.write(path("b.db-wal"), log:sub(1, place) .. byte .. log:sub(place + 2))
-        assert.is_false(pages.log_is_sound(path("b.db")), ("frame %d byte %d"):format(frame, at))
-      end
-    end
-    os.execute("chmod 600 " .. path("b.db"))
-    local _, err = ledger_module.open(path("b.db"))
-    assert.equal("damaged", err.reason)
-    assert.is_truthy(core.system.stat(path("b.db-wal")))
-  end)
-
   it("takes from a damaged file what its intact pages hold, with and without its head", function()
     local ledger = assert(ledger_module.open(path(), { create = true }))
     fill(ledger, 400)

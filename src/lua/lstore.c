@@ -2,6 +2,7 @@
  * campaign.core.store: durable statements in groups. Values go in and come out as nil, number and string; numbers that are whole are
  * integers in the file. Names of columns lie in the userdata's table, by number of the statement. */
 #include "../store_later.h"
+#include "../store_log.h"
 
 #include <math.h>
 #include <string.h>
@@ -56,14 +57,16 @@ static struct store_box *push_box(lua_State *L) {
   return box;
 }
 
-/* open(path, "create" | "open", "inline" | "thread") → store | nil, err */
+/* open(path, "create" | "open", "inline" | "thread", schema?) → store | nil, err. `schema`: what a new file is made with. */
 static int module_open(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_check_path(L, 1);
   int create = luaL_checkoption(L, 2, "open", modes);
   int threaded = luaL_checkoption(L, 3, "inline", drivers);
+  const char *schema = luaL_optstring(L, 4, NULL);
+  luaL_argcheck(L, schema == NULL || create, 4, "only a new file is made with a schema");
   struct store_box *box = push_box(L);
-  box->store = camp_store_open(path, create, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
+  box->store = camp_store_open(path, schema, create, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
   if (box->store == NULL) return push_store_error(L, &err);
   camp_live_add(1);
   return 1;
@@ -81,14 +84,16 @@ static struct later_box *push_later(lua_State *L) {
   return box;
 }
 
-/* open_later(path, mode, driver) → errand | nil, err: as open, on another thread. */
+/* open_later(path, mode, driver, schema?) → errand | nil, err: as open, on another thread. */
 static int module_open_later(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_check_path(L, 1);
   int create = luaL_checkoption(L, 2, "open", modes);
   int threaded = luaL_checkoption(L, 3, "inline", drivers);
+  const char *schema = luaL_optstring(L, 4, NULL);
+  luaL_argcheck(L, schema == NULL || create, 4, "only a new file is made with a schema");
   struct later_box *box = push_later(L);
-  box->later = camp_store_open_later(path, create, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
+  box->later = camp_store_open_later(path, schema, create, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
   if (box->later == NULL) return push_store_error(L, &err);
   camp_live_add(1);
   return 1;
@@ -314,12 +319,63 @@ static int store_ring(lua_State *L) {
   return 1;
 }
 
+/* checkpoint() → true | nil, err: with the next group that writes, the log goes back into the file. */
+static int store_checkpoint(lua_State *L) {
+  struct camp_store *store = check_store(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  if (camp_store_checkpoint(store, &err) != 0) return push_store_error(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+struct frames {
+  struct camp_log_place *places; /* room for `most` */
+  size_t most, read, committed;
+};
+
+static int take_frame(void *data, uint32_t page, int64_t at, int is_commit) {
+  struct frames *frames = data;
+  if (frames->read == frames->most) return -1; /* it has grown meanwhile */
+  frames->places[frames->read].page = page;
+  frames->places[frames->read++].at = at;
+  if (is_commit) frames->committed = frames->read;
+  return 0;
+}
+
+/* log(path) → { pages = { [page] = place of its newest committed content in the log }, bytes = where the last commit ends, page_size,
+ * lost = what is wrong with the log? } | nil, err. For who reads a file that is damaged; nobody has it open. */
+static int module_log(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_log log;
+  const char *path = camp_check_path(L, 1);
+  struct frames frames = {NULL, camp_log_most_frames(path), 0, 0};
+  frames.places = lua_newuserdatauv(L, frames.most * sizeof frames.places[0] + 1, 0);
+  if (camp_log_read(path, &log, take_frame, &frames, &err) != 0) return push_store_error(L, &err);
+  const char *lost = camp_log_lost(path, &log);
+  lua_createtable(L, 0, 4);
+  lua_newtable(L);
+  for (size_t i = 0; i < frames.committed; i++) {
+    lua_pushnumber(L, (lua_Number)frames.places[i].at);
+    lua_rawseti(L, -2, (int)frames.places[i].page);
+  }
+  lua_setfield(L, -2, "pages");
+  lua_pushnumber(L, (lua_Number)log.end);
+  lua_setfield(L, -2, "bytes");
+  lua_pushinteger(L, (lua_Integer)log.page_size);
+  lua_setfield(L, -2, "page_size");
+  if (lost != NULL) {
+    lua_pushstring(L, lost);
+    lua_setfield(L, -2, "lost");
+  }
+  return 1;
+}
+
 static int module_version(lua_State *L) {
   lua_pushstring(L, camp_store_version());
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"busy", store_busy},       {"close_later", store_close_later}, {"full", store_full},
+static const luaL_Reg methods[] = {{"busy", store_busy},       {"checkpoint", store_checkpoint},   {"close_later", store_close_later}, {"full", store_full},
                                    {"prepare", store_prepare}, {"reserve", store_reserve},         {"ring", store_ring},
                                    {"run", store_run},         {"start", store_start},             {"submit", store_submit},
                                    {"take", store_take},       {"wait", store_wait},               {"waiting", store_waiting},
@@ -327,7 +383,8 @@ static const luaL_Reg methods[] = {{"busy", store_busy},       {"close_later", s
 
 static const luaL_Reg later_methods[] = {{"take", later_take}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"open", module_open}, {"open_later", module_open_later}, {"version", module_version}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"log", module_log}, {"open", module_open}, {"open_later", module_open_later}, {"version", module_version}, {NULL, NULL}};
 
 int camp_open_store(lua_State *L) {
   camp_new_class(L, STORE_CLASS, methods, store_close);

@@ -412,6 +412,11 @@ function M.add(parts)
     if not salvage then
       return nil, err
     end
+    if given.trust_pending and salvage.log_lost then
+      salvage:close()
+      return refuse("usage", ("the ledger of %s: %s: what its file calls pending may have been sent since"):format(folder.path, salvage.log_lost),
+        "recover without --trust-pending, then resolve what is in doubt")
+    end
     local own = {}
     for key, value in pairs(given) do
       own[key] = value

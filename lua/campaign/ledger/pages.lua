@@ -1,14 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- Reads the records of an SQLite file page by page, without the tree above them, so that what is intact is found whatever else is damaged:
--- leaf pages of tables, the overflow pages behind long records, and the committed frames of the log (https://sqlite.org/fileformat2.html).
+-- leaf pages of tables, the overflow pages behind long records, and the committed frames of the log (https://sqlite.org/fileformat2.html), which the
+-- core finds.
 -- Knows no table: a record is a rowid and its values.
+
+local core = require "campaign.core"
 
 local M = {}
 
 local LEAF = 13
 local DEFAULT_PAGE = 4096
-local WAL_HEADER, FRAME_HEADER = 32, 24
-local TWO_32 = 4294967296
 -- Largest record that is put together; the job's own record is the longest there is.
 local MOST_PAYLOAD = 33554432
 
@@ -118,74 +119,6 @@ end
 
 local reader = {}
 local reader_mt = { __index = reader }
-
--- Checksums of the log: two sums over words of 32 bits, in the byte order that its head names.
-local function summer(is_big)
-  local s0, s1 = 0, 0
-  return function(text, from, to)
-    for at = from, to, 8 do
-      local a, b, c, d, e, f, g, h = text:byte(at, at + 7)
-      local x0, x1
-      if is_big then
-        x0, x1 = ((a * 256 + b) * 256 + c) * 256 + d, ((e * 256 + f) * 256 + g) * 256 + h
-      else
-        x0, x1 = ((d * 256 + c) * 256 + b) * 256 + a, ((h * 256 + g) * 256 + f) * 256 + e
-      end
-      s0 = (s0 + x0 + s1) % TWO_32
-      s1 = (s1 + x1 + s0) % TWO_32
-    end
-    return s0, s1
-  end
-end
-
--- Walks over the sound frames of a log: `take(page, offset of its content, is_commit)`. Gives the place of the first frame that is not sound, and
--- what tells frames of this log from older ones; nothing when there is no log.
-local function walk_log(file, page_size, take)
-  local head = file:read(WAL_HEADER) or ""
-  local magic = #head == WAL_HEADER and u32(head, 1) or 0
-  if (magic ~= 931071618 and magic ~= 931071619) or u32(head, 9) ~= page_size then -- 0x377f0682, 0x377f0683
-    return nil
-  end
-  local add = summer(magic % 2 == 1)
-  local s0, s1 = add(head, 1, 24)
-  if s0 ~= u32(head, 25) or s1 ~= u32(head, 29) then
-    return nil
-  end
-  local salts, offset = head:sub(17, 24), WAL_HEADER
-  while true do
-    local frame = file:read(FRAME_HEADER + page_size)
-    if not frame or #frame < FRAME_HEADER + page_size or frame:sub(9, 16) ~= salts then
-      return offset, salts
-    end
-    add(frame, 1, 8)
-    s0, s1 = add(frame, FRAME_HEADER + 1, #frame)
-    if s0 ~= u32(frame, 17) or s1 ~= u32(frame, 21) then
-      return offset, salts
-    end
-    take(u32(frame, 1), offset + FRAME_HEADER, u32(frame, 5) > 0)
-    offset = offset + #frame
-  end
-end
-
--- Where the newest committed copy of each page stands in the log.
-local function read_log(self, path)
-  local file = io.open(path, "rb")
-  if not file then
-    return
-  end
-  self.log = file
-  local waiting = {}
-  walk_log(file, self.page_size, function(number, at, is_commit)
-    waiting[number] = at
-    self.last = math.max(self.last, number)
-    if is_commit then
-      for page, place in pairs(waiting) do
-        self.in_log[page] = place
-      end
-      waiting = {}
-    end
-  end)
-end
 
 function reader:page(number)
   local at, file = self.in_log[number], self.log
@@ -301,51 +234,27 @@ local function page_size_of(file)
   return is_size and size or DEFAULT_PAGE
 end
 
----Whether a log was damaged in its middle. SQLite would take it to end there, and forget commits that were on disk: intents among them. A frame that is
----not sound is the end of a log only while no whole transaction follows it, since each is synced before the next begins.
----@param path string of the file
----@return boolean sound
-function M.log_is_sound(path)
-  local log = io.open(path .. "-wal", "rb")
-  if not log then
-    return true
-  end
-  local file = io.open(path, "rb")
-  local page_size = file and page_size_of(file) or DEFAULT_PAGE
-  if file then
-    file:close()
-  end
-  local offset, salts = walk_log(log, page_size, function() end)
-  local commits, followed = 0, false
-  while offset do
-    offset = offset + FRAME_HEADER + page_size
-    log:seek("set", offset)
-    local head = log:read(FRAME_HEADER)
-    if not head or #head < FRAME_HEADER then
-      break
-    end
-    if head:sub(9, 16) == salts then
-      followed = followed or commits > 0
-      commits = commits + (u32(head, 5) > 0 and 1 or 0)
-    end
-  end
-  log:close()
-  return not followed
-end
-
 ---Opens a file, whatever state it is in, with the log beside it.
 ---@param path string
----@param log string? path of its log
----@return table? reader
----@return string? why
-function M.open(path, log)
+---@return table? reader `log_lost`: what is wrong with the log, if anything is
+---@return any why
+function M.open(path)
+  local log, log_err = core.store.log(path)
+  if not log then
+    return nil, log_err
+  end
   local file, why = io.open(path, "rb")
   if not file then
     return nil, why
   end
-  local self = setmetatable({ file = file, page_size = page_size_of(file), in_log = {}, free = {} }, reader_mt)
+  local self = setmetatable({ file = file, page_size = page_size_of(file), in_log = log.pages, log_lost = log.lost, free = {} }, reader_mt)
   self.last = math.floor(file:seek("end") / self.page_size)
-  read_log(self, log or path .. "-wal")
+  if next(log.pages) then
+    self.log = io.open(path .. "-wal", "rb")
+  end
+  for number in pairs(log.pages) do
+    self.last = math.max(self.last, number)
+  end
   self:find_free()
   return self
 end

@@ -3,6 +3,7 @@
 -- types. Of two copies of a record the later one stays. Decides nothing about what a record is worth: import/recover does.
 
 local core = require "campaign.core"
+local error_object = require "campaign.error"
 local pages = require "campaign.ledger.pages"
 
 local M = {}
@@ -198,24 +199,24 @@ end
 ---Reads a damaged ledger.
 ---@param path string
 ---@param scratch string where to gather; it must not exist
----@return table? salvage `found` (records by table), `unreadable`
+---@return table? salvage `found` (records by table), `unreadable`, `log_lost` (what is wrong with its log, if anything is)
 ---@return campaign.error? err
 function M.read(path, scratch)
   local reader, why = pages.open(path)
   if not reader then
-    return nil, require("campaign.error").new{ kind = "ledger", retry = false, message = "ledger " .. path .. ": " .. tostring(why) }
+    return nil, error_object.is(why) and why or error_object.new{ kind = "ledger", retry = false, message = "ledger " .. path .. ": " .. tostring(why) }
   end
   local store, err = core.store.open(scratch, "create")
   if not store then
     reader:close()
     return nil, err
   end
-  local self = setmetatable({ store = store, insert = {}, scan = {}, query = {}, found = {} }, mt)
+  local self = setmetatable({ store = store, insert = {}, scan = {}, query = {}, found = {}, log_lost = reader.log_lost }, mt)
   local fine, problem = pcall(build, self, reader)
   reader:close()
   if not fine then
     self:close()
-    if require("campaign.error").is(problem) then
+    if error_object.is(problem) then
       return nil, problem
     end
     error(problem, 0)

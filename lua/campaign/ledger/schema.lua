@@ -7,7 +7,7 @@ local M = {}
 
 M.VERSION = 2
 
-M.TABLES = {
+local TABLES = {
   [[CREATE TABLE job (
     one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, created REAL NOT NULL, state TEXT NOT NULL, record TEXT NOT NULL
   ) STRICT]],
@@ -53,6 +53,9 @@ M.TABLES = {
     BEGIN SELECT RAISE(ABORT, 'planned batches never change'); END]],
 }
 
+-- What a new file is made with, in one transaction.
+M.TEXT = table.concat(TABLES, ";\n") .. ";\nPRAGMA user_version = " .. M.VERSION
+
 local MINE = " seq = ?1 AND fence = ?2 AND owner = ?3 "
 
 -- One finished attempt as a line of JSON; what is unknown is left out. Only texts of others need quoting: the rest are our own words and
@@ -73,6 +76,7 @@ local REPEATED = [[ b.doubts > 0 AND (SELECT count(*) FROM attempt a WHERE a.id 
     AND (a.verdict = 'accepted' OR a.verdict = 'partly' OR a.verdict = 'ambiguous')) + b.split > 1]]
 
 M.STATEMENTS = {
+  version = "PRAGMA user_version",
   job_put = [[INSERT INTO job (one, id, created, state, record) VALUES (1, ?, ?, ?, ?)
     ON CONFLICT (one) DO UPDATE SET state = excluded.state, record = excluded.record WHERE id = excluded.id]],
   job_get = "SELECT id, created, state, record FROM job",

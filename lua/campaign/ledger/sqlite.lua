@@ -5,12 +5,9 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local ledger_module = require "campaign.ledger"
-local pages = require "campaign.ledger.pages"
 local schema = require "campaign.ledger.schema"
 
 local M = {}
-
-local APPLICATION_ID = "PRAGMA application_id = 1128353863" -- "CAMG"
 
 -- Attempts of one batch, at most: an attempt's id is made of batch and number (ledger/schema).
 local ATTEMPTS = 1048576
@@ -189,6 +186,9 @@ end
 ---@return campaign.error? err
 function methods:job_put(job, files)
   local put = { done = keep }
+  if job.state == "planned" then
+    self._store:checkpoint() -- the plan stands in the file itself before anything of it is sent
+  end
   local ok, err = self:_queue("job_put", put, job.id, self._now(), job.state, job.record)
   for _, file in ipairs(files or {}) do
     if ok then
@@ -448,47 +448,10 @@ end
 require("campaign.ledger.reading").add(methods)
 require("campaign.ledger.settling").add(methods)
 
--- Statements that prepare and run before any of the named ones.
-local function direct(self, sql)
-  local store = self._store
-  local number, err = store:prepare(sql)
-  if not number then
-    return nil, err
-  end
-  store:submit(number)
-  local ok
-  if self._sleep then
-    ok, err = store:start()
-    while ok and store:wait(0) == 0 do
-      self._sleep(SLICE)
-    end
-  else
-    ok, err = store:run()
-  end
-  local _, changes, rows = store:take()
-  if ok and changes == nil then
-    ok, err = nil, rows
-  end
-  return ok and (rows or true), err
-end
-
-local function create(self)
-  -- The version comes last: a file that has it is whole.
-  for _, list in ipairs({ { APPLICATION_ID }, schema.TABLES, { "PRAGMA user_version = " .. schema.VERSION } }) do
-    for _, sql in ipairs(list) do
-      local ok, err = direct(self, sql)
-      if not ok then
-        return nil, explain(err)
-      end
-    end
-  end
-  return true
-end
-
 local function check_version(self)
-  local rows, err = direct(self, "PRAGMA user_version")
+  local rows, err = self:_query("version")
   if not rows then
-    return nil, explain(err)
+    return nil, err
   end
   local version = rows[1][1]
   if version ~= schema.VERSION then
@@ -517,44 +480,26 @@ local function recover(self)
   return ok, err
 end
 
--- A log that was damaged in its middle is found here: SQLite would take it for a shorter one.
-local function check_log(path)
-  if pages.log_is_sound(path) then
-    return true
-  end
-  local lock = core.system.lock(path .. ".lock", 0)
-  if not lock then
-    return true -- somebody works on it; the store says so
-  end
-  local sound = pages.log_is_sound(path)
-  lock:close()
-  return sound or nil, not sound and error_object.new{ kind = "ledger", reason = "damaged", retry = false, sent = "no",
-    message = "ledger " .. path .. ": its log is damaged", hint = HINTS.damaged } or nil
-end
-
 ---@param path string
 ---@param options table create, owner, now; driver of the store; sleep: waits for the disk in short sleeps of this kind; pause: lets others have a turn
 ---@return table? ledger
 ---@return campaign.error? err
 function M.open(path, options)
-  local sound, log_err = check_log(path)
-  if not sound then
-    return nil, log_err
-  end
   local found = not options.create and core.system.stat(path)
   if found and found.type == "file" and found.size == 0 then
     -- Left alone: SQLite would make a ledger of it.
     return refuse({ path = path }, "it is empty",
       "when the import died as it began, nothing was sent: import the list again. Otherwise its record is lost: look at the platform first")
   end
+  local mode, made_with = options.create and "create" or "open", options.create and schema.TEXT or nil
   local store, err
   if options.sleep then
-    store, err = core.store.open_later(path, options.create and "create" or "open", options.driver)
+    store, err = core.store.open_later(path, mode, options.driver, made_with)
     if store then
       store, err = await(store, options.sleep)
     end
   else
-    store, err = core.store.open(path, options.create and "create" or "open", options.driver)
+    store, err = core.store.open(path, mode, options.driver, made_with)
   end
   if not store then
     return nil, explain(err)
@@ -564,10 +509,8 @@ function M.open(path, options)
     _store = store, _statements = {}, _waiting = {}, _claimed = 0, _now = options.now or core.system.now,
     _sleep = options.sleep, _pause = options.pause,
   }, mt)
-  local ok
-  if options.create then
-    ok, err = create(self)
-  else
+  local ok = true
+  if not options.create then
     ok, err = check_version(self)
     if ok then
       ok, err = recover(self)

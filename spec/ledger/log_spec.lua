@@ -1,0 +1,220 @@
+-- SPDX-License-Identifier: MIT
+-- The ledger's log: whatever is done to it while its process is dead is noticed where commits are missing by it, and nothing else is.
+
+local command = require "support.command"
+local core = require "campaign.core"
+local ledger_module = require "campaign.ledger"
+
+local HEAD = 32
+
+describe("the ledger's log", function()
+  local root, path, dead
+
+  before_each(function()
+    root = command.folder()
+    path, dead = root .. "/ledger.db", root .. "/dead.db"
+  end)
+  after_each(function() command.remove(root) end)
+
+  local function write(name, text)
+    command.write(name, text)
+    os.execute("chmod 600 " .. name)
+  end
+
+  -- What a process leaves that is killed now.
+  local function kill()
+    for _, suffix in ipairs({ "", "-wal", ".lock" }) do
+      os.remove(dead .. suffix)
+      if core.system.stat(path .. suffix) then
+        write(dead .. suffix, command.read(path .. suffix))
+      end
+    end
+  end
+
+  local function plan(ledger, from, to)
+    local batches = {}
+    for i = from, to do
+      batches[#batches + 1] = { index = i, offset = i * 100, bytes = 100, first_row = i * 10, first_line = i * 10 + 1, rows = 10, accepted = 10,
+        body_bytes = 1000, hash = ("%08x"):format(i) }
+    end
+    assert(ledger:enqueue(batches))
+    assert(ledger:job_put{ id = "job-1", state = "planned", record = "{}" })
+  end
+
+  local function send(ledger, count)
+    for _, lease in ipairs(assert(ledger:claim(count))) do
+      assert(ledger:begin(lease))
+      assert(ledger:commit())
+      assert(ledger:finish(lease, { verdict = "accepted", receipt = "r-" .. lease.index }))
+    end
+    assert(ledger:commit())
+  end
+
+  local function states()
+    local ledger = assert(ledger_module.open(dead))
+    local counts = assert(ledger:progress()).batches
+    ledger:close()
+    return counts
+  end
+
+  local function assert_lost(pattern, label)
+    local before, log = command.read(dead), core.system.stat(dead .. "-wal") and command.read(dead .. "-wal")
+    local ledger, err = ledger_module.open(dead)
+    if ledger then
+      ledger:close()
+    end
+    assert.equal("damaged", err and err.reason, label)
+    assert.matches(pattern, err.message, 1, true)
+    assert.matches("campaign recover", err.hint, 1, true)
+    assert.equal(before, command.read(dead), label) -- kept as it is
+    assert.equal(log, core.system.stat(dead .. "-wal") and command.read(dead .. "-wal"), label)
+  end
+
+  local function begun()
+    local ledger = assert(ledger_module.open(path, { create = true }))
+    plan(ledger, 1, 60)
+    send(ledger, 40)
+    return ledger
+  end
+
+  it("is taken up wherever its process was killed", function()
+    local ledger = assert(ledger_module.open(path, { create = true }))
+    kill()
+    assert.equal(0, states().P)
+    plan(ledger, 1, 300)
+    kill()
+    assert.equal(300, states().P)
+    for sent = 1, 150 do -- over several beginnings of the log
+      send(ledger, 1)
+      if sent % 10 == 0 then
+        assert(ledger:job_put{ id = "job-1", state = "planned", record = "{}" })
+      end
+      kill()
+      local counts = states()
+      assert.same({ sent, 300 - sent }, { counts.A, counts.P })
+    end
+    ledger:close()
+    kill()
+    assert.is_nil(core.system.stat(dead .. "-wal"))
+    assert.equal(150, states().A)
+  end)
+
+  it("is taken up by one process after the other", function()
+    begun():close()
+    local sent = 40
+    for _ = 1, 5 do
+      kill()
+      for _, suffix in ipairs({ "", "-wal", ".lock" }) do
+        os.rename(dead .. suffix, path .. suffix)
+      end
+      local ledger = assert(ledger_module.open(path))
+      send(ledger, 2)
+      sent = sent + 2
+      kill() -- dead now, as far as the next one knows
+      ledger:close()
+      assert.equal(sent, states().A)
+      kill()
+    end
+  end)
+
+  it("is not needed at rest", function()
+    begun():close()
+    kill()
+    os.remove(dead .. ".lock")
+    assert.equal(40, states().A)
+    write(dead .. "-wal", "")
+    assert.equal(40, states().A)
+    write(dead .. "-wal", ("x"):rep(5000))
+    assert.equal(40, states().A)
+  end)
+
+  it("that is gone, cut within its head or damaged there is noticed, with and without the lock file", function()
+    local ledger = begun()
+    for _, lock in ipairs({ true, false }) do
+      kill()
+      local log = command.read(dead .. "-wal")
+      if not lock then
+        os.remove(dead .. ".lock")
+      end
+      for _, length in ipairs({ 0, 1, 10, 31 }) do
+        write(dead .. "-wal", log:sub(1, length))
+        assert_lost("its log is damaged", "length " .. length)
+      end
+      for at = 1, HEAD do
+        write(dead .. "-wal", log:sub(1, at - 1) .. string.char((log:byte(at) + 1) % 256) .. log:sub(at + 1))
+        assert_lost("its log is damaged", "byte " .. at)
+      end
+      os.remove(dead .. "-wal")
+      assert_lost("its log is missing")
+    end
+    ledger:close()
+  end)
+
+  it("that was hurt in its middle is noticed, and one whose end was never written is not", function()
+    local ledger = begun()
+    kill()
+    ledger:close()
+    os.remove(dead .. ".lock") -- it knows where the end was
+    local log, found = command.read(dead .. "-wal"), assert(core.store.log(dead))
+    assert.is_nil(found.lost)
+    local frame_size = 24 + found.page_size
+    local frames = (found.bytes - HEAD) / frame_size
+    assert.is_true(frames > 40 and frames % 1 == 0)
+    for _, length in ipairs({ HEAD, 5000, found.bytes - 1, found.bytes - frame_size, found.bytes - frame_size - 1000, found.bytes, #log }) do
+      write(dead .. "-wal", log:sub(1, length))
+      assert.is_nil(assert(core.store.log(dead)).lost, "length " .. length)
+    end
+    for _, frame in ipairs({ 0, 1, 7, frames - 10 }) do
+      for _, at in ipairs({ 0, 5, 9, 20, 24, frame_size - 1 }) do
+        local place = HEAD + frame * frame_size + at
+        write(dead .. "-wal", log:sub(1, place) .. string.char((log:byte(place + 1) + 1) % 256) .. log:sub(place + 2))
+        assert_lost("its log is damaged", ("frame %d byte %d"):format(frame, at))
+      end
+    end
+  end)
+
+  it("that ends earlier than it did is noticed by what the lock file says, down to the last commit", function()
+    local ledger = begun()
+    kill()
+    ledger:close()
+    local log, bytes = command.read(dead .. "-wal"), assert(core.store.log(dead)).bytes
+    for _, length in ipairs({ HEAD, math.floor(bytes / 2), bytes - 1 }) do
+      write(dead .. "-wal", log:sub(1, length))
+      assert_lost("its log ends too early", "length " .. length)
+      write(dead .. "-wal", log:sub(1, length) .. ("\0"):rep(#log - length))
+      assert_lost("its log ends too early", "length " .. length .. ", then zeros")
+    end
+    write(dead .. "-wal", log:sub(1, bytes))
+    assert.equal(40, states().A)
+  end)
+
+  it("of another time is noticed", function()
+    local ledger = begun()
+    kill()
+    local early = command.read(dead .. "-wal")
+    for _ = 1, 2 do -- the log begins anew
+      assert(ledger:job_put{ id = "job-1", state = "planned", record = "{}" })
+      send(ledger, 2)
+    end
+    kill()
+    ledger:close()
+    write(dead .. "-wal", early)
+    assert_lost("its log is another one than it was")
+  end)
+
+  it("with a mark that is behind, torn or meaningless is taken as it is", function()
+    local ledger = begun()
+    kill()
+    local mark = command.read(dead .. ".lock")
+    send(ledger, 5)
+    kill()
+    ledger:close()
+    for _, text in ipairs({ mark, mark:sub(1, 40), ("\255"):rep(100), "" }) do
+      local log, whole = command.read(dead .. "-wal"), command.read(dead)
+      write(dead .. ".lock", text)
+      assert.equal(45, states().A)
+      write(dead .. "-wal", log)
+      write(dead, whole)
+    end
+  end)
+end)

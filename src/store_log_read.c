@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT
+ * Reads a log without SQLite (https://sqlite.org/fileformat2.html#the_write_ahead_log) and judges whether commits are missing that were on
+ * disk. SQLite itself would take a damaged log for a shorter one, or for none, and forget intents whose requests have left. */
+#include "store_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crc32c.h"
+
+#define HEAD 32
+#define FRAME_HEAD 24
+#define LEAST_PAGE 512
+#define MAGIC 0x377f0682u /* the last bit tells the byte order of the sums */
+
+#define MARK_AT 32 /* in the lock file, behind the number of the process */
+
+/* ---- the mark ---- */
+
+struct mark_bytes {
+  char name[4];
+  uint32_t sum; /* CRC-32C of what follows */
+  struct camp_log_mark mark;
+};
+
+static uint32_t sum_of(const struct camp_log_mark *mark) { return camp_crc32c(0, mark, sizeof *mark); }
+
+void camp_log_mark_write(int fd, const struct camp_log_mark *mark) {
+  struct mark_bytes bytes;
+  memset(&bytes, 0, sizeof bytes);
+  memcpy(bytes.name, "log ", 4);
+  bytes.mark.salts[0] = mark->salts[0];
+  bytes.mark.salts[1] = mark->salts[1];
+  bytes.mark.end = mark->end;
+  bytes.sum = sum_of(&bytes.mark);
+  ssize_t wrote = pwrite(fd, &bytes, sizeof bytes, MARK_AT); /* without a mark less is noticed; nothing is noticed that is not so */
+  (void)wrote;
+}
+
+/* 1, or 0 when there is none. */
+static int read_mark(const char *path, struct camp_log_mark *mark) {
+  char name[PATH_MAX + 8];
+  struct mark_bytes bytes;
+  snprintf(name, sizeof name, "%s.lock", path);
+  int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return 0;
+  ssize_t got = pread(fd, &bytes, sizeof bytes, MARK_AT);
+  close(fd);
+  if (got != (ssize_t)sizeof bytes) return 0;
+  if (memcmp(bytes.name, "log ", 4) != 0 || bytes.sum != sum_of(&bytes.mark)) return 0;
+  *mark = bytes.mark;
+  return 1;
+}
+
+/* ---- the log ---- */
+
+static uint32_t big32(const unsigned char *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
+
+static uint32_t little32(const unsigned char *at) { return (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0]; }
+
+struct sums {
+  int is_big;
+  uint32_t first, second;
+};
+
+static void add(struct sums *sums, const unsigned char *bytes, size_t n) {
+  uint32_t first = sums->first, second = sums->second;
+  if (sums->is_big) {
+    for (const unsigned char *at = bytes; at < bytes + n; at += 8) {
+      first += big32(at) + second;
+      second += big32(at + 4) + first;
+    }
+  } else {
+    for (const unsigned char *at = bytes; at < bytes + n; at += 8) {
+      first += little32(at) + second;
+      second += little32(at + 4) + first;
+    }
+  }
+  sums->first = first;
+  sums->second = second;
+}
+
+/* All of n bytes, fewer at the end of the file, or -1. */
+static ssize_t read_at(int fd, void *to, size_t n, int64_t at) {
+  size_t got = 0;
+  while (got < n) {
+    ssize_t more = pread(fd, (char *)to + got, n - got, at + (int64_t)got);
+    if (more < 0 && errno == EINTR) continue;
+    if (more < 0) return -1;
+    if (more == 0) break;
+    got += (size_t)more;
+  }
+  return (ssize_t)got;
+}
+
+static int read_head(int fd, struct camp_log *log, struct sums *sums) {
+  unsigned char head[HEAD];
+  ssize_t got = read_at(fd, head, sizeof head, 0);
+  if (got < (ssize_t)sizeof head) return got < 0 ? -1 : 0;
+  const uint32_t magic = big32(head), size = big32(head + 8);
+  if ((magic & ~1u) != MAGIC || size < LEAST_PAGE || size > 65536 || (size & (size - 1)) != 0) return 0;
+  sums->is_big = (int)(magic & 1);
+  sums->first = sums->second = 0;
+  add(sums, head, 24);
+  if (sums->first != big32(head + 24) || sums->second != big32(head + 28)) return 0;
+  log->is_log = 1;
+  log->page_size = size;
+  log->salts[0] = big32(head + 16);
+  log->salts[1] = big32(head + 20);
+  log->end = HEAD;
+  return 0;
+}
+
+static int is_ours(const struct camp_log *log, const unsigned char *frame) {
+  return big32(frame + 8) == log->salts[0] && big32(frame + 12) == log->salts[1];
+}
+
+/* Behind the first frame that is not sound: frames of this log stand there when a transaction was torn by the end of its process. Each is synced
+ * before the next begins, so a whole one with anything behind it says that the frame before it was sound once. */
+static int look_behind(int fd, struct camp_log *log, int64_t at, size_t frame_size) {
+  unsigned char head[FRAME_HEAD];
+  int commits = 0;
+  for (;; at += (int64_t)frame_size) {
+    ssize_t got = read_at(fd, head, sizeof head, at);
+    if (got < 0) return -1;
+    if (got < (ssize_t)sizeof head) return 0;
+    if (!is_ours(log, head)) continue;
+    if (commits > 0) log->is_broken = 1;
+    commits += big32(head + 4) > 0;
+  }
+}
+
+static int read_frames(int fd, struct camp_log *log, struct sums *sums, camp_log_frame *take, void *data) {
+  const size_t frame_size = FRAME_HEAD + log->page_size;
+  unsigned char *frame = malloc(frame_size);
+  if (frame == NULL) return -1;
+  int result = 0;
+  int64_t at = HEAD;
+  for (;; at += (int64_t)frame_size) {
+    ssize_t got = read_at(fd, frame, frame_size, at);
+    if (got < (ssize_t)frame_size) {
+      if (got < 0) result = -1;
+      break;
+    }
+    if (!is_ours(log, frame)) break;
+    add(sums, frame, 8);
+    add(sums, frame + FRAME_HEAD, log->page_size);
+    if (sums->first != big32(frame + 16) || sums->second != big32(frame + 20)) break;
+    const int is_commit = big32(frame + 4) > 0;
+    if (take != NULL && take(data, big32(frame), at + FRAME_HEAD, is_commit) != 0) {
+      errno = ENOMEM;
+      result = -1;
+      break;
+    }
+    if (is_commit) log->end = at + (int64_t)frame_size;
+  }
+  free(frame);
+  return result == 0 ? look_behind(fd, log, at + (int64_t)frame_size, frame_size) : result;
+}
+
+int camp_log_read(const char *path, struct camp_log *log, camp_log_frame *take, void *data, struct camp_error *err) {
+  char name[PATH_MAX + 8];
+  struct sums sums;
+  memset(log, 0, sizeof *log);
+  snprintf(name, sizeof name, "%s-wal", path);
+  int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0 && errno == ENOENT) return 0;
+  if (fd < 0) return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: its log cannot be read: %s", path, strerror(errno));
+  log->is_there = 1;
+  int result = read_head(fd, log, &sums);
+  if (result == 0 && log->is_log) result = read_frames(fd, log, &sums, take, data);
+  if (result != 0) camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: its log cannot be read: %s", path, strerror(errno));
+  close(fd);
+  return result;
+}
+
+/* What the file's own head says, the log left aside: 1 when commits may stand in the log alone. */
+static int is_at_work(const char *path) {
+  unsigned char head[100];
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return 0;
+  ssize_t got = read_at(fd, head, sizeof head, 0);
+  close(fd);
+  return got == (ssize_t)sizeof head && memcmp(head, "SQLite format 3", 16) == 0 && big32(head + 68) == CAMP_STORE_AT_WORK;
+}
+
+size_t camp_log_most_frames(const char *path) {
+  char name[PATH_MAX + 8];
+  struct stat info;
+  snprintf(name, sizeof name, "%s-wal", path);
+  return stat(name, &info) == 0 && info.st_size > 0 ? (size_t)info.st_size / (FRAME_HEAD + LEAST_PAGE) : 0;
+}
+
+const char *camp_log_lost(const char *path, const struct camp_log *log) {
+  struct camp_log_mark mark;
+  if (log->is_broken) return "its log is damaged";
+  if (!is_at_work(path)) return NULL; /* whatever the log holds, nothing was sent by it */
+  if (!log->is_there) return "its log is missing";
+  if (!log->is_log) return "its log is damaged";
+  if (!read_mark(path, &mark)) return NULL;
+  /* A log that began anew after the mark is well: the file was synced before. An older one is not. */
+  const int32_t newer = (int32_t)(log->salts[0] - mark.salts[0]);
+  if (newer < 0 || (newer == 0 && log->salts[1] != mark.salts[1])) return "its log is another one than it was";
+  return newer == 0 && log->end < mark.end ? "its log ends too early" : NULL;
+}
