@@ -95,7 +95,7 @@ describe("an import on a bad day", function()
     assert.equal(0, plan.code, plan.out)
     server:order("reset")
     local stopped = 0
-    for at = 8, 200, 16 do
+    for at = 8, 80, 6 do
       local folder = job()
       server:order("reset")
       -- Once: the room that is given up is there for the write that comes again.
@@ -121,7 +121,7 @@ describe("an import on a bad day", function()
   end)
 
   it("F22 with a disk that stays full after the room was used: doubt is what was on its way, nothing is repeated", function()
-    for at = 20, 180, 40 do
+    for at = 20, 140, 30 do
       local folder = job()
       server:order("reset")
       local seen = run("run", folder, { shim = at .. "+ ENOSPC file " .. folder .. " 0" })
