@@ -46,6 +46,7 @@ function M.add(methods)
         counts.pending = counts.pending + accepted
       end
     end
+    progress.batches.P, progress.batches.L = progress.batches.P - self._held_count, progress.batches.L + self._held_count
     rows, err = self:_query("progress_rows")
     if not rows then
       return nil, err
@@ -82,9 +83,13 @@ function M.add(methods)
           at = 0
         end
         at = at + 1
-        if page[at] then
-          after = page[at][key]
-          return page[at]
+        local record = page[at]
+        if record then
+          after = record[key]
+          if record.state == "P" and self._held[record.index] then
+            record.state = "L"
+          end
+          return record
         elseif #page < PAGE then
           turn, after = turn + 1, 0
         end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Tables and statements of the SQLite ledger. Every text here is a constant; values are bound. What they mean: docs/ledger.md.
--- Three statements a batch run while it is sent (begin_batch, finish_attempt, finish_batch): each finds its row by its number, and no index,
+-- Three statements a batch run while it is sent (begin, finish_batch, finish_attempt): each finds its row by its number, and no index,
 -- trigger, foreign key or list (which SQLite would make a table of, each time) takes part in them.
 
 local M = {}
@@ -17,7 +17,8 @@ local TABLES = {
   ) STRICT]],
   [[CREATE TABLE batch (
     seq INTEGER PRIMARY KEY, parent INTEGER REFERENCES batch, split INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL DEFAULT 'P' CHECK (state GLOB '[PLSARXFUC]'),
+    state TEXT NOT NULL DEFAULT 'P' CHECK (state = 'S' OR state = 'A' OR state = 'P' OR state = 'L'
+      OR state = 'R' OR state = 'X' OR state = 'U' OR state = 'C' OR state = 'F'),
     fence INTEGER NOT NULL DEFAULT 0, owner TEXT, attempts INTEGER NOT NULL DEFAULT 0, began REAL, doubts INTEGER NOT NULL DEFAULT 0,
     offset INTEGER NOT NULL, bytes INTEGER NOT NULL, first_row INTEGER NOT NULL, first_line INTEGER NOT NULL,
     rows INTEGER NOT NULL, accepted INTEGER NOT NULL CHECK (accepted BETWEEN 0 AND rows), body_bytes INTEGER NOT NULL,
@@ -58,6 +59,9 @@ M.TEXT = table.concat(TABLES, ";\n") .. ";\nPRAGMA user_version = " .. M.VERSION
 
 local MINE = " seq = ?1 AND fence = ?2 AND owner = ?3 "
 
+local PENDING = [[seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash FROM batch
+  WHERE state = 'P' AND split = 0]]
+
 -- One finished attempt as a line of JSON; what is unknown is left out. Only texts of others need quoting: the rest are our own words and
 -- numbers.
 local FOREIGN = { receipt = true, code = true, detail = true }
@@ -92,11 +96,9 @@ M.STATEMENTS = {
     WHERE seq = ?1 AND split = 0 AND (state = 'P' OR state = 'X' OR state = 'L' AND fence = ?2 AND owner = ?3) RETURNING seq]],
   split_mine = [[UPDATE batch SET split = 1, state = iif(state = 'L', 'P', state) WHERE seq = ?1 AND split = 0
     AND (state = 'P' OR state = 'X' OR state = 'L' AND fence = ?2 AND owner = ?3)]],
-  claim_pieces = [[UPDATE batch SET state = 'L', fence = fence + 1, owner = ? WHERE parent IS NOT NULL AND state = 'P' AND split = 0
-    RETURNING seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash]],
-  take = [[UPDATE batch SET state = 'L', fence = fence + 1, owner = ? WHERE seq = ? AND state = 'P' AND split = 0
-    RETURNING seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash]],
-  seen_before = "UPDATE batch SET before = ?4 WHERE seq = ?1 AND fence = ?2 AND owner = ?3 AND state = 'L'",
+  claim_pieces = "SELECT " .. PENDING .. " AND parent IS NOT NULL ORDER BY first_row",
+  take = "SELECT " .. PENDING .. " AND seq = ?",
+  seen_before = "UPDATE batch SET before = ?4 WHERE seq = ?1 AND (?5 AND state = 'P' OR fence = ?2 AND owner = ?3 AND state = 'L')",
   credit = "UPDATE batch SET receipt = coalesce(?2, receipt), awaits = ?3 WHERE seq = ?1 AND state = 'U'",
   late_of = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
     SELECT seq, (SELECT max(id) FROM attempt WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575), ?2, 'callback', ?3, ?4 FROM batch
@@ -119,15 +121,15 @@ M.STATEMENTS = {
     ON CONFLICT (row) DO NOTHING]],
   forget_batches = "DELETE FROM batch",
   forget_rows = "DELETE FROM row_result",
-  claim = [[UPDATE batch SET state = 'L', fence = fence + 1, owner = ? WHERE seq IN (
-      SELECT seq FROM batch WHERE seq > ? AND state = 'P' AND split = 0 ORDER BY seq LIMIT ?)
-    RETURNING seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash]],
-  begin_batch = "UPDATE batch SET state = 'S', attempts = attempts + 1, began = ?4 WHERE" .. MINE .. "AND state = 'L'",
+  claim = "SELECT " .. PENDING .. " AND seq > ? ORDER BY seq LIMIT ?",
+  -- Of a lease that is held in memory; of one that was begun before, and was provably not applied.
+  begin = "UPDATE batch SET state = 'S', fence = ?2, owner = ?3, attempts = attempts + 1, began = ?4 WHERE seq = ?1 AND split = 0 AND state = 'P'",
+  begin_again = "UPDATE batch SET state = 'S', attempts = attempts + 1, began = ?4 WHERE" .. MINE .. "AND state = 'L'",
+  finish_batch = "UPDATE batch SET state = ?4, rejected = ?5, awaits = ?6, receipt = ?7 WHERE" .. MINE .. "AND state = 'S'",
+  -- Directly after finish_batch, which has found out whether the batch waits for it.
   finish_attempt = [[INSERT INTO attempt (id, batch, number, fence, owner, began, ended, verdict, cause, receipt, status, code, kind, sent,
       guard, bytes_sent, body_bytes, seconds, detail, reason, message)
-    SELECT seq * 1048576 + attempts, seq, attempts, fence, owner, began, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18
-    FROM batch WHERE]] .. MINE .. "AND state = 'S'",
-  finish_batch = "UPDATE batch SET state = ?4, rejected = ?5, awaits = ?6, receipt = ?7 WHERE" .. MINE .. "AND state = 'S'",
+    SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE changes() > 0]],
   -- For an outcome that no batch of this lease waits for any more.
   late_answer = [[INSERT INTO late (batch, attempt, at, source, verdict, detail) SELECT ?1, ?2, ?3, 'answer', ?4, ?5
     WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE id = ?2 AND verdict = ?4)]],
@@ -142,6 +144,7 @@ M.STATEMENTS = {
   resolve_late = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
     SELECT seq, (SELECT max(id) FROM attempt WHERE id BETWEEN seq * 1048576 AND seq * 1048576 + 1048575), ?, ?, ?, ?
     FROM batch WHERE seq = ? AND state = ?]],
+  left_open = "SELECT coalesce(sum(state = 'L' OR state = 'S'), 0) FROM batch",
   recover_leased = "UPDATE batch SET state = 'P', owner = NULL WHERE state = 'L'",
   recover_attempts = [[INSERT INTO attempt (id, batch, number, fence, owner, began, ended, verdict, cause, kind, sent, detail)
     SELECT seq * 1048576 + attempts, seq, attempts, fence, owner, began, ?, 'ambiguous', 'interrupted', 'ledger', 'maybe',

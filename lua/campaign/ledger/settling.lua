@@ -1,20 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- What the SQLite ledger knows beyond sending batches one after the other: pieces that take the place of a batch, one batch taken out of its
--- turn, what a probe saw, and evidence that decides nothing. Adds its functions to those of ledger/sqlite.lua.
+-- What the SQLite ledger learns of batches after they were sent: what a probe saw, the platform's own results, and evidence that decides nothing.
+-- Adds its functions to those of ledger/sqlite.lua.
 
 local M = {}
-
-local function leases_of(ledger, leases)
-  for _, lease in ipairs(leases) do
-    lease.owner, lease.begun = ledger.owner, lease.attempts
-  end
-  table.sort(leases, function(left, right) return left.first_row < right.first_row end)
-  return leases
-end
-
-local function numbered(waiter, _, rows)
-  waiter.lease.index = rows[1] and rows[1][1]
-end
 
 local function counted(waiter, changes)
   waiter.changes = changes
@@ -22,66 +10,6 @@ end
 
 ---@param methods table of the ledger
 function M.add(methods)
-  ---Queues the pieces that take the place of a batch: of one that was rejected as a whole, or of a lease that was not begun. They are ours,
-  ---as leases; a process that dies leaves them pending. What they carry must be what the batch carries. Their numbers (`index`) are known
-  ---after the commit; none has one when the batch was in no state to be split.
-  ---@param batch table
-  ---@param pieces table[] offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash
-  ---@return table[]? leases
-  ---@return campaign.error? err
-  function methods:split(batch, pieces)
-    local sum = 0
-    for _, piece in ipairs(pieces) do
-      sum = sum + piece.accepted
-    end
-    if sum ~= batch.accepted then
-      error(("pieces of %d rows for a batch of %d"):format(sum, batch.accepted), 2)
-    end
-    local leases = {}
-    for i, piece in ipairs(pieces) do
-      local lease = { parent = batch.index, fence = 1, owner = self.owner, attempts = 0, begun = 0, doubts = 0 }
-      for key, value in pairs(piece) do
-        if key ~= "index" and lease[key] == nil then
-          lease[key] = value
-        end
-      end
-      local ok, err = self:_queue("piece", { done = numbered, lease = lease }, batch.index, batch.fence, batch.owner, self.owner,
-        piece.offset, piece.bytes, piece.first_row, piece.first_line, piece.rows, piece.accepted, piece.body_bytes, piece.skip, piece.hash)
-      if not ok then
-        return nil, err
-      end
-      leases[i] = lease
-    end
-    local ok, err = self:_queue("split_mine", nil, batch.index, batch.fence, batch.owner)
-    return ok and leases, err
-  end
-
-  ---Leases the pieces that an earlier owner left, in the order of their rows.
-  ---@return table[]? leases
-  ---@return campaign.error? err
-  function methods:pieces()
-    local rows, err = self:_query("claim_pieces", self.owner)
-    return rows and leases_of(self, rows), err
-  end
-
-  ---Leases one pending batch out of its turn.
-  ---@param index integer
-  ---@return table? lease nil without error when it is not pending
-  ---@return campaign.error? err
-  function methods:take(index)
-    local rows, err = self:_query("take", self.owner, index)
-    return rows and leases_of(self, rows)[1], err
-  end
-
-  ---Queues what was seen at the platform before the next attempt of a lease; with its intent, so that both are durable or none.
-  ---@param lease table
-  ---@param text string?
-  ---@return true? ok
-  ---@return campaign.error? err
-  function methods:seen_before(lease, text)
-    return self:_queue("seen_before", nil, lease.index, lease.fence, lease.owner, text)
-  end
-
   ---Queues what is known of a batch in doubt that turns out to be taken over; `resolve` makes both durable.
   ---@param index integer
   ---@param receipt string? the platform's number

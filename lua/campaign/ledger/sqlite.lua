@@ -4,13 +4,9 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local ledger_module = require "campaign.ledger"
 local schema = require "campaign.ledger.schema"
 
 local M = {}
-
--- Attempts of one batch, at most: an attempt's id is made of batch and number (ledger/schema).
-local ATTEMPTS = 1048576
 
 -- Statements that wait for one commit, unless the caller asks for it earlier.
 local MOST_WAITING = 2000
@@ -264,6 +260,7 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:forget_plan()
+  self._claimed, self._held, self._held_count = 0, {}, 0
   local ok, err = self:_queue("forget_rows")
   if ok then
     ok, err = self:_queue("forget_batches")
@@ -272,134 +269,6 @@ function methods:forget_plan()
     return nil, err
   end
   return self:commit()
-end
-
----Leases the next pending batches, in order.
----@param count integer at most
----@return table[]? leases batches with fence and owner; none when nothing is pending
----@return campaign.error? err
-function methods:claim(count)
-  local leases, err = self:_query("claim", self.owner, self._claimed, count)
-  if not leases then
-    return nil, err
-  end
-  for _, lease in ipairs(leases) do
-    lease.owner, lease.begun = self.owner, lease.attempts
-  end
-  table.sort(leases, function(left, right) return left.index < right.index end)
-  local last = leases[#leases]
-  self._claimed = last and last.index or self._claimed -- none before it is pending, until one is given back
-  return leases
-end
-
--- The tickets of begin, finish and late outcomes: what they wait for, then the answer.
-
-local function begun(ticket, changes)
-  if changes == 0 then
-    ticket.answer = "stale"
-    return
-  end
-  local lease = ticket.lease
-  local number = (lease.begun or 0) + 1
-  ticket.answer, ticket.number = "go", number
-  lease.begun, lease.attempt = number, lease.index * ATTEMPTS + number
-end
-
-local function settled_late(late, changes)
-  late.ticket.answer = late.kept.changes == 0 and "done" or changes > 0 and "late" or "stale"
-end
-
--- Nobody waits for this outcome any more: it is kept, and settles its own batch where that is in doubt.
-local function finished(ticket, changes)
-  if changes > 0 then
-    ticket.answer = "done"
-    return true
-  end
-  local self, lease, outcome, kept = ticket.ledger, ticket.lease, ticket.outcome, { done = keep }
-  local ok, err = self:_queue("late_answer", kept, lease.index, lease.attempt, self._now(), outcome.verdict, outcome.detail)
-  if ok then
-    ok, err = self:_queue("late_batch", { done = settled_late, ticket = ticket, kept = kept }, lease.index, lease.fence, lease.owner,
-      ledger_module.AFTER[outcome.verdict], outcome.rejected or 0, outcome.awaits == true, outcome.receipt)
-  end
-  return ok, err
-end
-
----Queues the intent to send a leased batch. Nothing may be sent before the commit, nor unless the ticket then says "go".
----@param lease table
----@return table? ticket `answer` after the commit: "go" (with number) or "stale"
----@return campaign.error? err
-function methods:begin(lease)
-  local ticket = { done = begun, lease = lease }
-  local ok, err = self:_queue("begin_batch", ticket, lease.index, lease.fence, lease.owner, self._now())
-  return ok and ticket, err
-end
-
----Queues the outcome of an attempt.
----@param lease table that was begun
----@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
----rejected (rows), awaits (the platform's own result is still to come)
----@return table? ticket `answer` after the commit: "done", "late" (it settled an ambiguous batch) or "stale" (kept as evidence only)
----@return campaign.error? err
-function methods:finish(lease, outcome)
-  local state = ledger_module.AFTER[outcome.verdict]
-  if not state then
-    error("unknown verdict: " .. tostring(outcome.verdict), 2)
-  end
-  if not lease.attempt then
-    error("this batch was not begun", 2)
-  end
-  local ticket, code = { done = finished, ledger = self, lease = lease, outcome = outcome }, outcome.code
-  if code ~= nil then
-    code = tostring(code)
-  end
-  local index, fence, owner, receipt = lease.index, lease.fence, lease.owner, outcome.receipt
-  local ok, err = self:_queue("finish_attempt", ticket, index, fence, owner, self._now(), outcome.verdict, outcome.cause, receipt,
-    outcome.status, code, outcome.kind, outcome.sent, outcome.guard, outcome.bytes_sent, outcome.body_bytes, outcome.seconds,
-    outcome.detail, outcome.reason, outcome.message)
-  if ok then
-    ok, err = self:_queue("finish_batch", nil, index, fence, owner, state, outcome.rejected or 0, outcome.awaits == true, receipt)
-  end
-  return ok and ticket, err
-end
-
----Queues giving a lease back: its batch is pending again. A batch that was begun is not given back.
----@param lease table? all leases of this owner without it
----@return true? ok
----@return campaign.error? err
-function methods:release(lease)
-  self._claimed = 0
-  if not lease then
-    return self:_queue("release_all", nil, self.owner)
-  end
-  return self:_queue("release", nil, lease.index, lease.fence, lease.owner)
-end
-
----Says what became of a batch, by order of a person or by later evidence.
----@param index integer
----@param as "applied"|"not-applied"|"resend"|"repeat"|"failed"|"confirmed"
----@param source string who says so
----@param detail string?
----@return boolean? changed false when the batch is not in the state that such an order needs
----@return campaign.error? err
-function methods:resolve(index, as, source, detail)
-  local rule = ledger_module.RESOLUTIONS[as]
-  if not rule then
-    error("unknown resolution: " .. tostring(as), 2)
-  end
-  local ok, err = self:_queue("resolve_late", nil, self._now(), source, as, detail, index, rule.from)
-  if ok and rule.to == "P" then
-    ok, err = self:_queue("forget_refused", nil, index, rule.from)
-  end
-  if not ok then
-    return nil, err
-  end
-  self._claimed = 0
-  local rows
-  rows, err = self:_query("resolve", rule.to, rule.doubt == true, index, rule.from)
-  if not rows then
-    return nil, err
-  end
-  return rows[1] ~= nil
 end
 
 ---Sets room aside for the outcomes of what is on its way when the disk gets full. To be called before anything is written.
@@ -445,6 +314,7 @@ function methods:close()
   end
 end
 
+require("campaign.ledger.leases").add(methods)
 require("campaign.ledger.reading").add(methods)
 require("campaign.ledger.settling").add(methods)
 
@@ -465,6 +335,12 @@ end
 
 -- What a dead owner left open.
 local function recover(self)
+  local open, failed = self:_query("left_open")
+  if not open then
+    return nil, failed
+  elseif open[1][1] == 0 then
+    return true
+  end
   local sent = { done = keep }
   local ok, err = self:_queue("recover_leased")
   if ok then
@@ -506,8 +382,8 @@ function M.open(path, options)
   end
   local self = setmetatable({
     path = path, owner = options.owner or ("%d:%s"):format(core.system.pid(), core.digest.hex(core.system.random(8))), recovered = 0,
-    _store = store, _statements = {}, _waiting = {}, _claimed = 0, _now = options.now or core.system.now,
-    _sleep = options.sleep, _pause = options.pause,
+    _store = store, _statements = {}, _waiting = {}, _now = options.now or core.system.now, _sleep = options.sleep, _pause = options.pause,
+    _claimed = 0, _held = {}, _held_count = 0, _given_back = 0, -- of ledger/leases
   }, mt)
   local ok = true
   if not options.create then

@@ -1,0 +1,255 @@
+-- SPDX-License-Identifier: MIT
+-- Batches on their way through the SQLite ledger: leased, begun, finished, given back, split, settled by order. Adds its functions to those of
+-- ledger/sqlite.lua.
+--
+-- A lease is held in memory alone: the file belongs to one process, so nobody else can take the batch, and what a dead process had leased and not
+-- begun is simply pending. What is begun is written with the lease's fence and owner; by them its outcome finds it.
+
+local ledger_module = require "campaign.ledger"
+
+local M = {}
+
+-- Attempts of one batch, at most: an attempt's id is made of batch and number (ledger/schema).
+local ATTEMPTS = 1048576
+
+local function keep(waiter, changes)
+  waiter.changes = changes
+end
+
+-- A pending batch as a lease. What was given back may be leased again: its old lease must not fit any more.
+local function hold(ledger, batch)
+  batch.fence = batch.fence + 1 + ledger._given_back
+  batch.owner, batch.begun = ledger.owner, batch.attempts
+  ledger._held[batch.index] = batch.fence
+  ledger._held_count = ledger._held_count + 1
+  return batch
+end
+
+local function let_go(ledger, index)
+  if ledger._held[index] then
+    ledger._held[index] = nil
+    ledger._held_count = ledger._held_count - 1
+  end
+end
+
+local function is_held_by(ledger, lease)
+  return ledger._held[lease.index] == lease.fence and lease.owner == ledger.owner
+end
+
+local function hold_all(ledger, batches, most)
+  local leases = {}
+  for _, batch in ipairs(batches) do
+    if #leases < most and not ledger._held[batch.index] then
+      leases[#leases + 1] = hold(ledger, batch)
+    end
+  end
+  return leases
+end
+
+-- The tickets of begin, finish and late outcomes: what they wait for, then the answer.
+
+local function begun(ticket, changes)
+  if changes == 0 then
+    ticket.answer = "stale"
+    return
+  end
+  local lease = ticket.lease
+  local number = (lease.begun or 0) + 1
+  let_go(ticket.ledger, lease.index)
+  ticket.answer, ticket.number = "go", number
+  lease.begun, lease.began, lease.attempt = number, ticket.began, lease.index * ATTEMPTS + number
+end
+
+local function settled_late(late, changes)
+  late.ticket.answer = late.kept.changes == 0 and "done" or changes > 0 and "late" or "stale"
+end
+
+-- Nobody waits for this outcome any more: it is kept, and settles its own batch where that is in doubt.
+local function finished(ticket, changes)
+  if changes > 0 then
+    ticket.answer = "done"
+    return true
+  end
+  local self, lease, outcome, kept = ticket.ledger, ticket.lease, ticket.outcome, { done = keep }
+  local ok, err = self:_queue("late_answer", kept, lease.index, lease.attempt, self._now(), outcome.verdict, outcome.detail)
+  if ok then
+    ok, err = self:_queue("late_batch", { done = settled_late, ticket = ticket, kept = kept }, lease.index, lease.fence, lease.owner,
+      ledger_module.AFTER[outcome.verdict], outcome.rejected or 0, outcome.awaits == true, outcome.receipt)
+  end
+  return ok, err
+end
+
+local function numbered(waiter, _, rows)
+  waiter.lease.index = rows[1] and rows[1][1]
+  if waiter.lease.index then
+    let_go(waiter.ledger, waiter.lease.parent)
+  end
+end
+
+---@param methods table of the ledger
+function M.add(methods)
+  ---Leases the next pending batches, in order.
+  ---@param count integer at most
+  ---@return table[]? leases batches with fence and owner; none when nothing is pending
+  ---@return campaign.error? err
+  function methods:claim(count)
+    local batches, err = self:_query("claim", self._claimed, count + self._held_count)
+    if not batches then
+      return nil, err
+    end
+    local leases = hold_all(self, batches, count)
+    local last = leases[#leases]
+    self._claimed = last and last.index or self._claimed -- none before it is pending, until one is given back
+    return leases
+  end
+
+  ---Leases the pieces that an earlier owner left, in the order of their rows.
+  ---@return table[]? leases
+  ---@return campaign.error? err
+  function methods:pieces()
+    local batches, err = self:_query("claim_pieces")
+    return batches and hold_all(self, batches, #batches), err
+  end
+
+  ---Leases one pending batch out of its turn.
+  ---@param index integer
+  ---@return table? lease nil without error when it is not pending
+  ---@return campaign.error? err
+  function methods:take(index)
+    local batches, err = self:_query("take", index)
+    return batches and hold_all(self, batches, 1)[1], err
+  end
+
+  ---Queues giving a lease back: its batch is pending again. A batch that was begun is not given back.
+  ---@param lease table? all leases of this owner without it
+  ---@return true? ok
+  ---@return campaign.error? err
+  function methods:release(lease)
+    self._claimed, self._given_back = 0, self._given_back + 1
+    if not lease then
+      self._held, self._held_count = {}, 0
+      return self:_queue("release_all", nil, self.owner)
+    elseif is_held_by(self, lease) then
+      let_go(self, lease.index)
+      return true
+    end
+    return self:_queue("release", nil, lease.index, lease.fence, lease.owner)
+  end
+
+  ---Queues what was seen at the platform before the next attempt of a lease; with its intent, so that both are durable or none.
+  ---@param lease table
+  ---@param text string?
+  ---@return true? ok
+  ---@return campaign.error? err
+  function methods:seen_before(lease, text)
+    return self:_queue("seen_before", nil, lease.index, lease.fence, lease.owner, text, is_held_by(self, lease))
+  end
+
+  ---Queues the intent to send a leased batch. Nothing may be sent before the commit, nor unless the ticket then says "go".
+  ---@param lease table
+  ---@return table? ticket `answer` after the commit: "go" (with number) or "stale"
+  ---@return campaign.error? err
+  function methods:begin(lease)
+    local now = self._now()
+    local ticket = { done = begun, ledger = self, lease = lease, began = now, answer = nil, number = nil }
+    local ok, err = self:_queue(is_held_by(self, lease) and "begin" or "begin_again", ticket, lease.index, lease.fence, lease.owner, now)
+    return ok and ticket, err
+  end
+
+  ---Queues the outcome of an attempt.
+  ---@param lease table that was begun
+  ---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
+  ---rejected (rows), awaits (the platform's own result is still to come)
+  ---@return table? ticket `answer` after the commit: "done", "late" (it settled an ambiguous batch) or "stale" (kept as evidence only)
+  ---@return campaign.error? err
+  function methods:finish(lease, outcome)
+    local state = ledger_module.AFTER[outcome.verdict]
+    if not state then
+      error("unknown verdict: " .. tostring(outcome.verdict), 2)
+    end
+    if not lease.attempt then
+      error("this batch was not begun", 2)
+    end
+    local ticket, code = { done = finished, ledger = self, lease = lease, outcome = outcome, answer = nil }, outcome.code
+    if code ~= nil then
+      code = tostring(code)
+    end
+    local index, fence, owner, receipt = lease.index, lease.fence, lease.owner, outcome.receipt
+    local ok, err = self:_queue("finish_batch", nil, index, fence, owner, state, outcome.rejected or 0, outcome.awaits == true, receipt)
+    if ok then -- directly after it: it is written down where the batch took it
+      ok, err = self:_queue("finish_attempt", ticket, lease.attempt, index, lease.begun, fence, owner, lease.began, self._now(),
+        outcome.verdict, outcome.cause, receipt, outcome.status, code, outcome.kind, outcome.sent, outcome.guard, outcome.bytes_sent,
+        outcome.body_bytes, outcome.seconds, outcome.detail, outcome.reason, outcome.message)
+    end
+    return ok and ticket, err
+  end
+
+  ---Queues the pieces that take the place of a batch: of one that was rejected as a whole, or of a lease that was not begun. They are ours,
+  ---as leases; a process that dies leaves them pending. What they carry must be what the batch carries. Their numbers (`index`) are known
+  ---after the commit; none has one when the batch was in no state to be split.
+  ---@param batch table
+  ---@param pieces table[] offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash
+  ---@return table[]? leases
+  ---@return campaign.error? err
+  function methods:split(batch, pieces)
+    local sum = 0
+    for _, piece in ipairs(pieces) do
+      sum = sum + piece.accepted
+    end
+    if sum ~= batch.accepted then
+      error(("pieces of %d rows for a batch of %d"):format(sum, batch.accepted), 2)
+    end
+    local leases, is_anothers = {}, self._held[batch.index] ~= nil and not is_held_by(self, batch)
+    local ok, err = true, nil
+    for i, piece in ipairs(pieces) do
+      local lease = { parent = batch.index, fence = 1, owner = self.owner, attempts = 0, begun = 0, doubts = 0 }
+      for key, value in pairs(piece) do
+        if key ~= "index" and lease[key] == nil then
+          lease[key] = value
+        end
+      end
+      leases[i] = lease
+      if ok and not is_anothers then
+        ok, err = self:_queue("piece", { done = numbered, ledger = self, lease = lease }, batch.index, batch.fence, batch.owner, self.owner,
+          piece.offset, piece.bytes, piece.first_row, piece.first_line, piece.rows, piece.accepted, piece.body_bytes, piece.skip, piece.hash)
+      end
+    end
+    if ok and not is_anothers then
+      ok, err = self:_queue("split_mine", nil, batch.index, batch.fence, batch.owner)
+    end
+    return ok and leases, err
+  end
+
+  ---Says what became of a batch, by order of a person or by later evidence.
+  ---@param index integer
+  ---@param as "applied"|"not-applied"|"resend"|"repeat"|"failed"|"confirmed"
+  ---@param source string who says so
+  ---@param detail string?
+  ---@return boolean? changed false when the batch is not in the state that such an order needs
+  ---@return campaign.error? err
+  function methods:resolve(index, as, source, detail)
+    local rule = ledger_module.RESOLUTIONS[as]
+    if not rule then
+      error("unknown resolution: " .. tostring(as), 2)
+    end
+    if self._held[index] then
+      return false
+    end
+    local ok, err = self:_queue("resolve_late", nil, self._now(), source, as, detail, index, rule.from)
+    if ok and rule.to == "P" then
+      ok, err = self:_queue("forget_refused", nil, index, rule.from)
+    end
+    if not ok then
+      return nil, err
+    end
+    self._claimed = 0
+    local rows
+    rows, err = self:_query("resolve", rule.to, rule.doubt == true, index, rule.from)
+    if not rows then
+      return nil, err
+    end
+    return rows[1] ~= nil
+  end
+end
+
+return M
