@@ -27,29 +27,33 @@ local function run(in_flight)
       accepted = 200, body_bytes = 38000, hash = "00c0ffee" } })
   end
   assert(ledger:commit())
-  local leases = {}
-  local function finish(i)
-    assert(ledger:finish(leases[i], { verdict = "accepted", cause = "success", receipt = ("afba23d9-4fd8-4dd9-a6b8-%012d"):format(i),
+  local leases, at, flying = {}, 0, {}
+  local function next_lease() -- 256 at a time, as an import does
+    if at == #leases then
+      leases, at = assert(ledger:claim(256)), 0
+    end
+    at = at + 1
+    return leases[at]
+  end
+  local function finish(lease)
+    assert(ledger:finish(lease, { verdict = "accepted", cause = "success", receipt = "afba23d9-4fd8-4dd9-a6b8-7b2e13ba3fdd",
       status = 200, sent = "yes", bytes_sent = 38000, body_bytes = 38000, seconds = 0.00123, awaits = true }))
   end
   local wall, cpu = timed(function()
-    while #leases < count do
-      for _, lease in ipairs(assert(ledger:claim(256))) do
-        leases[#leases + 1] = lease
-      end
-    end
     for i = 1, count do
-      if i > in_flight then
-        finish(i - in_flight)
+      local slot = i % in_flight
+      if flying[slot] then
+        finish(flying[slot])
       end
-      assert(ledger:begin(leases[i]))
-      if i % in_flight == 0 then
+      flying[slot] = next_lease()
+      assert(ledger:begin(flying[slot]))
+      if slot == 0 then
         assert(ledger:commit())
       end
     end
     assert(ledger:commit())
-    for i = count - in_flight + 1, count do
-      finish(i)
+    for _, lease in pairs(flying) do
+      finish(lease)
     end
     assert(ledger:commit())
   end)

@@ -36,8 +36,8 @@ local function is_held_by(ledger, lease)
   return ledger._held[lease.index] == lease.fence and lease.owner == ledger.owner
 end
 
-local function hold_all(ledger, batches, most)
-  local leases = {}
+-- Leases those that nobody holds, until there are so many.
+local function hold_all(ledger, batches, leases, most)
   for _, batch in ipairs(batches) do
     if #leases < most and not ledger._held[batch.index] then
       leases[#leases + 1] = hold(ledger, batch)
@@ -93,11 +93,15 @@ function M.add(methods)
   ---@return table[]? leases batches with fence and owner; none when nothing is pending
   ---@return campaign.error? err
   function methods:claim(count)
-    local batches, err = self:_query("claim", self._claimed, count + self._held_count)
-    if not batches then
-      return nil, err
-    end
-    local leases = hold_all(self, batches, count)
+    local leases, after, batches, err = {}, self._claimed, nil, nil
+    repeat -- past those that are held already
+      batches, err = self:_query("claim", after, count)
+      if not batches then
+        return nil, err
+      end
+      hold_all(self, batches, leases, count)
+      after = #batches > 0 and batches[#batches].index
+    until #leases == count or #batches < count
     local last = leases[#leases]
     self._claimed = last and last.index or self._claimed -- none before it is pending, until one is given back
     return leases
@@ -108,7 +112,7 @@ function M.add(methods)
   ---@return campaign.error? err
   function methods:pieces()
     local batches, err = self:_query("claim_pieces")
-    return batches and hold_all(self, batches, #batches), err
+    return batches and hold_all(self, batches, {}, #batches), err
   end
 
   ---Leases one pending batch out of its turn.
@@ -117,7 +121,7 @@ function M.add(methods)
   ---@return campaign.error? err
   function methods:take(index)
     local batches, err = self:_query("take", index)
-    return batches and hold_all(self, batches, 1)[1], err
+    return batches and hold_all(self, batches, {}, 1)[1], err
   end
 
   ---Queues giving a lease back: its batch is pending again. A batch that was begun is not given back.
