@@ -93,9 +93,9 @@ function M.add(methods)
   ---@return table[]? leases batches with fence and owner; none when nothing is pending
   ---@return campaign.error? err
   function methods:claim(count)
-    local leases, after, batches, err = {}, self._claimed, nil, nil
+    local leases, after = {}, self._claimed
     repeat -- past those that are held already
-      batches, err = self:_query("claim", after, count)
+      local batches, err = self:_query("claim", after, count)
       if not batches then
         return nil, err
       end

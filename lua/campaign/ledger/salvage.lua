@@ -204,7 +204,8 @@ end
 function M.read(path, scratch)
   local reader, why = pages.open(path)
   if not reader then
-    return nil, error_object.is(why) and why or error_object.new{ kind = "ledger", retry = false, message = "ledger " .. path .. ": " .. tostring(why) }
+    return nil, error_object.is(why) and why
+      or error_object.new{ kind = "ledger", retry = false, message = "ledger " .. path .. ": " .. tostring(why) }
   end
   local store, err = core.store.open(scratch, "create")
   if not store then
