@@ -45,8 +45,7 @@ local server = nginx.new({
   values = { order = folder .. "/order.json", jobs = folder },
   http = [[lua_shared_dict bench 1m;
     init_by_lua_block {
-      require("campaign.import")
-      require("campaign.api.platform").load("longlong")
+      require("campaign.openresty.preload").load("longlong")
     }]],
   server = [[
     location /neighbour { content_by_lua_block { ngx.print(ngx.shared.bench:get("state") or "idle") } }

@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- Files that must be on the disk before one goes on: replaced whole, or synced. Inside nginx, where waiting for a disk would hold all other
+-- Files that must be on the disk before one goes on: replaced whole, or synced; and locks that are waited for. Inside nginx, where waiting for a disk would hold all other
 -- requests of a worker, a thread of the core does it and the light thread yields meanwhile; elsewhere the caller waits.
 
 local core = require "campaign.core"
 
 local M = {}
 
+-- The thread, where there is one and Lua can wait for it.
 local function threaded()
-  return package.loaded.ngx and require("campaign.openresty.sync")
+  return package.loaded.ngx and require("campaign.openresty.env").may_wait() and require("campaign.openresty.sync")
 end
 
 ---As core.system.write_atomic.
@@ -18,7 +19,7 @@ end
 ---@return campaign.error? err
 function M.write(path, bytes, mode)
   local sync = threaded()
-  if sync and sync.may_wait() then
+  if sync then
     return sync.write_atomic(path, bytes, mode)
   end
   return core.system.write_atomic(path, bytes, mode)
@@ -30,10 +31,29 @@ end
 ---@return campaign.error? err
 function M.sync(file)
   local sync = threaded()
-  if sync and sync.may_wait() then
+  if sync then
     return sync.file(file)
   end
   return file:sync()
+end
+
+---As core.system.lock: where others share the thread it is asked for again and again, in short sleeps.
+---@param path string
+---@param seconds number
+---@return userdata? lock
+---@return campaign.error? err kind "timeout" when another one has it
+function M.lock(path, seconds)
+  local home = package.loaded.ngx and require("campaign.openresty.env")
+  if seconds == 0 or not home or not home.may_wait() then
+    return core.system.lock(path, seconds)
+  end
+  local deadline = core.system.monotonic() + seconds
+  local lock, err = core.system.lock(path, 0)
+  while not lock and err.kind == "timeout" and core.system.monotonic() < deadline do
+    home.sleep(0.001)
+    lock, err = core.system.lock(path, 0)
+  end
+  return lock, err
 end
 
 ---Which names a folder has: files made in it, renamed into it, removed from it.
@@ -42,7 +62,7 @@ end
 ---@return campaign.error? err
 function M.folder(path)
   local sync = threaded()
-  if sync and sync.may_wait() then
+  if sync then
     return sync.folder(path)
   end
   return core.system.sync_folder(path)

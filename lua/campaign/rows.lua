@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The rows of a CSV file for scripts, by column name. Each costs a few Lua values; imports read files in C instead.
 
-local core = require "campaign.core"
+local reading = require "campaign.reading"
 
 local M = {}
 
@@ -17,7 +17,7 @@ function M.open(path, options)
     error("the path of a file is a string, not a " .. type(path), 2)
   end
   options = options or {}
-  local input, err = core.rows.input{
+  local input, err = reading.open{
     path = path, encoding = options.encoding or "auto", delimiter = options.delimiter or ",", max_record = options.max_record,
   }
   if not input then

@@ -76,6 +76,32 @@ describe("core.rows.input", function()
     contains(err.message, "is not a regular file")
   end)
 
+  it("opens a list on another thread, and says there what is wrong with it", function()
+    local function await(errand)
+      local done, input, err
+      repeat
+        core.system.sleep(0.001)
+        done, input, err = errand:take()
+      until done
+      return input, err
+    end
+    local path = lists.file("name;phone\n\229\188\160;1\n")
+    local input = assert(await(assert(core.rows.input_later { path = path, delimiter = ";", encoding = "auto", max_record = 65536 })))
+    assert.same({ "name", "phone" }, input:columns())
+    assert.equal("utf-8", input:info().detected)
+    input:close()
+    local none, err = await(assert(core.rows.input_later { path = "/nonexistent/contacts.csv" }))
+    assert.is_nil(none)
+    contains(err.message, "No such file")
+    local errand = assert(core.rows.input_later { path = path })
+    await(errand)
+    assert.has_error(function() errand:take() end)
+    assert.has_error(function() core.rows.input_later {} end)
+    assert.has_error(function() core.rows.input_later { path = "a\0b" } end)
+    core.rows.input_later { path = path } -- nobody takes it
+    collectgarbage()
+  end)
+
   it("refuses what is no CSV file and says what to do", function()
     for bytes, part in pairs {
       ["PK\3\4rest of a workbook"] = "save it as CSV",

@@ -100,6 +100,7 @@ describe("campaign.openresty.callback", function()
     local text = server:get("/metrics").body
     assert.is_truthy(text:find('campaign_callbacks_total{status="200"} 200', 1, true), text)
     assert.is_truthy(text:find('campaign_callback_bodies_total{kind="duplicate"} 100', 1, true), text)
+    assert.is_truthy(text:find('campaign_request_seconds_count{handler="callback"} 200', 1, true), text)
   end)
 
   it("refuses forged paths, other methods, and bodies that are too large, in memory or in a file", function()

@@ -31,6 +31,8 @@ local HTTP = [[
     for i = 1, 10000 do
       if not ngx.shared.full:safe_set("filler" .. i, ("x"):rep(100)) then break end
     end
+    loaded = {}
+    for name in pairs(package.loaded) do loaded[name] = true end
   }
   init_worker_by_lua_block { upload:watch(0.2) away:watch(0.2) }
 ]]
@@ -56,6 +58,11 @@ local SERVER = [[
   location ~ ^/jobs/([^/]+)/([a-z_]+)\.csv$ { content_by_lua_block { upload:file(ngx.var[1], ngx.var[2]) } }
   location = /pid { content_by_lua_block { ngx.print(ngx.worker.pid()) } }
   location = /memory { content_by_lua_block { collectgarbage() ngx.print(io.open("/proc/self/status"):read("*a"):match("VmHWM:%s*(%d+)")) } }
+  location = /late { content_by_lua_block {
+    for name in pairs(package.loaded) do
+      if name:find("^campaign") and not loaded[name] then ngx.print(name, " ") end
+    end
+  } }
   location = /metrics { content_by_lua_block { require("campaign.openresty.metrics").handle() } }
 ]]
 
@@ -144,6 +151,24 @@ describe("campaign.openresty.upload", function()
     local metrics = server:get("/metrics").body
     assert.is_truthy(metrics:find('campaign_job_rows_total{state="rejected"} 3', 1, true), metrics)
     assert.is_truthy(metrics:find("campaign_jobs_running 0", 1, true), metrics)
+    for name, label in pairs({ campaign_request_seconds = 'handler="upload"', campaign_attempt_seconds = 'outcome="2xx"' }) do
+      assert.is_truthy(metrics:find("# TYPE " .. name .. " histogram", 1, true), metrics)
+      local last, buckets = 0, 0
+      for text in metrics:gmatch(name .. "_bucket{" .. label .. ',le="[^"]*"} (%d+)') do
+        assert.is_true(tonumber(text) >= last)
+        last, buckets = tonumber(text), buckets + 1
+      end
+      assert.equal(16, buckets)
+      assert.equal(last, tonumber(metrics:match(name .. "_bucket{" .. label .. ',le="%+Inf"} (%d+)')))
+      assert.equal(last, tonumber(metrics:match(name .. "_count{" .. label .. "} (%d+)")))
+      assert.is_true(last >= 1 and tonumber(metrics:match(name .. "_sum{" .. label .. "} (%S+)")) > 0)
+    end
+  end)
+
+  it("has read before the workers start what an import needs", function()
+    for _ = 1, 10 do -- by either worker
+      assert.equal("", server:get("/late").body)
+    end
   end)
 
   it("takes the plain body of a request, with its length or in chunks, and fields of a form as parameters", function()

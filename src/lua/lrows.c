@@ -7,15 +7,21 @@
 #include <string.h>
 
 #include "../crc32c.h"
+#include "../input_later.h"
 
 #define PASS_CLASS "campaign.rows.preflight"
 #define ROWS_CLASS "campaign.rows.iterator"
+#define LATER_CLASS "campaign.rows.later"
 
 #define STEP_BYTES ((int64_t)1 << 20)
 #define STEP_TABLES 1000 /* rejects, or batches, of one step at most: a list of nothing but rejects must not fill the memory */
 
 struct lua_input {
   struct camp_input *input;
+};
+
+struct lua_later {
+  struct camp_input_later *later;
 };
 
 struct lua_pass {
@@ -47,24 +53,79 @@ struct camp_input *camp_check_input(lua_State *L, int index) {
   return box->input;
 }
 
-static int rows_input(lua_State *L) {
-  struct camp_error err = {CAMP_OK, 0, ""};
-  struct camp_input_options options;
-  luaL_checktype(L, 1, LUA_TTABLE);
-  memset(&options, 0, sizeof options);
+/* The options of an input; their texts belong to the table at 1. */
+static void read_options(lua_State *L, struct camp_input_options *options) {
   size_t length = 0;
-  options.path = camp_check_string_field(L, 1, "path", &length);
-  if (strlen(options.path) != length) return luaL_error(L, "the path holds a NUL byte");
-  options.encoding = camp_opt_string_field(L, 1, "encoding", NULL);
-  options.delimiter = camp_opt_string_field(L, 1, "delimiter", NULL);
-  options.max_record = (size_t)camp_integer_field(L, 1, "max_record", 0, CAMP_MAX_RECORD_MIN, CAMP_MAX_RECORD_MAX);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  memset(options, 0, sizeof *options);
+  options->path = camp_check_string_field(L, 1, "path", &length);
+  if (strlen(options->path) != length) luaL_error(L, "the path holds a NUL byte");
+  options->encoding = camp_opt_string_field(L, 1, "encoding", NULL);
+  options->delimiter = camp_opt_string_field(L, 1, "delimiter", NULL);
+  options->max_record = (size_t)camp_integer_field(L, 1, "max_record", 0, CAMP_MAX_RECORD_MIN, CAMP_MAX_RECORD_MAX);
+}
+
+static struct lua_input *push_input(lua_State *L) {
   struct lua_input *box = lua_newuserdatauv(L, sizeof *box, 0);
   box->input = NULL;
   luaL_getmetatable(L, CAMP_INPUT_CLASS);
   lua_setmetatable(L, -2);
+  return box;
+}
+
+static int rows_input(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_input_options options;
+  read_options(L, &options);
+  struct lua_input *box = push_input(L);
   if (camp_input_open(&box->input, &options, &err) != 0) return camp_push_error(L, &err);
   camp_live_add(1);
   return 1;
+}
+
+/* input_later{...} → errand | nil, err: as input, on another thread. */
+static int rows_input_later(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_input_options options;
+  read_options(L, &options);
+  struct lua_later *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->later = NULL;
+  luaL_getmetatable(L, LATER_CLASS);
+  lua_setmetatable(L, -2);
+  box->later = camp_input_open_later(&options, &err);
+  if (box->later == NULL) return camp_push_error(L, &err);
+  camp_live_add(1);
+  return 1;
+}
+
+/* errand:take() → nothing while it goes on | true, input | true, nil, err */
+static int later_take(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_input *input = NULL;
+  struct lua_later *box = luaL_checkudata(L, 1, LATER_CLASS);
+  luaL_argcheck(L, box->later != NULL, 1, "it was taken already");
+  lua_pushboolean(L, 1);
+  struct lua_input *to = push_input(L); /* stack: errand true input */
+  if (camp_input_later_take(box->later, &input, &err) == 0) return 0;
+  struct camp_input_later *later = box->later;
+  box->later = NULL;
+  to->input = input; /* counted as alive by the input from here on */
+  if (input == NULL) camp_live_add(-1);
+  camp_input_later_free(later);
+  if (input != NULL) return 2;
+  lua_settop(L, 2);
+  return 1 + camp_push_error(L, &err);
+}
+
+static int later_close(lua_State *L) {
+  struct lua_later *box = luaL_checkudata(L, 1, LATER_CLASS);
+  if (box->later != NULL) {
+    struct camp_input_later *later = box->later;
+    box->later = NULL;
+    camp_live_add(-1);
+    camp_input_later_free(later);
+  }
+  return 0;
 }
 
 static int input_close(lua_State *L) {
@@ -493,9 +554,11 @@ static const luaL_Reg input_methods[] = {
     {"checksum", input_checksum}, {"columns", input_columns}, {"info", input_info}, {"rows", input_rows}, {NULL, NULL}};
 static const luaL_Reg pass_methods[] = {{"step", pass_step}, {NULL, NULL}};
 static const luaL_Reg rows_methods[] = {{NULL, NULL}};
+static const luaL_Reg later_methods[] = {{"take", later_take}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"checks", rows_checks},
                                      {"encoder", camp_rows_encoder},
                                      {"input", rows_input},
+                                     {"input_later", rows_input_later},
                                      {"key_form", camp_rows_key_form},
                                      {"key_list", camp_rows_key_list},
                                      {"preflight", rows_preflight},
@@ -506,6 +569,7 @@ int camp_open_rows(lua_State *L) {
   camp_new_class(L, CAMP_INPUT_CLASS, input_methods, input_close);
   camp_new_class(L, PASS_CLASS, pass_methods, pass_close);
   camp_new_class(L, ROWS_CLASS, rows_methods, rows_close);
+  camp_new_class(L, LATER_CLASS, later_methods, later_close);
   camp_register_encoder(L);
   camp_register_key_list(L);
   luaL_newlib(L, functions);

@@ -4,6 +4,7 @@
 -- others wrote. Knows no HTTP and no platform.
 
 local core = require "campaign.core"
+local durable = require "campaign.durable"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 
@@ -151,7 +152,7 @@ end
 ---@return userdata? turn
 ---@return campaign.error? err reason `locked` when another one has it
 function methods:turn(seconds)
-  local turn, err = core.system.lock(self.folder .. "/turn", seconds)
+  local turn, err = durable.lock(self.folder .. "/turn", seconds)
   if not turn then
     return fail("is locked: " .. tostring(err and err.message), err, err and err.kind == "timeout" and "locked" or nil)
   end
@@ -165,10 +166,10 @@ local function locked(self, seconds, turn, work, ...)
     if not turn then
       return nil, err
     end
-    lock, err = core.system.lock(self.folder .. "/lock", seconds)
+    lock, err = durable.lock(self.folder .. "/lock", seconds)
     turn:close()
   else
-    lock, err = core.system.lock(self.folder .. "/lock", seconds)
+    lock, err = durable.lock(self.folder .. "/lock", seconds)
     if lock then
       turn:close()
     end
@@ -191,7 +192,7 @@ local function create(self)
   if found and found.size > 0 then
     return true
   end
-  local ok, err = core.system.write_atomic(self.path, "", PRIVATE)
+  local ok, err = durable.write(self.path, "", PRIVATE)
   if not ok then
     return fail("cannot make " .. self.path .. ": " .. tostring(err and err.message), err)
   end

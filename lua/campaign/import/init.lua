@@ -291,6 +291,13 @@ local function start(given, level)
   return state
 end
 
+-- Where others share the thread: between the steps of a beginning they may have a turn.
+local function pause(state)
+  if state.options.env.pause then
+    state.options.env.pause()
+  end
+end
+
 -- What on_progress raised, once the job is in order.
 local function raise_problem(state)
   if state.problem ~= nil then
@@ -306,11 +313,14 @@ local function plan(given, level)
   local job = setmetatable({}, mt)
   inner[job] = state
   local ok
+  pause(state)
   ok, err = prepare.prepare(state)
   if ok then
+    pause(state)
     ok, err = make_folder(state)
   end
   if ok then
+    pause(state)
     job.plan, err = check_rows(state)
   end
   if not job.plan then

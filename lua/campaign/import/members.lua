@@ -8,6 +8,7 @@ local error_object = require "campaign.error"
 local mapping = require "campaign.import.mapping"
 local options_module = require "campaign.import.options"
 local preflight = require "campaign.import.preflight"
+local reading = require "campaign.reading"
 local rows_module = require "campaign.import.rows"
 local target = require "campaign.import.target"
 
@@ -179,7 +180,7 @@ end
 local function prepare(work, operation)
   local options = work.options
   local err
-  work.input, err = core.rows.input{ path = options.source, encoding = options.encoding, delimiter = options.delimiter }
+  work.input, err = reading.open{ path = options.source, encoding = options.encoding, delimiter = options.delimiter }
   if not work.input then
     return nil, err
   end

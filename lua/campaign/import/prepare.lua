@@ -7,6 +7,7 @@ local folder_module = require "campaign.import.folder"
 local layout = require "campaign.import.layout"
 local options_module = require "campaign.import.options"
 local preflight = require "campaign.import.preflight"
+local reading = require "campaign.reading"
 local record_module = require "campaign.import.record"
 local resume = require "campaign.import.resume"
 local row_keys = require "campaign.import.row_keys"
@@ -78,7 +79,7 @@ function M.prepare(state)
   if options.window == "refuse" and not options.dry_run and state.window:opens() then
     return state.window:refuse()
   end
-  state.input, err = core.rows.input{ path = options.source, encoding = options.encoding, delimiter = options.delimiter }
+  state.input, err = reading.open{ path = options.source, encoding = options.encoding, delimiter = options.delimiter }
   if not state.input then
     return nil, err
   end

@@ -6,6 +6,7 @@
 local columns_module = require "campaign.import.columns"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local reading = require "campaign.reading"
 local record_module = require "campaign.import.record"
 local suggest = require "campaign.api.suggest"
 
@@ -170,7 +171,7 @@ local function refuse(entry, err)
 end
 
 local function open_list(entry, use)
-  local input, err = core.rows.input{ path = entry.file, delimiter = "auto" }
+  local input, err = reading.open{ path = entry.file, delimiter = "auto" }
   if not input then
     return refuse(entry, err)
   end

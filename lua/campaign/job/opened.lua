@@ -8,6 +8,7 @@ local folder_module = require "campaign.import.folder"
 local layout = require "campaign.import.layout"
 local ledger_module = require "campaign.ledger"
 local platforms = require "campaign.api.platform"
+local reading = require "campaign.reading"
 local record_module = require "campaign.import.record"
 
 local M = {}
@@ -63,7 +64,7 @@ function methods:open_list()
     return refuse(self.path, self.record.platform .. " has no operation " .. tostring(self.record.operation) .. " any more",
       "use the platform's data that the job was planned with")
   end
-  self.input, err = core.rows.input{ path = self.file.path, encoding = self.file.encoding,
+  self.input, err = reading.open{ path = self.file.path, encoding = self.file.encoding,
     delimiter = self.file.delimiter ~= "" and self.file.delimiter or nil }
   if not self.input then
     return nil, err

@@ -3,6 +3,7 @@
 -- accepted and kept is campaign.callback's matter; here are nginx's request, the group commit, and a rate over all workers.
 
 local callback = require "campaign.callback"
+local core = require "campaign.core"
 local group = require "campaign.openresty.group"
 local home = require "campaign.openresty.env"
 local metrics = require "campaign.openresty.metrics"
@@ -12,6 +13,7 @@ local request = require "campaign.openresty.request"
 local M = {}
 
 local RATE, BURST = 1000, 2000 -- a second, of all workers
+local GIVEN_UP_SECONDS = 15 -- nginx may end a request while it opens the store: then the next one does
 local MOST_WAITING = 10000 -- bodies of one worker that are not on the disk yet
 
 local methods = {}
@@ -42,15 +44,24 @@ end
 ---@return table? receiver
 ---@return campaign.error? err
 function methods:open()
-  if not self.receiver then
-    local receiver, err = callback.new(self._options)
-    if not receiver then
-      return nil, err
-    end
+  local now = core.system.monotonic()
+  while self._opening and now - self._opening < GIVEN_UP_SECONDS and home.may_wait() do -- another request does
+    home.sleep(0.002)
+    now = core.system.monotonic()
+  end
+  if self.receiver then
+    return self.receiver
+  end
+  self._opening = now
+  local fine, receiver, err = pcall(callback.new, self._options)
+  self._opening = nil
+  if not fine then
+    error(receiver, 0)
+  elseif receiver and not self.receiver then
     receiver.inbox = group.new(receiver.inbox, MOST_WAITING)
     self.receiver = receiver
   end
-  return self.receiver
+  return self.receiver, err
 end
 
 ---The whole location.
@@ -70,6 +81,7 @@ function methods:handle()
     metrics.count("campaign_callback_bodies_total", "kind", kind)
   end
   request.answer(answer.status, answer.headers, answer.body, answer.close)
+  metrics.observe_request("callback")
 end
 
 ---What came for a batch number; see campaign.callback.

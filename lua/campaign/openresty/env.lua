@@ -53,6 +53,12 @@ function M.check(level)
   end
 end
 
+---Whether Lua can wait here.
+---@return boolean
+function M.may_wait()
+  return (pcall(M.check, 1))
+end
+
 local slice_began = 0
 
 -- Whether Lua runs in the part of a turn of nginx's loop that comes last: behind sockets and timers, where what was posted goes on. It then

@@ -232,6 +232,7 @@ end
 
 local function answer(status, value)
   metrics.count("campaign_leads_total", "state", value.state or "refused")
+  metrics.observe_request("lead")
   request.json(status, value)
   return status, value
 end

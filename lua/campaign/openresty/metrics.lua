@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Counters of all workers in one dictionary of ngx.shared, and a location that shows them as Prometheus reads them. Counting never fails a
--- request: without a dictionary nothing is counted, and what a full one cannot take is counted as lost.
+-- Counters and histograms of all workers in one dictionary of ngx.shared, and a location that shows them as Prometheus reads them. Counting
+-- never fails a request: without a dictionary nothing is counted, and what a full one cannot take is counted as lost.
+
+local core = require "campaign.core"
 
 local M = {}
 
@@ -17,10 +19,22 @@ local HELP = {
   campaign_jobs_total = { "counter", "Jobs that ended, by state" },
   campaign_job_rows_total = { "counter", "Rows of jobs that ended, by state" },
   campaign_jobs_running = { "gauge", "Jobs that run now" },
+  campaign_request_seconds = { "histogram", "How long posts took to the end of their answer, by handler" },
+  campaign_attempt_seconds = { "histogram", "How long calls of platforms took, by the class of the status or the kind of the error" },
   campaign_metrics_lost_total = { "counter", "Counts that a full dictionary could not take" },
 }
 
+-- Upper ends of a histogram's buckets, in seconds: from a sync of a good disk to the longest call.
+local ENDS = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60 }
+
 local shared
+local keys = {} -- name → label value → key, so that counting makes no strings; values are few
+
+local function observe_attempt(result)
+  local status = result.status
+  local outcome = result.error and result.error.kind or status and math.floor(status / 100) .. "xx" or "none"
+  M.observe("campaign_attempt_seconds", "outcome", outcome, result.seconds or result.timings and result.timings.total)
+end
 
 ---Names the dictionary that counters live in.
 ---@param name string a lua_shared_dict
@@ -29,6 +43,7 @@ function M.use(name)
   if not shared then
     error(("nginx.conf declares no dictionary of that name: add `lua_shared_dict %s 1m;` to its http block"):format(tostring(name)), 2)
   end
+  require("campaign.transport.openresty").observe(observe_attempt)
 end
 
 -- Adds without throwing anything out of the dictionary.
@@ -41,47 +56,132 @@ local function add(key, amount)
   return added or why == "exists" and shared:incr(key, amount) ~= nil
 end
 
+local function tell_lost()
+  add(PREFIX .. "campaign_metrics_lost_total", 1)
+end
+
+-- The series of a label's value, without the name.
+local function series_of(label, value)
+  return label and "{" .. label .. "=\"" .. tostring(value):gsub("[^%w_ -]", "_") .. "\"}" or ""
+end
+
+local function known(name, value, make)
+  local of_name = keys[name]
+  if not of_name then
+    of_name = {}
+    keys[name] = of_name
+  end
+  local found = of_name[value]
+  if not found then
+    found = make()
+    of_name[value] = found
+  end
+  return found
+end
+
 ---Counts.
 ---@param name string
 ---@param label string? with one value
 ---@param value any?
 ---@param amount number? default 1; negative for a gauge
 function M.count(name, label, value, amount)
-  if not HELP[name] then
-    error("unknown metric " .. tostring(name), 2)
+  if not HELP[name] or HELP[name][1] == "histogram" then
+    error("unknown counter " .. tostring(name), 2)
   end
   if not shared or amount == 0 then
     return
   end
-  local key = PREFIX .. name
-  if label then
-    key = key .. "{" .. label .. "=\"" .. tostring(value):gsub("[^%w_ -]", "_") .. "\"}"
-  end
+  local key = known(name, value == nil and "" or value, function() return PREFIX .. name .. series_of(label, value) end)
   if not add(key, amount or 1) then
-    add(PREFIX .. "campaign_metrics_lost_total", 1)
+    tell_lost()
   end
 end
 
----All counters as text.
----@return string
-function M.text()
-  local found = {}
+---Puts a duration into a histogram: one count of its bucket, and the sum.
+---@param name string
+---@param label string
+---@param value any
+---@param seconds number?
+function M.observe(name, label, value, seconds)
+  if not HELP[name] or HELP[name][1] ~= "histogram" then
+    error("unknown histogram " .. tostring(name), 2)
+  end
+  if not shared or not seconds then
+    return
+  end
+  local parts = known(name, value, function()
+    local head, made = PREFIX .. name .. series_of(label, value) .. "#", {}
+    for i = 0, #ENDS + 1 do
+      made[i] = head .. i -- 0 is the sum, the last one is for all beyond the last end
+    end
+    return made
+  end)
+  local bucket = 1
+  while ENDS[bucket] and seconds > ENDS[bucket] do
+    bucket = bucket + 1
+  end
+  if not (add(parts[bucket], 1) and add(parts[0], math.max(0, seconds))) then
+    tell_lost()
+  end
+end
+
+---Puts the duration of this nginx request, so far, into the histogram of requests.
+---@param handler string
+function M.observe_request(handler)
+  M.observe("campaign_request_seconds", "handler", handler, core.system.now() - ngx.req.start_time())
+end
+
+local function tell_histogram(lines, series, values)
+  local name, label = series:match("^([%w_]+){(.*)}$") -- linear: one end is fixed
+  local count = 0
+  for i = 1, #ENDS + 1 do
+    count = count + (values[i] or 0)
+    lines[#lines + 1] = ("%s_bucket{%s,le=\"%s\"} %.14g"):format(name, label, ENDS[i] and ("%g"):format(ENDS[i]) or "+Inf", count)
+  end
+  lines[#lines + 1] = ("%s_sum{%s} %.14g"):format(name, label, values[0] or 0)
+  lines[#lines + 1] = ("%s_count{%s} %.14g"):format(name, label, count)
+end
+
+-- Series by name: a number, or the counts of a histogram.
+local function read_all()
+  local found, names = {}, {}
   for _, key in ipairs(shared and shared:get_keys(0) or {}) do
     if key:sub(1, #PREFIX) == PREFIX then
-      found[#found + 1] = key:sub(#PREFIX + 1)
+      local series, bucket = key:match("^([^#]*)#?(%d*)$", #PREFIX + 1) -- linear: what ends the first is no part of it
+      local value = shared:get(key) or 0
+      if bucket ~= "" then
+        found[series] = found[series] or {}
+        found[series][tonumber(bucket)] = value
+      elseif series then
+        found[series] = value
+      end
     end
   end
-  table.sort(found)
+  for series in pairs(found) do
+    names[#names + 1] = series
+  end
+  table.sort(names)
+  return found, names
+end
+
+---All of it as text.
+---@return string
+function M.text()
+  local found, names = read_all()
   local lines, last = {}, nil
-  for _, series in ipairs(found) do
-    local name = series:match("^[%w_]+")
+  for _, series in ipairs(names) do
+    local name, value = series:match("^[%w_]+"), found[series]
     if HELP[name] then
       if name ~= last then
         lines[#lines + 1] = "# HELP " .. name .. " " .. HELP[name][2]
         lines[#lines + 1] = "# TYPE " .. name .. " " .. HELP[name][1]
         last = name
       end
-      lines[#lines + 1] = ("%s %.14g"):format(series, shared:get(PREFIX .. series) or 0)
+      if type(value) == "table" then
+        tell_histogram(lines, series, value)
+      else
+        lines[#lines + 1] = ("%s %.14g"):format(series, value)
+      end
     end
   end
   for _, gauge in ipairs(M.gauges()) do

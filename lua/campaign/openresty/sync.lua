@@ -54,12 +54,6 @@ function M.pending()
   return count
 end
 
----Whether this phase can wait for the thread.
----@return boolean
-function M.may_wait()
-  return (pcall(home.check, 1))
-end
-
 ---As file:sync().
 ---@param file userdata of core.system.append_open
 ---@return true? ok

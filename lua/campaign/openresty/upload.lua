@@ -177,6 +177,7 @@ function methods:receive()
   local fine, bytes = pcall(keep, self, draft)
   if fine then
     metrics.count("campaign_uploads_total", "status", 202)
+    metrics.observe_request("upload")
     return request.json(202, { job = draft.id, bytes = bytes, status = self._prefix .. draft.id,
       events = self._prefix .. draft.id .. "/events" })
   end
@@ -185,6 +186,7 @@ function methods:receive()
     error(bytes, 0)
   end
   metrics.count("campaign_uploads_total", "status", bytes[2])
+  metrics.observe_request("upload")
   request.json(bytes[2], { error = bytes[3] }, bytes[4])
 end
 

@@ -37,10 +37,21 @@ local generation = 0 -- of the dispatcher that may run
 local seen = 0 -- generation of the last dispatcher that did
 local beat = -math.huge -- when that dispatcher last showed up
 
+local observer
+
+---Has every result of this worker told to a function, before whoever asked for it has it.
+---@param tell fun(result: table)? must not yield
+function M.observe(tell)
+  observer = tell
+end
+
 -- Hands a result to who asked for it.
 local function deliver(id, result)
   local entry = entries[id]
   entries[id] = nil
+  if observer then
+    observer(result)
+  end
   local transport = entry and entry.transport
   if not transport or transport.closed then
     return

@@ -1,0 +1,306 @@
+-- SPDX-License-Identifier: MIT
+-- The folder of jobs of an nginx, and what it says of each: drafts/ (uploads on their way), active/<id>.json (what was asked, until the job is
+-- settled, so that only what is to do is ever looked through), and a folder a job: list.csv, job/ (the import's own), failed.json when it could
+-- not begin, waiting.json while time may change that. Runs nothing: that is jobs.lua's.
+
+local core = require "campaign.core"
+local durable = require "campaign.durable"
+local error_object = require "campaign.error"
+local json = require "campaign.json"
+
+local M = {}
+
+local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
+local ABANDONED = 86400 -- seconds after which an upload without an order is cleared away
+local LAST_RETRY = 3600 -- the longest of the pauses, in seconds
+local MOST_FILE = 1048576 -- bytes of order.json, report.json, failed.json
+
+-- Why a job stopped, or could not begin, that time may heal; a full disk beside it.
+local HEALS = { network = true, timeout = true, throttle = true, window = true }
+
+local FILES = { rejects = "rejects_file", duplicates = "duplicates_file", suppressed = "suppressed_file", unchanged = "unchanged_file",
+  ambiguous = "ambiguous_file", not_sent = "not_sent_file" }
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.openresty.job_folder" }
+
+---@param path string
+---@param retry number|false seconds before the first attempt to go on with what could not be delivered; false: left to a person
+function M.new(path, retry)
+  return setmetatable({ path = path, _retry = retry, _tries = {}, _held = {} }, mt)
+end
+
+---@param id any
+---@return boolean
+function M.is_id(id)
+  return type(id) == "string" and #id >= 16 and #id <= 64 and not id:find("[^%w-]")
+end
+
+---An error as it is kept.
+---@param err any
+---@return table
+function M.plain_error(err)
+  if error_object.is(err) then
+    return { kind = err.kind, reason = err.reason, message = err.message, hint = err.hint, code = type(err.code) == "number" and err.code or nil }
+  end
+  return { kind = "internal", message = tostring(err) }
+end
+
+---What a report says, for those who ask.
+---@param id string
+---@param report table a report, or the result of an import
+---@return table status
+function M.of_report(id, report)
+  local status = { id = id, state = report.state, files = json.array({}) }
+  for _, name in ipairs({ "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending",
+    "seconds", "exit_code", "reasons" }) do
+    status[name] = report[name]
+  end
+  for name, field in pairs(FILES) do
+    if report[field] then
+      status.files[#status.files + 1] = name
+    end
+  end
+  table.sort(status.files)
+  local err = report.error
+  status.error = err and { kind = err.kind, message = err.message, hint = err.hint } or nil
+  return status
+end
+
+local function read(path)
+  local text = core.system.read_file(path, MOST_FILE)
+  local value = text and json.decode(text, { bytes = MOST_FILE + 1 })
+  return type(value) == "table" and value or nil
+end
+
+---Removes what is in a folder.
+---@param folder string
+function M.empty(folder)
+  for _, name in ipairs(core.system.list_dir(folder) or {}) do
+    local path = folder .. "/" .. name
+    local found = core.system.stat(path, false)
+    if found and found.type == "folder" then
+      M.empty(path)
+    end
+    core.system.remove(path)
+  end
+end
+
+---@param id string
+---@return string
+function methods:of(id)
+  return self.path .. "/" .. id
+end
+
+local function order_path(self, id)
+  return self.path .. "/active/" .. id .. ".json"
+end
+
+-- What a job is ---------------------------------------------------------------------------------------------------------------------------
+
+---Whether time may heal what a job met.
+---@param err campaign.error
+---@return boolean
+function methods:heals(err)
+  return self._retry and (HEALS[err.kind] or err.kind == "ledger" and err.reason == "full") or false
+end
+
+local function pause_of(self, tries)
+  return math.min(self._retry * 2 ^ tries, LAST_RETRY)
+end
+
+-- What holds a job that could not begin: its error, tries and due time. In memory when the disk did not take it.
+local function held_of(self, id)
+  local held = self._held[id] or read(self:of(id) .. "/waiting.json")
+  return held and type(held.due) == "number" and core.system.stat(order_path(self, id)) and held or nil
+end
+
+---What the folder says of a job, and whether there is something to do: now, or from a time on.
+---@param id string
+---@return table? report nil when there is no such job
+---@return number? due
+function methods:look_at(id)
+  local path = self:of(id)
+  local failed = read(path .. "/failed.json")
+  if failed then
+    return { state = "failed", error = failed }
+  end
+  local report, held = read(path .. "/job/report.json"), held_of(self, id)
+  if held then
+    report = report or { state = "waiting" }
+    report.error = held.error
+    return report, held.due
+  elseif not report then
+    return core.system.stat(order_path(self, id)) and { state = "queued" } or nil, 0
+  end
+  local err = report.error
+  if err and err.kind == "cancelled" then
+    return report, 0
+  elseif err and self:heals(err) and (report.pending > 0 or err.kind == "ledger") then
+    local written = core.system.stat(path .. "/job/report.json")
+    return report, (written and written.mtime or 0) + pause_of(self, self._tries[id] or 0)
+  end
+  return report
+end
+
+---Where a job is.
+---@param id string
+---@return table? status nil when there is no such job
+function methods:status(id)
+  local found, due = self:look_at(id)
+  if not found then
+    return nil
+  end
+  local status = found.rows and M.of_report(id, found) or { id = id, state = found.state, error = found.error }
+  status.state = due and status.state ~= "queued" and "waiting" or status.state
+  return status
+end
+
+---The path of one of a job's row files; nil when there is none.
+---@param id string
+---@param name string
+---@return string?
+function methods:file(id, name)
+  local path = FILES[name] and self:of(id) .. "/job/" .. name .. ".csv"
+  return path and core.system.stat(path) and path or nil
+end
+
+-- Drafts and orders -----------------------------------------------------------------------------------------------------------------------
+
+---Makes the folder of a new job; its list is to be written to `list`.
+---@return { id: string, path: string, list: string }? draft
+---@return campaign.error? err
+function methods:draft()
+  local id = os.date("!%Y%m%d-%H%M%S", math.floor(core.system.now())) .. "-" .. core.digest.hex(core.system.random(16))
+  local path = self.path .. "/drafts/" .. id
+  local ok, err = core.system.make_dirs(path, FOLDER)
+  if ok then
+    ok, err = core.system.make_dirs(self.path .. "/active", FOLDER)
+  end
+  if not ok then
+    return nil, error_object.wrap(err, { kind = "ledger" })
+  end
+  return { id = id, path = path, list = path .. "/list.csv" }
+end
+
+---Drops a draft.
+---@param draft table
+function methods.discard(_, draft)
+  M.empty(draft.path)
+  core.system.remove(draft.path)
+end
+
+---Makes a job of a draft: list and order are on the disk when it returns.
+---@param draft table
+---@param options table? of campaign.import; plain data
+---@return true? ok
+---@return campaign.error? err
+function methods:order(draft, options)
+  local text, err = json.encode({ options = options or {}, ordered = core.system.now() })
+  local ok
+  if text then
+    ok, err = durable.folder(draft.path) -- that the list is there, not only what is in it
+  end
+  if ok then
+    ok, err = os.rename(draft.path, self:of(draft.id))
+    draft.path = ok and self:of(draft.id) or draft.path
+  end
+  if ok then
+    ok, err = durable.folder(self.path)
+  end
+  if ok then
+    ok, err = durable.write(order_path(self, draft.id), text .. "\n", PRIVATE)
+  end
+  return ok and true, err
+end
+
+---What was asked; nil when the job is settled.
+---@param id string
+---@return table?
+function methods:asked(id)
+  return read(order_path(self, id))
+end
+
+---Jobs that are not settled, each with the time of its order.
+---@return fun(): string?, number?
+function methods:active()
+  local names, i = core.system.list_dir(self.path .. "/active") or {}, 0
+  return function()
+    while true do
+      i = i + 1
+      local name = names[i]
+      if not name then
+        return nil
+      end
+      local id = name:match("^([%w-]+)%.json$")
+      local order = id and M.is_id(id) and core.system.stat(order_path(self, id))
+      if order then
+        return id, order.mtime
+      end
+    end
+  end
+end
+
+---Clears away uploads that were never ordered.
+function methods:clear_drafts()
+  for _, id in ipairs(core.system.list_dir(self.path .. "/drafts") or {}) do
+    local path = self.path .. "/drafts/" .. id
+    local draft = core.system.stat(path .. "/list.csv") or core.system.stat(path)
+    if draft and core.system.now() - draft.mtime > ABANDONED then
+      self:discard({ path = path })
+    end
+  end
+end
+
+-- Ends ------------------------------------------------------------------------------------------------------------------------------------
+
+---A job that was held has begun: its report says what is next.
+---@param id string
+function methods:let_go(id)
+  self._held[id] = nil
+  os.remove(self:of(id) .. "/waiting.json")
+end
+
+---Holds a job that could not begin until it is worth another try.
+---@param id string
+---@param err campaign.error
+---@return table status
+function methods:hold(id, err)
+  local known = held_of(self, id)
+  local tries = known and known.tries or self._tries[id] or 0
+  local pause = pause_of(self, tries)
+  if type(err.retry) == "number" and err.retry > pause then
+    pause = err.retry -- a window that opens then, a limit that ends then
+  end
+  local held = { error = M.plain_error(err), tries = tries + 1, due = core.system.now() + pause }
+  local written = durable.write(self:of(id) .. "/waiting.json", json.encode(held) .. "\n", PRIVATE)
+  self._held[id] = not written and held or nil
+  local found = self:look_at(id)
+  local status = found and found.rows and M.of_report(id, found) or { error = held.error }
+  status.state = "waiting"
+  return status
+end
+
+---A job ran and is to be run again: it waits longer each time.
+---@param id string
+function methods:tried(id)
+  self._tries[id] = (self._tries[id] or 0) + 1
+end
+
+---Keeps why a job cannot be done.
+---@param id string
+---@param problem table
+---@return boolean kept
+function methods:fail(id, problem)
+  return durable.write(self:of(id) .. "/failed.json", json.encode(problem) .. "\n", PRIVATE) ~= nil
+end
+
+---Nothing is left to do: the order goes to the job's own folder.
+---@param id string
+function methods:settle(id)
+  self:let_go(id)
+  self._tries[id] = nil
+  os.rename(order_path(self, id), self:of(id) .. "/order.json")
+end
+
+return M
