@@ -154,9 +154,9 @@ describe("campaign.openresty.upload", function()
     for name, label in pairs({ campaign_request_seconds = 'handler="upload"', campaign_attempt_seconds = 'outcome="2xx"' }) do
       assert.is_truthy(metrics:find("# TYPE " .. name .. " histogram", 1, true), metrics)
       local last, buckets = 0, 0
-      for text in metrics:gmatch(name .. "_bucket{" .. label .. ',le="[^"]*"} (%d+)') do
-        assert.is_true(tonumber(text) >= last)
-        last, buckets = tonumber(text), buckets + 1
+      for count in metrics:gmatch(name .. "_bucket{" .. label .. ',le="[^"]*"} (%d+)') do
+        assert.is_true(tonumber(count) >= last)
+        last, buckets = tonumber(count), buckets + 1
       end
       assert.equal(16, buckets)
       assert.equal(last, tonumber(metrics:match(name .. "_bucket{" .. label .. ',le="%+Inf"} (%d+)')))

@@ -2,16 +2,15 @@
 -- Reads before the workers start what calls and imports read when they first need it: a worker that loads a module or the data of a platform
 -- holds its loop for milliseconds. For init_by_lua; the handlers that import do it themselves.
 
+local later = require "campaign.later"
+
 local M = {}
 
--- What is required late, so that a small script in plain Lua starts fast.
+-- What is required where it is used, beside what campaign.later puts off.
 local LATE = {
-  "campaign", "campaign.api.files", "campaign.api.pages", "campaign.api.platform_checks",
-  "campaign.api.probes", "campaign.api.recall", "campaign.api.rules", "campaign.api.waiter",
-  "campaign.auth.oauth", "campaign.durable", "campaign.import", "campaign.import.bisect",
-  "campaign.import.resume", "campaign.ledger.reading", "campaign.ledger.settling",
+  "campaign", "campaign.api.client", "campaign.durable", "campaign.import", "campaign.import.resume",
   "campaign.ledger.sqlite", "campaign.openresty.env", "campaign.openresty.sync", "campaign.reading",
-  "campaign.transport", "campaign.transport.openresty", "ngx.semaphore",
+  "campaign.transport.openresty", "ngx.semaphore",
 }
 
 ---Reads the modules, and the data of platforms.
@@ -20,6 +19,7 @@ function M.load(...)
   for _, name in ipairs(LATE) do
     require(name)
   end
+  later.load_all()
   for i = 1, select("#", ...) do
     local platform, err = require("campaign.api.platform").load((select(i, ...)))
     if not platform then
