@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Files that must be on the disk before one goes on: replaced whole, or synced; and locks that are waited for. Inside nginx, where waiting for a disk would hold all other
--- requests of a worker, a thread of the core does it and the light thread yields meanwhile; elsewhere the caller waits.
+-- Files that must be on the disk before one goes on: replaced whole, or synced; and locks that are waited for. Inside nginx, where waiting
+-- would hold all other requests of a worker, a thread of the core does it and the light thread yields meanwhile; elsewhere the caller waits.
 
 local core = require "campaign.core"
 

@@ -10,7 +10,7 @@ local M = {}
 local LATE = {
   "campaign", "campaign.api.client", "campaign.durable", "campaign.import", "campaign.import.resume",
   "campaign.ledger.sqlite", "campaign.openresty.env", "campaign.openresty.sync", "campaign.reading",
-  "campaign.transport.openresty", "ngx.semaphore",
+  "campaign.transport", "campaign.transport.openresty", "ngx.semaphore",
 }
 
 ---Reads the modules, and the data of platforms.
