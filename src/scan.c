@@ -7,6 +7,9 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define CAMP_X86 1
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#define CAMP_NEON 1
 #endif
 
 static uint64_t block_portable(const unsigned char *text, unsigned char delimiter) {
@@ -54,9 +57,31 @@ __attribute__((target("avx2"))) static void marks_avx2(const unsigned char *text
 }
 #endif
 
+#ifdef CAMP_NEON
+static inline uint8x16_t hits_neon(const unsigned char *text, uint8x16_t delimiter) {
+  const uint8x16_t v = vld1q_u8(text);
+  const uint8x16_t marked = vorrq_u8(vceqq_u8(v, vdupq_n_u8('"')), vceqq_u8(v, vdupq_n_u8('\\')));
+  return vorrq_u8(vorrq_u8(marked, vceqq_u8(v, delimiter)), vcltq_u8(v, vdupq_n_u8(0x20)));
+}
+
+/* Each byte of a hit keeps the bit of its place among eight; neighbours are added until eight places are one byte. */
+static void marks_neon(const unsigned char *text, size_t blocks, unsigned char delimiter, uint64_t *marks) {
+  static const uint8_t bit[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  const uint8x16_t bits = vld1q_u8(bit), delim = vdupq_n_u8(delimiter);
+  for (size_t i = 0; i < blocks; i++, text += 64) {
+    const uint8x16_t low = vpaddq_u8(vandq_u8(hits_neon(text, delim), bits), vandq_u8(hits_neon(text + 16, delim), bits));
+    const uint8x16_t high = vpaddq_u8(vandq_u8(hits_neon(text + 32, delim), bits), vandq_u8(hits_neon(text + 48, delim), bits));
+    const uint8x16_t sums = vpaddq_u8(low, high);
+    marks[i] = vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)), 0);
+  }
+}
+#endif
+
 enum camp_scan_level camp_scan_best(void) {
 #ifdef CAMP_X86
   return __builtin_cpu_supports("avx2") ? CAMP_SCAN_AVX2 : CAMP_SCAN_SSE2;
+#elif defined(CAMP_NEON)
+  return CAMP_SCAN_NEON;
 #else
   return CAMP_SCAN_PORTABLE;
 #endif
@@ -69,6 +94,10 @@ void camp_scan_marks(enum camp_scan_level level, const unsigned char *text, size
     marks_avx2(text, blocks, delimiter, marks);
   else if (level != CAMP_SCAN_PORTABLE)
     marks_sse2(text, blocks, delimiter, marks);
+  else
+#elif defined(CAMP_NEON)
+  if (level != CAMP_SCAN_PORTABLE)
+    marks_neon(text, blocks, delimiter, marks);
   else
 #else
   (void)level;

@@ -10,7 +10,8 @@
 /* A scanned text must have this many readable bytes after its end. */
 #define CAMP_SCAN_PADDING 64
 
-enum camp_scan_level { CAMP_SCAN_PORTABLE, CAMP_SCAN_SSE2, CAMP_SCAN_AVX2 };
+/* NEON is what every 64-bit ARM has. */
+enum camp_scan_level { CAMP_SCAN_PORTABLE, CAMP_SCAN_SSE2, CAMP_SCAN_AVX2, CAMP_SCAN_NEON };
 
 /* The fastest level this machine has. */
 enum camp_scan_level camp_scan_best(void);
