@@ -253,8 +253,7 @@ local function context_of(request)
   return context
 end
 
-local function finish(self, request, result, is_lent)
-  local context = context_of(request)
+local function finish(self, context, result, is_lent)
   local operation = context.operation
   self.clock:see(result, operation.closed ~= nil)
   local memory = context.options.rows and self.memory or nil
@@ -308,7 +307,7 @@ local function perform(self, operation, fields, options, refused)
     return refused_request(operation, err)
   end
   local reply
-  reply, err = finish(self, request, result)
+  reply, err = finish(self, prepared[request], result)
   return reply, err, prepared[request].token
 end
 
@@ -407,10 +406,11 @@ end
 ---@return table? reply
 ---@return campaign.error? err
 function methods:finish(request, result, is_lent)
-  if not context_of(request) then
+  local context = context_of(request)
+  if not context then
     error("this request was not prepared by a client", 2)
   end
-  return finish(inner[self], request, result, is_lent)
+  return finish(inner[self], context, result, is_lent)
 end
 
 ---The platform's clock, as far as its answers tell: `now()`, `ahead()`, `warn(function)`.

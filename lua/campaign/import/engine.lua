@@ -329,19 +329,21 @@ local function decide(work, batch, result, reply, err)
 end
 
 local function seconds_of(result)
-  return result and (result.seconds or result.timings and result.timings.total)
+  return result.seconds or result.timings and result.timings.total
 end
 
--- The outcome of an attempt: a request that was not submitted has no result.
+-- The outcome of an attempt: a request that was not submitted has no result. Gives how long the attempt took.
 function methods:_write_down(attempt, verdict, result, err)
   if not attempt.begun then
-    return
+    return nil
   end
   local outcome = { verdict = verdict.verdict, cause = verdict.cause, receipt = verdict.receipt, sent = "no", awaits = verdict.pending or nil,
     status = nil, bytes_sent = nil, body_bytes = nil, seconds = nil }
   if result then
-    outcome.status, outcome.sent, outcome.guard = result.status, result.sent, result.guard or nil
+    -- What is read of a result may be made for it: once each, and for a success no evidence that it cannot have.
+    outcome.status, outcome.sent, outcome.guard = result.status, result.sent, verdict.verdict ~= "accepted" and result.guard or nil
     outcome.bytes_sent, outcome.body_bytes, outcome.seconds = result.bytes_sent, result.bytes_expected, seconds_of(result)
+    self.bytes = self.bytes + (outcome.bytes_sent or 0)
   end
   if err then
     local code = err.code
@@ -352,6 +354,7 @@ function methods:_write_down(attempt, verdict, result, err)
   if not ok then
     self:_stop(journal_err)
   end
+  return outcome.seconds
 end
 
 -- True when the batch will be sent again.
@@ -455,9 +458,8 @@ end
 function methods:_conclude(attempt, result, reply, err)
   local work, batch = self.work, attempt.batch
   local verdict = decide(work, batch, result, reply, err)
-  if result then
-    self.bytes = self.bytes + (result.bytes_sent or 0)
-    err = work.clean and work.clean(batch, verdict, err) or err -- before anybody writes it down
+  if result and work.clean then
+    err = work.clean(batch, verdict, err) -- before anybody writes it down
   end
   if work.settler and verdict.verdict ~= "ambiguous" then
     work.settler:learn(batch, verdict)
@@ -476,9 +478,8 @@ function methods:_conclude(attempt, result, reply, err)
   end
   if not is_written then
     local timing = self.timing
-    timing.seconds, timing.repeated = seconds_of(result), (batch.failed or 0) > 0
+    timing.seconds, timing.repeated = self:_write_down(attempt, verdict, result, err), (batch.failed or 0) > 0
     work.pace:finished(attempt.ticket, verdict, timing)
-    self:_write_down(attempt, verdict, result, err)
   end
   self:_judge(verdict, err)
 end
