@@ -99,6 +99,7 @@ int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, s
     if (camp_buf_append(&pass->given_skip, options->skip, length) != 0) return camp_fail_nomem(err);
     if (camp_skip_next(pass->given_skip.data, length, &pass->given_at, &pass->given_from, &pass->given_to) != 1) pass->given_from = 0;
   }
+  pass->wants_keys = pass->row_columns != NULL || options->suppress_count > 0 || options->unique != CAMP_NO_COLUMN;
   pass->reader.parts = 1;
   camp_reader_start(&pass->reader, pass->options.offset, pass->options.end, pass->options.rows, pass->options.line);
   pass->open.offset = pass->options.offset;
@@ -304,7 +305,7 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   }
   if (pass->given_from != 0 && is_given_skip(pass)) return drop(pass, CAMP_EVENT_SKIP, err);
   if (pass->record.faults != 0) return keep_row_key(pass, NULL, err) == 0 ? reject_form(pass, err) : CAMP_EVENT_FAILED;
-  const struct camp_row_keys *keys = camp_row_keys_of(pass);
+  const struct camp_row_keys *keys = pass->wants_keys ? camp_row_keys_of(pass) : NULL;
   if (keep_row_key(pass, keys, err) != 0) return CAMP_EVENT_FAILED;
   const struct camp_record *record = &pass->record;
   if (pass->encoder->map != NULL) record = camp_encoder_map(pass->encoder, &pass->work, &pass->record, &mapped, err);

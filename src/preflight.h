@@ -63,6 +63,7 @@ struct camp_preflight {
   struct camp_keyset seen;
   struct camp_keyset row_hash;   /* holds the secret of row hashes, no keys */
   size_t *row_columns;
+  int wants_keys;                /* rows are looked for somewhere, or hashed */
   struct camp_row_keys_block *keys; /* row_keys.c */
   struct camp_buf row_keys;      /* hashes of the rows since whoever drives the pass last emptied it, CAMP_KEY_BYTES each */
   struct camp_record record;     /* of the last ROW, REJECT, SKIP, DUPLICATE, SUPPRESSED or UNCHANGED */

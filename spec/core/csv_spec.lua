@@ -35,6 +35,18 @@ describe("core.csv", function()
     assert.has_error(function() core.csv.line("a") end)
   end)
 
+  it("writes a row behind values of our own: nothing is empty, whole numbers have no fraction", function()
+    assert.equal('1,,"a,b",true,2.5,x,"y""z"\r\n', core.csv.row({ "x", 'y"z' }, 5, 1, nil, "a,b", true, 2.5))
+    assert.equal("1234567890123,x\r\n", core.csv.row({ "x" }, 1, 1234567890123))
+    assert.equal(",,\r\n", core.csv.row({ "" }, 2))
+    assert.equal('""\r\n', core.csv.row({ "" }, 0))
+    assert.equal("table,x\r\n", core.csv.row({ "x" }, 1, {})) -- not ours to refuse: a list has to be whole
+    assert.has_error(function() core.csv.row({}, 0) end)
+    assert.has_error(function() core.csv.row({ "a", 1 }, 0) end)
+    assert.has_error(function() core.csv.row({ "a" }, 65) end)
+    assert.has_error(function() core.csv.row("a", 0) end)
+  end)
+
   it("finds the same marks in every way, at every length and offset", function()
     local random = lists.random(random_seed)
     local alphabet = { ",", '"', "\\", "\n", "\r", "\0", "\31", " ", "!", "a", "\127", "\128", "\255", ";", "\t", "[", "]" }

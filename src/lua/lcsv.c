@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.csv: one line of CSV from a list of fields. */
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../csv.h"
@@ -30,6 +32,67 @@ static int csv_line(lua_State *L) {
     if (i > 1) *to++ = (unsigned char)delimiter[0];
     to = camp_csv_write(to, text, length, (unsigned char)delimiter[0]);
     lua_pop(L, 1);
+  }
+  if (to == line) { /* a line with nothing in it would be taken for none */
+    *to++ = '"';
+    *to++ = '"';
+  }
+  *to++ = '\r';
+  *to++ = '\n';
+  lua_pushlstring(L, (const char *)line, (size_t)(to - line));
+  return 1;
+}
+
+/* The text of a value that goes before the fields of a row; whole numbers without a fraction. `room` is for numbers. */
+static const char *value_text(lua_State *L, int index, char room[40], size_t *length) {
+  switch (lua_type(L, index)) {
+  case LUA_TNONE:
+  case LUA_TNIL: *length = 0; return "";
+  case LUA_TNUMBER: {
+    lua_Number number = lua_tonumber(L, index);
+    *length = (size_t)snprintf(room, 40, number == floor(number) && fabs(number) < 1e18 ? "%.0f" : "%.14g", number);
+    return room;
+  }
+  case LUA_TSTRING: return lua_tolstring(L, index, length);
+  case LUA_TBOOLEAN: *length = lua_toboolean(L, index) ? 4 : 5; return lua_toboolean(L, index) ? "true" : "false";
+  default: *length = strlen(luaL_typename(L, index)); return luaL_typename(L, index); /* what a platform said must not end a list */
+  }
+}
+
+/* row(fields, count, ...): one RFC 4180 line of `count` further values (nil: empty) and the list's strings, with its CRLF. */
+static int csv_row(lua_State *L) {
+  char number[40];
+  size_t length, room = 4;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const lua_Integer wanted = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, wanted >= 0 && wanted <= 64, 2, "from 0 to 64 values");
+  const int count = (int)wanted;
+  lua_settop(L, count + 2);
+  const int fields = (int)lua_rawlen(L, 1);
+  luaL_argcheck(L, count + fields > 0, 1, "a line needs at least one field");
+  for (int i = 0; i < count; i++) {
+    value_text(L, i + 3, number, &length);
+    room += 2 * length + 3;
+  }
+  for (int i = 1; i <= fields; i++) {
+    lua_rawgeti(L, 1, i);
+    if (lua_type(L, -1) != LUA_TSTRING) return luaL_error(L, "field %d is a %s, not a string", i, luaL_typename(L, -1));
+    room += 2 * lua_rawlen(L, -1) + 3;
+    lua_pop(L, 1);
+  }
+  unsigned char *line = lua_newuserdatauv(L, room, 0);
+  unsigned char *to = line;
+  for (int i = 0; i < count + fields; i++) {
+    const char *text;
+    if (i < count) {
+      text = value_text(L, i + 3, number, &length);
+    } else {
+      lua_rawgeti(L, 1, i - count + 1);
+      text = lua_tolstring(L, -1, &length);
+      lua_pop(L, 1); /* the list keeps it */
+    }
+    if (i > 0) *to++ = ',';
+    to = camp_csv_write(to, (const unsigned char *)text, length, ',');
   }
   if (to == line) { /* a line with nothing in it would be taken for none */
     *to++ = '"';
@@ -72,7 +135,7 @@ static int csv_valid(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"line", csv_line}, {"marks", csv_marks}, {"valid", csv_valid}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"line", csv_line}, {"marks", csv_marks}, {"row", csv_row}, {"valid", csv_valid}, {NULL, NULL}};
 
 int camp_open_csv(lua_State *L) {
   luaL_newlib(L, functions);

@@ -390,9 +390,8 @@ static int pass_close(lua_State *L) {
   return 0;
 }
 
-/* Sets column, reason, check, code_point, name and message of a fault in the table on top. */
-static void set_fault(lua_State *L, const struct camp_preflight *pass, const struct camp_fault *fault) {
-  char text[512];
+/* Sets column, reason, check, code_point, name and message (`text`) of a fault in the table on top. */
+static void set_fault(lua_State *L, const struct camp_preflight *pass, const struct camp_fault *fault, const char *text) {
   set_string(L, "reason", camp_reason_name(fault->reason));
   if (fault->column != CAMP_NO_COLUMN) {
     const struct camp_name *column = &pass->input->columns[fault->column];
@@ -404,7 +403,6 @@ static void set_fault(lua_State *L, const struct camp_preflight *pass, const str
   if (fault->reason == CAMP_REASON_CHECK) set_string(L, "check", fault->finding.check);
   if (fault->reason == CAMP_REASON_UNMAPPABLE || fault->reason == CAMP_REASON_FORBIDDEN)
     set_integer(L, "code_point", fault->finding.code_point);
-  camp_preflight_describe(pass, fault, text, sizeof text);
   set_string(L, "message", text);
 }
 
@@ -417,13 +415,18 @@ static void push_reject(lua_State *L, const struct camp_preflight *pass) {
   set_integer(L, "offset", record->offset);
   set_integer(L, "bytes", record->bytes);
   if (record->faults & CAMP_RECORD_ENCODING) set_integer(L, "fault_offset", record->fault_offset);
-  if (pass->fault_count > 0) set_fault(L, pass, &pass->faults[0]);
+  char text[512];
+  if (pass->fault_count > 0) {
+    camp_preflight_describe(pass, &pass->faults[0], text, sizeof text);
+    set_fault(L, pass, &pass->faults[0], text);
+  }
   push_fields(L, record);
   lua_setfield(L, -2, "fields");
   lua_createtable(L, (int)pass->fault_count, 0); /* stack: reject faults */
   for (size_t i = 0; i < pass->fault_count; i++) {
     lua_createtable(L, 0, 6);
-    set_fault(L, pass, &pass->faults[i]);
+    if (i > 0) camp_preflight_describe(pass, &pass->faults[i], text, sizeof text);
+    set_fault(L, pass, &pass->faults[i], text);
     lua_rawseti(L, -2, (int)i + 1);
   }
   lua_setfield(L, -2, "faults");

@@ -6,6 +6,8 @@ local core = require "campaign.core"
 local durable = require "campaign.durable"
 local folder = require "campaign.import.folder"
 
+local unpack = unpack or table.unpack
+
 local M = {}
 
 -- Our columns. A column of the file with such a name keeps it; ours then gets one more underscore.
@@ -18,16 +20,6 @@ local CHUNK = 65536
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.listing" }
-
-local function text_of(value)
-  if value == nil then
-    return ""
-  end
-  if type(value) == "number" then
-    return string.format(value == math.floor(value) and "%d" or "%.14g", value)
-  end
-  return tostring(value)
-end
 
 ---The names of our columns beside those of the file.
 ---@param columns string[] the header of the file
@@ -61,17 +53,6 @@ function methods:_put(line)
   return true
 end
 
-local function join(ours, fields)
-  local parts = {}
-  for i = 1, #COLUMNS do
-    parts[i] = text_of(ours[i])
-  end
-  for i = 1, #fields do
-    parts[#COLUMNS + i] = fields[i]
-  end
-  return core.csv.line(parts)
-end
-
 ---Adds a row.
 ---@param why table row, line, state, cause, column, reason, code, message, batch, attempt
 ---@param fields string[] the row's values, as many as it has
@@ -83,14 +64,14 @@ function methods:add(why, fields)
     return true
   end
   if self.count == 0 then
-    local ok, err = self:_put(join(M.names(self._columns), self._columns))
+    local ok, err = self:_put(core.csv.row(self._columns, #COLUMNS, unpack(M.names(self._columns))))
     if not ok then
       return nil, err
     end
   end
   self.count = self.count + 1
-  return self:_put(join({ why.row, why.line, why.state, why.cause, why.column, why.reason, why.code, why.message,
-    why.batch, why.attempt }, fields))
+  return self:_put(core.csv.row(fields, #COLUMNS, why.row, why.line, why.state, why.cause, why.column, why.reason, why.code,
+    why.message, why.batch, why.attempt))
 end
 
 ---Writes what has been gathered.

@@ -102,16 +102,20 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:refuse(reject)
-  local messages = {}
-  for i = 1, math.min(#reject.faults, MOST_MESSAGES) do
-    messages[i] = reject.faults[i].message
+  local message = reject.message
+  if #reject.faults > 1 then
+    local messages = {}
+    for i = 1, math.min(#reject.faults, MOST_MESSAGES) do
+      messages[i] = reject.faults[i].message
+    end
+    message = table.concat(messages, "; ")
   end
   local why = {
     row = reject.row, line = reject.line, state = "rejected",
     cause = reject.reason == "unmappable" and "unmappable" or "invalid",
     column = reject.column_name or reject.name, reason = reject.reason,
     code = reject.code_point and point(reject.code_point) or reject.check,
-    message = #messages > 0 and table.concat(messages, "; ") or reject.message,
+    message = message,
   }
   self.books:book("rejected", 1, why)
   local ok, err = self.ledger:record{ { row = why.row, state = "rejected", cause = why.cause, column = why.column, reason = why.reason,
