@@ -15,7 +15,7 @@ local M = {}
 -- Keys of every account, beside the platform's own.
 local COMMON = {
   { name = "allow_http", type = "boolean", doc = "plain http to other hosts than loopback" },
-  { name = "calls_per_second", type = "number", doc = "most calls per second of imports, all processes of this user together" },
+  { name = "calls_per_second", type = "number", doc = "most calls per second, of all imports and calls of this user together" },
   { name = "ca_file", doc = "file with the certificates to trust instead of the system's" },
   { name = "proxy", secret = true, doc = "proxy address" },
 }

@@ -36,7 +36,8 @@ function M.connect(platform, account, options)
   if options.record then
     local recorder
     recorder, err = require("campaign.recording.record").new(transport, {
-      path = options.record, platform = loaded, secrets = require("campaign.api.redact").secrets(loaded, found), keeps_open = options.transport ~= nil,
+      path = options.record, platform = loaded, secrets = require("campaign.api.redact").secrets(loaded, found),
+      keeps_open = options.transport ~= nil,
     })
     if not recorder then
       if not options.transport then

@@ -79,6 +79,9 @@ describe("import.pace", function()
     options.limit = options.limit or 4
     options.monotonic = function() return clock.now end
     options.random = options.random or function(n) return ("\128"):rep(n) end
+    options.shared = require("campaign.pace.shared").new{
+      home = options.home, given = options.rate, monotonic = options.monotonic, random = function() return 0.5 end,
+    }
     return pace.new(options), clock
   end
 

@@ -12,7 +12,13 @@ local function half()
   return 0.5
 end
 
-local clock
+local clock, opened
+
+-- A home in a file, let go of at the end.
+local function file_home(...)
+  opened[#opened + 1] = homes.file(...)
+  return opened[#opened]
+end
 
 local function member(home, given)
   return shared.new{ home = home, monotonic = function() return clock.now end, random = half, given = given }
@@ -42,14 +48,17 @@ describe("pace.shared", function()
   local folder
   before_each(function()
     folder = command.folder()
-    clock = { now = 5000 }
+    clock, opened = { now = 5000 }, {}
   end)
   after_each(function()
+    for _, home in ipairs(opened) do
+      home:close()
+    end
     command.remove(folder)
   end)
 
   for name, home_of in pairs{
-    ["a file"] = function() return function() return homes.file(folder .. "/state/pace", "longlong/main#1") end end,
+    ["a file"] = function() return function() return file_home(folder .. "/state/pace", "longlong/main#1") end end,
     ["one table"] = function()
       local home = homes.memory()
       return function() return home end
@@ -117,7 +126,7 @@ describe("pace.shared", function()
   end)
 
   it("writes nothing as long as nobody asked for a pace", function()
-    local one = member(homes.file(folder .. "/state", "a/b#c"))
+    local one = member(file_home(folder .. "/state", "a/b#c"))
     for _ = 1, 100 do
       clock.now = clock.now + 1
       assert.equal(0, (one:take()))
@@ -131,7 +140,7 @@ describe("pace.shared", function()
     local broken = { get = function() return nil, "gone" end, put = function() return nil, "gone" end }
     local half_broken = { get = function() return nil end, put = function() return nil, "gone" end }
     local stubborn = { get = function() return nil end, put = function() return false end }
-    for _, home in ipairs({ homes.file(folder .. "/blocked/pace", "x"), broken, half_broken, stubborn }) do
+    for _, home in ipairs({ file_home(folder .. "/blocked/pace", "x"), broken, half_broken, stubborn }) do
       local counts = race({ member(home, 20) }, 10)
       assert.is_true(counts[1] >= 190 and counts[1] <= 210, "calls: " .. tostring(counts[1]))
     end
@@ -259,7 +268,7 @@ describe("pace.shared", function()
     local path = folder .. "/a.pace"
     for _, content in ipairs({ "", "junk", ("x"):rep(1000), "\0\0\0", "00000000-0000-0000-0000-000000000000\n1 2 3\n" }) do
       assert(core.system.write_atomic(path, content))
-      local counts = race({ member(homes.file(folder, "a"), 20) }, 5)
+      local counts = race({ member(file_home(folder, "a"), 20) }, 5)
       assert.is_true(counts[1] >= 90 and counts[1] <= 105, "calls: " .. tostring(counts[1]))
     end
   end)
@@ -269,14 +278,14 @@ describe("pace.shared", function()
     assert(core.system.write_atomic(old, "x"))
     assert(core.system.write_atomic(folder .. "/kept.json", "{}"))
     os.execute("touch -d '3 days ago' '" .. old .. "'")
-    member(homes.file(folder, "long/lo ng#1"), 5):take()
+    member(file_home(folder, "long/lo ng#1"), 5):take()
     assert.is_nil((core.system.stat(old)))
     assert.truthy(core.system.stat(folder .. "/kept.json"))
     assert.equal(384, core.system.stat(folder .. "/long-lo-ng#1.pace").mode)
   end)
 
   it("replaces only what it has read", function()
-    for _, home in ipairs({ homes.memory(), homes.file(folder, "b") }) do
+    for _, home in ipairs({ homes.memory(), file_home(folder, "b") }) do
       assert.is_nil((home:get()))
       assert.is_false((home:put("two", "one")))
       assert.is_true(home:put("one", nil))
@@ -287,7 +296,7 @@ describe("pace.shared", function()
   end)
 
   it("finds its way back when its file was removed or replaced while it was in use", function()
-    local home, other = homes.file(folder, "c"), homes.file(folder, "c")
+    local home, other = file_home(folder, "c"), file_home(folder, "c")
     assert.is_true(home:put("one", nil))
     assert.equal("one", (other:get()))
     assert(core.system.remove(folder .. "/c.pace"))

@@ -14,6 +14,7 @@ local time = require "campaign.api.time"
 
 local files = later.module "campaign.api.files"
 local oauth = later.module "campaign.auth.oauth"
+local paced = later.module "campaign.api.paced"
 local pages = later.module "campaign.api.pages"
 local store_module = later.module "campaign.auth.store"
 local suggest = later.module "campaign.api.suggest"
@@ -130,7 +131,7 @@ local function access_token(self, operation, refused)
     end
     self.oauth = oauth.new{
       scheme = operation.scheme, platform = self.platform.name, account = self.account, env = self.env, store = store,
-      call = function(name, fields) return M.call(self, operation_of(self, name, 1), fields, { retries = 0 }) end,
+      call = function(name, fields) return M.call(self, operation_of(self, name, 1), fields, { retries = 0, unpaced = true }) end,
     }
   end
   return self.oauth:token(refused)
@@ -296,11 +297,30 @@ local function refused_request(operation, err)
   return nil, error_object.wrap(err, { platform = operation.platform, operation = operation.name, sent = "no", retry = false })
 end
 
+-- What holds calls back to the account's rate; nil where an import does, for a new token, and where nothing is sent.
+local function pace_of(self, options)
+  if self.options.paced == false or options.unpaced or self.transport.sends_nothing then
+    return nil
+  end
+  self.pace = self.pace or paced.new(self.platform, self.account, self.env)
+  return self.pace
+end
+
 local function perform(self, operation, fields, options, refused)
   local request, err = prepare(self, operation, fields, options, refused)
   if not request then
     return nil, err
   end
+  local pace = pace_of(self, options)
+  local turn = true
+  if pace then
+    turn, err = pace:wait(operation)
+  end
+  if not turn then
+    files.abandon(request.body)
+    return nil, err
+  end
+  local sent_at = self.env.monotonic()
   local result
   result, err = self.transport:perform(request)
   if not result then
@@ -308,6 +328,9 @@ local function perform(self, operation, fields, options, refused)
   end
   local reply
   reply, err = finish(self, prepared[request], result)
+  if pace then
+    pace:told(sent_at, err)
+  end
   return reply, err, prepared[request].token
 end
 
@@ -495,6 +518,9 @@ function methods:close()
     state.transport:close()
     state.owns_transport = false
   end
+  if state.pace then
+    state.pace:close()
+  end
 end
 
 function mt.__index(self, name)
@@ -535,7 +561,7 @@ end
 ---@param account campaign.account
 ---@param transport table what sends: see docs/architecture.md
 ---@param env campaign.env
----@param options { owns_transport: boolean?, open_store: function? }?
+---@param options { owns_transport: boolean?, open_store: function?, paced: boolean? }? paced = false: the caller takes the account's tokens
 ---@return campaign.client
 function M.new(platform, account, transport, env, options)
   options = options or {}

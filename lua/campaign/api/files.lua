@@ -100,6 +100,14 @@ function M.body(request, operation, options, context)
   return options.rows or body.text
 end
 
+---Lets go of a body that is not sent.
+---@param body string|userdata|nil
+function M.abandon(body)
+  if type(body) == "userdata" then
+    body:close()
+  end
+end
+
 ---The refusal of a file that would become public without the caller's word for it; nil when there is nothing against it.
 ---@param operation campaign.operation with `public = true`
 ---@param values table

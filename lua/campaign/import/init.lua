@@ -363,14 +363,20 @@ function M.import(given)
   return result, run_err
 end
 
+-- The pace of all that this job sends.
+local function pace_of(state)
+  state.pace = state.pace or timing.pace(state.platform, state.operation, state.client.account, state.options)
+  return state.pace
+end
+
 -- Who settles what is in doubt; nil where only a person can.
-local function settler_of(state, waiting, take)
+local function settler_of(state, waiting)
   local options = state.options
   state.barrier = barrier.new(options.overwrite, state.ledger)
   local _, most = timing.in_flight(state.platform, state.operation, options)
   return settle.new{
     operation = state.operation, client = state.client, ledger = state.ledger, env = options.env, attempts = options.attempts,
-    alone = most == 1, waiting = waiting, take = take,
+    alone = most == 1, waiting = waiting, pace = pace_of(state),
     fields = function() return target.fields(state.operation, options, state.barrier:is_closed()) end,
     sha256 = function(batch) return settle.sha256(state.encoder, state.input, batch) end,
     is_destructive = function() return state.barrier:is_closed() end,
@@ -383,9 +389,8 @@ local function work_of(state, book)
   local bell = options.transport.bell and options.transport:bell()
   local rings = bell and state.ledger:ring(bell)
   local known = {}
-  local paced = timing.pace(state.platform, operation, state.client.account, options)
-  local settler = settler_of(state, function(seconds) state.engine:pausing(seconds) end, function() return paced:take() end)
-  state.pace = state.barrier:hold(paced)
+  local settler = settler_of(state, function(seconds) state.engine:pausing(seconds) end)
+  state.barrier:hold(pace_of(state))
   return {
     settler = settler, take = function(index) return state.ledger:take(index) end,
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,

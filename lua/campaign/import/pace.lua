@@ -5,7 +5,6 @@
 
 local concurrency = require "campaign.pace.concurrency"
 local quota = require "campaign.pace.quota"
-local shared = require "campaign.pace.shared"
 
 local M = {}
 
@@ -27,15 +26,14 @@ local function uniform(random)
   return (a + b * 256 + c * 65536) / 16777216
 end
 
----@param options table limit (in flight at the start), most? (in flight ever; default `limit`), rate? (calls per second), home? (of the
----account's state), monotonic, random
+---@param options table limit (in flight at the start), most? (in flight ever; default `limit`), shared (the account's pace), monotonic, random
 function M.new(options)
   local function draw()
     return uniform(options.random)
   end
   return setmetatable({
     _concurrency = concurrency.new{ start = options.limit, most = options.most or options.limit },
-    _shared = shared.new{ home = options.home, monotonic = options.monotonic, random = draw, given = options.rate },
+    _shared = options.shared,
     _quota = quota.new(QUOTA),
     _monotonic = options.monotonic,
     _draw = draw,
@@ -47,6 +45,17 @@ function M.new(options)
     _doubt_since = nil,
     _doubts = 0,
   }, mt)
+end
+
+---A single call to the account, a look for instance, was made beside the requests that are driven here.
+---@param sent_at number
+---@param err campaign.error? nil when it succeeded
+function methods:told(sent_at, err)
+  if not err then
+    self._shared:succeeded(sent_at)
+  elseif err.kind == "throttle" then
+    self._shared:throttled(sent_at, type(err.retry) == "number" and err.retry or nil)
+  end
 end
 
 ---How many requests may be in flight now.

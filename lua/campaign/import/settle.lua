@@ -24,7 +24,7 @@ local mt = { __index = methods, __name = "campaign.import.settle" }
 
 ---@class campaign.import.settle
 ---@param options table operation, client, ledger, env, fields (of a batch), sha256 (of a batch), is_destructive (of a batch), stopped,
----waiting (told seconds), alone (one call under way at a time), take? (seconds to wait before a call), attempts, lock? (of the target)
+---waiting (told seconds), alone (one call under way at a time), pace? (of the job), attempts, lock? (of the target)
 ---@return campaign.import.settle? settle nil where nothing but a person can settle
 function M.new(options)
   local operation = options.operation
@@ -58,20 +58,24 @@ function methods:_look(batch)
     local ours = (probe.params or {})[field.name] or field.name
     asked[field.name] = fields[ours]
   end
-  while options.take do
+  while options.pace do
     -- A look is a call like any other to the platform's limit of calls.
-    local seconds = options.take()
+    local seconds = options.pace:take()
     if seconds <= 0 or not self:_pause(seconds) then
       break
     end
   end
   local entries, err
+  local sent_at = options.env.monotonic()
   if operation.pages then
     entries, err = options.client:all(operation.name, asked)
   else
     local reply
     reply, err = options.client:call(operation.name, asked)
     entries = reply and normalise.at(reply, probe.list)
+  end
+  if options.pace then
+    options.pace:told(sent_at, err)
   end
   if err then
     return nil, tostring(err.message), err

@@ -178,26 +178,30 @@ function M.rate(state, now, given)
   return given or learned
 end
 
----Takes a token for one call.
+---Takes a token for one call; or books one that will be there, for a caller who then waits as long as it is told.
 ---@param state campaign.pace.state
 ---@param now number
 ---@param given number? calls per second that somebody set
----@return number seconds 0: taken; else how long to wait before asking again
+---@param most number? seconds that a token may be booked ahead; none is without it
+---@return number seconds 0: go; else how long to wait, before asking again or, where it is booked, before the call
 ---@return "throttle"|"pace"|nil reason
-function M.take(state, now, given)
-  if state.pause > now then
-    return state.pause - now, "throttle"
-  end
+---@return boolean is_changed a token was taken or booked
+function M.take(state, now, given, most)
   local rate = M.rate(state, now, given)
-  if not rate then
-    return 0
+  local starts = math.max(now, state.pause, rate and state.due - CREDIT or 0)
+  local seconds, reason = starts - now, nil
+  if seconds > 0 then
+    reason = state.pause > now and "throttle" or "pace"
+    seconds = reason == "throttle" and not most and state.pause - now or seconds
+    if not most or seconds > most then
+      return seconds, reason, false
+    end
   end
-  if state.due - CREDIT > now then
-    return state.due - CREDIT - now, "pace"
+  if rate then
+    state.due = math.max(state.due, starts) + 1 / rate
+    state.used = now
   end
-  state.due = math.max(state.due, now) + 1 / rate
-  state.used = now
-  return 0
+  return seconds, reason, rate ~= nil or seconds > 0
 end
 
 ---Calls were answered well.
@@ -215,6 +219,19 @@ function M.succeeded(state, now, count, sent_at)
   if sent_at > state.since then
     state.good = 1
   end
+end
+
+---Another one's good answers belong to a state whose rate fell without knowing of them: what was too much, was too much for both.
+---@param state campaign.pace.state
+---@param other campaign.pace.state
+---@param now number
+function M.join(state, other, now)
+  local measured = M.measured(other, now)
+  turn(state, now)
+  if state.slot == other.slot then
+    state.now, state.before = state.now + other.now, state.before + other.before
+  end
+  state.top = state.top + measured
 end
 
 -- The rate falls; what was sent before this moment is no further evidence. A rate that somebody set is a cap beforehand.

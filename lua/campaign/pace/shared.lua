@@ -11,6 +11,9 @@ local M = {}
 -- Seconds between two looks at a home in which no rate is kept.
 local LOOK_EVERY = 0.25
 
+-- For so many seconds after a first "slow down", who hears of it adds what it was sending.
+local NEWS = 2
+
 -- Attempts to replace a state that others change as well; one of those who try always succeeds.
 local TRIES = 50
 
@@ -40,9 +43,14 @@ local function tell(self, state, news)
   rate.throttled(state, news.at, news.sent_at, { after = news.after, given = self._given, random = self._random })
 end
 
--- What only this process knows goes into the state; true when there was any. A state in which nobody kept a rate has not counted.
+-- What only this process knows goes into the state; true when there was any. A state in which nobody kept a rate has not counted, and whoever
+-- was the first to be told to slow down does not know what the others were sending.
 local function bring(self, state, now)
   local is_news = self._pending > 0 or #self._news > 0 or self._owes ~= nil
+  if is_idle(self._state, now) and state.top > 0 and now - state.since < NEWS and rate.measured(self._own, now) > 0 then
+    rate.join(state, self._own, now)
+    is_news = true
+  end
   if self._pending > 0 then
     rate.succeeded(state, now, self._pending, self._pending_sent)
   end
@@ -79,12 +87,12 @@ local function decide_alone(self, act, news)
     rate.succeeded(state, now, self._pending, self._pending_sent)
     self._pending = 0
   end
-  local result, reason = act(state, now)
+  local result, reason, is_changed = act(state, now)
   if news then
     keep(self._news, news)
   end
   self._owes = state.due
-  return result, reason
+  return result, reason, is_changed
 end
 
 -- Reads the state, changes it by `act(state, now)` and puts it back unless `act` says that nothing changed. `news` is what `act` tells,
@@ -113,7 +121,7 @@ local function change(self, act, news)
       self._state, self._text = state, told or text
       self._pending, self._failures, self._owes = 0, 0, nil
       self._news = #self._news > 0 and {} or self._news
-      return result, reason
+      return result, reason, is_changed
     elseif put_err then
       break
     end
@@ -123,19 +131,32 @@ local function change(self, act, news)
   return decide_alone(self, act, news)
 end
 
----Takes a token for one call.
----@return number seconds 0: go; else how long to wait before asking again
+---Takes a token for one call; or books one that will be there, for a caller who then waits as long as it is told.
+---@param most number? seconds that a token may be booked ahead; none is without it
+---@return number seconds 0: go; else how long to wait, before asking again or, where it is booked, before the call
 ---@return "throttle"|"pace"|nil reason
-function methods:take()
+---@return boolean? is_booked
+function methods:take(most)
   local now = self._monotonic()
   if not self._given and is_idle(self._state, now) and now < self._look_at then
     return 0
   end
   self._look_at = now + LOOK_EVERY
-  return change(self, function(state, at)
-    local seconds, reason = rate.take(state, at, self._given)
-    return seconds, reason, seconds == 0 and (self._given ~= nil or not is_idle(state, at))
+  local seconds, reason, is_booked = change(self, function(state, at)
+    return rate.take(state, at, self._given, most)
   end)
+  if most then
+    return seconds, reason, is_booked
+  end
+  return seconds, reason
+end
+
+---Looks whether everybody waits by now.
+---@return number seconds
+function methods:look()
+  return (change(self, function(state, now)
+    return math.max(0, state.pause - now), nil, false
+  end))
 end
 
 ---A call was answered well.

@@ -11,6 +11,9 @@ local M = {}
 
 ---@class campaign.recording.replay
 local methods = {}
+-- Takes no token of the account's rate.
+methods.sends_nothing = true
+
 local mt = { __index = methods, __name = "campaign.recording.replay", __tostring = function() return "campaign.recording.replay" end }
 
 local MAX_FILL = 64 * 1048576

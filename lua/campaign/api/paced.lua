@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: MIT
+-- The pace of single calls: they take tokens from the same bucket as the imports into their account, wait out the same pauses, and tell of
+-- every "slow down". A call books its place and sleeps until then, so that an import beside it cannot starve it. Nothing is waited for, and
+-- next to nothing done, where no rate was set and nobody was told to slow down.
+
+local account_pace = require "campaign.pace.account"
+local error_object = require "campaign.error"
+
+local M = {}
+
+-- A longer wait is for the caller to decide on, as a longer Retry-After is.
+local LONGEST = 30
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.api.paced" }
+
+---@param platform table
+---@param account campaign.account
+---@param env campaign.env
+function M.new(platform, account, env)
+  return setmetatable({ _platform = platform, _account = account, _env = env, _shared = nil }, mt)
+end
+
+local function refuse(operation, seconds, reason)
+  return nil, error_object.new{
+    kind = "throttle", reason = reason == "throttle" and "paused" or "rate", retry = seconds, sent = "no",
+    platform = operation.platform, operation = operation.name,
+    message = reason == "throttle" and ("not sent: the platform asked this account to wait, for another %.0f s"):format(seconds)
+      or ("not sent: the account's calls per second are used up for %.0f s"):format(seconds),
+  }
+end
+
+---Waits for the account's turn.
+---@param operation table
+---@return true? ok
+---@return campaign.error? err not sent: the turn is too far away
+function methods:wait(operation)
+  local shared = self._shared
+  if not shared then
+    shared = account_pace.new(self._platform, self._account, self._env, {})
+    self._shared = shared
+  end
+  local seconds, reason, is_booked = shared:take(LONGEST)
+  local waited = 0
+  while seconds > 0 do
+    if waited + seconds > LONGEST or not is_booked then
+      return refuse(operation, seconds, reason)
+    end
+    self._env.sleep(seconds)
+    waited, reason = waited + seconds, "throttle"
+    seconds = shared:look() -- somebody may have been told to slow down meanwhile
+  end
+  return true
+end
+
+---A call came back.
+---@param sent_at number by env.monotonic
+---@param err campaign.error? nil when it succeeded
+function methods:told(sent_at, err)
+  if not err or err.kind == "platform" then
+    self._shared:succeeded(sent_at)
+  elseif err.kind == "throttle" then
+    self._shared:throttled(sent_at, type(err.retry) == "number" and err.retry or nil)
+  end
+end
+
+---Lets go of the account's state.
+function methods:close()
+  if self._shared then
+    self._shared:close()
+  end
+end
+
+return M
