@@ -41,7 +41,7 @@ local LUA = rawget(_G, "jit") and "luajit" or "5.4"
 
 ---The environment of a child: nothing of the caller's accounts, the build under test.
 local function environment(given)
-  local parts = { "env -i", "PATH=" .. M.quote(os.getenv("PATH")), "HOME=/nonexistent", "LANG=C.UTF-8", "CAMPAIGN_LUA=" .. LUA,
+  local parts = { "env -i", "PATH=" .. M.quote(os.getenv("PATH")), "HOME=/proc/nobody", "LANG=C.UTF-8", "CAMPAIGN_LUA=" .. LUA,
     "CAMPAIGN_BUILD=" .. M.quote(os.getenv("CAMPAIGN_BUILD") or ROOT .. "/build") }
   for name, value in pairs(given or {}) do
     parts[#parts + 1] = name .. "=" .. M.quote(value)
