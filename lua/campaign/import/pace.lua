@@ -5,6 +5,7 @@
 
 local concurrency = require "campaign.pace.concurrency"
 local quota = require "campaign.pace.quota"
+local shared = require "campaign.pace.shared"
 
 local M = {}
 
@@ -26,14 +27,15 @@ local function uniform(random)
   return (a + b * 256 + c * 65536) / 16777216
 end
 
----@param options table limit (in flight at the start), most? (in flight ever; default `limit`), shared (the account's pace), monotonic, random
+---@param options table limit (in flight at the start), most? (in flight ever; default `limit`), shared? (the account's pace; else one of
+---its own), monotonic, random
 function M.new(options)
   local function draw()
     return uniform(options.random)
   end
   return setmetatable({
     _concurrency = concurrency.new{ start = options.limit, most = options.most or options.limit },
-    _shared = options.shared,
+    _shared = options.shared or shared.new{ monotonic = options.monotonic, random = draw },
     _quota = quota.new(QUOTA),
     _monotonic = options.monotonic,
     _draw = draw,
