@@ -20,7 +20,7 @@ M.FILES = {
   job = "job.json", batches = "batches.jsonl", rejects = "rejects.csv",
   ledger = "ledger.db", ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", suppressed = "suppressed.csv",
   unchanged = "unchanged.csv", keys = "rows.keys", not_sent = "not_sent.csv", possibly_duplicated = "possibly_duplicated.csv",
-  report = "report.json", handed_over = "handed-over.json",
+  report = "report.json",
 }
 
 local methods = {}

@@ -14,6 +14,9 @@ local record_module = require "campaign.import.record"
 
 local M = {}
 
+-- Not one of the files that a job makes anew: it outlives them all, until the job as a whole is forgotten.
+M.FILE = "handed-over.json"
+
 local PRIVATE = 384 -- 0600
 local MOST_BYTES = 16384
 
@@ -31,7 +34,7 @@ function M.named(err, who)
 end
 
 local function path_of(root)
-  return root .. "/" .. folder_module.FILES.handed_over
+  return root .. "/" .. M.FILE
 end
 
 ---To whom a job and its retries were handed over.
@@ -65,7 +68,7 @@ end
 local function is_void(mark)
   if not core.system.stat(mark.to .. "/job.json") then
     return refuse(("its open rows were handed over to %s, which is not there any more: nobody knows which of them it sent"):format(mark.to),
-      "put that folder back; if it never sent anything, remove " .. folder_module.FILES.handed_over)
+      "put that folder back; if it never sent anything, remove " .. M.FILE)
   end
   local ledger, err = ledger_module.open(mark.to .. "/ledger.db")
   if not ledger then

@@ -17,8 +17,9 @@ local SLICE = 1000
 local DIGITS = 24
 
 ---@param spill table
-function M.new(spill)
-  return { spill = spill, key = core.system.random(16), committed = 0, refused = 0 }
+---@param handed_over boolean? a later job may have sent what is open here
+function M.new(spill, handed_over)
+  return { spill = spill, key = core.system.random(16), committed = 0, refused = 0, handed_over = handed_over }
 end
 
 -- One text for equal rows, however they were carried: a value alone is a list of one.
@@ -35,11 +36,13 @@ local function put(self, name, sum, text)
 end
 
 -- must, may, refused: how often a row of that state is to be found.
-local function expected(state, doubts)
+local function expected(state, doubts, handed_over)
   if state == "accepted" or state == "accepted_pending" then
     return 1, 1 + doubts, 0
   elseif state == "ambiguous" then
     return 0, 1 + doubts, 0
+  elseif handed_over then
+    return 0, 1 + doubts, 0 -- by the job that has them now, once
   end
   return 0, doubts, 1
 end
@@ -62,7 +65,7 @@ local function add_slice(self, opened, encoder, batch, slice, refused)
   for position, number in rows_module.each_sent(opened.input, slice) do
     -- A row that a later result refused (any but R) was taken over at first: the log may have it.
     local refusal = batch.state == "R" and "rejected" or "ambiguous"
-    local must, may, no = expected(refused[number] and refusal or state, batch.doubts)
+    local must, may, no = expected(refused[number] and refusal or state, batch.doubts, self.handed_over)
     local sum = digest(self, sent[position])
     put(self, "expected", sum, ("%s\t%d\t%d\t%d\t%d"):format(sum, must, may, no, number))
   end

@@ -8,6 +8,7 @@ local error_object = require "campaign.error"
 local family = require "campaign.job.family"
 local faults = require "campaign.job.faults"
 local findings = require "campaign.job.findings"
+local handover = require "campaign.import.handover"
 local opened_module = require "campaign.job.opened"
 local reports = require "campaign.job.reports"
 local server = require "campaign.job.server"
@@ -128,7 +129,7 @@ local function check_server(jobs, from, out)
   end
   local root = jobs[1]
   return with_spill(root.path .. "/verify-server", records, function(spill)
-    local self, found = server.new(spill), findings.new()
+    local self, found = server.new(spill, handover.read(root.path) ~= nil), findings.new()
     for _, opened in ipairs(jobs) do
       local ok, why = server.add_job(self, opened, found)
       if not ok then
