@@ -40,7 +40,8 @@ torture: deps-test build
 
 torture-full: deps-test build
 	@$(MAKE) torture TORTURE=--full
-	@BUILD=$(BUILD) tools/torture-syscalls
+	@BUILD=$(BUILD) tools/torture-syscalls --shard 1/2 $(SYSCALLS) & first=$$!; BUILD=$(BUILD) tools/torture-syscalls --shard 2/2 $(SYSCALLS); \
+	second=$$?; wait $$first && exit $$second
 
 # Which rules of docs/contracts/rules.md the last test run covered.
 rules: build

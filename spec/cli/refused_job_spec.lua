@@ -162,8 +162,8 @@ describe("campaign refuses", function()
       names[#names + 1] = name
     end
     table.sort(names)
-    assert.same({ "attempts", "batches", "bytes", "doubtful", "handed_over", "job", "open", "possibly_duplicated", "retries", "rows", "sendable", "state", "total" },
-      names)
+    assert.same({ "attempts", "batches", "bytes", "doubtful", "handed_over", "job", "open", "possibly_duplicated", "retries", "rows", "sendable",
+      "state", "total" }, names)
     assert.same({ accepted = 0, accepted_pending = 0, rejected = 1, duplicate = 0, suppressed = 0, unchanged = 0, ambiguous = 0, pending = 2 },
       shown.rows)
     assert.equal("planned", shown.state)

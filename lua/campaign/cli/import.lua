@@ -100,6 +100,9 @@ function M.run(given)
     print_plan(given, job)
     return 0
   end
+  if given.progress == "auto" then
+    run.note(summary.intent(job.plan) .. "; job " .. job.folder)
+  end
   local crossing = summary.crossing(job.plan)
   if crossing then
     run.note(crossing .. (given.window == "refuse" and ", and the import ends there (--window refuse)" or ""))

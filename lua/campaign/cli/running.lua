@@ -16,7 +16,7 @@ local SHOWN = {
   "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "possibly_duplicated",
   "possibly_duplicated_file", "job", "rejects_file", "duplicates_file",
   "suppressed_file", "unchanged_file", "ambiguous_file",
-  "not_sent_file", "batches_file", "report_file",
+  "not_sent_file", "batches_file", "report_file", "warnings",
 }
 
 ---The reasons of a plan or result as a JSON list.
@@ -34,6 +34,7 @@ local function json_result(result)
   for _, name in ipairs(SHOWN) do
     shown[name] = result[name]
   end
+  shown.warnings = shown.warnings and core.json.array(shown.warnings)
   shown.retry = result.retry
   return shown
 end
@@ -67,11 +68,26 @@ local function watched(watcher, job, go)
   return result, err
 end
 
+-- What a person can do next.
+local function next_steps(result)
+  local lines = { "  job: " .. result.job }
+  if result.pending > 0 then
+    lines[#lines + 1] = "  go on with: campaign resume " .. result.job
+  end
+  if result.ambiguous > 0 then
+    lines[#lines + 1] = "  what to do about the ambiguous ones: campaign status " .. result.job
+  end
+  if result.rejected > 0 and result.pending == 0 then
+    lines[#lines + 1] = "  rejected rows can be mended in their file, then: campaign retry " .. result.job
+  end
+  return table.concat(lines, "\n")
+end
+
 local function print_result(given, what, result)
   if given.json then
     output.json(json_result(result))
   else
-    io.stdout:write(what, ": ", summary.text(result), "\n")
+    io.stdout:write(what, ": ", summary.text(result), "\n", next_steps(result), "\n")
   end
   if result.error then
     output.fail(result.error, { json = given.json, code = result.exit_code })

@@ -49,8 +49,15 @@ local function print_text(given, found)
   end
   if found.doubtful and #found.doubtful > 0 then
     local resolve = "campaign resolve " .. given.job
-    io.stdout:write("  where the platform can be asked: ", resolve, " --probe\n",
-      "  else look there, then: ", resolve, " --batch N --as applied|not-applied|resend\n")
+    if found.can_probe then
+      io.stdout:write("  the platform can be asked: ", resolve, " --probe\n")
+    end
+    if found.awaits_callbacks then
+      io.stdout:write("  its callbacks may tell, where they were received: ", resolve, " --callbacks DIR\n")
+    end
+    local has_way = found.can_probe or found.awaits_callbacks
+    io.stdout:write(has_way and "  else look there, then: " or "  look at the platform, then: ",
+      resolve, " --batch N --as applied|not-applied|resend\n")
   end
   if found.handed_over then
     io.stdout:write("  what was not sent, or rejected, was handed over to: campaign status ", found.handed_over, "\n")

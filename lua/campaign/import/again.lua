@@ -15,6 +15,7 @@ local options = require "campaign.import.options"
 local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
 local resume = require "campaign.import.resume"
+local target = require "campaign.import.target"
 local target_lock = require "campaign.import.target_lock"
 
 local M = {}
@@ -304,6 +305,11 @@ function M.add(parts)
       found.job, found.state = self.folder, job.state == "running" and "interrupted" or job.state
       local mark = handover.read(family.root(self.folder))
       found.handed_over = mark and mark.to
+      local platform, operation = target.find(record and record.options.to or "")
+      if platform then
+        found.can_probe = type(operation.probe) == "table"
+        found.awaits_callbacks = next(platform.callbacks) ~= nil and (operation.rows.result or {}).accepted == "pending"
+      end
       found.doubtful, found.total, found.retries = {}, 0, record and record.retries or 0
       for _, count in pairs(found.rows) do
         found.total = found.total + count
@@ -342,7 +348,7 @@ function M.add(parts)
       if not plain then
         return nil, err
       end
-      job.result = report.restore(plain)
+      job.result = report.restore(plain, path)
       state.state = plain.state
       return job
     end

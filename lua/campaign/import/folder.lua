@@ -88,7 +88,7 @@ function M.create(path, default)
     return refuse(chosen, "there is something else of that name", "name another folder with `job`")
   end
   if found and not is_empty(chosen) then
-    return refuse(chosen, "it is not empty", "each import needs a folder of its own; name another one with `job`")
+    return refuse(chosen, "it is not empty", "each import needs a folder of its own; name another one (--job DIR, option `job`)")
   end
   local ok, err = core.system.make_dirs(chosen, FOLDER_MODE)
   if not ok then
@@ -108,7 +108,8 @@ function M.open(path)
     return nil, err
   end
   if job.format ~= M.FORMAT then
-    return refuse(path, "job.json is of format " .. tostring(job.format) .. ", this version reads " .. M.FORMAT)
+    return refuse(path, "job.json is of format " .. tostring(job.format) .. ", this version reads " .. M.FORMAT,
+      "use the version of campaign that made it")
   end
   return self, job
 end

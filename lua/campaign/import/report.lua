@@ -151,10 +151,16 @@ function M.plain(result)
   return plain
 end
 
----A result that was read back from report.json.
+---A result that was read back from report.json. Its files lie beside that, wherever the folder is now.
 ---@param plain table
+---@param folder string
 ---@return table
-function M.restore(plain)
+function M.restore(plain, folder)
+  for name, path in pairs(plain) do
+    local own = name:find("_file$") and type(path) == "string" and path:match("[^/]+$")
+    plain[name] = own and folder .. "/" .. own or path
+  end
+  plain.job = folder
   return setmetatable(plain, mt)
 end
 

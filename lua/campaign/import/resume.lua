@@ -23,8 +23,10 @@ function M.same_file(file)
     return refuse(file.path .. ": " .. tostring(err), "the job needs the list that it was planned with")
   end
   if found.size ~= file.bytes or math.abs(found.mtime - file.mtime) > 1e-6 then
-    return refuse(("%s has changed since the job was planned (%.0f bytes, %.0f then)"):format(file.path, found.size, file.bytes),
-      "put the list back as it was; import a changed one as a new job")
+    local how = found.size == file.bytes and "as many bytes, another time of change" or ("%.0f bytes, %.0f then"):format(found.size, file.bytes)
+    return refuse(("%s has changed since the job was planned (%s)"):format(file.path, how), "put the list back as it was"
+      .. (found.size == file.bytes and (" (when only its time is another one: touch -d @%.9f FILE)"):format(file.mtime) or "")
+      .. "; import a changed one as a new job")
   end
   return true
 end
@@ -37,7 +39,8 @@ end
 ---@return campaign.error? err
 function M.same_target(record, identity, shape)
   if identity and record.identity ~= identity then
-    return refuse("the job was planned for another account of " .. record.platform, "use the account it was planned for: " .. record.account)
+    return refuse("the job was planned for another account of " .. record.platform, "use the one it was planned for, " .. record.account
+      .. ", with the address, tenant and user that it had then")
   end
   if shape and record.shape ~= shape then
     return refuse("the fields of the target or their columns are no longer those that the job was planned with",

@@ -95,6 +95,21 @@ local function requests(count)
   return count == 1 and "request" or "requests"
 end
 
+---What is about to be sent, in a line.
+---@param plan table of a job
+---@return string
+function M.intent(plan)
+  local left_out = {}
+  for _, state in ipairs({ "rejected", "duplicate", "suppressed", "unchanged" }) do
+    if (plan[state] or 0) > 0 then
+      left_out[#left_out + 1] = human.count(plan[state]) .. " " .. state
+    end
+  end
+  local seconds, tail = plan.estimate.seconds, #left_out > 0 and "; left out: " .. table.concat(left_out, ", ") or ""
+  return ("%s of %s rows go in %s %s, %s%s"):format(human.count(plan.sendable), human.count(plan.rows), human.count(plan.calls),
+    requests(plan.calls), seconds < 1 and "less than a second" or "about " .. human.duration(seconds), tail)
+end
+
 ---A result as a few lines of text, without a line end at its end.
 ---@param result table of campaign.import or job:run
 ---@return string

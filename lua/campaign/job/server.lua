@@ -93,9 +93,8 @@ local function split_and_repeated(ledger)
   return repeated
 end
 
-local function add_batch(self, opened, encoder, batch)
+local function add_slices(self, opened, encoder, batch, pass)
   local refused, sent = refused_rows(opened.ledger, batch), 0
-  local pass = assert(core.rows.preflight(opened.input, encoder, { batch_rows = SLICE, range = batch }))
   local step, err = pass:step()
   while step do
     for _, slice in ipairs(step.batches) do
@@ -103,9 +102,18 @@ local function add_batch(self, opened, encoder, batch)
     end
     step, err = pass:step()
   end
-  pass:close()
   if err then
     error(err, 0)
+  end
+  return sent
+end
+
+local function add_batch(self, opened, encoder, batch)
+  local pass = assert(core.rows.preflight(opened.input, encoder, { batch_rows = SLICE, range = batch }))
+  local fine, sent = pcall(add_slices, self, opened, encoder, batch, pass)
+  pass:close()
+  if not fine then
+    error(sent, 0)
   end
   return sent
 end
@@ -127,6 +135,7 @@ function M.add_job(self, opened, found)
     if batch.accepted > 0 then
       local fine, sent = pcall(add_batch, self, opened, encoder, batch)
       if not fine and error_object.is(sent) and sent.kind == "ledger" then
+        encoder:close()
         error(sent, 0) -- of our own files, not of the list
       end
       if sent ~= batch.accepted then

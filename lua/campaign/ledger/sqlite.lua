@@ -362,7 +362,9 @@ end
 ---@return campaign.error? err
 function M.open(path, options)
   local found = not options.create and core.system.stat(path)
-  if found and found.type == "file" and found.size == 0 then
+  if not found and not options.create then
+    return refuse({ path = path }, "it is not there", "without it nobody knows what was sent: put it back, or look at the platform and import anew")
+  elseif found and found.type == "file" and found.size == 0 then
     -- Left alone: SQLite would make a ledger of it.
     return refuse({ path = path }, "it is empty",
       "when the import died as it began, nothing was sent: import the list again. Otherwise its record is lost: look at the platform first")
