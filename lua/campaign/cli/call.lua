@@ -5,10 +5,12 @@ local campaign = require "campaign"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local later = require "campaign.later"
 local output = require "campaign.cli.output"
 local parameters = require "campaign.cli.parameters"
-local replay = require "campaign.recording.replay"
 local target = require "campaign.cli.target"
+
+local replay = later.module "campaign.recording.replay"
 
 local M = {}
 

@@ -291,16 +291,23 @@ function M.seconds(text)
   return value
 end
 
+local COMMANDS = { operations, describe, openapi, call, wait, import, members, resume, status, resolve, retry, recover, verify, forget, listen, convert,
+  sandbox, doctor, env }
+
+local BY_NAME = { operations = operations, describe = describe, openapi = openapi, call = call, wait = wait, import = import, members = members,
+  resume = resume, status = status, resolve = resolve, retry = retry, recover = recover, verify = verify, forget = forget, listen = listen,
+  convert = convert, sandbox = sandbox, doctor = doctor, env = env }
+
+---@param first string? the first word of the command line: when it is a command, the parser knows no other
 ---@return table parser
-function M.parser()
+function M.parser(first)
   local parser = argparse("campaign", "Outreach campaigns: contact lists into marketing platforms, every row accounted for.")
   parser:command_target("command")
   parser:require_command(false)
   parser:help_max_width(100)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
-  for _, add in ipairs{ operations, describe, openapi, call, wait, import, members, resume, status, resolve, retry, recover, verify, forget,
-    listen, convert, sandbox, doctor, env } do
+  for _, add in ipairs(first and BY_NAME[first] and { BY_NAME[first] } or COMMANDS) do
     add(parser)
   end
   parser:add_help_command()

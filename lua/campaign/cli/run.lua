@@ -41,7 +41,7 @@ end
 ---@param place { lua_path: string, c_path: string, flavour: string } where the modules were found
 ---@return integer exit_code
 function M.main(arguments, place)
-  local parser = options.parser()
+  local parser = options.parser(arguments[1])
   local list = {}
   for index = 1, #arguments do
     list[index] = arguments[index]

@@ -2,9 +2,11 @@
 -- PLATFORM.OPERATION on the command line: loads the platform and finds the operation, or says which ones there are.
 
 local error_object = require "campaign.error"
-local facts = require "campaign.describe.facts"
+local later = require "campaign.later"
 local platforms = require "campaign.api.platform"
-local suggest = require "campaign.api.suggest"
+
+local facts = later.module "campaign.describe.facts"
+local suggest = later.module "campaign.api.suggest"
 
 local M = {}
 
@@ -113,6 +115,8 @@ function M.account(platform, operation, fields, name)
 end
 
 ---How requests of an operation prove who they are, as docs/contracts/endpoints.tsv writes it.
-M.auth = facts.auth
+function M.auth(...)
+  return facts.auth(...)
+end
 
 return M
