@@ -34,6 +34,7 @@ struct camp_database {
   int statement_count;
   sqlite3_stmt *begin_write, *begin_read, *commit, *rollback;
   int lock;      /* descriptor of the lock file */
+  int found_log; /* there was one when it was opened */
   int is_open;   /* found well, and all that follows is known */
   int is_at_work; /* the file says that commits may stand in the log alone */
   int is_noted;  /* the mark is on disk: whatever an earlier log left there is gone */
@@ -212,6 +213,7 @@ static int check_log(struct camp_database *database, struct camp_error *err) {
   struct camp_log log;
   if (camp_log_read(database->path, &log, NULL, NULL, err) != 0) return -1;
   const char *wrong = camp_log_lost(database->path, &log);
+  database->found_log = log.is_there;
   if (wrong == NULL) return 0;
   return camp_fail(err, CAMP_LEDGER, SQLITE_CORRUPT, "ledger %.120s: %s, and with it what was committed last", database->path, wrong);
 }
@@ -222,21 +224,22 @@ static void keep_log(struct camp_database *database, int keep) {
 }
 
 /* Exclusive locking keeps the index of the log in memory: no shared-memory file, and no second connection can ever checkpoint. */
-static int configure(struct camp_database *database, int create, struct camp_error *err) {
-  sqlite3_db_config(database->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL); /* until it is known to be well */
-  keep_log(database, 1);
+static int configure(struct camp_database *database, enum camp_store_mode mode, struct camp_error *err) {
+  /* A log that was found stays as it is until the file is known to be well. */
+  sqlite3_db_config(database->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, database->found_log, NULL);
+  keep_log(database, database->found_log);
   sqlite3_extended_result_codes(database->db, 1);
   sqlite3_busy_timeout(database->db, BUSY_MILLISECONDS);
   sqlite3_db_config(database->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config(database->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
   if (expect(database, "PRAGMA locking_mode=EXCLUSIVE", "exclusive", err) != 0) return -1;
-  if (create && execute(database, "PRAGMA page_size=" PAGE_SIZE, err) != 0) return -1;
+  if (mode == CAMP_STORE_CREATE && execute(database, "PRAGMA page_size=" PAGE_SIZE, err) != 0) return -1;
   if (expect(database, "PRAGMA journal_mode=WAL", "wal", err) != 0) return -1;
   if (execute(database, "PRAGMA synchronous=FULL", err) != 0) return -1;
   if (expect(database, "PRAGMA synchronous", "2", err) != 0) return -1;
   if (execute(database, "PRAGMA wal_autocheckpoint=" CHECKPOINT_FRAMES "; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON", err) != 0)
     return -1;
-  if (!create && expect(database, "PRAGMA quick_check(1)", "ok", err) != 0) return -1;
+  if (mode == CAMP_STORE_OPEN && expect(database, "PRAGMA quick_check(1)", "ok", err) != 0) return -1;
   int id = 0;
   if (query_integer(database, "PRAGMA application_id", &id, err) != 0) return -1;
   database->is_at_work = id == CAMP_STORE_AT_WORK;
@@ -279,7 +282,8 @@ static int make_schema(struct camp_database *database, const char *schema, struc
   return 0;
 }
 
-struct camp_database *camp_database_open(const char *path, const char *schema, int create, struct camp_error *err) {
+struct camp_database *camp_database_open(const char *path, const char *schema, enum camp_store_mode mode, struct camp_error *err) {
+  const int create = mode == CAMP_STORE_CREATE;
   struct camp_database *database = calloc(1, sizeof *database);
   if (database == NULL) {
     camp_fail_nomem(err);
@@ -301,7 +305,7 @@ struct camp_database *camp_database_open(const char *path, const char *schema, i
     fail_sqlite(database, code, err);
     goto failed;
   }
-  if (configure(database, create, err) != 0 || prepare_own(database, err) != 0) goto failed;
+  if (configure(database, mode, err) != 0 || prepare_own(database, err) != 0) goto failed;
   if (schema != NULL && make_schema(database, schema, err) != 0) goto failed;
   database->is_open = 1;
   return database;

@@ -14,6 +14,9 @@
 
 struct camp_store;
 
+/* Reopen: a file that this program closed well, and that nobody has touched since, is not checked again. */
+enum camp_store_mode { CAMP_STORE_OPEN, CAMP_STORE_CREATE, CAMP_STORE_REOPEN };
+
 enum camp_store_driver { CAMP_STORE_INLINE, CAMP_STORE_THREAD };
 
 enum camp_store_type { CAMP_STORE_NULL, CAMP_STORE_INTEGER, CAMP_STORE_REAL, CAMP_STORE_TEXT };
@@ -35,11 +38,11 @@ struct camp_store_result {
   const struct camp_store_value *values;  /* rows * columns of them, row by row */
 };
 
-/* Opens the file. With `create` it must not exist and is made with mode 0600, its name synced, with what `schema` says (statements, or NULL) in
+/* Opens the file. With CAMP_STORE_CREATE it must not exist and is made with mode 0600, its name synced, with what `schema` says (statements, or NULL) in
  * one transaction; without, it must be a regular file of this user that is closed to others, and file and log are checked for damage. Either
  * way its lock (path + ".lock") is taken at once or refused. NULL with err
  * (CAMP_LEDGER; code is SQLite's, 0 where SQLite was not asked). */
-struct camp_store *camp_store_open(const char *path, const char *schema, int create, enum camp_store_driver driver, struct camp_error *err);
+struct camp_store *camp_store_open(const char *path, const char *schema, enum camp_store_mode mode, enum camp_store_driver driver, struct camp_error *err);
 /* Drops what was not started, waits for what was, checkpoints, releases the lock, frees everything. NULL is fine. In a child that inherited the store only memory
  * that is safe to touch there is freed. */
 void camp_store_close(struct camp_store *store);

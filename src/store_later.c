@@ -10,7 +10,7 @@ struct camp_store_later {
   struct camp_errand *errand;
   char *path; /* of opening; NULL: closing */
   char *schema;
-  int create;
+  enum camp_store_mode mode;
   enum camp_store_driver driver;
   struct camp_store *store;
   struct camp_error err;
@@ -19,7 +19,7 @@ struct camp_store_later {
 static void work(void *data) {
   struct camp_store_later *later = data;
   if (later->path != NULL) {
-    later->store = camp_store_open(later->path, later->schema, later->create, later->driver, &later->err);
+    later->store = camp_store_open(later->path, later->schema, later->mode, later->driver, &later->err);
   } else {
     camp_store_close(later->store);
     later->store = NULL;
@@ -39,7 +39,8 @@ static struct camp_store_later *start(struct camp_store_later *later, struct cam
   return NULL;
 }
 
-struct camp_store_later *camp_store_open_later(const char *path, const char *schema, int create, enum camp_store_driver driver, struct camp_error *err) {
+struct camp_store_later *camp_store_open_later(const char *path, const char *schema, enum camp_store_mode mode,
+                                               enum camp_store_driver driver, struct camp_error *err) {
   struct camp_store_later *later = calloc(1, sizeof *later);
   if (later != NULL) later->path = strdup(path);
   if (later != NULL && schema != NULL) later->schema = strdup(schema);
@@ -48,7 +49,7 @@ struct camp_store_later *camp_store_open_later(const char *path, const char *sch
     camp_fail_nomem(err);
     return NULL;
   }
-  later->create = create;
+  later->mode = mode;
   later->driver = driver;
   return start(later, err);
 }

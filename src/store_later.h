@@ -9,7 +9,8 @@
 struct camp_store_later;
 
 /* Starts camp_store_open on a thread. NULL with err when there is none to be had. */
-struct camp_store_later *camp_store_open_later(const char *path, const char *schema, int create, enum camp_store_driver driver, struct camp_error *err);
+struct camp_store_later *camp_store_open_later(const char *path, const char *schema, enum camp_store_mode mode,
+                                               enum camp_store_driver driver, struct camp_error *err);
 /* Starts camp_store_close on a thread, which owns the store from here on. NULL with err: the store is still the caller's. */
 struct camp_store_later *camp_store_close_later(struct camp_store *store, struct camp_error *err);
 /* 0: it goes on. 1: it is done; *store is the opened store, the caller's now, or NULL, with err where opening failed. To be taken once. */

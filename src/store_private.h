@@ -26,7 +26,7 @@ struct camp_entry {
 struct camp_database;
 
 /* As camp_store_open. */
-struct camp_database *camp_database_open(const char *path, const char *schema, int create, struct camp_error *err);
+struct camp_database *camp_database_open(const char *path, const char *schema, enum camp_store_mode mode, struct camp_error *err);
 /* `leave`: a child that inherited it, which must neither checkpoint nor close its parent's file; the little memory ends with the process. */
 void camp_database_close(struct camp_database *database, int leave);
 const char *camp_database_path(const struct camp_database *database);

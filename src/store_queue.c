@@ -150,13 +150,14 @@ static int need_thread(struct camp_store *store, struct camp_error *err) {
 
 /* ---- the caller's side ---- */
 
-struct camp_store *camp_store_open(const char *path, const char *schema, int create, enum camp_store_driver driver, struct camp_error *err) {
+struct camp_store *camp_store_open(const char *path, const char *schema, enum camp_store_mode mode, enum camp_store_driver driver,
+                                   struct camp_error *err) {
   struct camp_store *store = calloc(1, sizeof *store);
   if (store == NULL) {
     camp_fail_nomem(err);
     return NULL;
   }
-  store->database = camp_database_open(path, schema, create, err);
+  store->database = camp_database_open(path, schema, mode, err);
   if (store->database == NULL) {
     free(store);
     return NULL;

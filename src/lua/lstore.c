@@ -44,7 +44,7 @@ static int push_store_error(lua_State *L, const struct camp_error *err) {
   return 2;
 }
 
-static const char *const modes[] = {"open", "create", NULL};
+static const char *const modes[] = {"open", "create", "reopen", NULL}; /* as enum camp_store_mode */
 static const char *const drivers[] = {"inline", "thread", NULL};
 
 static struct store_box *push_box(lua_State *L) {
@@ -57,16 +57,16 @@ static struct store_box *push_box(lua_State *L) {
   return box;
 }
 
-/* open(path, "create" | "open", "inline" | "thread", schema?) → store | nil, err. `schema`: what a new file is made with. */
+/* open(path, "create" | "open" | "reopen", "inline" | "thread", schema?) → store | nil, err. `schema`: what a new file is made with. */
 static int module_open(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_check_path(L, 1);
-  int create = luaL_checkoption(L, 2, "open", modes);
+  enum camp_store_mode mode = (enum camp_store_mode)luaL_checkoption(L, 2, "open", modes);
   int threaded = luaL_checkoption(L, 3, "inline", drivers);
   const char *schema = luaL_optstring(L, 4, NULL);
-  luaL_argcheck(L, schema == NULL || create, 4, "only a new file is made with a schema");
+  luaL_argcheck(L, schema == NULL || mode == CAMP_STORE_CREATE, 4, "only a new file is made with a schema");
   struct store_box *box = push_box(L);
-  box->store = camp_store_open(path, schema, create, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
+  box->store = camp_store_open(path, schema, mode, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
   if (box->store == NULL) return push_store_error(L, &err);
   camp_live_add(1);
   return 1;
@@ -88,12 +88,12 @@ static struct later_box *push_later(lua_State *L) {
 static int module_open_later(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_check_path(L, 1);
-  int create = luaL_checkoption(L, 2, "open", modes);
+  enum camp_store_mode mode = (enum camp_store_mode)luaL_checkoption(L, 2, "open", modes);
   int threaded = luaL_checkoption(L, 3, "inline", drivers);
   const char *schema = luaL_optstring(L, 4, NULL);
-  luaL_argcheck(L, schema == NULL || create, 4, "only a new file is made with a schema");
+  luaL_argcheck(L, schema == NULL || mode == CAMP_STORE_CREATE, 4, "only a new file is made with a schema");
   struct later_box *box = push_later(L);
-  box->later = camp_store_open_later(path, schema, create, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
+  box->later = camp_store_open_later(path, schema, mode, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
   if (box->later == NULL) return push_store_error(L, &err);
   camp_live_add(1);
   return 1;

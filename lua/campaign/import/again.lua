@@ -45,7 +45,9 @@ function M.add(parts)
       return nil, err
     end
     local ledger
-    ledger, err = ledger_module.open(folder.ledger, { background = true })
+    local known = parts.inner[job]
+    ledger, err = ledger_module.open(folder.ledger, { background = true, checked = known.checked })
+    known.checked = nil
     if not ledger then
       return nil, err
     end
@@ -126,7 +128,12 @@ function M.add(parts)
 
   -- What was handed over to a later import is not sent here.
   local function may_send(state)
-    local progress, err = state.ledger:progress()
+    local mark, err = handover.read(family.root(state.folder.path))
+    if not mark and not err then
+      return true
+    end
+    local progress
+    progress, err = state.ledger:progress()
     if not progress or progress.batches.P == 0 then
       return progress ~= nil or nil, err
     end
@@ -277,6 +284,21 @@ function M.add(parts)
     end)
   end
 
+  -- The state of a job that nobody works on, without its counts; and the stamp of its ledger.
+  local function glance(folder)
+    local ledger, err = ledger_module.open(folder.ledger)
+    if not ledger then
+      return err.reason == "locked" and "running" or nil, nil, err
+    end
+    local job
+    job, err = ledger:job_get()
+    local stamp = ledger:close()
+    if not job then
+      return nil, nil, err or no_job(folder)
+    end
+    return job.state == "running" and "interrupted" or job.state, stamp
+  end
+
   ---What the ledger says: `job`, `state`, and from the ledger's own counts `rows` (by state), `total`, `batches` (by the ledger's letters), `sendable`,
   ---`attempts`, `open`, `bytes`, `possibly_duplicated` (rows), `doubtful` (batches, at most 1,000), `retries`. See docs/cli.md, "status".
   ---@return table? found state is "running" while somebody has the job: the rest is then not known
@@ -352,11 +374,11 @@ function M.add(parts)
       state.state = plain.state
       return job
     end
-    local inspected, err = job:inspect()
-    if not inspected then
+    local err
+    state.state, state.checked, err = glance(folder)
+    if not state.state then
       return nil, err
     end
-    state.state = inspected.state
     return job
   end
 end

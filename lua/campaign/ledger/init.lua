@@ -34,6 +34,7 @@ M.INTERFACE = {
 ---@field create boolean? make a new one; it must not exist
 ---@field owner string? who works on the job, unique for each start of a process
 ---@field now (fun(): number)?
+---@field checked string? what closing it gave just now: a file that was not touched since is not checked for damage again
 ---@field background boolean? commits are made on a thread of their own: `start` does not wait for the disk, and `commit` inside nginx yields
 
 ---Opens the ledger of a job. One that exists is checked first; what a dead owner left open is settled: leased batches are pending again,
@@ -46,7 +47,8 @@ function M.open(dsn, options)
   options = options or {}
   local home = package.loaded.ngx and require("campaign.openresty.env") -- nobody may block there
   return require("campaign.ledger.sqlite").open(dsn, {
-    create = options.create, owner = options.owner, now = options.now, driver = (options.background or home) and "thread" or "inline",
+    create = options.create, owner = options.owner, now = options.now, checked = options.checked,
+    driver = (options.background or home) and "thread" or "inline",
     sleep = home and home.sleep or nil, pause = home and home.pause or nil,
   })
 end

@@ -303,15 +303,26 @@ local function await(errand, sleep)
   return value, err
 end
 
+-- What tells a file from one that was changed; nothing while a log lies beside it.
+local function stamp_of(path)
+  local found = not core.system.stat(path .. "-wal") and core.system.stat(path)
+  return found and ("%s %s %.9f %s"):format(found.inode, found.size, found.mtime, found.device) or nil
+end
+
 ---Lets go of the file; what was queued and not committed is dropped. Closing twice is fine.
+---@return string? stamp for `checked` of whoever opens it again directly; nil when it has to be checked
 function methods:close()
-  local errand = self._sleep and not self._closed and self._store:close_later()
+  if self._closed then
+    return nil
+  end
   self._closed = true
+  local errand = self._sleep and self._store:close_later()
   if errand then
     await(errand, self._sleep)
   else
     self._store:close()
   end
+  return stamp_of(self.path)
 end
 
 require("campaign.ledger.leases").add(methods)
@@ -357,7 +368,7 @@ local function recover(self)
 end
 
 ---@param path string
----@param options table create, owner, now; driver of the store; sleep: waits for the disk in short sleeps of this kind; pause: lets others have a turn
+---@param options table create, owner, now, checked; driver of the store; sleep: waits for the disk in short sleeps of this kind; pause: lets others have a turn
 ---@return table? ledger
 ---@return campaign.error? err
 function M.open(path, options)
@@ -369,7 +380,12 @@ function M.open(path, options)
     return refuse({ path = path }, "it is empty",
       "when the import died as it began, nothing was sent: import the list again. Otherwise its record is lost: look at the platform first")
   end
-  local mode, made_with = options.create and "create" or "open", options.create and schema.TEXT or nil
+  local mode, made_with = "open", nil
+  if options.create then
+    mode, made_with = "create", schema.TEXT
+  elseif options.checked and options.checked == stamp_of(path) then
+    mode = "reopen"
+  end
   local store, err
   if options.sleep then
     store, err = core.store.open_later(path, mode, options.driver, made_with)
