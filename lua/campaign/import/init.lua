@@ -166,7 +166,7 @@ end
 local function open_rows(state)
   state.rows = rows_module.new{
     input = state.input, encoder = state.encoder, operation = state.operation, folder = state.folder, books = state.books,
-    columns = state.columns, ledger = state.ledger,
+    columns = state.columns, ledger = state.ledger, pause = state.options.env.pause,
   }
 end
 

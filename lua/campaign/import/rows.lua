@@ -16,7 +16,10 @@ local mt = { __index = methods, __name = "campaign.import.rows" }
 -- Messages of one row that are told, of all its faults.
 local MOST_MESSAGES = 5
 
----@param options table input, encoder, operation, folder, books, columns, ledger
+-- Rows that are listed before others may have a turn.
+local AT_ONCE = 16
+
+---@param options table input, encoder, operation, folder, books, columns, ledger, pause (where others share the thread)
 function M.new(options)
   local files = {}
   for state, name in pairs(accounting.FILES) do
@@ -24,7 +27,7 @@ function M.new(options)
   end
   return setmetatable({
     input = options.input, encoder = options.encoder, operation = options.operation, books = options.books,
-    columns = options.columns, ledger = options.ledger, files = files,
+    columns = options.columns, ledger = options.ledger, files = files, pause = options.pause,
   }, mt)
 end
 
@@ -193,6 +196,9 @@ function methods:_list(state, attempt, why, positions, numbers)
         }, fields)
         unlisted = not added and err or nil
         listed = listed + (added and 1 or 0)
+      end
+      if self.pause and position % AT_ONCE == 0 then
+        self.pause()
       end
     end
   end)
