@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Uploads and jobs in a real nginx with two workers against the sandbox: streamed to the disk, imported once, whatever becomes of workers.
 
+local campaign = require "campaign"
 local command = require "support.command"
 local core = require "campaign.core"
 local imports = require "support.imports"
@@ -376,6 +377,14 @@ describe("campaign.openresty.upload", function()
       first:signal("QUIT")
       assert(first:wait_gone())
       assert.equal(1, #core.system.list_dir(root .. "/handed/active"))
+      local folder = root .. "/handed/" .. answer.job .. "/job"
+      local left = assert(json.decode(command.read(folder .. "/report.json")))
+      assert.same({ "stopped", "cancelled", 1000 }, { left.state, left.error.kind, left.accepted_pending + left.pending })
+      assert.is_true(left.pending > 100)
+      local listed = core.system.stat(folder .. "/not_sent.csv") -- of those in flight at most, not the rest of a long list
+      assert.is_true(not listed or select(2, command.read(folder .. "/not_sent.csv"):gsub("\n", "")) <= 41)
+      local proof = assert(campaign.verify(folder))
+      assert.is_true(proof.ok, json.encode(proof.faults))
       local second = start(2, "handed")
       server = second
       local done = finished(answer.job)

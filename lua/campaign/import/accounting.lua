@@ -107,16 +107,17 @@ end
 
 ---Compares the books: states against rows, causes against rejects, and lines written against rows listed.
 ---@param lines table<string, integer> lines in the row files, by state
+---@param unlisted integer? rows that nobody booked, and need not: the ledger has them as not sent
 ---@return true? balanced
 ---@return campaign.error? err
-function methods:balance(lines)
+function methods:balance(lines, unlisted)
   local faults = {}
   local function compare(what, left, right)
     if left ~= right then
       faults[#faults + 1] = ("%s: %d, but %d were counted"):format(what, left, right)
     end
   end
-  compare("rows of the file", self.rows, self:sum())
+  compare("rows of the file", self.rows, self:sum() + (unlisted or 0))
   compare("rejected rows", self.counts.rejected, self.causes.invalid + self.causes.unmappable + self.causes.platform)
   for _, state in ipairs(M.LISTED) do
     compare(state .. " rows", self.counts[state], lines[state] or 0)

@@ -37,7 +37,7 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field unsent fun(batch: table): true?, campaign.error? books the rows of a batch that was not delivered
 ---@field window (fun(batch: table): number)? seconds until the batch may begin, 0 now; left out where the platform is never closed
 ---@field refuse_window? fun(): campaign.error why it may not, for who does not wait
----@field stopped fun(): string? "stop" or "now"
+---@field stopped fun(): string? "stop", "now", or "leave": as "stop", but batches that were not begun stay where they are, unlisted
 ---@field progress fun(event: table)
 ---@field too_many? fun(): campaign.error? when more rows were refused than may be
 ---@field ordered boolean stop at the first batch that was not taken over
@@ -558,7 +558,7 @@ function methods:run()
   if work.stopped() then
     self:_stop(error_object.new{ kind = "cancelled", retry = false, message = "the import was stopped by order" })
   end
-  local batch = self:_next_batch()
+  local batch = work.stopped() ~= "leave" and self:_next_batch() or nil
   while batch do
     self:_unsent(batch)
     self:_pause()

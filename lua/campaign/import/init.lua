@@ -65,7 +65,8 @@ local function progress(state, event, force)
     local ok, problem = pcall(state.options.on_progress, event)
     if not ok then
       -- The caller's fault must not cost what is in flight its books: stop in order, raise at the end.
-      state.stop, state.problem = state.stop or "stop", state.problem or problem
+      local leaves = type(problem) == "table" and problem.leaves -- another process goes on with the job: nobody reads what was not sent
+      state.stop, state.problem = state.stop or leaves and "leave" or "stop", state.problem or problem
     end
   end
 end
@@ -77,8 +78,9 @@ local function conclude(state, name, err)
     err = close_err
   end
   local books, balanced, balance_err = state.books, true, nil
+  local unlisted = state.stop == "leave" and math.max(0, books.rows - books:sum()) or 0 -- not sent, as the ledger knows
   if name ~= "planned" then
-    balanced, balance_err = books:balance(state.rows:lines())
+    balanced, balance_err = books:balance(state.rows:lines(), unlisted)
   end
   if not balanced then
     err = err and err.kind == "ledger" and err or balance_err -- a record that could not be written explains the rest
@@ -96,7 +98,9 @@ local function conclude(state, name, err)
     batches = run.batches, requests = run.requests, retries = run.retries, bytes = run.bytes,
     seconds = state.options.env.monotonic() - state.began,
   }
-  if err and err.kind == "ledger" and name ~= "planned" then
+  result.pending = result.pending + unlisted
+  result.unlisted = unlisted > 0 and unlisted or nil
+  if err and err.kind == "ledger" and name ~= "planned" and unlisted == 0 then
     -- What was never leased is not listed when the ledger fails, but it is known not to have been sent.
     result.pending = result.pending + math.max(0, books.rows - books:sum())
   end

@@ -76,6 +76,7 @@ end
 ---@field unchanged_file string?
 ---@field ambiguous_file string?
 ---@field not_sent_file string?
+---@field unlisted integer? rows of `pending` that not_sent.csv does not list: the worker of nginx left, and another one goes on
 ---@field batches_file string?
 ---@field report_file string
 

@@ -57,7 +57,7 @@ local function check_job(opened, found, spill, out)
     found:fault("reports", report_err.message)
   end
   local compared = report ~= nil and not report.forgotten
-  local files = reports.new(spill, opened.columns)
+  local files = reports.new(spill, opened.columns, report and report.unlisted)
   local counted = books.walk(opened, found, function(number, state, batch, fields)
     if state and compared then
       reports.booked(files, number, state, batch, fields)

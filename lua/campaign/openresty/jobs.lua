@@ -25,8 +25,8 @@ local WAITED_SECONDS = 60 -- for the end of a job that another worker runs
 local STATUS_SECONDS, RUNNING_SECONDS = 3600, 10 -- that a status stays in ngx.shared; one of a run is renewed twice a second
 local FIRST_RETRY = 30 -- seconds before a job is gone on with that could not be delivered
 
--- Raised out of on_progress when the worker leaves: the import then stops in order.
-local LEAVING = {}
+-- Raised out of on_progress when the worker leaves: the import then stops in order, and does not list what it did not send.
+local LEAVING = { leaves = true }
 
 local OWN = { folder = true, shared = true, most_running = true, retry = true }
 
