@@ -67,12 +67,12 @@ static inline void mix(const struct camp_keyset *set, struct camp_key *key, cons
   key->b = fold(key->b ^ words[1] ^ 0xC2B2AE3D27D4EB4Fu, words[0] ^ set->secret[3]) + words[1];
 }
 
-void camp_key_begin(const struct camp_keyset *set, struct camp_key *key) {
+static void key_begin(const struct camp_keyset *set, struct camp_key *key) {
   key->a = set->secret[0];
   key->b = set->secret[1];
 }
 
-void camp_key_text(const struct camp_keyset *set, struct camp_key *key, const void *text, size_t length) {
+static void key_text(const struct camp_keyset *set, struct camp_key *key, const void *text, size_t length) {
   const unsigned char *at = text;
   uint64_t words[2];
   key->a ^= length;
@@ -85,7 +85,7 @@ void camp_key_text(const struct camp_keyset *set, struct camp_key *key, const vo
   mix(set, key, words);
 }
 
-void camp_key_end(const struct camp_keyset *set, struct camp_key *key) {
+static void key_end(const struct camp_keyset *set, struct camp_key *key) {
   uint64_t a = key->a, b = key->b;
   key->a = fold(a ^ set->secret[3], b ^ 0xD6E8FEB86659FD93u);
   key->b = fold(b ^ set->secret[2], a ^ 0xA0761D6478BD642Fu);
@@ -93,9 +93,9 @@ void camp_key_end(const struct camp_keyset *set, struct camp_key *key) {
 
 struct camp_key camp_keyset_hash(const struct camp_keyset *set, const void *text, size_t length) {
   struct camp_key key;
-  camp_key_begin(set, &key);
-  camp_key_text(set, &key, text, length);
-  camp_key_end(set, &key);
+  key_begin(set, &key);
+  key_text(set, &key, text, length);
+  key_end(set, &key);
   return key;
 }
 

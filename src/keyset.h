@@ -16,7 +16,7 @@
 #define CAMP_KEY_BYTES 16
 #define CAMP_KEYSET_VALUE_MAX UINT32_MAX
 
-/* The hash of one text, or of several in order. The set keeps `a`; `b` chooses the part. */
+/* The hash of a text, or of a row (row_hash.h). The set keeps `a`; `b` chooses the part. */
 struct camp_key { uint64_t a, b; };
 
 struct camp_keyset_slot {
@@ -44,11 +44,8 @@ void camp_keyset_clear(struct camp_keyset *set);
 /* Bytes of memory that the texts take. */
 size_t camp_keyset_bytes(const struct camp_keyset *set);
 
-/* The hash under the set's secret, of one text; and of several, where no moving of borders gives the same: begin, every text, end. */
+/* The hash of a text under the set's secret. */
 struct camp_key camp_keyset_hash(const struct camp_keyset *set, const void *text, size_t length);
-void camp_key_begin(const struct camp_keyset *set, struct camp_key *key);
-void camp_key_text(const struct camp_keyset *set, struct camp_key *key, const void *text, size_t length);
-void camp_key_end(const struct camp_keyset *set, struct camp_key *key);
 
 /* Asks for the memory where the key would be, for whoever has something else to do until it comes. */
 void camp_keyset_expect(const struct camp_keyset *set, struct camp_key key);

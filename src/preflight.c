@@ -72,7 +72,7 @@ int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, s
   camp_buf_init(&pass->given_skip, SKIP_MAX * 2);
   camp_buf_init(&pass->row_keys, ROW_KEYS_MAX);
   if (camp_keyset_init(&pass->seen, NULL, err) != 0) return -1;
-  if (camp_keyset_init(&pass->row_hash, options->row_secret, err) != 0) return -1;
+  if (options->row_columns != NULL) camp_row_hash_init(&pass->row_hash, options->row_secret);
   if (camp_input_header(input, err) != 0) return -1;
   if (take_columns(pass, err) != 0 || camp_row_keys_init(pass, err) != 0) return -1;
   if (options->unique != CAMP_NO_COLUMN && options->unique >= input->column_count)

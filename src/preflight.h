@@ -11,6 +11,7 @@
 #include "input.h"
 #include "key_list.h"
 #include "keyset.h"
+#include "row_hash.h"
 
 #define CAMP_FAULTS_MAX 32 /* told of one row */
 
@@ -61,7 +62,7 @@ struct camp_preflight {
   struct camp_work work;
   struct camp_preflight_options options;
   struct camp_keyset seen;
-  struct camp_keyset row_hash;   /* holds the secret of row hashes, no keys */
+  struct camp_row_hash row_hash;
   size_t *row_columns;
   int wants_keys;                /* rows are looked for somewhere, or hashed */
   struct camp_row_keys_block *keys; /* row_keys.c */

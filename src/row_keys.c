@@ -36,40 +36,6 @@ void camp_row_keys_clear(struct camp_preflight *pass) {
   pass->keys = NULL;
 }
 
-/* The hash of the row's columns. They are put side by side first, each behind its length: many short texts cost more than one long one. */
-static struct camp_key row_key(const struct camp_preflight *pass, const struct camp_field *fields) {
-  enum { most = 1024 };
-  struct piece { uint64_t words[2]; }; /* fields have more readable bytes than this behind them */
-  unsigned char together[1024 + 64];
-  size_t length = 0;
-  struct camp_key key;
-  camp_key_begin(&pass->row_hash, &key);
-  for (size_t i = 0; i < pass->options.row_column_count; i++) {
-    const struct camp_field *field = &fields[pass->row_columns[i]];
-    if (length + sizeof field->length + field->length > most) {
-      camp_key_text(&pass->row_hash, &key, together, length);
-      length = 0;
-    }
-    memcpy(together + length, &field->length, sizeof field->length);
-    length += sizeof field->length;
-    if (field->length > most - sizeof field->length) {
-      camp_key_text(&pass->row_hash, &key, together, length);
-      camp_key_text(&pass->row_hash, &key, field->text, field->length);
-      length = 0;
-      continue;
-    }
-    for (size_t at = 0; at < field->length; at += sizeof(struct piece)) {
-      struct piece piece;
-      memcpy(&piece, field->text + at, sizeof piece);
-      memcpy(together + length + at, &piece, sizeof piece);
-    }
-    length += field->length;
-  }
-  camp_key_text(&pass->row_hash, &key, together, length);
-  camp_key_end(&pass->row_hash, &key);
-  return key;
-}
-
 /* Makes the keys and asks for their places in memory. */
 static void make_keys(const struct camp_preflight *pass, const struct camp_field *fields, struct camp_row_keys *keys) {
   const struct camp_preflight_options *options = &pass->options;
@@ -86,7 +52,7 @@ static void make_keys(const struct camp_preflight *pass, const struct camp_field
     camp_keyset_expect(&suppression->list->set, keys->suppress[i]);
   }
   if (pass->row_columns != NULL) {
-    keys->row = row_key(pass, fields);
+    keys->row = camp_row_hash_of(&pass->row_hash, fields, pass->row_columns, options->row_column_count);
     if (options->since != NULL) camp_keyset_expect(&options->since->set, keys->row);
   }
   keys->has_unique = options->unique != CAMP_NO_COLUMN && fields[options->unique].length > 0;

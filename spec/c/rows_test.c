@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * The quick ways of reading and writing rows against the plain ones, over random and hostile lists: records by vectors and by the walk from
  * mark to mark, at every offset to the borders of chunks and windows; rows of JSON by encode_plain.c and by encode_rows.c; lengths in GBK;
- * checksums in pieces and in one; bodies row by row and in blocks. ROWS_TEST_ROUNDS (default 150) and ROWS_TEST_SEED choose how long and which; a failure names its seed. */
+ * hashes of rows by libcrypto's SipHash; checksums in pieces and in one; bodies row by row and in blocks. ROWS_TEST_ROUNDS (default 150) and ROWS_TEST_SEED choose how long and which; a failure names its seed. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
 
 #include "../../src/crc32c.h"
 #include "../../src/csv.h"
@@ -14,6 +17,7 @@
 #include "../../src/encoder.h"
 #include "../../src/gbk.h"
 #include "../../src/measure.h"
+#include "../../src/row_hash.h"
 #include "../../src/rows.h"
 #include "../../src/scan.h"
 #include "../../src/utf8.h"
@@ -419,6 +423,90 @@ static void compare_measures(void) {
   }
 }
 
+/* SipHash-1-3 of 128 bits, by libcrypto. */
+static struct camp_key sip_of(const unsigned char key[16], const unsigned char *text, size_t length) {
+  unsigned rounds = 1, last = 3;
+  size_t size = 16, made;
+  unsigned char out[16];
+  struct camp_key result;
+  OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size), OSSL_PARAM_construct_uint(OSSL_MAC_PARAM_C_ROUNDS, &rounds),
+                         OSSL_PARAM_construct_uint(OSSL_MAC_PARAM_D_ROUNDS, &last), OSSL_PARAM_construct_end()};
+  EVP_MAC *mac = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
+  EVP_MAC_CTX *context = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL;
+  if (context == NULL || EVP_MAC_init(context, key, 16, params) != 1 || EVP_MAC_update(context, text, length) != 1 ||
+      EVP_MAC_final(context, out, &made, sizeof out) != 1 || made != 16)
+    fail("libcrypto has no SipHash", 0);
+  EVP_MAC_CTX_free(context);
+  EVP_MAC_free(mac);
+  memcpy(&result.a, out, 8);
+  memcpy(&result.b, out + 8, 8);
+  return result;
+}
+
+/* The row's hash as row_hash.h describes it, put together step by step: 128-bit sums are made of 32-bit halves. */
+static struct camp_key plain_hash(const unsigned char *secret, const struct camp_field *fields, const size_t *columns, size_t count) {
+  static unsigned char bytes[1 << 16], sums[1 << 12];
+  uint64_t key[CAMP_ROW_HASH_BLOCK / 8];
+  size_t length = 0, made = 0;
+  memset(bytes, 0, sizeof bytes);
+  for (uint64_t i = 0; i < CAMP_ROW_HASH_BLOCK / 8; i += 2) {
+    struct camp_key two = sip_of(secret, (const unsigned char *)&i, 8);
+    key[i] = two.a;
+    key[i + 1] = two.b;
+  }
+  for (size_t i = 0; i < count; i++, length += 4) memcpy(bytes + length, &fields[columns[i]].length, 4);
+  for (size_t i = 0; i < count; i++) {
+    memcpy(bytes + length, fields[columns[i]].text, fields[columns[i]].length);
+    length += fields[columns[i]].length;
+  }
+  for (size_t block = 0; block < length || block == 0; block += CAMP_ROW_HASH_BLOCK) {
+    uint64_t low = 0, high = 0;
+    for (size_t at = 0; at < CAMP_ROW_HASH_BLOCK && block + at < (length + 31) / 32 * 32; at += 16) {
+      uint64_t m[2], parts[4];
+      memcpy(m, bytes + block + at, 16);
+      m[0] += key[at / 8];
+      m[1] += key[at / 8 + 1];
+      for (size_t k = 0; k < 4; k++) parts[k] = (m[0] >> 32 * (k / 2) & UINT32_MAX) * (m[1] >> 32 * (k % 2) & UINT32_MAX);
+      uint64_t middle = (parts[0] >> 32) + (parts[1] & UINT32_MAX) + (parts[2] & UINT32_MAX);
+      uint64_t product = middle << 32 | (parts[0] & UINT32_MAX);
+      low += product;
+      high += parts[3] + (parts[1] >> 32) + (parts[2] >> 32) + (middle >> 32) + (low < product);
+    }
+    memcpy(sums + made, &low, 8);
+    memcpy(sums + made + 8, &high, 8);
+    made += 16;
+  }
+  return sip_of(secret + 16, sums, made);
+}
+
+static void compare_hashes(void) {
+  static unsigned char room[20000 + CAMP_SCAN_PADDING];
+  unsigned char secret[CAMP_KEYSET_SECRET];
+  struct camp_field fields[300];
+  size_t columns[300];
+  struct camp_row_hash hash;
+  for (size_t i = 0; i < sizeof room; i++) room[i] = (unsigned char)next_random();
+  for (unsigned round = 0; round < 400; round++) {
+    size_t count = below(below(10) ? 12 : 300), most = below(4) ? 40 : 1 + below(1500), at = 0;
+    if (count > 12) most = 1 + most % 60;
+    for (size_t i = 0; i < sizeof secret; i++) secret[i] = (unsigned char)next_random();
+    for (size_t i = 0; i < count; i++) {
+      fields[i] = (struct camp_field){room + at, (uint32_t)below(most), 0};
+      at += fields[i].length;
+      columns[i] = below(i + 1);
+    }
+    camp_row_hash_init(&hash, secret);
+    struct camp_key ours = camp_row_hash_of(&hash, fields, columns, count), theirs = plain_hash(secret, fields, columns, count);
+    expect(ours.a == theirs.a && ours.b == theirs.b, "a row's hash differs", (long long)count);
+    if (count < 2 || fields[columns[0]].length == 0 || fields[columns[1]].text != fields[columns[0]].text + fields[columns[0]].length) continue;
+    fields[columns[0]].length--; /* a border moves */
+    fields[columns[1]].text--;
+    fields[columns[1]].length++;
+    ours = camp_row_hash_of(&hash, fields, columns, count);
+    expect(ours.a != theirs.a && ours.b != theirs.b, "a border moved and the hash did not", (long long)count);
+  }
+}
+
 static unsigned long long number(const char *name, unsigned long long otherwise) {
   const char *text = getenv(name);
   return text != NULL ? strtoull(text, NULL, 10) : otherwise;
@@ -437,6 +525,7 @@ int main(void) {
   compare_places();
   compare_sums();
   compare_measures();
+  compare_hashes();
   for (unsigned long long round = 0; round < rounds; round++) {
     size_t wild = below(3) * below(40), size = sizes[below(6)];
     make_list(2 + below(12), size + below(200), wild, below(3) == 0 ? "\r\n" : "\n");

@@ -12,13 +12,15 @@ local M = {}
 
 M.BYTES = 16
 
-local MAGIC = "campaign row keys 1\n"
+-- Names the hash: keys of another one say nothing about rows of today.
+local KIND = "campaign row keys "
+local MAGIC = KIND .. "2 (NH, SipHash-1-3-128)\n"
 local SECRET_BYTES = 32
 
 -- Where the first key stands.
 M.START = #MAGIC + SECRET_BYTES
 
--- Bytes of the longest list whose keys are kept unasked: they cost a tenth of what checking it does.
+-- Bytes of the longest list whose keys are kept unasked: they cost a third of what checking it does.
 local MOST_UNASKED = 67108864
 
 -- Bytes gathered before they are written.
@@ -135,6 +137,10 @@ function M.open(path, rows, checksum, pause)
       "import the list without `since`; with keys = true (--keep-keys) also long lists can be gone on from")
   end
   local head = file:read(M.START) or ""
+  if head:sub(1, #KIND) == KIND and head:sub(1, #MAGIC) ~= MAGIC then
+    file:close()
+    return refuse(path, "was made by another version of campaign, with another hash: its rows cannot be compared with those of today")
+  end
   local sum, left = "00000000", rows * M.BYTES
   local sound = #head == M.START and head:sub(1, #MAGIC) == MAGIC
   while sound and left > 0 do
