@@ -23,6 +23,9 @@ local function waits(event)
   if event.wait_for == "target" then
     return "waiting for " .. tostring(event.holder) .. ", which is sending to the same target"
   end
+  if event.wait_for == "probe" then
+    return "waiting to look at the platform again" .. (clock and " at " .. clock or "")
+  end
   return "waiting for a " .. tostring(event.wait_for) .. (clock and " until " .. clock or "")
 end
 

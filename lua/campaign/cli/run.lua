@@ -49,7 +49,8 @@ function M.main(arguments, place)
   local json = wants_json(list)
   local ok, given = parser:pparse(list)
   if not ok then
-    return output.fail(given .. " (see: campaign help)", { json = json, code = output.EXIT.refused })
+    local named = not given:find("^unknown command") and tostring(list[1] or ""):match("^%l+$")
+    return output.fail(given .. " (see: campaign help" .. (named and " " .. named or "") .. ")", { json = json, code = output.EXIT.refused })
   end
   if given.version then
     io.stdout:write("campaign ", core.version, "\n")

@@ -106,6 +106,9 @@ function M.intent(plan)
     end
   end
   local seconds, tail = plan.estimate.seconds, #left_out > 0 and "; left out: " .. table.concat(left_out, ", ") or ""
+  if plan.sendable == 0 then
+    return ("none of %s rows is to be sent%s"):format(human.count(plan.rows), tail)
+  end
   return ("%s of %s rows go in %s %s, %s%s"):format(human.count(plan.sendable), human.count(plan.rows), human.count(plan.calls),
     requests(plan.calls), seconds < 1 and "less than a second" or "about " .. human.duration(seconds), tail)
 end
