@@ -29,6 +29,7 @@ local front = nginx.new({
     lua_shared_dict campaign 1m;
     init_by_lua_block {
       package.path = "%(root)/bench/?.lua;" .. package.path
+      require("campaign.openresty.metrics").use("campaign")
       calls = require("nginx_handlers")
       callback = require("campaign.openresty.callback").new{ platform = "longlong", store = "%(folder)/callbacks", prefix = "/callbacks/",
         secret = "b7c1d2e3f4a5968778695a4b3c2d1e0f", shared = "campaign", rate = 1e6, max_entries = 1e8, max_bytes = 1e12 }

@@ -141,8 +141,9 @@ function M.pause()
     return
   end
   M.check(2)
-  if not is_late then
+  if not is_late and now - turned > LOST then -- whoever stands in line behind others has its turn ordered by them
     be_late()
+    now = core.system.monotonic()
   end
   local place = { turn = M.semaphores().new(0) }
   last = last + 1
