@@ -112,7 +112,7 @@ describe("campaign openapi", function()
     local result = command.campaign{ "openapi", "tuzan" }
     assert.are.equal(2, result.code)
     assert.matches("did you mean `tuzhan`", result.err)
-    result = command.campaign{ "openapi", "tuzhan", "-o", "/nonexistent/t.json" }
+    result = command.campaign{ "openapi", "tuzhan", "-o", "/dev/null/t.json" }
     assert.are.equal(8, result.code)
     assert.matches("cannot be written", result.err)
   end)
