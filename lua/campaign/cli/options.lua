@@ -291,8 +291,10 @@ function M.seconds(text)
   return value
 end
 
-local COMMANDS = { operations, describe, openapi, call, wait, import, members, resume, status, resolve, retry, recover, verify, forget, listen, convert,
-  sandbox, doctor, env }
+local COMMANDS = {
+  operations, describe, openapi, call, wait, import, members, resume, status, resolve, retry, recover, verify, forget, listen, convert,
+  sandbox, doctor, env,
+}
 
 local BY_NAME = { operations = operations, describe = describe, openapi = openapi, call = call, wait = wait, import = import, members = members,
   resume = resume, status = status, resolve = resolve, retry = retry, recover = recover, verify = verify, forget = forget, listen = listen,
