@@ -160,6 +160,12 @@ static inline const uint8_t *encode_three(const uint16_t *codes, const uint8_t *
   return at;
 }
 
+/* The two bytes at `at` as a character, 0 when they are none. */
+static inline uint32_t two_bytes(const uint8_t *at, const uint8_t *end) {
+  if (end - at < 2 || at[0] < 0xC2 || at[0] >= 0xE0 || (at[1] & 0xC0) != 0x80) return 0;
+  return (uint32_t)(at[0] & 0x1F) << 6 | (at[1] & 0x3Fu);
+}
+
 enum camp_stop camp_gbk_encode(enum camp_encoding encoding, const uint8_t *text, size_t n, uint8_t *out, struct camp_converted *result) {
   const uint16_t *codes = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_codes : camp_gbk_codes;
   const uint8_t *at = text;
@@ -182,6 +188,10 @@ enum camp_stop camp_gbk_encode(enum camp_encoding encoding, const uint8_t *text,
       continue;
     }
     at = encode_three(codes, at, end, &to);
+    for (uint32_t two; (two = two_bytes(at, end)) != 0 && codes[two] != 0; at += 2, to += 2) { /* Greek, Cyrillic, signs */
+      uint16_t code = htobe16(codes[two]);
+      memcpy(to, &code, 2);
+    }
     if (at == end || *at < 0x80) continue;
     uint8_t bytes[4];
     size_t made = 0;
@@ -222,6 +232,7 @@ enum camp_stop camp_gbk_encoded_length(enum camp_encoding encoding, const uint8_
       made += 2;
       at += 3;
     }
+    for (uint32_t two; (two = two_bytes(at, end)) != 0 && codes[two] != 0; at += 2) made += 2;
     if (at == end || *at < 0x80) continue;
     uint8_t bytes[4];
     size_t size = 0;
@@ -308,7 +319,15 @@ enum camp_stop camp_gbk_decode(enum camp_encoding encoding, const uint8_t *bytes
     }
     while (end - at >= 2 && *at >= 0x80) { /* the two-byte codes of three-byte characters */
       uint32_t found = characters[(at[0] & 0x7Fu) << 8 | at[1]];
-      if (found < 0x800 || found - 0xD800 < 0x800) break; /* none, two bytes, or outside the BMP */
+      if (found < 0x800) { /* none, or two bytes: Greek, Cyrillic, signs */
+        if (found < 0x80) break;
+        to[0] = (uint8_t)(0xC0 | found >> 6);
+        to[1] = (uint8_t)(0x80 | (found & 0x3F));
+        to += 2;
+        at += 2;
+        continue;
+      }
+      if (found - 0xD800 < 0x800) break; /* outside the BMP */
       uint32_t text = htole32(0x8080E0 | found >> 12 | (found << 2 & 0x3F00) | (found << 16 & 0x3F0000));
       memcpy(to, &text, 4); /* one more than needed: the next character, or the slack */
       to += 3;

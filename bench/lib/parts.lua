@@ -21,14 +21,16 @@ local function list_of(values)
   local function add(title, goal, ours, peer, theirs)
     rows[#rows + 1] = { title = title, goal = goal, ours = fill(ours), peer = peer, theirs = fill(theirs) }
   end
-  for _, text in ipairs({ { "contact list", "{text}", 9 }, { "dense prose", "{prose}", 5 } }) do
+  for _, text in ipairs({ { "contact list", "{text}", 9, 3.5 }, { "dense prose", "{prose}", 5, 1.5 } }) do
     for _, way in ipairs({ { "encode", "UTF-8 -> GBK, ", "" }, { "decode", "GBK -> UTF-8, ", ".gbk" } }) do
       local rest = way[1] .. " %s " .. text[2] .. way[3]
       add(way[2] .. text[1], text[3], lua("luajit", rest:format("core")), "glibc iconv (lua-iconv)",
         lua("luajit", rest:format("iconv")))
+      add(way[2] .. text[1], text[4], lua("luajit", rest:format("core")), "Rust encoding_rs", "{out}/rustpeer " .. way[1] .. " " .. text[2] .. way[3])
     end
   end
   add("CSV reading, checked UTF-8", nil, lua("luajit", "csv core {csv}"), "Go encoding/csv", "{out}/gopeer csv - {csv}")
+  add("CSV reading, checked UTF-8", 5, lua("luajit", "csv core {csv}"), "Rust csv", "{out}/rustpeer csv {csv}")
   add("JSON rows, list to bodies", 8, lua("luajit", "json core {csv}"), "lua-cjson, tables given", lua("luajit", "json cjson {csv}"))
   for _, flavour in ipairs({ "5.4", "luajit" }) do
     local name = flavour == "5.4" and "lua5.4" or flavour
@@ -66,6 +68,21 @@ function M.keys(options)
   options.say("\n" .. (shell.read(output) or "keys: left out\n"))
 end
 
+-- Builds the Rust peer from Debian's packages alone; nothing is fetched. Says so where it cannot.
+local function build_rust(out, say)
+  local whole = shell.capture("cd " .. shell.quote(out) .. " && pwd -P")
+  local cargo = shell.exists("/usr/bin/cargo") and "/usr/bin/cargo" or shell.which("cargo")
+  local built = cargo and shell.run(("rm -rf %s/rust && cp -r bench/peers/rust %s/rust && cd %s/rust && CARGO_HOME=%s/rust/home CARGO_TARGET_DIR=%s/rust-target "
+    .. "RUSTC=%s/rustc %s build --release --offline --config 'source.crates-io.replace-with=\"debian\"' "
+    .. "--config 'source.debian.directory=\"/usr/share/cargo/registry\"' >%s/rustpeer.log 2>&1 && cp %s/rust-target/release/rustpeer %s/rustpeer"):format(
+    shell.quote(whole), shell.quote(whole), shell.quote(whole), shell.quote(whole), shell.quote(whole), shell.quote((cargo:gsub("/cargo$", ""))),
+    shell.quote(cargo), shell.quote(whole), shell.quote(whole), shell.quote(whole)))
+  if not built then
+    os.remove(out .. "/rustpeer")
+    say("rust: left out: the peer does not build (packages cargo, rustc, librust-encoding-rs-dev, librust-csv-dev); see " .. out .. "/rustpeer.log\n")
+  end
+end
+
 -- The ledger by itself; its wall time is the disk's.
 local function say_ledger(out, say)
   local folder = out .. "/ledger"
@@ -92,6 +109,9 @@ function M.run(options)
     shell.quote(text), shell.quote(text)))
   shell.run(lua("luajit", "prose core " .. shell.quote(prose)))
   shell.run(("%s -O2 -o %s/requests bench/peers/requests.c -lcurl"):format(os.getenv("CC") or "cc", shell.quote(out)))
+  build_rust(out, say)
+  local tsv = assert(io.open(out .. "/parts.tsv", "wb"))
+  tsv:write("part\tbeside\trounds\tour_cpu_s\ttheir_cpu_s\tcpu_ratio\twall_ratio\tgoal\tour_peak_mb\ttheir_peak_mb\n")
   local rows = list_of{ text = text, prose = prose, csv = options.csv, out = out, url = options.url }
   say(("\n%-34s %-26s %10s %10s %8s %8s %6s\n"):format("part, median of " .. options.rounds, "beside", "our CPU s", "their CPU",
     "CPU", "wall", "goal"))
@@ -119,11 +139,15 @@ function M.run(options)
       local wall = rounds[1].ours.wall and rounds[1].theirs.wall and ("%.2f"):format(report.ratio(rounds, "theirs", "ours", "wall")) or "-"
       say(("%-34s %-26s %10.4f %10.4f %8.2f %8s %6s\n"):format(row.title, row.peer, median("ours", "cpu"), median("theirs", "cpu"),
         report.ratio(rounds, "theirs", "ours", "cpu"), wall, row.goal and ("%.2f"):format(row.goal) or "-"))
+      tsv:write(table.concat({ row.title, row.peer, options.rounds, median("ours", "cpu"), median("theirs", "cpu"),
+        ("%.3f"):format(report.ratio(rounds, "theirs", "ours", "cpu")), wall, row.goal and ("%.3f"):format(row.goal) or "-",
+        ("%.1f"):format(median("ours", "peak")), ("%.1f"):format(median("theirs", "peak")) }, "\t"), "\n")
       if row.title:find("start", 1, true) then
         say(("%-34s %-26s %9.1fM %9.1fM peak memory\n"):format("", "", median("ours", "peak"), median("theirs", "peak")))
       end
     end
   end
+  tsv:close()
   say("CPU, wall: how many times ours the other takes; above 1 ours is quicker.\n")
   M.keys(options)
   say_ledger(out, say)
