@@ -63,9 +63,15 @@ docs: build
 demo: build
 	@tools/demo
 
-bench: build
+bench-deps:
 	@tools/deps bench
+
+bench: build bench-deps
 	@bench/run
+
+# Every goal of speed and memory, with the peers: bench/RESULTS.md and build/bench/goals.tsv. A quarter of an hour.
+goals: build bench-deps
+	@bench/goals
 
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
@@ -73,4 +79,4 @@ install: build
 clean:
 	rm -rf $(BUILD) $(BUILD).log build.luarocks
 
-.PHONY: bench build build-asan clean demo deps deps-test docs fault-matrix install lint rules rules-mutation test torture torture-full types
+.PHONY: bench bench-deps build build-asan clean demo deps deps-test docs fault-matrix goals install lint rules rules-mutation test torture torture-full types

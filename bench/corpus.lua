@@ -57,8 +57,8 @@ end
 local INPUTS = {
   { "ASCII", function() return ascii(60) .. "\n" end },
   { "contact list", function()
-    return table.concat({ hanzi(3), "1" .. digits(9), ascii(8) .. "@" .. ascii(6) .. ".com", hanzi(10), random(3), random(5), hanzi(4) .. ";" .. hanzi(4),
-      ascii(8) .. "-" .. ascii(4) }, ",") .. "\n"
+    return table.concat({ hanzi(3), "1" .. digits(9), ascii(8) .. "@" .. ascii(6) .. ".com", hanzi(10), random(3), random(5),
+      hanzi(4) .. ";" .. hanzi(4), ascii(8) .. "-" .. ascii(4) }, ",") .. "\n"
   end },
   { "names", function() return hanzi(2 + random(2)) .. "\n" end },
   { "fields of one byte", function() return ("%d,%d,%d,%d,%d\n"):format(random(10), random(10), random(10), random(10), random(10)) end },
@@ -67,7 +67,9 @@ local INPUTS = {
   { "dense prose", function() return hanzi(40) end },
   { "rare Hanzi of GBK", function() return gbk_pair(0x81, 32, 0x80, 127) .. gbk_pair(0xAA, 80, 0x40, 63) end },
   { "Greek and Cyrillic", function() return gbk_pair(0xA6, 1, 0xA1, 24) .. gbk_pair(0xA7, 1, 0xA1, 33) end },
-  { "Ext-A and Ext-B, refused", function() return utf8(0x3400 + random(6000)) .. utf8(0x20000 + random(40000)) .. "," .. utf8(0x4E00 + random(3000)) end, utf8 = true },
+  { "Ext-A and Ext-B, refused", function()
+    return utf8(0x3400 + random(6000)) .. utf8(0x20000 + random(40000)) .. "," .. utf8(0x4E00 + random(3000))
+  end, utf8 = true },
   { "emoji, refused", function() return ascii(20) .. utf8(0x1F600 + random(60)) .. "," end, utf8 = true },
   { "invalid at every 100th byte, refused", function() return ascii(30) .. hanzi(34) .. "x\255" end, piece = 100 },
 }

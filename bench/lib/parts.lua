@@ -26,7 +26,8 @@ local function list_of(values)
       local rest = way[1] .. " %s " .. text[2] .. way[3]
       add(way[2] .. text[1], text[3], lua("luajit", rest:format("core")), "glibc iconv (lua-iconv)",
         lua("luajit", rest:format("iconv")))
-      add(way[2] .. text[1], text[4], lua("luajit", rest:format("core")), "Rust encoding_rs", "{out}/rustpeer " .. way[1] .. " " .. text[2] .. way[3])
+      add(way[2] .. text[1], text[4], lua("luajit", rest:format("core")), "Rust encoding_rs",
+        "{out}/rustpeer " .. way[1] .. " " .. text[2] .. way[3])
     end
   end
   add("CSV reading, checked UTF-8", nil, lua("luajit", "csv core {csv}"), "Go encoding/csv", "{out}/gopeer csv - {csv}")
@@ -72,11 +73,11 @@ end
 local function build_rust(out, say)
   local whole = shell.capture("cd " .. shell.quote(out) .. " && pwd -P")
   local cargo = shell.exists("/usr/bin/cargo") and "/usr/bin/cargo" or shell.which("cargo")
-  local built = cargo and shell.run(("rm -rf %s/rust && cp -r bench/peers/rust %s/rust && cd %s/rust && CARGO_HOME=%s/rust/home CARGO_TARGET_DIR=%s/rust-target "
-    .. "RUSTC=%s/rustc %s build --release --offline --config 'source.crates-io.replace-with=\"debian\"' "
-    .. "--config 'source.debian.directory=\"/usr/share/cargo/registry\"' >%s/rustpeer.log 2>&1 && cp %s/rust-target/release/rustpeer %s/rustpeer"):format(
-    shell.quote(whole), shell.quote(whole), shell.quote(whole), shell.quote(whole), shell.quote(whole), shell.quote((cargo:gsub("/cargo$", ""))),
-    shell.quote(cargo), shell.quote(whole), shell.quote(whole), shell.quote(whole)))
+  local values = { whole = shell.quote(whole), cargo = shell.quote(cargo or ""), rustc = shell.quote(((cargo or ""):gsub("/cargo$", "/rustc"))) }
+  local built = cargo and shell.run((("rm -rf {whole}/rust && cp -r bench/peers/rust {whole}/rust && cd {whole}/rust && CARGO_HOME={whole}/rust/home "
+    .. "CARGO_TARGET_DIR={whole}/rust-target RUSTC={rustc} {cargo} build --release --offline "
+    .. "--config 'source.crates-io.replace-with=\"debian\"' --config 'source.debian.directory=\"/usr/share/cargo/registry\"' "
+    .. ">{whole}/rustpeer.log 2>&1 && cp {whole}/rust-target/release/rustpeer {whole}/rustpeer"):gsub("{(%w+)}", values)))
   if not built then
     os.remove(out .. "/rustpeer")
     say("rust: left out: the peer does not build (packages cargo, rustc, librust-encoding-rs-dev, librust-csv-dev); see " .. out .. "/rustpeer.log\n")
