@@ -78,10 +78,20 @@ uint8_t *camp_json_escape(const uint8_t *text, size_t n, uint8_t *out) {
   return out;
 }
 
+size_t camp_json_write_integer(int64_t value, char out[40]) {
+  char digits[20];
+  size_t count = 0, at = 0;
+  uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  do digits[count++] = (char)('0' + left % 10);
+  while ((left /= 10) > 0);
+  if (value < 0) out[at++] = '-';
+  while (count > 0) out[at++] = digits[--count];
+  return at;
+}
+
 size_t camp_json_write_double(double value, char out[40]) {
   int length;
-  if (value == 0) value = 0; /* no "-0" */
-  if (fabs(value) <= 9007199254740992.0 && value == floor(value)) return (size_t)snprintf(out, 40, "%.0f", value);
+  if (fabs(value) <= 9007199254740992.0 && value == floor(value)) return camp_json_write_integer((int64_t)value, out); /* no "-0" */
   for (int digits = 15;; digits++) {
     length = snprintf(out, 40, "%.*g", digits, value);
     if (digits == 17 || strtod(out, NULL) == value) break;

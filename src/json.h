@@ -22,6 +22,8 @@ size_t camp_json_escaped_length(const uint8_t *text, size_t n);
  * the escapes \" \\ \b \f \n \r \t and \u00XX. */
 uint8_t *camp_json_escape(const uint8_t *text, size_t n, uint8_t *out);
 
+/* The number's digits; returns how many bytes. */
+size_t camp_json_write_integer(int64_t value, char out[40]);
 /* The shortest text that reads back as this finite number, without exponent for whole numbers up to 2^53. Returns its length. */
 size_t camp_json_write_double(double value, char out[40]);
 /* The length of the JSON number at the start of text, 0 when there is none; *whole is set when it has neither fraction nor exponent. */

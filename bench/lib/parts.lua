@@ -60,9 +60,12 @@ local function run(command, out)
   return { cpu = own or tonumber(user) + tonumber(system), wall = not own and tonumber(wall) or nil, peak = tonumber(peak) / 1024 }
 end
 
----Sets of keys have no peer: goals are 24 bytes and 150 ns a key. BENCH_KEYS says how many (a million; 10000000 takes half a minute).
+---Sets of keys have no peer: goals are 24 bytes and 150 ns a key. BENCH_KEYS says how many (a million; 10000000 takes two minutes, 0: none).
 ---@param options table out, say
 function M.keys(options)
+  if os.getenv("BENCH_KEYS") == "0" then
+    return
+  end
   local output = options.out .. "/keys.txt"
   local count = tonumber(os.getenv("BENCH_KEYS") or "") or 1000000
   shell.run(lua("luajit", ("%d %s >%s 2>&1"):format(count, shell.quote(options.out), shell.quote(output)), "keys"))

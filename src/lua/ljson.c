@@ -102,7 +102,7 @@ static int put_number(lua_State *L, struct writer *writer, int index) {
   size_t size;
 #if LUA_VERSION_NUM > 501
   if (lua_isinteger(L, index)) {
-    size = (size_t)snprintf(text, sizeof text, "%lld", (long long)lua_tointeger(L, index));
+    size = camp_json_write_integer(lua_tointeger(L, index), text);
     return put(writer, text, size);
   }
 #endif
@@ -170,6 +170,20 @@ static int compare_keys(const void *a, const void *b) {
   return order != 0 ? order : x->length < y->length ? -1 : x->length > y->length;
 }
 
+/* Few keys, as rows have them, are put in order where they stand; a table with many must not take its square of time. */
+static void sort_keys(struct key *keys, size_t count) {
+  if (count > 24) {
+    qsort(keys, count, sizeof *keys, compare_keys);
+    return;
+  }
+  for (size_t i = 1; i < count; i++) {
+    const struct key key = keys[i];
+    size_t to = i;
+    for (; to > 0 && compare_keys(&keys[to - 1], &key) > 0; to--) keys[to] = keys[to - 1];
+    keys[to] = key;
+  }
+}
+
 static int write_object(lua_State *L, struct writer *writer) {
   size_t first = writer->keys.length;
   size_t count = 0;
@@ -183,7 +197,7 @@ static int write_object(lua_State *L, struct writer *writer) {
     if (camp_buf_append(&writer->keys, &key, sizeof key) != 0) return camp_fail_nomem(&writer->err);
     count++;
   }
-  if (count > 0) qsort(writer->keys.data + first, count, sizeof(struct key), compare_keys);
+  if (count > 0) sort_keys((struct key *)(void *)(writer->keys.data + first), count);
   if (put(writer, "{", 1) != 0) return -1;
   for (size_t i = 0; i < count; i++) {
     struct key key;

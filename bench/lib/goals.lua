@@ -1,0 +1,237 @@
+-- SPDX-License-Identifier: MIT
+-- Runs what measures each goal (jobs, parts, keys, corpus, slope), then writes all figures to goals.tsv and, with machine, versions and
+-- date, to bench/RESULTS.md: what was met, and what was missed. A step that cannot run leaves its rows out, by name.
+--
+--   bench/goals [--only jobs,delay,parts,keys,corpus,slope,write] [--rounds N]
+
+package.path = "bench/lib/?.lua;" .. package.path
+
+local report = require "report"
+local shell = require "shell"
+
+local out = "build/bench"
+local only, rounds = nil, 5
+for i = 1, #arg, 2 do
+  if arg[i] == "--only" then
+    only = {}
+    for name in (arg[i + 1] or ""):gmatch("[^,]+") do
+      only[name] = true
+    end
+  elseif arg[i] == "--rounds" then
+    rounds = assert(tonumber(arg[i + 1]), "--rounds takes a number")
+  else
+    io.stderr:write("usage: bench/goals [--only jobs,delay,parts,keys,corpus,slope,write] [--rounds N]\n")
+    os.exit(2)
+  end
+end
+
+local function wants(step)
+  return not only or only[step]
+end
+
+local function luajit(rest)
+  return "env LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/luajit/?.so;;' luajit " .. rest
+end
+
+-- Runs a step; its figures stay in files of `out`, so that any can be measured again alone.
+local function step(name, command)
+  if wants(name) then
+    io.stdout:write("== ", name, ": ", os.date("!%H:%M:%S"), "\n")
+    io.stdout:flush()
+    if not shell.run(command) then
+      io.stdout:write("   ", name, " did not run to its end\n")
+    end
+  end
+end
+
+local PEERS = "campaign,campaign-command,campaign-no-ledger,go,luajit,floor"
+step("jobs", ("bench/run --rows 1000000 --rounds %d --jobs j1,j2 --peers %s --out %s && cp %s/results.tsv %s/jobs.tsv"):format(rounds, PEERS, out, out, out))
+step("delay", ("bench/run --rows 100000 --rounds %d --jobs delay --peers campaign,floor --out %s && cp %s/results.tsv %s/delay.tsv"):format(
+  rounds, out, out, out))
+step("parts", ("BENCH_KEYS=0 bench/run --parts --rows 100000 --rounds %d --out %s"):format(rounds, out))
+step("keys", (luajit("bench/keys.lua 10000000 %s >%s/keys.txt"):format(out, out)))
+step("corpus", (luajit("bench/corpus.lua %d >%s/corpus.tsv"):format(rounds, out)))
+step("slope", ("%s bench/lib/slope.lua %s %s/contacts-1000000.csv %d"):format(arg[-1] or "lua5.4", out, out, rounds))
+
+-- ---- reading the figures ----
+
+local function read_tsv(name)
+  local lines, columns = {}, nil
+  for line in (shell.read(out .. "/" .. name) or ""):gmatch("[^\n]+") do
+    local fields = {}
+    for field in (line .. "\t"):gmatch("([^\t]*)\t") do
+      fields[#fields + 1] = field
+    end
+    if not columns then
+      columns = fields
+    else
+      local entry = {}
+      for i, column in ipairs(columns) do
+        entry[column] = fields[i]
+      end
+      lines[#lines + 1] = entry
+    end
+  end
+  return lines
+end
+
+local goals = {}
+
+-- A figure beside its goal: least is how much it must be at least, most how much at most.
+local function add(work, beside, figure, unit, least, most)
+  local met = figure and ((least and figure >= least) or (most and figure <= most)) or false
+  goals[#goals + 1] = { work = work, beside = beside, figure = figure, unit = unit, goal = least and ("≥ %g"):format(least) or ("≤ %g"):format(most),
+    verdict = not figure and "not measured" or met and "met" or "missed" }
+end
+
+local function job_rows()
+  for _, job in ipairs({ { "j1", "J1, 1 M rows", 5 }, { "j2", "J2, 1 M rows", 4 } }) do
+    local peers = {}
+    for _, line in ipairs(read_tsv("jobs.tsv")) do
+      if line.job == job[1] then
+        peers[line.peer] = { wall = tonumber(line.wall_ratio), cpu = tonumber(line.cpu_ratio) }
+      end
+    end
+    for _, kind in ipairs({ { "campaign", "" }, { "campaign-command", ", command" } }) do
+      local ours = peers[kind[1]]
+      for _, key in ipairs({ "wall", "cpu" }) do
+        local floor = ours and peers.floor and ours[key] / peers.floor[key]
+        add(job[2] .. kind[2] .. ": times the floor, " .. key, "bare C for this list", floor, "×", nil, 1.3)
+      end
+      add(job[2] .. kind[2] .. ": times as fast, wall", "Go", ours and peers.go and peers.go.wall / ours.wall, "×", job[3])
+      add(job[2] .. kind[2] .. ": times as fast, wall", "LuaJIT, lua-curl", ours and peers.luajit and peers.luajit.wall / ours.wall, "×", 10)
+    end
+    if job[1] == "j2" then
+      local without = peers["campaign-no-ledger"]
+      for _, key in ipairs({ "wall", "cpu" }) do
+        add("J2, durable ledger: times the same without, " .. key, "itself", without and 1 / without[key], "×", nil, 1.6)
+      end
+    end
+  end
+  local floor
+  for _, line in ipairs(read_tsv("delay.tsv")) do
+    if line.peer == "floor" then
+      floor = 1 / tonumber(line.wall_ratio)
+    end
+  end
+  add("J2, 20 ms latency, 16 in flight, 100,000 rows: times the floor, wall", "bare C for this list", floor, "×", nil, 1.05)
+end
+
+local function part_rows()
+  for _, line in ipairs(read_tsv("parts.tsv")) do
+    if line.goal ~= "-" then
+      local start = line.part:find("start", 1, true)
+      add(line.part .. (start and ": times the other's CPU" or ": times as fast, CPU"), line.beside,
+        start and 1 / tonumber(line.cpu_ratio) or tonumber(line.cpu_ratio), "×", not start and tonumber(line.goal) or nil, start and 1.3 or nil)
+      if line.wall_ratio ~= "-" then
+        add(line.part .. (start and ": times the other's wall" or ": times as fast, wall"), line.beside,
+          start and 1 / tonumber(line.wall_ratio) or tonumber(line.wall_ratio), "×", not start and tonumber(line.goal) or nil, start and 1.3 or nil)
+      end
+      if start then
+        add(line.part .. ": peak memory", "", tonumber(line.our_peak_mb), "MB", nil, 14)
+      end
+    end
+  end
+  local worst, worst_of
+  local slower = {}
+  for _, line in ipairs(read_tsv("corpus.tsv")) do
+    local ratio = tonumber(line.cpu_ratio)
+    if not worst or ratio < worst then
+      worst, worst_of = ratio, line.input .. ", " .. line.direction
+    end
+    if ratio < 1 then
+      slower[#slower + 1] = ("%s, %s (%.2f)"):format(line.input, line.direction, ratio)
+    end
+  end
+  add("corpus of 12 inputs: the worst of them" .. (worst_of and " (" .. worst_of .. ")" or ""), "glibc iconv (lua-iconv)", worst, "×", 1)
+  return slower
+end
+
+local function key_rows()
+  local text = shell.read(out .. "/keys.txt") or ""
+  local count = text:match("a list of (%d+) keys read")
+  local function figure(pattern)
+    return tonumber(text:match(pattern))
+  end
+  local keys = (count or "10000000") .. " keys: "
+  add(keys .. "memory, at most while it grows", "", figure("at most ([%d.]+) above"), "bytes a key", nil, 24)
+  add(keys .. "row looked up in a suppression list", "", figure("none is there%s+(%d+) ns a key"), "ns", nil, 150)
+  add(keys .. "duplicate looked for", "", figure("duplicates looked for in %d+ rows%s+(%d+) ns a key"), "ns", nil, 150)
+end
+
+local function slope_rows()
+  local groups, most = {}, 0
+  for _, line in ipairs(read_tsv("slope.tsv")) do
+    local key = line.job .. line.rows
+    groups[key] = groups[key] or { rows = tonumber(line.rows), cpu = {}, wall = {}, peak = {} }
+    table.insert(groups[key].cpu, tonumber(line.cpu_s))
+    table.insert(groups[key].wall, tonumber(line.wall_s))
+    table.insert(groups[key].peak, tonumber(line.peak_mb))
+  end
+  local notes = {}
+  for _, job in ipairs({ "j1", "j2" }) do
+    local least, middle, long = groups[job .. "10000"], groups[job .. "1000000"], groups[job .. "10000000"]
+    local function slope(key) -- what a row costs between a million and ten, by what it costs up to a million, the start taken off
+      local a, b, c = report.median(least[key]), report.median(middle[key]), report.median(long[key])
+      return ((c - b) / (long.rows - middle.rows)) / ((b - a) / (middle.rows - least.rows))
+    end
+    local name = job:upper() .. ", Lua 5.4"
+    if least and middle and long then
+      most = report.median(long.peak)
+      add(name .. ": peak memory at 10 M rows", "", most, "MB", nil, 32)
+      add(name .. ": peak memory at 10 M rows less that at 1 M", "", most - report.median(middle.peak), "MB", nil, 1)
+      add(name .. ": CPU time of a row from 1 M to 10 M, by one below", "itself", slope("cpu"), "×", nil, 1.1)
+      notes[#notes + 1] = ("%s: %.1f, %.1f, %.1f MB and %.2f, %.2f, %.2f s CPU at 10,000, 1,000,000, 10,000,000 rows"):format(job:upper(),
+        report.median(least.peak), report.median(middle.peak), report.median(long.peak), report.median(least.cpu), report.median(middle.cpu),
+        report.median(long.cpu))
+    else
+      add(name .. ": peak memory at 10 M rows", "", nil, "MB", nil, 32)
+    end
+  end
+  return notes
+end
+
+job_rows()
+add("a Lua function called for each row: times as fast", "LuaJIT, lua-curl, lua-cjson", nil, "×", 3)
+local slower = part_rows()
+key_rows()
+local notes = slope_rows()
+
+-- ---- writing them ----
+
+local tsv = assert(io.open(out .. "/goals.tsv", "wb"))
+tsv:write("work\tbeside\tfigure\tunit\tgoal\tverdict\n")
+for _, goal in ipairs(goals) do
+  tsv:write(table.concat({ goal.work, goal.beside, goal.figure and ("%.3f"):format(goal.figure) or "-", goal.unit, goal.goal, goal.verdict }, "\t"), "\n")
+end
+tsv:close()
+
+local function first(command)
+  return shell.capture(command .. " 2>&1 | head -n 1")
+end
+
+local file = assert(io.open("bench/RESULTS.md", "wb"))
+file:write("# Results of the bench\n\nWritten by `bench/goals` (", os.date("!%Y-%m-%d %H:%M"), " UTC); the figures behind it are `build/bench/*.tsv`. Ratios are medians of ",
+  rounds, " rounds, in each of which everybody runs once, by turns.\nClient, peers and sink share one machine; `docs/performance.md` says what the figures mean.\n\n")
+file:write("- Machine: ", first("lscpu | sed -n 's/^Model name: *//p'"), ", ", first("nproc"), " processors, ", first("free -g | awk '/Mem:/ {print $2}'"), " GB; Linux ",
+  first("uname -r"), "; load averages at the end: ", first("cut -d' ' -f1-3 /proc/loadavg"), "\n")
+file:write("- Versions: ", first("lua5.4 -v | cut -d' ' -f1-2"), "; ", first("luajit -v | cut -d' ' -f1-2"), "; ", first("curl --version | cut -d' ' -f1-2"), "; ",
+  first("gcc --version"), "; ", first("go version | cut -d' ' -f3"), "; ", first("/usr/bin/rustc --version"), "; ", first("ldd --version"), "; ", first("/usr/sbin/nginx -v"), "\n\n")
+file:write("| work | beside | figure | goal | |\n|---|---|---|---|---|\n")
+local met, missed, absent = 0, 0, 0
+for _, goal in ipairs(goals) do
+  met = met + (goal.verdict == "met" and 1 or 0)
+  missed = missed + (goal.verdict == "missed" and 1 or 0)
+  absent = absent + (goal.figure and 0 or 1)
+  file:write(("| %s | %s | %s | %s | %s |\n"):format(goal.work, goal.beside, goal.figure and ("%.2f %s"):format(goal.figure, goal.unit) or "", goal.goal,
+    goal.verdict == "missed" and "**missed**" or goal.verdict))
+end
+file:write(("\n%d met, %d missed, %d not measured.\n"):format(met, missed, absent))
+if #slower > 0 then
+  file:write("\nSlower than glibc's iconv in the corpus: ", table.concat(slower, "; "), ". A text that is refused costs campaign an error object that says where and why.\n")
+end
+if #notes > 0 then
+  file:write("\nPeak memory and CPU time. ", table.concat(notes, "; "), ".\n")
+end
+file:close()
+print(("%d met, %d missed, %d not measured; bench/RESULTS.md"):format(met, missed, absent))
