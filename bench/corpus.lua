@@ -106,7 +106,7 @@ local function median(values)
   return (values[math.floor((#values + 1) / 2)] + values[math.ceil((#values + 1) / 2)]) / 2
 end
 
-print("input\tdirection\tour_cpu_s\ttheir_cpu_s\tcpu_ratio")
+print("input\tdirection\tour_cpu_s\ttheir_cpu_s\tcpu_ratio\trounds")
 for _, input in ipairs(INPUTS) do
   for _, way in ipairs({ "encode", "decode" }) do
     if not (input.utf8 and way == "decode") then -- GBK has no bytes for them
@@ -129,7 +129,8 @@ for _, input in ipairs(INPUTS) do
         us[round] = us[round] or clocked(pieces, ours)
         ratios[round] = them[round] / us[round]
       end
-      print(("%s\t%s\t%.6f\t%.6f\t%.2f"):format(input[1], way, median(us) / total * MEGABYTE, median(them) / total * MEGABYTE, median(ratios)))
+      print(("%s\t%s\t%.6f\t%.6f\t%.2f\t%d"):format(input[1], way, median(us) / total * MEGABYTE, median(them) / total * MEGABYTE, median(ratios),
+        ROUNDS))
     end
   end
 end

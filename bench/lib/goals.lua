@@ -75,13 +75,13 @@ local function read_tsv(name)
   return lines
 end
 
-local goals = {}
+local goals, taken = {}, nil -- taken: rounds of the figures that are being added
 
 -- A figure beside its goal: least is how much it must be at least, most how much at most.
 local function add(work, beside, figure, unit, least, most)
   local met = figure and ((least and figure >= least) or (most and figure <= most)) or false
   goals[#goals + 1] = { work = work, beside = beside, figure = figure, unit = unit, goal = least and ("≥ %g"):format(least) or ("≤ %g"):format(most),
-    verdict = not figure and "not measured" or met and "met" or "missed" }
+    rounds = figure and taken, verdict = not figure and "not measured" or met and "met" or "missed" }
 end
 
 local function job_rows()
@@ -89,6 +89,7 @@ local function job_rows()
     local peers = {}
     for _, line in ipairs(read_tsv("jobs.tsv")) do
       if line.job == job[1] then
+        taken = line.rounds
         peers[line.peer] = { wall = tonumber(line.wall_ratio), cpu = tonumber(line.cpu_ratio) }
       end
     end
@@ -111,7 +112,7 @@ local function job_rows()
   local floor
   for _, line in ipairs(read_tsv("delay.tsv")) do
     if line.peer == "floor" then
-      floor = 1 / tonumber(line.wall_ratio)
+      floor, taken = 1 / tonumber(line.wall_ratio), line.rounds
     end
   end
   add("J2, 20 ms latency, 16 in flight, 100,000 rows: times the floor, wall", "bare C for this list", floor, "×", nil, 1.05)
@@ -119,6 +120,7 @@ end
 
 local function part_rows()
   for _, line in ipairs(read_tsv("parts.tsv")) do
+    taken = line.rounds
     if line.goal ~= "-" then
       local start = line.part:find("start", 1, true)
       add(line.part .. (start and ": times the other's CPU" or ": times as fast, CPU"), line.beside,
@@ -136,6 +138,7 @@ local function part_rows()
   local slower = {}
   for _, line in ipairs(read_tsv("corpus.tsv")) do
     local ratio = tonumber(line.cpu_ratio)
+    taken = line.rounds
     if not worst or ratio < worst then
       worst, worst_of = ratio, line.input .. ", " .. line.direction
     end
@@ -153,6 +156,7 @@ local function key_rows()
   local function figure(pattern)
     return tonumber(text:match(pattern))
   end
+  taken = text:match("median of (%d+)")
   local keys = (count or "10000000") .. " keys: "
   add(keys .. "memory, at most while it grows", "", figure("at most ([%d.]+) above"), "bytes a key", nil, 24)
   add(keys .. "row looked up in a suppression list", "", figure("none is there%s+(%d+) ns a key"), "ns", nil, 150)
@@ -163,6 +167,7 @@ local function slope_rows()
   local groups, most = {}, 0
   for _, line in ipairs(read_tsv("slope.tsv")) do
     local key = line.job .. line.rows
+    taken = math.max(line.round, 1)
     groups[key] = groups[key] or { rows = tonumber(line.rows), cpu = {}, wall = {}, peak = {} }
     table.insert(groups[key].cpu, tonumber(line.cpu_s))
     table.insert(groups[key].wall, tonumber(line.wall_s))
@@ -200,9 +205,9 @@ local notes = slope_rows()
 -- ---- writing them ----
 
 local tsv = assert(io.open(out .. "/goals.tsv", "wb"))
-tsv:write("work\tbeside\tfigure\tunit\tgoal\tverdict\n")
+tsv:write("work\tbeside\tfigure\tunit\tgoal\tverdict\trounds\n")
 for _, goal in ipairs(goals) do
-  tsv:write(table.concat({ goal.work, goal.beside, goal.figure and ("%.3f"):format(goal.figure) or "-", goal.unit, goal.goal, goal.verdict }, "\t"), "\n")
+  tsv:write(table.concat({ goal.work, goal.beside, goal.figure and ("%.3f"):format(goal.figure) or "-", goal.unit, goal.goal, goal.verdict, goal.rounds or "-" }, "\t"), "\n")
 end
 tsv:close()
 
@@ -211,20 +216,19 @@ local function first(command)
 end
 
 local file = assert(io.open("bench/RESULTS.md", "wb"))
-file:write("# Results of the bench\n\nWritten by `bench/goals` (", os.date("!%Y-%m-%d %H:%M"), " UTC); the figures behind it are `build/bench/*.tsv`. Ratios are medians of ",
-  rounds, " rounds, in each of which everybody runs once, by turns.\nClient, peers and sink share one machine; `docs/performance.md` says what the figures mean.\n\n")
+file:write("# Results of the bench\n\nWritten by `bench/goals` (", os.date("!%Y-%m-%d %H:%M"), " UTC); the figures behind it are `build/bench/*.tsv`. Figures are medians of rounds, in each of which everybody runs once, by turns.\nClient, peers and sink share one machine; `docs/performance.md` says what the figures mean.\n\n")
 file:write("- Machine: ", first("lscpu | sed -n 's/^Model name: *//p'"), ", ", first("nproc"), " processors, ", first("free -g | awk '/Mem:/ {print $2}'"), " GB; Linux ",
   first("uname -r"), "; load averages at the end: ", first("cut -d' ' -f1-3 /proc/loadavg"), "\n")
 file:write("- Versions: ", first("lua5.4 -v | cut -d' ' -f1-2"), "; ", first("luajit -v | cut -d' ' -f1-2"), "; ", first("curl --version | cut -d' ' -f1-2"), "; ",
   first("gcc --version"), "; ", first("go version | cut -d' ' -f3"), "; ", first("/usr/bin/rustc --version"), "; ", first("ldd --version"), "; ", first("/usr/sbin/nginx -v"), "\n\n")
-file:write("| work | beside | figure | goal | |\n|---|---|---|---|---|\n")
+file:write("| work | beside | figure | goal | | rounds |\n|---|---|---|---|---|---|\n")
 local met, missed, absent = 0, 0, 0
 for _, goal in ipairs(goals) do
   met = met + (goal.verdict == "met" and 1 or 0)
   missed = missed + (goal.verdict == "missed" and 1 or 0)
   absent = absent + (goal.figure and 0 or 1)
-  file:write(("| %s | %s | %s | %s | %s |\n"):format(goal.work, goal.beside, goal.figure and ("%.2f %s"):format(goal.figure, goal.unit) or "", goal.goal,
-    goal.verdict == "missed" and "**missed**" or goal.verdict))
+  file:write(("| %s | %s | %s | %s | %s | %s |\n"):format(goal.work, goal.beside, goal.figure and ("%.2f %s"):format(goal.figure, goal.unit) or "", goal.goal,
+    goal.verdict == "missed" and "**missed**" or goal.verdict, goal.rounds or ""))
 end
 file:write(("\n%d met, %d missed, %d not measured.\n"):format(met, missed, absent))
 if #slower > 0 then
