@@ -9,7 +9,7 @@ local sandbox = require "campaign.sandbox"
 local SECONDS, CAP, KINDS, WAITS = tonumber(arg[1]), tonumber(arg[2]), arg[3], arg[4]
 
 -- Seconds until a cap must be known, and the shares to keep.
-local LEARNING = math.min(20, SECONDS / 3)
+local LEARNING = math.floor(math.min(20, SECONDS / 3))
 local HELD, REFUSED = 0.95, 0.01
 
 local folder = (os.getenv("TMPDIR") or "/tmp") .. "/campaign-pace-" .. core.system.pid()

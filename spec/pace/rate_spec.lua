@@ -46,7 +46,7 @@ describe("pace.rate", function()
     end
   end)
 
-  it("falls to 0.7 of what was taken, is back in a few seconds, stays below it, then feels its way up", function()
+  it("falls to 0.7 of what was taken, is back in a few seconds, then feels its way up as far as it is used", function()
     local state = rate.new()
     rate.succeeded(state, 100.1, 50, 100)
     throttled(state, 100.2, 100.15)
@@ -55,10 +55,47 @@ describe("pace.rate", function()
     end
     assert.is_near(35, at(0), 0.01)
     assert.is_true(at(1) > at(0) and at(2) > at(1))
-    assert.is_near(49.25, at(3.4), 0.1)
-    assert.is_near(49.25, at(5), 0.01)
-    assert.is_true(at(8) > 50)
-    assert.is_true(at(60) <= 100, "never more than twice of what is known to be well")
+    assert.is_near(49, at(3.3), 0.3)
+    assert.is_near(50, at(30), 0.01, "nobody uses it: it rises no further")
+    local now = 100.2
+    for call = 1, 50 * 12 do -- used
+      now = now + 1 / 50
+      rate.succeeded(state, now, 1, now - 0.01)
+      if call % 50 == 0 then
+        assert.is_true(rate.learned(state, now) <= math.max(50, 2 * rate.measured(state, now)))
+      end
+    end
+    assert.is_true(rate.learned(state, now) > 80)
+  end)
+
+  it("after a pause that the platform asked for goes on near what was taken, where a second was empty meanwhile", function()
+    local state = rate.new()
+    rate.succeeded(state, 100.1, 50, 100)
+    throttled(state, 100.2, 100.15, 1)
+    assert.is_near(49, rate.learned(state, 101.2), 0.5)
+  end)
+
+  it("doubles every second after few calls were taken at once, for that says little of a second", function()
+    local state = rate.new()
+    rate.succeeded(state, 100.05, 5, 100)
+    throttled(state, 100.1, 100.04, 1)
+    assert.is_near(10, rate.learned(state, 101.1), 0.5)
+    local now = 101.1
+    while now < 104 do
+      now = now + 1 / rate.learned(state, now)
+      rate.succeeded(state, now, 1, now - 0.01)
+    end
+    assert.is_true(rate.learned(state, now) > 40, "after three seconds: " .. rate.learned(state, now))
+  end)
+
+  it("counts what was under way when the first no came to what was not too much", function()
+    local state = rate.new()
+    rate.succeeded(state, 100.1, 40, 100)
+    throttled(state, 100.2, 100.15, 1)
+    rate.succeeded(state, 100.25, 6, 100.14)
+    assert.is_near(46, state.top, 0.01)
+    rate.succeeded(state, 101.5, 1, 101.4)
+    assert.is_near(46, state.top, 0.01)
   end)
 
   it("takes a rate that was too much twice for a cap, and leaves it alone for a minute, then for longer", function()
@@ -70,7 +107,7 @@ describe("pace.rate", function()
     assert.is_near(0.9 * state.top, rate.learned(state, 104), 0.01)
     local top = state.top
     assert.is_near(50, top, 1)
-    assert.is_near(0.985 * top, rate.learned(state, 160), 0.01)
+    assert.is_near(top - 1, rate.learned(state, 160), 0.01)
     rate.succeeded(state, 169, 1, 168.9)
     throttled(state, 169.1, 169)
     assert.equal(240, state.hold)
@@ -110,7 +147,7 @@ describe("pace.rate", function()
     local top = state.top
     rate.succeeded(state, 130, 1, 129.8)
     throttled(state, 130.1, 129.9, 1)
-    assert.is_near(0.985 * top, state.top, 0.01)
+    assert.is_near(top - 1, state.top, 0.01)
   end)
 
   it("F6 waits as long as the platform asks, all calls together", function()
@@ -241,6 +278,20 @@ describe("pace.rate", function()
       end
     end)
   end
+
+  it("uses most of a cap that nobody told it from the first second on, however the platform counts", function()
+    for _, name in ipairs({ "fixed_window", "sliding_window", "bucket", "deep_bucket" }) do
+      for _, after in ipairs({ 0, 1 }) do
+        local counts = throttler.run{
+          seconds = 120, rtt = 0.02, retry_after = after > 0 and after or nil, seed = SEED, server = throttler.SERVERS[name](50),
+        }
+        local share, refused = counts.accepted / 120 / 50, counts.refused / (counts.accepted + counts.refused)
+        local label = ("seed %d, %s, Retry-After %d: %.3f of the cap, %.4f refused"):format(SEED, name, after, share, refused)
+        assert.is_true(share >= 0.935, label)
+        assert.is_true(refused < 0.01, label)
+      end
+    end
+  end)
 
   it("goes on near the cap on a machine that stands still now and then", function()
     local share, refused = against("sliding_window", { seconds = 600, rtt = 0.02, retry_after = 1, seed = SEED, stall = 0.002 })

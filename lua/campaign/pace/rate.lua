@@ -3,9 +3,10 @@
 -- functions on a state of numbers, so that the state can lie in a file or in shared memory and serve several processes at once; times
 -- are seconds of one clock that never jumps. pace/shared.lua keeps the state.
 --
--- The bucket is one number, the time at which the next call is due. The rate follows a cubic curve: after an answer of "slow down" it
--- falls below the rate that was too much, comes back to it fast, stays there, and then feels its way up. A rate that was too much
--- twice is a cap: it is left alone for a minute, then for longer, so that finding out again costs few refused calls.
+-- The bucket is one number, the time at which the next call is due. After an answer of "slow down" the rate falls below what was too much
+-- (hardly, where a pause was asked for), comes back to it fast on a cubic curve, and as long as no cap is known it doubles from there, as far
+-- as it is used. A rate that was too much twice is a cap: it is left alone for a minute, then for longer, so that finding out again costs few
+-- refused calls.
 
 local M = {}
 
@@ -17,13 +18,27 @@ local CUT, CUT_AT_CAP = 0.7, 0.9
 -- Speed of the curve, calls per second per cubed second.
 local STEEPNESS = 0.4
 
--- The share of the rate that was too much at which the curve stays, and for how long: first, and at a known cap (four times as long
--- each time, up to the last).
-local STAY = 0.985
+-- The share of the rate that was too much at which the curve stays; at a slow rate by one whole call a second below it, for a platform that
+-- counts by the second counts whole ones, but never below that other share.
+local STAY, WHOLE, STAY_SLOW = 0.985, 1, 0.96
+
+-- Seconds to stay there: after a second "slow down", and at a known cap (four times as long each time, up to the last).
 local HOLD, HOLD_AT_CAP, HOLD_GROWTH, LONGEST_HOLD = 2, 60, 4, 600
 
 -- A known cap is passed by so much a second, until so much beyond it says that it is gone; shares of it.
 local CREEP, BEYOND = 0.005, 0.05
+
+-- Where no cap is known, the rate doubles in so many seconds: when only a few calls were taken before the first "slow down", else.
+local DOUBLES, DOUBLES_LATER = 1, 8
+
+-- The least that is tried after a first "slow down": a platform that takes few calls at once may take many in a second.
+local LEAST = 10
+
+-- So much of the rate taken in less than a second is likely to be a second's worth.
+local NEAR = 0.85
+
+-- Two findings of the same cap: the share of the higher one in what is kept.
+local HIGHER = 0.35
 
 -- Two rates are the same cap when they differ by less than this share.
 local SAME = 0.1
@@ -49,8 +64,7 @@ local HORIZON = 3700
 
 -- The fields of a state, in the order in which they are written. `since` is the time of the last cut.
 local FIELDS = { "due", "pause", "top", "since", "cut", "hold", "caps", "slot", "before", "now", "refused", "used", "good",
-  "round", "begun",
-  "quick" }
+  "round", "begun", "quick", "doubles" }
 
 ---@class campaign.pace.state
 ---@field due number when the next call is due
@@ -67,6 +81,7 @@ local FIELDS = { "due", "pause", "top", "since", "cut", "hold", "caps", "slot", 
 ---@field used number when something was last heard or sent
 ---@field good number 1 when there was a good answer to a call of the time after the last cut
 ---@field round number when the last "slow down" came that was no echo of the one before
+---@field doubles number seconds in which the rate doubles while no cap is known
 ---@field quick number cuts in a row, each soon after the one before
 ---@field begun number since when good answers come in every second
 
@@ -150,7 +165,7 @@ function M.learned(state, now)
   if top <= 0 then
     return nil
   end
-  local stay = top * STAY
+  local stay = math.min(top * STAY, math.max(top - WHOLE, top * STAY_SLOW))
   local passed = now - state.since
   local back = (top * (1 - state.cut) / STEEPNESS) ^ (1 / 3) -- seconds to come back to what was too much
   local rate
@@ -163,8 +178,8 @@ function M.learned(state, now)
       local slow = math.min(passed, BEYOND / CREEP)
       stay, passed = stay * (1 + CREEP * slow), passed - slow
     end
-    rate = stay + STEEPNESS * passed ^ 3
-    rate = math.min(rate, math.max(2 * math.max(M.measured(state, now), top), stay))
+    rate = stay * 2 ^ math.min(passed / math.max(state.doubles, DOUBLES), 20)
+    rate = math.min(rate, math.max(2 * M.measured(state, now), top))
   end
   return math.max(rate, SLOWEST)
 end
@@ -218,6 +233,8 @@ function M.succeeded(state, now, count, sent_at)
   end
   if sent_at > state.since then
     state.good = 1
+  elseif state.top > LEAST and state.hold == 0 and now - state.since < 1 then
+    state.top = state.top + count -- was under way when the first "slow down" came, and was not too much
   end
 end
 
@@ -235,19 +252,33 @@ function M.join(state, other, now)
 end
 
 -- The rate falls; what was sent before this moment is no further evidence. A rate that somebody set is a cap beforehand.
-local function cut(state, now, given, after)
+local function cut(state, now, sent_at, given, after)
   local rate = M.rate(state, now, given)
   local was = state.top > 0 and state.top or given or 0
-  local measured, top = M.measured(state, now), rate
+  local measured, top, begun = M.measured(state, now), rate, math.max(state.pause + now - sent_at, state.begun)
   if not rate then
-    top = math.max(measured, 1)
-  elseif math.max(state.pause, state.begun) <= state.slot - 1 then -- two seconds without a pause
-    -- More was sent than the platform took. The second before is nearer to the cap where the rate was rising.
-    measured = math.max(math.min(measured, state.before), measured * (1 - 2 * (1 - STAY)))
+    top = math.max(measured, LEAST)
+  elseif begun <= now - 1 then -- a second without a pause
+    local missing = begun - (state.slot - 1) -- of the second before
+    if missing > 0 then
+      local left = 1 - (now - state.slot)
+      measured = state.now + state.before * math.min(1, left / math.max(1 - missing, 0.05))
+    else
+      -- More was sent than the platform took. The second before is nearer to the cap where the rate was rising.
+      measured = math.max(math.min(measured, state.before), measured * (1 - 2 * (1 - STAY)))
+    end
     top = math.min(rate, math.max(measured, rate * CUT))
+  else
+    -- What was taken since a pause: all of a second's calls where seconds are counted, and no more than that elsewhere.
+    local since = begun >= state.slot and state.now or state.now + state.before
+    local is_full = since >= rate * (now - begun) * CUT -- as many were sent as could be
+    if is_full and (state.caps == 0 and state.top > 0 or since > rate * NEAR) then
+      top = math.min(rate, math.max(since, rate * CUT))
+    end
   end
   local rare = rate and math.max(RARE_SECONDS, RARE_CALLS / rate)
-  local is_quick = rate and now - math.max(state.since, state.pause) < rare
+  -- What comes after the rate rose says where the cap is, not that it fell.
+  local is_quick = rate and rate <= state.top and now - math.max(state.since, state.pause) < rare
   state.quick = is_quick and state.quick + 1 or 0
   if state.quick > 1 then
     top = math.min(top, rate * math.max(CUT, 1 - (1 - STAY) * 2 ^ math.min(state.quick - 1, 10)))
@@ -257,11 +288,18 @@ local function cut(state, now, given, after)
   local is_cap = was > 0 and math.abs(top / was - 1) < SAME
   if not is_cap then
     state.caps = 0
-  elseif state.caps == 0 or rate > was * STAY then
+  elseif state.caps > 0 and rate > was * STAY then
     state.caps = state.caps + 1
+  elseif state.caps == 0 then
+    state.caps = 1
+    if state.top > 0 then
+      -- What a platform takes at once makes the one too high, answers that are still under way make the other too low.
+      state.quick, top = 0, (1 - HIGHER) * math.min(top, was) + HIGHER * math.max(top, was)
+    end
   end
-  state.cut = is_cap and CUT_AT_CAP or CUT
-  state.hold = is_cap and math.min(HOLD_AT_CAP * HOLD_GROWTH ^ math.min(state.caps - 1, 10), LONGEST_HOLD) or HOLD
+  state.cut = is_cap and CUT_AT_CAP or after and after >= 1 and STAY or CUT
+  state.doubles = not rate and measured < 2 * LEAST and DOUBLES or DOUBLES_LATER
+  state.hold = is_cap and math.min(HOLD_AT_CAP * HOLD_GROWTH ^ math.min(state.caps - 1, 10), LONGEST_HOLD) or rate and HOLD or 0
   state.top, state.since, state.good = top, now, 0
 end
 
@@ -278,7 +316,7 @@ function M.throttled(state, now, sent_at, more)
   state.used = now
   if is_news then
     if is_first or state.good > 0 then
-      cut(state, now, more.given, after)
+      cut(state, now, sent_at, more.given, after)
     end
     state.refused, state.round = state.refused + 1, now
     state.due = math.max(state.due, now + 1 / M.learned(state, now))
