@@ -99,12 +99,14 @@ local function send_cut(answer)
   end
 end
 
-local function send(answer, is_unread)
+local function send(app, answer, is_unread)
   if answer.drop then
     return ngx.exit(444) -- `reset_timedout_connection on;` makes a reset of it
   elseif answer.cut then
     return send_cut(answer)
-  elseif not answer.path then
+  end
+  ngx.header["Date"] = app:date() or "" -- else nginx tells its own
+  if not answer.path then
     return request.answer(answer.status, answer.headers, answer.body, is_unread)
   end
   request.head(answer.status, answer.headers, answer.bytes)
@@ -146,7 +148,7 @@ function methods:handle()
     exchange:abort()
     return ngx.exit(444)
   end
-  send(answer, is_unread)
+  send(app, answer, is_unread)
 end
 
 return M

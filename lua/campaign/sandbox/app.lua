@@ -140,6 +140,17 @@ function app_methods:reset()
   self.dirty = true
 end
 
+---What the `Date` of an answer says. A server whose clock is not that of the world has no date to tell (RFC 9110, 6.6.1), unless it is asked to.
+---@return string?
+function app_methods:date()
+  local settings = self.state.settings
+  local wanted = settings["http.date"]
+  if wanted == "none" or wanted == "auto" and settings["http.date_ahead"] == 0 and not self.clock:is_real() then
+    return nil
+  end
+  return clock.http_date(clock.epoch_ms(self.clock:now() + settings["http.date_ahead"]))
+end
+
 ---What the host has to send by itself now (callbacks), as { url, body }.
 function app_methods:due()
   return self.platforms.longlong:due()

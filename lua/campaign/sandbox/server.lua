@@ -10,7 +10,6 @@ local http_headers = require "http.headers"
 local http_server = require "http.server"
 
 local app_of = require "campaign.sandbox.app"
-local clock = require "campaign.sandbox.clock"
 local core = require "campaign.core"
 
 local M = {}
@@ -104,16 +103,6 @@ local function send_file(stream, path)
   file:close()
 end
 
--- A server whose clock is not that of the world has no date to tell (RFC 9110, 6.6.1), unless it is asked to.
-local function date_of(app)
-  local settings = app.state.settings
-  local wanted = settings["http.date"]
-  if wanted == "none" or wanted == "auto" and settings["http.date_ahead"] == 0 and not app.clock:is_real() then
-    return nil
-  end
-  return clock.http_date(clock.epoch_ms(app.clock:now() + settings["http.date_ahead"]))
-end
-
 local function send(app, stream, answer)
   if answer.drop then
     return drop(stream, answer.drop)
@@ -124,7 +113,7 @@ local function send(app, stream, answer)
   for _, header in ipairs(answer.headers) do
     head:append(header[1], header[2])
   end
-  local date = date_of(app)
+  local date = app:date()
   if date then
     head:append("date", date)
   end
