@@ -44,10 +44,12 @@ struct camp_store {
   struct group *groups, **last_group;
   int busy; /* groups that were started and have not finished */
   int quit;
-  int bell; /* an eventfd to write to when a group has finished; -1: none */
   struct queue done;
   struct camp_error last_error; /* of the group that finished last; kind CAMP_OK when it is on disk */
   struct camp_error broken;     /* kind CAMP_OK while the file is sound */
+
+  pthread_mutex_t bell_lock; /* for this alone: */
+  int bell;                  /* an eventfd to write to when a group has finished; -1: none */
 };
 
 static void queue_init(struct queue *queue) {
@@ -103,13 +105,15 @@ static void group_finished(struct camp_store *store, struct group *group, int re
   if (result != 0) store->last_error = *err;
   else store->last_error.kind = CAMP_OK;
   if (broken != NULL) store->broken = *broken;
+  pthread_mutex_unlock(&store->lock); /* first: who is woken needs the lock */
   pthread_cond_signal(&store->finished);
+  pthread_mutex_lock(&store->bell_lock);
   if (store->bell >= 0) {
     uint64_t one = 1;
     ssize_t wrote = write(store->bell, &one, sizeof one); /* full means: it rings already */
     (void)wrote;
   }
-  pthread_mutex_unlock(&store->lock);
+  pthread_mutex_unlock(&store->bell_lock);
   free(group);
 }
 
@@ -166,6 +170,7 @@ struct camp_store *camp_store_open(const char *path, const char *schema, enum ca
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   pthread_mutex_init(&store->lock, NULL);
+  pthread_mutex_init(&store->bell_lock, NULL);
   pthread_cond_init(&store->started, NULL);
   pthread_cond_init(&store->finished, &attributes);
   pthread_condattr_destroy(&attributes);
@@ -196,6 +201,7 @@ void camp_store_close(struct camp_store *store) {
     queue_clear(&store->done);
     pthread_cond_destroy(&store->finished);
     pthread_cond_destroy(&store->started);
+    pthread_mutex_destroy(&store->bell_lock);
     pthread_mutex_destroy(&store->lock);
   }
   if (store->bell >= 0) close(store->bell);
@@ -283,10 +289,10 @@ int camp_store_start(struct camp_store *store, struct camp_error *err) {
   if (store->driver == CAMP_STORE_THREAD) {
     *store->last_group = group;
     store->last_group = &group->next;
-    pthread_cond_signal(&store->started);
   }
-  pthread_mutex_unlock(&store->lock);
-  if (store->driver == CAMP_STORE_INLINE) run_group(store, group);
+  pthread_mutex_unlock(&store->lock); /* first: who is woken needs the lock */
+  if (store->driver == CAMP_STORE_THREAD) pthread_cond_signal(&store->started);
+  else run_group(store, group);
   return 0;
 }
 
@@ -346,10 +352,10 @@ int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err) {
   if (check_owner(store, err) != 0) return -1;
   int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (fd >= 0 && own < 0) return camp_fail(err, CAMP_LEDGER, 0, "ledger: its bell cannot be had: %s", strerror(errno));
-  pthread_mutex_lock(&store->lock);
+  pthread_mutex_lock(&store->bell_lock);
   int before = store->bell;
   store->bell = own;
-  pthread_mutex_unlock(&store->lock);
+  pthread_mutex_unlock(&store->bell_lock);
   if (before >= 0) close(before);
   return 0;
 }
