@@ -15,8 +15,11 @@
 
 #include "forks.h"
 #include "http_private.h"
+#include "notice.h"
 
-#define MOST_SPARE 32
+#define MOST_SPARE 512
+#define MOST_SPARE_LARGE 32 /* of them may keep buffers that a large request made them get */
+#define HEARTBEAT_MS 250
 
 /* What a name to forget becomes on its way to the engine's thread. */
 struct forgotten {
@@ -35,6 +38,10 @@ struct shared {
   int done_count;
   int cancels;
   int quit;
+  struct camp_door door;
+  struct camp_notice notice;
+  int armed;           /* a byte is owed */
+  long long armed_at;  /* ms */
   int bell; /* of the thread driver, once asked for: an eventfd that takes the place of `finished`; else -1 */
 };
 
@@ -52,7 +59,7 @@ struct camp_http {
   uint64_t last_id;
 };
 
-static void global_init(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
+static void global_init(void) { camp_memory_init(); }
 
 static void global_init_once(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -71,6 +78,7 @@ static void recycle(struct camp_http *http, struct camp_request *request) {
     return;
   }
   camp_request_reset(request);
+  if (http->spare_count >= MOST_SPARE_LARGE) camp_request_shrink(request);
   request->next = http->spare;
   http->spare = request;
   http->spare_count++;
@@ -109,6 +117,19 @@ static void ring(int fd) {
   (void)wrote;
 }
 
+static long long clock_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* With the lock held. */
+static void pay_byte(struct shared *shared) {
+  if (!shared->armed) return;
+  shared->armed = 0;
+  camp_notice_ring(&shared->notice);
+}
+
 static void *run_thread(void *data) {
   struct shared *shared = data;
   for (;;) {
@@ -119,6 +140,9 @@ static void *run_thread(void *data) {
     shared->inbox = shared->inbox_last = NULL;
     shared->forgotten = NULL;
     shared->cancels = 0;
+    atomic_store(&shared->door.waiting, 0);
+    int has_notice = shared->notice.fd >= 0;
+    if (shared->armed && clock_ms() - shared->armed_at >= HEARTBEAT_MS) pay_byte(shared);
     pthread_mutex_unlock(&shared->lock);
     while (forgotten != NULL) {
       struct forgotten *next = forgotten->next;
@@ -135,7 +159,7 @@ static void *run_thread(void *data) {
     }
     if (quit) return NULL;
     if (cancels) camp_loop_cancel_marked(shared->loop);
-    if (!camp_loop_has_done(shared->loop)) camp_loop_run(shared->loop, -1);
+    if (!camp_loop_has_done(shared->loop)) camp_loop_run(shared->loop, has_notice && !camp_loop_is_idle(shared->loop) ? HEARTBEAT_MS : -1);
     struct camp_request *done = camp_loop_take_done(shared->loop);
     if (done == NULL) continue;
     int count = 0;
@@ -144,6 +168,7 @@ static void *run_thread(void *data) {
     int was_empty = shared->done == NULL;
     append(&shared->done, &shared->done_last, done);
     shared->done_count += count;
+    pay_byte(shared);
     if (was_empty) {
       if (shared->bell >= 0) ring(shared->bell);
       else pthread_cond_signal(&shared->finished);
@@ -169,6 +194,7 @@ static void shared_free(struct shared *shared) {
   pthread_mutex_destroy(&shared->lock);
   if (shared->loop != NULL) camp_loop_free(shared->loop);
   if (shared->bell >= 0) close(shared->bell);
+  camp_notice_close(&shared->notice);
   free(shared);
 }
 
@@ -186,6 +212,7 @@ static int need_shared(struct camp_http *http, struct camp_error *err) {
   struct shared *shared = calloc(1, sizeof *shared);
   if (shared == NULL) return camp_fail_nomem(err);
   shared->bell = -1;
+  camp_notice_init(&shared->notice);
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -193,6 +220,7 @@ static int need_shared(struct camp_http *http, struct camp_error *err) {
   pthread_cond_init(&shared->finished, &attributes);
   pthread_condattr_destroy(&attributes);
   shared->loop = camp_loop_new(err);
+  if (shared->loop != NULL && http->driver == CAMP_HTTP_THREAD) camp_loop_set_door(shared->loop, &shared->door);
   if (shared->loop == NULL || (http->driver == CAMP_HTTP_THREAD && start_thread(shared, err) != 0)) {
     shared_free(shared);
     return -1;
@@ -248,6 +276,7 @@ void camp_http_free(struct camp_http *http) {
   camp_request_free(http->draft);
   camp_request_free(http->taken);
   free(http);
+  camp_memory_drain();
 }
 
 /* The checks that need the whole request. */
@@ -295,10 +324,10 @@ int camp_http_submit(struct camp_http *http, uint64_t *id, struct camp_error *er
     return 0;
   }
   pthread_mutex_lock(&shared->lock);
-  int was_empty = shared->inbox == NULL;
   append(&shared->inbox, &shared->inbox_last, request);
+  atomic_store(&shared->door.waiting, 1);
   pthread_mutex_unlock(&shared->lock);
-  if (was_empty) wake(shared);
+  if (atomic_exchange(&shared->door.asleep, 0)) wake(shared); /* a thread that is awake looks before it sleeps */
   return 0;
 }
 
@@ -308,12 +337,6 @@ static void take_done_inline(struct camp_http *http) {
   while (*end != NULL) end = &(*end)->next;
   *end = done;
   for (; done != NULL; done = done->next) http->ready_count++;
-}
-
-static long long clock_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void wait_inline(struct camp_http *http, double seconds) {
@@ -341,8 +364,8 @@ static void wait_bell(int bell, double seconds) {
 
 static void wait_thread(struct camp_http *http, double seconds) {
   struct shared *shared = http->shared;
-  struct timespec end;
-  clock_gettime(CLOCK_MONOTONIC, &end);
+  struct timespec end = {0};
+  if (seconds > 0) clock_gettime(CLOCK_MONOTONIC, &end);
   end.tv_sec += (time_t)seconds;
   end.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
   if (end.tv_nsec >= 1000000000L) {
@@ -378,6 +401,48 @@ int camp_http_bell(struct camp_http *http, struct camp_error *err) {
     pthread_mutex_unlock(&shared->lock);
   }
   return shared->bell;
+}
+
+const char *camp_http_listen(struct camp_http *http, struct camp_error *err) {
+  struct camp_notice notice;
+  if (http->driver != CAMP_HTTP_THREAD) {
+    camp_fail(err, CAMP_USAGE, 0, "only the thread driver wakes by a socket");
+    return NULL;
+  }
+  if (need_shared(http, err) != 0) return NULL;
+  struct shared *shared = http->shared;
+  camp_notice_init(&notice);
+  if (camp_notice_listen(&notice, err) != 0) return NULL;
+  pthread_mutex_lock(&shared->lock); /* the thread may be about to ring the one of before */
+  camp_notice_close(&shared->notice);
+  shared->notice = notice;
+  shared->armed = 0;
+  pthread_mutex_unlock(&shared->lock);
+  return shared->notice.path;
+}
+
+int camp_http_accept(struct camp_http *http, struct camp_error *err) {
+  leave_to_parent(http);
+  if (http->shared == NULL) return camp_fail(err, CAMP_USAGE, 0, "nobody listens");
+  pthread_mutex_lock(&http->shared->lock);
+  int result = camp_notice_accept(&http->shared->notice, err);
+  pthread_mutex_unlock(&http->shared->lock);
+  return result;
+}
+
+int camp_http_arm(struct camp_http *http) {
+  leave_to_parent(http);
+  struct shared *shared = http->shared;
+  if (http->ready_count > 0) return http->ready_count;
+  if (shared == NULL || shared->notice.fd < 0 || http->live_count == 0) return -1;
+  pthread_mutex_lock(&shared->lock);
+  int count = shared->done_count;
+  if (count == 0) {
+    shared->armed = 1;
+    shared->armed_at = clock_ms();
+  }
+  pthread_mutex_unlock(&shared->lock);
+  return count;
 }
 
 int camp_http_wait(struct camp_http *http, double seconds) {

@@ -78,6 +78,13 @@ int camp_http_submit(struct camp_http *http, uint64_t *id, struct camp_error *er
 int camp_http_wait(struct camp_http *http, double seconds);
 /* An eventfd of the engine's: whoever writes one to it ends a wait early. For events of others that the same thread waits for. -1 with err. */
 int camp_http_bell(struct camp_http *http, struct camp_error *err);
+/* For an event loop that must be woken through a socket (thread driver): a path to connect to. NULL with err filled. */
+const char *camp_http_listen(struct camp_http *http, struct camp_error *err);
+/* Takes the connection that was made to that path. 0, or -1 with err filled. */
+int camp_http_accept(struct camp_http *http, struct camp_error *err);
+/* How many results can be taken. When there are none, 0: then one byte will come through that connection, exactly one, as soon as there are or
+ * a quarter of a second is over. -1: there is no connection, or nothing is in flight: nothing will come. */
+int camp_http_arm(struct camp_http *http);
 /* The next result, or NULL. It stays valid until the next take or until the engine is freed. */
 const struct camp_http_result *camp_http_take(struct camp_http *http);
 /* Frees what the result holds now instead of at the next take. */

@@ -157,7 +157,8 @@ static CURLcode set_body(struct camp_request *request, const char *method, int h
   if (!has_body) {
     if (strcmp(method, "HEAD") == 0) {
       request->plain = 0;
-      return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+      bad = set_method(handle, NULL); /* the last one's would go out instead */
+      return bad | curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     }
     if (handle->shape != CAMP_SHAPE_GET) {
       bad |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);

@@ -38,6 +38,7 @@ struct camp_loop {
   struct camp_account *accounts;
   struct camp_request *running;
   struct camp_request *done, *done_last;
+  struct camp_door *door; /* NULL: none */
 };
 
 static long long now_ms(void) {
@@ -348,7 +349,12 @@ int camp_loop_run(struct camp_loop *loop, long long milliseconds) {
     }
     if (loop->timer >= 0 && (wait < 0 || left < wait)) wait = left;
   }
+  if (loop->door != NULL && wait != 0) {
+    atomic_store(&loop->door->asleep, 1); /* before the look at `waiting`: whoever brings work does it the other way round */
+    if (atomic_load(&loop->door->waiting)) wait = 0;
+  }
   int count = epoll_wait(loop->epoll, events, 64, wait > 600000 ? 600000 : (int)wait);
+  if (loop->door != NULL) atomic_store(&loop->door->asleep, 0);
   for (int i = 0; i < count; i++) {
     int fd = events[i].data.fd;
     if (fd == loop->wake) {
@@ -376,6 +382,10 @@ struct camp_request *camp_loop_take_done(struct camp_loop *loop) {
   loop->done = loop->done_last = NULL;
   return done;
 }
+
+void camp_loop_set_door(struct camp_loop *loop, struct camp_door *door) { loop->door = door; }
+
+int camp_loop_is_idle(const struct camp_loop *loop) { return loop->running == NULL; }
 
 int camp_loop_has_done(const struct camp_loop *loop) { return loop->done != NULL; }
 

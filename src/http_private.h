@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What the files of the HTTP engine share. http.c: the caller's side, queues and the thread; http_request.c: what a
- * caller fills in; http_loop.c: one curl multi handle driven by
- * epoll; http_handle.c: easy handles and their options; http_transfer.c: one attempt: callbacks, evidence, verdict; http_check.c: what is refused before any I/O. */
+ * What the files of the HTTP engine share. http.c: the caller's side, queues and the thread; http_request.c: what a caller fills in;
+ * http_loop.c: one curl multi handle driven by epoll; http_handle.c: easy handles and their options; http_transfer.c: one attempt:
+ * callbacks, evidence, verdict; http_check.c: what is refused before any I/O; http_memory.c: libcurl's memory. */
 #ifndef CAMP_HTTP_PRIVATE_H
 #define CAMP_HTTP_PRIVATE_H
 
@@ -25,6 +25,12 @@ struct camp_origin {
   int loopback; /* localhost, 127.0.0.0/8 or ::1 */
 };
 
+/* How the thread of a loop is told of work without being woken when it is awake. */
+struct camp_door {
+  atomic_int asleep;  /* it waits, or is about to */
+  atomic_int waiting; /* there is work that it has not seen */
+};
+
 /* A limit that no request has: the handle's is not known. */
 #define CAMP_UNSET (-1L)
 
@@ -37,8 +43,8 @@ struct camp_handle {
   struct camp_request *request; /* NULL between attempts */
   struct camp_loop *loop;
   CURLU *parsed;              /* of `url`: libcurl need not take it apart for every request */
-  struct camp_secret url;     /* NUL-terminated; empty when the handle holds none that may be kept */
-  struct camp_secret special; /* CA file, proxy and accepted encodings, each NUL-terminated; empty when it has none of them */
+  struct camp_secret url;     /* NUL-terminated; empty: it holds none that may be kept */
+  struct camp_secret special; /* CA file, proxy and accepted encodings, each NUL-terminated; or empty */
   long connect, total, stall, age;
   enum camp_shape shape;
   int has_method; /* another than its shape has by itself */
@@ -114,13 +120,19 @@ int camp_address_private(const struct sockaddr *address);
 /* http_transfer.c */
 /* Reads the evidence, fills request->result and wipes what was sent. The easy handle is still in the multi handle. */
 void camp_transfer_finish(struct camp_request *request, CURLcode code);
+/* libcurl's callbacks for one attempt; `data` is the handle. */
+int camp_on_request(void *data, char *peer, char *local, int peer_port, int local_port);
+curl_socket_t camp_on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address);
+size_t camp_on_read(char *to, size_t size, size_t count, void *data);
+int camp_on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up);
+size_t camp_on_header(char *line, size_t size, size_t count, void *data);
+size_t camp_on_write(char *bytes, size_t size, size_t count, void *data);
 
 /* http_handle.c */
 /* A new handle on this share. NULL: no memory. */
 struct camp_handle *camp_handle_new(struct camp_loop *loop, CURLSH *share);
 void camp_handle_free(struct camp_handle *handle);
-/* Makes the handle fit for another request. `plain`: by taking out what points into the last one; else by a reset, after unusual options
- * or a failure. 0 or -1. */
+/* Makes the handle fit for another request. `plain`: what points into the last one is taken out; else a reset. 0 or -1. */
 int camp_handle_clean(struct camp_handle *handle, int plain);
 /* Sets what is the request's own on request->handle and makes the mime. 0, or -1 with request->fault filled. */
 int camp_handle_setup(struct camp_request *request);
@@ -130,6 +142,9 @@ struct camp_loop *camp_loop_new(struct camp_error *err);
 /* Breaks off whatever runs; requests are freed with camp_request_free. */
 void camp_loop_free(struct camp_loop *loop);
 int camp_loop_wake_fd(const struct camp_loop *loop);
+int camp_loop_is_idle(const struct camp_loop *loop);
+/* From now on the loop says at this door when it waits, and does not wait when work is there. */
+void camp_loop_set_door(struct camp_loop *loop, struct camp_door *door);
 /* Starts the request; one that cannot start is finished at once. */
 void camp_loop_start(struct camp_loop *loop, struct camp_request *request);
 void camp_loop_cancel(struct camp_loop *loop, struct camp_request *request);
@@ -141,23 +156,22 @@ int camp_loop_run(struct camp_loop *loop, long long milliseconds);
 struct camp_request *camp_loop_take_done(struct camp_loop *loop);
 int camp_loop_has_done(const struct camp_loop *loop);
 void camp_loop_forget(struct camp_loop *loop, const char *account);
-/* libcurl's callbacks for one attempt; `data` is the handle (http_transfer.c). */
-int camp_on_request(void *data, char *peer, char *local, int peer_port, int local_port);
-curl_socket_t camp_on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address);
-size_t camp_on_read(char *to, size_t size, size_t count, void *data);
-int camp_on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up);
-size_t camp_on_header(char *line, size_t size, size_t count, void *data);
-size_t camp_on_write(char *bytes, size_t size, size_t count, void *data);
 /* Called by transfers, for sockets that libcurl opens and closes. */
 void camp_loop_socket_opened(struct camp_loop *loop, int fd);
 int camp_loop_socket_close(void *loop, curl_socket_t fd);
 /* True when the connection with this port of ours has bytes that wait to be read. */
 int camp_loop_has_bytes(struct camp_loop *loop, int port);
 
+/* http_memory.c; drain frees what the calling thread keeps, as the end of a thread does */
+void camp_memory_init(void);
+void camp_memory_drain(void);
+
 /* http_request.c */
 struct camp_request *camp_request_new(void);
 /* Makes the request as new, keeping its small buffers. */
 void camp_request_reset(struct camp_request *request);
+/* Gives up what a large request made one that was reset keep. */
+void camp_request_shrink(struct camp_request *request);
 void camp_request_free(struct camp_request *request);
 /* -1 when unknown */
 int64_t camp_request_body_length(const struct camp_request *request);

@@ -10,6 +10,7 @@
 #define MOST_TEXT (256 * 1024)
 #define MOST_BODY ((size_t)1 << 31)
 #define KEEP_ROOM ((size_t)256 * 1024) /* buffers larger than this are not kept for the next request */
+#define SMALL_ROOM ((size_t)8 * 1024)
 
 static void trim(struct camp_buf *buf) {
   if (buf->length > 0) explicit_bzero(buf->data, buf->length); /* answers carry tokens, too */
@@ -47,6 +48,14 @@ void camp_request_reset(struct camp_request *request) {
   atomic_store(&request->sent, 0);
   atomic_store(&request->received, 0);
   atomic_store(&request->cancel, 0);
+}
+
+void camp_request_shrink(struct camp_request *request) {
+  if (request->text.room > SMALL_ROOM) camp_secret_clear(&request->text);
+  if (request->lines.room > SMALL_ROOM) camp_secret_clear(&request->lines);
+  if (request->body.room > SMALL_ROOM) camp_secret_clear(&request->body);
+  if (request->head.room > SMALL_ROOM) camp_buf_clear(&request->head);
+  if (request->answer.room > SMALL_ROOM) camp_buf_clear(&request->answer);
 }
 
 void camp_request_free(struct camp_request *request) {

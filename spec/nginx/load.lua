@@ -3,6 +3,7 @@
 -- It ends when STOP_FILE exists (or after COUNT requests) and all replies are in; the last line is "sent replies wrong".
 
 local curl = require "campaign.transport.curl"
+require "campaign.error" -- errors say what they are
 
 local port, in_flight, ms, stop_file, count = arg[1], tonumber(arg[2]), arg[3], arg[4], tonumber(arg[5])
 local transport = curl.new()

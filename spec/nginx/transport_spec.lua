@@ -141,6 +141,14 @@ describe("campaign.transport.openresty", function()
     few:stop(true) -- nginx logs that it dropped one
   end)
 
+  it("works where the engine cannot wake the dispatcher, since no folder for a socket is to be had", function()
+    local poor = nginx.new({ main = "env TMPDIR=" .. server.folder .. "/absent;", server = SERVER, values = { upstream = upstream.url } }):start()
+    for _, path in ipairs({ "/perform?path=/ok", "/perform?path=/slow?ms=30", "/perform?path=/ok" }) do
+      assert.are.equal("200 ok", poor:get(path).body)
+    end
+    poor:stop()
+  end)
+
   it("works when nginx has no timer to give", function()
     assert.are.equal("200 ok", server:get("/no_timers").body)
   end)

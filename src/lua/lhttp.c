@@ -246,6 +246,31 @@ static int engine_bell(lua_State *L) {
   return 1;
 }
 
+/* listen() → a path to connect to, for an event loop that must be woken through a socket */
+static int engine_listen(lua_State *L) {
+  struct camp_http *http = check_engine(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  const char *path = camp_http_listen(http, &err);
+  if (path == NULL) return camp_push_error(L, &err);
+  lua_pushstring(L, path);
+  return 1;
+}
+
+/* accept() → true: the connection to that path was made by this process and is used from now on */
+static int engine_accept(lua_State *L) {
+  struct camp_http *http = check_engine(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  if (camp_http_accept(http, &err) != 0) return camp_push_error(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* arm() → how many results can be taken; 0: one byte will come, and exactly one; -1: nothing will */
+static int engine_arm(lua_State *L) {
+  lua_pushinteger(L, camp_http_arm(check_engine(L)));
+  return 1;
+}
+
 static const char *const sent_names[] = {"no", "maybe", "yes"};
 
 static void push_digests(lua_State *L, const struct camp_http_result *result) {
@@ -429,7 +454,8 @@ static int http_versions(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg engine_methods[] = {{"bell", engine_bell},           {"cancel", engine_cancel},     {"forget", engine_forget},
+static const luaL_Reg engine_methods[] = {{"accept", engine_accept},       {"arm", engine_arm},           {"listen", engine_listen},
+                                          {"bell", engine_bell},           {"cancel", engine_cancel},     {"forget", engine_forget},
                                           {"in_flight", engine_in_flight}, {"progress", engine_progress}, {"submit", engine_submit},
                                           {"take", engine_take},           {"wait", engine_wait},         {NULL, NULL}};
 static const luaL_Reg no_methods[] = {{NULL, NULL}}; /* set below, with their upvalues */

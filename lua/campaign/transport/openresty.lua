@@ -18,8 +18,21 @@ function mt.__tostring(self)
   return self.closed and "campaign.transport.openresty (closed)" or "campaign.transport.openresty"
 end
 
--- Pauses between two looks at the engine, in seconds: short while results come, longer while none does.
+-- Where the engine cannot wake the dispatcher: pauses between two looks, in seconds, short while results come, longer while none does.
 local LEAST, MOST = 0.001, 0.005
+
+-- The engine's thread wakes the dispatcher through a socket, four times a second at least. It takes milliseconds to answer, not seconds;
+-- a socket that failed is not tried again for a while.
+local ANSWER, MEND = 10, 60
+
+-- A dispatcher without work stays so long for the next request: a timer, and a socket, for every call would cost more than the call.
+local LINGER = 0.1
+
+-- Results handed out in one turn of the loop: whoever waited for them goes on in that turn, and neighbours wait for all of them.
+local MOST_AT_ONCE = 64
+
+-- Semaphores kept for the next request; one whose wait timed out is none of them.
+local MOST_FREE = 512
 
 -- Results that are taken in one piece by whoever may let others in between.
 local AT_ONCE = 8
@@ -36,6 +49,9 @@ local entries = {} -- id → { transport, semaphore?, result?, looked? }
 local generation = 0 -- of the dispatcher that may run
 local seen = 0 -- generation of the last dispatcher that did
 local beat = -math.huge -- when that dispatcher last showed up
+local idle -- semaphore of a dispatcher that has no work
+local mended = -math.huge -- from when on a socket may be tried
+local free = {} -- semaphores
 
 local observer
 
@@ -69,19 +85,18 @@ local function deliver(id, result)
   end
 end
 
--- Takes what is finished, all of it or so much; true when there was something.
+-- Takes what is finished, all of it or so much; how many results it took.
 local function take(most)
-  local id, result = engine:take()
-  local any, left = id ~= nil, most or math.huge
-  while id do
-    deliver(id, result)
-    left = left - 1
-    id, result = nil, nil
-    if left > 0 then
-      id, result = engine:take()
+  local count = 0
+  while count ~= most do
+    local id, result = engine:take()
+    if not id then
+      break
     end
+    deliver(id, result)
+    count = count + 1
   end
-  return any
+  return count
 end
 
 -- nginx has closed the connections of a worker that leaves (worker_shutdown_timeout), and with them whoever waited: what nobody waits
@@ -95,22 +110,78 @@ local function cancel_orphans(now)
   end
 end
 
+-- The socket through which the engine wakes this light thread, or nil: then it looks for itself.
+local function open_bell()
+  local now = core.system.monotonic()
+  if now < mended or ngx.worker.exiting() then
+    return nil
+  end
+  mended = now + MEND
+  local path = engine:listen()
+  if not path then
+    return nil
+  end
+  local socket = ngx.socket.tcp()
+  socket:settimeouts(ANSWER * 1000, ANSWER * 1000, ANSWER * 1000)
+  if not socket:connect("unix:" .. path) or not engine:accept() then
+    socket:close()
+    return nil
+  end
+  mended = -math.huge
+  return socket
+end
+
+-- Waits until there may be something to take; the socket as long as it is of use.
+local function wait_for_results(socket, pause)
+  local ready = socket and engine:arm() or -1
+  if ready > 0 then
+    return socket
+  elseif ready < 0 then
+    ngx.sleep(pause)
+  elseif not socket:receive(1) then -- exactly one byte follows each arm() that gave 0
+    socket:close()
+    mended = core.system.monotonic() + MEND
+    return nil
+  end
+  return socket
+end
+
+-- Waits for a request; false when none came in time.
+local function linger(mine)
+  if ngx.worker.exiting() then
+    return false
+  end
+  idle = home.semaphores().new(0)
+  local is_wanted = idle:wait(LINGER)
+  if mine == generation then
+    idle = nil
+  end
+  return is_wanted or next(entries) ~= nil
+end
+
 local function dispatch(_, mine)
   local pause, next_check = LEAST, 0
   if mine == generation then
     seen = mine
   end
-  while mine == generation and next(entries) do
+  local socket = open_bell()
+  while mine == generation and (next(entries) or linger(mine)) do
     beat = core.system.monotonic()
     home.work_began(beat)
-    pause = take() and LEAST or math.min(pause + 0.001, MOST)
+    local count = take(MOST_AT_ONCE)
+    pause = count > 0 and LEAST or math.min(pause + 0.001, MOST)
     if beat >= next_check and ngx.worker.exiting() then
       next_check = beat + ROUND / 4
       cancel_orphans(beat)
     end
-    if next(entries) then
-      ngx.sleep(pause)
+    if count == MOST_AT_ONCE then
+      ngx.sleep(LEAST)
+    elseif next(entries) then
+      socket = wait_for_results(socket, pause)
     end
+  end
+  if socket then
+    socket:close()
   end
   if mine == generation then
     beat = -math.huge
@@ -119,8 +190,16 @@ end
 
 -- Sees to it that somebody looks at the engine. When nginx has no timer to give, the one who waits looks for itself.
 local function ensure_dispatcher()
-  if core.system.monotonic() - beat < ROUND then
+  if idle then
+    beat = core.system.monotonic()
+    idle:post(1)
+    idle = nil
     return true
+  elseif core.system.monotonic() - beat < ROUND then
+    return true
+  end
+  if generation == 0 and ngx.worker.exiting() then
+    return false -- what nginx's Lua module makes for a worker's first timer it would not close any more, and say so as an alert
   end
   generation = generation + 1
   local started = ngx.timer.at(0, dispatch, generation)
@@ -128,7 +207,7 @@ local function ensure_dispatcher()
   return started
 end
 
--- Waits for a post, at most so long.
+-- Waits for a post, at most so long. The second value is true when the semaphore's own wait did not run out meanwhile.
 local function wait(semaphore, seconds, entry)
   if ensure_dispatcher() then
     local is_seen = seen == generation
@@ -136,7 +215,7 @@ local function wait(semaphore, seconds, entry)
     local is_posted = semaphore:wait(seconds)
     home.woken(is_posted)
     if is_seen or is_posted then
-      return is_posted
+      return is_posted, is_posted
     end
     take()
     return semaphore:wait(0)
@@ -185,7 +264,6 @@ local function submit(self, request, entry)
   if self.closed then
     error("the transport is closed", 3)
   end
-  home.check(3)
   if not engine then
     local made, err = core.http.engine({ driver = "thread" })
     if not made then
@@ -208,6 +286,7 @@ end
 ---@return number? id
 ---@return campaign.error? err a refused URL, header or file
 function methods:submit(request)
+  home.check(2)
   local id, err = submit(self, request, {})
   if id then
     ensure_dispatcher()
@@ -269,16 +348,22 @@ end
 ---@return campaign.error? err the request was refused before anything was sent
 function methods:perform(request)
   home.check(2)
-  local entry = { semaphore = home.semaphores().new(0) }
+  local semaphore = table.remove(free) or home.semaphores().new(0)
+  local entry = { semaphore = semaphore, transport = self, result = nil }
   local id, err = submit(self, request, entry)
   if not id then
     return nil, err
   end
+  local is_clean = true
   while entry.result == nil do
     if not entries[id] then
       error("the transport was closed while a request was in flight", 2)
     end
-    wait(entry.semaphore, ROUND, entry)
+    local _, is_whole = wait(semaphore, ROUND, entry)
+    is_clean = is_clean and is_whole
+  end
+  if is_clean and #free < MOST_FREE then
+    free[#free + 1] = semaphore
   end
   return entry.result
 end

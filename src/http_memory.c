@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ * libcurl's memory. It asks for the same few dozen blocks for every request and gives them back: with many requests in flight they fall
+ * out of malloc's small caches, and its buffer of 16 KiB never fits one. Here each thread keeps blocks of those sizes for the next request.
+ * They come from malloc and may be given to free: whoever else uses libcurl in this process need not know. */
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http_private.h"
+
+#define STEP ((size_t)16)
+#define CLASSES 65              /* up to 1 KiB, in steps of 16 bytes */
+#define MOST_SMALL 512          /* blocks kept of each class */
+#define BUFFER ((size_t)16385)  /* CURLOPT_BUFFERSIZE and a NUL */
+#define BUFFER_ROOM ((size_t)16408)
+#define MOST_BUFFERS 64
+
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEPS 0 /* the sanitizer is to see what is used after it was given back */
+#else
+#define KEEPS 1
+#endif
+
+struct block {
+  struct block *next;
+};
+
+struct kept {
+  struct block *first;
+  size_t count;
+};
+
+struct cache {
+  struct kept small[CLASSES], buffers;
+};
+
+/* One pointer may lie where every thread's own data is laid out at its start: it is read without a call, a dozen times as fast. */
+static __thread struct cache *of_thread __attribute__((tls_model("initial-exec")));
+
+static pthread_key_t at_exit;
+static int has_at_exit;
+
+static void *take(struct kept *kept) {
+  struct block *block = kept->first;
+  if (block == NULL) return NULL;
+  kept->first = block->next;
+  kept->count--;
+  return block;
+}
+
+static void keep(struct kept *kept, void *bytes) {
+  struct block *block = bytes;
+  block->next = kept->first;
+  kept->first = block;
+  kept->count++;
+}
+
+static void *get(size_t size) {
+  struct cache *cache = of_thread;
+  size_t class = (size + STEP - 1) / STEP;
+  void *bytes;
+  if (class < CLASSES) {
+    bytes = cache != NULL ? take(&cache->small[class]) : NULL;
+    return bytes != NULL ? bytes : malloc(class * STEP);
+  }
+  if (size != BUFFER) return malloc(size);
+  bytes = cache != NULL ? take(&cache->buffers) : NULL;
+  return bytes != NULL ? bytes : malloc(BUFFER_ROOM);
+}
+
+/* A thread whose end would go unnoticed keeps nothing. */
+static struct cache *cache_new(void) {
+  struct cache *cache = has_at_exit ? calloc(1, sizeof *cache) : NULL;
+  if (cache != NULL && pthread_setspecific(at_exit, cache) != 0) {
+    free(cache);
+    cache = NULL;
+  }
+  return of_thread = cache;
+}
+
+static void give_back(void *bytes) {
+  struct cache *cache = of_thread;
+  if (bytes == NULL) return;
+  if (cache == NULL) cache = cache_new();
+  size_t room = malloc_usable_size(bytes), class = room / STEP;
+  if (cache == NULL) free(bytes);
+  else if (class < CLASSES && cache->small[class].count < MOST_SMALL) keep(&cache->small[class], bytes);
+  else if (room >= BUFFER_ROOM && room < BUFFER_ROOM + 4 * STEP && cache->buffers.count < MOST_BUFFERS) keep(&cache->buffers, bytes);
+  else free(bytes);
+}
+
+static void *resize(void *bytes, size_t size) {
+  if (bytes == NULL) return get(size);
+  size_t room = malloc_usable_size(bytes);
+  if (size <= room && (room < 1024 || size > room / 2)) return bytes;
+  if (room >= 1024) return realloc(bytes, size);
+  void *moved = get(size);
+  if (moved == NULL) return NULL;
+  memcpy(moved, bytes, room < size ? room : size);
+  give_back(bytes);
+  return moved;
+}
+
+static void *get_zeroed(size_t count, size_t size) {
+  if (size != 0 && count > (size_t)-1 / size) return NULL;
+  if (count * size >= 1024 && count * size != BUFFER) return calloc(count, size);
+  void *bytes = get(count * size);
+  return bytes != NULL ? memset(bytes, 0, count * size) : NULL;
+}
+
+static char *copy_text(const char *text) {
+  size_t size = strlen(text) + 1;
+  char *copy = get(size);
+  return copy != NULL ? memcpy(copy, text, size) : NULL;
+}
+
+static void empty(struct kept *kept) {
+  for (void *bytes = take(kept); bytes != NULL; bytes = take(kept)) free(bytes);
+}
+
+static void drain(void *data) {
+  struct cache *cache = data;
+  for (size_t i = 0; i < CLASSES; i++) empty(&cache->small[i]);
+  empty(&cache->buffers);
+  free(cache);
+  of_thread = NULL;
+}
+
+void camp_memory_drain(void) {
+  if (of_thread == NULL) return;
+  pthread_setspecific(at_exit, NULL);
+  drain(of_thread);
+}
+
+void camp_memory_init(void) {
+  has_at_exit = pthread_key_create(&at_exit, drain) == 0;
+  if (!KEEPS || curl_global_init_mem(CURL_GLOBAL_DEFAULT, get, give_back, resize, copy_text, get_zeroed) != CURLE_OK)
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
