@@ -6,6 +6,7 @@
 
 local core = require "campaign.core"
 
+io.stdout:setvbuf("line")
 local count = tonumber(arg[1] or "") or 1000000
 local folder = arg[2] or os.getenv("TMPDIR") or "/tmp"
 local path = ("%s/campaign-bench-keys-%d.csv"):format(folder, core.system.pid())

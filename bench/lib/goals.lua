@@ -167,7 +167,7 @@ local function slope_rows()
   local groups, most = {}, 0
   for _, line in ipairs(read_tsv("slope.tsv")) do
     local key = line.job .. line.rows
-    taken = math.max(line.round, 1)
+    taken = tonumber(line.round)
     groups[key] = groups[key] or { rows = tonumber(line.rows), cpu = {}, wall = {}, peak = {} }
     table.insert(groups[key].cpu, tonumber(line.cpu_s))
     table.insert(groups[key].wall, tonumber(line.wall_s))

@@ -115,6 +115,7 @@ function M.run(options)
   shell.run(("%s -O2 -o %s/requests bench/peers/requests.c -lcurl"):format(os.getenv("CC") or "cc", shell.quote(out)))
   build_rust(out, say)
   local tsv = assert(io.open(out .. "/parts.tsv", "wb"))
+  tsv:setvbuf("line")
   tsv:write("part\tbeside\trounds\tour_cpu_s\ttheir_cpu_s\tcpu_ratio\twall_ratio\tgoal\tour_peak_mb\ttheir_peak_mb\n")
   local rows = list_of{ text = text, prose = prose, csv = options.csv, out = out, url = options.url }
   say(("\n%-34s %-26s %10s %10s %8s %8s %6s\n"):format("part, median of " .. options.rounds, "beside", "our CPU s", "their CPU",
