@@ -41,7 +41,7 @@ local function list_of(values)
         in_flight == 1 and "C, libcurl easy" or "C, libcurl multi", "{out}/requests {url}/ 20000 " .. in_flight)
     end
     add("start and one call, " .. name, 1 / 1.3, lua(name, "start core {url}"), "curl",
-      "curl -sf --noproxy * -o /dev/null {url}/contactGroupDetail")
+      "curl -sf --noproxy '*' -o /dev/null {url}/contactGroupDetail")
   end
   return rows
 end
