@@ -45,7 +45,8 @@ local function step(name, command)
 end
 
 local PEERS = "campaign,campaign-command,campaign-no-ledger,go,luajit,floor"
-step("jobs", ("bench/run --rows 1000000 --rounds %d --jobs j1,j2 --peers %s --out %s && cp %s/results.tsv %s/jobs.tsv"):format(rounds, PEERS, out, out, out))
+step("jobs", ("bench/run --rows 1000000 --rounds %d --jobs j1,j2 --peers %s --out %s && cp %s/results.tsv %s/jobs.tsv"):format(
+  rounds, PEERS, out, out, out))
 step("delay", ("bench/run --rows 100000 --rounds %d --jobs delay --peers campaign,floor --out %s && cp %s/results.tsv %s/delay.tsv"):format(
   rounds, out, out, out))
 step("parts", ("BENCH_KEYS=0 bench/run --parts --rows 100000 --rounds %d --out %s"):format(rounds, out))
@@ -164,7 +165,7 @@ local function key_rows()
 end
 
 local function slope_rows()
-  local groups, most = {}, 0
+  local groups = {}
   for _, line in ipairs(read_tsv("slope.tsv")) do
     local key = line.job .. line.rows
     taken = tonumber(line.round)
@@ -182,7 +183,7 @@ local function slope_rows()
     end
     local name = job:upper() .. ", Lua 5.4"
     if least and middle and long then
-      most = report.median(long.peak)
+      local most = report.median(long.peak)
       add(name .. ": peak memory at 10 M rows", "", most, "MB", nil, 32)
       add(name .. ": peak memory at 10 M rows less that at 1 M", "", most - report.median(middle.peak), "MB", nil, 1)
       add(name .. ": CPU time of a row from 1 M to 10 M, by one below", "itself", slope("cpu"), "×", nil, 1.1)
@@ -207,7 +208,8 @@ local notes = slope_rows()
 local tsv = assert(io.open(out .. "/goals.tsv", "wb"))
 tsv:write("work\tbeside\tfigure\tunit\tgoal\tverdict\trounds\n")
 for _, goal in ipairs(goals) do
-  tsv:write(table.concat({ goal.work, goal.beside, goal.figure and ("%.3f"):format(goal.figure) or "-", goal.unit, goal.goal, goal.verdict, goal.rounds or "-" }, "\t"), "\n")
+  local figure = goal.figure and ("%.3f"):format(goal.figure) or "-"
+  tsv:write(table.concat({ goal.work, goal.beside, figure, goal.unit, goal.goal, goal.verdict, goal.rounds or "-" }, "\t"), "\n")
 end
 tsv:close()
 
@@ -216,23 +218,30 @@ local function first(command)
 end
 
 local file = assert(io.open("bench/RESULTS.md", "wb"))
-file:write("# Results of the bench\n\nWritten by `bench/goals` (", os.date("!%Y-%m-%d %H:%M"), " UTC); the figures behind it are `build/bench/*.tsv`. Figures are medians of rounds, in each of which everybody runs once, by turns.\nClient, peers and sink share one machine; `docs/performance.md` says what the figures mean.\n\n")
-file:write("- Machine: ", first("lscpu | sed -n 's/^Model name: *//p'"), ", ", first("nproc"), " processors, ", first("free -g | awk '/Mem:/ {print $2}'"), " GB; Linux ",
-  first("uname -r"), "; load averages at the end: ", first("cut -d' ' -f1-3 /proc/loadavg"), "\n")
-file:write("- Versions: ", first("lua5.4 -v | cut -d' ' -f1-2"), "; ", first("luajit -v | cut -d' ' -f1-2"), "; ", first("curl --version | cut -d' ' -f1-2"), "; ",
-  first("gcc --version"), "; ", first("go version | cut -d' ' -f3"), "; ", first("/usr/bin/rustc --version"), "; ", first("ldd --version"), "; ", first("/usr/sbin/nginx -v"), "\n\n")
+file:write("# Results of the bench\n\n", ([[
+Written by `bench/goals` (%s UTC); the figures behind it are `build/bench/*.tsv`. Figures are medians of rounds, in each of which everybody
+runs once, by turns. Client, peers and sink share one machine; `docs/performance.md` says what the figures mean.
+
+]]):format(os.date("!%Y-%m-%d %H:%M")))
+file:write(("- Machine: %s, %s processors, %s GB; Linux %s; load averages at the end: %s\n"):format(first("lscpu | sed -n 's/^Model name: *//p'"),
+  first("nproc"), first("free -g | awk '/Mem:/ {print $2}'"), first("uname -r"), first("cut -d' ' -f1-3 /proc/loadavg")))
+file:write("- Versions: ", table.concat({ first("lua5.4 -v | cut -d' ' -f1-2"), first("luajit -v | cut -d' ' -f1-2"),
+  first("curl --version | cut -d' ' -f1-2"), first("gcc --version"), first("go version | cut -d' ' -f3"), first("/usr/bin/rustc --version"),
+  first("ldd --version"), first("/usr/sbin/nginx -v") }, "; "), "\n\n")
 file:write("| work | beside | figure | goal | | rounds |\n|---|---|---|---|---|---|\n")
 local met, missed, absent = 0, 0, 0
 for _, goal in ipairs(goals) do
   met = met + (goal.verdict == "met" and 1 or 0)
   missed = missed + (goal.verdict == "missed" and 1 or 0)
   absent = absent + (goal.figure and 0 or 1)
-  file:write(("| %s | %s | %s | %s | %s | %s |\n"):format(goal.work, goal.beside, goal.figure and ("%.2f %s"):format(goal.figure, goal.unit) or "", goal.goal,
+  local figure = goal.figure and ("%.2f %s"):format(goal.figure, goal.unit) or ""
+  file:write(("| %s | %s | %s | %s | %s | %s |\n"):format(goal.work, goal.beside, figure, goal.goal,
     goal.verdict == "missed" and "**missed**" or goal.verdict, goal.rounds or ""))
 end
 file:write(("\n%d met, %d missed, %d not measured.\n"):format(met, missed, absent))
 if #slower > 0 then
-  file:write("\nSlower than glibc's iconv in the corpus: ", table.concat(slower, "; "), ". A text that is refused costs campaign an error object that says where and why.\n")
+  file:write("\nSlower than glibc's iconv in the corpus: ", table.concat(slower, "; "),
+    ". A text that is refused costs campaign an error object that says where and why.\n")
 end
 if #notes > 0 then
   file:write("\nPeak memory and CPU time. ", table.concat(notes, "; "), ".\n")

@@ -165,7 +165,7 @@ describe("campaign.transport.openresty", function()
   end)
 
   it("gives one turn of the loop to one light thread that computes for long", function()
-    assert.are.equal("20 finished, none beside another", server:get("/turns").body)
+    assert.are.equal("20 finished, hardly any beside another", server:get("/turns").body)
   end)
 
   it("has the loop look at its sockets before a light thread goes on that a timer woke", function()
