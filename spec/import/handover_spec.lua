@@ -5,10 +5,12 @@
 local campaign = require "campaign"
 local command = require "support.command"
 local core = require "campaign.core"
+local family = require "campaign.import.family"
 local handover = require "campaign.import.handover"
 local imports = require "support.imports"
 local json = require "campaign.json"
 local ledger_module = require "campaign.ledger"
+local lfs = require "lfs"
 
 local LONGLONG = "longlong.import_customers_async"
 
@@ -205,5 +207,64 @@ describe("import.handover", function()
     assert.is_nil(refused)
     contains(err.message, "is damaged")
     assert_once(25)
+  end)
+
+  it("is of no use to a third job as long as the second sent nothing: that one compares with the first", function()
+    for _, is_marked in ipairs({ false, true }) do
+      imports.reset()
+      local first = stopped_job()
+      local second
+      if is_marked then
+        second = dies_before_sending(first).job
+      else
+        local planned = plan_since(first)
+        second = planned.folder
+        planned:close()
+      end
+      local refused, err = campaign.plan(imports.options(LONGLONG, people(1, 30), { since = second }))
+      assert.is_nil(refused)
+      contains(err.message, "sent nothing")
+      contains(err.hint, first.job)
+      assert.equal("finished", assert(resume(first)).state)
+      assert_once(20)
+    end
+  end)
+
+  it("does not take another job at the place of the later one for the later one", function()
+    local first = stopped_job()
+    local later = plan_since(first)
+    assert(later:run())
+    os.rename(later.folder, later.folder .. "-away")
+    local other = imports.options(LONGLONG, people(101, 105), { job = later.folder })
+    assert(campaign.plan(other)):close()
+    local refused, err = resume(first)
+    assert.is_nil(refused)
+    contains(err.message, "which is not there any more")
+    assert_once(25)
+  end)
+
+  it("knows a retry by whatever path: a relative one, a link, the folder that one stands in", function()
+    local first = stopped_job(3)
+    local file = first.job .. "/rejects.csv"
+    command.write(file, (command.read(file):gsub("N3,", "N3,13800000003")))
+    local retry = assert(campaign.plan_retry(first.job, { account = first.account, env = first.env }))
+    retry:close()
+    local link = imports.folder() .. "/link"
+    assert(lfs.link(retry.folder, link, true))
+    local here = lfs.currentdir()
+    for _, path in ipairs({ { first.job, "retry-1" }, { first.job, "./retry-1/" }, { retry.folder, "." }, { here, link } }) do
+      assert(lfs.chdir(path[1]))
+      local fine, found = pcall(family.folders, path[2])
+      local stands = {}
+      for i, folder in ipairs(fine and found or {}) do
+        stands[i] = core.system.stat(folder, true).inode
+      end
+      local root, number = family.root(path[2])
+      local inode = core.system.stat(root .. "/job.json").inode
+      assert(lfs.chdir(here))
+      assert.same({ core.system.stat(first.job).inode, core.system.stat(retry.folder).inode }, stands, path[2])
+      assert.same({ core.system.stat(first.job .. "/job.json").inode, 1 }, { inode, number })
+    end
+    assert.same({ first.job }, { family.root(first.job .. "/") })
   end)
 end)

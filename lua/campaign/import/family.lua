@@ -3,8 +3,23 @@
 -- retry-1, retry-2, ..., each a job of its own.
 
 local core = require "campaign.core"
+local record_module = require "campaign.import.record"
 
 local M = {}
+
+-- A retry whose path does not say so: a link, or `.`.
+local function by_folder(path)
+  local own, above = core.system.stat(path, true), path .. "/.."
+  local number = 1
+  local found = own and core.system.stat(above .. "/job.json") and core.system.stat(M.retry(above, number), true)
+  while found do
+    if found.inode == own.inode and found.device == own.device then
+      return above, number
+    end
+    number = number + 1
+    found = core.system.stat(M.retry(above, number), true)
+  end
+end
 
 ---The job that a folder is a retry of, or the folder itself.
 ---@param path string
@@ -12,11 +27,13 @@ local M = {}
 ---@return integer? number of the retry
 function M.root(path)
   local trimmed = path:gsub("/+$", "")
-  local root, number = trimmed:match("^(.*)/retry%-(%d+)$") -- linear: anchored
+  local full = trimmed:find("^retry%-%d+$") and record_module.absolute(trimmed) or trimmed
+  local root, number = full:match("^(.*)/retry%-(%d+)$") -- linear: anchored
   if root and core.system.stat(root .. "/job.json") then
     return root, tonumber(number)
   end
-  return trimmed
+  root, number = by_folder(trimmed)
+  return root or trimmed, number
 end
 
 ---Where a retry stands.

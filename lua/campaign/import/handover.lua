@@ -64,23 +64,36 @@ local function write(root, mark)
   return true
 end
 
+local function gone(mark)
+  return refuse(("its open rows were handed over to %s, which is not there any more: nobody knows which of them it sent"):format(mark.to),
+    "put that folder back; if it never sent anything, remove " .. M.FILE)
+end
+
+local function has_sent(progress)
+  return progress.attempts + progress.open > 0
+end
+
 -- True when the job that rows were handed to has sent nothing, and does not run.
 local function is_void(mark)
   if not core.system.stat(mark.to .. "/job.json") then
-    return refuse(("its open rows were handed over to %s, which is not there any more: nobody knows which of them it sent"):format(mark.to),
-      "put that folder back; if it never sent anything, remove " .. M.FILE)
+    return gone(mark)
   end
   local ledger, err = ledger_module.open(mark.to .. "/ledger.db")
   if not ledger then
     return nil, err
   end
-  local progress
-  progress, err = ledger:progress()
-  ledger:close()
-  if not progress then
-    return nil, err
+  local put, progress
+  put, err = ledger:job_get()
+  if put then
+    progress, err = ledger:progress()
   end
-  return progress.attempts + progress.open == 0
+  ledger:close()
+  if err then
+    return nil, err
+  elseif not put or put.id ~= mark.id then -- another job stands there by now
+    return gone(mark)
+  end
+  return not has_sent(progress)
 end
 
 ---Whether a job, or a retry of it, may send: not what it has handed over. Its own ledger is open, so that nobody takes over meanwhile.
@@ -135,6 +148,26 @@ function M.look(opened, id)
     state = core.json.encode{ batches = progress.batches, rows = progress.rows, attempts = progress.attempts,
       retries = opened.record.retries or 0 },
   }
+end
+
+---Whether rows can be compared with a job that may be since another one itself: not while it sent nothing, for what it was to send is then still
+---the other one's, and only an import since that one would take it over.
+---@param opened table ledger, record of a job
+---@return boolean? speaks
+---@return campaign.error? err
+function M.speaks(opened)
+  local open = 0
+  for _, seen in ipairs(opened.record.handover and opened.record.handover.seen or {}) do
+    open = open + seen.open
+  end
+  if open == 0 then
+    return true
+  end
+  local progress, err = opened.ledger:progress()
+  if not progress then
+    return nil, err
+  end
+  return has_sent(progress)
 end
 
 -- Whether an earlier job stands as it stood when the import was planned.

@@ -187,6 +187,13 @@ local function take(path, now, list, secret, seen)
     ok, err = in_doubt(opened)
   end
   if ok then
+    ok, err = handover.speaks(opened)
+    if ok == false then
+      ok, err = refuse(path, "that job sent nothing yet, and may never take over what " .. opened.record.options.since .. " left open",
+        "compare with that one: --since " .. opened.record.options.since)
+    end
+  end
+  if ok then
     ok, err = handover.look(opened, now.id)
     if not ok then
       err = handover.named(err, "since " .. path)
