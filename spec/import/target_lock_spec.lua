@@ -79,6 +79,24 @@ describe("the lock of a target", function()
     assert.same({ "finished", 5 }, { later.state, later.accepted })
   end)
 
+  it("leaves a retry that was refused to be gone on with", function()
+    local first = imports.options(JSON, (imports.people(20, function(i)
+      return i == 5 and "c-00005,N5,,公司,老客户" or nil
+    end)))
+    assert.equal(1, assert(campaign.import(first)).rejected)
+    local file = first.job .. "/rejects.csv"
+    command.write(file, (command.read(file):gsub("N5,", "N5,13911110005")))
+    local given = { account = first.account, env = first.env, busy = "refuse" }
+    import_with(JSON, function()
+      local refused, err = campaign.retry(first.job, given)
+      assert.is_nil(refused)
+      assert.equal("busy", err.reason)
+      assert.equal("planned", assert(campaign.open_job(first.job .. "/retry-1", given)):inspect().state)
+    end)
+    local result = assert(assert(campaign.open_job(first.job .. "/retry-1", given)):resume())
+    assert.same({ "finished", 1 }, { result.state, result.accepted })
+  end)
+
   it("does not hold up other targets, nor platforms whose doubt is not settled by looks", function()
     local results = {}
     import_with(JSON, function()

@@ -3,8 +3,10 @@
 -- and both are sent whole, one after the other.
 
 local command = require "support.command"
+local core = require "campaign.core"
 local json = require "campaign.json"
 local nginx = require "support.nginx"
+local raw_server = require "support.raw_server"
 local sandbox = require "campaign.sandbox"
 
 local SERVER = [[
@@ -18,6 +20,19 @@ local SERVER = [[
       on_progress = function(event) waited = waited + (event.wait_for == "target" and 1 or 0) end,
     }
     ngx.print(json.encode{ state = result and result.state, accepted = result and result.accepted, reason = err and err.reason, waited = waited })
+  } }
+  location /submit { content_by_lua_block {
+    local core, json = require "campaign.core", require "campaign.json"
+    if not package.loaded.line then
+      local order = json.decode(core.system.read_file("%(folder)/order.json", 65536))
+      package.loaded.line = require("campaign.openresty.jobs").new{ folder = "%(folder)/jobs", to = "outbound.upload_dnc_json",
+        account = order.account, params = { dataSourceName = "acme-dnc" }, busy = "refuse", retry = 0.3 }
+      package.loaded.line:watch(0.1)
+    end
+    local draft = assert(package.loaded.line:create())
+    core.system.write_atomic(draft.list, "uuid\nthree-1\n")
+    assert(package.loaded.line:submit(draft))
+    ngx.print(draft.id)
   } }
   location /here { content_by_lua_block { ngx.print("here") } }
 ]]
@@ -71,4 +86,31 @@ describe("the lock of a target inside nginx", function()
       assert.equal("", server:troubles())
     end)
   end
+
+  it("has a job that refuses to wait for it tried again later, not failed", function()
+    handle = assert(sandbox.start{ clock = "2025-11-10 10:00:00", clock_rate = 0, faults = { "upload_dnc_json:delay=700@1-2" } })
+    server = nginx.new({ server = SERVER, workers = 1 }):start()
+    local lines = { "uuid" }
+    for i = 1, 100 do
+      lines[#lines + 1] = "one-" .. i
+    end
+    command.write(server.folder .. "/one.csv", table.concat(lines, "\n") .. "\n")
+    command.write(server.folder .. "/order.json", json.encode{ account = handle.accounts.outbound })
+    assert(server.transport:submit{ url = server.url .. "/import?busy=wait&job=one", account = "import", max_connection_age = 0 })
+    raw_server.eventually(function()
+      server.transport:next(0.01)
+      return core.system.stat(server.folder .. "/one/ledger.db")
+    end, "the first import")
+    assert(not server.transport:next(0.3))
+    local folder, held = server.folder .. "/jobs/" .. server:get("/submit").body, nil
+    raw_server.eventually(function()
+      held = held or core.system.stat(folder .. "/waiting.json") and json.decode(command.read(folder .. "/waiting.json"))
+      return held
+    end, "a refusal that is kept")
+    assert.same({ "ledger", "busy" }, { held.error.kind, held.error.reason })
+    raw_server.eventually(function() return core.system.stat(folder .. "/order.json") end, "the end of the job")
+    assert.equal("finished", json.decode(command.read(folder .. "/job/report.json")).state)
+    assert.is_nil(core.system.stat(folder .. "/failed.json"))
+    assert.equal(101, assert(handle:control("commits?limit=1")).total)
+  end)
 end)

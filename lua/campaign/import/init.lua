@@ -465,6 +465,7 @@ function methods:run()
   end
   local put, put_err = state.ledger:job_put{ id = state.id, state = "running", record = state.record_text }
   if not put then
+    state.state = "planned"
     close_all(state)
     return nil, put_err
   end

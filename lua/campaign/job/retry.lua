@@ -277,6 +277,8 @@ function M.retry(path, given)
   result, err = job:run()
   if result then
     result.retry = job.retry
+  else
+    job:close() -- it was not begun: nothing is held, and it can be resumed
   end
   return result, err
 end

@@ -15,8 +15,9 @@ local ABANDONED = 86400 -- seconds after which an upload without an order is cle
 local LAST_RETRY = 3600 -- the longest of the pauses, in seconds
 local MOST_FILE = 1048576 -- bytes of order.json, report.json, failed.json
 
--- Why a job stopped, or could not begin, that time may heal; a full disk beside it.
+-- Why a job stopped, or could not begin, that time may heal; of the ledger's errors, a full disk and a target that another import sends to.
 local HEALS = { network = true, timeout = true, throttle = true, window = true }
+local LEDGER_HEALS = { full = true, busy = true }
 
 local FILES = { rejects = "rejects_file", duplicates = "duplicates_file", suppressed = "suppressed_file", unchanged = "unchanged_file",
   ambiguous = "ambiguous_file", not_sent = "not_sent_file" }
@@ -102,7 +103,7 @@ end
 ---@param err campaign.error
 ---@return boolean
 function methods:heals(err)
-  return self._retry and (HEALS[err.kind] or err.kind == "ledger" and err.reason == "full") or false
+  return self._retry and (HEALS[err.kind] or err.kind == "ledger" and LEDGER_HEALS[err.reason]) or false
 end
 
 local function pause_of(self, tries)

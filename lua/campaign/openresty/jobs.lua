@@ -134,7 +134,7 @@ local function go_on(self, id, order)
   local folder, on_progress = self._folder:of(id) .. "/job", progress_of(self, id)
   if core.system.stat(folder .. "/ledger.db") then
     local job, err = campaign.open_job(folder, { account = self._base.account, on_progress = on_progress, env = self._base.env,
-      transport = self._base.transport })
+      transport = self._base.transport, busy = (order.options or {}).busy or self._base.busy })
     local result
     if job then
       result, err = job:resume()
