@@ -281,6 +281,27 @@ describe("campaign.verify", function()
     assert_fault(proof, "ledger", "20 rows are ambiguous, but only 0 were in flight")
   end)
 
+  it("bounds the doubt of a process that died by what it may have had in flight: also where that grows, and in a later run", function()
+    local function die(result, batches)
+      falsify(result.job, "DROP TRIGGER attempt_outcome",
+        ("UPDATE attempt SET verdict = 'ambiguous', cause = 'interrupted', sent = 'maybe', ended = 1 WHERE batch <= %d"):format(batches),
+        ("UPDATE batch SET state = 'U', awaits = 0 WHERE seq <= %d"):format(batches))
+    end
+    local result = run(LONGLONG, { rows_per_call = 1 })
+    die(result, 40)
+    assert.equal(40, verify(result.job, { sandbox = false }).in_flight_at_fault) -- sixteen by the platform's data, and four times that when it is fast
+    imports.reset()
+    local options = imports.options(LONGLONG, people(), { rows_per_call = 10, concurrency = 2 })
+    result = assert(campaign.import(options))
+    die(result, 3)
+    assert_fault(verify(result.job, { sandbox = false }), "ledger", "30 rows are ambiguous, but only 20 were in flight")
+    os.remove(result.report_file)
+    assert(assert(campaign.open_job(result.job, { account = options.account, env = options.env })):resume{ concurrency = 3 })
+    local proof = verify(result.job)
+    assert.is_true(proof.ok, said(proof))
+    assert.same({ 30, 30 }, { proof.ambiguous, proof.in_flight_at_fault })
+  end)
+
   it("fails when a report was edited, but not when rejected rows were mended", function()
     local function case(part, text, name, change)
       imports.reset({ "import_customers_async:after-commit-close@2" })

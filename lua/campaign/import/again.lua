@@ -17,6 +17,7 @@ local report = require "campaign.import.report"
 local resume = require "campaign.import.resume"
 local target = require "campaign.import.target"
 local target_lock = require "campaign.import.target_lock"
+local timing = require "campaign.import.timing"
 
 local M = {}
 
@@ -86,6 +87,18 @@ function M.add(parts)
     return settler:settle_all(batch)
   end
 
+  -- A run that may have more in flight than the plan allows says so, with its first commit: `verify` bounds doubt by it.
+  local function note_in_flight(state)
+    local record, err = state.record, nil
+    local _, most = timing.in_flight(state.platform, state.operation, state.options)
+    local _, planned = timing.in_flight(state.platform, state.operation, record.options)
+    if most > math.max(planned, record.in_flight or 0) then
+      record.in_flight = most
+      state.record_text, err = record_module.encode(record)
+    end
+    return state.record_text and true, err
+  end
+
   local function restore(job, state, was)
     local ok, err = parts.prepare(state)
     if not ok then
@@ -110,6 +123,9 @@ function M.add(parts)
     ok, err = target_lock.hold(state, parts.progress)
     if ok and not state.stop then
       ok, err = settle_doubt(state)
+    end
+    if ok then
+      ok, err = note_in_flight(state)
     end
     if not ok then
       return nil, err

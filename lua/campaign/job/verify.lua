@@ -12,6 +12,7 @@ local handover = require "campaign.import.handover"
 local opened_module = require "campaign.job.opened"
 local reports = require "campaign.job.reports"
 local server = require "campaign.job.server"
+local timing = require "campaign.import.timing"
 local spill_module = require "campaign.job.spill"
 
 local M = {}
@@ -45,9 +46,10 @@ local function current_report(opened)
   return opened.folder:read("report")
 end
 
+-- With what a later run was allowed.
 local function most_in_flight(opened)
-  local operation, platform = opened.operation, opened.platform
-  return opened.record.options.concurrency or operation.rows.concurrency or platform.limits.concurrency or 1
+  local _, most = timing.in_flight(opened.platform, opened.operation, opened.record.options)
+  return math.max(most, opened.record.in_flight or 0)
 end
 
 -- One job: list against ledger against reports.
