@@ -189,6 +189,24 @@ describe("api.client", function()
     end
   end)
 
+  it("keeps nothing of a request that was made again", function()
+    local client, seen = fake.client("longlong", {}), setmetatable({}, { __mode = "k" })
+    local function ask()
+      local first = assert(client:prepare("import_customers_async", {}, { rows = core.source('{"data":[1]}') }))
+      local other = assert(client:again(first, core.source('{"data":[2]}'), 9))
+      assert.is_nil((client:finish(other, { status = 500, headers = {}, body = "", sent = "yes" })))
+      seen[first], seen[other] = true, true
+    end
+    ask()
+    if rawget(_G, "jit") then
+      rawget(_G, "jit").flush() -- compiled code holds what it was made with
+    end
+    for _ = 1, 3 do
+      collectgarbage()
+    end
+    assert.is_nil((next(seen)))
+  end)
+
   it("reports a request that the engine refuses as not sent", function()
     local client = fake.client("longlong", { function() return nil, error_object.new{ kind = "invalid", message = "bad URL" } end })
     local reply, err = client:import_customers_async(ROWS)

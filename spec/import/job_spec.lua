@@ -39,6 +39,24 @@ describe("a job", function()
     imports.reset()
   end)
 
+  it("leaves nothing of itself in memory once nobody holds it", function()
+    local seen = setmetatable({}, { __mode = "k" })
+    local function run()
+      local options = imports.options(LONGLONG, imports.people(30), { rows_per_call = 10 })
+      local job = assert(campaign.plan(options))
+      seen[job], seen[options.env] = "job", "environment"
+      assert.is_true(job:run().ok)
+    end
+    run()
+    if rawget(_G, "jit") then
+      rawget(_G, "jit").flush() -- compiled code holds what it was made with
+    end
+    for _ = 1, 3 do
+      collectgarbage()
+    end
+    assert.is_nil((next(seen)))
+  end)
+
   it("opens folders by name only: anything else is a mistake of the program", function()
     for _, wrong in ipairs{ 5, true, {} } do
       assert.has_error(function() campaign.open_job(wrong) end, "open_job: the folder must be a string, not a " .. type(wrong))

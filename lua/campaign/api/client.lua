@@ -249,7 +249,7 @@ local function context_of(request)
   local context = prepared[request]
   if not context then
     local shared = getmetatable(request)
-    context = shared and prepared[shared.like]
+    context = shared and shared.context
   end
   return context
 end
@@ -414,7 +414,8 @@ function methods:again(request, rows, timeout)
     limits = { total = seconds }
     state.limits[seconds] = limits
   end
-  context.shared = context.shared or { like = request } -- how `finish` finds what was asked
+  -- How `finish` finds what was asked. It must not lead to the request: in LuaJIT nothing is collected that is the key of what leads to it.
+  context.shared = context.shared or { context = context }
   return setmetatable({
     method = request.method, url = request.url, headers = request.headers, body = rows, account = request.account,
     allow_http = request.allow_http, ca_file = request.ca_file, proxy = request.proxy, limits = limits,

@@ -77,9 +77,9 @@ function methods:ahead()
 end
 
 ---Has somebody told, once, when the clocks differ by more than a minute; at once when that is known.
----@param tell fun(text: string)
+---@param tell fun(text: string)? nil: nobody any more
 function methods:warn(tell)
-  if math.abs(self:ahead()) > M.WARNS then
+  if tell and math.abs(self:ahead()) > M.WARNS then
     tell(self:text())
   else
     self._tell = tell

@@ -90,7 +90,7 @@ end
 ---@param run table the engine
 ---@return campaign.import.event
 function M.progress(state, run)
-  local books, plan, env = state.books, state.job.plan, state.options.env
+  local books, plan, env = state.books, state.plan, state.options.env
   local now, settled = env.now(), books:sum()
   local waiting = run.waiting
   local reason = waiting and waiting.reason

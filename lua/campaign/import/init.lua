@@ -135,6 +135,9 @@ local function close_all(state)
   if state.pace then
     state.pace:close()
   end
+  if state.client then
+    state.client:clock():warn(nil)
+  end
   if state.target_lock then
     state.target_lock:close()
     state.target_lock = nil
@@ -413,7 +416,7 @@ local function work_of(state, book)
       state.barrier:settled(changed or verdict)
       return changed, err
     end,
-    too_many = options.stop_rule and function() return stop_rule.check(options.stop_rule, state.books, state.job.plan.sendable) end,
+    too_many = options.stop_rule and function() return stop_rule.check(options.stop_rule, state.books, state.plan.sendable) end,
     clean = function(batch, verdict, problem) return clean.answer(state.input, batch, verdict, problem, known) end,
     unsent = function(batch) return state.rows:unsent(batch) end,
     bisect = bisect.new{
@@ -451,7 +454,7 @@ function methods:run()
   if wrong then
     return nil, wrong
   end
-  state.state, state.job = "running", self
+  state.state, state.plan = "running", self.plan -- not the job itself: it is the key by which the state is found
   local held, held_err = true, nil
   if not state.hold then
     held, held_err = handover.begin(state)
