@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The quick way of the encoder, for the usual row of a JSON body: texts, numbers, constants and marks, with nothing in the record that needs
- * an escape. What it writes is what encode_rows.c writes for the same row, byte by byte; that is its oracle (spec/c/encode_test.c).
+ * an escape. What it writes is what encode_rows.c writes for the same row, byte by byte; that is its oracle (spec/c/rows_test.c).
  * Everything else is left to encode_rows.c. */
 #ifndef CAMP_ENCODE_PLAIN_H
 #define CAMP_ENCODE_PLAIN_H

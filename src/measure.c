@@ -63,7 +63,7 @@ __attribute__((target("avx2,bmi,popcnt"))) static int measure_avx2(const uint64_
 }
 
 int camp_measure(enum camp_encoding encoding, const unsigned char *text, size_t length, size_t *size) {
-  if (!__builtin_cpu_supports("avx2")) return 0;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("popcnt")) return 0;
   if (encoding != CAMP_ENCODING_GBK && encoding != CAMP_ENCODING_CP936 && encoding != CAMP_ENCODING_GB18030) return 0;
   pthread_once(&once, fill_tables);
   return measure_avx2(has_code[encoding == CAMP_ENCODING_GB18030], text, length, size);

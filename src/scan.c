@@ -132,7 +132,7 @@ __attribute__((target("bmi,popcnt"))) static uint32_t *places_bmi(const uint64_t
 
 uint32_t *camp_scan_places(enum camp_scan_level level, const uint64_t *marks, size_t words, uint32_t base, uint32_t *to) {
 #ifdef CAMP_X86
-  if (level == CAMP_SCAN_AVX2 && __builtin_cpu_supports("bmi")) return places_bmi(marks, words, base, to);
+  if (level == CAMP_SCAN_AVX2 && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt")) return places_bmi(marks, words, base, to);
 #else
   (void)level;
 #endif

@@ -397,7 +397,7 @@ static void compare_measure(enum camp_encoding encoding, const unsigned char *te
   enum camp_stop stop = camp_gbk_encoded_length(encoding, text, length, &done);
   int known = camp_measure(encoding, text, length, &size);
   expect(!known || (stop == CAMP_STOP_END && size == done.produced), "a measure differs", (long long)length);
-  if (must_know && __builtin_cpu_supports("avx2")) expect(known, "a usual Hanzi is not measured", (long long)length);
+  if (must_know && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt")) expect(known, "a usual Hanzi is not measured", (long long)length);
 }
 
 static void compare_measures(void) {
@@ -530,7 +530,7 @@ int main(void) {
     size_t wild = below(3) * below(40), size = sizes[below(6)];
     make_list(2 + below(12), size + below(200), wild, below(3) == 0 ? "\r\n" : "\n");
     struct camp_input *input = open_list(below(3) == 0 ? 256 + below(2000) : 0);
-    compare_readers(input, CAMP_SCAN_AVX2);
+    compare_readers(input, camp_scan_best());
     compare_readers(input, CAMP_SCAN_SSE2);
     compare_encoders(input, shapes[below(2)]);
     compare_bodies(input, make_encoder(input->column_count, "object"));
