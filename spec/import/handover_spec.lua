@@ -155,7 +155,7 @@ describe("import.handover", function()
     local ledger = assert(ledger_module.open(later.folder .. "/ledger.db"))
     local put = assert(ledger:job_get())
     local state = { id = put.id, folder = { path = later.folder }, handover = json.decode(put.record).handover, record_text = put.record }
-    assert(handover.begin(state))
+    assert(handover.begin(state, 1))
     if is_noted then
       assert(ledger:job_put{ id = put.id, state = "running", record = state.record_text })
     end
@@ -223,7 +223,7 @@ describe("import.handover", function()
       end
       local refused, err = campaign.plan(imports.options(LONGLONG, people(1, 30), { since = second }))
       assert.is_nil(refused)
-      contains(err.message, "sent nothing")
+      contains(err.message, "has not taken over")
       contains(err.hint, first.job)
       assert.equal("finished", assert(resume(first)).state)
       assert_once(20)
@@ -266,5 +266,42 @@ describe("import.handover", function()
       assert.same({ core.system.stat(first.job .. "/job.json").inode, 1 }, { inode, number })
     end
     assert.same({ first.job }, { family.root(first.job .. "/") })
+  end)
+
+  it("is for good once the later job has ended, though it sent nothing: its retry may send", function()
+    local function mend(job)
+      local file = job .. "/rejects.csv"
+      command.write(file, (command.read(file):gsub("N3,", "N3,13800000003")))
+    end
+    local first = imports.options(LONGLONG, people(1, 20, 3))
+    assert(campaign.import(first))
+    local later = assert(imports.import(LONGLONG, people(1, 20, 3), { since = first.job }))
+    assert.same({ 19, 1, 0 }, { later.unchanged, later.rejected, later.requests })
+    for _, is_before in ipairs({ true, false }) do
+      mend(first.job)
+      local refused, err = campaign.retry(first.job, { account = first.account, env = first.env })
+      assert.is_nil(refused)
+      assert.equal("handed_over", err.reason)
+      refused, err = campaign.plan(imports.options(LONGLONG, people(1, 20), { since = first.job }))
+      assert.is_nil(refused)
+      contains(err.hint, "--since " .. later.job)
+      if is_before then
+        mend(later.job)
+        assert.equal(1, assert(campaign.retry(later.job, { account = first.account, env = first.env })).taken_over)
+      end
+    end
+    assert_once(20)
+  end)
+
+  it("is not made for a job that has nothing to send or to mend", function()
+    local first = stopped_job()
+    local later = assert(imports.import(LONGLONG, people(1, 5), { since = first.job }))
+    assert.same({ "finished", 5 }, { later.state, later.unchanged })
+    assert.is_nil(core.system.stat(first.job .. "/handed-over.json"))
+    local refused, err = campaign.plan(imports.options(LONGLONG, people(1, 20), { since = later.job }))
+    assert.is_nil(refused)
+    contains(err.hint, "--since " .. first.job)
+    assert.equal("finished", assert(resume(first)).state)
+    assert_once(20)
   end)
 end)

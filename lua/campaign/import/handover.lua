@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Rows that one job hands over to another: an import since an earlier job sends what that one left open (not sent, or rejected), so the earlier one
 -- must not send it any more. That is written into the earlier job's folder, on the disk, before the later job sends, while both jobs are locked;
--- whoever goes on with the earlier job finds it. A handing-over after which nothing was sent is void. Neither order of deaths sends a row twice.
+-- whoever goes on with the earlier job finds it. A handing-over is void when the later job died before it sent anything. Neither order of deaths sends
+-- a row twice.
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"
@@ -69,11 +70,22 @@ local function gone(mark)
     "put that folder back; if it never sent anything, remove " .. M.FILE)
 end
 
-local function has_sent(progress)
-  return progress.attempts + progress.open > 0
+-- Rows that were open in the jobs that an import is since.
+local function open_rows(given)
+  local open = 0
+  for _, seen in ipairs(given and given.seen or {}) do
+    open = open + seen.open
+  end
+  return open
 end
 
--- True when the job that rows were handed to has sent nothing, and does not run.
+-- Whether a job that took rows over keeps them: it sent something, or has come to its end, so that its rejected rows may be retried.
+local function keeps(put, progress)
+  local record = record_module.decode(put.record)
+  return progress.attempts + progress.open > 0 or put.state == "finished" or put.state == "stopped" or not record or (record.retries or 0) > 0
+end
+
+-- True when the job that rows were handed to has sent nothing, can still give them back, and does not run.
 local function is_void(mark)
   if not core.system.stat(mark.to .. "/job.json") then
     return gone(mark)
@@ -93,7 +105,7 @@ local function is_void(mark)
   elseif not put or put.id ~= mark.id then -- another job stands there by now
     return gone(mark)
   end
-  return not has_sent(progress)
+  return not keeps(put, progress)
 end
 
 ---Whether a job, or a retry of it, may send: not what it has handed over. Its own ledger is open, so that nobody takes over meanwhile.
@@ -116,7 +128,7 @@ function M.may_send(path, what)
   elseif err then
     return nil, M.named(err, path)
   end
-  return refuse(("%s: %s were handed over to %s (--since), which has sent of them: sending them here could send them twice"):format(path, what,
+  return refuse(("%s: %s were handed over to %s (--since): sending them here could send them twice"):format(path, what,
     mark.to), "go on with that one: campaign resume, or campaign retry, " .. mark.to)
 end
 
@@ -150,24 +162,27 @@ function M.look(opened, id)
   }
 end
 
----Whether rows can be compared with a job that may be since another one itself: not while it sent nothing, for what it was to send is then still
----the other one's, and only an import since that one would take it over.
+---Whether rows can be compared with a job that may be since another one itself: not as long as what the other one left open is that one's, which
+---only an import since that one would take over.
 ---@param opened table ledger, record of a job
 ---@return boolean? speaks
 ---@return campaign.error? err
 function M.speaks(opened)
-  local open = 0
-  for _, seen in ipairs(opened.record.handover and opened.record.handover.seen or {}) do
-    open = open + seen.open
-  end
-  if open == 0 then
+  local given = opened.record.handover
+  if open_rows(given) == 0 then
     return true
+  elseif not given.done then
+    return false
   end
   local progress, err = opened.ledger:progress()
-  if not progress then
+  local put
+  if progress then
+    put, err = opened.ledger:job_get()
+  end
+  if not put then
     return nil, err
   end
-  return has_sent(progress)
+  return keeps(put, progress)
 end
 
 -- Whether an earlier job stands as it stood when the import was planned.
@@ -245,11 +260,7 @@ end
 
 -- `given`: `seen` (a list of what `look` gave, the first job first) and `done`, which is set here; `job`: id, folder.
 local function take(given, job)
-  local open = 0
-  for _, seen in ipairs(given and given.seen or {}) do
-    open = open + seen.open
-  end
-  if open == 0 then
+  if open_rows(given) == 0 then
     return true
   end
   local root = given.seen[1].path
@@ -276,10 +287,11 @@ end
 
 ---A job that was planned since another one is about to send: from now on, on the disk, what that one left open is its.
 ---@param state table of the job; its record, which goes into the ledger before anything is sent, then says so too
+---@param rows integer that it may send, now or once they are mended
 ---@return true? ok
 ---@return campaign.error? err
-function M.begin(state)
-  if not state.handover then
+function M.begin(state, rows)
+  if not state.handover or rows == 0 and not state.handover.done then
     return true
   end
   local ok, err = take(state.handover, { id = state.id, folder = state.folder.path })

@@ -457,7 +457,7 @@ function methods:run()
   state.state, state.plan = "running", self.plan -- not the job itself: it is the key by which the state is found
   local held, held_err = true, nil
   if not state.hold then
-    held, held_err = handover.begin(state)
+    held, held_err = handover.begin(state, self.plan.sendable + state.books.counts.rejected)
     if held then
       held, held_err = target_lock.begin(state, progress)
     end

@@ -189,7 +189,7 @@ local function take(path, now, list, secret, seen)
   if ok then
     ok, err = handover.speaks(opened)
     if ok == false then
-      ok, err = refuse(path, "that job sent nothing yet, and may never take over what " .. opened.record.options.since .. " left open",
+      ok, err = refuse(path, "that job has not taken over what " .. opened.record.options.since .. " left open, and may never do so",
         "compare with that one: --since " .. opened.record.options.since)
     end
   end
