@@ -189,15 +189,20 @@ describe("api.client", function()
     end
   end)
 
-  it("keeps nothing of a request that was made again", function()
+  it("keeps nothing of earlier requests", function()
     local client, seen = fake.client("longlong", {}), setmetatable({}, { __mode = "k" })
     local function ask()
       local first = assert(client:prepare("import_customers_async", {}, { rows = core.source('{"data":[1]}') }))
       local other = assert(client:again(first, core.source('{"data":[2]}'), 9))
       assert.is_nil((client:finish(other, { status = 500, headers = {}, body = "", sent = "yes" })))
       seen[first], seen[other] = true, true
+      local outbound = fake.client("outbound", {})
+      local fields, options = { dataSourceName = "s" }, { rows = core.source("x"), window = "ignore" }
+      local form = assert(outbound:prepare("upload_contacts_file", fields, options))
+      seen[form] = true
+      return assert(outbound:prepare("upload_contacts_file", fields, { rows = core.source("y"), window = "ignore", like = form }))
     end
-    ask()
+    local last = ask()
     if rawget(_G, "jit") then
       rawget(_G, "jit").flush() -- compiled code holds what it was made with
     end
@@ -205,6 +210,7 @@ describe("api.client", function()
       collectgarbage()
     end
     assert.is_nil((next(seen)))
+    last.body:close()
   end)
 
   it("reports a request that the engine refuses as not sent", function()

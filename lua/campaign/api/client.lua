@@ -167,6 +167,15 @@ local function materialise(self, context, request)
   return ready
 end
 
+-- What is kept of the options of a call: not the earlier request, which would keep the one before it, and so on.
+local function without_like(options)
+  local kept = {}
+  for name, value in pairs(options) do
+    kept[name] = name ~= "like" and value or nil
+  end
+  return kept
+end
+
 -- Checks, guards, credentials, building. `refused` is the token a 401 was answered to.
 local function prepare(self, operation, fields, options, refused)
   -- The same call with other rows was checked, and mostly built, when it was prepared first.
@@ -210,7 +219,8 @@ local function prepare(self, operation, fields, options, refused)
       return nil, err
     end
   end
-  local context = { operation = operation, values = values, options = options, token = token, built = request, sizes = {} }
+  local context = { operation = operation, values = values, options = earlier and without_like(options) or options, token = token,
+    built = request, sizes = {} }
   local ready
   ready, err = materialise(self, context, request)
   if not ready then
