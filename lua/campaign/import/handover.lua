@@ -162,16 +162,22 @@ function M.look(opened, id)
   }
 end
 
+---Whether what a job was to take over is its own: without that its rejected rows may be another one's.
+---@param record table of the job
+---@return boolean
+function M.is_done(record)
+  return open_rows(record.handover) == 0 or record.handover.done == true
+end
+
 ---Whether rows can be compared with a job that may be since another one itself: not as long as what the other one left open is that one's, which
 ---only an import since that one would take over.
 ---@param opened table ledger, record of a job
 ---@return boolean? speaks
 ---@return campaign.error? err
 function M.speaks(opened)
-  local given = opened.record.handover
-  if open_rows(given) == 0 then
+  if open_rows(opened.record.handover) == 0 then
     return true
-  elseif not given.done then
+  elseif not M.is_done(opened.record) then
     return false
   end
   local progress, err = opened.ledger:progress()
