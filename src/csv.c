@@ -18,6 +18,7 @@
 #define WINDOW ((size_t)256 << 10)
 #define CHUNK ((size_t)16 << 10) /* of the window, whose marks are found at once: their places stay in the nearest cache */
 #define FIELDS_SPARE 4            /* behind the last one */
+#define LINE_END_MAX ((size_t)2)  /* no part of the record */
 #define STORED_MAX ((size_t)1 << 16) /* fields kept of one record */
 
 enum outcome { DONE, MORE, UNCLOSED, FAILED };
@@ -288,7 +289,7 @@ static __attribute__((noinline)) enum outcome walk_record(struct camp_reader *r,
         c = text[place];
         if (c == '"') {
           if (place + 1 >= length || text[place + 1] != '"') break;
-          next_mark(r, &marks, err);
+          if (next_mark(r, &marks, err) > length) return FAILED;
           flags |= CAMP_FIELD_DOUBLED | CAMP_FIELD_SPECIAL;
           continue;
         }
@@ -545,7 +546,7 @@ int camp_reader_next(struct camp_reader *r, struct camp_record *record, struct c
       case FAILED: return -1;
       case MORE: break;
       }
-      if (r->length - r->at > r->input->max_record) return skip_record(r, record, err);
+      if (r->length - r->at > r->input->max_record + LINE_END_MAX) return skip_record(r, record, err);
     } else if (r->next_offset >= r->end) {
       return 0;
     }

@@ -40,6 +40,7 @@ describe("core.csv", function()
     assert.equal("1234567890123,x\r\n", core.csv.row({ "x" }, 1, 1234567890123))
     assert.equal(",,\r\n", core.csv.row({ "" }, 2))
     assert.equal('""\r\n', core.csv.row({ "" }, 0))
+    assert.equal((","):rep(64) .. "x\r\n", coroutine.wrap(core.csv.row)({ "x" }, 64)) -- far more than are given
     assert.equal("table,x\r\n", core.csv.row({ "x" }, 1, {})) -- not ours to refuse: a list has to be whole
     assert.has_error(function() core.csv.row({}, 0) end)
     assert.has_error(function() core.csv.row({ "a", 1 }, 0) end)

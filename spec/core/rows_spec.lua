@@ -375,6 +375,16 @@ describe("core.rows.input", function()
     end
   end)
 
+  it("takes records of exactly max_record wherever the window ends, also between the CR and the LF", function()
+    for size = 262141, 262145 do -- a window is 262144 bytes, or twice that
+      for _, text in ipairs { ("x"):rep(size), '"' .. ("x"):rep(size - 2) .. '"' } do
+        local rows = rows_of("a\ny\n" .. text .. "\r\n" .. ("z\n"):rep(300000), { max_record = size })
+        assert.is_nil(rows[2][2])
+        assert.equal((text:gsub('"', "")), rows[2][1][1])
+      end
+    end
+  end)
+
   it("raises on options of a wrong type and on closed objects", function()
     assert.has_error(function() core.rows.input {} end)
     assert.has_error(function() core.rows.input { path = 5 } end)

@@ -67,6 +67,7 @@ static int csv_row(lua_State *L) {
   const lua_Integer wanted = luaL_checkinteger(L, 2);
   luaL_argcheck(L, wanted >= 0 && wanted <= 64, 2, "from 0 to 64 values");
   const int count = (int)wanted;
+  luaL_checkstack(L, count + 4, NULL);
   lua_settop(L, count + 2);
   const int fields = (int)lua_rawlen(L, 1);
   luaL_argcheck(L, count + fields > 0, 1, "a line needs at least one field");
