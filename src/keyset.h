@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A set of texts, each with a number that goes with it (a row, a line): for duplicates, suppression lists and rows of an earlier job. Keeps
- * a keyed hash of 64 bits and the number. A look-up meets two or three hashes of others on its way, so that a text is taken for another one
- * with a chance of 1 in 10^18, at any size of the set; nobody can prepare such texts without the secret. At most 24 bytes of memory a text
+ * a keyed hash of 64 bits and the number, in one of 32 tables that further bits choose: a text that is not there is taken for one of n with
+ * a chance of n in 2^69 (ten million: 1 in 5 * 10^13); nobody can prepare such texts without the secret. At most 24 bytes of memory a text
  * above 100,000 texts, at every size and while it grows. Not for two threads at a time. */
 #ifndef CAMP_KEYSET_H
 #define CAMP_KEYSET_H
