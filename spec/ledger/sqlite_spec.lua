@@ -27,6 +27,35 @@ for name, background in pairs({ sqlite = false, ["sqlite in the background"] = t
   }, { describe = describe, it = it, before_each = before_each, after_each = after_each, assert = assert })
 end
 
+describe("the sqlite ledger where nobody may block", function()
+  before_each(function() root = command.folder() end)
+  after_each(function() command.remove(root) end)
+
+  it("waits in short sleeps until a commit is over before it prepares another statement", function()
+    local busy, slept = 0, 0
+    local ledger = assert(require("campaign.ledger.sqlite").open(path(), { create = true, driver = "thread", sleep = function(seconds)
+      core.system.sleep(seconds)
+      slept, busy = slept + (busy > 0 and 1 or 0), math.max(0, busy - 1)
+    end }))
+    local store = ledger._store
+    ledger._store = setmetatable({ busy = function() return busy > 0 and busy or store:busy() end }, { __index = function(_, name)
+      return function(_, ...)
+        return store[name](store, ...)
+      end
+    end })
+    assert(ledger:enqueue{ { index = 1, offset = 0, bytes = 10, first_row = 1, first_line = 2, rows = 1, accepted = 1, body_bytes = 10 } })
+    busy = 3
+    assert(ledger:note(1, "probe", "unclear", "nothing was seen"))
+    assert.equal(3, slept)
+    busy = 3
+    assert(ledger:note(1, "probe", "unclear", "nothing was seen"))
+    assert.equal(3, slept)
+    busy = 0
+    assert(ledger:commit())
+    ledger:close()
+  end)
+end)
+
 local function read(name)
   local file = assert(io.open(name, "rb"))
   local text = file:read("*a")

@@ -40,6 +40,9 @@ local function refuse(self, message, hint)
 end
 
 function methods:_number(name)
+  while self._sleep and self._store:busy() > 0 do -- preparing waits for the disk, and nobody may block here
+    self._sleep(SLICE)
+  end
   local number, err = self._store:prepare(schema.STATEMENTS[name], schema.NAMES[name])
   if not number then
     return nil, explain(err)
