@@ -27,6 +27,7 @@ local HTTP = [[
     signed = new{ platform = "longlong", store = "%(folder)/signed", hmac = { key = "0123456789abcdef0123456789abcdef" }, prefix = "/signed" }
     crowded = new{ platform = "longlong", store = "%(folder)/crowded", secret = "b7c1d2e3f4a5968778695a4b3c2d1e0f", prefix = "/crowded/",
       shared = "full", rate = 100000 }
+    killed = new{ platform = "longlong", store = "%(folder)/killed", secret = "b7c1d2e3f4a5968778695a4b3c2d1e0f", prefix = "/killed/" }
     for i = 1, 10000 do
       if not ngx.shared.full:safe_set("filler" .. i, ("x"):rep(100)) then break end
     end
@@ -41,6 +42,21 @@ local SERVER = [[
   location /uncached/ { lua_code_cache off; content_by_lua_block { require("campaign.openresty.callback").new{
     platform = "longlong", store = "%(folder)/uncached", secret = "b7c1d2e3f4a5968778695a4b3c2d1e0f", prefix = "/uncached/",
     shared = "campaign" }:handle() } }
+  location /killed { content_by_lua_block { -- nginx has no timer to give, and ends the request that does the work itself
+    local core, at = require "campaign.core", ngx.timer.at
+    local inbox = assert(killed:open()).inbox
+    local lock = assert(core.system.lock("%(folder)/killed/turn", 0))
+    ngx.timer.at = function() return nil, "no room" end
+    local thread = ngx.thread.spawn(function() inbox:put("one", nil, nil, 1) end)
+    ngx.sleep(0.05)
+    assert(ngx.thread.kill(thread))
+    ngx.timer.at = at
+    lock:close()
+    local monotonic = core.system.monotonic
+    core.system.monotonic = function() return monotonic() + 20 end
+    ngx.print(tostring(inbox:put("two", nil, nil, 2)))
+    core.system.monotonic = monotonic
+  } }
   location /pid { content_by_lua_block { ngx.print(ngx.worker.pid()) } }
   location /metrics { content_by_lua_block { require("campaign.openresty.metrics").handle() } }
 ]]
@@ -230,6 +246,11 @@ describe("campaign.openresty.callback", function()
     server = was
     mortal:stop(true)
     assert(ok, problem)
+  end)
+
+  it("goes on when nginx ends a request that writes for the others", function()
+    assert.equal("unreadable", server:get("/killed").body)
+    assert.equal(1, #kept("killed"))
   end)
 
   it("answers 503 when the store cannot take it", function()

@@ -252,6 +252,17 @@ describe("campaign.openresty.upload", function()
     assert.is_nil(core.system.stat(folder .. "/waiting.json"))
   end)
 
+  it("drops a draft with its order, of which nobody knows whether the disk has it", function()
+    local folder = require("campaign.openresty.job_folder").new(root .. "/jobs-dropped", 1)
+    local draft = assert(folder:draft())
+    command.write(draft.list, "phone\n1\n")
+    assert(folder:order(draft))
+    assert.equal("queued", folder:look_at(draft.id).state)
+    folder:discard(draft)
+    assert.is_nil(folder:look_at(draft.id))
+    assert.is_nil(folder:active()())
+  end)
+
   it("keeps nothing of a client that goes away", function()
     for _, head in ipairs({ "Content-Length: 100000\r\n\r\nuuid,phone\n",
       "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 90000\r\n\r\n--b\r\n"

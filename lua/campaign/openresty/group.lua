@@ -15,6 +15,7 @@ local MOST_GROUP = 1000 -- bodies of one write
 local GROUP_BYTES = 4194304
 local LOCK_SECONDS = 10
 local WAIT_SECONDS = 30
+local GIVEN_UP_SECONDS = 15 -- nginx may end a request that writes for the others: then another one does
 
 local methods = {}
 local mt = { __name = "campaign.openresty.group" }
@@ -67,7 +68,7 @@ local function commit(self, items)
 end
 
 local function work(self)
-  if self._busy then -- by one that nginx is slow with
+  if self._busy and core.system.monotonic() - self._busy.since < GIVEN_UP_SECONDS then -- by one that nginx is slow with
     home.sleep(0.001)
     return true
   end
@@ -75,9 +76,10 @@ local function work(self)
   if #items == 0 then
     return false
   end
-  self._busy = true
+  local mine = { since = core.system.monotonic() }
+  self._busy = mine -- should the one before go on after all, the inbox's lock keeps them apart
   local fine, kinds, err = pcall(commit, self, items)
-  self._busy = false
+  self._busy = self._busy ~= mine and self._busy or false
   if not fine then
     kinds, err = nil, error_object.new{ kind = "ledger", retry = false, sent = "no", message = "callback store: " .. tostring(kinds) }
   end

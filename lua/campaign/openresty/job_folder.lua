@@ -186,7 +186,10 @@ end
 
 ---Drops a draft.
 ---@param draft table
-function methods.discard(_, draft)
+function methods:discard(draft)
+  if draft.id then
+    core.system.remove(order_path(self, draft.id)) -- of one whose order may be on the disk, or not
+  end
   M.empty(draft.path)
   core.system.remove(draft.path)
 end
