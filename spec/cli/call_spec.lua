@@ -46,6 +46,14 @@ describe("campaign call", function()
     assert(handle:control("faults", { faults = sandbox_json.array({ text }) }))
   end
 
+  it("is held back by the account's rate with exit code 3: nobody refused anything", function()
+    local env = user(handle, folder, { CAMPAIGN_OUTBOUND_CALLS_PER_SECOND = "0.02", XDG_STATE_HOME = folder .. "/slow" })
+    assert.are.equal(0, call({ "outbound.get_contact_group_detail" }, { env = env }).code)
+    local held = call({ "outbound.get_contact_group_detail", "--json" }, { env = env })
+    local err = cjson.decode(held.err).error
+    assert.are.same({ 3, 3, "throttle", "rate", "no" }, { held.code, err.exit_code, err.kind, err.reason, err.sent })
+  end)
+
   local function committed(operation)
     local count = 0
     for _, commit in ipairs(assert(handle:control("commits")).commits) do

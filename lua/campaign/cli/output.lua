@@ -31,6 +31,9 @@ function M.exit_code(err, effect)
   elseif kind == "window" then
     return err.status and EXIT.platform or EXIT.refused
   end
+  if kind == "throttle" and not err.status then
+    return EXIT.not_delivered -- held back here: nobody was asked
+  end
   -- The rest was answered, and not with what was asked for.
   return BY_KIND[kind] or EXIT.platform
 end

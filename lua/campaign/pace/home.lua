@@ -18,9 +18,6 @@ local FOLDER = 448 -- 0700
 -- States that nobody touched for so many seconds are cleared away.
 local STALE = 86400
 
--- Seconds between two looks whether a file is still the one at its path.
-local LOOK_EVERY = 1
-
 local memory = {}
 local memory_mt = { __index = memory, __name = "campaign.pace.home.memory" }
 
@@ -71,17 +68,14 @@ end
 ---@return table
 function M.file(folder, account_id)
   local name = account_id:gsub("[^%w_.#-]", "-")
-  return setmetatable({ _folder = folder, _path = folder .. "/" .. name .. ".pace", _look_at = 0 }, file_mt)
+  return setmetatable({ _folder = folder, _path = folder .. "/" .. name .. ".pace" }, file_mt)
 end
 
 -- The cell, opened when it is not; nil without an error when there is none and none is to be made.
 function file:_open(create)
-  local now = core.system.monotonic()
-  if self._cell and now >= self._look_at then
-    self._look_at = now + LOOK_EVERY
-    if not self._cell:is_current() then
-      self:close()
-    end
+  -- At every use: reading a mapped file that somebody cut short would end the process.
+  if self._cell and not self._cell:is_current() then
+    self:close()
   end
   if self._cell then
     return self._cell
@@ -100,7 +94,7 @@ function file:_open(create)
     end
     return nil, err
   end
-  self._cell, self._look_at = cell, now + LOOK_EVERY
+  self._cell = cell
   return cell
 end
 
