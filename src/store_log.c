@@ -79,6 +79,10 @@ static void watch(struct log_file *log, const unsigned char *bytes, int n, int64
 
 static int log_write(sqlite3_file *file, const void *bytes, int n, sqlite3_int64 at) {
   struct log_file *log = log_of(file);
+  if (at == 0 && log->note_in >= 0) { /* a head: it is written once all that the log held is in the file, and synced there */
+    const struct camp_log_mark nothing = {{0, 0}, 0};
+    camp_log_mark_write(log->note_in, &nothing);
+  }
   watch(log, bytes, n, at);
   if (log->gathered > 0 && (at != log->at + log->gathered || log->gathered + n > GATHER)) {
     int code = flush(log);

@@ -30,7 +30,7 @@ void camp_log_note_in(struct sqlite3 *db, int fd);
 /* How far a log reaches, as the lock file says. */
 struct camp_log_mark {
   uint32_t salts[2]; /* of the log, which gets new ones each time it begins anew: the first one more than before */
-  int64_t end;       /* of the last commit, in bytes */
+  int64_t end;       /* of the last commit, in bytes; 0: the log is about to begin anew, and holds nothing that the file lacks */
 };
 
 void camp_log_mark_write(int fd, const struct camp_log_mark *mark);

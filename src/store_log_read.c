@@ -201,9 +201,11 @@ const char *camp_log_lost(const char *path, const struct camp_log *log) {
   struct camp_log_mark mark;
   if (log->is_broken) return "its log is damaged";
   if (!is_at_work(path)) return NULL; /* whatever the log holds, nothing was sent by it */
+  const int is_marked = read_mark(path, &mark);
   if (!log->is_there) return "its log is missing";
+  if (is_marked && mark.end == 0) return NULL; /* its process ended while it wrote the head of a new log */
   if (!log->is_log) return "its log is damaged";
-  if (!read_mark(path, &mark)) return NULL;
+  if (!is_marked) return NULL;
   /* A log that began anew after the mark is well: the file was synced before. An older one is not. */
   const int32_t newer = (int32_t)(log->salts[0] - mark.salts[0]);
   if (newer < 0 || (newer == 0 && log->salts[1] != mark.salts[1])) return "its log is another one than it was";

@@ -150,6 +150,26 @@ describe("the ledger's log", function()
     ledger:close()
   end)
 
+  it("whose head is torn is taken for empty where the lock file says that it was about to begin anew", function()
+    local ledger = begun()
+    ledger._store:checkpoint()
+    assert(ledger:job_put{ id = "job-1", state = "planned", record = "{}" }) -- all of it is in the file
+    kill()
+    ledger:close()
+    local whole, log, lock = command.read(dead), command.read(dead .. "-wal"), command.read(dead .. ".lock")
+    local torn = log:sub(1, 12) .. ("x"):rep(4) .. log:sub(17) -- half of a new head over the old one
+    write(dead .. "-wal", torn)
+    assert_lost("its log is damaged")
+    local zeros = ("\0"):rep(16)
+    local sum = core.digest.crc32c(zeros):gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end):reverse()
+    for _, text in ipairs({ torn, log }) do -- and where its process ended before the head
+      write(dead, whole)
+      write(dead .. "-wal", text)
+      write(dead .. ".lock", lock:sub(1, 32) .. "log " .. sum .. zeros)
+      assert.equal(40, states().A)
+    end
+  end)
+
   it("that was hurt in its middle is noticed, and one whose end was never written is not", function()
     local ledger = begun()
     kill()
