@@ -279,9 +279,10 @@ describe("lists of keys", function()
       return well and result or "failed: " .. (type(result) == "table" and result.message or result):gsub("/tmp/[^%s:]+", "FILE")
     end
     local seen = { suppressed = 0, unchanged = 0, duplicate = 0, accepted = 0 }
-    for round = 1, lists.rounds(60) do
-      local text = rows(round % 20 == 0 and 9000 or random(200), pick({ 4, 30, 1000 }))
-      local encoding = pick({ "utf-8", "utf-8", "utf-8", "gbk", "utf-16le" })
+    for round = 1, math.max(2, lists.rounds(60)) do
+      local is_usual = round <= 2 -- however few rounds there are, every outcome is met in these
+      local text = rows(is_usual and 900 or round % 20 == 0 and 9000 or random(200), is_usual and 1000 or pick({ 4, 30, 1000 }))
+      local encoding = is_usual and "utf-8" or pick({ "utf-8", "utf-8", "utf-8", "gbk", "utf-16le" })
       if encoding ~= "utf-8" then
         text = text:gsub("[\128-\255]+", "a")
         text = encoding == "gbk" and text or (text:gsub(".", "%0\0"))
