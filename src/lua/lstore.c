@@ -57,16 +57,28 @@ static struct store_box *push_box(lua_State *L) {
   return box;
 }
 
+struct opening {
+  const char *path, *schema;
+  enum camp_store_mode mode;
+  enum camp_store_driver driver;
+};
+
+static struct opening check_opening(lua_State *L) {
+  struct opening what;
+  what.path = camp_check_path(L, 1);
+  what.mode = (enum camp_store_mode)luaL_checkoption(L, 2, "open", modes);
+  what.driver = luaL_checkoption(L, 3, "inline", drivers) ? CAMP_STORE_THREAD : CAMP_STORE_INLINE;
+  what.schema = luaL_optstring(L, 4, NULL);
+  luaL_argcheck(L, what.schema == NULL || what.mode == CAMP_STORE_CREATE, 4, "only a new file is made with a schema");
+  return what;
+}
+
 /* open(path, "create" | "open" | "reopen", "inline" | "thread", schema?) → store | nil, err. `schema`: what a new file is made with. */
 static int module_open(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
-  const char *path = camp_check_path(L, 1);
-  enum camp_store_mode mode = (enum camp_store_mode)luaL_checkoption(L, 2, "open", modes);
-  int threaded = luaL_checkoption(L, 3, "inline", drivers);
-  const char *schema = luaL_optstring(L, 4, NULL);
-  luaL_argcheck(L, schema == NULL || mode == CAMP_STORE_CREATE, 4, "only a new file is made with a schema");
+  const struct opening what = check_opening(L);
   struct store_box *box = push_box(L);
-  box->store = camp_store_open(path, schema, mode, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
+  box->store = camp_store_open(what.path, what.schema, what.mode, what.driver, &err);
   if (box->store == NULL) return push_store_error(L, &err);
   camp_live_add(1);
   return 1;
@@ -87,13 +99,9 @@ static struct later_box *push_later(lua_State *L) {
 /* open_later(path, mode, driver, schema?) → errand | nil, err: as open, on another thread. */
 static int module_open_later(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
-  const char *path = camp_check_path(L, 1);
-  enum camp_store_mode mode = (enum camp_store_mode)luaL_checkoption(L, 2, "open", modes);
-  int threaded = luaL_checkoption(L, 3, "inline", drivers);
-  const char *schema = luaL_optstring(L, 4, NULL);
-  luaL_argcheck(L, schema == NULL || mode == CAMP_STORE_CREATE, 4, "only a new file is made with a schema");
+  const struct opening what = check_opening(L);
   struct later_box *box = push_later(L);
-  box->later = camp_store_open_later(path, schema, mode, threaded ? CAMP_STORE_THREAD : CAMP_STORE_INLINE, &err);
+  box->later = camp_store_open_later(what.path, what.schema, what.mode, what.driver, &err);
   if (box->later == NULL) return push_store_error(L, &err);
   camp_live_add(1);
   return 1;

@@ -208,18 +208,17 @@ function M.hold(state, tell, waits)
   if not lock then
     return true
   end
-  local is_told = false
-  local taken, err
-  if lock.unlocked == nil and not lock:is_kept() and lock:try() and lock.unlocked then
+  local was_unlocked = lock.unlocked
+  local taken, err = lock:try()
+  if lock.unlocked and not was_unlocked then
     state.warn("imports into the same target are not kept apart: " .. lock.unlocked)
   end
-  if waits == false or state.options.busy == "refuse" then
-    taken, err = lock:try()
-    if taken == false then
-      err = lock:refusal(err)
-    end
-    return taken or nil, err
+  if taken == false and (waits == false or state.options.busy == "refuse") then
+    return nil, lock:refusal(err)
+  elseif taken ~= false then
+    return taken, err
   end
+  local is_told = false
   taken, err = lock:wait(function(holder)
     tell(state, { phase = "waiting", wait_for = "target", holder = holder, rows = state.books:sum(),
       note = not is_told and ("waiting for %s, which is sending to the same target (--busy refuse does not wait)"):format(holder) or nil }, true)

@@ -4,7 +4,7 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local family = require "campaign.job.family"
+local family = require "campaign.import.family"
 local folder_module = require "campaign.import.folder"
 local handover = require "campaign.import.handover"
 local lfs = require "lfs"

@@ -5,7 +5,7 @@
 local books = require "campaign.job.books"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local family = require "campaign.job.family"
+local family = require "campaign.import.family"
 local faults = require "campaign.job.faults"
 local findings = require "campaign.job.findings"
 local handover = require "campaign.import.handover"
