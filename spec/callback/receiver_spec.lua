@@ -226,7 +226,7 @@ describe("callback", function()
     local one = command.read(log)
     post(receiver, second)
     local both = command.read(log)
-    for cut = #one, #both - 1, 7 do
+    for cut = #one, #both - 1 do
       command.write(log, both:sub(1, cut))
       receiver = assert(open())
       assert(receiver:result("u-1"))
@@ -237,6 +237,24 @@ describe("callback", function()
         assert(reader:result("u-2"))
         assert.equal(2, #reader.inbox:list())
       end
+    end
+  end)
+
+  it("takes nothing of later bodies for the end of one that a crash cut off", function()
+    local log = folder .. "/store/inbox.log"
+    local later = body("u-2", {})
+    for missing = 1, 340 do
+      local receiver = assert(open())
+      post(receiver, ("y"):rep(500))
+      local all = command.read(log)
+      command.write(log, all:sub(1, #all - missing))
+      receiver = assert(open())
+      assert.equal("first", select(2, post(receiver, later)))
+      for _, reader in ipairs{ receiver, assert(open()) } do
+        assert.equal(1, #reader.inbox:list())
+        assert(reader:result("u-2"))
+      end
+      os.remove(log)
     end
   end)
 
@@ -410,6 +428,35 @@ describe("callback", function()
       assert.equal(before + 2, #other:list())
       assert.equal(outcome, other:body(outcome))
       assert.same({ before + 2, 0 }, { #inbox:list(), inbox.damaged })
+    end
+  end)
+
+  it("keeps nothing in mind of a group that another process took back, whatever was written in its place", function()
+    local function item(text, id) return inbox_module.item(text, id, "x", 1) end
+    for number, instead in ipairs{
+      { item("c", "3"), item("d", "4") }, -- as long as what was taken back
+      { item("c", "3"), item("b", "2") }, -- as long, and its end the same
+      { item(("c"):rep(400), "3"), item("d", "4"), item("e", "5") }, -- longer: what was read ends within a record
+    } do
+      local store = folder .. "/replaced-" .. number
+      local one, other = assert(open({ store = store })).inbox, assert(open({ store = store })).inbox
+      assert.equal("first", one:put("zero", "0", "x", 1))
+      local go_on = begin_group(one, { item("a", "1"), item("b", "2") })
+      assert.equal(3, #other:list())
+      go_on("no disk")
+      assert(one:put_all(instead))
+      local function told(inbox)
+        local list = {}
+        for i, entry in ipairs(inbox:list()) do
+          list[i] = { entry.n, entry.id, entry.kind, inbox:text(entry) }
+        end
+        return list
+      end
+      assert.same(told(assert(open({ store = store })).inbox), told(other))
+      assert.is_nil((other:body("1")))
+      assert.equal(instead[1].body, other:body("3"))
+      assert.same({ "conflict", "first" }, other:put_all({ inbox_module.item("C", "3", "y", 1), item("a", "1") }))
+      assert.same({ #instead + 3, 0, #instead + 3 }, { #one:list(), one.damaged, #other:list() })
     end
   end)
 

@@ -8,6 +8,7 @@ local json = require "campaign.json"
 local nginx = require "support.nginx"
 local raw_server = require "support.raw_server"
 local sandbox = require "campaign.sandbox"
+local socket = require "socket"
 
 local HTTP = [[
   lua_shared_dict campaign 1m;
@@ -32,6 +33,7 @@ local HTTP = [[
       ngx.sleep(1)
       return submit(self, ...)
     end
+    ended = options("ended", { gather = 0.3, wait = 0.3 })
     slow = options("slow", { rate = 5, burst = 5 })
     late = options("late", { account = order.late, attempts = 1, retry = 0.3 })
     listed = options("listed", { suppress = { "%(dnc):phone" } })
@@ -57,6 +59,36 @@ local SERVER = [[
     ngx.print(count)
   } }
   location = /holder { content_by_lua_block { ngx.print(ngx.shared.campaign:get("holder") or "") } }
+  location = /ended { # where nginx has no timer to give, and ends the request that orders for all, behind or before the order
+    lua_check_client_abort on;
+    content_by_lua_block {
+      local at, submit = ngx.timer.at, ended.jobs.submit
+      if ngx.var.arg_stop then
+        assert(ngx.on_abort(function()
+          ngx.timer.at, ended.jobs.submit = at, submit
+          ngx.exit(499)
+        end))
+        ngx.timer.at = function() return nil, "no room" end
+        function ended.jobs:submit(...)
+          local ok, err = true
+          if ngx.var.arg_stop == "behind" then ok, err = submit(self, ...) end
+          ngx.shared.campaign:set("stopped", true)
+          ngx.sleep(60)
+          return ok, err
+        end
+      end
+      ended:handle()
+    }
+  }
+  location = /stopped { content_by_lua_block { ngx.print(tostring(ngx.shared.campaign:get("stopped"))) } }
+  location = /hurry { content_by_lua_block {
+    local core = require "campaign.core"
+    local monotonic = core.system.monotonic
+    core.system.monotonic = function() return monotonic() + 40 end
+    ngx.sleep(0.1)
+    core.system.monotonic = monotonic
+    ngx.shared.campaign:delete("stopped")
+  } }
   location = /slow { content_by_lua_block { slow:handle() } }
   location = /late { content_by_lua_block { late:handle() } }
   location = /choked { content_by_lua_block { choked:handle() } }
@@ -229,6 +261,37 @@ describe("campaign.openresty.lead", function()
     local status, again = post("/sluggish", "id=k-8&tel=13812345678", FORM)
     assert.same({ 202, said.lead, true }, { status, again.lead, again["repeat"] })
     raw_server.eventually(function() return #committed() == 1 end, "the lead")
+  end)
+
+  it("knows whether a lead is kept when nginx ends the request that orders for others", function()
+    local one = nginx.new({ http = HTTP, server = SERVER, values = { order = order, dnc = dnc } }):start()
+    local fine, problem = pcall(function()
+      for _, case in ipairs({ { "behind", 202, 2 }, { "before", 503, 0 } }) do
+        imports.reset()
+        local folder = one.folder .. "/ended"
+        local client = assert(socket.connect("127.0.0.1", one.port))
+        local text = "name=a&tel=13812345678"
+        client:send(("POST /ended?stop=%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+          .. "Content-Length: %d\r\n\r\n%s"):format(case[1], #text, text))
+        local id = assert(one.transport:submit({ url = one.url .. "/ended", method = "POST", headers = FORM, body = "name=b&tel=13812345679",
+          account = "spec", max_connection_age = 0 }))
+        raw_server.eventually(function() return one:get("/stopped").body == "true" end, "the order")
+        client:close()
+        core.system.sleep(0.4)
+        one:get("/hurry")
+        local got, result = one.transport:next(30)
+        assert.same({ id, case[2] }, { got, result.status }, result.body)
+        local active = core.system.list_dir(folder .. "/active")
+        assert.same({ case[3] / 2, 0 }, { #active, #core.system.list_dir(folder .. "/drafts") })
+        if case[3] > 0 then
+          local list = command.read(folder .. "/" .. active[1]:gsub("%.json$", "") .. "/list.csv")
+          assert.is_truthy(list:find("13812345678", 1, true) and list:find("13812345679", 1, true), list)
+        end
+        command.remove(folder)
+      end
+    end)
+    one:stop(true)
+    assert(fine, problem)
   end)
 
   it("tells doubt as doubt", function()

@@ -4,6 +4,7 @@
 local campaign = require "campaign"
 local command = require "support.command"
 local core = require "campaign.core"
+local durable = require "campaign.durable"
 local imports = require "support.imports"
 local json = require "campaign.json"
 local nginx = require "support.nginx"
@@ -27,6 +28,8 @@ local HTTP = [[
     lists = new{ folder = "%(jobs)-lists", to = "outbound.upload_contacts_file", account = accounts.outbound, accept = { "dataSourceName" } }
     poor = new{ folder = "%(jobs)-poor", shared = "campaign", to = "longlong.import_customers_async", account = accounts.longlong,
       set = { phone = "1" }, map = { phone = "nowhere" } }
+    patient = new{ folder = "%(jobs)-patient", shared = "campaign", to = "longlong.import_customers_async", account = accounts.longlong,
+      rows_per_call = 20, concurrency = 2 }
     away = new{ folder = "%(jobs)-away", shared = "campaign", to = "outbound.upload_contacts_file", account = accounts.away, attempts = 1,
       params = { dataSourceName = "autumn-contacts" }, retry = 0.3 }
     for i = 1, 10000 do
@@ -35,7 +38,7 @@ local HTTP = [[
     loaded = {}
     for name in pairs(package.loaded) do loaded[name] = true end
   }
-  init_worker_by_lua_block { upload:watch(0.2) away:watch(0.2) }
+  init_worker_by_lua_block { upload:watch(0.2) away:watch(0.2) patient:watch(3600) }
 ]]
 
 local SERVER = [[
@@ -47,6 +50,8 @@ local SERVER = [[
     ngx.timer.at = at
   } }
   location = /crowded { content_by_lua_block { crowded:receive() } }
+  location = /patient { content_by_lua_block { patient:receive() } }
+  location ~ ^/patient/([^/]+)$ { content_by_lua_block { patient:status(ngx.var[1]) } }
   location = /lists { content_by_lua_block { lists:receive() } }
   location = /poor { content_by_lua_block { poor:receive() } }
   location = /away { content_by_lua_block { away:receive() } }
@@ -263,6 +268,34 @@ describe("campaign.openresty.upload", function()
     assert.is_nil(folder:active()())
   end)
 
+  it("clears away what a crash left between an upload and its job, wherever it came, and makes no job of it", function()
+    local folder = require("campaign.openresty.job_folder").new(root .. "/jobs-crashed", 1)
+    local rename, write = os.rename, durable.write
+    local function crash() error("the worker died", 0) end
+    for _, stage in ipairs({ "before the order", "before the folder" }) do
+      local draft = assert(folder:draft())
+      command.write(draft.list, "phone\n1\n")
+      if stage == "before the order" then
+        durable.write = crash
+      else
+        os.rename = crash -- luacheck: ignore 122
+      end
+      local fine = pcall(folder.order, folder, draft)
+      os.rename, durable.write = rename, write -- luacheck: ignore 122
+      assert.is_false(fine)
+      assert.is_nil(folder:look_at(draft.id))
+      assert.is_nil(core.system.stat(folder:of(draft.id)))
+      folder:clear_drafts()
+      assert(core.system.stat(draft.list), "a young draft is left alone")
+      os.execute(("find %s -exec touch -d '2 days ago' {} +"):format(folder.path))
+      folder:clear_drafts()
+      assert.same({ {}, {} }, { core.system.list_dir(folder.path .. "/drafts"), core.system.list_dir(folder.path .. "/active") })
+      local names = core.system.list_dir(folder.path)
+      table.sort(names)
+      assert.same({ "active", "drafts" }, names)
+    end
+  end)
+
   it("keeps nothing of a client that goes away", function()
     for _, head in ipairs({ "Content-Length: 100000\r\n\r\nuuid,phone\n",
       "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 90000\r\n\r\n--b\r\n"
@@ -407,6 +440,25 @@ describe("campaign.openresty.upload", function()
     server = was
     first:stop(true)
     assert(fine, problem)
+  end)
+
+  it("hands a job on at a reload without waiting for the next look", function()
+    imports.reset({ "import_customers_async:delay=40@1-" })
+    local answer = send("/patient", { body = form(imports.people(1000)) })
+    local function worker()
+      local status = status_of(answer.job, "/patient/")
+      return status and status.phase == "sending" and status.worker
+    end
+    raw_server.eventually(worker, "the job on its way")
+    local first = worker()
+    server:signal("HUP")
+    raw_server.eventually(function()
+      local now = worker()
+      return now and now ~= first
+    end, "the job in a worker of the new ones")
+    local done = finished(answer.job, "/patient/")
+    assert.same({ "finished", 0 }, { done.state, done.ambiguous })
+    assert_once(1000, done)
   end)
 
   it("lets one runner at a time have a job, and tells the others who it is", function()

@@ -12,6 +12,7 @@ local M = {}
 
 local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
 local LOCK_SECONDS = 10
+local MOST_FILLER = 16777216 -- a record that was cut off lacks less; what says more is damaged
 
 -- Every record begins a line with this: where a crash or a bad disk left something else, reading goes on at the next one that is whole.
 local MARK = '{"n":'
@@ -46,6 +47,7 @@ end
 -- Reading -----------------------------------------------------------------------------------------------------------------------------------
 
 -- The record whose first line was read at `at`; nothing unless it ends within the file where it says. The file then stands behind it.
+-- Where one ends that a crash cut off, the second value says.
 local function record_at(file, line, at, size)
   if line:sub(1, #MARK) ~= MARK then
     return nil
@@ -57,7 +59,7 @@ local function record_at(file, line, at, size)
   end
   entry.at = at + #line + 1
   if entry.at + entry.bytes >= size then
-    return nil
+    return nil, entry.at + entry.bytes
   end
   file:seek("set", entry.at + entry.bytes)
   return file:read(1) == "\n" and entry or nil
@@ -69,26 +71,43 @@ local function body_of(file, entry)
   return hash_of(entry.id, body) == entry.hash and body or nil
 end
 
--- The next record behind something that is none: there only a body that fits its hash is believed.
-local function resume_behind(file, at, size)
+-- The next record behind something that is none, its line and where that stands: there only a body that fits its hash is believed. Or nothing,
+-- and up to where records go that were cut off.
+local function resume_behind(file, at, size, claimed)
   file:seek("set", at)
   local line = file:read("*l")
   while line do
     at = at + #line + 1
     line = file:read("*l")
-    local entry = line and record_at(file, line, at, size)
+    local entry, stop = nil, nil
+    if line then
+      entry, stop = record_at(file, line, at, size)
+    end
     if entry and body_of(file, entry) then
-      return entry
+      return entry, line, at
     elseif line then
       file:seek("set", at + #line + 1)
     end
+    claimed = math.max(claimed, stop or 0)
   end
+  return nil, claimed
 end
 
 local function forget_all(self)
-  self.offset, self.is_torn, self.bytes, self.conflict_count, self.damaged = 0, false, 0, 0, 0
+  self.tail = nil -- the last record that was read: where its line stands, and that line, which is like no other
+  self.offset, self.bytes, self.conflict_count, self.damaged = 0, 0, 0, 0
+  self.torn = nil -- up to where records go that a crash cut off at the end of the file
   self.synced = 0 -- bytes that are on the disk by a sync of this process
   self.entries, self.by_hash, self.by_id, self.in_conflict = {}, {}, {}, {}
+end
+
+-- Whether another process took a group back that it could not sync, after this one had read it: there may stand others by now, of any length.
+local function is_replaced(self, file)
+  if not self.tail then
+    return false
+  end
+  file:seek("set", self.tail.at)
+  return file:read(#self.tail.line) ~= self.tail.line
 end
 
 -- Reads what was added since. What a crash left unfinished at the end does not count, nor does a group of this process that is still being
@@ -100,35 +119,33 @@ local function catch_up(self)
   local found, err = core.system.stat(self.path)
   if not found then
     return fail(self.path .. " is gone", err)
-  elseif found.size < self.offset then -- another process took a group back that it could not sync, after this one had read it
-    forget_all(self)
-  end
-  self.is_torn, self.size = false, found.size
-  if found.size == self.offset then
-    return true
   end
   local file = io.open(self.path, "rb")
   if not file then
     return fail(self.path .. " cannot be read")
+  elseif is_replaced(self, file) then
+    forget_all(self)
   end
+  self.torn, self.size = nil, found.size
   local at = self.offset
   while at < found.size do
     file:seek("set", at)
     local line = file:read("*l") or ""
-    local entry = record_at(file, line, at, found.size)
+    local entry, stop = record_at(file, line, at, found.size)
     if not entry then
-      entry = resume_behind(file, at, found.size)
+      entry, line, at = resume_behind(file, at, found.size, stop or 0)
       if not entry then
-        self.is_torn = true
+        self.torn = line
         break
       end
       self.damaged = self.damaged + 1
     end
+    self.tail = { at = at, line = line }
     at = entry.at + entry.bytes + 1
+    self.offset = at
     add(self, entry)
   end
   file:close()
-  self.offset = at
   return true
 end
 
@@ -244,11 +261,18 @@ local function classify(self, group, item)
   return first.outcome == item.outcome and "repeat" or "conflict"
 end
 
--- The records of a group, and what each of its bodies came to.
+-- What ends a record that a crash cut off, so that it never seems whole, and never reaches into those behind it.
+local function filler(self)
+  local missing = math.max(0, self.torn - self.size)
+  return ("#"):rep(missing < MOST_FILLER and missing + 1 or 1) .. "\n"
+end
+
+-- The records of a group, and what each of its bodies came to. Their `group` is a number at random: no other record is like them.
 local function gather(self, items)
+  local name = core.digest.hex(core.system.random(8))
   local group = { entries = {}, by_hash = {}, by_id = {}, bytes = 0, kinds = {}, parts = {} }
   local parts = group.parts
-  parts[1] = self.is_torn and "\n" or ""
+  parts[1] = self.torn and filler(self) or ""
   local at = self.size + #parts[1]
   for i, item in ipairs(items) do
     local kind = classify(self, group, item)
@@ -257,7 +281,8 @@ local function gather(self, items)
       local entry = { n = #self.entries + #group.entries + 1, time = math.floor(item.now), id = item.id, hash = item.hash,
         outcome = item.outcome, bytes = #item.body, kind = kind }
       local line = ('{"n":%d,%s\n'):format(entry.n, assert(json.encode({ time = entry.time, id = entry.id, hash = entry.hash,
-        outcome = entry.outcome, bytes = entry.bytes, kind = kind })):sub(2))
+        outcome = entry.outcome, bytes = entry.bytes, kind = kind, group = name })):sub(2))
+      group.tail = { at = at, line = line:sub(1, -2) }
       entry.at, entry.is_new = at + #line, true
       at = entry.at + entry.bytes + 1
       parts[#parts + 1], parts[#parts + 2], parts[#parts + 3] = line, item.body, "\n"
@@ -322,7 +347,7 @@ local function write(self, items, sync)
     end
     self.synced = size
     if #group.entries > 0 then
-      self.offset, self.synced, self.is_torn = group.stop, group.stop, false
+      self.offset, self.synced, self.torn, self.tail = group.stop, group.stop, nil, group.tail
     end
     for _, entry in ipairs(group.entries) do
       entry.is_new, entry.is_whole = nil, true

@@ -132,7 +132,7 @@ function methods:look_at(id)
     report.error = held.error
     return report, held.due
   elseif not report then
-    return core.system.stat(order_path(self, id)) and { state = "queued" } or nil, 0
+    return core.system.stat(order_path(self, id)) and core.system.stat(path) and { state = "queued" } or nil, 0
   end
   local err = report.error
   if err and err.kind == "cancelled" then
@@ -194,6 +194,24 @@ function methods:discard(draft)
   core.system.remove(draft.path)
 end
 
+-- That a list is there, and not only what is in it; then the order; then the folder in its place, which is what makes a job of them: an order
+-- without it counts for nothing, so that whoever takes the draft away before that knows that there will be no job.
+local function put(self, draft, text)
+  local ok, err = durable.folder(draft.path)
+  if ok then
+    ok, err = durable.write(order_path(self, draft.id), text, PRIVATE)
+  end
+  local place = self:of(draft.id)
+  if ok then
+    ok, err = os.rename(draft.path, place)
+    draft.path = ok and place or draft.path
+  end
+  if ok then
+    ok, err = durable.folder(self.path)
+  end
+  return ok and true, err
+end
+
 ---Makes a job of a draft: list and order are on the disk when it returns.
 ---@param draft table
 ---@param options table? of campaign.import; plain data
@@ -201,21 +219,23 @@ end
 ---@return campaign.error? err
 function methods:order(draft, options)
   local text, err = json.encode({ options = options or {}, ordered = core.system.now() })
-  local ok
-  if text then
-    ok, err = durable.folder(draft.path) -- that the list is there, not only what is in it
+  if not text then
+    return nil, err
   end
-  if ok then
-    ok, err = os.rename(draft.path, self:of(draft.id))
-    draft.path = ok and self:of(draft.id) or draft.path
+  return put(self, draft, text .. "\n")
+end
+
+---Whether a draft was made a job of though nobody said so, since nginx ended who did it. When it was not, it never will be.
+---@param draft table
+---@return boolean
+function methods:settle_draft(draft)
+  local place = self:of(draft.id)
+  local is_there = core.system.stat(place)
+  if is_there and durable.folder(self.path) then
+    return true
   end
-  if ok then
-    ok, err = durable.folder(self.path)
-  end
-  if ok then
-    ok, err = durable.write(order_path(self, draft.id), text .. "\n", PRIVATE)
-  end
-  return ok and true, err
+  self:discard({ id = draft.id, path = is_there and place or draft.path })
+  return false
 end
 
 ---What was asked; nil when the job is settled.
@@ -245,15 +265,46 @@ function methods:active()
   end
 end
 
----Clears away uploads that were never ordered.
+-- Whether it is long ago that a file or folder was last changed; nothing when it is not there.
+local function is_old(path)
+  local found = core.system.stat(path)
+  return found and core.system.now() - found.mtime > ABANDONED
+end
+
+---Clears away what no job was made of: uploads that broke off, and orders without a folder.
 function methods:clear_drafts()
   for _, id in ipairs(core.system.list_dir(self.path .. "/drafts") or {}) do
     local path = self.path .. "/drafts/" .. id
-    local draft = core.system.stat(path .. "/list.csv") or core.system.stat(path)
-    if draft and core.system.now() - draft.mtime > ABANDONED then
-      self:discard({ path = path })
+    local old = is_old(path .. "/list.csv")
+    if old == nil then
+      old = is_old(path)
+    end
+    if old then
+      self:discard({ id = M.is_id(id) and id or nil, path = path })
     end
   end
+  for id in self:active() do
+    if not core.system.stat(self:of(id)) and is_old(order_path(self, id)) then
+      core.system.remove(order_path(self, id))
+    end
+  end
+end
+
+---A worker leaves a job to the others, and lets go of its lock before: a byte more in a file that they look at. When the disk does not take it, they
+---find the job a little later.
+function methods:hand_on()
+  local file = core.system.append_open(self.path .. "/handed_on", PRIVATE)
+  if file then
+    file:write(".")
+    file:close()
+  end
+end
+
+---How often jobs were handed on.
+---@return integer
+function methods:handed_on()
+  local found = core.system.stat(self.path .. "/handed_on")
+  return found and found.size or 0
 end
 
 -- Ends ------------------------------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ local ngx = package.loaded.ngx
 
 local MOST_RUNNING = 4 -- jobs of one worker at a time
 local WATCH_SECONDS = 5
+local HANDED_SECONDS = 0.25 -- a look whether a leaving worker handed jobs on
 local UNSEEN_SECONDS = 5 -- after which a timer that was not seen running is not counted on: nginx drops those it has no room for
 local FRESH_SECONDS = 1 -- an order so young is left to the worker that took it
 local WAITED_SECONDS = 60 -- for the end of a job that another worker runs
@@ -246,6 +247,9 @@ local function run(premature, self, id, begun)
       request.log("job " .. id, settled)
     end
     lock:close()
+    if ngx.worker.exiting() and not (fine and settled) then
+      self._folder:hand_on()
+    end
   end
   local waiting = leave(self, id)
   if waiting then
@@ -287,6 +291,13 @@ function methods:discard(draft)
   self._folder:discard(draft)
 end
 
+---Whether a draft is a job, where nginx may have ended the request that was about to submit it. When it is none, it never will be.
+---@param draft table
+---@return boolean
+function methods:settle_draft(draft)
+  return self._folder:settle_draft(draft)
+end
+
 ---Orders the import of a draft whose list is on the disk. When this returns true the job will be run, by this worker or, after its death,
 ---by one that watches.
 ---@param draft table
@@ -321,37 +332,59 @@ local function take_back(self)
   go_down_the_line(self)
 end
 
-local function look_around(self)
+-- Begins what is to do. True when something was too fresh.
+local function look_around(self, fresh)
+  local is_early = false
   take_back(self)
   self._folder:clear_drafts()
   for id, ordered in self._folder:active() do
     if not self._here[id] then
       local found, due = self._folder:look_at(id)
-      if found and core.system.now() - ordered >= FRESH_SECONDS and (not due or due <= core.system.now()) then
+      local age = core.system.now() - ordered
+      local is_fresh = age >= 0 and age < fresh
+      if found and not is_fresh and (not due or due <= core.system.now()) then
         begin(self, id) -- a settled one whose order is still there is put away
       end
+      is_early = is_early or is_fresh
     end
     home.pause()
   end
+  return is_early
 end
 
-local function watch(premature, self)
+local function watch(premature, self, fresh)
   if premature or self._looking then
     return
   end
   self._looking = true
-  local ok, problem = pcall(look_around, self)
+  local ok, problem = pcall(look_around, self, fresh or FRESH_SECONDS)
   self._looking = false
   if not ok then
     request.log("looking for jobs", problem)
+  elseif problem and not self._is_coming then -- soon, not at the next look: its worker may have died
+    self._is_coming = ngx.timer.at(FRESH_SECONDS, function(is_over)
+      self._is_coming = false
+      watch(is_over, self)
+    end)
   end
 end
 
----Goes on with jobs that nobody runs, now and every few seconds: in init_worker_by_lua of all workers.
+-- A worker that leaves says so in the folder: its jobs need not wait for the next look.
+local function watch_others(premature, self)
+  local count = self._folder:handed_on()
+  if not premature and count ~= self._handed_on then
+    self._handed_on = count
+    watch(false, self, 0)
+  end
+end
+
+---Goes on with jobs that nobody runs, now and every few seconds, and those that a leaving worker hands on at once: in init_worker_by_lua of all workers.
 ---@param seconds number? default 5
 function methods:watch(seconds)
+  self._handed_on = self._folder:handed_on()
   assert(ngx.timer.at(0, watch, self))
   assert(ngx.timer.every(seconds or WATCH_SECONDS, watch, self))
+  assert(ngx.timer.every(math.min(seconds or WATCH_SECONDS, HANDED_SECONDS), watch_others, self))
 end
 
 return M

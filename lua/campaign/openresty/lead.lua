@@ -81,6 +81,7 @@ local function order(self, batch)
   if not draft then
     return nil, err
   end
+  batch.draft = draft
   local lines = { core.csv.line(self._fields) }
   for i, lead in ipairs(batch) do
     lines[i + 1] = core.csv.line(lead.row)
@@ -101,6 +102,18 @@ local function pending_of(lead)
   return { lead = lead.batch.id .. "." .. lead.number, state = "pending" }
 end
 
+-- The leads of a batch are kept, under a job's id, or are not.
+local function tell_all(self, batch, id, err)
+  batch.id, batch.err = id, err
+  for _, lead in ipairs(batch) do
+    if id and lead.key then -- from here on the lead is kept, whatever becomes of who waits for it
+      self._shared:safe_set(lead.key, json.encode({ status = 202, value = pending_of(lead) }), REMEMBERED)
+    end
+    lead.ordered = true
+    lead.semaphore:post(1)
+  end
+end
+
 -- Gathers what comes within a moment, and makes one job of it.
 local function work(self)
   if #self._waiting == 0 then
@@ -119,14 +132,7 @@ local function work(self)
   end
   if #batch > 0 then
     local fine, id, err = pcall(order, self, batch)
-    batch.id, batch.err = fine and id or nil, not fine and id or err
-    for _, lead in ipairs(batch) do
-      if batch.id and lead.key then -- from here on the lead is kept, whatever becomes of who waits for it
-        self._shared:safe_set(lead.key, json.encode({ status = 202, value = pending_of(lead) }), REMEMBERED)
-      end
-      lead.ordered = true
-      lead.semaphore:post(1)
-    end
+    tell_all(self, batch, fine and id or nil, not fine and id or err)
   end
   return #self._waiting > 0
 end
@@ -248,6 +254,13 @@ local function settle(self, lead)
       self._shared:safe_set(lead.key, "", ORDER_SECONDS + SLACK_SECONDS)
     end
     self._background:wait(is_ordered, lead.semaphore, ORDER_SECONDS)
+  end
+  local draft = not lead.ordered and lead.batch and lead.batch.draft
+  if draft then -- nginx ended the request that ordered for all, or the disk is very slow: the folder knows, and from now on for good
+    local is_kept = self.jobs:settle_draft(draft)
+    if not lead.ordered then
+      tell_all(self, lead.batch, is_kept and draft.id or nil, "it took too long")
+    end
   end
   if not lead.ordered then
     lead.given_up = true
