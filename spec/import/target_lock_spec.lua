@@ -27,28 +27,12 @@ describe("the lock of a target", function()
     imports.reset()
   end)
 
-  -- The real transport; `before(n)` is called when the n-th request of the import is handed over.
-  local function watched(before)
-    local real, count = require("campaign.transport").new(), 0
-    local transport = setmetatable({}, { __index = function(_, name)
-      return function(_, ...)
-        return real[name](real, ...)
-      end
-    end })
-    function transport.submit(_, request)
-      count = count + 1
-      before(count)
-      return real:submit(request)
-    end
-    return transport
-  end
-
   -- Runs an import; `meanwhile` is called when it is about to send its second batch.
   local function import_with(to, meanwhile, more)
     local options = imports.options(to, to == LONGLONG and "name,phone\nA,13800000001\nB,13800000002\nC,13800000003\n" or imports.people(60),
       more or { rows_per_call = 20 })
     local is_done = false
-    options.transport = watched(function(count)
+    options.transport = imports.watched(function(count)
       if count == 2 then
         is_done = true
         meanwhile(options)

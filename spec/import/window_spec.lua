@@ -167,22 +167,6 @@ describe("import over closed hours", function()
     return given, env
   end
 
-  -- The real transport; `before(n)` is called when the n-th request of the import is handed over.
-  local function watched(before)
-    local real, count = require("campaign.transport").new(), 0
-    local transport = setmetatable({}, { __index = function(_, name)
-      return function(_, ...)
-        return real[name](real, ...)
-      end
-    end })
-    function transport.submit(_, request)
-      count = count + 1
-      before(count)
-      return real:submit(request)
-    end
-    return transport
-  end
-
   it("F35 sends nothing right before the platform closes, and all of it after the opening", function()
     local given, env = options(MIDNIGHT - 20)
     local seen = {}
@@ -202,7 +186,7 @@ describe("import over closed hours", function()
 
   it("does not start, or ends on its way, when it is told not to wait", function()
     local given, env = options(MIDNIGHT - 3600, { window = "refuse" })
-    given.transport = watched(function(count)
+    given.transport = imports.watched(function(count)
       if count == 4 then
         env.sleep(3600) -- midnight strikes
       end
@@ -238,7 +222,7 @@ describe("import over closed hours", function()
       env.now = function()
         return now() + offset
       end
-      given.transport = watched(function(count)
+      given.transport = imports.watched(function(count)
         if count == 4 then
           offset = jump
         elseif count > 4 then

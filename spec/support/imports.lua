@@ -173,4 +173,20 @@ function M.assert_balanced(result)
   assert(#M.read(result.not_sent_file) == result.pending, "not_sent.csv")
 end
 
+---The real transport; `before(n)` is called when the n-th request of the import is handed over.
+function M.watched(before)
+  local real, calls = require("campaign.transport").new(), 0
+  local transport = setmetatable({}, { __index = function(_, name)
+    return function(_, ...)
+      return real[name](real, ...)
+    end
+  end })
+  function transport.submit(_, request)
+    calls = calls + 1
+    before(calls)
+    return real:submit(request)
+  end
+  return transport
+end
+
 return M

@@ -6,24 +6,13 @@ local core = require "campaign.core"
 local error_object = require "campaign.error"
 local facts = require "campaign.describe.facts"
 local output = require "campaign.cli.output"
+local page_module = require "campaign.describe.page"
 local platforms = require "campaign.api.platform"
 local rules = require "campaign.api.rules"
 local sample = require "campaign.describe.sample"
 local target = require "campaign.cli.target"
 
 local M = {}
-
--- Lines that are written at the end, to stdout or a file.
-local Page = {}
-Page.__index = Page
-
-function Page:add(...)
-  self[#self + 1] = table.concat{ ... }
-end
-
-function Page:text()
-  return table.concat(self, "\n") .. "\n"
-end
 
 -- Where the facts come from, for readers who do not have the document: our page quotes it.
 local function vendor_document(source, platform)
@@ -77,7 +66,7 @@ local function print_fields(page, title, entries)
 end
 
 local function operation_text(d)
-  local page = setmetatable({}, Page)
+  local page = page_module.new()
   page:add(d.operation, ": ", d.doc, "\n")
   local lines = {
     { "request", d.method .. " " .. d.path .. (d.request_body ~= "none" and " (" .. d.request_body .. ")" or "") },
@@ -139,7 +128,7 @@ local function describe_platform(platform)
 end
 
 local function platform_text(d)
-  local page = setmetatable({}, Page)
+  local page = page_module.new()
   page:add(d.platform, ": ", d.title, "\n\n", d.doc, "\n")
   page:add(output.aligned{ { "times", "UTC" .. d.zone }, { "source", vendor_document(d.source, d.platform) } })
   page:add("\nAccount")

@@ -6,6 +6,7 @@ local core = require "campaign.core"
 local error_object = require "campaign.error"
 local notes = require "campaign.callback.notes"
 local output = require "campaign.cli.output"
+local serving = require "campaign.cli.serving"
 
 local M = {}
 
@@ -35,15 +36,9 @@ local function secret_of(path)
 end
 
 function M.run(given)
-  if given.port and given.port > 65535 then
-    return output.fail("--port " .. given.port .. " is no port", given)
-  end
-  local has_server, reason = pcall(require, "http.server")
-  if not has_server then
-    if not tostring(reason):find("module 'http.server' not found", 1, true) then
-      error(reason, 0)
-    end
-    return output.fail("listening needs lua-http for LuaJIT; run 'make deps', or install lua-http and luajit2", given)
+  local refusal = serving.refusal(given, "`campaign listen`")
+  if refusal then
+    return refusal
   end
   local secret, err = secret_of(given.path_secret_file)
   local receiver

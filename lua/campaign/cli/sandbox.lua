@@ -3,6 +3,7 @@
 
 local error_object = require "campaign.error"
 local output = require "campaign.cli.output"
+local serving = require "campaign.cli.serving"
 
 local M = {}
 
@@ -18,15 +19,9 @@ function M.run(given)
   if not ok then
     return output.fail(err, given)
   end
-  if given.port and given.port > 65535 then
-    return output.fail("--port " .. given.port .. " is no port", given)
-  end
-  local has_server, reason = pcall(require, "http.server")
-  if not has_server then
-    if not tostring(reason):find("module 'http.server' not found", 1, true) then
-      error(reason, 0)
-    end
-    return output.fail("the sandbox needs lua-http for LuaJIT; run 'make deps', or install lua-http and luajit2", given)
+  local refusal = serving.refusal(given, "the sandbox")
+  if refusal then
+    return refusal
   end
   if given.ready_file then
     os.remove(given.ready_file) -- of an earlier run: whoever waits for it must not take its credentials for ours

@@ -4,54 +4,14 @@
 -- (`make docs`).
 
 local facts = require "campaign.describe.facts"
+local page_module = require "campaign.describe.page"
 local rules = require "campaign.api.rules"
 local sample = require "campaign.describe.sample"
 
 local M = {}
 
-local Page = {}
-Page.__index = Page
-
-function Page:add(...)
-  self[#self + 1] = table.concat{ ... }
-end
-
--- Text fit for a cell of a table.
-local function cell(text)
-  return (tostring(text or ""):gsub("|", "\\|"):gsub("%s+", " "))
-end
-
 local function code(text)
   return "`" .. tostring(text):gsub("`", "'") .. "`"
-end
-
--- A table with a head; nothing when it has no rows. Columns without any text are left out.
-function Page:table(head, rows)
-  if #rows == 0 then
-    return
-  end
-  local kept = {}
-  for column = 1, #head do
-    for _, row in ipairs(rows) do
-      if column == 1 or cell(row[column]) ~= "" then
-        kept[#kept + 1] = column
-        break
-      end
-    end
-  end
-  local function line(row)
-    local cells = {}
-    for index, column in ipairs(kept) do
-      cells[index] = cell(row[column])
-    end
-    return "| " .. table.concat(cells, " | ") .. " |"
-  end
-  self:add("")
-  self:add(line(head))
-  self:add("|", ("---|"):rep(#kept))
-  for _, row in ipairs(rows) do
-    self:add(line(row))
-  end
 end
 
 local function codes(values)
@@ -307,7 +267,7 @@ end
 ---@param reference string? what calls name: the platform's name, or the path of its file
 ---@return string
 function M.text(platform, reference)
-  local page = setmetatable({}, Page)
+  local page = page_module.new()
   page:add("# ", platform.name, ": ", platform.title)
   page:add("\n<!-- Written by `campaign describe --format markdown` from the platform's data; changes belong there. -->")
   page:add("\n", platform.doc)
@@ -319,7 +279,7 @@ function M.text(platform, reference)
   for _, operation in ipairs(platform.operations) do
     one_operation(page, platform, operation, reference or platform.name)
   end
-  return table.concat(page, "\n") .. "\n"
+  return page:text()
 end
 
 return M

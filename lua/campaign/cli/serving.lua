@@ -1,0 +1,25 @@
+-- SPDX-License-Identifier: MIT
+-- What commands that serve (`listen`, `sandbox`) look at before they begin: the port, and that lua-http is there.
+
+local output = require "campaign.cli.output"
+
+local M = {}
+
+---@param given table options of the command
+---@param who string "the sandbox"
+---@return integer? exit code of a refusal that has been told; nil: go on
+function M.refusal(given, who)
+  if given.port and given.port > 65535 then
+    return output.fail("--port " .. given.port .. " is no port", given)
+  end
+  local has_server, reason = pcall(require, "http.server")
+  if has_server then
+    return nil
+  end
+  if not tostring(reason):find("module 'http.server' not found", 1, true) then
+    error(reason, 0)
+  end
+  return output.fail(who .. " needs lua-http for LuaJIT; run 'make deps', or install lua-http and luajit2", given)
+end
+
+return M
