@@ -237,7 +237,7 @@ static int configure(struct camp_database *database, enum camp_store_mode mode, 
   if (expect(database, "PRAGMA journal_mode=WAL", "wal", err) != 0) return -1;
   if (execute(database, "PRAGMA synchronous=FULL", err) != 0) return -1;
   if (expect(database, "PRAGMA synchronous", "2", err) != 0) return -1;
-  if (execute(database, "PRAGMA wal_autocheckpoint=" CHECKPOINT_FRAMES "; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON", err) != 0)
+  if (execute(database, "PRAGMA wal_autocheckpoint=" CHECKPOINT_FRAMES "; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-512; PRAGMA cell_size_check=ON", err) != 0)
     return -1;
   if (mode == CAMP_STORE_OPEN && expect(database, "PRAGMA quick_check(1)", "ok", err) != 0) return -1;
   int id = 0;

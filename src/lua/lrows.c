@@ -8,12 +8,14 @@
 
 #include "../crc32c.h"
 #include "../input_later.h"
+#include "../reject_line.h"
 
 #define PASS_CLASS "campaign.rows.preflight"
 #define ROWS_CLASS "campaign.rows.iterator"
 #define LATER_CLASS "campaign.rows.later"
 
 #define STEP_BYTES ((int64_t)1 << 20)
+#define LINES_MAX (SIZE_MAX / 4) /* a step is bounded by its rows, a row by max_record */
 #define STEP_TABLES 1000 /* rejects, or batches, of one step at most: a list of nothing but rejects must not fill the memory */
 
 struct lua_input {
@@ -28,6 +30,9 @@ struct lua_pass {
   struct camp_preflight pass;
   struct camp_error failure; /* repeated by every further step */
   int open;
+  int lines;             /* refused rows are given as lines of their file */
+  int unmappable;        /* the first one for want of a character was told */
+  struct camp_buf text;  /* those of a step */
 };
 
 struct lua_rows {
@@ -339,13 +344,14 @@ static void read_keys(lua_State *L, int table, struct camp_preflight_options *op
   lua_pop(L, 1);
 }
 
-/* preflight(input, encoder, { batch_rows, batch_bytes, range, unique, suppress, keys, plain_keys }) */
+/* preflight(input, encoder, { batch_rows, batch_bytes, range, unique, suppress, keys, plain_keys, lines }) */
 static int rows_preflight(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_preflight_options options;
   struct camp_input *input = camp_check_input(L, 1);
   struct lua_encoder *encoder = camp_check_encoder(L, 2);
   const int64_t most = (int64_t)1 << 53;
+  int lines = 0;
   memset(&options, 0, sizeof options);
   options.batch_rows = most;
   options.batch_bytes = most;
@@ -358,6 +364,7 @@ static int rows_preflight(lua_State *L) {
     int64_t unique = camp_integer_field(L, 3, "unique", 0, 1, CAMP_MAX_COLUMNS);
     if (unique > 0) options.unique = (size_t)unique - 1;
     options.plain_keys = camp_opt_boolean_field(L, 3, "plain_keys", 0);
+    lines = camp_opt_boolean_field(L, 3, "lines", 0);
     read_suppress(L, 3, &options);
     read_keys(L, 3, &options);
     lua_getfield(L, 3, "range"); /* stays on the stack: the skip text lives in it */
@@ -375,6 +382,8 @@ static int rows_preflight(lua_State *L) {
   luaL_getmetatable(L, PASS_CLASS);
   lua_setmetatable(L, -2);
   box->open = 1;
+  box->lines = lines;
+  camp_buf_init(&box->text, LINES_MAX);
   camp_live_add(1);
   if (camp_preflight_init(&box->pass, input, encoder->encoder, &options, &err) != 0) return camp_push_error(L, &err);
   return 1;
@@ -385,6 +394,7 @@ static int pass_close(lua_State *L) {
   if (box->open) {
     box->open = 0;
     camp_live_add(-1);
+    camp_buf_clear(&box->text);
     camp_preflight_clear(&box->pass);
   }
   return 0;
@@ -430,6 +440,34 @@ static void push_reject(lua_State *L, const struct camp_preflight *pass) {
     lua_rawseti(L, -2, (int)i + 1);
   }
   lua_setfield(L, -2, "faults");
+}
+
+/* { row, state, cause, column, reason, code }, with the line of its file added to the pass's text. Stack: pass step. */
+static int push_reject_line(lua_State *L, struct lua_pass *box) {
+  struct camp_preflight *pass = &box->pass;
+  struct camp_reject_summary summary;
+  camp_reject_sum_up(pass, &summary);
+  if (camp_reject_line(pass, &summary, &box->text) != 0) return camp_fail_nomem(&box->failure);
+  luaL_checkstack(L, 4, NULL);
+  if (strcmp(summary.cause, summary.reason) == 0 && !box->unmappable) {
+    box->unmappable = 1;
+    lua_createtable(L, 0, 3);
+    set_integer(L, "row", pass->record.row);
+    set_integer(L, "line", pass->record.line);
+    set_string(L, "message", summary.message);
+    lua_setfield(L, 2, "unmappable");
+  }
+  lua_createtable(L, 0, 6);
+  set_integer(L, "row", pass->record.row);
+  set_string(L, "state", "rejected");
+  set_string(L, "cause", summary.cause);
+  if (summary.reason[0] != '\0') set_string(L, "reason", summary.reason);
+  if (summary.code[0] != '\0') set_string(L, "code", summary.code);
+  if (summary.column.length > 0) {
+    lua_pushlstring(L, summary.column.bytes, summary.column.length);
+    lua_setfield(L, -2, "column");
+  }
+  return 0;
 }
 
 /* A row that is left out though nothing is wrong with it; `match` names the number of what it is the same as. */
@@ -484,6 +522,8 @@ static int pass_step(lua_State *L) {
   lua_newtable(L); /* 2: the step; 3: batches; 4: rejects; 5: duplicates; 6: suppressed; 7: unchanged */
   for (int i = 3; i <= 7; i++) lua_newtable(L);
   pass->row_keys.length = 0;
+  if (box->text.room > (size_t)STEP_BYTES * 4) camp_buf_clear(&box->text); /* a row of absurd length was refused */
+  box->text.length = 0;
   while (more && batches < STEP_TABLES && rejects + duplicates + suppressed + unchanged < STEP_TABLES &&
          pass->reader.at_offset - start < most) {
     switch (camp_preflight_next(pass, &box->failure)) {
@@ -495,7 +535,11 @@ static int pass_step(lua_State *L) {
       break;
     case CAMP_EVENT_REJECT:
       rows++;
-      push_reject(L, pass);
+      if (!box->lines) {
+        push_reject(L, pass);
+      } else if (push_reject_line(L, box) != 0) {
+        return camp_push_error(L, &box->failure);
+      }
       lua_rawseti(L, 4, ++rejects);
       break;
     case CAMP_EVENT_SKIP:
@@ -539,6 +583,10 @@ static int pass_step(lua_State *L) {
   set_integer(L, "skipped", skipped);
   set_integer(L, "blank", blank);
   set_integer(L, "bytes", pass->reader.at_offset - start);
+  if (box->lines) {
+    lua_pushlstring(L, box->text.length > 0 ? box->text.data : "", box->text.length);
+    lua_setfield(L, 2, "lines");
+  }
   if (pass->row_columns != NULL) {
     lua_pushlstring(L, pass->row_keys.length > 0 ? pass->row_keys.data : "", pass->row_keys.length);
     lua_setfield(L, 2, "keys");

@@ -53,23 +53,41 @@ function methods:_put(line)
   return true
 end
 
+-- The line of names comes with the first row.
+function methods:_begin(count)
+  if self.count == 0 and self.path then
+    local ok, err = self:_put(core.csv.row(self._columns, #COLUMNS, unpack(M.names(self._columns))))
+    if not ok then
+      return nil, err
+    end
+  end
+  self.count = self.count + count
+  return true
+end
+
+---Adds rows whose lines the core has written, in the order of COLUMNS.
+---@param lines string
+---@param count integer how many they are
+---@return true? ok
+---@return campaign.error? err
+function methods:add_lines(lines, count)
+  local ok, err = self:_begin(count)
+  if not ok or not self.path then
+    return ok, err
+  end
+  return self:_put(lines)
+end
+
 ---Adds a row.
 ---@param why table row, line, state, cause, column, reason, code, message, batch, attempt
 ---@param fields string[] the row's values, as many as it has
 ---@return true? ok
 ---@return campaign.error? err
 function methods:add(why, fields)
-  if not self.path then
-    self.count = self.count + 1
-    return true
+  local ok, err = self:_begin(1)
+  if not ok or not self.path then
+    return ok, err
   end
-  if self.count == 0 then
-    local ok, err = self:_put(core.csv.row(self._columns, #COLUMNS, unpack(M.names(self._columns))))
-    if not ok then
-      return nil, err
-    end
-  end
-  self.count = self.count + 1
   return self:_put(core.csv.row(fields, #COLUMNS, why.row, why.line, why.state, why.cause, why.column, why.reason, why.code,
     why.message, why.batch, why.attempt))
 end

@@ -83,6 +83,7 @@ local function walk(work, plan)
   local pass, pass_err = core.rows.preflight(work.input, work.encoder, {
     batch_rows = work.batch_rows, unique = work.unique, suppress = work.suppress, keys = work.keys,
     batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
+    lines = true,
   })
   if not pass then
     return nil, pass_err
@@ -97,14 +98,12 @@ local function walk(work, plan)
     end
     work.books:read(step.rows)
     plan.rows, plan.blank, done = plan.rows + step.rows, plan.blank + step.blank, done + step.bytes
-    for _, reject in ipairs(step.rejects) do
-      local ok, refuse_err = work.rows:refuse(reject)
-      if not ok then
+    if step.rejected > 0 then
+      local refused, refuse_err = work.rows:refuse(step.rejects, step.lines)
+      if not refused then
         return nil, refuse_err
       end
-      if reject.reason == "unmappable" and not plan.first_unmappable then
-        plan.first_unmappable = { row = reject.row, line = reject.line, message = reject.message }
-      end
+      plan.first_unmappable = plan.first_unmappable or step.unmappable
     end
     local listed, list_err = list_left_out(work, step)
     if not listed then

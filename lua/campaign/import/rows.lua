@@ -13,9 +13,6 @@ local M = {}
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.rows" }
 
--- Messages of one row that are told, of all its faults.
-local MOST_MESSAGES = 5
-
 -- Rows that are listed before others may have a turn.
 local AT_ONCE = 16
 
@@ -96,37 +93,20 @@ local function numbers_of(batch, positions)
   return numbers
 end
 
-local function point(code_point)
-  return ("U+%04X"):format(code_point)
-end
-
----Books a row that the preflight refused.
----@param reject table from the core
+---Books rows that the preflight refused.
+---@param rejects table[] row, state, cause, column, reason, code: from the core
+---@param lines string of the row file, one for each
 ---@return true? ok
 ---@return campaign.error? err
-function methods:refuse(reject)
-  local message = reject.message
-  if #reject.faults > 1 then
-    local messages = {}
-    for i = 1, math.min(#reject.faults, MOST_MESSAGES) do
-      messages[i] = reject.faults[i].message
-    end
-    message = table.concat(messages, "; ")
+function methods:refuse(rejects, lines)
+  for _, why in ipairs(rejects) do
+    self.books:book("rejected", 1, why)
   end
-  local why = {
-    row = reject.row, line = reject.line, state = "rejected",
-    cause = reject.reason == "unmappable" and "unmappable" or "invalid",
-    column = reject.column_name or reject.name, reason = reject.reason,
-    code = reject.code_point and point(reject.code_point) or reject.check,
-    message = message,
-  }
-  self.books:book("rejected", 1, why)
-  local ok, err = self.ledger:record{ { row = why.row, state = "rejected", cause = why.cause, column = why.column, reason = why.reason,
-    code = why.code } }
+  local ok, err = self.ledger:record(rejects)
   if not ok then
     return nil, err
   end
-  return self.files.rejected:add(why, reject.fields)
+  return self.files.rejected:add_lines(lines, #rejects)
 end
 
 -- A row that is left out though nothing is wrong with it. `code` groups rows in reports; `same_as`, the number of what the row is the
