@@ -37,9 +37,12 @@ int camp_input_unchanged(const struct camp_input *input, struct camp_error *err)
   return 0;
 }
 
-/* What is wrong with the sample read as `encoding`: the number of places where it is not valid. */
-static size_t faults_in(enum camp_encoding encoding, const unsigned char *text, size_t n, int whole) {
-  size_t faults = 0;
+/* Looks through a piece of text: adds what it finds and returns how many bytes it took. The rest, less than one character, begins the next
+ * piece; `last`: there is none. */
+typedef size_t (*look_fn)(enum camp_encoding encoding, const unsigned char *text, size_t n, int last, size_t *found);
+
+/* Places where the text is not valid in the encoding. */
+static size_t find_faults(enum camp_encoding encoding, const unsigned char *text, size_t n, int last, size_t *faults) {
   size_t at = 0;
   while (at < n) {
     int length;
@@ -53,30 +56,45 @@ static size_t faults_in(enum camp_encoding encoding, const unsigned char *text, 
       if (at >= n) break;
       length = camp_gbk_get(encoding, text + at, n - at, &character);
     }
-    if (length < 0 && !whole) break; /* cut by the end of the sample */
-    if (length <= 0) {
-      faults++;
-      length = 1;
-    }
-    at += (size_t)length;
+    if (length < 0 && !last) break;
+    *faults += length <= 0;
+    at += length > 0 ? (size_t)length : 1;
   }
-  return faults;
+  return at;
 }
 
-/* How many characters of three or more bytes the sample has when it is read as UTF-8. In GB18030 text they come about by accident only, with
- * an invalid byte next to nearly every one. */
-static size_t long_characters_in(const unsigned char *text, size_t n) {
-  size_t found = 0;
+/* Characters of three or more bytes that the text has as UTF-8. In GB18030 text they come about by accident only, with an invalid byte next
+ * to nearly every one. */
+static size_t find_long(enum camp_encoding encoding, const unsigned char *text, size_t n, int last, size_t *found) {
   size_t at = 0;
+  (void)encoding;
   while (at < n) {
     uint32_t character;
     at += camp_ascii_run(text + at, n - at);
     if (at >= n) break;
     int length = camp_utf8_get(text + at, n - at, &character);
-    found += length >= 3;
+    if (length < 0 && !last) break;
+    *found += length >= 3;
     at += length > 0 ? (size_t)length : 1;
   }
-  return found;
+  return at;
+}
+
+/* What `look` finds in `size` bytes from `offset` on, read into `block` piece by piece. A character that the end cuts is none, but at the
+ * file's end it is a broken one. */
+static int look_through(const struct camp_input *input, unsigned char *block, int64_t offset, int64_t size, look_fn look,
+                        enum camp_encoding encoding, size_t *found, struct camp_error *err) {
+  const int64_t end = offset + size;
+  *found = 0;
+  while (offset < end) {
+    size_t wanted = end - offset < (int64_t)BLOCK ? (size_t)(end - offset) : BLOCK;
+    ptrdiff_t got = camp_input_pread(input, block, wanted, offset, err);
+    if (got < 0) return -1;
+    size_t taken = look(encoding, block, (size_t)got, offset + got >= input->bytes, found);
+    if (taken == 0 || (size_t)got < wanted) break;
+    offset += (int64_t)taken;
+  }
+  return 0;
 }
 
 /* Without a byte-order mark: strict UTF-8, else GB18030 when the sample breaks that less often and does not look like UTF-8 all the same.
@@ -84,6 +102,7 @@ static size_t long_characters_in(const unsigned char *text, size_t n) {
  * UTF-8 are valid GB18030 too, so the number of faults alone would make other characters of every row. */
 static int judge(struct camp_input *input, unsigned char *block, struct camp_error *err) {
   int64_t offset = 0;
+  size_t as_utf8, as_gb18030, long_ones;
   input->encoding = CAMP_ENCODING_UTF8;
   input->detected = "utf-8";
   for (;;) { /* the ASCII part, however long, says nothing */
@@ -94,21 +113,17 @@ static int judge(struct camp_input *input, unsigned char *block, struct camp_err
     if (ascii < (size_t)got) break;
     if ((size_t)got < BLOCK) return 0;
   }
-  size_t size = (size_t)(input->bytes - offset < SAMPLE ? input->bytes - offset : SAMPLE);
-  unsigned char *sample = malloc(size + 1);
-  if (sample == NULL) return camp_fail_nomem(err);
-  ptrdiff_t got = camp_input_pread(input, sample, size, offset, err);
-  if (got >= 0) {
-    int whole = offset + got >= input->bytes;
-    size_t as_utf8 = faults_in(CAMP_ENCODING_UTF8, sample, (size_t)got, whole);
-    if (as_utf8 > 0 && faults_in(CAMP_ENCODING_GB18030, sample, (size_t)got, whole) < as_utf8 &&
-        long_characters_in(sample, (size_t)got) / 2 < as_utf8) {
-      input->encoding = CAMP_ENCODING_GB18030;
-      input->detected = "gb18030";
-    }
+  const int64_t size = input->bytes - offset < SAMPLE ? input->bytes - offset : SAMPLE;
+  if (look_through(input, block, offset, size, find_faults, CAMP_ENCODING_UTF8, &as_utf8, err) != 0) return -1;
+  if (as_utf8 == 0) return 0;
+  if (look_through(input, block, offset, size, find_faults, CAMP_ENCODING_GB18030, &as_gb18030, err) != 0 ||
+      look_through(input, block, offset, size, find_long, CAMP_ENCODING_UTF8, &long_ones, err) != 0)
+    return -1;
+  if (as_gb18030 < as_utf8 && long_ones / 2 < as_utf8) {
+    input->encoding = CAMP_ENCODING_GB18030;
+    input->detected = "gb18030";
   }
-  free(sample);
-  return got < 0 ? -1 : 0;
+  return 0;
 }
 
 /* Files that people take for lists. */

@@ -408,6 +408,85 @@ describe("core.rows.preflight", function()
     input:close()
   end)
 
+  -- What lines, records and reasons must be, made of the rejects as values.
+  local function told(rejects)
+    local function point(code_point)
+      return code_point and ("U+%04X"):format(code_point)
+    end
+    local lines, records, reasons = {}, {}, {}
+    for i, reject in ipairs(rejects) do
+      local messages = {}
+      for n = 1, math.min(5, #reject.faults) do
+        messages[n] = reject.faults[n].message
+      end
+      local cause = reject.reason == "unmappable" and "unmappable" or "invalid"
+      local column, code = reject.column_name or reject.name, point(reject.code_point) or reject.check
+      lines[i] = core.csv.row(reject.fields, 10, reject.row, reject.line, "rejected", cause, column, reject.reason, code,
+        table.concat(messages, "; "))
+      records[i] = { reject.row, cause, column or core.json.null, reject.reason, code or core.json.null }
+      local key = table.concat({ cause, column or "", reject.reason, code or "" }, "|")
+      reasons[key] = (reasons[key] or 0) + 1
+    end
+    return table.concat(lines), records, reasons
+  end
+
+  it("gives rejected rows as lines of their file, as records and as counts of their reasons, all as the values have them", function()
+    local random = lists.random(random_seed + 7)
+    local bytes = { "", "x", '"a,b"', '"q""q"', "back\\slash", "张三", "䶮", "\255", "\0", "a\rb", '"two\r\nlines"', "13800000000", '"x"y' }
+    local parts = { 'a,"b ""q"", ,",c\n' }
+    for i = 1, 3000 do
+      local row = {}
+      for n = 1, random(20) == 1 and random(5) or 3 do
+        row[n] = bytes[random(#bytes)]
+      end
+      parts[i + 1] = table.concat(row, ",") .. (random(2) == 1 and "\n" or "\r\n")
+    end
+    local fields = { { name = "a", column = 1, required = true, max_length = 6 }, { name = "b", column = 2, check = "mobile_cn" },
+      { name = "c", column = 3, forbid = "三," } }
+    local checks = {}
+    for n = 1, 4 do -- more faults than are told
+      checks[n] = { column = 1, name = "also " .. n, check = "email" }
+    end
+    for _, delimiter in ipairs{ ",", ";" } do
+      local text = delimiter == "," and table.concat(parts) or table.concat(parts):gsub(",", ";")
+      local input = assert(core.rows.input { path = lists.file(text), encoding = "utf-8", delimiter = delimiter, max_record = 64 })
+      local encoder = assert(core.rows.encoder { format = "csv", encoding = "gbk", columns = 3, fields = fields, checks = checks })
+      local total = run(input, encoder)
+      local pass = assert(core.rows.preflight(input, encoder, { lines = true }))
+      local lines, records, reasons, rejected, first = {}, {}, {}, 0, nil
+      for step in function() return pass:step(random(2) == 1 and random(20000) or nil) end do
+        assert.same({}, step.rejects)
+        rejected = rejected + step.rejected
+        lines[#lines + 1] = step.lines
+        for _, record in ipairs(step.records and assert(require("campaign.json").decode(step.records)) or {}) do
+          records[#records + 1] = record
+        end
+        for _, why in ipairs(step.reasons or {}) do
+          local key = table.concat({ why.cause, why.column or "", why.reason, why.code or "" }, "|")
+          reasons[key] = (reasons[key] or 0) + why.count
+        end
+        assert.is_nil(first and step.unmappable)
+        first = first or step.unmappable
+      end
+      pass:close()
+      local wanted_lines, wanted_records, wanted_reasons = told(total.rejects)
+      assert.is_true(rejected > 1000)
+      assert.equal(#total.rejects, rejected)
+      assert.is_true(wanted_lines == table.concat(lines), "seed " .. random_seed)
+      assert.same(wanted_records, records)
+      assert.same(wanted_reasons, reasons)
+      for _, reject in ipairs(total.rejects) do
+        if reject.reason == "unmappable" then
+          assert.same({ reject.row, reject.line }, { first.row, first.line })
+          contains(first.message, reject.message)
+          break
+        end
+      end
+      encoder:close()
+      input:close()
+    end
+  end)
+
   it("rejects records of a broken form with their fields as they are", function()
     local path = lists.file("p,n\n1,张\n2\n3,a,b\n4,\255\n5,\0\n6,\"a\"b\n7,\"a,b\"\n")
     local input = assert(core.rows.input { path = path, encoding = "utf-8" })

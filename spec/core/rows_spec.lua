@@ -170,6 +170,19 @@ describe("core.rows.input", function()
     assert.same({ { { "𠮷", "1" } } }, (rows_of(four)))
   end)
 
+  it("finds the encoding whichever characters lie across the borders of the pieces that are looked at", function()
+    for _, character in ipairs{ "张", "𠮷" } do
+      for shift = 0, 3 do
+        local text = "姓名\n" .. ("x"):rep(shift) .. character:rep(150000) .. "\n"
+        for encoding, bytes in pairs{ ["utf-8"] = text, gb18030 = assert(core.gbk.encode(text, "gb18030")) } do
+          local input = assert(open(bytes))
+          assert.equal(encoding, input:info().encoding, character .. shift)
+          input:close()
+        end
+      end
+    end
+  end)
+
   it("keeps a UTF-8 list UTF-8 when a few of its bytes are broken, and names those rows", function()
     local rows, _, info = rows_of("姓名,公司\n张三,好公司\n李\255四,某公司\n王五,有限公司\n")
     assert.equal("utf-8", info.encoding)

@@ -318,6 +318,22 @@ return function(name, back, busted)
       assert.equal("AU", states():sub(1, 2))
     end)
 
+    it("keeps rows that a preflight refused, given as one text", function()
+      fill(1)
+      assert(ledger:record{ { row = 12, state = "duplicate" } })
+      assert(ledger:record_refused('[[11,"invalid","手机 \\"1\\"","check","mobile_cn"],[12,"invalid",null,"width",null],'
+        .. '[900719925474099,"unmappable","a","unmappable","U+4DAE"]]', 3))
+      assert(ledger:commit())
+      local found = {}
+      for row in ledger:scan("rows") do
+        found[#found + 1] = row
+      end
+      assert.same({ row = 11, state = "rejected", cause = "invalid", column = '手机 "1"', reason = "check", code = "mobile_cn" }, found[1])
+      assert.equal("duplicate", found[2].state)
+      assert.same({ row = 900719925474099, state = "rejected", cause = "unmappable", column = "a", reason = "unmappable", code = "U+4DAE" }, found[3])
+      assert.equal(3, #found)
+    end)
+
     it("keeps results of rows, each row in one state", function()
       fill(1)
       assert(ledger:record{

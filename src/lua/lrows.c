@@ -8,14 +8,13 @@
 
 #include "../crc32c.h"
 #include "../input_later.h"
-#include "../reject_line.h"
+#include "../rejects.h"
 
 #define PASS_CLASS "campaign.rows.preflight"
 #define ROWS_CLASS "campaign.rows.iterator"
 #define LATER_CLASS "campaign.rows.later"
 
 #define STEP_BYTES ((int64_t)1 << 20)
-#define LINES_MAX (SIZE_MAX / 4) /* a step is bounded by its rows, a row by max_record */
 #define STEP_TABLES 1000 /* rejects, or batches, of one step at most: a list of nothing but rejects must not fill the memory */
 
 struct lua_input {
@@ -30,9 +29,8 @@ struct lua_pass {
   struct camp_preflight pass;
   struct camp_error failure; /* repeated by every further step */
   int open;
-  int lines;             /* refused rows are given as lines of their file */
-  int unmappable;        /* the first one for want of a character was told */
-  struct camp_buf text;  /* those of a step */
+  int lines;             /* refused rows are given as lines of their file, not as values */
+  struct camp_rejects refused; /* of a step */
 };
 
 struct lua_rows {
@@ -383,7 +381,7 @@ static int rows_preflight(lua_State *L) {
   lua_setmetatable(L, -2);
   box->open = 1;
   box->lines = lines;
-  camp_buf_init(&box->text, LINES_MAX);
+  camp_rejects_init(&box->refused);
   camp_live_add(1);
   if (camp_preflight_init(&box->pass, input, encoder->encoder, &options, &err) != 0) return camp_push_error(L, &err);
   return 1;
@@ -394,7 +392,7 @@ static int pass_close(lua_State *L) {
   if (box->open) {
     box->open = 0;
     camp_live_add(-1);
-    camp_buf_clear(&box->text);
+    camp_rejects_clear(&box->refused);
     camp_preflight_clear(&box->pass);
   }
   return 0;
@@ -442,32 +440,39 @@ static void push_reject(lua_State *L, const struct camp_preflight *pass) {
   lua_setfield(L, -2, "faults");
 }
 
-/* { row, state, cause, column, reason, code }, with the line of its file added to the pass's text. Stack: pass step. */
-static int push_reject_line(lua_State *L, struct lua_pass *box) {
-  struct camp_preflight *pass = &box->pass;
-  struct camp_reject_summary summary;
-  camp_reject_sum_up(pass, &summary);
-  if (camp_reject_line(pass, &summary, &box->text) != 0) return camp_fail_nomem(&box->failure);
+/* Sets what became of the refused rows in the step on top. */
+static void set_rejects(lua_State *L, const struct camp_rejects *refused) {
   luaL_checkstack(L, 4, NULL);
-  if (strcmp(summary.cause, summary.reason) == 0 && !box->unmappable) {
-    box->unmappable = 1;
-    lua_createtable(L, 0, 3);
-    set_integer(L, "row", pass->record.row);
-    set_integer(L, "line", pass->record.line);
-    set_string(L, "message", summary.message);
-    lua_setfield(L, 2, "unmappable");
+  lua_pushlstring(L, refused->lines.length > 0 ? refused->lines.data : "", refused->lines.length);
+  lua_setfield(L, -2, "lines");
+  lua_pushlstring(L, refused->records.length > 0 ? refused->records.data : "[", refused->records.length + (refused->records.length == 0));
+  lua_pushliteral(L, "]");
+  lua_concat(L, 2);
+  lua_setfield(L, -2, "records");
+  lua_createtable(L, (int)refused->reason_count, 0);
+  for (size_t i = 0; i < refused->reason_count; i++) {
+    const struct camp_reject_reason *why = &refused->reasons[i];
+    lua_createtable(L, 0, 5);
+    set_integer(L, "count", why->count);
+    set_string(L, "cause", why->cause);
+    if (why->reason[0] != '\0') set_string(L, "reason", why->reason);
+    if (why->code[0] != '\0') set_string(L, "code", why->code);
+    if (why->column.length > 0) {
+      lua_pushlstring(L, why->column.bytes, why->column.length);
+      lua_setfield(L, -2, "column");
+    }
+    lua_rawseti(L, -2, (int)i + 1);
   }
-  lua_createtable(L, 0, 6);
-  set_integer(L, "row", pass->record.row);
-  set_string(L, "state", "rejected");
-  set_string(L, "cause", summary.cause);
-  if (summary.reason[0] != '\0') set_string(L, "reason", summary.reason);
-  if (summary.code[0] != '\0') set_string(L, "code", summary.code);
-  if (summary.column.length > 0) {
-    lua_pushlstring(L, summary.column.bytes, summary.column.length);
-    lua_setfield(L, -2, "column");
-  }
-  return 0;
+  lua_setfield(L, -2, "reasons");
+}
+
+/* The first row of the pass that holds a character which the target lacks. */
+static void set_unmappable(lua_State *L, int step, const struct camp_rejects *refused) {
+  lua_createtable(L, 0, 3);
+  set_integer(L, "row", refused->row);
+  set_integer(L, "line", refused->line);
+  set_string(L, "message", refused->message);
+  lua_setfield(L, step, "unmappable");
 }
 
 /* A row that is left out though nothing is wrong with it; `match` names the number of what it is the same as. */
@@ -522,8 +527,7 @@ static int pass_step(lua_State *L) {
   lua_newtable(L); /* 2: the step; 3: batches; 4: rejects; 5: duplicates; 6: suppressed; 7: unchanged */
   for (int i = 3; i <= 7; i++) lua_newtable(L);
   pass->row_keys.length = 0;
-  if (box->text.room > (size_t)STEP_BYTES * 4) camp_buf_clear(&box->text); /* a row of absurd length was refused */
-  box->text.length = 0;
+  camp_rejects_empty(&box->refused);
   while (more && batches < STEP_TABLES && rejects + duplicates + suppressed + unchanged < STEP_TABLES &&
          pass->reader.at_offset - start < most) {
     switch (camp_preflight_next(pass, &box->failure)) {
@@ -535,12 +539,17 @@ static int pass_step(lua_State *L) {
       break;
     case CAMP_EVENT_REJECT:
       rows++;
+      rejects++;
       if (!box->lines) {
         push_reject(L, pass);
-      } else if (push_reject_line(L, box) != 0) {
-        return camp_push_error(L, &box->failure);
+        lua_rawseti(L, 4, rejects);
+        break;
       }
-      lua_rawseti(L, 4, ++rejects);
+      switch (camp_rejects_add(&box->refused, pass)) {
+      case 0: break;
+      case 1: set_unmappable(L, 2, &box->refused); break;
+      default: camp_fail_nomem(&box->failure); return camp_push_error(L, &box->failure);
+      }
       break;
     case CAMP_EVENT_SKIP:
       rows++;
@@ -583,10 +592,7 @@ static int pass_step(lua_State *L) {
   set_integer(L, "skipped", skipped);
   set_integer(L, "blank", blank);
   set_integer(L, "bytes", pass->reader.at_offset - start);
-  if (box->lines) {
-    lua_pushlstring(L, box->text.length > 0 ? box->text.data : "", box->text.length);
-    lua_setfield(L, 2, "lines");
-  }
+  if (box->lines && rejects > 0) set_rejects(L, &box->refused);
   if (pass->row_columns != NULL) {
     lua_pushlstring(L, pass->row_keys.length > 0 ? pass->row_keys.data : "", pass->row_keys.length);
     lua_setfield(L, 2, "keys");

@@ -17,7 +17,7 @@ end
 ---In place of the ledger.
 ---@return table
 function M.ledger()
-  return { job_put = agree, enqueue = agree, record = agree, commit = agree, close = agree }
+  return { job_put = agree, enqueue = agree, record = agree, record_refused = agree, commit = agree, close = agree }
 end
 
 return M

@@ -212,7 +212,7 @@ local function check_rows(work)
   local files = { rejects = stem .. ".rejects.csv", duplicates = stem .. ".duplicates.csv", ambiguous = "", not_sent = "" }
   os.remove(files.rejects) -- of an earlier run: it would be taken for this one's
   os.remove(files.duplicates)
-  local nothing = { record = function() return true end, enqueue = function(_, batches)
+  local nothing = { record = function() return true end, record_refused = function() return true end, enqueue = function(_, batches)
     for _, batch in ipairs(batches) do
       work.batches[#work.batches + 1] = batch
     end

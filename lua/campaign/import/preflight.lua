@@ -99,7 +99,7 @@ local function walk(work, plan)
     work.books:read(step.rows)
     plan.rows, plan.blank, done = plan.rows + step.rows, plan.blank + step.blank, done + step.bytes
     if step.rejected > 0 then
-      local refused, refuse_err = work.rows:refuse(step.rejects, step.lines)
+      local refused, refuse_err = work.rows:refuse(step)
       if not refused then
         return nil, refuse_err
       end

@@ -93,20 +93,19 @@ local function numbers_of(batch, positions)
   return numbers
 end
 
----Books rows that the preflight refused.
----@param rejects table[] row, state, cause, column, reason, code: from the core
----@param lines string of the row file, one for each
+---Books the rows that a step of the preflight refused.
+---@param step table of the core: rejected, reasons, records, lines
 ---@return true? ok
 ---@return campaign.error? err
-function methods:refuse(rejects, lines)
-  for _, why in ipairs(rejects) do
-    self.books:book("rejected", 1, why)
+function methods:refuse(step)
+  for _, why in ipairs(step.reasons) do
+    self.books:book("rejected", why.count, why)
   end
-  local ok, err = self.ledger:record(rejects)
+  local ok, err = self.ledger:record_refused(step.records, step.rejected)
   if not ok then
     return nil, err
   end
-  return self.files.rejected:add_lines(lines, #rejects)
+  return self.files.rejected:add_lines(step.lines, step.rejected)
 end
 
 -- A row that is left out though nothing is wrong with it. `code` groups rows in reports; `same_as`, the number of what the row is the

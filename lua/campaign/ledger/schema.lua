@@ -119,6 +119,9 @@ M.STATEMENTS = {
     FROM batch top WHERE top.seq = (SELECT min(seq) FROM up)]],
   record = [[INSERT INTO row_result (row, batch, state, cause, col, reason, code, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (row) DO NOTHING]],
+  record_refused = [[INSERT INTO row_result (row, state, cause, col, reason, code)
+    SELECT value ->> 0, 'rejected', value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE true
+    ON CONFLICT (row) DO NOTHING]],
   forget_batches = "DELETE FROM batch",
   forget_rows = "DELETE FROM row_result",
   claim = "SELECT " .. PENDING .. " AND seq > ? ORDER BY seq LIMIT ?",

@@ -259,6 +259,24 @@ function methods:record(rows)
   return true
 end
 
+---Queues results of rows that a preflight refused. The first result of a row stays.
+---@param records string JSON: [[row, cause, column, reason, code], ...]
+---@param count integer how many they are
+---@return true? ok
+---@return campaign.error? err
+function methods:record_refused(records, count)
+  local ok, err = self:_queue("record_refused", nil, records)
+  if not ok then
+    return nil, err
+  end
+  self._refused = self._refused + count
+  if self._refused < MOST_WAITING then
+    return self:_bounded()
+  end
+  self._refused = 0
+  return self:commit()
+end
+
 ---Drops a plan that was not finished. Refused by the file itself once anything was attempted.
 ---@return true? ok
 ---@return campaign.error? err
@@ -404,7 +422,7 @@ function M.open(path, options)
   local self = setmetatable({
     path = path, owner = options.owner or ("%d:%s"):format(core.system.pid(), core.digest.hex(core.system.random(8))), recovered = 0,
     _store = store, _statements = {}, _waiting = {}, _now = options.now or core.system.now, _sleep = options.sleep, _pause = options.pause,
-    _claimed = 0, _held = {}, _held_count = 0, _given_back = 0, -- of ledger/leases
+    _claimed = 0, _held = {}, _held_count = 0, _given_back = 0, _refused = 0, -- of ledger/leases
   }, mt)
   local ok = true
   if not options.create then
