@@ -14,6 +14,8 @@
 #define DEFAULT_SAVED_BODY (1024LL * 1024 * 1024)
 #define DEFAULT_HEADERS (64LL * 1024)
 #define DEFAULT_AGE 5.0
+#define LONG_BODY ((int64_t)1 << 20) /* from here on a buffer four times as large as libcurl's own pays */
+#define LONG_BODY_BUFFER (256L * 1024)
 #define MOST_URL (128 * 1024)
 #define MOST_SPECIAL (64 * 1024)
 
@@ -169,6 +171,10 @@ static CURLcode set_body(struct camp_request *request, const char *method, int h
   }
   if (handle->shape != CAMP_SHAPE_MEMORY) bad |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
   handle->shape = CAMP_SHAPE_MEMORY;
+  if (camp_request_body_length(request) >= LONG_BODY) {
+    request->plain = 0;
+    bad |= curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, LONG_BODY_BUFFER);
+  }
   if (request->form != NULL) {
     request->mime = camp_form_mime(request->form, easy, &request->fault);
     if (request->mime == NULL) return CURLE_ABORTED_BY_CALLBACK;

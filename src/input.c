@@ -37,6 +37,13 @@ int camp_input_unchanged(const struct camp_input *input, struct camp_error *err)
   return 0;
 }
 
+int camp_input_untouched(const struct camp_input *input) {
+  struct stat info;
+  struct camp_error err;
+  return camp_input_unchanged(input, &err) == 0 && fstat(input->fd, &info) == 0 && info.st_ctim.tv_sec == input->ctime.tv_sec &&
+         info.st_ctim.tv_nsec == input->ctime.tv_nsec;
+}
+
 /* Looks through a piece of text: adds what it finds and returns how many bytes it took. The rest, less than one character, begins the next
  * piece; `last`: there is none. */
 typedef size_t (*look_fn)(enum camp_encoding encoding, const unsigned char *text, size_t n, int last, size_t *found);
@@ -221,6 +228,7 @@ int camp_input_open(struct camp_input **out, const struct camp_input_options *op
   }
   input->bytes = (int64_t)info.st_size;
   input->mtime = info.st_mtim;
+  input->ctime = info.st_ctim;
   (void)posix_fadvise(input->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
   if (find_encoding(input, encoding, err) != 0) goto failed;
   *out = input;

@@ -27,7 +27,7 @@ struct camp_input {
   int fd;
   char *path;
   int64_t bytes;          /* of the file when it was opened */
-  struct timespec mtime;
+  struct timespec mtime, ctime;
   enum camp_encoding encoding;
   const char *detected;   /* "bom", "utf-8", "gb18030" or "given" */
   int64_t text_offset;    /* the first byte after a byte-order mark */
@@ -56,6 +56,8 @@ void camp_input_release(struct camp_input *input);
 int camp_input_header(struct camp_input *input, struct camp_error *err);
 /* -1 when the file's size or time of change is no longer what it was when it was opened. */
 int camp_input_unchanged(const struct camp_input *input, struct camp_error *err);
+/* True when that has stayed, and nothing else of the file's state was changed either. */
+int camp_input_untouched(const struct camp_input *input);
 /* pread until size bytes or the file's end; returns how many, or -1. */
 ptrdiff_t camp_input_pread(const struct camp_input *input, void *to, size_t size, int64_t offset, struct camp_error *err);
 

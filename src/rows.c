@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Nothing is sent that the pass did not count: before the last byte of a body leaves, its rows, its length and the file's time of change
- * have been compared. A body that comes out otherwise fails instead, and its transfer is cut. */
+ * have been compared, and of a body that is made while it is sent the checksum of its range. A body that comes out otherwise fails instead,
+ * and its transfer is cut. */
 #include "rows.h"
 
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct row_source {
   int64_t made;            /* bytes of the body so far, those in `ready` too */
   int64_t given;
   int verified;
+  int streams;             /* nobody has compared the range with the pass: its checksum is made on the way, and compared at the end */
   int encodes;             /* the body is CSV in another encoding than UTF-8 */
 };
 
@@ -190,7 +192,7 @@ static int make_encoded(struct row_source *rows, unsigned char *to, size_t size,
   return 0;
 }
 
-/* Before the last byte goes out: what follows in the range must all be left out, and the counts must agree. */
+/* Before the last byte goes out: what follows in the range must all be left out, and counts and checksum must agree. */
 static int verify(struct row_source *rows, struct camp_error *err) {
   struct camp_record store, mapped;
   const struct camp_record *record;
@@ -201,6 +203,8 @@ static int verify(struct row_source *rows, struct camp_error *err) {
   }
   if (rows->rows != rows->batch.rows || rows->accepted != rows->batch.accepted) return fail_changed(rows, "another number of rows", err);
   if (rows->made != rows->batch.body_bytes) return fail_changed(rows, "another length", err);
+  if (rows->streams && rows->batch.sum >= 0 && rows->batch.sum != (int64_t)rows->scratch->reader.sum)
+    return fail_changed(rows, "other bytes", err);
   rows->stage = STAGE_END;
   rows->verified = 1;
   return camp_input_unchanged(rows->input, err);
@@ -298,7 +302,8 @@ static struct camp_source *make_source(struct camp_input *input, struct camp_enc
     if (camp_skip_next(rows->skip, rows->skip_length, &rows->skip_at, &rows->skip_from, &rows->skip_to) != 1) rows->skip_from = 0;
   }
   rows->scratch->reader.input = input;
-  rows->scratch->reader.sums = scratch != NULL;
+  rows->scratch->reader.sums = 1;
+  rows->streams = scratch == NULL;
   camp_reader_start(&rows->scratch->reader, batch->offset, batch->offset + batch->bytes, batch->first_row - 1, batch->first_line);
   /* Rows that are left out may be anything; the others were valid where the bytes are the same. */
   if (!rows->check) rows->scratch->reader.known_sum = batch->sum;

@@ -628,6 +628,40 @@ describe("core.rows.preflight", function()
     input:close()
   end)
 
+  -- Other bytes in the place of some, with the time of change put back.
+  local function tamper(path, offset, bytes)
+    local mtime = assert(core.system.stat(path)).mtime
+    local file = assert(io.open(path, "r+b"))
+    file:seek("set", offset)
+    file:write(bytes)
+    file:close()
+    assert(os.execute(("touch -d @%.9f %s"):format(mtime, path)))
+  end
+
+  it("fails a streamed body whose range has other bytes than the pass saw, though size and time are the same, before its last byte is out", function()
+    for i, case in ipairs{ { 4, "2" }, { 4 + 3000 * 1003 - 2, "b" }, { 1500000, "b" } } do
+      for _, encoding in ipairs{ "utf-8", "gbk" } do
+        local path = lists.file("p,n\n" .. ("1,%s\n"):format(("a"):rep(1000)):rep(3000))
+        assert(os.execute("touch -d @1700000000.5 " .. path)) -- a time that every file system and touch can give back
+        local input = assert(core.rows.input { path = path })
+        local encoder = assert(core.rows.encoder{ format = "csv", encoding = encoding, columns = 2,
+          fields = { { name = "n", column = 2 }, { name = "p", column = 1 } } })
+        local batch = run(input, encoder).batches[1]
+        assert.is_true(input:untouched())
+        assert.equal(batch.body_bytes, #drain(assert(encoder:source(input, batch))))
+        core.system.sleep(0.02)
+        tamper(path, case[1], case[2])
+        assert.is_false(input:untouched())
+        local body, err = drain(assert(encoder:source(input, batch)), 65536)
+        assert(err, "the change went unseen: " .. i)
+        contains(err.message, "other bytes")
+        assert.is_true(#body < batch.body_bytes)
+        encoder:close()
+        input:close()
+      end
+    end
+  end)
+
   it("tells with a small body the checksum of the bytes that it was made of, and none with one that is made while it is sent", function()
     for _, case in ipairs({
       { "p,n\n" .. ("1,中文\n"):rep(400), "utf-8" }, { "p,n\n" .. ("1,\214\208\n"):rep(3), "gbk" },

@@ -42,6 +42,35 @@ describe("the import on the wire", function()
     assert(received[#received]:find("\r\n\r\n" .. expected .. "\r\n--", 1, true), received[#received])
   end)
 
+  it("sends not a byte of a file that was changed between plan and run, though its size and time are the same", function()
+    local folder = command.folder()
+    local path = command.write(folder .. "/list.csv", "uuid\n" .. ("c-1234567\n"):rep(150000))
+    assert(os.execute("touch -d @1700000000.5 " .. path))
+    for _, change in ipairs{ false, true } do
+      local wire = recorder.new{ JSON(ACCEPTED) }
+      local job = assert(campaign.plan{ source = path, to = "outbound.upload_dnc_file", params = { dataSourceName = "dnc" },
+        job = folder .. "/job-" .. tostring(change), rows_per_file = 150000, window = "ignore",
+        account = { base_url = wire.url, token = "t", abbreviate = "acme" },
+        transport = wire, env = fake.env() })
+      if change then
+        core.system.sleep(0.02)
+        assert(os.execute("printf d | dd of=" .. path .. " bs=1 seek=700000 conv=notrunc 2>/dev/null && touch -d @1700000000.5 " .. path))
+      end
+      local result = assert(job:run())
+      wire:close()
+      local uploads = 0
+      for _, request in ipairs(wire.received) do
+        uploads = uploads + (request:find("c-1234567", 1, true) and 1 or 0)
+      end
+      assert.equal(change and 0 or 1, uploads)
+      assert.equal(change and 0 or 150000, result.accepted)
+      if change then
+        assert.same({ "ledger", "changed" }, { result.error.kind, result.error.reason })
+      end
+    end
+    command.remove(folder)
+  end)
+
   it("R068 client sends JSON rows as values in the order of customFields, without a header row", function()
     local received = import(LIST, "outbound.upload_contacts_json", { dataSourceName = "spring" }, { JSON(GROUPS), JSON(GROUPS), JSON(ACCEPTED) })
     assert(received[3]:find('"dataList":[["c-1","13000000001","王小明"],["c-2","13000000002","李,四"]]', 1, true), received[3])

@@ -199,6 +199,12 @@ static int input_checksum(lua_State *L) {
   return 1;
 }
 
+/* untouched() → whether the file is, by all that the system tells of it, as it was when it was opened. */
+static int input_untouched(lua_State *L) {
+  lua_pushboolean(L, camp_input_untouched(camp_check_input(L, 1)));
+  return 1;
+}
+
 /* Pushes the record's fields as a list. */
 static void push_fields(lua_State *L, const struct camp_record *record) {
   luaL_checkstack(L, 4, NULL);
@@ -608,7 +614,8 @@ static int rows_checks(lua_State *L) {
 }
 
 static const luaL_Reg input_methods[] = {
-    {"checksum", input_checksum}, {"columns", input_columns}, {"info", input_info}, {"rows", input_rows}, {NULL, NULL}};
+    {"checksum", input_checksum}, {"columns", input_columns}, {"info", input_info}, {"rows", input_rows}, {"untouched", input_untouched},
+    {NULL, NULL}};
 static const luaL_Reg pass_methods[] = {{"step", pass_step}, {NULL, NULL}};
 static const luaL_Reg rows_methods[] = {{NULL, NULL}};
 static const luaL_Reg later_methods[] = {{"take", later_take}, {NULL, NULL}};

@@ -243,6 +243,7 @@ local function check_rows(state)
       return nil, err
     end
   end
+  state.passed = true
   row_keys.close(state.keys)
   state.keys = nil
   plan.suppress = suppress.facts(state.suppress)

@@ -11,7 +11,8 @@ local M = {}
 local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
 
 ---The request of a batch. What can fail on this machine fails here: reading its rows, comparing them with the plan, encoding, the access token.
----@param state table input, encoder, operation, options, client, barrier; like, like_fields: the earlier request and its fields, kept here
+---@param state table input, encoder, operation, options, client, barrier; passed: this run has read the whole list; like, like_fields: the
+---earlier request and its fields, kept here
 ---@param batch table
 ---@return table? request the client finishes it
 ---@return campaign.error? err
@@ -19,7 +20,9 @@ function M.of(state, batch)
   local options, operation = state.options, state.operation
   local source, sum = state.encoder:source(state.input, batch)
   local err = not source and sum or nil
-  if not source or not sum then -- of a body that is made while it is sent, or could not be made: perhaps for that very reason
+  if source and not sum and state.passed and state.input:untouched() then
+    sum = batch.hash -- made while it is sent, of a file that is as this run's pass left it; the source compares once more before the last byte
+  elseif not source or not sum then -- of a body that is made while it is sent, or could not be made: perhaps for that very reason
     local sum_err
     sum, sum_err = state.input:checksum(batch)
     err = not sum and sum_err or err
