@@ -513,6 +513,7 @@ static void *serve(void *data) {
     c->nth++;
     c->must_close = close_always;
     on_their_way++;
+    long begun = epoch;
     memset(&c->fault, 0, sizeof c->fault);
     /* Which grant a token request is stands in its body: its fault is looked up there. */
     const struct fault *fault = c->op == 'K' ? NULL : find_fault(c->op, ++counts[(int)c->op]);
@@ -533,8 +534,7 @@ static void *serve(void *data) {
     } else whole = read_body(c, c->length) == 0;
 
     pthread_mutex_lock(&mutex);
-    int late = strncmp(c->path, "/e", 2) == 0 && isdigit((unsigned char)c->path[2]) && atol(c->path + 2) != epoch;
-    if (late) {
+    if (begun != epoch) { /* reset since: of another scenario */
       whole = 0;
     } else if (!whole) {
       note("B %ld %c %zu\n", c->id, c->op, c->body.length);
@@ -557,7 +557,7 @@ static void *serve(void *data) {
     if (goes_down) stop_listening(); /* before the answer, so that whoever has it finds nobody */
     go_on = whole && respond(c);
     pthread_mutex_lock(&mutex);
-    on_their_way -= late ? 0 : 1;
+    on_their_way -= begun == epoch ? 1 : 0; /* looked at again: it may have been reset while the answer was on its way */
     pthread_mutex_unlock(&mutex);
   }
   close(c->fd);
