@@ -94,6 +94,15 @@ local waiting, first, last = {}, 1, 0
 local turned = -math.huge -- when a turn was last ordered or given
 local ordered = 0
 
+-- Places whose turn came are used again: each new semaphore is one more for the collector to end.
+local spare = {}
+
+local function take_place()
+  local place = table.remove(spare) or { turn = M.semaphores().new(0), gone = false }
+  place.gone = false
+  return place
+end
+
 -- Gives the next one its turn. Not in a chain of timers: nginx runs all timers that are due, also those that these made, before it looks at
 -- its sockets. So whoever got a turn orders the next one's.
 local function give_turn(_, mine)
@@ -124,8 +133,11 @@ end
 
 -- Goes on in the last part of a turn, of this one perhaps.
 local function be_late()
-  local semaphore = M.semaphores().new(0)
-  is_late = ngx.timer.at(0, post, semaphore) and semaphore:wait(LOST) or false
+  local place = take_place()
+  is_late = ngx.timer.at(0, post, place.turn) and place.turn:wait(LOST) or false
+  if is_late then
+    spare[#spare + 1] = place
+  end
 end
 
 ---Lets the event loop take a turn when Lua has held it for a slice. The turn costs no sleep: a timer without delay fires after the loop
@@ -145,7 +157,7 @@ function M.pause()
     be_late()
     now = core.system.monotonic()
   end
-  local place = { turn = M.semaphores().new(0) }
+  local place = take_place()
   last = last + 1
   waiting[last] = place
   if now - turned > LOST then
@@ -164,6 +176,9 @@ function M.pause()
     end
   end
   place.gone = true
+  if has_turn and not delay and turned >= 0 then -- one whose wait ran out is not used again
+    spare[#spare + 1] = place
+  end
   now = core.system.monotonic()
   slice_began = now - early_work < SLICE and early_work or now
   is_late = not delay and turned >= 0
