@@ -49,7 +49,7 @@ struct camp_store {
   struct camp_error broken;     /* kind CAMP_OK while the file is sound */
 
   pthread_mutex_t bell_lock; /* for this alone: */
-  int bell;                  /* an eventfd to write to when a group has finished; -1: none */
+  int bell;                  /* an eventfd or socket to write to when a group has finished; -1: none */
 };
 
 static void queue_init(struct queue *queue) {

@@ -35,6 +35,7 @@ struct camp_syncer {
   uint64_t last;
   struct list waiting, done;
   int closing;
+  int bell; /* to write to when a task is done; -1: none */
 };
 
 static void list_init(struct list *list) {
@@ -79,6 +80,14 @@ static void task_do(struct task *task) {
   }
 }
 
+/* With the lock held. */
+static void ring(const struct camp_syncer *syncer) {
+  const uint64_t one = 1;
+  if (syncer->bell < 0) return;
+  ssize_t wrote = write(syncer->bell, &one, sizeof one); /* full means: it rings already */
+  (void)wrote;
+}
+
 static void *run(void *argument) {
   struct camp_syncer *syncer = argument;
   pthread_mutex_lock(&syncer->lock);
@@ -89,6 +98,7 @@ static void *run(void *argument) {
       task_do(task);
       pthread_mutex_lock(&syncer->lock);
       list_push(&syncer->done, task);
+      ring(syncer);
     } else if (syncer->closing) {
       break;
     } else {
@@ -119,6 +129,7 @@ struct camp_syncer *camp_syncer_new(struct camp_error *err) {
   pthread_mutex_init(&syncer->lock, NULL);
   pthread_cond_init(&syncer->wake, NULL);
   syncer->generation = camp_forks();
+  syncer->bell = -1;
   if (start(syncer, err) == 0) return syncer;
   pthread_cond_destroy(&syncer->wake);
   pthread_mutex_destroy(&syncer->lock);
@@ -189,6 +200,18 @@ int camp_syncer_replace(struct camp_syncer *syncer, const char *path, const void
   return 0;
 }
 
+int camp_syncer_ring(struct camp_syncer *syncer, int fd, struct camp_error *err) {
+  if (check_owner(syncer, err) != 0) return -1;
+  int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (fd >= 0 && own < 0) return camp_fail(err, CAMP_LEDGER, errno, "the thread that syncs files has no bell: %s", strerror(errno));
+  pthread_mutex_lock(&syncer->lock);
+  int before = syncer->bell;
+  syncer->bell = own;
+  pthread_mutex_unlock(&syncer->lock);
+  if (before >= 0) close(before);
+  return 0;
+}
+
 int camp_syncer_take(struct camp_syncer *syncer, uint64_t *id, struct camp_error *err) {
   if (syncer->generation != camp_forks()) return 0;
   pthread_mutex_lock(&syncer->lock);
@@ -214,5 +237,6 @@ void camp_syncer_close(struct camp_syncer *syncer) {
     list_free(&syncer->waiting);
     list_free(&syncer->done);
   }
+  if (syncer->bell >= 0) close(syncer->bell);
   free(syncer);
 }

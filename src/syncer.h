@@ -22,6 +22,8 @@ int camp_syncer_replace(struct camp_syncer *syncer, const char *path, const void
                         struct camp_error *err);
 /* Queues camp_sync_folder (files.h) with a copy of the path. 0 and the number, or -1. */
 int camp_syncer_folder(struct camp_syncer *syncer, const char *path, uint64_t *id, struct camp_error *err);
+/* From now on something is written to (a copy of) this descriptor whenever a task is done; -1: to none. 0, or -1 with err. */
+int camp_syncer_ring(struct camp_syncer *syncer, int fd, struct camp_error *err);
 /* 1: *id is done, with err->kind CAMP_OK or what the system said. 0: nothing is done that was not taken. */
 int camp_syncer_take(struct camp_syncer *syncer, uint64_t *id, struct camp_error *err);
 /* Syncs what is queued, ends the thread, frees everything. NULL is fine. In a child that inherited it only memory is given back. */

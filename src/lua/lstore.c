@@ -318,7 +318,7 @@ static int store_full(lua_State *L) {
   return 1;
 }
 
-/* ring(bell): the number that an HTTP engine's bell() gives, or nil. */
+/* ring(bell): the number that an HTTP engine's bell() or a notice's accept() gives, or nil. */
 static int store_ring(lua_State *L) {
   struct camp_store *store = check_store(L);
   struct camp_error err = {CAMP_OK, 0, ""};

@@ -64,6 +64,14 @@ static int syncer_sync_folder(lua_State *L) {
   return 1;
 }
 
+/* :ring(bell): the number that a notice's accept() gives, or nil. */
+static int syncer_ring(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  if (camp_syncer_ring(check_syncer(L), lua_isnoneornil(L, 2) ? -1 : (int)luaL_checkinteger(L, 2), &err) != 0) return camp_push_error(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* :take() → id, true | id, nil, err; nothing when none is done */
 static int syncer_take(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -90,7 +98,8 @@ static int syncer_close(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {{"submit", syncer_submit},
+static const luaL_Reg methods[] = {{"ring", syncer_ring},
+                                   {"submit", syncer_submit},
                                    {"sync_folder", syncer_sync_folder},
                                    {"take", syncer_take},
                                    {"write_atomic", syncer_write_atomic},

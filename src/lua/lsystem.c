@@ -374,6 +374,7 @@ int camp_open_system(lua_State *L) {
   camp_new_class(L, FOLDER_CLASS, no_methods, folder_close);
   luaL_newlib(L, functions);
   camp_add_cell(L);
+  camp_add_notice(L);
   camp_add_process(L);
   camp_add_syncer(L);
   return 1;

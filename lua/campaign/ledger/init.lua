@@ -49,7 +49,7 @@ function M.open(dsn, options)
   return require("campaign.ledger.sqlite").open(dsn, {
     create = options.create, owner = options.owner, now = options.now, checked = options.checked,
     driver = (options.background or home) and "thread" or "inline",
-    sleep = home and home.sleep or nil, pause = home and home.pause or nil,
+    sleep = home and home.sleep or nil, wait = home and require("campaign.openresty.bell").wait or nil, pause = home and home.pause or nil,
   })
 end
 

@@ -125,7 +125,7 @@ function methods:wait(seconds)
   if not self._sleep then
     store:wait(seconds)
   elseif store:wait(0) == 0 and store:busy() > 0 then
-    self._sleep(math.min(seconds, SLICE))
+    self._wait(store)
   end
 end
 
@@ -389,7 +389,8 @@ local function recover(self)
 end
 
 ---@param path string
----@param options table create, owner, now, checked; driver of the store; sleep: waits for the disk in short sleeps of this kind; pause: lets others have a turn
+---@param options table create, owner, now, checked; driver of the store; sleep: waits for the disk in short sleeps of this kind, wait: until a store has
+---finished something; pause: lets others have a turn
 ---@return table? ledger
 ---@return campaign.error? err
 function M.open(path, options)
@@ -422,6 +423,7 @@ function M.open(path, options)
   local self = setmetatable({
     path = path, owner = options.owner or ("%d:%s"):format(core.system.pid(), core.digest.hex(core.system.random(8))), recovered = 0,
     _store = store, _statements = {}, _waiting = {}, _now = options.now or core.system.now, _sleep = options.sleep, _pause = options.pause,
+    _wait = options.wait or options.sleep and function() options.sleep(SLICE) end,
     _claimed = 0, _held = {}, _held_count = 0, _given_back = 0, _refused = 0, -- of ledger/leases
   }, mt)
   local ok = true

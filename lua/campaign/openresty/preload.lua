@@ -9,7 +9,7 @@ local M = {}
 -- What is required where it is used, beside what campaign.later puts off.
 local LATE = {
   "campaign", "campaign.api.client", "campaign.durable", "campaign.import", "campaign.import.resume",
-  "campaign.ledger.sqlite", "campaign.openresty.env", "campaign.openresty.sync", "campaign.reading",
+  "campaign.ledger.sqlite", "campaign.openresty.bell", "campaign.openresty.env", "campaign.openresty.sync", "campaign.reading",
   "campaign.transport", "campaign.transport.openresty", "ngx.semaphore",
 }
 

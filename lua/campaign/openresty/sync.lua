@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Syncs and replaces files without blocking the worker: a thread of the core does it, and whoever waits looks for the results of all.
 
+local bell = require "campaign.openresty.bell"
 local core = require "campaign.core"
 local home = require "campaign.openresty.env"
 
@@ -38,7 +39,7 @@ local function run(method, ...)
   asked[id] = question
   take_all()
   while not question.is_answered do
-    home.sleep(0.001)
+    bell.wait(syncer)
     take_all()
   end
   return question.ok, question.err

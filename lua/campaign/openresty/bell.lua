@@ -1,0 +1,142 @@
+-- SPDX-License-Identifier: MIT
+-- Wakes light threads of a worker when a thread of the core that works on the disk (a ledger's, the one that syncs files) has finished something.
+-- One Unix socket for all of them, read by one light thread while anybody waits; all who wait look then whether it is theirs. Where waits are few,
+-- or no socket is to be had, they are short sleeps.
+
+local core = require "campaign.core"
+local home = require "campaign.openresty.env"
+
+local M = {}
+
+local ngx = package.loaded.ngx
+
+-- Seconds: a short sleep; how soon one wait must follow another for a socket to be worth it; that the light thread stays without anybody who waits;
+-- a look of whoever waits, which also holds the worker; before another attempt to have a socket.
+local SHORT, OFTEN, LINGER, ROUND, MEND = 0.001, 0.05, 0.1, 1, 10
+
+-- Something is on its way to a disk while the socket is read, and what finishes writes to it: milliseconds.
+local ANSWER = 30000
+
+local MOST_FREE = 64
+
+-- Of this Lua state.
+local bell -- { number = for those who ring, notice = }
+local generation, started = 0, -math.huge -- of the light thread that may read
+local last = -math.huge -- when somebody waited
+local waiting, free = {}, {} -- semaphores
+local idle -- semaphore of a reader without anybody who waits
+local told = setmetatable({}, { __mode = "k" }) -- whoever rings → the bell it has
+
+local function wake()
+  local all = waiting
+  waiting = {}
+  for i = 1, #all do
+    all[i]:post(1)
+  end
+end
+
+local function open()
+  local notice = core.system.notice()
+  local path, number = notice:listen(), nil
+  local socket = ngx.socket.tcp()
+  socket:settimeouts(ANSWER, ANSWER, ANSWER)
+  if path and socket:connect("unix:" .. path) then
+    number = notice:accept()
+  end
+  if number then
+    return socket, { number = number, notice = notice }
+  end
+  socket:close()
+  notice:close()
+end
+
+-- Waits for somebody who waits; false when nobody came.
+local function linger(mine)
+  if ngx.worker.exiting() then
+    return false
+  end
+  idle = home.semaphores().new(0)
+  local is_wanted = idle:wait(LINGER)
+  if mine == generation then
+    idle = nil
+  end
+  return is_wanted or #waiting > 0
+end
+
+local function read(_, mine)
+  if mine ~= generation then
+    return
+  end
+  local socket, made = open()
+  if socket and mine == generation then
+    bell = made
+    while mine == generation and (#waiting > 0 or linger(mine)) do
+      if not socket:receiveany(256) then
+        break
+      end
+      home.work_began(core.system.monotonic())
+      wake()
+    end
+  end
+  if socket then
+    socket:close()
+    made.notice:close()
+  end
+  if mine == generation then
+    bell, started = nil, socket and -math.huge or core.system.monotonic() + MEND
+    wake()
+  end
+end
+
+local function ensure_reader(now)
+  if now - started < ROUND or ngx.worker.exiting() then
+    return
+  end
+  generation = generation + 1
+  started = ngx.timer.at(0, read, generation) and now or now + MEND
+end
+
+local function forget(semaphore)
+  for i = 1, #waiting do
+    if waiting[i] == semaphore then
+      table.remove(waiting, i)
+      return
+    end
+  end
+end
+
+---Waits until a thread has finished something, or for a moment: whoever waits for more looks and calls this again.
+---@param object userdata which `ring`s: a store, a syncer
+function M.wait(object)
+  local now = core.system.monotonic()
+  local is_often = now - last < OFTEN
+  last = now
+  if not bell then
+    if is_often then
+      ensure_reader(now)
+    end
+    return home.sleep(SHORT)
+  elseif told[object] ~= bell then
+    if not object:ring(bell.number) then
+      return home.sleep(SHORT)
+    end
+    told[object] = bell
+    return -- what it has finished before it had the bell it did not tell
+  end
+  home.check(2)
+  local semaphore = table.remove(free) or home.semaphores().new(0)
+  waiting[#waiting + 1] = semaphore
+  if idle then
+    idle:post(1)
+    idle = nil
+  end
+  local is_posted = semaphore:wait(ROUND)
+  home.woken(is_posted)
+  if not is_posted then -- one whose wait ran out is not used again
+    forget(semaphore)
+  elseif #free < MOST_FREE then
+    free[#free + 1] = semaphore
+  end
+end
+
+return M
