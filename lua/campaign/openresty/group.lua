@@ -15,6 +15,8 @@ local MOST_GROUP = 1000 -- bodies of one write
 local GROUP_BYTES = 4194304
 local LOCK_SECONDS = 10
 local WAIT_SECONDS = 30
+local QUICK_SECONDS = 0.2 -- a wait so short did not run out in between, and its semaphore may be used again
+local MOST_FREE = 1000
 local GIVEN_UP_SECONDS = 15 -- nginx may end a request that writes for the others: then another one does
 
 local methods = {}
@@ -96,7 +98,7 @@ end
 ---@param inbox campaign.callback.inbox
 ---@param most integer bodies that may wait
 function M.new(inbox, most)
-  local self = setmetatable({ _inbox = inbox, _most = most, _queue = {}, _first = 1, _last = 0, groups = 0, _busy = false }, mt)
+  local self = setmetatable({ _inbox = inbox, _most = most, _queue = {}, _first = 1, _last = 0, _free = {}, groups = 0, _busy = false }, mt)
   self._background = background.new(function() return work(self) end)
   return self
 end
@@ -113,12 +115,16 @@ function methods:put(body, id, outcome, now)
     return nil, error_object.new{ kind = "ledger", reason = "busy", retry = 1, sent = "no", message = "callback store: too many wait" }
   end
   local item = inbox_module.item(body, id, outcome, now)
-  item.semaphore = home.semaphores().new(0)
+  local free, began = self._free, core.system.monotonic()
+  item.semaphore = table.remove(free) or home.semaphores().new(0)
   self._last = self._last + 1
   self._queue[self._last] = item
   if not self._background:wait(function() return item.is_done end, item.semaphore, WAIT_SECONDS) then
     item.given_up = true
     return nil, error_object.new{ kind = "ledger", reason = "busy", retry = 1, sent = "no", message = "callback store: the disk is too slow" }
+  end
+  if #free < MOST_FREE and core.system.monotonic() - began < QUICK_SECONDS and item.semaphore:count() == 0 then
+    free[#free + 1] = item.semaphore
   end
   if item.err then
     return nil, item.err

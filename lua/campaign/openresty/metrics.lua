@@ -65,18 +65,32 @@ local function series_of(label, value)
   return label and "{" .. label .. "=\"" .. tostring(value):gsub("[^%w_ -]", "_") .. "\"}" or ""
 end
 
-local function known(name, value, make)
+-- The keys of a series, made once; no function for each look, which would be garbage for each post.
+local function known(name, label, value, make)
+  local at = value == nil and "" or value
   local of_name = keys[name]
   if not of_name then
     of_name = {}
     keys[name] = of_name
   end
-  local found = of_name[value]
+  local found = of_name[at]
   if not found then
-    found = make()
-    of_name[value] = found
+    found = make(name, label, value)
+    of_name[at] = found
   end
   return found
+end
+
+local function make_key(name, label, value)
+  return PREFIX .. name .. series_of(label, value)
+end
+
+local function make_parts(name, label, value)
+  local head, made = PREFIX .. name .. series_of(label, value) .. "#", {}
+  for i = 0, #ENDS + 1 do
+    made[i] = head .. i -- 0 is the sum, the last one is for all beyond the last end
+  end
+  return made
 end
 
 ---Counts.
@@ -91,8 +105,7 @@ function M.count(name, label, value, amount)
   if not shared or amount == 0 then
     return
   end
-  local key = known(name, value == nil and "" or value, function() return PREFIX .. name .. series_of(label, value) end)
-  if not add(key, amount or 1) then
+  if not add(known(name, label, value, make_key), amount or 1) then
     tell_lost()
   end
 end
@@ -109,13 +122,7 @@ function M.observe(name, label, value, seconds)
   if not shared or not seconds then
     return
   end
-  local parts = known(name, value, function()
-    local head, made = PREFIX .. name .. series_of(label, value) .. "#", {}
-    for i = 0, #ENDS + 1 do
-      made[i] = head .. i -- 0 is the sum, the last one is for all beyond the last end
-    end
-    return made
-  end)
+  local parts = known(name, label, value, make_parts)
   local bucket = 1
   while ENDS[bucket] and seconds > ENDS[bucket] do
     bucket = bucket + 1

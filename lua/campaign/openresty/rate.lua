@@ -15,7 +15,7 @@ local mt = { __index = methods, __name = "campaign.openresty.rate" }
 function M.new(options)
   return setmetatable({
     _prefix = "rate:" .. options.name .. ":", _rate = options.rate, _burst = options.burst or options.rate, _shared = options.shared,
-    _tokens = nil, _filled = 0,
+    _tokens = nil, _filled = 0, _second = nil, _key = nil, _before = 0,
   }, mt)
 end
 
@@ -40,8 +40,12 @@ function methods:take()
     return take_alone(self, now)
   end
   local second = math.floor(now)
+  if second ~= self._second then -- what the second before came to changes no more, but for refusals that are just taken back
+    self._second, self._key = second, self._prefix .. second
+    self._before = shared:get(self._prefix .. second - 1) or 0
+  end
   -- Not incr's own init: it would throw out others' entries where there is no room.
-  local key = self._prefix .. second
+  local key = self._key
   local count = shared:incr(key, 1)
   if not count then
     local added, why = shared:safe_add(key, 1, 3)
@@ -54,8 +58,7 @@ function methods:take()
   if not count then
     return take_alone(self, now)
   end
-  local before = shared:get(self._prefix .. second - 1) or 0
-  local weighted = math.min(before, self._rate) * (1 - (now - second)) + count
+  local weighted = math.min(self._before, self._rate) * (1 - (now - second)) + count
   if weighted <= math.max(self._rate, self._burst) then
     return true
   end
