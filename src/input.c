@@ -200,7 +200,7 @@ int camp_input_open(struct camp_input **out, const struct camp_input_options *op
   input->fd = -1;
   input->data_offset = -1;
   input->max_record = options->max_record > 0 ? options->max_record : CAMP_MAX_RECORD_DEFAULT;
-  input->path = strdup(options->path);
+  input->path = strdup(options->name != NULL ? options->name : options->path);
   if (input->path == NULL) {
     camp_fail_nomem(err);
     goto failed;
@@ -217,7 +217,7 @@ int camp_input_open(struct camp_input **out, const struct camp_input_options *op
     goto failed;
   }
   /* O_NONBLOCK: a FIFO without a writer must be refused, not waited for. */
-  input->fd = open(input->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  input->fd = open(options->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (input->fd < 0 || fstat(input->fd, &info) != 0) {
     camp_fail(err, CAMP_INVALID, errno, "%s: cannot open: %s", input->path, strerror(errno));
     goto failed;

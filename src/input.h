@@ -44,6 +44,7 @@ struct camp_input_options {
   const char *encoding;    /* "auto" or a name that camp_encoding_find knows; NULL is "auto" */
   const char *delimiter;   /* ",", ";", a tab, or "auto"; NULL is "," */
   size_t max_record;       /* 0: the default */
+  const char *name;        /* for messages; NULL: the path */
 };
 
 /* Opens the file and finds its encoding. 0 with *input owned by the caller (one reference), or -1. */

@@ -8,7 +8,7 @@
 
 struct camp_input_later {
   struct camp_errand *errand;
-  char *path, *encoding, *delimiter; /* what the options point to */
+  char *path, *encoding, *delimiter, *name; /* what the options point to */
   struct camp_input_options options;
   struct camp_input *input;
   struct camp_error err;
@@ -23,6 +23,7 @@ static void discard(struct camp_input_later *later) {
   free(later->path);
   free(later->encoding);
   free(later->delimiter);
+  free(later->name);
   free(later);
 }
 
@@ -38,7 +39,8 @@ struct camp_input_later *camp_input_open_later(const struct camp_input_options *
     camp_fail_nomem(err);
     return NULL;
   }
-  if (!copy(&later->path, options->path) || !copy(&later->encoding, options->encoding) || !copy(&later->delimiter, options->delimiter)) {
+  if (!copy(&later->path, options->path) || !copy(&later->encoding, options->encoding) || !copy(&later->delimiter, options->delimiter) ||
+      !copy(&later->name, options->name)) {
     camp_fail_nomem(err);
     goto failed;
   }
@@ -46,6 +48,7 @@ struct camp_input_later *camp_input_open_later(const struct camp_input_options *
   later->options.path = later->path;
   later->options.encoding = later->encoding;
   later->options.delimiter = later->delimiter;
+  later->options.name = later->name;
   later->errand = camp_errand_start(work, later, err);
   if (later->errand != NULL) return later;
 failed:

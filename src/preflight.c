@@ -333,6 +333,18 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   return reject(pass, err);
 }
 
+void camp_record_describe(const struct camp_input *input, const struct camp_record *record, enum camp_reason reason, char *text, size_t size) {
+  switch (reason) {
+  case CAMP_REASON_ENCODING:
+    snprintf(text, size, "is not valid %s at byte %lld of the file", camp_encoding_name(input->encoding), (long long)record->fault_offset);
+    break;
+  case CAMP_REASON_NUL: snprintf(text, size, "holds a NUL byte"); break;
+  case CAMP_REASON_WIDTH: snprintf(text, size, "has %zu fields, the header has %zu", record->count, input->column_count); break;
+  case CAMP_REASON_QUOTE: snprintf(text, size, "has text after a closing quote"); break;
+  default: snprintf(text, size, "is larger than max_record (%zu bytes)", input->max_record); break;
+  }
+}
+
 static void describe_reason(const struct camp_preflight *pass, const struct camp_fault *fault, char *text, size_t size) {
   const struct camp_record *record = &pass->record;
   switch (fault->reason) {
@@ -350,16 +362,13 @@ static void describe_reason(const struct camp_preflight *pass, const struct camp
              camp_encoding_name(pass->encoder->encoding));
     break;
   case CAMP_REASON_ENCODING:
-    snprintf(text, size, "is not valid %s at byte %lld of the file", camp_encoding_name(pass->input->encoding),
-             (long long)record->fault_offset);
-    break;
-  case CAMP_REASON_NUL: snprintf(text, size, "holds a NUL byte"); break;
-  case CAMP_REASON_WIDTH: snprintf(text, size, "has %zu fields, the header has %zu", record->count, pass->input->column_count); break;
-  case CAMP_REASON_QUOTE: snprintf(text, size, "has text after a closing quote"); break;
+  case CAMP_REASON_NUL:
+  case CAMP_REASON_WIDTH:
+  case CAMP_REASON_QUOTE: camp_record_describe(pass->input, record, fault->reason, text, size); break;
   case CAMP_REASON_FORBIDDEN: snprintf(text, size, "holds U+%04X, which is not allowed here", (unsigned)fault->finding.code_point); break;
   case CAMP_REASON_TOO_LARGE:
     if (record->faults & CAMP_RECORD_TOO_LARGE)
-      snprintf(text, size, "is larger than max_record (%zu bytes)", pass->input->max_record);
+      camp_record_describe(pass->input, record, fault->reason, text, size);
     else
       snprintf(text, size, "does not fit into one body of %lld bytes", (long long)pass->options.batch_bytes);
     break;

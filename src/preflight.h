@@ -95,6 +95,8 @@ void camp_preflight_clear(struct camp_preflight *pass);
 enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_error *err);
 /* One line about a fault of the last REJECT: where, what, without the value. */
 void camp_preflight_describe(const struct camp_preflight *pass, const struct camp_fault *fault, char *text, size_t size);
+/* What is broken of a record's form, without saying which record it is. */
+void camp_record_describe(const struct camp_input *input, const struct camp_record *record, enum camp_reason reason, char *text, size_t size);
 
 /* Reads the next run of a skip text from *at: 1 with from and to, 0 at its end, -1 when it is malformed or does not ascend. */
 int camp_skip_next(const char *text, size_t length, size_t *at, int64_t *from, int64_t *to);

@@ -33,6 +33,38 @@ void camp_rejects_empty(struct camp_rejects *rejects) {
   rejects->reason_count = 0;
 }
 
+/* Why the row itself says that it is refused; NULL when it says nothing. Counted from the end: a row may be too wide. */
+static const struct camp_field *mark_of(const struct camp_rejects *rejects, const struct camp_preflight *pass) {
+  const struct camp_record *record = &pass->record;
+  const size_t behind = pass->input->column_count - rejects->marker + 1;
+  if (rejects->marker == 0 || rejects->marker > pass->input->column_count) return NULL;
+  if (record->stored != record->count || record->stored < behind) return NULL;
+  const struct camp_field *field = &record->fields[record->stored - behind];
+  return field->length > 0 ? field : NULL;
+}
+
+/* "width: has 3 fields, ..." was found in the form of a row; anything else is what somebody said of it. */
+static struct camp_reject_reason reason_of_mark(const struct camp_field *mark, const struct camp_preflight *pass, char *message, size_t size) {
+  static const enum camp_reason forms[] = {CAMP_REASON_TOO_LARGE, CAMP_REASON_ENCODING, CAMP_REASON_NUL, CAMP_REASON_QUOTE, CAMP_REASON_WIDTH};
+  static const char by_map[] = "map"; /* reasons are told apart by where they lie */
+  struct camp_reject_reason found = {"invalid", by_map, {"", 0}, "", 1};
+  const char *text = (const char *)mark->text, *said = "rejected by map: ";
+  size_t length = mark->length;
+  for (size_t i = 0; i <= sizeof forms / sizeof forms[0]; i++) {
+    const char *word = i > 0 ? camp_reason_name(forms[i - 1]) : by_map;
+    const size_t head = strlen(word);
+    if (length < head + 2 || memcmp(text, word, head) != 0 || memcmp(text + head, ": ", 2) != 0) continue;
+    found.reason = word;
+    if (i > 0) said = "";
+    text += head + 2;
+    length -= head + 2;
+    break;
+  }
+  snprintf(message, size, "row %lld (line %lld) %s%.*s", (long long)pass->record.row, (long long)pass->record.line, said,
+           (int)(length < size / 2 ? length : size / 2), text);
+  return found;
+}
+
 static void tell_faults(const struct camp_preflight *pass, char *to, size_t size) {
   char text[FAULT_MESSAGE];
   size_t length = 0;
@@ -151,8 +183,10 @@ static int add_record(struct camp_rejects *rejects, const struct camp_preflight 
 }
 
 int camp_rejects_add(struct camp_rejects *rejects, const struct camp_preflight *pass) {
-  const struct camp_reject_reason why = reason_of(pass);
-  tell_faults(pass, rejects->message, sizeof rejects->message);
+  const struct camp_field *mark = mark_of(rejects, pass);
+  const struct camp_reject_reason why =
+      mark != NULL ? reason_of_mark(mark, pass, rejects->message, sizeof rejects->message) : reason_of(pass);
+  if (mark == NULL) tell_faults(pass, rejects->message, sizeof rejects->message);
   if (count_reason(rejects, &why) != 0 || add_line(rejects, pass, &why) != 0 || add_record(rejects, pass, &why) != 0) return -1;
   if (why.cause != why.reason || rejects->has_unmappable) return 0;
   rejects->has_unmappable = 1;

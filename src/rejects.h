@@ -27,6 +27,7 @@ struct camp_rejects {
   int has_unmappable;      /* the first row that was refused for want of a character, ever: */
   int64_t row, line;
   char message[CAMP_REJECT_MESSAGE]; /* of the row that was added last */
+  size_t marker;           /* a column, from 1, in which rows may say themselves why they are refused, as rewrite.h has it; 0: none */
 };
 
 void camp_rejects_init(struct camp_rejects *rejects);

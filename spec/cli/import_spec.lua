@@ -212,6 +212,40 @@ describe("campaign import", function()
     assert.are.equal(0, committed(OUTBOUND))
   end)
 
+  it("has a script look at each row, and says what is wrong with one", function()
+    local script = command.write(folder .. "/fix.lua", [[
+      return function(row)
+        if row.phone == "13800000002" then
+          return nil, "not today"
+        end
+        row.name = row["姓名"] .. "先生"
+      end
+    ]])
+    local run = import(list(phones(3)), LONGLONG, { "--map", script })
+    assert.are.equal(7, run.code, run.err)
+    assert.are.same({ 2, 1, 2 }, { run.result.accepted_pending, run.result.rejected, committed(LONGLONG) })
+    assert.are.same({ "map", 1 }, { run.result.reasons[1].reason, run.result.reasons[1].count })
+    run = campaign({ "resume", run.result.job, "--json" }, { env = user() })
+    assert.are.equal(7, run.code, run.err)
+    assert.are.equal(2, committed(LONGLONG))
+    for _, case in ipairs({
+      { { "--map", script, "--map", "name=姓名" }, nil, "a script stands alone" },
+      { { "--map", folder .. "/none.lua" }, nil, "none.lua" },
+      { { "--map", script }, "return 1", "the script returns a number, not a function" },
+      { { "--map", script }, "return function(", "fix.lua" },
+      { { "--map", script }, "error('broken')", "broken" },
+      { { "--map", script }, "return function(row) return row.nobody end", 'fix.lua:1: the list has no column "nobody"; it has "姓名", "phone"' },
+    }) do
+      if case[2] then
+        command.write(script, case[2])
+      end
+      run = import(list(phones(3)), LONGLONG, case[1])
+      assert.are.equal(2, run.code, run.err)
+      assert.is_truthy((run.error.message .. (run.error.hint or "")):find(case[3], 1, true), run.error.message)
+      assert.are.equal(2, committed(LONGLONG))
+    end
+  end)
+
   it("maps, sets, splits and sends fields of the call", function()
     local path = list("who;号;tags\nu1;13800000001;a|b\nu2;13800000002;c\n")
     local run = import(path, "tuzhan.batch_add_group_relations", { "--delimiter", ";", "--map", "phone=号", "--map", "groups=tags",

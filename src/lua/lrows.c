@@ -63,6 +63,7 @@ static void read_options(lua_State *L, struct camp_input_options *options) {
   memset(options, 0, sizeof *options);
   options->path = camp_check_string_field(L, 1, "path", &length);
   if (strlen(options->path) != length) luaL_error(L, "the path holds a NUL byte");
+  options->name = camp_opt_string_field(L, 1, "name", NULL);
   options->encoding = camp_opt_string_field(L, 1, "encoding", NULL);
   options->delimiter = camp_opt_string_field(L, 1, "delimiter", NULL);
   options->max_record = (size_t)camp_integer_field(L, 1, "max_record", 0, CAMP_MAX_RECORD_MIN, CAMP_MAX_RECORD_MAX);
@@ -348,7 +349,7 @@ static void read_keys(lua_State *L, int table, struct camp_preflight_options *op
   lua_pop(L, 1);
 }
 
-/* preflight(input, encoder, { batch_rows, batch_bytes, range, unique, suppress, keys, plain_keys, lines }) */
+/* preflight(input, encoder, { batch_rows, batch_bytes, range, unique, suppress, keys, plain_keys, lines, marker }) */
 static int rows_preflight(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_preflight_options options;
@@ -356,6 +357,7 @@ static int rows_preflight(lua_State *L) {
   struct lua_encoder *encoder = camp_check_encoder(L, 2);
   const int64_t most = (int64_t)1 << 53;
   int lines = 0;
+  int64_t marker = 0;
   memset(&options, 0, sizeof options);
   options.batch_rows = most;
   options.batch_bytes = most;
@@ -369,6 +371,7 @@ static int rows_preflight(lua_State *L) {
     if (unique > 0) options.unique = (size_t)unique - 1;
     options.plain_keys = camp_opt_boolean_field(L, 3, "plain_keys", 0);
     lines = camp_opt_boolean_field(L, 3, "lines", 0);
+    marker = camp_integer_field(L, 3, "marker", 0, 1, CAMP_MAX_COLUMNS);
     read_suppress(L, 3, &options);
     read_keys(L, 3, &options);
     lua_getfield(L, 3, "range"); /* stays on the stack: the skip text lives in it */
@@ -388,6 +391,7 @@ static int rows_preflight(lua_State *L) {
   box->open = 1;
   box->lines = lines;
   camp_rejects_init(&box->refused);
+  box->refused.marker = (size_t)marker;
   camp_live_add(1);
   if (camp_preflight_init(&box->pass, input, encoder->encoder, &options, &err) != 0) return camp_push_error(L, &err);
   return 1;
@@ -626,6 +630,7 @@ static const luaL_Reg functions[] = {{"checks", rows_checks},
                                      {"key_form", camp_rows_key_form},
                                      {"key_list", camp_rows_key_list},
                                      {"preflight", rows_preflight},
+                                     {"rewrite", camp_rows_rewrite},
                                      {"row_keys", camp_rows_row_keys},
                                      {NULL, NULL}};
 
@@ -636,6 +641,7 @@ int camp_open_rows(lua_State *L) {
   camp_new_class(L, LATER_CLASS, later_methods, later_close);
   camp_register_encoder(L);
   camp_register_key_list(L);
+  camp_register_rewrite(L);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -28,6 +28,30 @@ local function on_unmappable(what)
   return map and { map = map }, err
 end
 
+-- A script instead of FIELD=COLUMN: what it returns looks at each row.
+local function map_script(values)
+  local path
+  for _, value in ipairs(values or {}) do
+    path = not value:find("=", 1, true) and value:find("%.lua$") and value or path
+  end
+  if not path then
+    return nil
+  elseif #values > 1 then
+    return nil, error_object.new{ kind = "usage", message = "--map " .. path .. ": a script stands alone, without other --map",
+      hint = "set the fields in the script" }
+  end
+  local chunk, problem = loadfile(path)
+  if not chunk then
+    return nil, error_object.new{ kind = "usage", message = "--map " .. path .. ": " .. tostring(problem) }
+  end
+  local ok, map = xpcall(chunk, debug.traceback)
+  if not ok or type(map) ~= "function" then
+    return nil, error_object.new{ kind = "usage", message = "--map " .. path .. ": "
+      .. (ok and "the script returns a " .. type(map) .. ", not a function" or tostring(map)), hint = "return function(row) ... end" }
+  end
+  return map
+end
+
 -- The options of campaign.plan for a command line.
 local function plan_options(given, platform, operation, run)
   local options = run.options{
@@ -37,7 +61,11 @@ local function plan_options(given, platform, operation, run)
     unique = given.unique, suppress = given.suppress,
   }
   local err
-  for option, name in pairs{ map = "--map", set = "--set", split = "--split", check = "--check" } do
+  options.map, err = map_script(given.map)
+  if err then
+    return nil, err
+  end
+  for option, name in pairs{ map = not options.map and "--map" or nil, set = "--set", split = "--split", check = "--check" } do
     options[option], err = parameters.pairs(given[option], name)
     if not options[option] then
       return nil, err

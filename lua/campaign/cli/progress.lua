@@ -9,7 +9,8 @@ local M = {}
 local PLAIN_EVERY = 10 -- seconds
 local TERMINAL_EVERY = 0.1
 local JSON_EVERY = 1
-local WORDS = { preflight = "checking", writing = "writing" }
+local WORDS = { mapping = "mapping", preflight = "checking", writing = "writing" }
+local READS = { mapping = true, preflight = true } -- how far is told by bytes
 local SETTLED = 2 -- seconds before a rate is worth telling
 
 -- What the import waits for.
@@ -62,10 +63,10 @@ end
 ---@return string
 function M.line(event)
   local rows, total = event.rows or 0, event.total_rows
-  local done = event.phase == "preflight" and event.bytes or rows
-  local all = event.phase == "preflight" and event.total_bytes or total
+  local done = READS[event.phase] and event.bytes or rows
+  local all = READS[event.phase] and event.total_bytes or total
   local parts = { (WORDS[event.phase] or "sending") .. " " .. human.count(rows)
-    .. (total and event.phase ~= "preflight" and " of " .. human.count(total) or "") .. " rows" }
+    .. (total and not READS[event.phase] and " of " .. human.count(total) or "") .. " rows" }
   if all and all > 0 then
     parts[1] = parts[1] .. string.format(" (%d %%)", math.floor(math.min(done / all, 1) * 100))
   end

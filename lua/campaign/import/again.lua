@@ -62,7 +62,7 @@ function M.add(parts)
     end
     local same = record and true
     if record then
-      same, err = resume.same_file(put.files[1])
+      same, err = resume.same_file(put.files[1], record)
     end
     if same then
       state, err = parts.start(record_module.given(record.options, given), level + 1)

@@ -20,7 +20,7 @@ M.FILES = {
   job = "job.json", batches = "batches.jsonl", rejects = "rejects.csv",
   ledger = "ledger.db", ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", suppressed = "suppressed.csv",
   unchanged = "unchanged.csv", keys = "rows.keys", not_sent = "not_sent.csv", possibly_duplicated = "possibly_duplicated.csv",
-  report = "report.json",
+  mapped = "mapped.csv", report = "report.json",
 }
 
 local methods = {}
@@ -95,6 +95,18 @@ function M.create(path, default)
     return trouble(chosen, err)
   end
   return from_path(chosen)
+end
+
+---Makes the folder of a new job.
+---@param options table
+---@param platform table
+---@param operation table
+---@return table? folder
+---@return campaign.error? err
+function M.of_job(options, platform, operation)
+  return M.create(options.job, function(try)
+    return M.default_path(options.env.now(), platform.name, operation.name, try)
+  end)
 end
 
 ---Opens the folder of an earlier run.

@@ -122,7 +122,7 @@ local function close_all(state)
   if state.rows and state.state == "planned" then
     state.rows:close()
   end
-  for _, name in ipairs({ "encoder", "input", "ledger" }) do
+  for _, name in ipairs({ "encoder", "input", "rewrite", "ledger" }) do
     if state[name] then
       state[name]:close()
       state[name] = nil
@@ -186,9 +186,9 @@ local function make_folder(state)
     open_rows(state)
     return true
   end
-  state.folder, err = folder_module.create(options.job, function(try)
-    return folder_module.default_path(options.env.now(), state.platform.name, state.operation.name, try)
-  end)
+  if not state.folder then -- a list that was mapped has one already
+    state.folder, err = folder_module.of_job(options, state.platform, state.operation)
+  end
   if not state.folder then
     return nil, err
   end
@@ -202,6 +202,9 @@ local function make_folder(state)
     return nil, err
   end
   ok, err = state.ledger:reserve(folder_module.RESERVE)
+  if ok and state.rewrite then
+    ok, err = require("campaign.import.mapped").place(state)
+  end
   if not ok then
     return nil, err
   end
@@ -225,7 +228,7 @@ local function check_rows(state)
   end
   plan, err = preflight.run{
     input = state.input, encoder = state.encoder, batch_rows = state.batch_rows, is_file = state.operation.rows.shape == "csv",
-    unique = state.mapping.unique, suppress = state.suppress, keys = state.keys or nil, ledger = state.ledger,
+    unique = state.mapping.unique, marker = state.mapping.marker, suppress = state.suppress, keys = state.keys or nil, ledger = state.ledger,
     folder = state.folder, rows = state.rows, books = state.books, on_unmappable = options.on_unmappable,
     progress = function(event) progress(state, event) end,
     stopped = function() return state.stop end, pause = options.env.pause,
@@ -295,6 +298,11 @@ local function start(given, level)
     now = function() return state.client and state.client:clock():now() or options.env.now() end,
   }
   state.warn = function(text) events.warn(state, progress, text) end
+  state.tell = function(event_of) -- of what comes before the preflight
+    if options.on_progress and options.env.monotonic() >= state.next_progress then
+      progress(state, event_of())
+    end
+  end
   options.transport = options.transport or require("campaign.transport").busy()
   return state
 end
@@ -333,6 +341,9 @@ local function plan(given, level)
   end
   if not job.plan then
     close_all(state)
+    if state.made_folder then
+      require("campaign.import.mapped").abandon(state)
+    end
     raise_problem(state)
     return nil, err
   end

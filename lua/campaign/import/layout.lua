@@ -6,6 +6,16 @@ local suppress = require "campaign.import.suppress"
 
 local M = {}
 
+-- Bytes of the largest record of a mapped list: larger than that of the list it comes from (CAMP_REWRITE_RECORD).
+local MAPPED_RECORD = 16777216
+
+---The largest record of a job's list; nil where it is that of any list.
+---@param options table
+---@return integer?
+function M.max_record(options)
+  return options.mapped and MAPPED_RECORD or nil
+end
+
 ---The mapping of a job.
 ---@param operation table
 ---@param columns string[] the header of the list
@@ -22,7 +32,7 @@ function M.mapping(operation, columns, target_columns, options, id)
   return mapping.plan{
     operation = operation, columns = columns, target_columns = target_columns, map = options.map, set = options.set,
     split = options.split, check = options.check, params = options.params, unique = options.unique,
-    suppress = suppressed,
+    suppress = suppressed, mapped = options.mapped,
     mark = options.mark and id .. "." or nil,
   }
 end

@@ -26,6 +26,25 @@ local function contains(list, value)
   return false
 end
 
+-- An array of { id, value }: custom fields. Each part is mapped on its own.
+local function is_parts(field)
+  local inner = field.type == "array" and field.items and field.items.fields
+  return inner and inner.id and inner.value and true or false
+end
+
+---Whether a field is filled part by part ("components.<id>").
+---@param operation table
+---@param name string
+---@return boolean
+function M.has_parts(operation, name)
+  for _, field in ipairs(operation.rows.shape == "object" and operation.rows.row.fields or {}) do
+    if field.name == name then
+      return is_parts(field)
+    end
+  end
+  return false
+end
+
 ---The fields one row may have, whatever its shape: the row type's fields, or the target's columns.
 ---@param operation table a loaded operation
 ---@param target_columns table[]? `{ name, required }` where the platform was asked for its columns
@@ -61,12 +80,6 @@ end
 -- A list that travels as one text ("a,b"), filled by splitting a cell.
 local function is_list(field)
   return field.type == "array" and field.join ~= nil
-end
-
--- An array of { id, value }: custom fields. Each part is mapped on its own.
-local function is_parts(field)
-  local inner = field.type == "array" and field.items and field.items.fields
-  return inner and inner.id and inner.value and true or false
 end
 
 local SCALARS = {
@@ -130,6 +143,7 @@ end
 ---@field uses table[] `{ field, column | constant | mark }`, in row order
 ---@field unused string[] columns of the file that go nowhere
 ---@field header string[]? the header line of a csv target
+---@field marker integer? the column in which a function that looked at the rows says why it refuses one
 ---@field unique integer? the column whose text makes rows duplicates of each other
 ---@field suppress table[] of each name that was asked for: `column`, `name` (of the column), and what is known of its values
 ---@field demands table[] what rows must hold beyond single fields, for core.rows.encoder
@@ -456,6 +470,18 @@ local function open_fields(options, fields)
   return list
 end
 
+-- A list that a function has mapped: rows that it refused say why in a column of their own, and the list's own columns fill nothing where it
+-- made new rows of them.
+local function take_mapped(p, mapped)
+  local marker = p.index.exact[mapped.marker]
+  take(p, marker)
+  p.out.marker = marker
+  p.out.checks[1] = { column = marker, name = mapped.marker, max_length = 0 }
+  for i = 1, mapped.makes and mapped.columns or 0 do
+    p.taken[i] = true
+  end
+end
+
 local function begin(options)
   local p = {
     options = options, rows = options.operation.rows,
@@ -471,11 +497,14 @@ local function begin(options)
     p.parts[field.name] = is_parts(field) or nil
   end
   p.names = known_names(p.fields, p.parts)
+  if options.mapped then
+    take_mapped(p, options.mapped)
+  end
   return p
 end
 
 ---Plans how the columns of a file become the fields of a row.
----@param options table operation, columns, target_columns?, map, set, split, check, params, mark?, unique?, suppress? (names)
+---@param options table operation, columns, target_columns?, map, set, split, check, params, mark?, unique?, suppress? (names), mapped?
 ---@return campaign.mapping? mapping
 ---@return campaign.error? err
 function M.plan(options)

@@ -12,11 +12,16 @@ local suppress = require "campaign.import.suppress"
 
 local M = {}
 
+---A row of the list, as the function of `map` sees it: good during the call alone. Fields by name or position; `#row` columns.
+---@class campaign.row
+---@field [string] string texts, when they are read; a text, a number, a boolean or nil when they are set
+---@field [integer] string
+
 ---@class campaign.import.options: campaign.run.options see docs/import.md
 ---@field source string path of a CSV file with a header line
 ---@field to string "platform.operation"
 ---@field params? table the call's other fields, by wire name
----@field map? table<string, string> field → column
+---@field map? table<string, string>|fun(row: campaign.row, number: integer): any, any field → column; or what looks at each row (docs/map.md)
 ---@field set? table<string, any> field → one value for all rows
 ---@field split? table<string, string> field → separator
 ---@field check? table<string, string> field or column → check
@@ -36,14 +41,14 @@ local M = {}
 ---@field dry_run? boolean
 
 local TYPES = {
-  source = { "string" }, to = { "string" }, account = { "string", "table" }, params = { "table" }, map = { "table" },
+  source = { "string" }, to = { "string" }, account = { "string", "table" }, params = { "table" }, map = { "table", "function" },
   set = { "table" }, split = { "table" }, check = { "table" }, on_unmappable = { "string", "table" }, encoding = { "string" },
   delimiter = { "string" }, rows_per_call = { "number" }, rows_per_file = { "number" }, concurrency = { "number" },
   attempts = { "number" }, bisect = { "number" }, rate = { "number" }, max_reject = { "string", "number" },
   window = { "string" }, busy = { "string" }, overwrite = { "boolean" }, mark = { "boolean" }, job = { "string" },
   dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
   accept_public_file = { "boolean" }, unique = { "string" }, suppress = { "table", "string" }, since = { "string" },
-  keys = { "boolean" }, open_store = { "function" },
+  keys = { "boolean" }, open_store = { "function" }, mapped = { "table" },
 }
 
 local REQUIRED = { "source", "to" }
@@ -190,10 +195,12 @@ function M.read(given, level)
   end
   local options = copy(given)
   for _, name in ipairs({ "params", "map", "set", "split", "check" }) do
-    options[name] = copy(given[name])
+    options[name] = type(given[name]) == "function" and given[name] or copy(given[name])
   end
   for _, name in ipairs({ "map", "split", "check" }) do
-    text_pairs(options, name, level)
+    if type(options[name]) == "table" then
+      text_pairs(options, name, level)
+    end
   end
   options.stop_rule = options.max_reject ~= nil and stop_rule.read(options.max_reject) or nil
   options.window = options.window or "wait"

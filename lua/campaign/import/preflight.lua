@@ -83,7 +83,7 @@ local function walk(work, plan)
   local pass, pass_err = core.rows.preflight(work.input, work.encoder, {
     batch_rows = work.batch_rows, unique = work.unique, suppress = work.suppress, keys = work.keys,
     batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
-    lines = true,
+    lines = true, marker = work.marker,
   })
   if not pass then
     return nil, pass_err
@@ -132,7 +132,7 @@ local function walk(work, plan)
 end
 
 ---Reads and checks the whole file.
----@param work table input, encoder, batch_rows, is_file, unique?, suppress? (of import/suppress.lua), keys?, ledger, folder, rows, books,
+---@param work table input, encoder, batch_rows, is_file, unique?, marker?, suppress? (of import/suppress.lua), keys?, ledger, folder, rows, books,
 ---on_unmappable, progress, stopped
 ---@return table? plan rows, blank, sendable, batches, bytes, sizes (of the row files), first_batch
 ---@return campaign.error? err

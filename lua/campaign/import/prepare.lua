@@ -29,12 +29,14 @@ function M.job_json(state)
     params[#params + 1] = tostring(name)
   end
   table.sort(params)
-  local info = state.input:info()
+  local mapped = options.mapped
+  local info = mapped and mapped.list or state.input:info()
   return {
     format = folder_module.FORMAT, id = state.id, version = core.version,
     platform = state.platform.name, operation = state.operation.name, account = state.client.account.name,
     base_url = state.client.account.base_url,
-    source = { path = info.path, bytes = info.bytes, mtime = info.mtime, encoding = info.encoding, detected = info.detected,
+    mapped = mapped and { file = folder_module.FILES.mapped, made = mapped.made, refused = mapped.refused, makes = mapped.makes } or nil,
+    source = { path = info.path, bytes = info.bytes, mtime = tonumber(info.mtime), encoding = info.encoding, detected = info.detected,
       delimiter = info.delimiter },
     columns = core.json.array(state.columns), fields = core.json.array(uses), unused = core.json.array(state.mapping.unused),
     params = core.json.array(params), checks = options.check, split = options.split,
@@ -79,7 +81,11 @@ function M.prepare(state)
   if options.window == "refuse" and not options.dry_run and state.window:opens() then
     return state.window:refuse()
   end
-  state.input, err = reading.open{ path = options.source, encoding = options.encoding, delimiter = options.delimiter }
+  if type(options.map) == "function" and (state.record or options.mapped) then
+    return require("campaign.import.mapped").refuse_again()
+  end
+  state.input, err = reading.open{ path = options.source, encoding = options.encoding, delimiter = options.delimiter,
+    max_record = layout.max_record(options) }
   if not state.input then
     return nil, err
   end
@@ -96,9 +102,24 @@ function M.prepare(state)
   end
   state.id = state.id or new_id(options.env)
   state.target_columns = target_columns
+  local mapped = type(options.map) == "function" and require("campaign.import.mapped")
+  if mapped then
+    local ok
+    ok, err = mapped.run(state)
+    if not ok then
+      return nil, err
+    end
+  end
   state.mapping, err = layout.mapping(operation, state.columns, target_columns, options, state.id)
   if not state.mapping then
     return nil, err
+  end
+  if mapped then
+    local ok
+    ok, err = mapped.check(state)
+    if not ok then
+      return nil, err
+    end
   end
   state.shape = record_module.shape(state.mapping, state.columns)
   local envelope

@@ -319,7 +319,7 @@ local function replace(folder, plan)
     assert(os.rename(folder.rejects, free_name(folder, "rejects-before-%d.csv")))
   end
   for key in pairs(folder_module.FILES) do
-    if key ~= "job" and key ~= "ledger" then
+    if key ~= "job" and key ~= "ledger" and key ~= "mapped" then -- the mapped list is what was planned anew
       os.remove(folder[key])
       if core.system.stat(plan[key]) then
         assert(os.rename(plan[key], folder[key]))
@@ -342,7 +342,7 @@ function M.add(parts)
       return refuse("ledger", "the record of the job itself is lost: nobody can plan it again",
         "every row that its reports do not list may or may not have been sent; look at the platform")
     end
-    local ok, err = resume.same_file(file)
+    local ok, err = resume.same_file(file, record)
     local state
     if ok then
       state, err = parts.start(record_module.given(record.options, given), 4)

@@ -13,11 +13,7 @@ local function refuse(message, hint)
   return nil, error_object.new{ kind = "ledger", reason = "changed", retry = false, sent = "no", message = message, hint = hint }
 end
 
----The list must be the one that was planned.
----@param file table from the ledger
----@return true? ok
----@return campaign.error? err
-function M.same_file(file)
+local function same(file)
   local found, err = core.system.stat(file.path, true)
   if not found then
     return refuse(file.path .. ": " .. tostring(err), "the job needs the list that it was planned with")
@@ -29,6 +25,22 @@ function M.same_file(file)
       .. "; import a changed one as a new job")
   end
   return true
+end
+
+---The list must be the one that was planned; of one that a function has mapped, also the one that the function saw.
+---@param file table from the ledger
+---@param record table of the ledger
+---@return true? ok
+---@return campaign.error? err
+function M.same_file(file, record)
+  local mapped = record.options.mapped
+  if mapped and mapped.list then
+    local ok, err = same({ path = mapped.list.path, bytes = mapped.list.bytes, mtime = tonumber(mapped.list.mtime) })
+    if not ok then
+      return nil, err
+    end
+  end
+  return same(file)
 end
 
 ---Whose account and which columns the job was planned for.

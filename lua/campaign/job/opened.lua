@@ -65,7 +65,7 @@ function methods:open_list()
       "use the platform's data that the job was planned with")
   end
   self.input, err = reading.open{ path = self.file.path, encoding = self.file.encoding,
-    delimiter = self.file.delimiter ~= "" and self.file.delimiter or nil }
+    delimiter = self.file.delimiter ~= "" and self.file.delimiter or nil, max_record = layout.max_record(self.record.options) }
   if not self.input then
     return nil, err
   end

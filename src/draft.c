@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "draft.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "files.h"
+
+#define MODE 0600
+
+void camp_draft_init(struct camp_draft *draft) {
+  draft->fd = -1;
+  draft->hidden = NULL;
+}
+
+/* Of the form that everybody knows as left over by a process that died (camp_write_atomic). */
+static int open_hidden(struct camp_draft *draft, const char *folder) {
+  for (int attempt = 0; attempt < 16; attempt++) {
+    unsigned char random[8];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) return -1;
+    free(draft->hidden);
+    draft->hidden = NULL;
+    if (asprintf(&draft->hidden, "%s/.campaign-%02x%02x%02x%02x%02x%02x%02x%02x.tmp", folder, random[0], random[1], random[2], random[3],
+                 random[4], random[5], random[6], random[7]) < 0) {
+      draft->hidden = NULL;
+      errno = ENOMEM;
+      return -1;
+    }
+    draft->fd = open(draft->hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
+    if (draft->fd >= 0) return 0;
+    if (errno != EEXIST) return -1;
+  }
+  return -1;
+}
+
+int camp_draft_open(struct camp_draft *draft, const char *folder, int keep, struct camp_error *err) {
+  camp_draft_init(draft);
+  draft->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, MODE);
+  if (draft->fd >= 0) return 0;
+  /* What kernels say of file systems that know no files without a name. */
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT) return camp_fail_path(err, folder);
+  if (open_hidden(draft, folder) != 0) {
+    camp_fail_path(err, folder);
+    free(draft->hidden);
+    draft->hidden = NULL;
+    return -1;
+  }
+  if (!keep) {
+    unlink(draft->hidden);
+    free(draft->hidden);
+    draft->hidden = NULL;
+  }
+  return 0;
+}
+
+int camp_draft_write(struct camp_draft *draft, const void *bytes, size_t n, struct camp_error *err) {
+  if (camp_append_write(draft->fd, "the mapped list", bytes, n, err) == 0) return 0;
+  err->kind = CAMP_LEDGER; /* the disk of the job, not the list */
+  return -1;
+}
+
+const char *camp_draft_path(const struct camp_draft *draft, char *room) {
+  snprintf(room, 32, "/proc/self/fd/%d", draft->fd);
+  return room;
+}
+
+int camp_draft_place(struct camp_draft *draft, const char *path, struct camp_error *err) {
+  char room[32];
+  if (draft->hidden == NULL) {
+    if (linkat(AT_FDCWD, camp_draft_path(draft, room), AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0) return camp_fail_path(err, path);
+    return 0;
+  }
+  if (link(draft->hidden, path) != 0) return camp_fail_path(err, path); /* not rename: it would replace what is there */
+  unlink(draft->hidden);
+  free(draft->hidden);
+  draft->hidden = NULL;
+  return 0;
+}
+
+void camp_draft_clear(struct camp_draft *draft) {
+  if (draft->hidden != NULL) unlink(draft->hidden);
+  if (draft->fd >= 0) close(draft->fd);
+  free(draft->hidden);
+  camp_draft_init(draft);
+}

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT
+ * campaign.core.rows.rewrite: a list made anew by a Lua function, which the caller calls for each row; C calls no Lua. The row that the function
+ * sees is one userdata, whose fields become strings when they are touched. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../rewrite.h"
+#include "lrows.h"
+
+#define REWRITE_CLASS "campaign.rows.rewrite"
+
+struct lua_rewrite {
+  struct camp_rewrite rewrite;
+  int is_open, is_under_way, is_sealed;
+};
+
+/* Fields of its user value. */
+#define SLOT_ROW 1   /* the row, as the function sees it */
+#define SLOT_NAMES 2 /* name → place in the list from 1; made ones: -1 - place among them */
+#define SLOT_SHOWN 3 /* the columns as messages show them */
+
+static struct lua_rewrite *check_rewrite(lua_State *L) {
+  struct lua_rewrite *box = luaL_checkudata(L, 1, REWRITE_CLASS);
+  luaL_argcheck(L, box->is_open, 1, "it is closed");
+  return box;
+}
+
+/* The functions of the row have as upvalues: 1 the box, 2 its names, 3 the columns as they are shown. */
+static struct camp_rewrite *row_of(lua_State *L) {
+  struct lua_rewrite *box = lua_touserdata(L, lua_upvalueindex(1));
+  if (!box->is_under_way || box->is_sealed)
+    luaL_error(L, "this row is over: it is good during the call of the map function alone; keep its texts instead");
+  return &box->rewrite;
+}
+
+static int unknown_column(lua_State *L) {
+  return luaL_error(L, "the list has no column \"%s\"; it has %s", lua_tostring(L, 2), lua_tostring(L, lua_upvalueindex(3)));
+}
+
+/* The column of the list, from 0, that a number names. */
+static size_t check_place(lua_State *L, const struct camp_rewrite *rw) {
+  const lua_Number place = lua_tonumber(L, 2);
+  if (!(place >= 1 && place <= (lua_Number)rw->input->column_count) || place != floor(place))
+    luaL_error(L, "row[%f]: the list has %d columns", place, (int)rw->input->column_count);
+  return (size_t)place - 1;
+}
+
+static int row_index(lua_State *L) {
+  struct camp_rewrite *rw = row_of(L);
+  size_t column, length;
+  const char *text = NULL;
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    const lua_Integer place = lua_tointeger(L, -1);
+    if (place <= 0) {
+      if (place < 0) text = camp_rewrite_value(rw, (size_t)(-1 - place), &length);
+      if (text == NULL) return unknown_column(L);
+      lua_pushlstring(L, text, length);
+      return 1;
+    }
+    column = (size_t)place - 1;
+  } else if (lua_type(L, 2) == LUA_TNUMBER) {
+    column = check_place(L, rw);
+  } else {
+    return luaL_error(L, "a field of a row has a name or a number, not a %s", luaL_typename(L, 2));
+  }
+  if (rw->made_of[column] != 0) text = camp_rewrite_value(rw, rw->made_of[column] - 1, &length);
+  if (text == NULL) {
+    text = (const char *)rw->record.fields[column].text;
+    length = rw->record.fields[column].length;
+  }
+  lua_pushlstring(L, text, length);
+  return 1;
+}
+
+/* A number in decimal digits that give it back. Returns the length, 0 for what has none. */
+static size_t number_text(lua_State *L, int index, char room[64]) {
+#if LUA_VERSION_NUM >= 503
+  if (lua_isinteger(L, index)) return (size_t)snprintf(room, 64, "%lld", (long long)lua_tointeger(L, index));
+#endif
+  const double number = lua_tonumber(L, index);
+  if (isnan(number) || isinf(number)) return 0;
+  int length = 0;
+  if (number == floor(number) && fabs(number) < 9223372036854775808.0) {
+    length = snprintf(room, 64, "%lld", (long long)number);
+  } else {
+    for (int digits = 15; digits <= 17; digits++) {
+      length = snprintf(room, 64, "%.*g", digits, number);
+      if (strtod(room, NULL) == number) break;
+    }
+    for (int i = 0; i < length; i++) /* of whatever locale the host set */
+      if (strchr("0123456789+-eE", room[i]) == NULL) room[i] = '.';
+  }
+  return (size_t)length;
+}
+
+/* Gives the column the value at `index`. -1 with err filled. */
+static int set_value(lua_State *L, struct camp_rewrite *rw, size_t column, int index, struct camp_error *err) {
+  char room[64];
+  size_t length = 0;
+  const char *text = "";
+  switch (lua_type(L, index)) {
+  case LUA_TNIL: break;
+  case LUA_TBOOLEAN:
+    text = lua_toboolean(L, index) ? "true" : "false";
+    length = strlen(text);
+    break;
+  case LUA_TNUMBER:
+    length = number_text(L, index, room);
+    text = room;
+    if (length == 0) return camp_fail(err, CAMP_USAGE, 0, "column \"%.60s\": this number has no digits", rw->made[column].name.text);
+    break;
+  case LUA_TSTRING: text = lua_tolstring(L, index, &length); break;
+  default:
+    return camp_fail(err, CAMP_USAGE, 0, "column \"%.60s\": a %s cannot be a field; give a text, a number, true, false or nil",
+                     rw->made[column].name.text, luaL_typename(L, index));
+  }
+  return camp_rewrite_set(rw, column, text, length, err);
+}
+
+/* The made column of the name at `index`, a string; remembered in the table of names. */
+static int made_column(lua_State *L, struct camp_rewrite *rw, int index, int names, size_t *column, struct camp_error *err) {
+  size_t length;
+  const char *name = lua_tolstring(L, index, &length);
+  if (camp_rewrite_column(rw, name, length, column, err) != 0) return -1;
+  if (rw->made[*column].shadows == SIZE_MAX) {
+    lua_pushvalue(L, index);
+    lua_pushinteger(L, -1 - (lua_Integer)*column);
+    lua_rawset(L, names);
+  }
+  return 0;
+}
+
+static int row_newindex(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_rewrite *rw = row_of(L);
+  size_t column = SIZE_MAX;
+  lua_Integer place = 0;
+  if (lua_type(L, 2) == LUA_TNUMBER) {
+    place = (lua_Integer)check_place(L, rw) + 1;
+  } else if (lua_type(L, 2) == LUA_TSTRING) {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    place = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  } else {
+    return luaL_error(L, "a field of a row has a name or a number, not a %s", luaL_typename(L, 2));
+  }
+  if (place < 0) column = (size_t)(-1 - place);
+  if (place > 0 && rw->made_of[place - 1] != 0) column = rw->made_of[place - 1] - 1;
+  if (column == SIZE_MAX && place > 0) {
+    const struct camp_name *name = &rw->input->columns[place - 1];
+    if (camp_rewrite_column(rw, name->text, name->length, &column, &err) != 0) return luaL_error(L, "%s", err.text);
+  } else if (column == SIZE_MAX && made_column(L, rw, 2, lua_upvalueindex(2), &column, &err) != 0) {
+    return luaL_error(L, "%s", err.text);
+  }
+  if (set_value(L, rw, column, 3, &err) != 0) return luaL_error(L, "%s", err.text);
+  return 0;
+}
+
+static int row_len(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)row_of(L)->input->column_count);
+  return 1;
+}
+
+static int row_tostring(lua_State *L) {
+  const struct lua_rewrite *box = lua_touserdata(L, lua_upvalueindex(1));
+  if (box->is_under_way)
+    lua_pushfstring(L, "campaign.row %d", (int)box->rewrite.rows);
+  else
+    lua_pushliteral(L, "campaign.row (over)");
+  return 1;
+}
+
+/* Makes the row and its metatable, which belongs to this pass alone; stack: options box slots. */
+static void make_row(lua_State *L, int box, int slots) {
+  static const luaL_Reg functions[] = {
+      {"__index", row_index}, {"__newindex", row_newindex}, {"__len", row_len}, {"__tostring", row_tostring}, {NULL, NULL}};
+  lua_newuserdatauv(L, 1, 0);
+  lua_createtable(L, 0, 6); /* stack: ... row mt */
+  for (size_t i = 0; functions[i].name != NULL; i++) {
+    lua_pushvalue(L, box);
+    lua_rawgeti(L, slots, SLOT_NAMES);
+    lua_rawgeti(L, slots, SLOT_SHOWN);
+    lua_pushcclosure(L, functions[i].func, 3);
+    lua_setfield(L, -2, functions[i].name);
+  }
+  lua_pushliteral(L, "campaign.row"); /* so that nobody takes the functions for another value */
+  lua_setfield(L, -2, "__metatable");
+  lua_pushliteral(L, "campaign.row");
+  lua_setfield(L, -2, "__name");
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, slots, SLOT_ROW);
+}
+
+/* rewrite(input, { folder, keep, shown }) → rewrite | nil, err */
+int camp_rows_rewrite(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_input *input = camp_check_input(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  const char *folder = camp_check_string_field(L, 2, "folder", NULL);
+  const int keep = camp_opt_boolean_field(L, 2, "keep", 1);
+  camp_check_string_field(L, 2, "shown", NULL);
+  struct lua_rewrite *box = lua_newuserdatauv(L, sizeof *box, 1); /* 3 */
+  memset(box, 0, sizeof *box);
+  luaL_getmetatable(L, REWRITE_CLASS);
+  lua_setmetatable(L, 3);
+  lua_createtable(L, 3, 0); /* 4: the slots */
+  lua_pushvalue(L, 4);
+  camp_setuservalue(L, 3);
+  box->is_open = 1;
+  camp_live_add(1);
+  if (camp_rewrite_init(&box->rewrite, input, folder, keep, &err) != 0) return camp_push_error(L, &err);
+  lua_createtable(L, 0, (int)input->column_count);
+  for (size_t i = 0; i < input->column_count; i++) {
+    lua_pushlstring(L, input->columns[i].text, input->columns[i].length);
+    lua_pushinteger(L, (lua_Integer)i + 1);
+    lua_rawset(L, -3);
+  }
+  lua_rawseti(L, 4, SLOT_NAMES);
+  lua_getfield(L, 2, "shown");
+  lua_rawseti(L, 4, SLOT_SHOWN);
+  make_row(L, 3, 4);
+  lua_settop(L, 3);
+  return 1;
+}
+
+/* :row() → the row, as the function sees it. */
+static int rewrite_row(lua_State *L) {
+  check_rewrite(L);
+  camp_getuservalue(L, 1);
+  lua_rawgeti(L, -1, SLOT_ROW);
+  return 1;
+}
+
+
+/* Rows are changed, or made: the first one that is taken decides. */
+static int decide(struct camp_rewrite *rw, enum camp_rewrite_way way, struct camp_error *err) {
+  if (rw->way == CAMP_REWRITE_UNDECIDED) rw->way = way;
+  if (rw->way == way) return 0;
+  return camp_fail(err, CAMP_USAGE, 0, "%s",
+                   way == CAMP_REWRITE_MAKES ? "the map function returned a table, for rows before it did not: return one for each row, or for none"
+                                            : "the map function returned no table, for rows before it did: return one for each row, or for none");
+}
+
+static int compare_texts(const void *a, const void *b) {
+  const struct camp_text *left = a, *right = b;
+  const size_t least = left->length < right->length ? left->length : right->length;
+  const int order = memcmp(left->bytes, right->bytes, least);
+  return order != 0 ? order : left->length < right->length ? -1 : left->length > right->length;
+}
+
+/* Columns for the names of the table at `table` that are new, in an order that does not change from run to run. */
+static int make_columns(lua_State *L, struct camp_rewrite *rw, int table, int names, size_t count, struct camp_error *err) {
+  struct camp_text *texts = lua_newuserdatauv(L, count * sizeof *texts, 0);
+  size_t found = 0, column;
+  lua_pushnil(L);
+  while (lua_next(L, table) != 0) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, names);
+    const lua_Integer place = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    if ((place == 0 || (place > 0 && rw->made_of[place - 1] == 0)) && found < count) {
+      texts[found].bytes = lua_tolstring(L, -1, &texts[found].length); /* the table keeps it */
+      found++;
+    }
+  }
+  qsort(texts, found, sizeof *texts, compare_texts);
+  for (size_t i = 0; i < found; i++) {
+    lua_pushlstring(L, texts[i].bytes, texts[i].length);
+    if (made_column(L, rw, lua_gettop(L), names, &column, err) != 0) return -1;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return 0;
+}
+
+/* The fields of the table at index 2. */
+static int take_table(lua_State *L, struct camp_rewrite *rw, struct camp_error *err) {
+  if (decide(rw, CAMP_REWRITE_MAKES, err) != 0) return -1;
+  rw->values.length = 0; /* what was set in the row is not in the table */
+  for (size_t i = 0; i < rw->made_count; i++) rw->made[i].row = 0;
+  luaL_checkstack(L, 10, NULL);
+  camp_getuservalue(L, 1);
+  lua_rawgeti(L, -1, SLOT_NAMES);
+  const int names = lua_gettop(L);
+  for (;;) {
+    size_t strange = 0;
+    lua_pushnil(L);
+    while (lua_next(L, 2) != 0) { /* stack: key value */
+      if (lua_type(L, -2) != LUA_TSTRING)
+        return camp_fail(err, CAMP_USAGE, 0, "the map function returned a table with a %s as key; fields have names", luaL_typename(L, -2));
+      lua_pushvalue(L, -2);
+      lua_rawget(L, names);
+      const lua_Integer place = lua_tointeger(L, -1);
+      lua_pop(L, 1);
+      if (place == 0 || (place > 0 && rw->made_of[place - 1] == 0)) {
+        strange++;
+      } else {
+        size_t column = place < 0 ? (size_t)(-1 - place) : rw->made_of[place - 1] - 1;
+        if (strange == 0 && set_value(L, rw, column, lua_gettop(L), err) != 0) return -1;
+      }
+      lua_pop(L, 1);
+    }
+    if (strange == 0) return 0;
+    if (make_columns(L, rw, 2, names, strange, err) != 0) return -1;
+    rw->values.length = 0;
+  }
+}
+
+/* What the function returned stands from index 2 on. */
+static int conclude(lua_State *L, struct lua_rewrite *box, struct camp_error *err) {
+  static const char refused[] = "refused by the map function";
+  struct camp_rewrite *rw = &box->rewrite;
+  const int first = lua_type(L, 2), second = lua_type(L, 3);
+  const int is_refusal = (first == LUA_TBOOLEAN && !lua_toboolean(L, 2)) || (first == LUA_TNIL && second > LUA_TNIL);
+  if (is_refusal) {
+    size_t length = sizeof refused - 1;
+    const char *reason = refused;
+    if (second > LUA_TNIL) {
+      if (second != LUA_TSTRING && second != LUA_TNUMBER)
+        return camp_fail(err, CAMP_USAGE, 0, "the map function gave a %s as reason, not a text", luaL_typename(L, 3));
+      reason = lua_tolstring(L, 3, &length);
+    }
+    return camp_rewrite_put(rw, reason, length, err);
+  }
+  if (first == LUA_TTABLE) return take_table(L, rw, err) != 0 ? -1 : camp_rewrite_put(rw, NULL, 0, err);
+  int is_kept = first <= LUA_TNIL || first == LUA_TBOOLEAN;
+  if (first == LUA_TUSERDATA) {
+    camp_getuservalue(L, 1);
+    lua_rawgeti(L, -1, SLOT_ROW);
+    is_kept = lua_rawequal(L, 2, -1);
+    lua_pop(L, 2);
+  }
+  if (!is_kept)
+    return camp_fail(err, CAMP_USAGE, 0, "the map function returned a %s; it returns nothing, a table of fields, or nil and a reason", luaL_typename(L, 2));
+  return decide(rw, CAMP_REWRITE_CHANGES, err) != 0 ? -1 : camp_rewrite_put(rw, NULL, 0, err);
+}
+
+/* :next(what the function returned for the row before) → number of the next row; 0: go on; nothing at the end | nil, err */
+static int rewrite_next(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct lua_rewrite *box = check_rewrite(L);
+  if (box->is_under_way) {
+    if (conclude(L, box, &err) != 0) {
+      box->is_under_way = 0;
+      return camp_push_error(L, &err);
+    }
+    box->is_under_way = 0;
+  }
+  const int got = camp_rewrite_next(&box->rewrite, &err);
+  if (got < 0) return camp_push_error(L, &err);
+  if (got == 0) return 0;
+  box->is_under_way = got == 1;
+  lua_pushinteger(L, got == 1 ? (lua_Integer)box->rewrite.rows : 0);
+  return 1;
+}
+
+/* :seal(is_sealed): between calls of the function the row cannot be touched. */
+static int rewrite_seal(lua_State *L) {
+  check_rewrite(L)->is_sealed = lua_toboolean(L, 2);
+  return 0;
+}
+
+/* :fields() → the texts of the row under way, for messages that must not repeat them; an empty list when there is none. */
+static int rewrite_fields(lua_State *L) {
+  struct lua_rewrite *box = check_rewrite(L);
+  lua_newtable(L);
+  if (!box->is_under_way) return 1;
+  const struct camp_record *record = &box->rewrite.record;
+  int count = 0;
+  for (size_t i = 0; i < record->stored; i++) {
+    lua_pushlstring(L, (const char *)record->fields[i].text, record->fields[i].length);
+    lua_rawseti(L, -2, ++count);
+  }
+  for (size_t i = 0; i < box->rewrite.made_count; i++) {
+    size_t length;
+    const char *value = camp_rewrite_value(&box->rewrite, i, &length);
+    if (value == NULL) continue;
+    lua_pushlstring(L, value, length);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
+/* :finish(bytes = 1 MiB) → true when all is written, false when there is more to do | nil, err */
+static int rewrite_finish(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct lua_rewrite *box = check_rewrite(L);
+  const lua_Number bytes = luaL_optnumber(L, 2, 1048576);
+  luaL_argcheck(L, bytes >= 1 && bytes <= 1e15, 2, "a number of bytes");
+  box->is_under_way = 0;
+  const int done = camp_rewrite_finish(&box->rewrite, (int64_t)bytes, &err);
+  if (done < 0) return camp_push_error(L, &err);
+  lua_pushboolean(L, done);
+  return 1;
+}
+
+static void set_number(lua_State *L, const char *name, int64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+/* :info() → rows, refused, broken, line (of the row under way), bytes (read), makes, made (names), marker (name), lines_moved */
+static int rewrite_info(lua_State *L) {
+  const struct camp_rewrite *rw = &check_rewrite(L)->rewrite;
+  lua_createtable(L, 0, 8);
+  set_number(L, "rows", rw->rows);
+  set_number(L, "refused", rw->refused);
+  set_number(L, "broken", rw->broken);
+  set_number(L, "line", rw->record.line);
+  set_number(L, "bytes", rw->reader.at_offset);
+  lua_pushboolean(L, rw->way == CAMP_REWRITE_MAKES);
+  lua_setfield(L, -2, "makes");
+  lua_pushboolean(L, rw->lines_moved);
+  lua_setfield(L, -2, "lines_moved");
+  lua_createtable(L, (int)rw->made_count, 0);
+  for (size_t i = 0; i < rw->made_count; i++) {
+    lua_pushlstring(L, rw->made[i].name.text, rw->made[i].name.length);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  lua_setfield(L, -2, "made");
+  if (rw->names != NULL) {
+    lua_pushlstring(L, rw->names[rw->marker].text, rw->names[rw->marker].length);
+    lua_setfield(L, -2, "marker");
+  }
+  return 1;
+}
+
+/* :path() → the path by which this process can open what was written, whether or not it has a name. */
+static int rewrite_path(lua_State *L) {
+  char room[32];
+  lua_pushstring(L, camp_draft_path(&check_rewrite(L)->rewrite.draft, room));
+  return 1;
+}
+
+/* :place(path) → true | nil, err: gives what was written this name. */
+static int rewrite_place(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct lua_rewrite *box = check_rewrite(L);
+  luaL_argcheck(L, box->rewrite.is_done, 1, "it is not finished");
+  if (camp_draft_place(&box->rewrite.draft, camp_check_path(L, 2), &err) != 0) return camp_push_system_error(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int rewrite_close(lua_State *L) {
+  struct lua_rewrite *box = luaL_checkudata(L, 1, REWRITE_CLASS);
+  if (box->is_open) {
+    box->is_open = box->is_under_way = 0;
+    camp_live_add(-1);
+    camp_rewrite_clear(&box->rewrite);
+  }
+  return 0;
+}
+
+void camp_register_rewrite(lua_State *L) {
+  static const luaL_Reg methods[] = {{"fields", rewrite_fields}, {"finish", rewrite_finish}, {"info", rewrite_info},
+                                     {"next", rewrite_next},     {"path", rewrite_path},     {"place", rewrite_place},
+                                     {"row", rewrite_row},       {"seal", rewrite_seal},     {NULL, NULL}};
+  camp_new_class(L, REWRITE_CLASS, methods, rewrite_close);
+}
