@@ -16,10 +16,6 @@ void camp_buf_clear(struct camp_buf *buf) {
   buf->length = buf->room = 0;
 }
 
-int camp_buf_full(const struct camp_buf *buf, size_t more) {
-  return more > buf->max - buf->length;
-}
-
 char *camp_buf_reserve(struct camp_buf *buf, size_t more) {
   if (camp_buf_full(buf, more)) return NULL;
   size_t need = buf->length + more;

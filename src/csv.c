@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * The walk over a record goes from mark to mark (scan.h) and copies nothing: fields are slices of the window. What is rare (doubled quotes,
  * other encodings, records that break a rule) is done after the walk, for that record alone. */
-#include "csv.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "crc32c.h"
+#include "csv_private.h"
 #include "gbk.h"
 #include "utf8.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define CAMP_X86 1
-#endif
-
 #define WINDOW ((size_t)256 << 10)
 #define CHUNK ((size_t)16 << 10) /* of the window, whose marks are found at once: their places stay in the nearest cache */
-#define FIELDS_SPARE 4            /* behind the last one */
 #define LINE_END_MAX ((size_t)2)  /* no part of the record */
 #define STORED_MAX ((size_t)1 << 16) /* fields kept of one record */
 
@@ -32,6 +25,7 @@ void camp_reader_init(struct camp_reader *r, struct camp_input *input) {
 void camp_reader_clear(struct camp_reader *r) {
   free(r->text);
   free(r->place_room);
+  free(r->kinds);
   free(r->fields);
   free(r->decoded);
   free(r->raw);
@@ -166,26 +160,35 @@ static __attribute__((noinline)) int fill(struct camp_reader *r, struct camp_err
   return 0;
 }
 
-/* Finds the marks of the window's next chunk: their places follow those that are not used up. -1 without memory. */
-static __attribute__((noinline)) int index_more(struct camp_reader *r, struct camp_error *err) {
+int camp_reader_index(struct camp_reader *r, struct camp_error *err) {
   size_t kept = (size_t)(r->place_end - r->place), size = r->length - r->indexed;
-  uint64_t marks[CHUNK / 64];
   if (size > CHUNK) size = CHUNK;
   if (kept + CHUNK > r->place_count) {
     size_t count = (kept + CHUNK) * 2;
     uint32_t *room = malloc((1 + count + CAMP_SCAN_PLACES_SPARE) * sizeof *room);
-    if (room == NULL) return camp_fail_nomem(err);
+    unsigned char *kinds = malloc(count + CAMP_SCAN_KINDS_SPARE);
+    if (room == NULL || kinds == NULL) {
+      free(room);
+      free(kinds);
+      return camp_fail_nomem(err);
+    }
     room[0] = 0;
-    if (kept > 0) memcpy(room + 1, r->place, kept * sizeof *room);
+    if (kept > 0) {
+      memcpy(room + 1, r->place, kept * sizeof *room);
+      memcpy(kinds, r->kinds + (r->place - (r->place_room + 1)), kept);
+    }
     free(r->place_room);
+    free(r->kinds);
     r->place_room = room;
+    r->kinds = kinds;
     r->place_count = count;
   } else if (kept > 0) {
+    memmove(r->kinds, r->kinds + (r->place - (r->place_room + 1)), kept);
     memmove(r->place_room + 1, r->place, kept * sizeof *r->place);
   }
-  r->place = r->place_room + 1; /* one before the first may be written, see next_plain */
-  camp_scan_marks(r->level, r->text + r->indexed, size, r->input->delimiter, marks);
-  r->place_end = camp_scan_places(r->level, marks, (size + 63) / 64, (uint32_t)r->indexed, r->place + kept);
+  r->place = r->place_room + 1; /* one before the first may be written, see csv_plain.c */
+  r->place_end = camp_scan_index(r->level, r->text + r->indexed, size, r->input->delimiter, (uint32_t)r->indexed, r->place + kept,
+                                 r->kinds + kept);
   r->indexed += size;
   return 0;
 }
@@ -194,7 +197,7 @@ static __attribute__((noinline)) int index_more(struct camp_reader *r, struct ca
 static inline size_t next_mark(struct camp_reader *r, size_t *marks, struct camp_error *err) {
   while (r->place + *marks == r->place_end) {
     if (r->indexed == r->length) return r->length;
-    if (index_more(r, err) != 0) return SIZE_MAX;
+    if (camp_reader_index(r, err) != 0) return SIZE_MAX;
   }
   return r->place[(*marks)++];
 }
@@ -202,7 +205,7 @@ static inline size_t next_mark(struct camp_reader *r, size_t *marks, struct camp
 /* More room for fields; without memory, or past STORED_MAX, the rest of the record's fields is only counted. */
 static __attribute__((noinline)) void grow_fields(struct camp_reader *r) {
   size_t room = r->field_room == 0 ? r->columns + 16 : r->field_room * 2;
-  struct camp_field *fields = room <= STORED_MAX ? realloc(r->fields, (room + FIELDS_SPARE) * sizeof *fields) : NULL;
+  struct camp_field *fields = room <= STORED_MAX ? realloc(r->fields, (room + CAMP_FIELDS_SPARE) * sizeof *fields) : NULL;
   if (fields == NULL) return;
   r->fields = fields;
   r->field_room = room;
@@ -457,7 +460,7 @@ static __attribute__((noinline)) int skip_record(struct camp_reader *r, struct c
   for (;;) {
     while (r->place < r->place_end && *r->place < r->at) r->place++;
     if (r->place < r->place_end || r->indexed >= r->at) break;
-    if (index_more(r, err) != 0) return -1;
+    if (camp_reader_index(r, err) != 0) return -1;
   }
   if (state == QUOTED) return fail_unclosed(r, opened, err);
   r->row++;
@@ -465,79 +468,10 @@ static __attribute__((noinline)) int skip_record(struct camp_reader *r, struct c
   return 1;
 }
 
-/* Fields between places[-1], where the one before ends, and the following places; up to three more are touched. */
-static void fields_portable(const unsigned char *text, const uint32_t *places, size_t columns, struct camp_field *fields) {
-  for (size_t i = 0; i < columns; i++) {
-    uint32_t start = places[i - 1] + 1; /* of 32 bits: before the window's first byte comes the largest number */
-    fields[i] = (struct camp_field){text + start, places[i] - start, 0};
-  }
-}
-
-#ifdef CAMP_X86
-/* Four at a time: a field is 16 bytes, the pointer and the length with no flags above it. */
-__attribute__((target("avx2"))) static void fields_avx2(const unsigned char *text, const uint32_t *places, size_t columns,
-                                                        struct camp_field *fields) {
-  const __m256i base = _mm256_set1_epi64x((long long)(uintptr_t)text);
-  for (size_t i = 0; i < columns; i += 4) {
-    __m128i starts = _mm_sub_epi32(_mm_loadu_si128((const __m128i *)(const void *)(places + i - 1)), _mm_set1_epi32(-1));
-    __m128i lengths = _mm_sub_epi32(_mm_loadu_si128((const __m128i *)(const void *)(places + i)), starts);
-    __m256i wide = _mm256_cvtepu32_epi64(lengths), texts = _mm256_add_epi64(base, _mm256_cvtepu32_epi64(starts));
-    __m256i even = _mm256_unpacklo_epi64(texts, wide), odd = _mm256_unpackhi_epi64(texts, wide);
-    _mm256_storeu_si256((__m256i *)(void *)(fields + i), _mm256_permute2x128_si256(even, odd, 0x20));
-    _mm256_storeu_si256((__m256i *)(void *)(fields + i + 2), _mm256_permute2x128_si256(even, odd, 0x31));
-  }
-}
-#endif
-
-/* The usual record: valid UTF-8, whole in the window, as many fields as the header has, no mark in it but delimiters. Decides nothing:
- * whatever is else goes to walk_record, from its start. True when the record is given. */
-static inline int next_plain(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
-  const unsigned char *const text = r->text;
-  const size_t columns = r->columns, at = r->at;
-  const unsigned char delimiter = r->input->delimiter;
-  if (columns == 0 || columns > r->field_room || r->valid_end <= at || r->level == CAMP_SCAN_PORTABLE) return 0;
-  while ((size_t)(r->place_end - r->place) <= columns)
-    if (r->indexed == r->length || index_more(r, err) != 0) return 0;
-  uint32_t *const places = r->place;
-  const size_t end = places[columns - 1];
-  size_t next = end + 1;
-  if (text[end] == '\r' && next < r->length) next++; /* the window is padded: a lone CR as its last byte is not taken */
-  if (text[next - 1] != '\n' || next > r->valid_end || end == at || end - at > r->input->max_record) return 0;
-  unsigned other = 0;
-  size_t i = 0;
-  for (; i + 4 < columns; i += 4)
-    other |= (unsigned)(text[places[i]] ^ delimiter) | (unsigned)(text[places[i + 1]] ^ delimiter) |
-             (unsigned)(text[places[i + 2]] ^ delimiter) | (unsigned)(text[places[i + 3]] ^ delimiter);
-  for (; i + 1 < columns; i++) other |= (unsigned)(text[places[i]] ^ delimiter);
-  if (other != 0) return 0;
-  if (places[-1] != (uint32_t)at - 1) places[-1] = (uint32_t)at - 1; /* seldom: a load that meets a store just made has to wait */
-#ifdef CAMP_X86
-  if (r->level == CAMP_SCAN_AVX2)
-    fields_avx2(text, places, columns, r->fields);
-  else
-#endif
-    fields_portable(text, places, columns, r->fields);
-  r->place = places + columns + (next - end - 1);
-  record->offset = r->at_offset;
-  record->bytes = (int64_t)(next - at);
-  record->row = ++r->row;
-  record->line = r->line++;
-  record->fault_offset = 0;
-  record->faults = record->flags = 0;
-  record->count = record->stored = columns;
-  record->fields = r->fields;
-  record->delimiter = delimiter;
-  record->text = text + at;
-  record->length = end - at;
-  r->at = next;
-  r->at_offset += record->bytes;
-  return 1;
-}
-
 int camp_reader_next(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
   const int plain = r->input->encoding == CAMP_ENCODING_UTF8; /* where text and file have the same bytes */
   for (;;) {
-    if (plain && r->at < r->length && next_plain(r, record, err)) return 1;
+    if (plain && r->at < r->valid_end && camp_reader_plain(r, record, err)) return 1;
     if (r->at < r->length) {
       struct walk walk = {0, 0, 0, 0, 0};
       switch (walk_record(r, record, &walk, err)) {

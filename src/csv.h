@@ -50,6 +50,7 @@ struct camp_reader {
   unsigned char *text;      /* the window: UTF-8, or GBK as in the file */
   uint32_t *place_room;     /* where the marks lie in the window (scan.h), from the record at `at` on, as far as `indexed` */
   uint32_t *place, *place_end;
+  unsigned char *kinds;     /* kinds[i] is what stands at place_room[i + 1], where the scan tells */
   size_t place_count;       /* places there is room for */
   size_t indexed;
   size_t room, length, at;

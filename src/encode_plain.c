@@ -28,13 +28,13 @@ void camp_plain_clear(struct camp_plain *plain) {
   memset(plain, 0, sizeof *plain);
 }
 
-/* -1 for an op that this way lacks. */
-static int take_op(struct camp_plain *plain, const struct camp_op *op, int object) {
+/* -1 for an op that this way lacks. `skip` bytes of what stands before it are not written. */
+static int take_op(struct camp_plain *plain, const struct camp_op *op, int object, size_t skip) {
   struct camp_plain_op *taken = &plain->ops[plain->count];
-  const size_t before = op->before.length;
+  const size_t before = op->before.length - skip;
   if (before > UINT32_MAX / 2 || (op->column != CAMP_NO_COLUMN && op->column > UINT32_MAX)) return -1;
   if (op->column == CAMP_NO_COLUMN && op->kind == CAMP_OP_TEXT && object) return 0; /* never there */
-  *taken = (struct camp_plain_op){.before = op->before.bytes, .before_length = (uint32_t)before, .kind = op->kind, .text = op->text};
+  *taken = (struct camp_plain_op){.before = op->before.bytes + skip, .before_length = (uint32_t)before, .kind = op->kind, .text = op->text};
   switch (op->kind) {
   case CAMP_OP_TEXT:
   case CAMP_OP_BARE:
@@ -60,20 +60,23 @@ static int take_op(struct camp_plain *plain, const struct camp_op *op, int objec
 }
 
 int camp_plain_compile(struct camp_encoder *encoder, struct camp_error *err) {
-  if (encoder->format != CAMP_FORMAT_JSON || encoder->shape == CAMP_SHAPE_VALUE) return 0;
+  if (encoder->format != CAMP_FORMAT_JSON) return 0;
   struct camp_plain *plain = calloc(1, sizeof *plain);
   if (plain == NULL) return camp_fail_nomem(err);
   const int object = encoder->shape == CAMP_SHAPE_OBJECT;
   plain->ops = calloc(encoder->op_count, sizeof *plain->ops);
   plain->sizes = calloc(encoder->op_count, sizeof *plain->sizes);
   plain->marks = calloc(encoder->op_count, sizeof *plain->marks);
-  plain->base = 1;
-  plain->open = object ? '{' : '[';
-  plain->close = object ? '}' : ']';
+  const size_t comma = encoder->shape == CAMP_SHAPE_VALUE; /* its only member has none */
+  if (!comma) {
+    plain->base = 1;
+    plain->open = object ? '{' : '[';
+    plain->close = object ? '}' : ']';
+  }
   encoder->quick = plain;
   if (plain->ops == NULL || plain->sizes == NULL || plain->marks == NULL) return camp_fail_nomem(err);
   for (size_t i = 0; i < encoder->op_count; i++) {
-    if (take_op(plain, &encoder->ops[i], object) == 0) continue;
+    if (take_op(plain, &encoder->ops[i], object, comma) == 0) continue;
     encoder->quick = NULL;
     camp_plain_clear(plain);
     free(plain);
@@ -98,7 +101,7 @@ size_t camp_plain_size(const struct camp_plain *plain, const struct camp_record 
     const uint32_t length = mark_field_length(op, record);
     size += length > 0 ? length : op->text.length + camp_number_length(record->row);
   }
-  return size + (size == 1); /* without a member there is no comma */
+  return size + (plain->open != 0 && size == 1); /* without a member there is no comma */
 }
 
 /* Copies whole blocks; what is written behind the end is written again. */
@@ -148,6 +151,7 @@ unsigned char *camp_plain_write(const struct camp_plain *plain, const struct cam
       *to++ = '"';
     }
   }
+  if (plain->open == 0) return to;
   if (to == start) to++;
   *start = plain->open;
   *to++ = plain->close;

@@ -28,7 +28,7 @@ struct camp_plain {
   size_t *marks;
   size_t mark_count;
   size_t base;               /* bytes of every row: constants and brackets, less the first comma */
-  unsigned char open, close;
+  unsigned char open, close; /* 0: the row is its only member */
 };
 
 /* When all ops are there. Leaves `ops` NULL where an op, or the shape, is none of those above. -1 without memory. */

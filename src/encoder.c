@@ -509,7 +509,8 @@ int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_r
     const struct camp_span *span = &encoder->spans[i];
     outside |= record->fields[span->column].length - span->least > span->span;
   }
-  if (outside ? !test_rules(encoder, record, NULL, encoder->rule_count) : !test_rules(encoder, record, encoder->others, encoder->other_count))
+  if (outside ? !test_rules(encoder, record, NULL, encoder->rule_count)
+              : encoder->other_count > 0 && !test_rules(encoder, record, encoder->others, encoder->other_count))
     return 0;
   if (encoder->plain || encoder->format == CAMP_FORMAT_CSV) return 1;
   for (size_t i = 0; i < encoder->op_count; i++)

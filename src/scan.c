@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Three ways to the same bits: the portable one is the oracle of the other two (spec/core/csv_spec.lua). */
+ * Several ways to the same bits: the portable one is the oracle of the others (spec/core/csv_spec.lua, spec/c/vectors_test.c). */
 #include "scan.h"
 
 #include "utf8.h"
@@ -79,7 +79,7 @@ static void marks_neon(const unsigned char *text, size_t blocks, unsigned char d
 
 enum camp_scan_level camp_scan_best(void) {
 #ifdef CAMP_X86
-  return __builtin_cpu_supports("avx2") ? CAMP_SCAN_AVX2 : CAMP_SCAN_SSE2;
+  return camp_scan_has_512() ? CAMP_SCAN_AVX512 : __builtin_cpu_supports("avx2") ? CAMP_SCAN_AVX2 : CAMP_SCAN_SSE2;
 #elif defined(CAMP_NEON)
   return CAMP_SCAN_NEON;
 #else
@@ -90,7 +90,7 @@ enum camp_scan_level camp_scan_best(void) {
 void camp_scan_marks(enum camp_scan_level level, const unsigned char *text, size_t length, unsigned char delimiter, uint64_t *marks) {
   size_t blocks = (length + 63) / 64;
 #ifdef CAMP_X86
-  if (level == CAMP_SCAN_AVX2 && __builtin_cpu_supports("avx2"))
+  if (level >= CAMP_SCAN_AVX2 && __builtin_cpu_supports("avx2"))
     marks_avx2(text, blocks, delimiter, marks);
   else if (level != CAMP_SCAN_PORTABLE)
     marks_sse2(text, blocks, delimiter, marks);
@@ -132,11 +132,22 @@ __attribute__((target("bmi,popcnt"))) static uint32_t *places_bmi(const uint64_t
 
 uint32_t *camp_scan_places(enum camp_scan_level level, const uint64_t *marks, size_t words, uint32_t base, uint32_t *to) {
 #ifdef CAMP_X86
-  if (level == CAMP_SCAN_AVX2 && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt")) return places_bmi(marks, words, base, to);
+  if (level >= CAMP_SCAN_AVX2 && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt")) return places_bmi(marks, words, base, to);
 #else
   (void)level;
 #endif
   return places_portable(marks, words, base, to);
+}
+
+uint32_t *camp_scan_index(enum camp_scan_level level, const unsigned char *text, size_t length, unsigned char delimiter, uint32_t base,
+                          uint32_t *to, unsigned char *kinds) {
+  uint64_t marks[CAMP_SCAN_INDEX_MAX / 64];
+#ifdef CAMP_X86
+  if (level == CAMP_SCAN_AVX512 && camp_scan_has_512()) return camp_scan_index_512(text, length, delimiter, base, to, kinds);
+#endif
+  (void)kinds;
+  camp_scan_marks(level, text, length, delimiter, marks);
+  return camp_scan_places(level, marks, (length + 63) / 64, base, to);
 }
 
 int camp_scan_utf8(enum camp_scan_level level, const unsigned char *text, size_t length) {

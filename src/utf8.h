@@ -19,6 +19,8 @@ size_t camp_utf8_valid(const uint8_t *text, size_t n, int *cut);
 
 /* A quick look ahead: bytes at the start that are valid whole characters, 0 to n. What follows may be valid too. */
 size_t camp_utf8_blocks(const uint8_t *text, size_t n);
+/* From now on no more than so many bytes at a time, 64 or 32; not while others check. For tests. */
+void camp_utf8_limit_blocks(int most);
 
 /* Lengths of valid text. */
 size_t camp_utf8_characters(const uint8_t *text, size_t n);

@@ -42,7 +42,8 @@ static void compare_marks(const uint8_t *text, size_t n, unsigned round) {
   uint64_t plain[MOST / 64 + 2], other[MOST / 64 + 2];
   uint32_t places[MOST + 64], others[MOST + 64];
   const size_t words = (n + 63) / 64;
-  const enum camp_scan_level levels[] = {CAMP_SCAN_SSE2, CAMP_SCAN_AVX2, CAMP_SCAN_NEON, camp_scan_best()};
+  const enum camp_scan_level levels[] = {CAMP_SCAN_SSE2, CAMP_SCAN_AVX2, CAMP_SCAN_NEON, CAMP_SCAN_AVX512, camp_scan_best()};
+  unsigned char kinds[MOST + CAMP_SCAN_KINDS_SPARE];
   camp_scan_marks(CAMP_SCAN_PORTABLE, text, n, delimiter, plain);
   const uint32_t *end = camp_scan_places(CAMP_SCAN_PORTABLE, plain, words, 7, places);
   for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
@@ -51,7 +52,15 @@ static void compare_marks(const uint8_t *text, size_t n, unsigned round) {
     const uint32_t *other_end = camp_scan_places(levels[i], other, words, 7, others);
     if (end - places != other_end - others || memcmp(places, others, (size_t)(end - places) * sizeof places[0]) != 0)
       fail("places differ", round, n);
-    checked += 2;
+    memset(others, 0, sizeof others);
+    kinds[0] = 0xAA; /* no mark: what stays so was not told */
+    other_end = camp_scan_index(levels[i], text, n, delimiter, 7, others, kinds);
+    if (end - places != other_end - others || memcmp(places, others, (size_t)(end - places) * sizeof places[0]) != 0)
+      fail("an index differs", round, n);
+    if (levels[i] == CAMP_SCAN_AVX512 && levels[i] == camp_scan_best())
+      for (const uint32_t *place = places; place < end; place++)
+        if (kinds[place - places] != text[*place - 7]) fail("a mark is told to be another", round, *place);
+    checked += 3;
   }
   for (size_t i = 0; i < n; i++) { /* and the plain way with what the marks are for */
     const int wanted = text[i] < 0x20 || text[i] == '"' || text[i] == '\\' || text[i] == delimiter;
@@ -99,9 +108,12 @@ int main(void) {
     const size_t n = some_text(text);
     const size_t from = dice((uint32_t)n), length = dice((uint32_t)(n - from) + 1);
     compare_marks(text, n, round);
-    compare_utf8(text, n, round);
     compare_marks(text + from, length, round);
-    compare_utf8(text + from, length, round); /* cut anywhere, also within a character */
+    for (int most = 64; most >= 32; most -= 32) {
+      camp_utf8_limit_blocks(most);
+      compare_utf8(text, n, round);
+      compare_utf8(text + from, length, round); /* cut anywhere, also within a character */
+    }
   }
   printf("vectors: %lu comparisons, %lu failures\n", checked, failures);
   return failures == 0 ? 0 : 1;

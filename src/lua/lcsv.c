@@ -105,9 +105,11 @@ static int csv_row(lua_State *L) {
   return 1;
 }
 
-/* marks(text, delimiter, way): the offsets that the scan finds, for its tests; way is "portable", "sse2" or "avx2". */
+/* In the order of enum camp_scan_level. */
+static const char *const ways[] = {"portable", "sse2", "neon", "avx2", "avx512", NULL};
+
+/* marks(text, delimiter, way): the offsets that the scan finds, for its tests. */
 static int csv_marks(lua_State *L) {
-  static const char *const ways[] = {"portable", "sse2", "avx2", NULL};
   size_t length, count = 0;
   const char *text = luaL_checklstring(L, 1, &length);
   const char *delimiter = luaL_checkstring(L, 2);
@@ -128,7 +130,6 @@ static int csv_marks(lua_State *L) {
 
 /* valid(text, way): whether the text is UTF-8, for tests of the ways of checking it. */
 static int csv_valid(lua_State *L) {
-  static const char *const ways[] = {"portable", "sse2", "avx2", NULL};
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   int way = luaL_checkoption(L, 2, NULL, ways);

@@ -353,6 +353,11 @@ static int encoder_text(lua_State *L) {
   struct camp_source *source = *source_box;
   if (source->length < 0 || (uint64_t)source->length > (uint64_t)PTRDIFF_MAX) return luaL_error(L, "the batch is too long for a string");
   const size_t length = (size_t)source->length;
+  if (source->memory != NULL) {
+    lua_pushlstring(L, source->memory, length);
+    camp_source_free(camp_take_source(L, 4)); /* now: its memory serves the next one */
+    return 1;
+  }
   char *bytes = lua_newuserdatauv(L, length + 1, 0);
   size_t got = 0;
   while (got < length) {
