@@ -88,16 +88,18 @@ describe("style", function()
         if not binding and (line:find("^lua") or line:find("^lauxlib") or line:find("^lualib")) then
           faults[#faults + 1] = path .. " is core and includes " .. line
         end
-        if line:find("^curl/") and (binding or not (name:find("^http") or name:find("^form"))) then
+        if (line:find("^curl/") and name ~= "libcurl")
+          or (line == "libcurl.h" and (binding or not (name:find("^http") or name == "form" or name == "libcurl"))) then
           faults[#faults + 1] = path .. " includes " .. line .. ": only http and form know libcurl"
         end
         if line:find("^openssl/") and (binding or not (name == "digest" or name == "auth")) then
           faults[#faults + 1] = path .. " includes " .. line .. ": only digest and auth know OpenSSL"
         end
-        if line == "xlsxwriter.h" and path ~= "src/sheet.c" then
+        if (line == "xlsxwriter.h" and name ~= "libxlsx") or (line == "libxlsx.h" and name ~= "sheet" and name ~= "libxlsx") then
           faults[#faults + 1] = path .. " includes " .. line .. ": only sheet knows libxlsxwriter"
         end
-        if line == "sqlite3.h" and path ~= "src/store.c" and path ~= "src/store_log.c" then
+        if (line == "sqlite3.h" and name ~= "libsqlite")
+          or (line == "libsqlite.h" and name ~= "store" and name ~= "store_log" and name ~= "libsqlite") then
           faults[#faults + 1] = path .. " includes " .. line .. ": only store knows SQLite"
         end
       end

@@ -3,7 +3,6 @@
  * read callback: libcurl then keeps no copy of a token, and without a seek callback it cannot send a form a second time. */
 #include "form.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "buf.h"
 #include "digest.h"
 #include "gbk.h"
+#include "libcurl.h"
 #include "utf8.h"
 
 #define MOST_NAME 1024

@@ -61,15 +61,14 @@ struct camp_http {
 
 static void global_init(void) { camp_memory_init(); }
 
-static void global_init_once(void) {
+static int global_init_once(struct camp_error *err) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
+  if (camp_curl_load(err) != 0) return -1;
   pthread_once(&once, global_init);
+  return 0;
 }
 
-const char *camp_http_versions(void) {
-  global_init_once();
-  return curl_version();
-}
+const char *camp_http_versions(struct camp_error *err) { return global_init_once(err) == 0 ? curl_version() : NULL; }
 
 static void recycle(struct camp_http *http, struct camp_request *request) {
   if (request == NULL) return;
@@ -233,12 +232,12 @@ static int need_shared(struct camp_http *http, struct camp_error *err) {
 /* ---- the engine ---- */
 
 struct camp_http *camp_http_new(enum camp_http_driver driver, struct camp_error *err) {
+  if (global_init_once(err) != 0) return NULL;
   struct camp_http *http = calloc(1, sizeof *http);
   if (http == NULL) {
     camp_fail_nomem(err);
     return NULL;
   }
-  global_init_once();
   http->driver = driver;
   return http;
 }

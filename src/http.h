@@ -97,7 +97,7 @@ int camp_http_progress(struct camp_http *http, uint64_t id, int64_t *sent, int64
 int camp_http_in_flight(const struct camp_http *http);
 /* Connections of this account are not used for later requests (its credentials changed). */
 int camp_http_forget(struct camp_http *http, const char *account, struct camp_error *err);
-/* "libcurl/7.88.1 OpenSSL/3.0.17 ..." */
-const char *camp_http_versions(void);
+/* "libcurl/7.88.1 OpenSSL/3.0.17 ..."; NULL when there is no libcurl. */
+const char *camp_http_versions(struct camp_error *err);
 
 #endif

@@ -5,13 +5,13 @@
 #ifndef CAMP_HTTP_PRIVATE_H
 #define CAMP_HTTP_PRIVATE_H
 
-#include <curl/curl.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 
 #include "auth.h"
 #include "buf.h"
 #include "http.h"
+#include "libcurl.h"
 #include "save.h"
 
 #define CAMP_ORIGIN_MAX 320

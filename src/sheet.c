@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xlsxwriter.h>
 
 #include "buf.h"
+#include "libxlsx.h"
 #include "save.h"
 
 #define BLOCK 65536
@@ -68,6 +68,7 @@ static int try_folder(const char *folder, struct camp_error *err) {
 }
 
 static int open_book(struct camp_sheet *sheet, const struct camp_sheet_options *options, struct camp_error *err) {
+  if (camp_xlsx_load(err) != 0) return -1;
   lxw_workbook_options book = {.constant_memory = LXW_TRUE, .tmpdir = sheet->temporary, .use_zip64 = LXW_FALSE};
   sheet->book = workbook_new_opt(sheet->save.temporary, &book);
   if (sheet->book == NULL) return camp_fail_nomem(err);
@@ -296,4 +297,4 @@ void camp_sheet_free(struct camp_sheet *sheet) {
   free(sheet);
 }
 
-const char *camp_sheet_version(void) { return lxw_version(); }
+const char *camp_sheet_version(struct camp_error *err) { return camp_xlsx_load(err) == 0 ? lxw_version() : NULL; }

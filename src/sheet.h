@@ -37,8 +37,8 @@ int64_t camp_sheet_rows(const struct camp_sheet *sheet);
 int64_t camp_sheet_bytes(const struct camp_sheet *sheet);
 /* Removes what is not finished. NULL is fine. */
 void camp_sheet_free(struct camp_sheet *sheet);
-/* Version of the library. */
-const char *camp_sheet_version(void);
+/* Version of the library; NULL when there is none. */
+const char *camp_sheet_version(struct camp_error *err);
 
 /* sheet_check.c: whether the archive behind `fd` is whole: every part is readable, well closed, and the sheet's rows take exactly
  * `row_bytes`. 0, or -1. */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "libsqlite.h"
 #include "store_log.h"
 #include "store_private.h"
 
@@ -76,7 +76,7 @@ const char *camp_store_reason(const struct camp_error *err) {
   }
 }
 
-const char *camp_store_version(void) { return sqlite3_libversion(); }
+const char *camp_store_version(struct camp_error *err) { return camp_sqlite_load(err) == 0 ? sqlite3_libversion() : NULL; }
 
 static int fail_sqlite(struct camp_database *database, int code, struct camp_error *err) {
   if ((code & 0xFF) == SQLITE_NOMEM) return camp_fail_nomem(err);
@@ -284,6 +284,7 @@ static int make_schema(struct camp_database *database, const char *schema, struc
 
 struct camp_database *camp_database_open(const char *path, const char *schema, enum camp_store_mode mode, struct camp_error *err) {
   const int create = mode == CAMP_STORE_CREATE;
+  if (camp_sqlite_load(err) != 0) return NULL;
   struct camp_database *database = calloc(1, sizeof *database);
   if (database == NULL) {
     camp_fail_nomem(err);

@@ -79,7 +79,7 @@ int camp_store_full(struct camp_store *store);
 
 /* What an error's code means for whoever must tell it: "locked", "full", "io", "damaged", "conflict", or NULL. */
 const char *camp_store_reason(const struct camp_error *err);
-/* The version of the SQLite library in use. */
-const char *camp_store_version(void);
+/* The version of the SQLite library in use; NULL when there is none. */
+const char *camp_store_version(struct camp_error *err);
 
 #endif

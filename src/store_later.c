@@ -41,6 +41,7 @@ static struct camp_store_later *start(struct camp_store_later *later, struct cam
 
 struct camp_store_later *camp_store_open_later(const char *path, const char *schema, enum camp_store_mode mode,
                                                enum camp_store_driver driver, struct camp_error *err) {
+  if (camp_store_version(err) == NULL) return NULL; /* loads the library on the thread that forks, if any does */
   struct camp_store_later *later = calloc(1, sizeof *later);
   if (later != NULL) later->path = strdup(path);
   if (later != NULL && schema != NULL) later->schema = strdup(schema);

@@ -5,8 +5,9 @@
 #include "store_log.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
 #include <string.h>
+
+#include "libsqlite.h"
 
 #define GATHER 65536
 #define FRAME_HEAD 24

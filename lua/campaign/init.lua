@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- The public face: connect to a platform, import a list, work with jobs. Everything else is behind it.
 
+require "campaign.core" -- first: it has the other modules compiled already
+
 local client = require "campaign.api.client"
 local config = require "campaign.config"
 local env_module = require "campaign.env"

@@ -53,6 +53,8 @@ int camp_push_system_error(lua_State *L, const struct camp_error *err);
 int camp_check_append(lua_State *L, int argument);
 /* Adds `cell` to the table at the top of the stack. */
 void camp_add_cell(lua_State *L);
+/* Adds `chunk` to the table at the top of the stack, and what loads compiled modules to package.searchers. */
+void camp_add_chunk(lua_State *L);
 /* Adds `notice` to the table at the top of the stack. */
 void camp_add_notice(lua_State *L);
 /* Adds `spawn` to the table at the top of the stack. */

@@ -62,6 +62,7 @@ int luaopen_campaign_core(lua_State *L) {
     lua_call(L, 0, 1);
     lua_setfield(L, -2, modules[i].name);
   }
+  camp_add_chunk(L);
   lua_pushliteral(L, "0.1.0");
   lua_setfield(L, -2, "version");
   luaL_getmetatable(L, CAMP_ERROR_CLASS);

@@ -450,7 +450,10 @@ static int engine_forget(lua_State *L) {
 }
 
 static int http_versions(lua_State *L) {
-  lua_pushstring(L, camp_http_versions());
+  struct camp_error err = {CAMP_OK, 0, ""};
+  const char *version = camp_http_versions(&err);
+  if (version == NULL) return camp_push_error(L, &err);
+  lua_pushstring(L, version);
   return 1;
 }
 

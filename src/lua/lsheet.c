@@ -78,7 +78,10 @@ static int writer_step(lua_State *L) {
 }
 
 static int sheet_version(lua_State *L) {
-  lua_pushstring(L, camp_sheet_version());
+  struct camp_error err = {CAMP_OK, 0, ""};
+  const char *version = camp_sheet_version(&err);
+  if (version == NULL) return camp_push_error(L, &err);
+  lua_pushstring(L, version);
   return 1;
 }
 

@@ -379,7 +379,10 @@ static int module_log(lua_State *L) {
 }
 
 static int module_version(lua_State *L) {
-  lua_pushstring(L, camp_store_version());
+  struct camp_error err = {CAMP_OK, 0, ""};
+  const char *version = camp_store_version(&err);
+  if (version == NULL) return camp_push_error(L, &err);
+  lua_pushstring(L, version);
   return 1;
 }
 

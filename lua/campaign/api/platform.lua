@@ -3,6 +3,7 @@
 -- then resolves what it refers to by name and indexes it. What is loaded is shared by everybody and never changed. The format and the
 -- loaded form: docs/platform-format.md.
 
+local core = require "campaign.core"
 local error_object = require "campaign.error"
 local later = require "campaign.later"
 
@@ -368,8 +369,11 @@ end
 
 -- A file of ours: part of the program as any other module, and checked by its tests. Reading it as literals and walking the vocabulary would be most
 -- of the time that a script of one call takes.
-local function load_shipped(path)
-  local chunk, problem = loadfile(path, "t", {}) -- luacheck: ignore
+local function load_shipped(name, path)
+  local chunk, problem = core.chunk("campaign.platform." .. name, path), nil
+  if not chunk then
+    chunk, problem = loadfile(path, "t", {}) -- luacheck: ignore
+  end
   if not chunk then
     return nil, error_object.new{ kind = "usage", message = "platform file " .. path .. ": " .. tostring(problem) }
   end
@@ -421,7 +425,7 @@ function M.load(name)
   end
   local platform, err
   if is_shipped(name) then
-    platform, err = load_shipped(path)
+    platform, err = load_shipped(name, path)
   else
     platform, err = load_file(path)
   end

@@ -2,6 +2,7 @@
 -- Reads before the workers start what calls and imports read when they first need it: a worker that loads a module or the data of a platform
 -- holds its loop for milliseconds. For init_by_lua; the handlers that import do it themselves.
 
+local core = require "campaign.core"
 local later = require "campaign.later"
 
 local M = {}
@@ -20,6 +21,8 @@ function M.load(...)
     require(name)
   end
   later.load_all()
+  core.http.versions() -- the libraries too
+  core.store.version()
   for i = 1, select("#", ...) do
     local platform, err = require("campaign.api.platform").load((select(i, ...)))
     if not platform then
