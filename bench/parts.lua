@@ -165,13 +165,6 @@ local PARTS = {
   csv = { core = core_csv },
   json = { core = core_json, cjson = cjson_json },
   requests = { core = requests },
-  start = {
-    core = function()
-      local campaign = require "campaign"
-      local client = assert(campaign.connect("outbound", { base_url = argument, token = "t", abbreviate = "bench" }))
-      assert(client:get_contact_group_detail({}))
-    end,
-  },
   -- Every Hanzi of GB 2312's first level, over and over, without anything between; in UTF-8 and GBK.
   prose = {
     core = function()

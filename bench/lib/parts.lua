@@ -40,7 +40,7 @@ local function list_of(values)
         lua(name, "requests core {url}/ 20000 " .. in_flight),
         in_flight == 1 and "C, libcurl easy" or "C, libcurl multi", "{out}/requests {url}/ 20000 " .. in_flight)
     end
-    add("start and one call, " .. name, 1 / 1.3, lua(name, "start core {url}"), "curl",
+    add("start and one call, " .. name, 1 / 1.3, lua(name, "{url}", "start"), "curl",
       "curl -sf --noproxy '*' -o /dev/null {url}/contactGroupDetail")
   end
   return rows

@@ -220,7 +220,12 @@ describe("api.platform", function()
     it("ships " .. name .. " as a file that passes every check that the files of others must pass", function()
       local path = assert(package.searchpath("campaign.platform." .. name, package.path))
       local checked = assert(platforms.load("./" .. path))
-      assert.not_equal(platforms.load(name), checked)
+      local ours = platforms.load(name)
+      assert.not_equal(ours, checked)
+      for _, operation in ipairs(ours.operations) do -- what is completed when it is first asked for
+        assert.is_table(operation.fields)
+      end
+      assert.is_table(ours.types)
       assert.same(platforms.load(name), checked)
     end)
   end

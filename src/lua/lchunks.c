@@ -13,13 +13,7 @@
 #include "../crc32c.h"
 #include "bind.h"
 
-__asm__(".pushsection .rodata\n"
-        ".global camp_chunks\n"
-        ".hidden camp_chunks\n"
-        ".balign 8\n"
-        "camp_chunks:\n"
-        ".incbin \"" CAMP_CHUNKS "\"\n"
-        ".popsection\n");
+/* A source of its own that the build writes. */
 extern const unsigned char camp_chunks[] __attribute__((visibility("hidden")));
 
 #define MAGIC "CAMPCHNK"

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Loads a platform file: one of somebody's is read as literals and checked against the closed vocabulary, one of ours was when it was tested;
--- then resolves what it refers to by name and indexes it. What is loaded is shared by everybody and never changed. The format and the
--- loaded form: docs/platform-format.md.
+-- then resolves what it refers to by name and indexes it, an operation of ours when it is first looked into. What is loaded is shared by
+-- everybody and never changed. The format and the loaded form: docs/platform-format.md.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -238,14 +238,41 @@ function Resolver:members_file(key, operation, place)
   return file
 end
 
-function Resolver:operation(raw)
+-- What an operation's fields and reply refer to, and what stands on them.
+function Resolver:complete(operation, raw, place)
+  operation.fields = self:field_list(raw.fields or {}, place, raw)
+  operation.reply = self:reply(raw.reply, place .. ".reply")
+  if raw.rows then
+    operation.rows = self:rows(raw.rows, operation, place .. ".rows")
+  end
+  if raw.members_file then
+    operation.members_file = self:members_file(raw.members_file, operation, place .. ".members_file")
+  end
+end
+
+local LATE = { fields = true, members_file = true, reply = true, rows = true }
+
+-- Completes an operation of ours when one of the late fields is first asked for: a script uses few of a platform's operations.
+function Resolver:complete_later(operation, raw, place)
+  for name in pairs(LATE) do
+    operation[name] = nil
+  end
+  return setmetatable(operation, { __index = function(_, key)
+    if not LATE[key] then
+      return nil
+    end
+    setmetatable(operation, nil)
+    self:complete(operation, raw, place)
+    return operation[key]
+  end })
+end
+
+function Resolver:operation(raw, is_foreign)
   local place = "operations[" .. raw.name .. "]"
   local operation = copy(raw)
   operation.key = self.raw.name .. "." .. raw.name
   operation.platform = self.raw.name
   operation.source = raw.source:sub(1, 1) == ":" and self.raw.source .. raw.source or raw.source
-  operation.fields = self:field_list(raw.fields or {}, place, raw)
-  operation.reply = self:reply(raw.reply, place .. ".reply")
   operation.rules = raw.rules or {}
   if raw.auth ~= "none" then
     operation.scheme = self:find("auth", raw.auth, place .. ".auth")
@@ -253,13 +280,21 @@ function Resolver:operation(raw)
   if raw.window then
     operation.closed = self:find("windows", raw.window, place .. ".window")
   end
-  if raw.rows then
-    operation.rows = self:rows(raw.rows, operation, place .. ".rows")
+  if not is_foreign then
+    return self:complete_later(operation, raw, place)
   end
-  if raw.members_file then
-    operation.members_file = self:members_file(raw.members_file, operation, place .. ".members_file")
-  end
+  self:complete(operation, raw, place)
   return operation
+end
+
+-- All named types and enums, whoever refers to them.
+function Resolver:complete_names()
+  for name in pairs(self.raw.types or {}) do
+    self:type(name, "types." .. name)
+  end
+  for name in pairs(self.raw.enums or {}) do
+    self:enum(name, "enums." .. name)
+  end
 end
 
 local function zone_seconds(zone)
@@ -299,17 +334,24 @@ local function resolve(raw, is_foreign)
   self.account = index_by_name(copy(raw.account), raw.name .. ".account", self.faults)
   self.operations = {}
   for index, operation in ipairs(raw.operations) do
-    self.operations[index] = self:operation(operation)
+    self.operations[index] = self:operation(operation, is_foreign)
   end
   index_by_name(self.operations, raw.name .. ".operations", self.faults)
-  for name in pairs(raw.types or {}) do
-    self:type(name, "types." .. name)
-  end
-  for name in pairs(raw.enums or {}) do
-    self:enum(name, "enums." .. name)
-  end
   platform.account, platform.operations = self.account, self.operations
-  platform.types, platform.enums = self.types, self.enums
+  if is_foreign then
+    self:complete_names()
+    platform.types, platform.enums = self.types, self.enums
+  else
+    platform.types, platform.enums = nil, nil
+    setmetatable(platform, { __index = function(_, key)
+      if key == "types" or key == "enums" then
+        setmetatable(platform, nil)
+        self:complete_names()
+        platform.types, platform.enums = self.types, self.enums
+        return platform[key]
+      end
+    end })
+  end
   platform.windows = self:windows()
   for _, operation in ipairs(self.operations) do
     operation.closed = operation.window and platform.windows[operation.window] or nil
