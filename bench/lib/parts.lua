@@ -8,7 +8,7 @@ local shell = require "shell"
 local M = {}
 
 local function lua(flavour, rest, script)
-  return ("env LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/%s/?.so;;' %s bench/%s.lua %s")
+  return ("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/%s/?.so;;' %s bench/%s.lua %s")
     :format(flavour, flavour == "luajit" and "luajit" or "lua5.4", script or "parts", rest)
 end
 
@@ -48,9 +48,14 @@ end
 
 -- CPU seconds: what the part prints of itself, else of the whole process; wall seconds and peak memory of the process.
 local function run(command, out)
+  local settings = ""
+  repeat -- for whoever starts the process, so that no `env` is measured with it
+    local setting, rest = command:match("^(%u[%u_]*='[^']*' )(.*)$")
+    settings, command = settings .. (setting or ""), rest or command
+  until not setting
   local usage, output = out .. "/parts.usage.txt", out .. "/parts.stdout.txt"
   os.remove(usage)
-  shell.run(("env -u http_proxy -u https_proxy -u all_proxy %s %s 300 %s </dev/null >%s 2>%s"):format(
+  shell.run(("env -u http_proxy -u https_proxy -u all_proxy %s %s %s 300 %s </dev/null >%s 2>%s"):format(settings,
     shell.quote(out .. "/measure"), shell.quote(usage), command, shell.quote(output), shell.quote(out .. "/parts.stderr.txt")))
   local wall, user, system, peak, status = (shell.read(usage) or ""):match("(%S+) (%S+) (%S+) (%S+) (%S+)")
   if status ~= "0" then
