@@ -17,6 +17,9 @@ for _, name in ipairs{ "longlong", "outbound", "hypers" } do
   require("campaign.api.platform").load(name)
 end
 
+core.http.versions() -- the libraries are loaded before, so that the shim can tell their calls
+core.store.version()
+
 local SECRET = "b7c1d2e3f4a5968778695a4b3c2d1e0f"
 
 io.open("/shim/serve") -- forks: what follows is the child's
