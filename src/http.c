@@ -303,16 +303,36 @@ static int check(struct camp_http *http, struct camp_request *request, struct ca
   return 0;
 }
 
-int camp_http_submit(struct camp_http *http, uint64_t *id, struct camp_error *err) {
+/* The draft, which is no draft any more. */
+static struct camp_request *take_draft(struct camp_http *http) {
   struct camp_request *request = http->draft;
-  if (request == NULL) return camp_fail(err, CAMP_USAGE, 0, "there is no request to submit");
-  if (check(http, request, err) != 0 || need_shared(http, err) != 0) {
-    http->draft = NULL;
+  http->draft = NULL;
+  return request;
+}
+
+struct camp_request *camp_http_checked(struct camp_http *http, struct camp_error *err) {
+  struct camp_request *request = take_draft(http);
+  if (request == NULL) {
+    camp_fail(err, CAMP_USAGE, 0, "there is no request to submit");
+  } else if (check(http, request, err) != 0) {
+    recycle(http, request);
+    request = NULL;
+  }
+  return request;
+}
+
+int camp_http_submit(struct camp_http *http, uint64_t *id, struct camp_error *err) {
+  http->draft = camp_http_checked(http, err);
+  return http->draft != NULL ? camp_http_send(http, id, err) : -1;
+}
+
+int camp_http_send(struct camp_http *http, uint64_t *id, struct camp_error *err) {
+  struct camp_request *request = take_draft(http);
+  if (need_shared(http, err) != 0) {
     recycle(http, request);
     return -1;
   }
   struct shared *shared = http->shared;
-  http->draft = NULL;
   *id = request->id = ++http->last_id;
   request->live_next = http->live;
   if (http->live != NULL) http->live->live_prev = request;
@@ -459,6 +479,10 @@ void camp_http_release(struct camp_http *http) {
   struct camp_request *request = http->taken;
   http->taken = NULL;
   recycle(http, request);
+}
+
+const struct camp_http_result *camp_http_taken(const struct camp_http *http) {
+  return http->taken != NULL ? &http->taken->result : NULL;
 }
 
 const struct camp_http_result *camp_http_take(struct camp_http *http) {

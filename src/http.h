@@ -14,6 +14,7 @@
 
 struct camp_http;    /* the engine */
 struct camp_request; /* one attempt, from draft to result */
+struct camp_template; /* what many requests have in common, and what the good answer to them looks like */
 
 enum camp_http_driver { CAMP_HTTP_INLINE, CAMP_HTTP_THREAD };
 
@@ -31,6 +32,7 @@ struct camp_http_options {
 
 struct camp_http_result {
   uint64_t id;
+  uint64_t like;          /* number of the template; 0: none */
   int status;             /* 0 when no status line arrived */
   const char *head;       /* "Name: value\n" lines of the final answer, names as sent */
   size_t head_length;
@@ -74,6 +76,18 @@ struct camp_http_options *camp_request_options(struct camp_request *request);
 
 /* Sends the draft on its way. 0 and its id, or -1 with err filled: nothing was sent, the draft is gone. */
 int camp_http_submit(struct camp_http *http, uint64_t *id, struct camp_error *err);
+/* Makes a template of the draft, which has no body and is gone in any case. Good for the engines of this process. NULL with err filled. */
+struct camp_template *camp_http_template(struct camp_http *http, struct camp_error *err);
+void camp_template_free(struct camp_template *template);
+/* Says what the good answer is: `before`, a text of up to 255 letters, digits, _ and -, then `after`; with after NULL, `before` is all of it. 0,
+ * or -1 with err filled: none is expected then. */
+int camp_template_expect(struct camp_template *template, int status, const char *before, size_t before_length, const char *after,
+                         size_t after_length, struct camp_error *err);
+/* True when this is a whole answer to a request of the template, and the expected one; then the text in between, NULL where there is none. */
+int camp_template_knows(const struct camp_template *template, const struct camp_http_result *result, const char **text, size_t *length);
+/* As camp_http_submit, of a request like the template with this body and so many seconds. The source is taken in any case. */
+int camp_http_submit_like(struct camp_http *http, const struct camp_template *template, struct camp_source *source, double total,
+                          uint64_t *id, struct camp_error *err);
 /* Runs or waits until a result can be taken, the bell rings, or the time is over; how many can be taken. */
 int camp_http_wait(struct camp_http *http, double seconds);
 /* An eventfd of the engine's: whoever writes one to it ends a wait early. For events of others that the same thread waits for. -1 with err. */
@@ -87,6 +101,8 @@ int camp_http_accept(struct camp_http *http, struct camp_error *err);
 int camp_http_arm(struct camp_http *http);
 /* The next result, or NULL. It stays valid until the next take or until the engine is freed. */
 const struct camp_http_result *camp_http_take(struct camp_http *http);
+/* The result that was taken last, as long as it is valid; or NULL. */
+const struct camp_http_result *camp_http_taken(const struct camp_http *http);
 /* Frees what the result holds now instead of at the next take. */
 void camp_http_release(struct camp_http *http);
 /* Its result comes with kind CAMP_CANCELLED, unless it finished before. 0, or -1 when no such request is in flight. */

@@ -30,6 +30,7 @@ void camp_request_reset(struct camp_request *request) {
   trim(&request->answer);
   request->next = request->prev = request->live_next = request->live_prev = NULL;
   request->loop = NULL;
+  request->like = 0;
   request->source = NULL;
   request->form = NULL;
   request->method = request->url = request->account = request->ca_file = request->proxy = request->accept_encoding = 0;
@@ -48,6 +49,25 @@ void camp_request_reset(struct camp_request *request) {
   atomic_store(&request->sent, 0);
   atomic_store(&request->received, 0);
   atomic_store(&request->cancel, 0);
+}
+
+int camp_request_copy(struct camp_request *request, const struct camp_request *other) {
+  if (camp_secret_append(&request->text, other->text.data + 1, other->text.length - 1) != 0 || /* both begin with the empty string */
+      camp_secret_append(&request->lines, other->lines.data, other->lines.length) != 0)
+    return -1;
+  request->method = other->method;
+  request->url = other->url;
+  request->account = other->account;
+  request->ca_file = other->ca_file;
+  request->proxy = other->proxy;
+  request->accept_encoding = other->accept_encoding;
+  request->line_count = other->line_count;
+  request->has_content_type = other->has_content_type;
+  request->has_user_agent = other->has_user_agent;
+  request->options = other->options;
+  request->direct_loopback = other->direct_loopback;
+  strcpy(request->host, other->host);
+  return 0;
 }
 
 void camp_request_shrink(struct camp_request *request) {

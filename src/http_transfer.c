@@ -227,6 +227,7 @@ void camp_transfer_finish(struct camp_request *request, CURLcode code) {
   long request_size;
   memset(result, 0, sizeof *result);
   result->id = request->id;
+  result->like = request->like;
   read_evidence(request, result, &request_size);
   if (code == CURLE_SEND_FAIL_REWIND) request->guard = 1; /* the same repeat, stopped one step earlier: nothing to read again */
   int whole = code == CURLE_OK && request->head_done && !request->guard;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bind.h"
+#include "lhttp.h"
 
 #define ENGINE_CLASS "campaign.http.engine"
 #define RESULT_CLASS "campaign.http.result"
@@ -42,7 +43,7 @@ static struct engine_box *check_box(lua_State *L) {
   return is_engine ? box : luaL_checkudata(L, 1, ENGINE_CLASS);
 }
 
-static struct camp_http *check_engine(lua_State *L) {
+struct camp_http *camp_check_engine(lua_State *L) {
   struct engine_box *box = check_box(L);
   luaL_argcheck(L, box->http != NULL, 1, "the engine is closed");
   return box->http;
@@ -204,32 +205,36 @@ static void spread(lua_State *L, const struct engine_box *box) {
   }
 }
 
-/* submit{...} → id | nil, err */
-static int engine_submit(lua_State *L) {
-  struct engine_box *box = check_box(L);
-  struct camp_http *http = check_engine(L);
-  struct camp_error err = {CAMP_OK, 0, ""};
-  uint64_t id;
-  spread(L, box);
+int camp_fill_request(lua_State *L, struct camp_http *http, struct camp_error *err) {
+  spread(L, check_box(L));
   struct camp_request *request = camp_http_draft(http); /* the engine's: nothing leaks when Lua raises below */
   if (request == NULL) return luaL_error(L, "out of memory");
   size_t length = 3;
   const char *method = has_field(L, FIELD_METHOD, LUA_TSTRING) ? lua_tolstring(L, slot(FIELD_METHOD), &length) : "GET";
   set_options(L, camp_request_options(request));
-  if (camp_request_method(request, method, length, &err) != 0) return camp_push_error(L, &err);
+  if (camp_request_method(request, method, length, err) != 0) return -1;
   if (!has_field(L, FIELD_URL, LUA_TSTRING)) return luaL_error(L, "field 'url' is required");
-  if (set_text(L, FIELD_URL, request, camp_request_url, &err) != 0 || set_headers(L, request, &err) != 0 ||
-      set_text(L, FIELD_ACCOUNT, request, camp_request_account, &err) != 0 ||
-      set_text(L, FIELD_CA_FILE, request, camp_request_ca_file, &err) != 0 ||
-      set_text(L, FIELD_PROXY, request, camp_request_proxy, &err) != 0 || set_body(L, request, &err) != 0 ||
-      set_text(L, FIELD_SAVE_TO, request, camp_request_save_to, &err) != 0 || camp_http_submit(http, &id, &err) != 0)
-    return camp_push_error(L, &err);
+  if (set_text(L, FIELD_URL, request, camp_request_url, err) != 0 || set_headers(L, request, err) != 0 ||
+      set_text(L, FIELD_ACCOUNT, request, camp_request_account, err) != 0 ||
+      set_text(L, FIELD_CA_FILE, request, camp_request_ca_file, err) != 0 ||
+      set_text(L, FIELD_PROXY, request, camp_request_proxy, err) != 0 || set_body(L, request, err) != 0 ||
+      set_text(L, FIELD_SAVE_TO, request, camp_request_save_to, err) != 0)
+    return -1;
+  return 0;
+}
+
+/* submit{...} → id | nil, err */
+static int engine_submit(lua_State *L) {
+  struct camp_http *http = camp_check_engine(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  uint64_t id;
+  if (camp_fill_request(L, http, &err) != 0 || camp_http_submit(http, &id, &err) != 0) return camp_push_error(L, &err);
   lua_pushinteger(L, (lua_Integer)id);
   return 1;
 }
 
 static int engine_wait(lua_State *L) {
-  struct camp_http *http = check_engine(L);
+  struct camp_http *http = camp_check_engine(L);
   lua_Number seconds = luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0, 2, "seconds, not negative");
   lua_pushinteger(L, camp_http_wait(http, seconds));
@@ -238,7 +243,7 @@ static int engine_wait(lua_State *L) {
 
 /* bell() → the number of a descriptor for store:ring: what finishes there ends a wait here. */
 static int engine_bell(lua_State *L) {
-  struct camp_http *http = check_engine(L);
+  struct camp_http *http = camp_check_engine(L);
   struct camp_error err = {CAMP_OK, 0, ""};
   int bell = camp_http_bell(http, &err);
   if (bell < 0) return camp_push_error(L, &err);
@@ -248,7 +253,7 @@ static int engine_bell(lua_State *L) {
 
 /* listen() → a path to connect to, for an event loop that must be woken through a socket */
 static int engine_listen(lua_State *L) {
-  struct camp_http *http = check_engine(L);
+  struct camp_http *http = camp_check_engine(L);
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_http_listen(http, &err);
   if (path == NULL) return camp_push_error(L, &err);
@@ -258,7 +263,7 @@ static int engine_listen(lua_State *L) {
 
 /* accept() → true: the connection to that path was made by this process and is used from now on */
 static int engine_accept(lua_State *L) {
-  struct camp_http *http = check_engine(L);
+  struct camp_http *http = camp_check_engine(L);
   struct camp_error err = {CAMP_OK, 0, ""};
   if (camp_http_accept(http, &err) != 0) return camp_push_error(L, &err);
   lua_pushboolean(L, 1);
@@ -267,7 +272,7 @@ static int engine_accept(lua_State *L) {
 
 /* arm() → how many results can be taken; 0: one byte will come, and exactly one; -1: nothing will */
 static int engine_arm(lua_State *L) {
-  lua_pushinteger(L, camp_http_arm(check_engine(L)));
+  lua_pushinteger(L, camp_http_arm(camp_check_engine(L)));
   return 1;
 }
 
@@ -289,14 +294,14 @@ static void push_integer_field(lua_State *L, const char *name, int64_t value) {
   lua_setfield(L, -2, name);
 }
 
-/* take(seconds?) → id, result; nothing when none is finished. With seconds it waits as `wait` does. */
-static int engine_take(lua_State *L) {
-  struct camp_http *http = check_engine(L);
+const struct camp_http_result *camp_take_result(lua_State *L, struct camp_http *http) {
   lua_Number seconds = luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0, 2, "seconds, not negative");
-  if (!lua_isnoneornil(L, 2) && camp_http_wait(http, seconds) == 0) return 0;
-  const struct camp_http_result *result = camp_http_take(http);
-  if (result == NULL) return 0;
+  if (!lua_isnoneornil(L, 2) && camp_http_wait(http, seconds) == 0) return NULL;
+  return camp_http_take(http);
+}
+
+int camp_push_result(lua_State *L, struct camp_http *http, const struct camp_http_result *result) {
   luaL_checkstack(L, 8, NULL);
   lua_pushinteger(L, (lua_Integer)result->id);
   lua_createtable(L, 0, 4); /* stack: id result */
@@ -345,6 +350,13 @@ static int engine_take(lua_State *L) {
   lua_setmetatable(L, -2);
   camp_http_release(http);
   return 2;
+}
+
+/* take(seconds?) → id, result; nothing when none is finished. With seconds it waits as `wait` does. */
+static int engine_take(lua_State *L) {
+  struct camp_http *http = camp_check_engine(L);
+  const struct camp_http_result *result = camp_take_result(L, http);
+  return result != NULL ? camp_push_result(L, http, result) : 0;
 }
 
 static void push_timings(lua_State *L, const struct raw *values) {
@@ -420,13 +432,13 @@ static uint64_t check_id(lua_State *L) {
 }
 
 static int engine_cancel(lua_State *L) {
-  struct camp_http *http = check_engine(L);
+  struct camp_http *http = camp_check_engine(L);
   lua_pushboolean(L, camp_http_cancel(http, check_id(L)) == 0);
   return 1;
 }
 
 static int engine_progress(lua_State *L) {
-  struct camp_http *http = check_engine(L);
+  struct camp_http *http = camp_check_engine(L);
   int64_t sent, received;
   if (camp_http_progress(http, check_id(L), &sent, &received) != 0) return 0;
   lua_createtable(L, 0, 2);
@@ -436,13 +448,13 @@ static int engine_progress(lua_State *L) {
 }
 
 static int engine_in_flight(lua_State *L) {
-  lua_pushinteger(L, camp_http_in_flight(check_engine(L)));
+  lua_pushinteger(L, camp_http_in_flight(camp_check_engine(L)));
   return 1;
 }
 
 /* forget(account): its connections are not used again; for changed credentials. */
 static int engine_forget(lua_State *L) {
-  struct camp_http *http = check_engine(L);
+  struct camp_http *http = camp_check_engine(L);
   struct camp_error err = {CAMP_OK, 0, ""};
   if (camp_http_forget(http, luaL_checkstring(L, 2), &err) != 0) return camp_push_error(L, &err);
   lua_pushboolean(L, 1);
@@ -460,11 +472,15 @@ static int http_versions(lua_State *L) {
 static const luaL_Reg engine_methods[] = {{"accept", engine_accept},       {"arm", engine_arm},           {"listen", engine_listen},
                                           {"bell", engine_bell},           {"cancel", engine_cancel},     {"forget", engine_forget},
                                           {"in_flight", engine_in_flight}, {"progress", engine_progress}, {"submit", engine_submit},
-                                          {"take", engine_take},           {"wait", engine_wait},         {NULL, NULL}};
+                                          {"take", engine_take},           {"wait", engine_wait},
+                                          {"result", camp_engine_result},  {"submit_like", camp_engine_submit_like},
+                                          {"take_like", camp_engine_take_like}, {"template", camp_engine_template},
+                                          {NULL, NULL}};
 static const luaL_Reg no_methods[] = {{NULL, NULL}}; /* set below, with their upvalues */
 static const luaL_Reg functions[] = {{"engine", http_engine}, {"versions", http_versions}, {NULL, NULL}};
 
 int camp_open_http(lua_State *L) {
+  camp_register_template(L);
   camp_new_class(L, ENGINE_CLASS, no_methods, engine_close);
   luaL_newmetatable(L, RESULT_CLASS);
   lua_pushstring(L, RESULT_CLASS);

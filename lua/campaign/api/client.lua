@@ -447,6 +447,15 @@ function methods:finish(request, result, is_lent)
   return finish(inner[self], context, result, is_lent)
 end
 
+---How the last good answer to a bulk call was read, for who compares answers by himself: status, body, reply, and where the answer has the
+---platform's number of the call in one certain place, before and after (api/recall).
+---@param name string operation
+---@return table?
+function methods:remembered(name)
+  local state = inner[self]
+  return state.memory[operation_of(state, name, 2)]
+end
+
 ---The platform's clock, as far as its answers tell: `now()`, `ahead()`, `warn(function)`.
 ---@return campaign.api.clock
 function methods:clock()

@@ -39,12 +39,22 @@ local function headers_of(result)
   return date
 end
 
+---True when nothing need be looked at in the next answer; it counts as passed over then.
+---@return boolean
+function methods:pass_over()
+  local left = self._pass
+  if left > 0 then
+    self._pass = left - 1
+    return true
+  end
+  return false
+end
+
 ---An answer has come.
 ---@param result table of the transport
 ---@param closely boolean? looks at each, not at every 256th
 function methods:see(result, closely)
-  if self._pass > 0 and not closely then
-    self._pass = self._pass - 1
+  if not closely and self:pass_over() then
     return
   end
   self._pass = PASSED_OVER

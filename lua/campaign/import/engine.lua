@@ -27,6 +27,7 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`; `ready` where results may be asked for without waiting: `next(0)`
 ---@field pace table
 ---@field journal table `begin(attempt)`, `finish(attempt, outcome)`, `dirty()`, `start()`, `settled()`, `wait(seconds)`, `commit()`, `go(attempt)`
+---@field lane campaign.import.lane? the short way of usual batches
 ---@field slice number? longest wait for an answer while a commit is on its way, in seconds; nil where its end ends that wait
 ---@field next_batch fun(): table?, campaign.error?
 ---@field prepare fun(batch: table): table?, campaign.error? the transport's request
@@ -148,11 +149,17 @@ function methods:_ready(batch, others)
   local work = self.work
   batch.attempts = (batch.attempts or 0) + 1
   -- With room for all that is learned of it: a table that grows is made anew.
-  local attempt = { batch = batch, number = batch.attempts, request = nil, intent = nil, ticket = nil, begun = nil, looked = nil, before = nil }
+  local attempt = { batch = batch, number = batch.attempts, request = nil, source = nil, intent = nil, ticket = nil, begun = nil, looked = nil, before = nil }
   if work.settler then
     attempt.looked, attempt.before = true, work.settler:before(batch)
   end
-  local request, err = work.prepare(batch)
+  local request, err
+  local source = work.lane and work.lane:load(batch)
+  if source then
+    request, attempt.source = work.lane.request, source
+  else
+    request, err = work.prepare(batch)
+  end
   if not request and err.kind == "window" and err.reason ~= "clock" and work.wait_for_window and (batch.closed or 0) < MOST_THROTTLED then
     -- The platform closed, or the clock was set, since the last look at it: look again soon.
     batch.attempts, batch.closed = batch.attempts - 1, (batch.closed or 0) + 1
@@ -177,7 +184,7 @@ end
 -- An intent that is durable and is not acted on after all, for what has come up meanwhile: provably nothing of it was sent.
 function methods:_withdraw(attempt)
   local batch = attempt.batch
-  attempt.begun, attempt.request = true, nil
+  attempt.begun, attempt.request, attempt.source = true, nil, nil
   batch.withdrawn = (batch.withdrawn or 0) + 1
   self:_write_down(attempt, { verdict = "not_applied", cause = "held_back" })
   if self.error or self.work.stopped() then
@@ -251,7 +258,13 @@ end
 function methods:_submit(attempt)
   local work, batch = self.work, attempt.batch
   attempt.begun = true
-  local id, refused = work.transport:submit(attempt.request)
+  local id, refused
+  if attempt.source then
+    id, refused = work.lane:submit(attempt.source, batch)
+    attempt.source = nil
+  else
+    id, refused = work.transport:submit(attempt.request)
+  end
   if not id then
     return self:_conclude(attempt, nil, nil, refused)
   end
@@ -476,6 +489,9 @@ function methods:_conclude(attempt, result, reply, err)
   if work.bisect then
     work.bisect:learn(batch, verdict)
   end
+  if work.lane and verdict.verdict == "accepted" then
+    work.lane:learn()
+  end
   if not is_written then
     local timing = self.timing
     timing.seconds, timing.repeated = self:_write_down(attempt, verdict, result, err), (batch.failed or 0) > 0
@@ -494,15 +510,46 @@ function methods:_book(attempt, verdict, err)
   return changed or verdict
 end
 
-function methods:_take(id, result)
-  local attempt = self.flying[id]
-  if attempt then
-    self.flying[id] = nil
-    self.in_flight = self.in_flight - 1
-    local reply, err = self.work.finish(attempt.request, result, attempt.batch)
-    attempt.request = nil
-    self:_conclude(attempt, result, reply, err)
+-- A known answer, which says that the batch was taken over: what the plain way does with it, and no more.
+function methods:_pass(attempt, verdict, seconds, bytes)
+  local work, batch = self.work, attempt.batch
+  attempt.request = nil
+  self:_book(attempt, verdict)
+  if work.bisect then
+    work.bisect:learn(batch, verdict)
   end
+  self.bytes = self.bytes + bytes
+  local ok, err = work.journal:finish(attempt, {
+    verdict = "accepted", cause = verdict.cause, receipt = verdict.receipt, sent = "yes", awaits = verdict.pending or nil,
+    status = work.lane.status, bytes_sent = bytes, body_bytes = batch.body_bytes, seconds = seconds,
+  })
+  if not ok then
+    self:_stop(err)
+  end
+  local timing = self.timing
+  timing.seconds, timing.repeated = seconds, (batch.failed or 0) > 0
+  work.pace:finished(attempt.ticket, verdict, timing)
+  self:_weigh()
+end
+
+-- Without a result it is the expected answer to what the lane has sent, with what is told of it.
+function methods:_take(id, result, seconds, bytes, text)
+  local work, attempt = self.work, self.flying[id]
+  if not attempt then
+    return
+  end
+  self.flying[id] = nil
+  self.in_flight = self.in_flight - 1
+  if not result then
+    local verdict = work.lane:verdict(attempt.batch, text)
+    if verdict then
+      return self:_pass(attempt, verdict, seconds, bytes)
+    end
+    result = work.transport:result()
+  end
+  local reply, err = work.finish(attempt.request, result, attempt.batch)
+  attempt.request = nil
+  self:_conclude(attempt, result, reply, err)
 end
 
 -- Waits for one answer, or for the time when sending may go on. False when there is nothing left to wait for.
@@ -516,16 +563,17 @@ function methods:_collect()
     end
   end
   if self.in_flight > 0 then
-    local id, result = work.transport:next(self.committing and work.slice or seconds)
+    local template = work.lane and work.lane.template
+    local id, result, took, bytes, text = work.transport:next(self.committing and work.slice or seconds, template)
     local taken, most = 0, work.transport.ready and work.pace:limit() / 2 or 0
     while id do
-      self:_take(id, result)
+      self:_take(id, result, took, bytes, text)
       self:_pause()
       taken = taken + 1
       -- What else has come meanwhile shares the next commit; half of what flies stays on its way while the next are made ready.
-      id, result = nil, nil
+      id = nil
       if taken < most and self.in_flight > 0 then
-        id, result = work.transport:next(0)
+        id, result, took, bytes, text = work.transport:next(0, template)
       end
     end
     return true

@@ -13,6 +13,7 @@ local events = require "campaign.import.events"
 local folder_module = require "campaign.import.folder"
 local handover = require "campaign.import.handover"
 local journal = require "campaign.import.journal"
+local lane = require "campaign.import.lane"
 local later = require "campaign.later"
 local ledger_module = require "campaign.ledger"
 local options_module = require "campaign.import.options"
@@ -134,6 +135,10 @@ local function close_all(state)
   end
   if state.pace then
     state.pace:close()
+  end
+  if state.lane then
+    state.lane:close()
+    state.lane = nil
   end
   if state.client then
     state.client:clock():warn(nil)
@@ -410,7 +415,9 @@ local function work_of(state, book)
   local known = {}
   local settler = settler_of(state, function(seconds) state.engine:pausing(seconds) end)
   state.barrier:hold(pace_of(state))
+  state.lane = lane.new({ operation = operation, env = options.env, settler = settler, transport = options.transport }, state)
   return {
+    lane = state.lane,
     settler = settler, take = function(index) return state.ledger:take(index) end,
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
     pace = state.pace,

@@ -43,17 +43,51 @@ function methods:submit(request)
   return self.engine:submit(request)
 end
 
+---A request that many are like, in all but body and time limit; its `expect(status, before, after?)` says what the good answer is: `before`, a
+---name of the platform's and `after`, or, without `after`, `before`.
+---@param request table
+---@return userdata? template
+---@return campaign.error? err
+function methods:template(request)
+  return self.engine:template{
+    method = request.method, url = request.url, headers = request.headers, account = request.account, allow_http = request.allow_http,
+    ca_file = request.ca_file, proxy = request.proxy, max_connection_age = request.max_connection_age,
+  }
+end
+
+---Starts a request like a template.
+---@param template userdata
+---@param body userdata a source, used up
+---@param seconds number its time limit
+---@return number? id
+---@return campaign.error? err
+function methods:submit_like(template, body, seconds)
+  return self.engine:submit_like(template, body, seconds)
+end
+
 ---Waits for the next finished request.
 ---@param seconds? number 0: only what is there; nil: until one finishes
+---@param template userdata? the expected answer to a request like it comes without a result
 ---@return number? id nil when none finished in time, the bell rang, or none is in flight
----@return table? result
-function methods:next(seconds)
+---@return table? result nil: it was the expected answer; `result` gives it, until the next is taken
+---@return number? seconds that the expected answer took
+---@return integer? bytes_sent
+---@return string? text the platform's name in it
+function methods:next(seconds, template)
   local id, result = next(self.waiting) -- finished while perform waited for another one
   if id then
     self.waiting[id] = nil
     return id, result
+  elseif template then
+    return self.engine:take_like(seconds or LONG, template)
   end
   return self.engine:take(seconds or LONG)
+end
+
+---The result of the expected answer that was taken last.
+---@return table? result
+function methods:result()
+  return (select(2, self.engine:result()))
 end
 
 ---What `ledger:ring` takes: a commit that ends then ends `next` early.

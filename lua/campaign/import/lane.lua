@@ -1,0 +1,111 @@
+-- SPDX-License-Identifier: MIT
+-- The short way of a batch about which nothing is unusual: a call that differs from the one before in its rows alone, and an answer that
+-- differs from a known one in the platform's number alone. What such an answer means was decided by the plain way, once; the engine of the
+-- transport compares. Whatever is not so in every respect is left to the plain way, which every run begins with.
+
+local verdicts = require "campaign.import.verdict"
+
+local M = {}
+
+-- A request may take this many seconds and one more for so many bytes of its body.
+local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.import.lane" }
+
+---@class campaign.import.lane
+---@field template userdata? of the transport; nil as long as no good answer is known
+---@field status integer? of the known answer
+---@field request table? the request of the plain way that the template was made of
+
+---A lane, where all that could be asked of a single call is answered by the call before it.
+---@param work table of the engine: operation, env, settler, transport
+---@param state table of the job: client, encoder, input, options; like (of import/request)
+---@return campaign.import.lane?
+function M.new(work, state)
+  local operation, scheme = work.operation, work.operation.scheme
+  local may = work.transport.template and operation.body == "json" and operation.response == "json" and not operation.receipt
+    and not operation.closed -- each answer tells the time
+    and not (scheme and scheme.kind == "oauth2") -- tokens run out
+    and not state.options.overwrite and not work.settler and not work.env.pause
+  if not may then
+    return nil
+  end
+  return setmetatable({
+    template = nil, request = nil, _entry = nil, _verdicts = {}, _operation = operation, _transport = work.transport, _state = state,
+    _clock = state.client:clock(),
+  }, mt)
+end
+
+---The body of a batch, when its call can take the short way.
+---@param batch table
+---@return userdata? source nil: the plain way makes it, or finds out why not
+function methods:load(batch)
+  if not self.template then
+    return nil
+  end
+  local state = self._state
+  local source, sum = state.encoder:source(state.input, batch)
+  if source and sum == batch.hash then
+    return source
+  elseif source then
+    source:close()
+  end
+  return nil
+end
+
+---Sends the call with this body.
+---@param source userdata of `load`
+---@param batch table
+---@return number? id
+---@return campaign.error? err
+function methods:submit(source, batch)
+  return self._transport:submit_like(self.template, source, math.ceil(REQUEST_SECONDS + batch.body_bytes / BYTES_PER_SECOND))
+end
+
+---What a known answer means for a batch.
+---@param batch table
+---@param text string? the platform's number in it
+---@return campaign.verdict? verdict good until the next one is asked for; nil: ask the plain way
+function methods:verdict(batch, text)
+  if not self._clock:pass_over() then
+    return nil -- the platform's clock is looked at now and then
+  end
+  local rows = batch.accepted
+  local verdict = self._verdicts[rows]
+  if verdict == nil then
+    verdict = verdicts.success(self._operation, rows, self._entry.reply)
+    verdict = verdict.verdict == "accepted" and verdict
+    self._verdicts[rows] = verdict
+  end
+  if verdict and text then
+    verdict.receipt = text
+  end
+  return verdict or nil
+end
+
+---The plain way took an answer for a full success: answers like it are known from now on.
+function methods:learn()
+  local state = self._state
+  local entry = state.client:remembered(self._operation.name)
+  if not entry or entry == self._entry then
+    return
+  end
+  if not self.template then
+    self.template = self._transport:template(state.like)
+    self.request = state.like
+  end
+  if self.template and self.template:expect(entry.status, entry.before or entry.body, entry.after) then
+    self._entry, self._verdicts, self.status = entry, {}, entry.status
+  end
+end
+
+---Lets go of the template and its secrets.
+function methods:close()
+  if self.template then
+    self.template:close()
+    self.template = nil
+  end
+end
+
+return M

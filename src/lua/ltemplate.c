@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ * campaign.core.http: templates. A template is a request that many are like and the good answer to them; with it a call costs no table, neither
+ * on its way out nor back. Answers that are not the expected one come as any other result. */
+#include "bind.h"
+#include "lhttp.h"
+
+#define TEMPLATE_CLASS "campaign.http.template"
+
+struct template_box {
+  struct camp_template *template;
+};
+
+static struct camp_template *check_template(lua_State *L, int index) {
+  struct template_box *box = luaL_checkudata(L, index, TEMPLATE_CLASS);
+  luaL_argcheck(L, box->template != NULL, index, "the template is closed");
+  return box->template;
+}
+
+static int template_close(lua_State *L) {
+  struct template_box *box = luaL_checkudata(L, 1, TEMPLATE_CLASS);
+  struct camp_template *template = box->template;
+  box->template = NULL;
+  if (template != NULL) {
+    camp_live_add(-1);
+    camp_template_free(template);
+  }
+  return 0;
+}
+
+/* expect(status, before, after?) → true | nil, err: the good answer is before, a name of the platform's and after, or without after, before. */
+static int template_expect(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_template *template = check_template(L, 1);
+  lua_Integer status = luaL_checkinteger(L, 2);
+  size_t before_length, after_length = 0;
+  const char *before = luaL_checklstring(L, 3, &before_length), *after = luaL_optlstring(L, 4, NULL, &after_length);
+  luaL_argcheck(L, status >= 200 && status <= 299, 2, "a status from 200 to 299");
+  if (camp_template_expect(template, (int)status, before, before_length, after, after_length, &err) != 0) return camp_push_error(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* engine:template{...} → template | nil, err: of a request's table, without body */
+int camp_engine_template(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_http *http = camp_check_engine(L);
+  if (camp_fill_request(L, http, &err) != 0) return camp_push_error(L, &err);
+  struct template_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->template = NULL;
+  luaL_getmetatable(L, TEMPLATE_CLASS);
+  lua_setmetatable(L, -2);
+  box->template = camp_http_template(http, &err);
+  if (box->template == NULL) return camp_push_error(L, &err);
+  camp_live_add(1);
+  return 1;
+}
+
+/* engine:submit_like(template, source, seconds) → id | nil, err: the template's request with this body, which is used up */
+int camp_engine_submit_like(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_http *http = camp_check_engine(L);
+  struct camp_template *template = check_template(L, 2);
+  lua_Number seconds = luaL_checknumber(L, 4);
+  uint64_t id;
+  if (camp_http_submit_like(http, template, camp_take_source(L, 3), seconds, &id, &err) != 0) return camp_push_error(L, &err);
+  lua_pushinteger(L, (lua_Integer)id);
+  return 1;
+}
+
+/* engine:take_like(seconds, template) → id, nil, seconds, bytes_sent, text? of the expected answer to a request of the template: the text
+ * in its free place; all others as take(seconds) */
+int camp_engine_take_like(lua_State *L) {
+  struct camp_http *http = camp_check_engine(L);
+  struct camp_template *template = check_template(L, 3);
+  const struct camp_http_result *result = camp_take_result(L, http);
+  const char *text;
+  size_t length;
+  if (result == NULL) return 0;
+  if (!camp_template_knows(template, result, &text, &length)) return camp_push_result(L, http, result);
+  lua_pushinteger(L, (lua_Integer)result->id);
+  lua_pushnil(L);
+  lua_pushnumber(L, result->total);
+  lua_pushinteger(L, (lua_Integer)result->bytes_sent);
+  if (text == NULL) return 4;
+  lua_pushlstring(L, text, length);
+  return 5;
+}
+
+/* engine:result() → id, result: of the expected answer that was taken last, once, and before anything else is taken */
+int camp_engine_result(lua_State *L) {
+  struct camp_http *http = camp_check_engine(L);
+  const struct camp_http_result *result = camp_http_taken(http);
+  return result != NULL ? camp_push_result(L, http, result) : 0;
+}
+
+static const luaL_Reg template_methods[] = {{"expect", template_expect}, {NULL, NULL}};
+
+void camp_register_template(lua_State *L) { camp_new_class(L, TEMPLATE_CLASS, template_methods, template_close); }
