@@ -24,7 +24,8 @@ local mt = { __index = methods, __name = "campaign.import.lane" }
 ---@return campaign.import.lane?
 function M.new(work, state)
   local operation, scheme = work.operation, work.operation.scheme
-  local may = work.transport.template and operation.body == "json" and operation.response == "json" and not operation.receipt
+  local class = getmetatable(work.transport)
+  local may = type(class) == "table" and class.offers_templates and operation.body == "json" and operation.response == "json" and not operation.receipt
     and not operation.closed -- each answer tells the time
     and not (scheme and scheme.kind == "oauth2") -- tokens run out
     and not state.options.overwrite and not work.settler and not work.env.pause

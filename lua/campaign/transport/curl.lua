@@ -9,7 +9,8 @@ local M = {}
 ---@class campaign.transport.curl
 ---@field engine userdata the HTTP engine (core.http.engine)
 local methods = {}
-local mt = { __index = methods, __name = "campaign.transport.curl" }
+-- In the metatable: whoever stands before a transport, to see its requests, does not pass this on unawares.
+local mt = { __index = methods, __name = "campaign.transport.curl", offers_templates = true }
 
 function mt.__tostring(self)
   return self.engine and "campaign.transport.curl" or "campaign.transport.curl (closed)"
