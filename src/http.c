@@ -15,6 +15,7 @@
 
 #include "forks.h"
 #include "http_private.h"
+#include "http_template.h"
 #include "notice.h"
 
 #define MOST_SPARE 512

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What the files of the HTTP engine share. http.c: the caller's side, queues and the thread; http_request.c: what a caller fills in;
- * http_template.c: requests that many are like; http_loop.c: one curl multi handle driven by epoll; http_handle.c: easy handles and their options; http_transfer.c: one attempt:
+ * http_loop.c: one curl multi handle driven by epoll; http_handle.c: easy handles and their options; http_transfer.c: one attempt:
  * callbacks, evidence, verdict; http_check.c: what is refused before any I/O; http_memory.c: libcurl's memory. */
 #ifndef CAMP_HTTP_PRIVATE_H
 #define CAMP_HTTP_PRIVATE_H
@@ -109,12 +109,6 @@ struct camp_request {
   struct camp_http_result result;
 };
 
-/* http.c */
-/* Takes the draft out of the engine when it passes the checks; else NULL with err, and it is gone. */
-struct camp_request *camp_http_checked(struct camp_http *http, struct camp_error *err);
-/* Sends a draft that needs no check; else as camp_http_submit. */
-int camp_http_send(struct camp_http *http, uint64_t *id, struct camp_error *err);
-
 /* http_check.c: 0, or -1 with err filled (usage) */
 int camp_check_method(const char *text, size_t length, struct camp_error *err);
 int camp_check_header(const char *name, size_t name_length, const char *value, size_t value_length, struct camp_error *err);
@@ -177,8 +171,6 @@ void camp_memory_drain(void);
 struct camp_request *camp_request_new(void);
 /* Makes the request as new, keeping its small buffers. */
 void camp_request_reset(struct camp_request *request);
-/* Makes a fresh draft like another request, but for its body. 0, or -1: no memory. */
-int camp_request_copy(struct camp_request *request, const struct camp_request *other);
 /* Gives up what a large request made one that was reset keep. */
 void camp_request_shrink(struct camp_request *request);
 void camp_request_free(struct camp_request *request);

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "http_private.h"
+#include "http_template.h"
 
 #define MOST_TEXT (256 * 1024)
 #define MOST_BODY ((size_t)1 << 31)

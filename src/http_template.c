@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "http_private.h"
+#include "http_template.h"
 
 #define MOST_PATTERN ((size_t)8 * 1024)
 #define MOST_FREE ((size_t)255)

@@ -151,10 +151,10 @@ describe("the short way of a batch", function()
       local result = assert(require("campaign").import(options))
       transport:close()
       imports.assert_balanced(result)
-      assert.equal(59, transport.counts.plain + transport.counts.short)
-      found[i] = { result.state, result.exit_code, result.error and result.error.reason, result.accepted_pending, result.pending }
+      assert.equal(3, transport.counts.plain + transport.counts.short)
+      found[i] = { result.state, result.exit_code, tostring(result.error):match(": (.*)"), result.accepted_pending, result.pending }
     end
     assert.same(found[1], found[2])
-    assert.equal("changed", found[1][3])
+    assert.truthy(found[1][3]:find("changed", 1, true), found[1][3])
   end)
 end)

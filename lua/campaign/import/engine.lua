@@ -149,7 +149,8 @@ function methods:_ready(batch, others)
   local work = self.work
   batch.attempts = (batch.attempts or 0) + 1
   -- With room for all that is learned of it: a table that grows is made anew.
-  local attempt = { batch = batch, number = batch.attempts, request = nil, source = nil, intent = nil, ticket = nil, begun = nil, looked = nil, before = nil }
+  local attempt = { batch = batch, number = batch.attempts, request = nil, source = nil, intent = nil, ticket = nil, begun = nil, looked = nil,
+    before = nil }
   if work.settler then
     attempt.looked, attempt.before = true, work.settler:before(batch)
   end
@@ -510,48 +511,6 @@ function methods:_book(attempt, verdict, err)
   return changed or verdict
 end
 
--- A known answer, which says that the batch was taken over: what the plain way does with it, and no more.
-function methods:_pass(attempt, verdict, seconds, bytes)
-  local work, batch = self.work, attempt.batch
-  attempt.request = nil
-  self:_book(attempt, verdict)
-  if work.bisect then
-    work.bisect:learn(batch, verdict)
-  end
-  self.bytes = self.bytes + bytes
-  local ok, err = work.journal:finish(attempt, {
-    verdict = "accepted", cause = verdict.cause, receipt = verdict.receipt, sent = "yes", awaits = verdict.pending or nil,
-    status = work.lane.status, bytes_sent = bytes, body_bytes = batch.body_bytes, seconds = seconds,
-  })
-  if not ok then
-    self:_stop(err)
-  end
-  local timing = self.timing
-  timing.seconds, timing.repeated = seconds, (batch.failed or 0) > 0
-  work.pace:finished(attempt.ticket, verdict, timing)
-  self:_weigh()
-end
-
--- Without a result it is the expected answer to what the lane has sent, with what is told of it.
-function methods:_take(id, result, seconds, bytes, text)
-  local work, attempt = self.work, self.flying[id]
-  if not attempt then
-    return
-  end
-  self.flying[id] = nil
-  self.in_flight = self.in_flight - 1
-  if not result then
-    local verdict = work.lane:verdict(attempt.batch, text)
-    if verdict then
-      return self:_pass(attempt, verdict, seconds, bytes)
-    end
-    result = work.transport:result()
-  end
-  local reply, err = work.finish(attempt.request, result, attempt.batch)
-  attempt.request = nil
-  self:_conclude(attempt, result, reply, err)
-end
-
 -- Waits for one answer, or for the time when sending may go on. False when there is nothing left to wait for.
 function methods:_collect()
   local work = self.work
@@ -593,6 +552,7 @@ function methods:_collect()
 end
 
 require("campaign.import.doubt").add(methods)
+require("campaign.import.lane").add(methods)
 
 ---Runs until every batch is taken over, refused, in doubt or, after a stop, known not to be sent.
 ---@return campaign.error? err why the run ended before its end

@@ -25,8 +25,8 @@ local mt = { __index = methods, __name = "campaign.import.lane" }
 function M.new(work, state)
   local operation, scheme = work.operation, work.operation.scheme
   local class = getmetatable(work.transport)
-  local may = type(class) == "table" and class.offers_templates and operation.body == "json" and operation.response == "json" and not operation.receipt
-    and not operation.closed -- each answer tells the time
+  local may = type(class) == "table" and class.offers_templates and operation.body == "json" and operation.response == "json"
+    and not operation.receipt and not operation.closed -- each answer tells the time
     and not (scheme and scheme.kind == "oauth2") -- tokens run out
     and not state.options.overwrite and not work.settler and not work.env.pause
   if not may then
@@ -98,6 +98,51 @@ function methods:learn()
   end
   if self.template and self.template:expect(entry.status, entry.before or entry.body, entry.after) then
     self._entry, self._verdicts, self.status = entry, {}, entry.status
+  end
+end
+
+---@param engine table methods of the engine
+function M.add(engine)
+  -- A known answer, which says that the batch was taken over: what the plain way does with it, and no more.
+  function engine:_pass(attempt, verdict, seconds, bytes)
+    local work, batch = self.work, attempt.batch
+    attempt.request = nil
+    self:_book(attempt, verdict)
+    if work.bisect then
+      work.bisect:learn(batch, verdict)
+    end
+    self.bytes = self.bytes + bytes
+    local ok, err = work.journal:finish(attempt, {
+      verdict = "accepted", cause = verdict.cause, receipt = verdict.receipt, sent = "yes", awaits = verdict.pending or nil,
+      status = work.lane.status, bytes_sent = bytes, body_bytes = batch.body_bytes, seconds = seconds,
+    })
+    if not ok then
+      self:_stop(err)
+    end
+    local timing = self.timing
+    timing.seconds, timing.repeated = seconds, (batch.failed or 0) > 0
+    work.pace:finished(attempt.ticket, verdict, timing)
+    self:_weigh()
+  end
+
+  -- Without a result it is the expected answer to what the lane has sent, with what is told of it.
+  function engine:_take(id, result, seconds, bytes, text)
+    local work, attempt = self.work, self.flying[id]
+    if not attempt then
+      return
+    end
+    self.flying[id] = nil
+    self.in_flight = self.in_flight - 1
+    if not result then
+      local verdict = work.lane:verdict(attempt.batch, text)
+      if verdict then
+        return self:_pass(attempt, verdict, seconds, bytes)
+      end
+      result = work.transport:result()
+    end
+    local reply, err = work.finish(attempt.request, result, attempt.batch)
+    attempt.request = nil
+    self:_conclude(attempt, result, reply, err)
   end
 end
 
