@@ -30,7 +30,10 @@
 
 struct camp_database {
   sqlite3 *db;
-  sqlite3_stmt *statements[CAMP_STORE_STATEMENTS];
+  struct statement {
+    sqlite3_stmt *first;
+    sqlite3_stmt *then; /* directly after the first, if that changed a row; or NULL */
+  } statements[CAMP_STORE_STATEMENTS];
   int statement_count;
   sqlite3_stmt *begin_write, *begin_read, *commit, *rollback;
   int lock;      /* descriptor of the lock file */
@@ -327,7 +330,10 @@ void camp_database_close(struct camp_database *database, int leave) {
   if (database == NULL) return;
   if (!leave) {
     if (database->db != NULL) come_to_rest(database);
-    for (int i = 0; i < database->statement_count; i++) sqlite3_finalize(database->statements[i]);
+    for (int i = 0; i < database->statement_count; i++) {
+      sqlite3_finalize(database->statements[i].first);
+      sqlite3_finalize(database->statements[i].then);
+    }
     sqlite3_finalize(database->begin_write);
     sqlite3_finalize(database->begin_read);
     sqlite3_finalize(database->commit);
@@ -345,25 +351,37 @@ const struct camp_error *camp_database_broken(const struct camp_database *databa
   return database->broken.kind != CAMP_OK ? &database->broken : NULL;
 }
 
+static int drop(struct statement *statement) {
+  sqlite3_finalize(statement->first);
+  sqlite3_finalize(statement->then);
+  memset(statement, 0, sizeof *statement);
+  return -1;
+}
+
 int camp_database_prepare(struct camp_database *database, const char *sql, size_t length, int *parameters, struct camp_error *err) {
-  const char *rest = NULL;
+  const char *rest = sql, *const end = sql + length;
   if (database->statement_count == CAMP_STORE_STATEMENTS) return camp_fail(err, CAMP_USAGE, 0, "ledger: more than %d statements", CAMP_STORE_STATEMENTS);
   if (length > 65536) return camp_fail(err, CAMP_USAGE, 0, "ledger: the statement is too long");
-  sqlite3_stmt **to = &database->statements[database->statement_count];
-  int code = sqlite3_prepare_v3(database->db, sql, (int)length, SQLITE_PREPARE_PERSISTENT, to, &rest);
-  if (code != SQLITE_OK) return fail_sqlite(database, code, err);
-  if (*to == NULL || rest != sql + length) {
-    sqlite3_finalize(*to);
-    *to = NULL;
-    return camp_fail(err, CAMP_USAGE, 0, "ledger: exactly one statement, please");
+  struct statement *to = &database->statements[database->statement_count];
+  int code = sqlite3_prepare_v3(database->db, sql, (int)length, SQLITE_PREPARE_PERSISTENT, &to->first, &rest);
+  if (code == SQLITE_OK && rest < end) code = sqlite3_prepare_v3(database->db, rest, (int)(end - rest), SQLITE_PREPARE_PERSISTENT, &to->then, &rest);
+  if (code != SQLITE_OK) {
+    fail_sqlite(database, code, err);
+    return drop(to);
   }
-  *parameters = sqlite3_bind_parameter_count(*to);
+  if (to->first == NULL || rest != end || (to->then != NULL && sqlite3_column_count(to->first) > 0)) {
+    camp_fail(err, CAMP_USAGE, 0, "ledger: one statement, please, or two of which the first gives no rows");
+    return drop(to);
+  }
+  const int first = sqlite3_bind_parameter_count(to->first), then = sqlite3_bind_parameter_count(to->then);
+  *parameters = first > then ? first : then;
   return database->statement_count++;
 }
 
 static int bind_values(sqlite3_stmt *statement, const struct camp_entry *entry) {
   int code = SQLITE_OK;
-  for (size_t i = 0; i < entry->count && code == SQLITE_OK; i++) {
+  const size_t taken = (size_t)sqlite3_bind_parameter_count(statement);
+  for (size_t i = 0; i < entry->count && i < taken && code == SQLITE_OK; i++) {
     const struct camp_store_value *value = &entry->values[i];
     int at = (int)i + 1;
     switch (value->type) {
@@ -411,8 +429,7 @@ static int copy_row(struct camp_entry *entry, sqlite3_stmt *statement, size_t co
   return 0;
 }
 
-static int run_entry(struct camp_database *database, struct camp_entry *entry, struct camp_error *err) {
-  sqlite3_stmt *statement = database->statements[entry->statement];
+static int run_statement(struct camp_database *database, sqlite3_stmt *statement, struct camp_entry *entry, struct camp_error *err) {
   size_t columns = (size_t)sqlite3_column_count(statement);
   int full = 0;
   int code = bind_values(statement, entry);
@@ -431,9 +448,15 @@ static int run_entry(struct camp_database *database, struct camp_entry *entry, s
   } else {
     fail_sqlite(database, sqlite3_extended_errcode(database->db), err);
   }
-  sqlite3_reset(statement);
-  sqlite3_clear_bindings(statement);
+  sqlite3_reset(statement); /* its values are bound anew next time, all of them: until then nothing looks at those of this time */
   return code == SQLITE_DONE ? 0 : -1;
+}
+
+static int run_entry(struct camp_database *database, struct camp_entry *entry, struct camp_error *err) {
+  const struct statement *statement = &database->statements[entry->statement];
+  int result = run_statement(database, statement->first, entry, err);
+  if (result == 0 && statement->then != NULL && entry->result.changes > 0) result = run_statement(database, statement->then, entry, err);
+  return result;
 }
 
 static int step_own(struct camp_database *database, sqlite3_stmt *statement, struct camp_error *err) {
@@ -446,7 +469,7 @@ static int step_own(struct camp_database *database, sqlite3_stmt *statement, str
 static int run_group(struct camp_database *database, struct camp_entry *first, struct camp_error *err) {
   int writes = 0;
   for (struct camp_entry *entry = first; entry != NULL && !writes; entry = entry->next)
-    writes = !sqlite3_stmt_readonly(database->statements[entry->statement]);
+    writes = !sqlite3_stmt_readonly(database->statements[entry->statement].first);
   if (step_own(database, writes ? database->begin_write : database->begin_read, err) != 0) return -1;
   int result = 0;
   const sqlite3_int64 before = sqlite3_total_changes64(database->db);

@@ -47,10 +47,11 @@ struct camp_store *camp_store_open(const char *path, const char *schema, enum ca
  * that is safe to touch there is freed. */
 void camp_store_close(struct camp_store *store);
 
-/* Compiles one statement and keeps it: its number, or -1. Texts are constants of the program; values are always bound. Waits for groups on
- * their way. */
+/* Compiles one statement, or two with a semicolon between them, and keeps it: its number, or -1. Of two the second one runs directly after
+ * the first, with the same values (?1, ?2, ...), if that changed a row; what is told of them is told of the one that ran last. Texts are constants of the
+ * program; values are always bound. Waits for groups on their way. */
 int camp_store_prepare(struct camp_store *store, const char *sql, size_t length, struct camp_error *err);
-/* Queues a statement with its values (copied). 0 and its id, or -1. */
+/* Queues a statement with its values (copied). 0 and its id, or -1. With `id` NULL nobody asks how it went: there is a result only if it fails. */
 int camp_store_submit(struct camp_store *store, int statement, const struct camp_store_value *values, size_t count, uint64_t *id,
                       struct camp_error *err);
 /* Makes a group of what is waiting and sees to its execution. 0, or -1 with err: nothing was started. After an error of the disk, a full one or

@@ -19,6 +19,7 @@ struct camp_entry {
   struct camp_buf cells; /* struct camp_store_value, then their texts are found by offset until the run has ended */
   struct camp_buf texts;
   int statement;
+  int is_quiet; /* nobody takes its result, unless it fails */
   size_t count;
   struct camp_store_value values[]; /* texts lie behind the last one */
 };
@@ -30,7 +31,7 @@ struct camp_database *camp_database_open(const char *path, const char *schema, e
 /* `leave`: a child that inherited it, which must neither checkpoint nor close its parent's file; the little memory ends with the process. */
 void camp_database_close(struct camp_database *database, int leave);
 const char *camp_database_path(const struct camp_database *database);
-/* The statement's number and how many values it takes, or -1. */
+/* The number of a statement, or of two that belong together, and how many values it takes; or -1. */
 int camp_database_prepare(struct camp_database *database, const char *sql, size_t length, int *parameters, struct camp_error *err);
 /* Executes the entries as one transaction and fills their results. 0 when all of it is on disk, or -1. */
 int camp_database_run(struct camp_database *database, struct camp_entry *first, struct camp_error *err);

@@ -90,6 +90,19 @@ static void entry_free(struct camp_entry *entry) {
   free(entry);
 }
 
+/* Takes out those whose success nobody asks for. */
+static void queue_drop_quiet(struct queue *queue) {
+  struct queue all = *queue;
+  if (all.first == NULL) return;
+  queue_init(queue);
+  struct camp_entry *next;
+  for (struct camp_entry *entry = all.first; entry != NULL; entry = next) {
+    next = entry->next;
+    if (entry->is_quiet) entry_free(entry);
+    else queue_push(queue, entry);
+  }
+}
+
 static void queue_clear(struct queue *queue) {
   struct camp_entry *entry;
   while ((entry = queue_pop(queue)) != NULL) entry_free(entry);
@@ -99,6 +112,7 @@ static void queue_clear(struct queue *queue) {
 
 static void group_finished(struct camp_store *store, struct group *group, int result, const struct camp_error *err) {
   const struct camp_error *broken = camp_database_broken(store->database);
+  if (result == 0) queue_drop_quiet(&group->entries);
   pthread_mutex_lock(&store->lock);
   queue_move(&store->done, &group->entries);
   store->busy--;
@@ -253,6 +267,7 @@ int camp_store_submit(struct camp_store *store, int statement, const struct camp
   memset(entry, 0, sizeof *entry);
   entry->statement = entry->result.statement = statement;
   entry->count = count;
+  entry->is_quiet = id == NULL;
   char *text = (char *)&entry->values[count];
   for (size_t i = 0; i < count; i++) {
     entry->values[i] = values[i];
@@ -261,7 +276,8 @@ int camp_store_submit(struct camp_store *store, int statement, const struct camp
     entry->values[i].text = text;
     text += values[i].length;
   }
-  *id = entry->result.id = ++store->last_id;
+  entry->result.id = ++store->last_id;
+  if (id != NULL) *id = entry->result.id;
   queue_push(&store->waiting, entry);
   return 0;
 }

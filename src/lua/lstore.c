@@ -150,7 +150,8 @@ static int later_close(lua_State *L) {
   return 0;
 }
 
-/* prepare(sql, names?) → number | nil, err. With names of its columns, a row comes as a record, else as a list. */
+/* prepare(sql, names?) → number | nil, err. Of two statements, the second one runs if the first changed a row. With names of its columns, a row
+ * comes as a record, else as a list. */
 static int store_prepare(lua_State *L) {
   struct camp_store *store = check_store(L);
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -199,21 +200,34 @@ static void read_value(lua_State *L, int index, struct camp_store_value *value) 
   }
 }
 
-/* submit(statement, value...) → id | nil, err. Trailing nils need not be given less: the statement knows how many it takes. */
-static int store_submit(lua_State *L) {
+/* What submit and tell do, with the id where somebody asks for the result. */
+static int submit(lua_State *L, uint64_t *id) {
   struct camp_store *store = check_store(L);
-  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_error err;
   struct camp_store_value values[MOST_VALUES];
-  uint64_t id;
   int statement = (int)luaL_checkinteger(L, 2) - 1;
   int count = lua_gettop(L) - 2;
   luaL_argcheck(L, count <= MOST_VALUES, MOST_VALUES + 2, "too many values");
   for (int i = 0; i < count; i++) read_value(L, i + 3, &values[i]);
-  if (camp_store_submit(store, statement, values, (size_t)count, &id, &err) != 0) {
-    if (err.kind == CAMP_USAGE) return luaL_error(L, "%s", err.text);
-    return push_store_error(L, &err);
-  }
+  if (camp_store_submit(store, statement, values, (size_t)count, id, &err) == 0) return 0;
+  if (err.kind == CAMP_USAGE) return luaL_error(L, "%s", err.text);
+  return push_store_error(L, &err);
+}
+
+/* submit(statement, value...) → id | nil, err. Trailing nils need not be given less: the statement knows how many it takes. */
+static int store_submit(lua_State *L) {
+  uint64_t id;
+  const int failed = submit(L, &id);
+  if (failed != 0) return failed;
   lua_pushnumber(L, (lua_Number)id);
+  return 1;
+}
+
+/* tell(statement, value...) → true | nil, err: as submit, for who does not ask how it went. There is a result only if it fails. */
+static int store_tell(lua_State *L) {
+  const int failed = submit(L, NULL);
+  if (failed != 0) return failed;
+  lua_pushboolean(L, 1);
   return 1;
 }
 
@@ -389,8 +403,8 @@ static int module_version(lua_State *L) {
 static const luaL_Reg methods[] = {{"busy", store_busy},       {"checkpoint", store_checkpoint},   {"close_later", store_close_later}, {"full", store_full},
                                    {"prepare", store_prepare}, {"reserve", store_reserve},         {"ring", store_ring},
                                    {"run", store_run},         {"start", store_start},             {"submit", store_submit},
-                                   {"take", store_take},       {"wait", store_wait},               {"waiting", store_waiting},
-                                   {NULL, NULL}};
+                                   {"take", store_take},       {"tell", store_tell},               {"wait", store_wait},
+                                   {"waiting", store_waiting}, {NULL, NULL}};
 
 static const luaL_Reg later_methods[] = {{"take", later_take}, {NULL, NULL}};
 

@@ -226,7 +226,7 @@ function overlay:judge(seq, batch, copy)
     return self:settle(seq, copy, refused)
   end
   local attempts = self.salvage:ask("attempts_of", seq)
-  if self.trust_pending and (copy.state == "P" or copy.state == "L" or copy.state == "F") and #attempts == copy.attempts then
+  if self.trust_pending and (copy.state == "P" or copy.state == "F") and #attempts == copy.attempts then
     return self:keep_pending(seq, copy)
   end
   return self:doubt(seq, copy)

@@ -15,7 +15,7 @@ local function late_states()
     states[name] = rule.to
   end
   for name, state in pairs(ledger_module.AFTER) do
-    states[name] = states[name] or state
+    states[name] = states[name] or state ~= "P" and state or nil -- a late answer makes nothing pending
   end
   return states
 end
@@ -80,11 +80,11 @@ function walk:explain(batch)
     self.found:fault("ledger", "batches count other attempts than are written down", batch.index)
   end
   local state = batch.state
-  if not last and (state == "P" or state == "L") then
+  if not last and state == "P" then
     return
   end
   local after = last and last.verdict and ledger_module.AFTER[last.verdict]
-  if after == state or after == "L" and state == "P" or (self.late[batch.index] or {})[state] then
+  if after == state or (self.late[batch.index] or {})[state] then
     return
   end
   self.found:fault("ledger", "batches are in a state that no attempt and no later evidence explains", batch.index)

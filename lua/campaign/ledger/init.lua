@@ -4,14 +4,14 @@
 
 local M = {}
 
----States of a batch.
+---States of a batch. A lease is known to its owner alone: in the file a leased batch is pending.
 M.STATES = {
   P = "pending", L = "leased", S = "sent", A = "accepted", R = "partly", X = "rejected", F = "failed", U = "ambiguous",
   C = "confirmed",
 }
 
----The state that a verdict leads to. What was provably not applied stays leased: it may be begun again.
-M.AFTER = { not_applied = "L", accepted = "A", partly = "R", rejected = "X", ambiguous = "U" }
+---The state that a verdict leads to. What was provably not applied is pending, and stays leased in memory: it may be begun again.
+M.AFTER = { not_applied = "P", accepted = "A", partly = "R", rejected = "X", ambiguous = "U" }
 
 ---What `resolve` may say of a batch, with the state it must be in and the one it comes to.
 M.RESOLUTIONS = {

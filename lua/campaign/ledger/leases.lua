@@ -4,6 +4,9 @@
 --
 -- A lease is held in memory alone: the file belongs to one process, so nobody else can take the batch, and what a dead process had leased and not
 -- begun is simply pending. What is begun is written with the lease's fence and owner; by them its outcome finds it.
+--
+-- Intents of neighbouring batches are written by one statement: they are gathered until something else is queued that could depend on them, or the
+-- commit starts.
 
 local ledger_module = require "campaign.ledger"
 
@@ -48,16 +51,19 @@ end
 
 -- The tickets of begin, finish and late outcomes: what they wait for, then the answer.
 
-local function begun(ticket, changes)
-  if changes == 0 then
-    ticket.answer = "stale"
-    return
+-- All of them or none: were one of them not pending any more although nobody else has the file, the others would be in doubt, and nothing sent.
+local function begun(tickets, changes)
+  local is_well = changes == #tickets
+  for _, ticket in ipairs(tickets) do
+    if is_well then
+      local lease = ticket.lease
+      local number = (lease.begun or 0) + 1
+      ticket.answer, ticket.number = "go", number
+      lease.begun, lease.began, lease.attempt, lease.is_open = number, tickets.began, lease.index * ATTEMPTS + number, true
+    else
+      ticket.answer = "stale"
+    end
   end
-  local lease = ticket.lease
-  local number = (lease.begun or 0) + 1
-  let_go(ticket.ledger, lease.index)
-  ticket.answer, ticket.number = "go", number
-  lease.begun, lease.began, lease.attempt = number, ticket.began, lease.index * ATTEMPTS + number
 end
 
 local function settled_late(late, changes)
@@ -80,14 +86,28 @@ local function finished(ticket, changes)
 end
 
 local function numbered(waiter, _, rows)
-  waiter.lease.index = rows[1] and rows[1][1]
-  if waiter.lease.index then
-    let_go(waiter.ledger, waiter.lease.parent)
+  local ledger, lease = waiter.ledger, waiter.lease
+  lease.index = rows[1] and rows[1][1]
+  if lease.index then
+    let_go(ledger, lease.parent)
+    ledger._held[lease.index], ledger._held_count = lease.fence, ledger._held_count + 1
   end
 end
 
 ---@param methods table of the ledger
 function M.add(methods)
+  -- The intents that were gathered, in one statement.
+  function methods:_queue_beginning()
+    local tickets = self._beginning
+    self._beginning = nil
+    local first, last = tickets[1].lease, tickets[#tickets].lease
+    tickets.began = self._now()
+    if first == last then
+      return self:_queue_now("begin", tickets, first.index, first.fence, first.owner, tickets.began)
+    end
+    return self:_queue_now("begin_all", tickets, first.index, first.fence, first.owner, tickets.began, last.index)
+  end
+
   ---Leases the next pending batches, in order.
   ---@param count integer at most
   ---@return table[]? leases batches with fence and owner; none when nothing is pending
@@ -124,7 +144,7 @@ function M.add(methods)
     return batches and hold_all(self, batches, {}, 1)[1], err
   end
 
-  ---Queues giving a lease back: its batch is pending again. A batch that was begun is not given back.
+  ---Gives a lease back: others may lease its batch. A batch that was begun is not given back.
   ---@param lease table? all leases of this owner without it
   ---@return true? ok
   ---@return campaign.error? err
@@ -132,12 +152,10 @@ function M.add(methods)
     self._claimed, self._given_back = 0, self._given_back + 1
     if not lease then
       self._held, self._held_count = {}, 0
-      return self:_queue("release_all", nil, self.owner)
     elseif is_held_by(self, lease) then
       let_go(self, lease.index)
-      return true
     end
-    return self:_queue("release", nil, lease.index, lease.fence, lease.owner)
+    return true
   end
 
   ---Queues what was seen at the platform before the next attempt of a lease; with its intent, so that both are durable or none.
@@ -146,7 +164,7 @@ function M.add(methods)
   ---@return true? ok
   ---@return campaign.error? err
   function methods:seen_before(lease, text)
-    return self:_queue("seen_before", nil, lease.index, lease.fence, lease.owner, text, is_held_by(self, lease))
+    return not is_held_by(self, lease) or self:_queue("seen_before", nil, lease.index, text)
   end
 
   ---Queues the intent to send a leased batch. Nothing may be sent before the commit, nor unless the ticket then says "go".
@@ -154,10 +172,24 @@ function M.add(methods)
   ---@return table? ticket `answer` after the commit: "go" (with number) or "stale"
   ---@return campaign.error? err
   function methods:begin(lease)
-    local now = self._now()
-    local ticket = { done = begun, ledger = self, lease = lease, began = now, answer = nil, number = nil }
-    local ok, err = self:_queue(is_held_by(self, lease) and "begin" or "begin_again", ticket, lease.index, lease.fence, lease.owner, now)
-    return ok and ticket, err
+    if not is_held_by(self, lease) then
+      return { lease = lease, answer = "stale", number = nil }
+    end
+    let_go(self, lease.index)
+    local ticket, gathered = { lease = lease, answer = nil, number = nil }, self._beginning
+    local last = gathered and gathered[#gathered].lease
+    if last and last.index + 1 == lease.index and last.fence == lease.fence then
+      gathered[#gathered + 1] = ticket
+      return ticket
+    end
+    if gathered then
+      local ok, err = self:_queue_beginning()
+      if not ok then
+        return nil, err
+      end
+    end
+    self._beginning = { ticket, done = begun, began = nil }
+    return ticket
   end
 
   ---Queues the outcome of an attempt.
@@ -178,13 +210,14 @@ function M.add(methods)
     if code ~= nil then
       code = tostring(code)
     end
-    local index, fence, owner, receipt = lease.index, lease.fence, lease.owner, outcome.receipt
-    local ok, err = self:_queue("finish_batch", nil, index, fence, owner, state, outcome.rejected or 0, outcome.awaits == true, receipt)
-    if ok then -- directly after it: it is written down where the batch took it
-      ok, err = self:_queue("finish_attempt", ticket, lease.attempt, index, lease.begun, fence, owner, lease.began, self._now(),
-        outcome.verdict, outcome.cause, receipt, outcome.status, code, outcome.kind, outcome.sent, outcome.guard, outcome.bytes_sent,
-        outcome.body_bytes, outcome.seconds, outcome.detail, outcome.reason, outcome.message)
+    if lease.is_open and state == "P" then -- still ours, and leased before the file says that it is pending
+      self._held[lease.index], self._held_count = lease.fence, self._held_count + 1
     end
+    lease.is_open = false
+    -- Before those that are about to begin: these are other batches, or wait for this outcome.
+    local ok, err = self:_queue_now("finish", ticket, lease.index, lease.fence, lease.owner, state, outcome.rejected or 0, outcome.awaits == true,
+      lease.begun, lease.began, self._now(), outcome.verdict, outcome.cause, outcome.receipt, outcome.status, code, outcome.kind, outcome.sent,
+      outcome.guard, outcome.bytes_sent, outcome.body_bytes, outcome.seconds, outcome.detail, outcome.reason, outcome.message)
     return ok and ticket, err
   end
 
@@ -204,7 +237,7 @@ function M.add(methods)
       error(("pieces of %d rows for a batch of %d"):format(sum, batch.accepted), 2)
     end
     local leases, is_anothers = {}, self._held[batch.index] ~= nil and not is_held_by(self, batch)
-    local ok, err = true, nil
+    local ok, err, now = true, nil, self._now()
     for i, piece in ipairs(pieces) do
       local lease = { parent = batch.index, fence = 1, owner = self.owner, attempts = 0, begun = 0, doubts = 0 }
       for key, value in pairs(piece) do
@@ -214,12 +247,12 @@ function M.add(methods)
       end
       leases[i] = lease
       if ok and not is_anothers then
-        ok, err = self:_queue("piece", { done = numbered, ledger = self, lease = lease }, batch.index, batch.fence, batch.owner, self.owner,
-          piece.offset, piece.bytes, piece.first_row, piece.first_line, piece.rows, piece.accepted, piece.body_bytes, piece.skip, piece.hash)
+        ok, err = self:_queue("piece", { done = numbered, ledger = self, lease = lease }, batch.index, self.owner, now, piece.offset,
+          piece.bytes, piece.first_row, piece.first_line, piece.rows, piece.accepted, piece.body_bytes, piece.skip, piece.hash)
       end
     end
     if ok and not is_anothers then
-      ok, err = self:_queue("split_mine", nil, batch.index, batch.fence, batch.owner)
+      ok, err = self:_queue("split", nil, batch.index)
     end
     return ok and leases, err
   end

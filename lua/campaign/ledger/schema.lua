@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Tables and statements of the SQLite ledger. Every text here is a constant; values are bound. What they mean: docs/ledger.md.
--- Three statements a batch run while it is sent (begin, finish_batch, finish_attempt): each finds its row by its number, and no index,
--- trigger, foreign key or list (which SQLite would make a table of, each time) takes part in them.
+-- What runs for a batch while it is sent (begin, finish) finds its row by its number, and no index, trigger, foreign key or list (which SQLite
+-- would make a table of, each time) takes part in it. A batch's row keeps its length meanwhile, and so its place: owner and time stand in it
+-- from the start, its receipt stands in its attempt.
 
 local M = {}
 
-M.VERSION = 2
+M.VERSION = 3
 
 local TABLES = {
   [[CREATE TABLE job (
@@ -17,7 +18,7 @@ local TABLES = {
   ) STRICT]],
   [[CREATE TABLE batch (
     seq INTEGER PRIMARY KEY, parent INTEGER REFERENCES batch, split INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL DEFAULT 'P' CHECK (state = 'S' OR state = 'A' OR state = 'P' OR state = 'L'
+    state TEXT NOT NULL DEFAULT 'P' CHECK (state = 'S' OR state = 'A' OR state = 'P'
       OR state = 'R' OR state = 'X' OR state = 'U' OR state = 'C' OR state = 'F'),
     fence INTEGER NOT NULL DEFAULT 0, owner TEXT, attempts INTEGER NOT NULL DEFAULT 0, began REAL, doubts INTEGER NOT NULL DEFAULT 0,
     offset INTEGER NOT NULL, bytes INTEGER NOT NULL, first_row INTEGER NOT NULL, first_line INTEGER NOT NULL,
@@ -63,7 +64,7 @@ local PENDING = [[seq, fence, attempts, doubts, parent, offset, bytes, first_row
   WHERE state = 'P' AND split = 0]]
 
 -- One finished attempt as a line of JSON; what is unknown is left out. Only texts of others need quoting: the rest are our own words and
--- numbers.
+-- numbers. Nearly all are plain successes, whose line is made in one step.
 local FOREIGN = { receipt = true, code = true, detail = true }
 local NUMBERS = { status = true, bytes_sent = true, body_bytes = true, seconds = true }
 local LINE = {}
@@ -72,8 +73,19 @@ for i, name in ipairs({ "cause", "receipt", "status", "code", "kind", "sent", "g
   local value = name == "guard" and "'true'" or form:format(name)
   LINE[i] = ("iif(a.%s IS NULL, '', ',\"%s\":' || %s)"):format(name, name, value)
 end
-LINE = ([[printf('{"batch":%%d,"attempt":%%d,"first_row":%%d,"rows":%%d,"verdict":"%%s"%s}', a.batch, a.number, b.first_row, b.accepted,
-  a.verdict, %s)]]):format(("%s"):rep(#LINE), table.concat(LINE, ", "))
+LINE = ([[iif(a.cause = 'success' AND a.receipt + a.status + a.bytes_sent + a.body_bytes + a.seconds IS NOT NULL AND a.sent IS NOT NULL
+    AND a.code IS NULL AND a.kind IS NULL AND a.guard IS NULL AND a.detail IS NULL,
+  printf('{"batch":%%d,"attempt":%%d,"first_row":%%d,"rows":%%d,"verdict":"%%s","cause":"success","receipt":%%s,"status":%%d,'
+    || '"sent":"%%s","bytes_sent":%%d,"body_bytes":%%d,"seconds":%%s}', a.batch, a.number, b.first_row, b.accepted, a.verdict,
+    json_quote(a.receipt), a.status, a.sent, a.bytes_sent, a.body_bytes, a.seconds),
+  printf('{"batch":%%d,"attempt":%%d,"first_row":%%d,"rows":%%d,"verdict":"%%s"%s}', a.batch, a.number, b.first_row, b.accepted,
+    a.verdict, %s))]]):format(("%s"):rep(#LINE), table.concat(LINE, ", "))
+
+-- The platform's number: that of the last attempt, unless it was learned in another way.
+local RECEIPT = "coalesce(b.receipt, (SELECT a.receipt FROM attempt a WHERE a.id = b.seq * 1048576 + b.attempts))"
+
+local BATCH = [[seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash, rejected,
+  awaits, ]] .. RECEIPT
 
 -- Sent again by order, and more than one sending may have arrived; the sendings of one in pieces go on in them.
 local REPEATED = [[ b.doubts > 0 AND (SELECT count(*) FROM attempt a WHERE a.id BETWEEN b.seq * 1048576 AND b.seq * 1048576 + 1048575
@@ -87,18 +99,16 @@ M.STATEMENTS = {
   file_put = [[INSERT INTO file (number, path, bytes, mtime, encoding, delimiter) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (number) DO NOTHING]],
   file_get = "SELECT number, path, bytes, mtime, encoding, delimiter FROM file ORDER BY number",
-  enqueue = [[INSERT INTO batch (seq, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO NOTHING]],
+  enqueue = [[INSERT INTO batch (seq, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash, owner, began)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO NOTHING]],
   split = "UPDATE batch SET split = 1 WHERE seq = ? AND split = 0 AND state IN ('P','X')",
   -- A piece stands only where its batch may be split; it is split when all its pieces stand.
-  piece = [[INSERT INTO batch (seq, parent, state, fence, owner, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash)
-    SELECT (SELECT max(seq) + 1 FROM batch), ?1, 'L', 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM batch
-    WHERE seq = ?1 AND split = 0 AND (state = 'P' OR state = 'X' OR state = 'L' AND fence = ?2 AND owner = ?3) RETURNING seq]],
-  split_mine = [[UPDATE batch SET split = 1, state = iif(state = 'L', 'P', state) WHERE seq = ?1 AND split = 0
-    AND (state = 'P' OR state = 'X' OR state = 'L' AND fence = ?2 AND owner = ?3)]],
+  piece = [[INSERT INTO batch (seq, parent, owner, began, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash)
+    SELECT (SELECT max(seq) + 1 FROM batch), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM batch
+    WHERE seq = ?1 AND split = 0 AND (state = 'P' OR state = 'X') RETURNING seq]],
   claim_pieces = "SELECT " .. PENDING .. " AND parent IS NOT NULL ORDER BY first_row",
   take = "SELECT " .. PENDING .. " AND seq = ?",
-  seen_before = "UPDATE batch SET before = ?4 WHERE seq = ?1 AND (?5 AND state = 'P' OR fence = ?2 AND owner = ?3 AND state = 'L')",
+  seen_before = "UPDATE batch SET before = ?2 WHERE seq = ?1 AND state = 'P'",
   credit = "UPDATE batch SET receipt = coalesce(?2, receipt), awaits = ?3 WHERE seq = ?1 AND state = 'U'",
   late_of = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
     SELECT seq, (SELECT max(id) FROM attempt WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575), ?2, 'callback', ?3, ?4 FROM batch
@@ -125,30 +135,28 @@ M.STATEMENTS = {
   forget_batches = "DELETE FROM batch",
   forget_rows = "DELETE FROM row_result",
   claim = "SELECT " .. PENDING .. " AND seq > ? ORDER BY seq LIMIT ?",
-  -- Of a lease that is held in memory; of one that was begun before, and was provably not applied.
+  -- Of a lease; of neighbouring ones.
   begin = "UPDATE batch SET state = 'S', fence = ?2, owner = ?3, attempts = attempts + 1, began = ?4 WHERE seq = ?1 AND split = 0 AND state = 'P'",
-  begin_again = "UPDATE batch SET state = 'S', attempts = attempts + 1, began = ?4 WHERE" .. MINE .. "AND state = 'L'",
-  finish_batch = "UPDATE batch SET state = ?4, rejected = ?5, awaits = ?6, receipt = ?7 WHERE" .. MINE .. "AND state = 'S'",
-  -- Directly after finish_batch, which has found out whether the batch waits for it.
-  finish_attempt = [[INSERT INTO attempt (id, batch, number, fence, owner, began, ended, verdict, cause, receipt, status, code, kind, sent,
-      guard, bytes_sent, body_bytes, seconds, detail, reason, message)
-    SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE changes() > 0]],
+  begin_all = [[UPDATE batch SET state = 'S', fence = ?2, owner = ?3, attempts = attempts + 1, began = ?4
+    WHERE seq BETWEEN ?1 AND ?5 AND split = 0 AND state = 'P']],
+  -- The attempt is written down if the batch waits for its outcome.
+  finish = "UPDATE batch SET state = ?4, rejected = ?5, awaits = ?6, receipt = NULL WHERE" .. MINE .. [[AND state = 'S';
+    INSERT INTO attempt (id, batch, number, fence, owner, began, ended, verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent,
+      body_bytes, seconds, detail, reason, message)
+    VALUES (?1 * 1048576 + ?7, ?1, ?7, ?2, ?3, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)]],
   -- For an outcome that no batch of this lease waits for any more.
   late_answer = [[INSERT INTO late (batch, attempt, at, source, verdict, detail) SELECT ?1, ?2, ?3, 'answer', ?4, ?5
     WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE id = ?2 AND verdict = ?4)]],
   late_batch = [[UPDATE batch SET state = ?4, rejected = ?5, awaits = ?6, receipt = ?7
     WHERE]] .. MINE .. [[AND state = 'U' AND ?4 IN ('A','R','X')]],
-  release = "UPDATE batch SET state = 'P', owner = NULL WHERE" .. MINE .. "AND state = 'L'",
-  release_all = "UPDATE batch SET state = 'P', owner = NULL WHERE state = 'L' AND owner = ?",
-  resolve = [[UPDATE batch SET state = ?1, doubts = doubts + ?2, owner = NULL, rejected = iif(?1 = 'P', 0, rejected)
+  resolve = [[UPDATE batch SET state = ?1, doubts = doubts + ?2, rejected = iif(?1 = 'P', 0, rejected)
     WHERE seq = ?3 AND state = ?4 RETURNING seq]],
   -- What a sending said of single rows, before another one or a newer result tells anew.
   forget_refused = "DELETE FROM row_result WHERE batch = ?1 AND EXISTS (SELECT 1 FROM batch WHERE seq = ?1 AND state = ?2)",
   resolve_late = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
     SELECT seq, (SELECT max(id) FROM attempt WHERE id BETWEEN seq * 1048576 AND seq * 1048576 + 1048575), ?, ?, ?, ?
     FROM batch WHERE seq = ? AND state = ?]],
-  left_open = "SELECT coalesce(sum(state = 'L' OR state = 'S'), 0) FROM batch",
-  recover_leased = "UPDATE batch SET state = 'P', owner = NULL WHERE state = 'L'",
+  left_open = "SELECT coalesce(sum(state = 'S'), 0) FROM batch",
   recover_attempts = [[INSERT INTO attempt (id, batch, number, fence, owner, began, ended, verdict, cause, kind, sent, detail)
     SELECT seq * 1048576 + attempts, seq, attempts, fence, owner, began, ?, 'ambiguous', 'interrupted', 'ledger', 'maybe',
       'the process ended between sending and the outcome' FROM batch WHERE state = 'S']],
@@ -158,16 +166,13 @@ M.STATEMENTS = {
   progress_rows = "SELECT state, count(*) FROM row_result WHERE batch IS NULL GROUP BY state",
   progress_attempts = [[SELECT coalesce(sum(attempts), 0), coalesce(sum(state = 'S'), 0),
     (SELECT coalesce(sum(body_bytes), 0) FROM attempt), (SELECT coalesce(sum(b.accepted), 0) FROM batch b WHERE ]] .. REPEATED .. ") FROM batch",
-  scan_repeated = [[SELECT seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes,
-    skip, hash, rejected, awaits, receipt, split FROM batch b WHERE seq > ? AND ]] .. REPEATED .. " ORDER BY seq LIMIT ?",
+  scan_repeated = "SELECT " .. BATCH .. ", split FROM batch b WHERE seq > ? AND " .. REPEATED .. " ORDER BY seq LIMIT ?",
   attempts_of = [[SELECT id, batch, number, fence, began, ended, verdict, cause, receipt, status, code, kind,
     sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message FROM attempt
     WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575 ORDER BY id]],
-  scan_batches = [[SELECT seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes,
-    skip, hash, rejected, awaits, receipt FROM batch WHERE split = 0 AND seq > ? ORDER BY seq LIMIT ?]],
+  scan_batches = "SELECT " .. BATCH .. " FROM batch b WHERE split = 0 AND seq > ? ORDER BY seq LIMIT ?",
   -- Batches that left something to tell: all that are settled but were not simply taken over.
-  scan_told = [[SELECT seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes,
-    skip, hash, rejected, awaits, receipt FROM batch
+  scan_told = "SELECT " .. BATCH .. [[ FROM batch b
     WHERE split = 0 AND seq > ? AND (state IN ('R','X','U','S') OR rejected > 0) ORDER BY seq LIMIT ?]],
   taken = [[SELECT awaits, sum(accepted) FROM batch WHERE split = 0 AND state IN ('A','C') AND rejected = 0 GROUP BY awaits]],
   scan_attempts = [[SELECT a.id, a.batch, a.number, a.fence, a.began, a.ended, a.verdict, a.cause, a.receipt, a.status, a.code, a.kind,
@@ -204,6 +209,9 @@ end
 local LEASE = { "index", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
   "body_bytes", "skip", "hash" }
 
+local BATCH_NAMES = { "index", "state", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
+  "body_bytes", "skip", "hash", "rejected", "awaits", "receipt" }
+
 local ROW = { "row", "batch", "state", "cause", "column", "reason", "code", "message" }
 
 ---Names of what a statement gives, in its order; the first is what a scan goes on after. Statements without give lists.
@@ -213,17 +221,14 @@ M.NAMES = {
   claim = LEASE,
   claim_pieces = LEASE,
   take = LEASE,
-  scan_batches = { "index", "state", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
-    "body_bytes", "skip", "hash", "rejected", "awaits", "receipt" },
-  scan_told = { "index", "state", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
-    "body_bytes", "skip", "hash", "rejected", "awaits", "receipt" },
+  scan_batches = BATCH_NAMES,
+  scan_told = BATCH_NAMES,
   taken = { "awaits", "rows" },
   scan_attempts = with(ATTEMPT, "first_row", "rows"),
   scan_open = with(ATTEMPT, "first_row", "rows"),
   scan_rows = ROW,
   scan_late = { "id", "batch", "attempt", "at", "source", "verdict", "detail" },
-  scan_repeated = { "index", "state", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
-    "body_bytes", "skip", "hash", "rejected", "awaits", "receipt", "split" },
+  scan_repeated = with(BATCH_NAMES, "split"),
   attempts_of = ATTEMPT,
   last_of = ATTEMPT,
   rows_of = ROW,

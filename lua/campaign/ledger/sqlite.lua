@@ -51,21 +51,37 @@ function methods:_number(name)
   return number
 end
 
--- Queues a statement; `waiter.done(waiter, changes, rows)` is called once it is durable, and may give nil and an error.
+-- Queues a statement; `waiter.done(waiter, changes, rows)` is called once it is durable, and may give nil and an error. Without a waiter it is
+-- told only if it fails. Batches that are about to begin go first: see ledger/leases.
 function methods:_queue(name, waiter, ...)
-  local number = self._statements[name]
-  local id, err
+  if self._beginning then
+    local ok, err = self:_queue_beginning()
+    if not ok then
+      return nil, err
+    end
+  end
+  return self:_queue_now(name, waiter, ...)
+end
+
+function methods:_queue_now(name, waiter, ...)
+  local number, err = self._statements[name], nil
   if not number then
     number, err = self:_number(name)
     if not number then
       return nil, err
     end
   end
-  id, err = self._store:submit(number, ...)
+  local id
+  if not waiter then
+    id, err = self._store:tell(number, ...)
+  else
+    id, err = self._store:submit(number, ...)
+  end
   if not id then
     return nil, explain(err)
+  elseif waiter then
+    self._waiting[id] = waiter
   end
-  self._waiting[id] = waiter
   return true
 end
 
@@ -99,6 +115,12 @@ end
 ---@return true? ok
 ---@return campaign.error? err nothing of it is in the ledger
 function methods:start()
+  if self._beginning then
+    local ok, err = self:_queue_beginning()
+    if not ok then
+      return nil, err
+    end
+  end
   local ok, err = self._store:start()
   if not ok then
     return nil, explain(err)
@@ -225,9 +247,10 @@ end
 ---@return campaign.error? err
 function methods:enqueue(batches)
   self._claimed = 0
+  local owner, now = self.owner, self._now()
   for _, batch in ipairs(batches) do
     local ok, err = self:_queue("enqueue", nil, batch.index, batch.parent, batch.offset, batch.bytes, batch.first_row, batch.first_line,
-      batch.rows, batch.accepted, batch.body_bytes, batch.skip, batch.hash)
+      batch.rows, batch.accepted, batch.body_bytes, batch.skip, batch.hash, owner, now)
     if ok and batch.parent then
       ok, err = self:_queue("split", nil, batch.parent)
     end
@@ -281,7 +304,7 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:forget_plan()
-  self._claimed, self._held, self._held_count = 0, {}, 0
+  self._claimed, self._held, self._held_count, self._beginning = 0, {}, 0, nil
   local ok, err = self:_queue("forget_rows")
   if ok then
     ok, err = self:_queue("forget_batches")
@@ -374,10 +397,7 @@ local function recover(self)
     return true
   end
   local sent = { done = keep }
-  local ok, err = self:_queue("recover_leased")
-  if ok then
-    ok, err = self:_queue("recover_attempts", nil, self._now())
-  end
+  local ok, err = self:_queue("recover_attempts", nil, self._now())
   if ok then
     ok, err = self:_queue("recover_sent", sent)
   end
@@ -424,7 +444,7 @@ function M.open(path, options)
     path = path, owner = options.owner or ("%d:%s"):format(core.system.pid(), core.digest.hex(core.system.random(8))), recovered = 0,
     _store = store, _statements = {}, _waiting = {}, _now = options.now or core.system.now, _sleep = options.sleep, _pause = options.pause,
     _wait = options.wait or options.sleep and function() options.sleep(SLICE) end,
-    _claimed = 0, _held = {}, _held_count = 0, _given_back = 0, _refused = 0, -- of ledger/leases
+    _claimed = 0, _held = {}, _held_count = 0, _given_back = 0, _refused = 0, _beginning = nil, -- of ledger/leases
   }, mt)
   local ok = true
   if not options.create then
