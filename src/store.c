@@ -38,6 +38,7 @@ struct camp_database {
   sqlite3_stmt *begin_write, *begin_read, *commit, *rollback;
   int lock;      /* descriptor of the lock file */
   int found_log; /* there was one when it was opened */
+  int64_t cut_log; /* where it is to be cut off, 0: nowhere */
   int is_open;   /* found well, and all that follows is known */
   int is_at_work; /* the file says that commits may stand in the log alone */
   int is_noted;  /* the mark is on disk: whatever an earlier log left there is gone */
@@ -217,6 +218,7 @@ static int check_log(struct camp_database *database, struct camp_error *err) {
   if (camp_log_read(database->path, &log, NULL, NULL, err) != 0) return -1;
   const char *wrong = camp_log_lost(database->path, &log);
   database->found_log = log.is_there;
+  database->cut_log = log.has_rest ? log.end : 0;
   if (wrong == NULL) return 0;
   return camp_fail(err, CAMP_LEDGER, SQLITE_CORRUPT, "ledger %.120s: %s, and with it what was committed last", database->path, wrong);
 }
@@ -243,6 +245,10 @@ static int configure(struct camp_database *database, enum camp_store_mode mode, 
   if (execute(database, "PRAGMA wal_autocheckpoint=" CHECKPOINT_FRAMES "; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-512; PRAGMA cell_size_check=ON", err) != 0)
     return -1;
   if (mode == CAMP_STORE_OPEN && expect(database, "PRAGMA quick_check(1)", "ok", err) != 0) return -1;
+  /* What is left of a transaction that was torn must not stand behind the next one: it would look as if that had been damaged. */
+  const int code = database->cut_log > 0 ? camp_log_cut(database->db, database->cut_log) : SQLITE_OK;
+  if (code != SQLITE_OK)
+    return camp_fail(err, CAMP_LEDGER, code, "ledger %.120s: the end of its log cannot be cut off: %s", database->path, sqlite3_errstr(code));
   int id = 0;
   if (query_integer(database, "PRAGMA application_id", &id, err) != 0) return -1;
   database->is_at_work = id == CAMP_STORE_AT_WORK;

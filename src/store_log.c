@@ -62,15 +62,13 @@ static int flush(struct log_file *log) {
   return n > 0 ? write_below(log, log->bytes, n, log->at) : SQLITE_OK;
 }
 
-static uint32_t big32(const unsigned char *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
-
 /* SQLite writes the head of a frame, then its page. */
 static void watch(struct log_file *log, const unsigned char *bytes, int n, int64_t at) {
   if (n == FRAME_HEAD) {
-    log->is_commit = big32(bytes + 4) > 0;
+    log->is_commit = camp_log_number(bytes + 4) > 0;
     if (!log->is_commit) return;
-    log->mark.salts[0] = big32(bytes + 8);
-    log->mark.salts[1] = big32(bytes + 12);
+    log->mark.salts[0] = camp_log_number(bytes + 8);
+    log->mark.salts[1] = camp_log_number(bytes + 12);
   } else if (log->is_commit) {
     log->is_commit = 0;
     log->is_ahead = 1;
@@ -200,4 +198,11 @@ static struct log_file *log_of_database(sqlite3 *db) {
 void camp_log_note_in(sqlite3 *db, int fd) {
   struct log_file *log = log_of_database(db);
   if (log != NULL) log->note_in = fd;
+}
+
+int camp_log_cut(sqlite3 *db, int64_t end) {
+  struct log_file *log = log_of_database(db);
+  if (log == NULL) return SQLITE_CANTOPEN;
+  int code = log_truncate(&log->base, end);
+  return code == SQLITE_OK ? log_sync(&log->base, SQLITE_SYNC_NORMAL) : code;
 }

@@ -15,6 +15,11 @@
 #define CAMP_STORE_AT_REST 1128353863 /* "CAMG": the file is whole without a log */
 #define CAMP_STORE_AT_WORK 1128353879 /* "CAMW": commits may stand in the log alone */
 
+/* A number of the log's heads and the file's. */
+static inline uint32_t camp_log_number(const unsigned char *at) {
+  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
 /* ---- writing (store_log.c) ---- */
 
 struct sqlite3;
@@ -24,6 +29,8 @@ struct sqlite3;
 const char *camp_log_vfs(void);
 /* From now on how far the log reaches is noted in this descriptor (the lock file's). The database was opened with camp_log_vfs and has a log. */
 void camp_log_note_in(struct sqlite3 *db, int fd);
+/* Cuts the log off where its last commit ends, on disk when this returns. 0, or SQLite's code. */
+int camp_log_cut(struct sqlite3 *db, int64_t end);
 
 /* ---- reading (store_log_read.c) ---- */
 
@@ -39,6 +46,7 @@ struct camp_log {
   int is_there;     /* the file exists */
   int is_log;       /* its head is sound */
   int is_broken;    /* whole transactions follow behind a frame that is not sound */
+  int has_rest;     /* frames of this log stand behind the last sound commit: of one that was torn */
   uint32_t salts[2];
   uint32_t page_size;
   int64_t end; /* of the last sound commit, in bytes */

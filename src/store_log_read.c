@@ -60,8 +60,6 @@ static int read_mark(const char *path, struct camp_log_mark *mark) {
 
 /* ---- the log ---- */
 
-static uint32_t big32(const unsigned char *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
-
 static uint32_t little32(const unsigned char *at) { return (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0]; }
 
 struct sums {
@@ -73,8 +71,8 @@ static void add(struct sums *sums, const unsigned char *bytes, size_t n) {
   uint32_t first = sums->first, second = sums->second;
   if (sums->is_big) {
     for (const unsigned char *at = bytes; at < bytes + n; at += 8) {
-      first += big32(at) + second;
-      second += big32(at + 4) + first;
+      first += camp_log_number(at) + second;
+      second += camp_log_number(at + 4) + first;
     }
   } else {
     for (const unsigned char *at = bytes; at < bytes + n; at += 8) {
@@ -103,26 +101,27 @@ static int read_head(int fd, struct camp_log *log, struct sums *sums) {
   unsigned char head[HEAD];
   ssize_t got = read_at(fd, head, sizeof head, 0);
   if (got < (ssize_t)sizeof head) return got < 0 ? -1 : 0;
-  const uint32_t magic = big32(head), size = big32(head + 8);
+  const uint32_t magic = camp_log_number(head), size = camp_log_number(head + 8);
   if ((magic & ~1u) != MAGIC || size < LEAST_PAGE || size > 65536 || (size & (size - 1)) != 0) return 0;
   sums->is_big = (int)(magic & 1);
   sums->first = sums->second = 0;
   add(sums, head, 24);
-  if (sums->first != big32(head + 24) || sums->second != big32(head + 28)) return 0;
+  if (sums->first != camp_log_number(head + 24) || sums->second != camp_log_number(head + 28)) return 0;
   log->is_log = 1;
   log->page_size = size;
-  log->salts[0] = big32(head + 16);
-  log->salts[1] = big32(head + 20);
+  log->salts[0] = camp_log_number(head + 16);
+  log->salts[1] = camp_log_number(head + 20);
   log->end = HEAD;
   return 0;
 }
 
 static int is_ours(const struct camp_log *log, const unsigned char *frame) {
-  return big32(frame + 8) == log->salts[0] && big32(frame + 12) == log->salts[1];
+  return camp_log_number(frame + 8) == log->salts[0] && camp_log_number(frame + 12) == log->salts[1];
 }
 
 /* Behind the first frame that is not sound: frames of this log stand there when a transaction was torn by the end of its process. Each is synced
- * before the next begins, so a whole one with anything behind it says that the frame before it was sound once. */
+ * before the next begins, and the rest of a torn one is cut off before another is written, so a whole one with anything behind it says that the
+ * frame before it was sound once. */
 static int look_behind(int fd, struct camp_log *log, int64_t at, size_t frame_size) {
   unsigned char head[FRAME_HEAD];
   int commits = 0;
@@ -131,8 +130,9 @@ static int look_behind(int fd, struct camp_log *log, int64_t at, size_t frame_si
     if (got < 0) return -1;
     if (got < (ssize_t)sizeof head) return 0;
     if (!is_ours(log, head)) continue;
+    log->has_rest = 1;
     if (commits > 0) log->is_broken = 1;
-    commits += big32(head + 4) > 0;
+    commits += camp_log_number(head + 4) > 0;
   }
 }
 
@@ -149,16 +149,19 @@ static int read_frames(int fd, struct camp_log *log, struct sums *sums, camp_log
       break;
     }
     if (!is_ours(log, frame)) break;
+    log->has_rest = 1; /* until a commit ends with it */
     add(sums, frame, 8);
     add(sums, frame + FRAME_HEAD, log->page_size);
-    if (sums->first != big32(frame + 16) || sums->second != big32(frame + 20)) break;
-    const int is_commit = big32(frame + 4) > 0;
-    if (take != NULL && take(data, big32(frame), at + FRAME_HEAD, is_commit) != 0) {
+    if (sums->first != camp_log_number(frame + 16) || sums->second != camp_log_number(frame + 20)) break;
+    const int is_commit = camp_log_number(frame + 4) > 0;
+    if (take != NULL && take(data, camp_log_number(frame), at + FRAME_HEAD, is_commit) != 0) {
       errno = ENOMEM;
       result = -1;
       break;
     }
-    if (is_commit) log->end = at + (int64_t)frame_size;
+    if (!is_commit) continue;
+    log->end = at + (int64_t)frame_size;
+    log->has_rest = 0;
   }
   free(frame);
   return result == 0 ? look_behind(fd, log, at + (int64_t)frame_size, frame_size) : result;
@@ -187,7 +190,7 @@ static int is_at_work(const char *path) {
   if (fd < 0) return 0;
   ssize_t got = read_at(fd, head, sizeof head, 0);
   close(fd);
-  return got == (ssize_t)sizeof head && memcmp(head, "SQLite format 3", 16) == 0 && big32(head + 68) == CAMP_STORE_AT_WORK;
+  return got == (ssize_t)sizeof head && memcmp(head, "SQLite format 3", 16) == 0 && camp_log_number(head + 68) == CAMP_STORE_AT_WORK;
 }
 
 size_t camp_log_most_frames(const char *path) {

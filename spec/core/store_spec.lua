@@ -101,6 +101,60 @@ describe("core.store", function()
     assert.equal(0, store:waiting())
   end)
 
+  it("runs the second of two statements where the first one changed a row, with the same values", function()
+    local pair = assert(store:prepare("UPDATE t SET b = ?2 WHERE a = ?1; INSERT INTO t VALUES (?1 + ?3, ?2)"))
+    run("INSERT INTO t VALUES (1, 'old')")
+    for _, a in ipairs({ 1, 7 }) do
+      assert(store:submit(pair, a, "new", 100))
+      assert(store:run())
+      local _, changes = store:take()
+      assert.equal(a == 1 and 1 or 0, changes)
+    end
+    local _, rows = run("SELECT a, b FROM t ORDER BY a")
+    assert.same({ { 1, "new" }, { 101, "new" } }, rows)
+    for _, sql in ipairs({ "UPDATE t SET a = 1 RETURNING a; SELECT 1", "UPDATE t SET a = 1; SELEKT", "UPDATE t SET a = 1; SELECT 1; SELECT 2" }) do
+      assert.is_nil((store:prepare(sql)), sql)
+    end
+    local few = assert(store:prepare("UPDATE t SET b = 1 WHERE a = ?; DELETE FROM t")) -- values of the one are none of the other's
+    assert(store:submit(few, 1))
+    assert(store:run())
+    assert.equal(2, (select(2, store:take())))
+  end)
+
+  it("says nothing of what it was told, unless that fails", function()
+    for _, driver in ipairs({ "inline", "thread" }) do
+      store:close()
+      store = assert(core.store.open(root .. "/a.db", "open", driver))
+      run("CREATE UNIQUE INDEX IF NOT EXISTS u ON t (a)")
+      run("DELETE FROM t")
+      local insert = assert(store:prepare("INSERT INTO t VALUES (?, ?)"))
+      for i = 1, 10 do
+        assert.is_true(store:tell(insert, i, "x"))
+      end
+      local id = assert(store:submit(insert, 11, "x"))
+      assert.is_true(store:tell(insert, 12, "x"))
+      assert(store:run())
+      assert.equal(id, (store:take()))
+      assert.is_nil((store:take()))
+      assert(store:tell(insert, 13, "x"))
+      assert(store:start())
+      assert.equal(0, store:wait(60)) -- for its end, not for results
+      assert.equal(0, store:busy())
+      assert(store:tell(insert, 14, "x"))
+      assert(store:tell(insert, 13, "x"))
+      assert.is_nil((store:run()))
+      for _ = 1, 2 do
+        local _, changes, err = store:take()
+        assert.is_nil(changes)
+        assert.equal("conflict", err.reason)
+      end
+      assert.is_nil((store:take()))
+      local _, rows = run("SELECT count(*) FROM t")
+      assert.equal(13, rows[1][1])
+      assert.has_error(function() store:tell(insert, 1) end)
+    end
+  end)
+
   it("runs groups on a thread of its own, in order, while others are submitted", function()
     store:close()
     store = assert(core.store.open(root .. "/a.db", "open", "thread"))

@@ -112,6 +112,63 @@ return function(name, back, busted)
       assert.equal("LLLLL", states())
     end)
 
+    it("leases ahead what is asked for next, each batch once, in order, whatever happens meanwhile", function()
+      fill(20)
+      local leases = assert(ledger:claim(5))
+      assert(ledger:claim_ahead(5))
+      assert(ledger:claim_ahead(5)) -- asked for already
+      assert(ledger:begin(leases[1]))
+      assert(ledger:commit())
+      assert.equal("S" .. ("L"):rep(9) .. ("P"):rep(10), states())
+      local more = assert(ledger:claim(5))
+      for i = 1, 5 do
+        assert.equal(5 + i, more[i].index)
+        assert.equal("go", begin(more[i]))
+      end
+      assert(ledger:claim_ahead(5))
+      assert.same({ 11, 13 }, { assert(ledger:claim(2))[1].index, assert(ledger:claim(1))[1].index })
+      assert(ledger:commit())
+      assert(ledger:claim_ahead(5))
+      assert(ledger:release(leases[2])) -- comes before those
+      assert(ledger:commit())
+      local again = assert(ledger:claim(9))
+      assert.same({ 2, 14, 20 }, { again[1].index, again[2].index, again[8].index })
+      assert.equal(8, #again)
+      assert(ledger:claim_ahead(5)) -- nothing is left
+      assert(ledger:commit())
+      assert.equal(0, #assert(ledger:claim(5)))
+      assert(ledger:claim_ahead(5))
+      assert(ledger:commit())
+      assert(ledger:release())
+      local all = assert(ledger:claim(20))
+      assert.equal(14, #all)
+      for _, lease in ipairs(all) do
+        assert.equal("go", begin(lease))
+      end
+    end)
+
+    it("begins neighbours and others together, and none that is not leased", function()
+      fill(12)
+      local leases = assert(ledger:claim(12))
+      local tickets = {}
+      for _, i in ipairs({ 1, 2, 3, 5, 6, 9, 8, 12, 2 }) do
+        tickets[#tickets + 1] = assert(ledger:begin(leases[i]))
+      end
+      assert(ledger:commit())
+      local answers = {}
+      for i, ticket in ipairs(tickets) do
+        answers[i] = ticket.answer
+      end
+      assert.same({ "go", "go", "go", "go", "go", "go", "go", "go", "stale" }, answers)
+      assert.equal("SSSLSSLSSLLS", states())
+      assert(ledger:finish(leases[2], { verdict = "not_applied" }))
+      local second = assert(ledger:begin(leases[2])) -- with its outcome, in one commit
+      local fourth = assert(ledger:begin(leases[4]))
+      assert(ledger:commit())
+      assert.same({ "go", 2, "go" }, { second.answer, second.number, fourth.answer })
+      assert.equal("SSSSSSLSSLLS", states())
+    end)
+
     it("keeps a plan as it was planned, also when it is said again", function()
       fill(2)
       assert(ledger:enqueue{ batch(1, { offset = 999, accepted = 1 }), batch(3) })

@@ -193,6 +193,33 @@ describe("the ledger's log", function()
     end
   end)
 
+  it("is taken up after two power cuts in a row, each of which tore a commit out of order", function()
+    local ledger = begun()
+    kill()
+    local lock, whole, ended = command.read(dead .. ".lock"), command.read(dead), assert(core.store.log(dead)).bytes
+    local function tear() -- the commit at `ended` has its last frame, not its first one; mark and file are as before
+      local log = command.read(dead .. "-wal")
+      write(dead .. "-wal", log:sub(1, ended) .. ("\0"):rep(24) .. log:sub(ended + 25))
+      write(dead, whole)
+      write(dead .. ".lock", lock)
+    end
+    plan(ledger, 61, 400)
+    kill()
+    ledger:close()
+    tear()
+    for _, suffix in ipairs({ "", "-wal", ".lock" }) do
+      os.rename(dead .. suffix, path .. suffix)
+    end
+    ledger = assert(ledger_module.open(path))
+    assert(ledger:note(1, "probe", "unclear", "a commit that is shorter than the torn one"))
+    assert(ledger:commit())
+    kill()
+    ledger:close()
+    tear()
+    local counts = states()
+    assert.same({ 40, 20 }, { counts.A, counts.P })
+  end)
+
   it("that ends earlier than it did is noticed by what the lock file says, down to the last commit", function()
     local ledger = begun()
     kill()

@@ -7,8 +7,8 @@ local json = require "campaign.json"
 
 local M = {}
 
--- Batches leased at a time.
-local CLAIM = 256
+-- Batches leased at a time, and how many are left when the next ones are asked for.
+local CLAIM, LEFT = 256, 64
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.journal" }
@@ -39,6 +39,12 @@ function methods:next_batch()
     self._leases, self._at = leases, 0
   end
   self._at = self._at + 1
+  if self._at + LEFT == #self._leases then
+    local ok, err = self._ledger:claim_ahead(CLAIM)
+    if not ok then
+      return nil, err
+    end
+  end
   local batch = self._leases[self._at]
   if not batch then
     self._at = #self._leases

@@ -49,6 +49,24 @@ local function hold_all(ledger, batches, leases, most)
   return leases
 end
 
+-- Batches that are leased before somebody asks for them; not when something was given back since. `asked` knows what was begun since.
+local function found_ahead(asked, _, batches)
+  local ledger, leases = asked.ledger, { after = asked.after }
+  if ledger._asked ~= asked then
+    return
+  end
+  ledger._asked = nil
+  if asked.after ~= ledger._claimed then
+    return
+  end
+  for _, batch in ipairs(batches) do
+    if not asked[batch.index] and not ledger._held[batch.index] then
+      leases[#leases + 1] = hold(ledger, batch)
+    end
+  end
+  ledger._ahead = leases[1] and leases
+end
+
 -- The tickets of begin, finish and late outcomes: what they wait for, then the answer.
 
 -- All of them or none: were one of them not pending any more although nobody else has the file, the others would be in doubt, and nothing sent.
@@ -108,11 +126,29 @@ function M.add(methods)
     return self:_queue_now("begin_all", tickets, first.index, first.fence, first.owner, tickets.began, last.index)
   end
 
+  ---Has the next pending batches leased on the way, with what else is queued: `claim` then gives them without waiting for the disk.
+  ---@param count integer
+  ---@return true? ok
+  ---@return campaign.error? err
+  function methods:claim_ahead(count)
+    if self._ahead or self._asked then
+      return true
+    end
+    self._asked = { done = found_ahead, ledger = self, after = self._claimed }
+    return self:_queue("claim", self._asked, self._claimed, count)
+  end
+
   ---Leases the next pending batches, in order.
-  ---@param count integer at most
+  ---@param count integer at most, but for those that were leased ahead
   ---@return table[]? leases batches with fence and owner; none when nothing is pending
   ---@return campaign.error? err
   function methods:claim(count)
+    if self._ahead then
+      local ahead = self._ahead
+      self._ahead, self._claimed = nil, self._claimed == ahead.after and ahead[#ahead].index or 0
+      return ahead
+    end
+    self._asked = nil -- what it finds is for those who are asked now
     local leases, after = {}, self._claimed
     repeat -- past those that are held already
       local batches, err = self:_query("claim", after, count)
@@ -151,7 +187,7 @@ function M.add(methods)
   function methods:release(lease)
     self._claimed, self._given_back = 0, self._given_back + 1
     if not lease then
-      self._held, self._held_count = {}, 0
+      self._held, self._held_count, self._ahead = {}, 0, nil
     elseif is_held_by(self, lease) then
       let_go(self, lease.index)
     end
@@ -176,6 +212,9 @@ function M.add(methods)
       return { lease = lease, answer = "stale", number = nil }
     end
     let_go(self, lease.index)
+    if self._asked then
+      self._asked[lease.index] = true
+    end
     local ticket, gathered = { lease = lease, answer = nil, number = nil }, self._beginning
     local last = gathered and gathered[#gathered].lease
     if last and last.index + 1 == lease.index and last.fence == lease.fence then

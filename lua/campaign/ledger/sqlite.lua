@@ -9,7 +9,7 @@ local schema = require "campaign.ledger.schema"
 local M = {}
 
 -- Statements that wait for one commit, unless the caller asks for it earlier.
-local MOST_WAITING = 2000
+local MOST_WAITING = 1000
 
 -- Results that are taken before others may have a turn.
 local AT_ONCE = 64
@@ -64,14 +64,14 @@ function methods:_queue(name, waiter, ...)
 end
 
 function methods:_queue_now(name, waiter, ...)
-  local number, err = self._statements[name], nil
+  local number = self._statements[name]
+  local id, err
   if not number then
     number, err = self:_number(name)
     if not number then
       return nil, err
     end
   end
-  local id
   if not waiter then
     id, err = self._store:tell(number, ...)
   else
@@ -178,12 +178,20 @@ function methods:commit()
   return true
 end
 
--- A group that grows without end is made durable in parts: only a plan and its rejected rows can be so many.
+-- A group that grows without end is made durable in parts, each while the next one grows: only a plan and its rejected rows can be so many.
 function methods:_bounded()
   if self._store:waiting() < MOST_WAITING then
     return true
   end
-  return self:commit()
+  local settled, err = self:settled()
+  while settled == false do
+    self:wait(LONG)
+    settled, err = self:settled()
+  end
+  if not settled then
+    return nil, err
+  end
+  return self:start()
 end
 
 local function keep(query, changes, rows)
@@ -304,7 +312,7 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:forget_plan()
-  self._claimed, self._held, self._held_count, self._beginning = 0, {}, 0, nil
+  self._claimed, self._held, self._held_count, self._beginning, self._ahead, self._asked = 0, {}, 0, nil, nil, nil
   local ok, err = self:_queue("forget_rows")
   if ok then
     ok, err = self:_queue("forget_batches")
@@ -444,7 +452,7 @@ function M.open(path, options)
     path = path, owner = options.owner or ("%d:%s"):format(core.system.pid(), core.digest.hex(core.system.random(8))), recovered = 0,
     _store = store, _statements = {}, _waiting = {}, _now = options.now or core.system.now, _sleep = options.sleep, _pause = options.pause,
     _wait = options.wait or options.sleep and function() options.sleep(SLICE) end,
-    _claimed = 0, _held = {}, _held_count = 0, _given_back = 0, _refused = 0, _beginning = nil, -- of ledger/leases
+    _claimed = 0, _held = {}, _held_count = 0, _given_back = 0, _refused = 0, _beginning = nil, _ahead = nil, _asked = nil, -- of ledger/leases
   }, mt)
   local ok = true
   if not options.create then
