@@ -109,6 +109,11 @@ describe("campaign.transport.openresty", function()
     local said = poor:get("/x").body
     assert.is_truthy(said:find("apt-get install lua-resty-core", 1, true), said)
     poor:stop()
+    for _, what in ipairs({ 'require("campaign.openresty.callback").new{ store = "/nowhere" }', 'require("campaign.transport.openresty").new()' }) do
+      local plain = command.run({ "luajit", "-e", what }, { env = { LUA_PATH = command.ROOT .. "/lua/?.lua;" .. command.ROOT .. "/lua/?/init.lua;;",
+        LUA_CPATH = (os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build") .. "/luajit/?.so;;" } })
+      assert.is_truthy(plain.err:find("apt-get install libnginx-mod-http-lua", 1, true), plain.err)
+    end
     local run = command.run({ command.ROOT .. "/examples/openresty/start" }, { env = { MODULES = "/nonexistent" } })
     assert.are.equal(1, run.code)
     assert.is_truthy(run.err:find("apt-get install libnginx-mod-http-lua", 1, true), run.err)

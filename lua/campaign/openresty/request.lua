@@ -12,11 +12,14 @@ local PIECE = 65536
 local READ_SECONDS = 60 -- without a byte of a body
 local LOOK_SECONDS, HEARTBEAT_SECONDS = 0.2, 15
 
----A dictionary of ngx.shared by its name. Raises when nginx.conf does not declare it.
+---A dictionary of ngx.shared by its name. Raises when nginx.conf does not declare it, and outside of nginx.
 ---@param name string?
 ---@return table?
 function M.shared(name)
-  if name == nil then
+  if not ngx then
+    error("campaign.openresty works inside nginx alone (Debian: apt-get install libnginx-mod-http-lua); in plain Lua there are "
+      .. "campaign.import and campaign.callback", 3)
+  elseif name == nil then
     return nil
   end
   local found = ngx.shared[name]

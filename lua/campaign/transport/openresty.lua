@@ -244,6 +244,9 @@ end
 ---@param options? { on_abort?: "cancel" } cancel: when the client of this nginx request goes away, what is in flight is broken off
 ---@return campaign.transport.openresty
 function M.new(options)
+  if not ngx then
+    error("this transport works inside nginx alone (Debian: apt-get install libnginx-mod-http-lua); in plain Lua there is campaign.transport.curl", 2)
+  end
   options = options or {}
   for name in pairs(options) do
     if name ~= "on_abort" then
