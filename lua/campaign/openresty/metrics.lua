@@ -30,10 +30,32 @@ local ENDS = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 
 local shared
 local keys = {} -- name → label value → key, so that counting makes no strings; values are few
 
+-- Attempts whose results were taken together, by outcome: counts of buckets by their number, and the sum. They go to the dictionary together.
+local taken = {}
+
+local CLASSES = { "1xx", "2xx", "3xx", "4xx", "5xx" }
+
+local function bucket_of(seconds)
+  local bucket = 1
+  while ENDS[bucket] and seconds > ENDS[bucket] do
+    bucket = bucket + 1
+  end
+  return bucket
+end
+
 local function observe_attempt(result)
-  local status = result.status
-  local outcome = result.error and result.error.kind or status and math.floor(status / 100) .. "xx" or "none"
-  M.observe("campaign_attempt_seconds", "outcome", outcome, result.seconds or result.timings and result.timings.total)
+  local status, problem, seconds = result.status, result.error, result.seconds
+  if not seconds then
+    return
+  end
+  local outcome = problem and problem.kind or status and CLASSES[math.floor(status / 100)] or "none"
+  local counts = taken[outcome]
+  if not counts then
+    counts = { [0] = 0 }
+    taken[outcome] = counts
+  end
+  local bucket = bucket_of(seconds)
+  counts[0], counts[bucket] = counts[0] + math.max(0, seconds), (counts[bucket] or 0) + 1
 end
 
 ---Names the dictionary that counters live in.
@@ -43,7 +65,7 @@ function M.use(name)
   if not shared then
     error(("nginx.conf declares no dictionary of that name: add `lua_shared_dict %s 1m;` to its http block"):format(tostring(name)), 2)
   end
-  require("campaign.transport.openresty").observe(observe_attempt)
+  require("campaign.transport.openresty").observe(observe_attempt, M.tell_attempts)
 end
 
 -- Adds without throwing anything out of the dictionary.
@@ -123,12 +145,21 @@ function M.observe(name, label, value, seconds)
     return
   end
   local parts = known(name, label, value, make_parts)
-  local bucket = 1
-  while ENDS[bucket] and seconds > ENDS[bucket] do
-    bucket = bucket + 1
-  end
-  if not (add(parts[bucket], 1) and add(parts[0], math.max(0, seconds))) then
+  if not (add(parts[bucket_of(seconds)], 1) and add(parts[0], math.max(0, seconds))) then
     tell_lost()
+  end
+end
+
+---Puts the attempts that were observed into the histogram.
+function M.tell_attempts()
+  for outcome, counts in pairs(taken) do
+    taken[outcome] = nil
+    local parts = known("campaign_attempt_seconds", "outcome", outcome, make_parts)
+    for number, amount in pairs(counts) do
+      if not add(parts[number], amount) then
+        tell_lost()
+      end
+    end
   end
 end
 

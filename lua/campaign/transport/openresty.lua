@@ -53,12 +53,13 @@ local idle -- semaphore of a dispatcher that has no work
 local mended = -math.huge -- from when on a socket may be tried
 local free = {} -- semaphores
 
-local observer
+local observer, observed
 
 ---Has every result of this worker told to a function, before whoever asked for it has it.
 ---@param tell fun(result: table)? must not yield
-function M.observe(tell)
-  observer = tell
+---@param done fun()? called when all results that were there have been told; must not yield
+function M.observe(tell, done)
+  observer, observed = tell, done
 end
 
 -- Hands a result to who asked for it.
@@ -95,6 +96,9 @@ local function take(most)
     end
     deliver(id, result)
     count = count + 1
+  end
+  if count > 0 and observed then
+    observed()
   end
   return count
 end
