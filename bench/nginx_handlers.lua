@@ -4,11 +4,11 @@
 
 local M = {}
 
-local transport
+local transport, session
 
-function M.campaign(url, ca_file)
+function M.campaign(url, ca_file, is_anew)
   transport = transport or require("campaign.transport").new()
-  local result, err = transport:perform({ url = url, account = "bench", max_connection_age = 60, ca_file = ca_file })
+  local result, err = transport:perform({ url = url, account = "bench", max_connection_age = is_anew and 0 or 60, ca_file = ca_file })
   if not result or result.status ~= 200 then
     ngx.log(ngx.ERR, tostring(err or result.error or result.status))
     return ngx.exit(502)
@@ -16,12 +16,13 @@ function M.campaign(url, ca_file)
   ngx.print(result.body)
 end
 
-function M.cosocket(port, path, is_tls)
+-- With `is_anew` a connection for each call, whose TLS session is that of an earlier one, as the transport's is.
+function M.cosocket(port, path, is_tls, is_anew)
   local socket = ngx.socket.tcp()
   socket:settimeouts(10000, 60000, 60000)
   assert(socket:connect("127.0.0.1", port))
   if is_tls and socket:getreusedtimes() == 0 then
-    assert(socket:sslhandshake(nil, "localhost", true))
+    session = assert(socket:sslhandshake(is_anew and session or nil, "localhost", true))
   end
   assert(socket:send("GET " .. path .. " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"))
   local status, length = assert(socket:receive("*l")):match("^HTTP/1%.1 (%d+)"), 0
@@ -31,7 +32,11 @@ function M.cosocket(port, path, is_tls)
   until line == ""
   local body = assert(socket:receive(length))
   assert(status == "200")
-  socket:setkeepalive(60000, 1024)
+  if is_anew then
+    socket:close()
+  else
+    socket:setkeepalive(60000, 1024)
+  end
   ngx.print(body)
 end
 

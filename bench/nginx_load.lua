@@ -39,6 +39,8 @@ local front = nginx.new({
     location = /campaign/slow { content_by_lua_block { calls.campaign("http://127.0.0.1:%(upport)/slow") } }
     location = /campaign/fast { content_by_lua_block { calls.campaign("http://127.0.0.1:%(upport)/fast") } }
     location = /campaign/tls { content_by_lua_block { calls.campaign("https://127.0.0.1:%(tlsport)/fast", "%(ca)") } }
+    location = /campaign/anew { content_by_lua_block { calls.campaign("https://127.0.0.1:%(tlsport)/fast", "%(ca)", true) } }
+    location = /cosocket/anew { content_by_lua_block { calls.cosocket(%(tlsport), "/fast", true, true) } }
     location = /cosocket/slow { content_by_lua_block { calls.cosocket(%(upport), "/slow") } }
     location = /cosocket/fast { content_by_lua_block { calls.cosocket(%(upport), "/fast") } }
     location = /cosocket/tls { content_by_lua_block { calls.cosocket(%(tlsport), "/fast", true) } }
@@ -107,7 +109,8 @@ end
 print(("neighbour idle: p99 %.2f ms"):format(p99(idle)))
 print("upstream, connections    campaign               cosocket               campaign beside cosocket, medians of " .. rounds)
 print("                         calls/s  CPU  nb. p99   calls/s  CPU  nb. p99   calls    CPU   neighbour's p99")
-for _, case in ipairs({ { "50 ms", "slow", 64 }, { "50 ms", "slow", 512 }, { "at once", "fast", 64 }, { "TLS, at once", "tls", 64 } }) do
+for _, case in ipairs({ { "50 ms", "slow", 64 }, { "50 ms", "slow", 512 }, { "at once", "fast", 64 }, { "TLS, at once", "tls", 64 },
+  { "TLS, anew", "anew", 64 } }) do
   load_on("/campaign/" .. case[2], case[3]) -- connections and compiled code
   load_on("/cosocket/" .. case[2], case[3])
   local ours, theirs, rate, used, noticed = {}, {}, {}, {}, {}
