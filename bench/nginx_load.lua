@@ -16,6 +16,7 @@ local secure = tls_server.start()
 local tls_port = nginx.free_port()
 local upstream = nginx.new({ values = { tls = tls_port, certificates = secure.folder }, http = "keepalive_requests 100000000;", server = [[
   listen 127.0.0.1:%(tls) ssl;
+  ssl_session_cache shared:tls:1m;
   ssl_certificate %(certificates)/good.pem;
   ssl_certificate_key %(certificates)/good.key;
   location = /slow { content_by_lua_block { ngx.header.content_length = 2 ngx.sleep(0.05) ngx.print("ok") } }

@@ -3,6 +3,7 @@
  * differ in their body alone. What points into a request is taken out when its attempt is over, and a URL that may carry secrets too. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "http_private.h"
 
@@ -18,6 +19,20 @@
 #define LONG_BODY_BUFFER (256L * 1024)
 #define MOST_URL (128 * 1024)
 #define MOST_SPECIAL (64 * 1024)
+#define AUTHORITIES_SECONDS 3600L /* after which a file of authorities is read again: it may have changed */
+
+/* The system's authorities lie in a file, and once more one by one in a folder. Without the folder libcurl keeps what it has read of the file, for
+ * all connections of a multi handle; with it, it would read and parse 140 certificates for every new one, which takes 60 ms. */
+static int has_bundle(CURL *easy) {
+  static atomic_int known; /* 0: not looked yet, 1: no, 2: yes */
+  const char *file = NULL;
+  int found = atomic_load(&known);
+  if (found == 0) {
+    found = curl_easy_getinfo(easy, CURLINFO_CAINFO, &file) == CURLE_OK && file != NULL && access(file, R_OK) == 0 ? 2 : 1;
+    atomic_store(&known, found);
+  }
+  return found == 2;
+}
 
 /* What is the same for every request; set once, when a handle is new or was reset. */
 static int prepare(struct camp_handle *handle) {
@@ -38,6 +53,10 @@ static int prepare(struct camp_handle *handle) {
   bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
   bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+  if (has_bundle(easy)) bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  bad |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, AUTHORITIES_SECONDS);
+#endif
   bad |= curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
   bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

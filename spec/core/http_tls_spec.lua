@@ -57,6 +57,23 @@ describe("core.http over TLS", function()
     assert.are.equal(before, server:requests())
   end)
 
+  it("reads the system's authorities once, not for every connection", function()
+    local function bytes_read() return tonumber(command.read("/proc/self/io"):match("rchar: (%d+)")) end
+    local bundle = assert(core.system.stat("/etc/ssl/certs/ca-certificates.crt"), "the file of Debian's package ca-certificates").size
+    local own = curl.new()
+    local function connect()
+      local before = bytes_read()
+      local result = assert(own:perform({ url = server.urls.good, account = "authorities", max_connection_age = 0 }))
+      assert.equal("tls", result.error.kind)
+      return bytes_read() - before
+    end
+    assert.is_true(connect() >= bundle)
+    for _ = 1, 5 do
+      assert.is_true(connect() < bundle / 4)
+    end
+    own:close()
+  end)
+
   it("T4 refuses the good server when only the system's authorities are trusted", function()
     local transport2 = curl.new({ driver = "thread" })
     local result = transport2:perform({ url = server.urls.good })
