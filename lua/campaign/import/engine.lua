@@ -53,6 +53,8 @@ function M.new(work)
   return setmetatable({
     work = work, flying = {}, in_flight = 0, again = {}, doubtful = {}, error = nil, waiting = nil,
     ready = {}, committing = nil, -- attempts whose intents are queued, and those whose intents are on their way to the disk
+    coming = {}, first = 1, last = 0, loaded = 0, -- batches of the plan that are next: coming[first] to coming[last]; bodies are made up to `loaded`
+    drained = false, -- the plan had no more batches when it was asked last
     requests = 0, retries = 0, bytes = 0, batches = 0,
     timing = { seconds = nil, repeated = nil }, -- what the pace is told of an answer, one after another
   }, mt)
@@ -72,25 +74,28 @@ function methods:_wait(batch)
   return work.pace:take()
 end
 
+-- One more batch of the plan, behind those that are known to come. Asking is not cheap: the ledger commits what it has first.
+function methods:_look_ahead()
+  if self.drained and self:_busy() > 0 then
+    return nil -- what is under way gives nothing back but what is sent again
+  end
+  local batch, err
+  repeat
+    batch, err = self.work.next_batch()
+  until not batch or batch.accepted > 0 -- one whose rows were all rejected is not sent
+  self.drained = batch == nil
+  if batch then
+    self.last = self.last + 1
+    self.coming[self.last] = batch
+  elseif err then
+    self:_stop(err)
+  end
+  return batch
+end
+
 -- The batch that is next, left where it is.
 function methods:_peek()
-  local first = self.again[1] or self.ahead
-  if first then
-    return first
-  end
-  while not self.ahead do
-    local batch, err = self.work.next_batch()
-    if not batch then
-      if err then
-        self:_stop(err)
-      end
-      return nil
-    end
-    if batch.accepted > 0 then -- one whose rows were all rejected is not sent
-      self.ahead = batch
-    end
-  end
-  return self.ahead
+  return self.again[1] or self.coming[self.first] or self:_look_ahead()
 end
 
 function methods:_next_batch()
@@ -98,7 +103,10 @@ function methods:_next_batch()
     return table.remove(self.again, 1)
   end
   local batch = self:_peek()
-  self.ahead = nil
+  if batch then
+    self.coming[self.first] = nil
+    self.first = self.first + 1
+  end
   return batch
 end
 
@@ -118,6 +126,8 @@ function methods:_divide(batch, pieces, is_blamed)
   if not leases then
     self:_stop(err)
     return false
+  elseif self.work.lane then
+    self.work.lane:drop(batch)
   end
   for i, lease in ipairs(leases) do
     lease.left = is_blamed and i == 2 and #leases == 2 and leases[1] or nil
@@ -320,6 +330,9 @@ function methods:_fill()
 end
 
 function methods:_unsent(batch)
+  if self.work.lane then
+    self.work.lane:drop(batch)
+  end
   local ok, err = self.work.unsent(batch)
   if not ok then
     self:_stop(err)
@@ -523,7 +536,16 @@ function methods:_collect()
   end
   if self.in_flight > 0 then
     local template = work.lane and work.lane.template
-    local id, result, took, bytes, text = work.transport:next(self.committing and work.slice or seconds, template)
+    local id, result, took, bytes, text
+    if template then
+      id, result, took, bytes, text = work.transport:next(0, template)
+      if not id and self:_load_ahead() then
+        return true -- a commit may have ended meanwhile
+      end
+    end
+    if not id then
+      id, result, took, bytes, text = work.transport:next(self.committing and work.slice or seconds, template)
+    end
     local taken, most = 0, work.transport.ready and work.pace:limit() / 2 or 0
     while id do
       self:_take(id, result, took, bytes, text)
@@ -538,7 +560,9 @@ function methods:_collect()
     return true
   end
   if self.committing then
-    work.journal:wait(seconds)
+    if not self:_load_ahead() then
+      work.journal:wait(seconds)
+    end
     return true
   end
   if #self.doubtful > 0 then

@@ -7,6 +7,9 @@ local verdicts = require "campaign.import.verdict"
 
 local M = {}
 
+-- Bytes of bodies that are made before their turn, at most.
+local MOST_BYTES = 4194304
+
 -- A request may take this many seconds and one more for so many bytes of its body.
 local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
 
@@ -33,7 +36,7 @@ function M.new(work, state)
     return nil
   end
   return setmetatable({
-    template = nil, request = nil, _entry = nil, _verdicts = {}, _operation = operation, _transport = work.transport, _state = state,
+    template = nil, request = nil, _entry = nil, _verdicts = {}, _bytes = 0, _operation = operation, _transport = work.transport, _state = state,
     _clock = state.client:clock(),
   }, mt)
 end
@@ -42,7 +45,11 @@ end
 ---@param batch table
 ---@return userdata? source nil: the plain way makes it, or finds out why not
 function methods:load(batch)
-  if not self.template then
+  local body = batch.body
+  if body then
+    batch.body, self._bytes = nil, self._bytes - batch.body_bytes
+    return body
+  elseif not self.template then
     return nil
   end
   local state = self._state
@@ -53,6 +60,30 @@ function methods:load(batch)
     source:close()
   end
   return nil
+end
+
+---Makes the body of a batch before its turn; `load` gives it then.
+---@param batch table
+---@return boolean made false when so many are made already that there is no room for another one
+function methods:prepare(batch)
+  if batch.body or self._bytes + batch.body_bytes > MOST_BYTES then
+    return false
+  end
+  batch.body = self:load(batch)
+  if batch.body then
+    self._bytes = self._bytes + batch.body_bytes
+  end
+  return true
+end
+
+---A batch will not be sent.
+---@param batch table
+function methods:drop(batch)
+  local body = batch.body
+  if body then
+    batch.body, self._bytes = nil, self._bytes - batch.body_bytes
+    body:close()
+  end
 end
 
 ---Sends the call with this body.
@@ -123,6 +154,22 @@ function M.add(engine)
     timing.seconds, timing.repeated = seconds, (batch.failed or 0) > 0
     work.pace:finished(attempt.ticket, verdict, timing)
     self:_weigh()
+  end
+
+  -- While there is nothing else to do: the body of a batch that comes soon, so that it leaves at once when an answer gives it leave. False when
+  -- there is none to make.
+  function engine:_load_ahead()
+    local work, at = self.work, math.max(self.loaded + 1, self.first)
+    local lane = work.lane
+    if not lane or not lane.template or at - self.first >= work.pace:limit() or self.error or work.stopped() or #self.doubtful > 0 then
+      return false
+    end
+    local batch = self.coming[at] or self:_look_ahead()
+    if not batch or not lane:prepare(batch) then
+      return false
+    end
+    self.loaded = at
+    return true
   end
 
   -- Without a result it is the expected answer to what the lane has sent, with what is told of it.
