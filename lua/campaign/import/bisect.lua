@@ -144,6 +144,12 @@ function methods:refused(batch, verdict)
   return self:_halves(batch)
 end
 
+---True while nothing is known against anybody: a batch of the plan is then sent as it is.
+---@return boolean
+function methods:is_idle()
+  return self._guilty < KNOWN
+end
+
 ---Smaller pieces of a batch that is to be sent: in halves when its other half was clean, so that it must hold who is to blame; in several
 ---when refused rows are so common that it would most likely be refused.
 ---@param batch table

@@ -17,6 +17,9 @@ local MOST_THROTTLED = 20
 -- Seconds after which a platform that calls itself closed, though our clock says open, is asked again.
 local CLOSED_AGAIN = 60
 
+-- Bodies that are made ahead between two looks at a commit.
+local AHEAD = 4
+
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.engine" }
 
@@ -208,19 +211,21 @@ end
 -- What is durable may leave, unless the run is to end, or to slow down.
 function methods:_launch(attempts, ok, err)
   local work = self.work
+  local pace, journal, pause = work.pace, work.journal, work.env.pause
+  local limit, is_paused = pace:limit(), pace:is_paused()
   for _, attempt in ipairs(attempts) do
     local may_go = ok
     if ok then
-      may_go, err = work.journal:go(attempt)
+      may_go, err = journal:go(attempt)
     end
     if not may_go then
       self:_stop(err)
       self:_unsent(attempt.batch)
-    elseif self.error or work.stopped() or self.in_flight >= work.pace:limit() or work.pace:is_paused() then
+    elseif self.error or work.stopped() or self.in_flight >= limit or is_paused then
       self:_withdraw(attempt)
-    else
-      self:_submit(attempt)
+    elseif not self:_submit(attempt) or pause then
       self:_pause()
+      limit, is_paused = pace:limit(), pace:is_paused() -- something was learned, or others had a turn
     end
   end
 end
@@ -266,6 +271,7 @@ function methods:_commit()
   end
 end
 
+-- False when it could not leave, and its outcome is known already.
 function methods:_submit(attempt)
   local work, batch = self.work, attempt.batch
   attempt.begun = true
@@ -277,7 +283,8 @@ function methods:_submit(attempt)
     id, refused = work.transport:submit(attempt.request)
   end
   if not id then
-    return self:_conclude(attempt, nil, nil, refused)
+    self:_conclude(attempt, nil, nil, refused)
+    return false
   end
   self.flying[id] = attempt
   self.in_flight = self.in_flight + 1
@@ -288,6 +295,7 @@ function methods:_submit(attempt)
   if batch.attempts - (batch.withdrawn or 0) > 1 then
     self.retries = self.retries + 1
   end
+  return true
 end
 
 -- Requests that are in flight or about to be.
@@ -303,6 +311,9 @@ function methods:_fill()
       return self:_commit() -- what is asked for must not be mixed up with what is under way
     end
     self:_settle_doubt()
+  end
+  if work.lane then
+    self:_fill_short()
   end
   while not self.error and not work.stopped() do
     local busy = self:_busy()
@@ -538,9 +549,14 @@ function methods:_collect()
     local template = work.lane and work.lane.template
     local id, result, took, bytes, text
     if template then
+      local made = 0
       id, result, took, bytes, text = work.transport:next(0, template)
-      if not id and self:_load_ahead() then
-        return true -- a commit may have ended meanwhile
+      while not id and self:_load_ahead() do
+        made = made + 1
+        if made == AHEAD and self.committing then
+          return true -- it may have ended meanwhile
+        end
+        id, result, took, bytes, text = work.transport:next(0, template)
       end
     end
     if not id then

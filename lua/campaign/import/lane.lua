@@ -134,6 +134,35 @@ end
 
 ---@param engine table methods of the engine
 function M.add(engine)
+  -- As many batches as may leave and can take the short way, up to the first that cannot.
+  function engine:_fill_short()
+    local work, lane = self.work, self.work.lane
+    local pace, journal, bisect = work.pace, work.journal, work.bisect
+    if not lane.template or work.window or bisect and not bisect:is_idle() or not pace:is_free() then
+      return
+    end
+    local busy, limit, ready = self:_busy(), pace:limit(), self.ready
+    while busy < limit and not self.again[1] and not self.error and not work.stopped() do
+      local batch = self.coming[self.first] or self:_look_ahead()
+      local source = batch and lane:load(batch)
+      if not source then
+        return
+      end
+      self.coming[self.first] = nil
+      self.first, busy = self.first + 1, busy + 1
+      local number = (batch.attempts or 0) + 1
+      local attempt = { batch = batch, number = number, request = lane.request, source = source, intent = nil, ticket = nil, begun = nil }
+      batch.attempts = number
+      local ok, err = journal:begin(attempt)
+      if not ok then
+        self:_stop(err)
+        return self:_unsent(batch)
+      end
+      attempt.ticket = pace:started(busy)
+      ready[#ready + 1] = attempt
+    end
+  end
+
   -- A known answer, which says that the batch was taken over: what the plain way does with it, and no more.
   function engine:_pass(attempt, verdict, seconds, bytes)
     local work, batch = self.work, attempt.batch
@@ -150,9 +179,7 @@ function M.add(engine)
     if not ok then
       self:_stop(err)
     end
-    local timing = self.timing
-    timing.seconds, timing.repeated = seconds, (batch.failed or 0) > 0
-    work.pace:finished(attempt.ticket, verdict, timing)
+    work.pace:passed(attempt.ticket, seconds, (batch.failed or 0) > 0)
     self:_weigh()
   end
 

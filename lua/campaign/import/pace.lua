@@ -77,6 +77,13 @@ function methods:take()
   return self._shared:take()
 end
 
+---Whether requests may leave without leave for each, now: nobody waits, and nobody keeps a rate.
+---@return boolean
+function methods:is_free()
+  local now = self._monotonic()
+  return self._resume_at <= now and self._shared:is_free(now)
+end
+
 ---Whether everybody waits: after a failure, for the platform's hours, or because the platform asked for it.
 ---@return boolean
 function methods:is_paused()
@@ -143,6 +150,17 @@ function methods:finished(ticket, verdict, more)
     self._shared:succeeded(ticket and ticket.at or now)
     self._quota:refund(more ~= nil and more.repeated == true)
   end
+end
+
+---As `finished`, of a request that was taken over.
+---@param ticket campaign.import.pace.ticket
+---@param seconds number
+---@param is_repeated boolean
+function methods:passed(ticket, seconds, is_repeated)
+  self._concurrency:finished(self._monotonic(), seconds, false)
+  self._doubt_since, self._doubts, self._failures, self._failed_since = nil, 0, 0, 0
+  self._shared:succeeded(ticket.at)
+  self._quota:refund(is_repeated)
 end
 
 ---Pays for sending a batch again that could not be delivered; false when too many repeats are outstanding.

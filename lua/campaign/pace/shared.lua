@@ -151,6 +151,13 @@ function methods:take(most)
   return seconds, reason
 end
 
+---Whether `take` would give leave without a look at the home, and count nothing.
+---@param now number
+---@return boolean
+function methods:is_free(now)
+  return not self._given and is_idle(self._state, now) and now < self._look_at
+end
+
 ---Looks whether everybody waits by now.
 ---@return number seconds
 function methods:look()
