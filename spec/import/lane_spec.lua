@@ -151,8 +151,11 @@ describe("the short way of a batch", function()
       local result = assert(require("campaign").import(options))
       transport:close()
       imports.assert_balanced(result)
-      assert.equal(3, transport.counts.plain + transport.counts.short)
-      found[i] = { result.state, result.exit_code, tostring(result.error):match(": (.*)"), result.accepted_pending, result.pending }
+      -- A body that was made, and compared with the plan, before the change still leaves.
+      local left = transport.counts.plain + transport.counts.short
+      assert.is_true(left == 3 or has_lane and left == 4, left)
+      assert.same({ 200 * left, 12000 - 200 * left }, { result.accepted_pending, result.pending })
+      found[i] = { result.state, result.exit_code, tostring(result.error):match(": (.*)") }
     end
     assert.same(found[1], found[2])
     assert.truthy(found[1][3]:find("changed", 1, true), found[1][3])
