@@ -110,12 +110,16 @@ static const unsigned char *phone_form(unsigned char *room, size_t *length) {
   return text;
 }
 
+/* Eight ASCII digits: every byte is 0x3., also with 6 added, which then carries nothing into the next. */
+static int are_digits(const unsigned char *text) {
+  uint64_t bytes;
+  memcpy(&bytes, text, sizeof bytes);
+  return ((bytes & 0xF0F0F0F0F0F0F0F0u) | ((bytes + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4) == 0x3333333333333333u;
+}
+
 /* 11 ASCII digits that begin with 1: what nearly every list holds, and its own form. */
 static int is_plain_mobile(const unsigned char *text, size_t length) {
-  unsigned other = 0;
-  if (length != 11 || text[0] != '1') return 0;
-  for (size_t i = 1; i < 11; i++) other |= (unsigned char)(text[i] - '0') > 9;
-  return !other;
+  return length == 11 && text[0] == '1' && are_digits(text) && are_digits(text + 3);
 }
 
 const unsigned char *camp_key_form(enum camp_key_form form, const unsigned char *text, size_t length, unsigned char *room,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Every part is a table in the order of its hashes: a hash says by its size where it belongs, those that belong to one place follow each
- * other. So a key that is not there is known after two or three slots, and a table becomes a larger one in one walk. */
+ * Every part is a table of lines, each as long as a line of the processor's caches: a hash says by its size in which line it belongs, and goes
+ * into the next one with room where that is full. So one wait for memory tells most often that a key is not there. */
 #include "keyset.h"
 
 #include <errno.h>
@@ -10,8 +10,12 @@
 
 #define PAGE ((size_t)4096)
 #define HUGE_PAGE ((size_t)2 << 20)
-#define SPILL ((size_t)32) /* slots behind the last place, for the keys that belong there */
-#define FULL(total) ((total) / 20 * 13) /* after growing by a quarter, 0.52 of the slots are taken: 23.1 bytes a key */
+#define REACH 256 /* lines from its own in which a key may lie */
+/* Keys that so many lines take before they become twice as many. The parts do so one after the other (pages_of), so that there are 22.5 bytes
+ * a key on the average of them: 12.8 bytes a slot, 0.82 of them taken at most, the average of 2^x for x from 0 to 1 being 1 / ln 2. */
+#define FULL(lines) ((lines) * CAMP_KEYSET_LINE * 41 / 50)
+
+_Static_assert(sizeof(struct camp_keyset_line) == 64, "a line of the caches");
 
 int camp_keyset_init(struct camp_keyset *set, const void *secret, struct camp_error *err) {
   ssize_t got;
@@ -28,7 +32,7 @@ int camp_keyset_init(struct camp_keyset *set, const void *secret, struct camp_er
 
 void camp_keyset_clear(struct camp_keyset *set) {
   for (size_t i = 0; i < CAMP_KEYSET_PARTS; i++)
-    if (set->parts[i].slots != NULL) munmap(set->parts[i].slots, set->parts[i].pages * PAGE);
+    if (set->parts[i].lines != NULL) munmap(set->parts[i].lines, set->parts[i].pages * PAGE);
   memset(set->parts, 0, sizeof set->parts);
   set->count = 0;
 }
@@ -99,103 +103,132 @@ struct camp_key camp_keyset_hash(const struct camp_keyset *set, const void *text
   return key;
 }
 
-/* Where a hash belongs, of `places`: places follow the order of hashes. */
-static size_t place_of(uint64_t hash, size_t places) {
-  return (size_t)(((unsigned __int128)hash * places) >> 64);
+/* Where a hash belongs, of so many lines: lines follow the order of hashes. */
+static size_t place_of(uint64_t hash, size_t lines) {
+  return (size_t)(((unsigned __int128)hash * lines) >> 64);
 }
 
-/* The first slot from the hash's place on that is free or holds no smaller hash; `total` when there is none. */
-static size_t seek(const struct camp_keyset_part *part, uint64_t hash, size_t total) {
-  size_t at = place_of(hash, total - SPILL);
-  while (at < total && part->slots[at].value != 0 && part->slots[at].hash < hash) at++;
-  return at;
+/* What a hash leaves on the lines that had no room for it: one of 16 marks, so that others seldom look behind them for nothing. */
+static inline uint16_t mark_of(uint64_t hash) { return (uint16_t)(1u << (hash & 15)); }
+
+/* Which slots of the line hold the hash, as bits: one or none. */
+static inline unsigned match(const struct camp_keyset_line *line, uint64_t hash) {
+  const unsigned found = (unsigned)(line->hash[0] == hash) | (unsigned)(line->hash[1] == hash) << 1 | (unsigned)(line->hash[2] == hash) << 2 |
+                         (unsigned)(line->hash[3] == hash) << 3 | (unsigned)(line->hash[4] == hash) << 4;
+  return found & ((1u << line->count) - 1);
 }
 
 void camp_keyset_expect(const struct camp_keyset *set, struct camp_key key) {
   const struct camp_keyset_part *part = &set->parts[key.b % CAMP_KEYSET_PARTS];
-  if (part->slots == NULL) return;
-  const char *slot = (const char *)&part->slots[place_of(key.a, part->total - SPILL)];
-  __builtin_prefetch(slot);
-  __builtin_prefetch(slot + 40); /* the few that follow may lie in the next line */
+  if (part->lines != NULL) __builtin_prefetch(&part->lines[place_of(key.a, part->total)]);
 }
 
 uint32_t camp_keyset_find(const struct camp_keyset *set, struct camp_key key) {
   const struct camp_keyset_part *part = &set->parts[key.b % CAMP_KEYSET_PARTS];
   if (part->total == 0) return 0;
-  size_t at = seek(part, key.a, part->total);
-  return at < part->total && part->slots[at].hash == key.a ? part->slots[at].value : 0;
+  for (size_t at = place_of(key.a, part->total);; at = at + 1 < part->total ? at + 1 : 0) {
+    const struct camp_keyset_line *line = &part->lines[at];
+    const unsigned found = match(line, key.a);
+    if (found != 0) return line->value[__builtin_ctz(found)];
+    if ((line->passed & mark_of(key.a)) == 0) return 0;
+  }
+}
+
+/* Puts a key that may be there already into lines: 1, or 0 and its number; -1 when there is no room within reach, or none for a new one. */
+static inline int put(struct camp_keyset_line *lines, size_t total, uint64_t hash, uint32_t value, int is_full, uint32_t *had) {
+  size_t at = place_of(hash, total);
+  for (size_t reach = total < REACH ? total : REACH; reach > 0; reach--, at = at + 1 < total ? at + 1 : 0) {
+    struct camp_keyset_line *line = &lines[at];
+    const unsigned found = match(line, hash), count = line->count;
+    if (found != 0) {
+      *had = line->value[__builtin_ctz(found)];
+      return 0;
+    }
+    if (count < CAMP_KEYSET_LINE) {
+      if (is_full) return -1;
+      line->hash[count] = hash;
+      line->value[count] = value;
+      line->count = (uint16_t)(count + 1);
+      return 1;
+    }
+    line->passed |= mark_of(hash);
+  }
+  return -1;
 }
 
 /* Memory of so many pages, all zero. What holds a whole huge page starts where one may, so that a look-up seldom waits for page tables. It
  * takes no more for it: a huge page lies wholly inside. */
 static void *make_room(size_t pages) {
   const size_t size = pages * PAGE, more = size >= HUGE_PAGE ? HUGE_PAGE : 0;
-  char *room = mmap(NULL, size + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  /* All of it is written soon: not a fault for each page. */
+  char *room = mmap(NULL, size + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (more == 0 ? MAP_POPULATE : 0), -1, 0);
   if (room == MAP_FAILED || more == 0) return room;
   const size_t before = HUGE_PAGE - (uintptr_t)room % HUGE_PAGE; /* the rest of `more` lies behind */
   munmap(room, before);
   if (before < more) munmap(room + before + size, more - before);
   madvise(room + before, size, MADV_HUGEPAGE); /* refused where the system has none */
+#ifdef MADV_POPULATE_WRITE
+  madvise(room + before, size, MADV_POPULATE_WRITE);
+#endif
   return room + before;
 }
 
-/* Puts the slots of `from` where they belong in `to`, which is free. -1 when too many belong to its last places. Nothing depends on whether a
- * slot is taken, which is anybody's guess: a free one is written too, and its successor over it. */
-static int spread(const struct camp_keyset_slot *from, size_t had, struct camp_keyset_slot *to, size_t total) {
-  size_t next = 0;
-  for (size_t i = 0; i < had; i++) {
-    const struct camp_keyset_slot slot = from[i];
-    const size_t place = place_of(slot.hash, total - SPILL); /* of a free one: 0 */
-    next = place > next ? place : next;
-    if (next >= total) {
-      if (slot.value != 0) return -1;
-      continue;
+/* Pages of a part's table, each level being twice the one below; the parts lie 2^(1/32) apart, so that they grow one after the other though
+ * they have as many keys. */
+static size_t pages_of(size_t part, unsigned level) {
+  uint64_t size = 1 << 16;
+  while (part-- > 0) size = size * 66971 >> 16;
+  return (size_t)(size << level >> 16);
+}
+
+/* Moves the keys to lines that are free: -1 when one finds no room within reach. */
+static int move(const struct camp_keyset_part *part, struct camp_keyset_line *to, size_t total) {
+  uint32_t had;
+  for (size_t at = 0; at < part->total; at++) {
+    const struct camp_keyset_line *from = &part->lines[at];
+    for (unsigned i = 0; i < from->count; i++) {
+      struct camp_keyset_line *line = &to[place_of(from->hash[i], total)];
+      const unsigned count = line->count;
+      if (__builtin_expect(count < CAMP_KEYSET_LINE, 1)) {
+        line->hash[count] = from->hash[i];
+        line->value[count] = from->value[i];
+        line->count = (uint16_t)(count + 1);
+      } else if (put(to, total, from->hash[i], from->value[i], 0, &had) < 0) {
+        return -1;
+      }
     }
-    to[next] = slot;
-    next += slot.value != 0;
   }
   return 0;
 }
 
 /* A larger table takes the place of the part's, which is there until the keys have moved: a thirtieth of the set at a time. */
-static int grow(struct camp_keyset_part *part, struct camp_error *err) {
-  size_t pages = part->pages;
+static int grow(const struct camp_keyset *set, struct camp_keyset_part *part, struct camp_error *err) {
   for (;;) {
-    if (pages * PAGE / sizeof part->slots[0] / 16 > part->count + SPILL) /* only what is no hash can leave so much of a table free */
+    if (part->level > 2 && part->count < FULL(part->total) / 16) /* only what is no hash can leave so much of a table free */
       return camp_fail(err, CAMP_INVALID, 0, "keys that should be hashes are alike: they are damaged");
-    pages += pages < 8 ? 1 : pages / 4;
-    struct camp_keyset_slot *slots = make_room(pages);
-    if (slots == MAP_FAILED) return camp_fail_nomem(err);
-    const int fits = spread(part->slots, part->total, slots, pages * PAGE / sizeof slots[0]) == 0;
-    void *spare = fits ? (void *)part->slots : slots;
-    if (spare != NULL) munmap(spare, (fits ? part->pages : pages) * PAGE);
-    if (!fits) continue;
-    part->slots = slots;
+    const size_t pages = pages_of((size_t)(part - set->parts), part->level), total = pages * PAGE / sizeof part->lines[0];
+    struct camp_keyset_line *lines = make_room(pages);
+    if (lines == MAP_FAILED) return camp_fail_nomem(err);
+    part->level++;
+    if (move(part, lines, total) != 0) {
+      munmap(lines, pages * PAGE);
+      continue;
+    }
+    if (part->lines != NULL) munmap(part->lines, part->pages * PAGE);
+    part->lines = lines;
     part->pages = pages;
-    part->total = pages * PAGE / sizeof slots[0];
+    part->total = total;
     return 0;
   }
 }
 
 int camp_keyset_add(struct camp_keyset *set, struct camp_key key, uint32_t value, uint32_t *had, struct camp_error *err) {
   struct camp_keyset_part *part = &set->parts[key.b % CAMP_KEYSET_PARTS];
-  if (part->slots == NULL && grow(part, err) != 0) return -1;
   for (;;) {
-    struct camp_keyset_slot *slots = part->slots;
-    size_t total = part->total, at = seek(part, key.a, total), end = at;
-    if (at < total && slots[at].value != 0 && slots[at].hash == key.a) {
-      *had = slots[at].value;
-      return 0;
-    }
-    while (end < total && slots[end].value != 0) end++;
-    if (end < total && part->count < FULL(total)) {
-      for (; end > at; end--) slots[end] = slots[end - 1]; /* one or two */
-      slots[at].hash = key.a;
-      slots[at].value = value;
-      part->count++;
-      set->count++;
-      return 1;
-    }
-    if (grow(part, err) != 0) return -1;
+    const int added = part->total > 0 ? put(part->lines, part->total, key.a, value, part->count >= FULL(part->total), had) : -1;
+    part->count += added > 0;
+    set->count += added > 0;
+    if (added >= 0) return added;
+    if (grow(set, part, err) != 0) return -1;
   }
 }

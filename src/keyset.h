@@ -19,17 +19,23 @@
 /* The hash of a text, or of a row (row_hash.h). The set keeps `a`; `b` chooses the part. */
 struct camp_key { uint64_t a, b; };
 
-struct camp_keyset_slot {
-  uint64_t hash;
-  uint32_t value; /* 0: free */
-} __attribute__((packed, aligned(4)));
+#define CAMP_KEYSET_LINE 5
 
-/* One of the tables: slots in the order of their hashes, with gaps. It grows by itself, so that no growth takes long. */
+/* Slots that lie in one line of the processor's caches; they are taken from the first on. */
+struct camp_keyset_line {
+  uint64_t hash[CAMP_KEYSET_LINE];
+  uint32_t value[CAMP_KEYSET_LINE];
+  uint16_t count;
+  uint16_t passed; /* marks of the keys that found no room here */
+};
+
+/* One of the tables. It grows by itself, so that no growth takes long. */
 struct camp_keyset_part {
-  struct camp_keyset_slot *slots; /* from mmap */
+  struct camp_keyset_line *lines; /* from mmap */
   size_t pages;
-  size_t total; /* slots in them */
-  size_t count;
+  size_t total; /* lines in them */
+  size_t count; /* keys */
+  unsigned level; /* times it has grown */
 };
 
 struct camp_keyset {

@@ -10,6 +10,7 @@
 struct ahead {
   const unsigned char *text;
   size_t length, next; /* of the record, without its line end; where the following one starts in the window */
+  size_t marks;        /* it takes up */
   struct camp_row_keys keys;
 };
 
@@ -17,7 +18,9 @@ struct camp_row_keys_block {
   struct camp_row_keys direct; /* of a record that was not asked for ahead */
   int64_t window;              /* which window of the reader the others are of: where it ends in the file */
   size_t end;                  /* so far in it records were asked for */
-  size_t at, count, columns;
+  size_t marks;                /* of them that the reader has still to pass */
+  size_t at, count;            /* the first of the others, and how many there are: they lie in a ring */
+  size_t columns;
   struct camp_field *fields;
   struct ahead ahead[CAMP_ROW_KEYS_AHEAD];
 };
@@ -63,15 +66,38 @@ static void make_keys(const struct camp_preflight *pass, const struct camp_field
   }
 }
 
-/* The record that starts at `at` in the window, its marks from *places on, taken apart as if every quote opened or closed a field. Returns
+/* A record with as many fields as there are columns, and no mark in it but delimiters; 0: it is none. */
+static size_t guess_plain(struct camp_row_keys_block *block, const struct camp_reader *reader, size_t at, const uint32_t *places,
+                          struct ahead *ahead) {
+  const unsigned char *const text = reader->text;
+  const size_t last = block->columns - 1;
+  unsigned other = 0;
+  size_t start = at;
+  if ((size_t)(reader->place_end - places) <= last || text[places[last]] != '\n') return 0; /* one with CRLF has a mark more */
+  for (size_t i = 0; i < last; i++) other |= (unsigned)(text[places[i]] ^ reader->input->delimiter);
+  if (other != 0) return 0;
+  for (size_t i = 0; i <= last; i++) {
+    const size_t place = places[i];
+    block->fields[i] = (struct camp_field){text + start, (uint32_t)(place - start), 0};
+    start = place + 1;
+  }
+  ahead->text = text + at;
+  ahead->length = start - 1 - at;
+  ahead->next = start;
+  ahead->marks = block->columns;
+  return block->columns;
+}
+
+/* The record that starts at `at` in the window, its marks from `places` on, taken apart as if every quote opened or closed a field. Returns
  * how many fields it has; 0 when its end is not among the marks that the reader has found so far. */
-static size_t guess(struct camp_row_keys_block *block, const struct camp_reader *reader, size_t at, const uint32_t **places,
+static size_t guess(struct camp_row_keys_block *block, const struct camp_reader *reader, size_t at, const uint32_t *places,
                     struct ahead *ahead) {
   const unsigned char *const text = reader->text;
   const unsigned char delimiter = reader->input->delimiter;
-  size_t start = at, found = 0, quotes = 0;
+  size_t start = at, found = guess_plain(block, reader, at, places, ahead), quotes = 0;
+  if (found > 0) return found;
   int is_plain = 1;
-  for (const uint32_t *mark = *places; mark < reader->place_end; mark++) {
+  for (const uint32_t *mark = places; mark < reader->place_end; mark++) {
     const size_t place = *mark;
     const unsigned char c = text[place];
     if (c == delimiter || c == '\n') {
@@ -87,7 +113,7 @@ static size_t guess(struct camp_row_keys_block *block, const struct camp_reader 
       ahead->text = is_plain && found == block->columns ? text + at : NULL;
       ahead->length = end - at;
       ahead->next = start;
-      *places = mark + 1;
+      ahead->marks = (size_t)(mark + 1 - places);
       return found;
     }
     if (c == '\r' && text[place + 1] == '\n') continue;
@@ -97,21 +123,18 @@ static size_t guess(struct camp_row_keys_block *block, const struct camp_reader 
   return 0;
 }
 
-/* Makes the keys of the rows that follow the pass's record in the reader's window. */
+/* Makes the keys of rows that follow, until there are enough of them or the reader has found no more marks in its window. */
 static void look_ahead(struct camp_preflight *pass) {
   struct camp_row_keys_block *block = pass->keys;
   const struct camp_reader *reader = &pass->reader;
-  const uint32_t *places = reader->place;
-  size_t count;
-  block->window = reader->next_offset;
-  block->at = block->count = 0;
-  block->end = reader->at;
   while (block->count < CAMP_ROW_KEYS_AHEAD) {
-    struct ahead *ahead = &block->ahead[block->count];
-    if ((count = guess(block, reader, block->end, &places, ahead)) == 0) break;
+    struct ahead *ahead = &block->ahead[(block->at + block->count) % CAMP_ROW_KEYS_AHEAD];
+    const size_t count = guess(block, reader, block->end, reader->place + block->marks, ahead);
+    if (count == 0) break;
     block->end = ahead->next;
-    if (count < block->columns) continue;
-    make_keys(pass, block->fields, &ahead->keys);
+    block->marks += ahead->marks;
+    if (count >= block->columns) make_keys(pass, block->fields, &ahead->keys);
+    else ahead->text = NULL;
     block->count++;
   }
 }
@@ -126,19 +149,34 @@ static int is_large(const struct camp_preflight *pass) {
   return 0;
 }
 
+/* Takes the rows that the reader has passed out of the ring. What was made ahead of the pass's record becomes its first; NULL when the reader
+ * sees other records than were guessed, or goes on where nothing was. */
+static struct ahead *take_passed(struct camp_row_keys_block *block, const struct camp_reader *reader) {
+  if (block->window != reader->next_offset) return NULL;
+  for (; block->count > 0; block->count--) {
+    struct ahead *ahead = &block->ahead[block->at];
+    if (ahead->next > reader->at) return NULL;
+    block->marks -= ahead->marks;
+    ahead->marks = 0; /* taken off once */
+    if (ahead->next == reader->at) return ahead;
+    block->at = (block->at + 1) % CAMP_ROW_KEYS_AHEAD;
+  }
+  return NULL;
+}
+
 const struct camp_row_keys *camp_row_keys_of(struct camp_preflight *pass) {
   struct camp_row_keys_block *block = pass->keys;
-  const struct camp_reader *reader = &pass->reader;
   const struct camp_record *record = &pass->record;
-  if (block->window == reader->next_offset && reader->at <= block->end) {
-    while (block->at < block->count && block->ahead[block->at].next < reader->at) block->at++;
-    if (block->at < block->count) {
-      const struct ahead *ahead = &block->ahead[block->at];
-      if (ahead->text != NULL && ahead->text == record->text && ahead->length == record->length) return &ahead->keys;
-    }
-  } else if (is_large(pass)) {
-    look_ahead(pass);
+  const struct ahead *ahead = take_passed(block, &pass->reader);
+  const int is_known = ahead != NULL && ahead->text != NULL && ahead->text == record->text && ahead->length == record->length;
+  if (!is_known) make_keys(pass, record->fields, &block->direct);
+  if (ahead == NULL) {
+    block->count = 0;
+    if (!is_large(pass)) return &block->direct;
+    block->window = pass->reader.next_offset;
+    block->end = pass->reader.at;
+    block->marks = 0;
   }
-  make_keys(pass, record->fields, &block->direct);
-  return &block->direct;
+  look_ahead(pass);
+  return is_known ? &ahead->keys : &block->direct;
 }

@@ -360,8 +360,8 @@ describe("lists of keys", function()
     assert(list:add(string.char(7) .. ("\255"):rep(7) .. part, 99))
     assert.same({ 66, 1 }, { list:info().keys, list:info().repeated })
     local ok, err = true, nil
-    for i = 34, 255 do
-      ok, err = list:add(string.char(i) .. ("\255"):rep(7) .. part, i)
+    for i = 1, 4000 do
+      ok, err = list:add(string.char(i % 251 + 1, math.floor(i / 251)) .. ("\255"):rep(6) .. part, i)
       if not ok then
         break
       end
