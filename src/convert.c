@@ -22,10 +22,14 @@ void camp_converter_clear(struct camp_converter *converter) {
   converter->scratch = NULL;
 }
 
+/* The words are made when somebody asks for them (camp_fail_stop). */
 static int stopped(struct camp_converter *converter, enum camp_stop stop, uint32_t character, struct camp_error *err) {
   converter->stop = stop;
   converter->character = character;
-  return camp_fail_stop(err, stop, converter->from, converter->to, converter->offset, character);
+  err->kind = CAMP_INVALID;
+  err->code = (long)converter->offset;
+  err->text[0] = '\0';
+  return -1;
 }
 
 /* So much room at the end of `out`, or NULL with err. */

@@ -23,7 +23,8 @@ struct camp_converter {
 void camp_converter_init(struct camp_converter *converter, enum camp_encoding from, enum camp_encoding to, const struct camp_map *map);
 void camp_converter_clear(struct camp_converter *converter);
 /* Converts the bytes and appends the result to out. After -1 the converter is good for nothing but clear; err's code, and converter->offset,
- * is the offset of the offending byte. `out` holds what was converted before. */
+ * is the offset of the offending byte; its text is empty where converter->stop tells why (camp_fail_stop makes one). `out` holds what was
+ * converted before. */
 int camp_converter_feed(struct camp_converter *converter, const uint8_t *bytes, size_t n, struct camp_buf *out, struct camp_error *err);
 /* The end: -1 when the stream ended inside a character. */
 int camp_converter_finish(struct camp_converter *converter, struct camp_error *err);

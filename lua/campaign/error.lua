@@ -67,7 +67,11 @@ end
 
 ---True for an error object of ours, made in Lua or C.
 function M.is(value)
-  return type(value) == "table" and getmetatable(value) == mt
+  if type(value) ~= "table" then
+    return false
+  end
+  local its = getmetatable(value)
+  return its == mt or its == core.stop_metatable
 end
 
 ---A new error object: err's fields, with those of `fields` added where err has none. err itself stays as it is.
@@ -75,7 +79,7 @@ end
 ---@param fields table
 ---@return campaign.error
 function M.wrap(err, fields)
-  local wrapped = {}
+  local wrapped = { kind = err.kind } -- asked for first: an error of a refused text makes its fields only then
   for name, value in pairs(err) do
     wrapped[name] = value
   end

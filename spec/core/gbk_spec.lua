@@ -3,7 +3,7 @@
 -- tested in spec/c/encodings_test.c.
 
 local core = require "campaign.core"
-require "campaign.error"
+local error_object = require "campaign.error"
 
 local gbk = core.gbk
 local ALL = { "utf-8", "gbk", "cp936", "gb18030", "utf-16le", "utf-16be" }
@@ -69,6 +69,40 @@ describe("core.gbk", function()
       assert.are.same({ offset = 6, code_point = case[2] }, err.cause)
       assert.truthy(err.message:find(("U+%04X at byte 6"):format(case[2]), 1, true))
     end
+  end)
+
+  it("gives errors that are whole however they are looked at first, and only then", function()
+    local expected = "U+1F600 at byte 2 has no place in gbk; give a replacement for it in `map`, or another encoding"
+    local function refused()
+      local bytes, err = gbk.encode("ab\240\159\152\128", "gbk")
+      assert.is_nil(bytes)
+      return err
+    end
+    local looks = {
+      function(err) return err.kind end, function(err) return err.nothing end, tostring, error_object.is,
+      function(err) return "x " .. err end, function(err) return err .. err end, function(err) err.hint = "a hint" end,
+      function(err) return error_object.wrap(err, {}) end, function(err) return rawequal(err, refused()) end,
+    }
+    for i, look in ipairs(looks) do
+      local err = refused()
+      assert.is_true(error_object.is(err))
+      look(err)
+      assert.equal("invalid", err.kind)
+      assert.same({ kind = "invalid", message = expected, code = 2, reason = "unmappable", cause = { offset = 2, code_point = 0x1F600 },
+        hint = err.hint }, setmetatable(error_object.wrap(err, {}), nil), "look " .. i)
+      assert.is_nil(rawget(err, 1))
+      assert.is_nil(rawget(err, 2))
+      assert.equal(expected .. (err.hint and " (a hint)" or ""), tostring(err))
+    end
+    assert.equal("in: " .. expected, "in: " .. refused())
+    assert.equal(expected .. ", there", refused() .. ", there")
+    local wrapped = error_object.wrap(refused(), { operation = "o" })
+    assert.same({ "invalid", expected, "o", 2 }, { wrapped.kind, wrapped.message, wrapped.operation, wrapped.code })
+    -- A long text and a stream say the same, the place aside.
+    local _, err = gbk.encode(("a"):rep(100000) .. "\240\159\152\128", "gbk")
+    assert.same({ "unmappable", 100000 }, { err.reason, err.cause.offset })
+    _, err = gbk.decode(("a"):rep(4095) .. "\176", "gbk")
+    assert.same({ "encoding", 4095, "the text ends inside a gbk character that begins at byte 4095" }, { err.reason, err.code, err.message })
   end)
 
   it("refuses text that is not UTF-8, and says where", function()

@@ -5,17 +5,26 @@
 
 #include <stdint.h>
 
+#include "../encoding.h"
 #include "../error.h"
 #include "../map.h"
 #include "../source.h"
 #include "compat.h"
 
 #define CAMP_ERROR_CLASS "campaign.error"
+#define CAMP_ERROR_STOP_CLASS "campaign.error.stop"
 #define CAMP_FORM_CLASS "campaign.form"
 #define CAMP_SOURCE_CLASS "campaign.source"
 
 /* Pushes nil and the Lua error object made from err: `return camp_push_error(L, &err);`. Raises when err is CAMP_NOMEM. */
 int camp_push_error(lua_State *L, const struct camp_error *err);
+
+/* Pushes nil and the error object of a text that cannot be converted, at byte `offset`: kind, message, code, reason and cause (offset,
+ * code_point) are made when one of them is asked for, since whoever tries texts may only want to know that one is refused. `lazy` is where the
+ * metatable lies that camp_push_stop_class pushes. */
+int camp_push_stop(lua_State *L, int lazy, enum camp_stop stop, enum camp_encoding from, enum camp_encoding to, uint64_t offset,
+                   uint32_t character);
+void camp_push_stop_class(lua_State *L);
 
 /* Registers a class: methods reachable by index, `close` also as __gc and __close, __name set on both Luas. `close` may be NULL. */
 void camp_new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);

@@ -67,5 +67,7 @@ int luaopen_campaign_core(lua_State *L) {
   lua_setfield(L, -2, "version");
   luaL_getmetatable(L, CAMP_ERROR_CLASS);
   lua_setfield(L, -2, "error_metatable"); /* campaign.error puts __tostring and the rest into it */
+  camp_push_stop_class(L);
+  lua_setfield(L, -2, "stop_metatable"); /* of errors that become such when they are looked at */
   return 1;
 }

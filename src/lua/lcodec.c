@@ -7,6 +7,7 @@
 #include "bind.h"
 
 #define CONVERTER_CLASS "campaign.converter"
+#define SHORT_ROOM ((size_t)8192)
 #define TEXT_MAX ((size_t)1 << 30) /* of one result */
 
 /* validate(text) → true | nil, offset of the first byte that is not valid. */
@@ -104,23 +105,20 @@ static struct box *push_converter(lua_State *L, enum camp_encoding from, enum ca
   return box;
 }
 
-/* nil, err with what a caller may want to know besides the text: reason, and cause = { offset, code_point }. */
+/* nil, err. The function's upvalue is the class of such errors. */
 static int push_failure(lua_State *L, const struct camp_converter *converter, const struct camp_error *err) {
-  camp_push_error(L, err); /* stack: nil err */
-  if (converter->stop == CAMP_STOP_END) return 2; /* it failed for another reason than a character */
-  lua_pushinteger(L, (lua_Integer)converter->offset);
-  lua_setfield(L, -2, "code"); /* also when it is 0 */
-  lua_pushstring(L, converter->stop == CAMP_STOP_UNMAPPABLE ? "unmappable" : "encoding");
-  lua_setfield(L, -2, "reason");
-  lua_createtable(L, 0, 2);
-  lua_pushinteger(L, (lua_Integer)converter->offset);
-  lua_setfield(L, -2, "offset");
-  if (converter->stop == CAMP_STOP_UNMAPPABLE) {
-    lua_pushinteger(L, (lua_Integer)converter->character);
-    lua_setfield(L, -2, "code_point");
-  }
-  lua_setfield(L, -2, "cause");
-  return 2;
+  if (converter->stop == CAMP_STOP_END) return camp_push_error(L, err); /* it failed for another reason than a character */
+  return camp_push_stop(L, lua_upvalueindex(1), converter->stop, converter->from, converter->to, converter->offset, converter->character);
+}
+
+/* A text without replacements whose result fits on the stack: nothing is allocated but what Lua gets. */
+static int convert_short(lua_State *L, enum camp_encoding from, enum camp_encoding to, const uint8_t *text, size_t n) {
+  uint8_t room[SHORT_ROOM];
+  struct camp_converted done = {0, 0, 0};
+  const enum camp_stop stop = from == CAMP_ENCODING_UTF8 ? camp_encode(to, text, n, room, &done) : camp_decode(from, text, n, room, &done);
+  if (stop != CAMP_STOP_END) return camp_push_stop(L, lua_upvalueindex(1), stop, from, to, done.consumed, done.character);
+  lua_pushlstring(L, (const char *)room, done.produced);
+  return 1;
 }
 
 /* Converts the text at index 1 whole. */
@@ -128,6 +126,8 @@ static int convert_whole(lua_State *L, enum camp_encoding from, enum camp_encodi
   struct camp_error err = {CAMP_OK, 0, ""};
   size_t n;
   const uint8_t *text = (const uint8_t *)luaL_checklstring(L, 1, &n);
+  if (lua_isnoneornil(L, map) && n <= SHORT_ROOM && (from == CAMP_ENCODING_UTF8 ? camp_encode_room(to, n) : camp_decode_room(from, n)) <= SHORT_ROOM)
+    return convert_short(L, from, to, text, n);
   struct box *box = push_converter(L, from, to, map, &err);
   if (box == NULL) return camp_push_error(L, &err);
   if (camp_converter_feed(&box->converter, text, n, &box->out, &err) != 0 || camp_converter_finish(&box->converter, &err) != 0)
@@ -217,7 +217,14 @@ int camp_open_utf8(lua_State *L) {
 }
 
 int camp_open_gbk(lua_State *L) {
-  camp_new_class(L, CONVERTER_CLASS, converter_methods, converter_close);
-  luaL_newlib(L, gbk_functions);
+  camp_new_class(L, CONVERTER_CLASS, NULL, converter_close);
+  luaL_getmetatable(L, CONVERTER_CLASS);
+  lua_getfield(L, -1, "__index");
+  camp_push_stop_class(L);
+  luaL_setfuncs(L, converter_methods, 1);
+  lua_pop(L, 2);
+  lua_newtable(L);
+  camp_push_stop_class(L);
+  luaL_setfuncs(L, gbk_functions, 1);
   return 1;
 }
