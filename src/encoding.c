@@ -17,7 +17,7 @@ int camp_encoding_find(const char *name, enum camp_encoding *encoding) {
       {"utf-16be", CAMP_ENCODING_UTF16BE},
   };
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (strcasecmp(name, names[i].name) == 0) {
+    if ((name[0] | 0x20) == names[i].name[0] && strcasecmp(name, names[i].name) == 0) {
       *encoding = names[i].encoding;
       return 0;
     }

@@ -198,6 +198,7 @@ static uint32_t as_value(int64_t number) {
 }
 
 static int add_waiting(struct camp_key_list *list, struct waiting *waiting, struct camp_error *err) {
+  for (size_t i = 0; i < waiting->count; i++) camp_keyset_expect_more(&list->set, waiting->keys[i]);
   for (size_t i = 0; i < waiting->count; i++) {
     uint32_t had;
     int added = camp_keyset_add(&list->set, waiting->keys[i], waiting->lines[i], &had, err);

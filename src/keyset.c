@@ -123,6 +123,13 @@ void camp_keyset_expect(const struct camp_keyset *set, struct camp_key key) {
   if (part->lines != NULL) __builtin_prefetch(&part->lines[place_of(key.a, part->total)]);
 }
 
+void camp_keyset_expect_more(const struct camp_keyset *set, struct camp_key key) {
+  const struct camp_keyset_part *part = &set->parts[key.b % CAMP_KEYSET_PARTS];
+  if (part->lines == NULL) return;
+  const size_t at = place_of(key.a, part->total);
+  if (part->lines[at].count == CAMP_KEYSET_LINE) __builtin_prefetch(&part->lines[at + 1 < part->total ? at + 1 : 0]);
+}
+
 uint32_t camp_keyset_find(const struct camp_keyset *set, struct camp_key key) {
   const struct camp_keyset_part *part = &set->parts[key.b % CAMP_KEYSET_PARTS];
   if (part->total == 0) return 0;

@@ -55,6 +55,8 @@ struct camp_key camp_keyset_hash(const struct camp_keyset *set, const void *text
 
 /* Asks for the memory where the key would be, for whoever has something else to do until it comes. */
 void camp_keyset_expect(const struct camp_keyset *set, struct camp_key key);
+/* Later, before the key is added: asks for the memory behind that too where it is full. */
+void camp_keyset_expect_more(const struct camp_keyset *set, struct camp_key key);
 /* The number that was added with the key, 0 when it is not there. */
 uint32_t camp_keyset_find(const struct camp_keyset *set, struct camp_key key);
 /* 1 when the key was new and is in the set now with `value` (from 1), 0 when it was there, with its number in *had;

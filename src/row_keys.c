@@ -135,7 +135,9 @@ static void look_ahead(struct camp_preflight *pass) {
     block->marks += ahead->marks;
     if (count >= block->columns) make_keys(pass, block->fields, &ahead->keys);
     else ahead->text = NULL;
-    block->count++;
+    if (++block->count <= CAMP_ROW_KEYS_AHEAD / 2) continue;
+    ahead = &block->ahead[(block->at + block->count - 1 - CAMP_ROW_KEYS_AHEAD / 2) % CAMP_ROW_KEYS_AHEAD]; /* its memory has come by now */
+    if (ahead->text != NULL && ahead->keys.has_unique) camp_keyset_expect_more(&pass->seen, ahead->keys.unique);
   }
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * The keys by which a pass leaves rows out: of the columns that lists look at, of the one that must be unique, of the row as a whole. A
- * look-up in a large set waits for memory, so the keys of the next rows are made together and their places asked for, all at once, before
- * the first of them is needed. Whatever is found ahead is a guess at where records end; a key made ahead is used only where the reader gave
+ * look-up in a large set waits for memory, so the keys of the rows that follow are made ahead, one for each row that is taken, and their
+ * places asked for. Whatever is found ahead is a guess at where records end; a key made ahead is used only where the reader gave
  * the very record, else it is made again. */
 #ifndef CAMP_ROW_KEYS_H
 #define CAMP_ROW_KEYS_H
 
 #include "preflight.h"
 
-#define CAMP_ROW_KEYS_AHEAD 16 /* rows; a processor waits for about as many places at a time */
+#define CAMP_ROW_KEYS_AHEAD 16 /* rows with the present one; a processor waits for about as many places at a time */
 
 struct camp_row_keys {
   struct camp_key row, unique;

@@ -50,7 +50,7 @@ step("jobs", ("bench/run --rows 1000000 --rounds %d --jobs j1,j2 --peers %s --ou
 step("delay", ("bench/run --rows 100000 --rounds %d --jobs delay --peers campaign,floor --out %s && cp %s/results.tsv %s/delay.tsv"):format(
   rounds, out, out, out))
 step("parts", ("BENCH_KEYS=0 bench/run --parts --rows 100000 --rounds %d --out %s"):format(rounds, out))
-step("keys", (luajit("bench/keys.lua 10000000 %s >%s/keys.txt"):format(out, out)))
+step("keys", "env BENCH_ROUNDS=" .. math.min(rounds, 3) .. " " .. luajit("bench/keys.lua 10000000 %s >%s/keys.txt"):format(out, out))
 step("corpus", (luajit("bench/corpus.lua %d >%s/corpus.tsv"):format(rounds, out)))
 step("slope", ("%s bench/lib/slope.lua %s %s/contacts-1000000.csv %d"):format(arg[-1] or "lua5.4", out, out, rounds))
 
