@@ -18,7 +18,12 @@ local ROW_FILES = "%.csv$"
 
 local CANARIES = { "司马相如", "上官婉儿", "Xiomara Quill", "13955550123", "15855550199", "xq@canary.example", "金丝雀贸易有限公司" }
 
+local known = {}
+
 local function encodings(text)
+  if known[text] then
+    return known[text]
+  end
   local list = { text, core.digest.base64_encode(text), (text:gsub("[^%w]", function(c) return ("%%%02X"):format(c:byte()) end)) }
   for _, encoding in ipairs({ "gb18030", "utf-16le", "utf-16be" }) do
     list[#list + 1] = assert(core.gbk.encode(text, encoding))
@@ -27,6 +32,7 @@ local function encodings(text)
     local bytes = assert(core.gbk.encode(character, "utf-16be"))
     return (bytes:gsub("..", function(pair) return ("\\u%02x%02x"):format(pair:byte(1, 2)) end))
   end)
+  known[text] = list
   return list
 end
 
@@ -57,7 +63,7 @@ local function holders(folder, texts, prefix)
       end
     else
       count = count + 1
-      local content = command.read(path)
+      local content = command.read(path):gsub("%z%z%z+", "\0\0") -- the ledger's log is zeros for the most part
       for _, text in ipairs(texts) do
         for _, form in ipairs(encodings(text)) do
           if content:find(form, 1, true) then
