@@ -2,6 +2,7 @@
 -- campaign.core.system: clocks, files, locks, child processes; everything against the real system.
 
 local core = require "campaign.core"
+local unix = require "socket.unix"
 require "campaign.error"
 
 local system = core.system
@@ -119,6 +120,39 @@ describe("core.system", function()
       end
       return found
     end
+
+    it("rings a bell that an event loop has connected to, and so does a store; a bell that has gone is no trouble", function()
+      local notice = system.notice()
+      local path = assert(notice:listen())
+      local client = unix.stream()
+      assert(client:connect(path))
+      local number = assert(notice:accept())
+      assert.is_nil(system.stat(path), "the path stays for nobody")
+      assert.is_nil((notice:accept()))
+      client:settimeout(10)
+      local syncer = assert(system.syncer())
+      assert.is_true(syncer:ring(number))
+      local id = assert(syncer:write_atomic(folder .. "/rung", "x"))
+      assert(client:receive(8))
+      assert.same({ id, true }, { syncer:take() })
+      local store = assert(core.store.open(folder .. "/rung.db", "create", "thread", "CREATE TABLE t (a)"))
+      assert.is_true(store:ring(number))
+      assert(store:submit(assert(store:prepare("INSERT INTO t VALUES (?)")), 1))
+      assert(store:start())
+      assert(client:receive(8))
+      assert.equal(1, store:wait(0))
+      client:close()
+      notice:close()
+      notice:close()
+      assert.has_error(function() notice:listen() end)
+      id = assert(syncer:write_atomic(folder .. "/unrung", "x"))
+      assert.same({ [id] = true }, results(syncer, 1))
+      assert.is_true(syncer:ring(nil))
+      assert(syncer:write_atomic(folder .. "/silent", "x"))
+      assert.is_nil((syncer:ring(999999)))
+      store:close()
+      syncer:close()
+    end)
 
     it("syncs and replaces on its thread, and tells how it went by number", function()
       local syncer = assert(system.syncer())

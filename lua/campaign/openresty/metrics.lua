@@ -153,10 +153,10 @@ end
 ---Puts the attempts that were observed into the histogram.
 function M.tell_attempts()
   for outcome, counts in pairs(taken) do
-    taken[outcome] = nil
     local parts = known("campaign_attempt_seconds", "outcome", outcome, make_parts)
     for number, amount in pairs(counts) do
-      if not add(parts[number], amount) then
+      counts[number] = 0
+      if amount > 0 and not add(parts[number], amount) then
         tell_lost()
       end
     end
