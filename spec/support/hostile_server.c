@@ -8,7 +8,7 @@
  *   P port
  *   Q connection nth id received whole clean status     of each request, before its answer ends or breaks off; id -1: the path did not come
  *       received: bytes of it; whole: all of it; clean: 1 when the answer is whole and says one thing only, 2 when bits of it were turned
- * The target of a request is /ID; answers carry "id:ID:" in a header and in their body, so that nobody can take one for another's. */
+ * The target of a request is /ID, or http://HOST:1/ID where this is to be a proxy; answers carry "id:ID:" in a header and in their body, so that nobody can take one for another's. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -90,6 +90,7 @@ struct request {
   long id;
   size_t head, body, received; /* body: as announced; received: of head and body */
   int whole, is_head;
+  int is_other; /* what is before a request: a TLS handshake, or the way through a proxy */
 };
 
 static void read_request(struct connection *c, struct request *request, size_t stop_at) {
@@ -104,11 +105,13 @@ static void read_request(struct connection *c, struct request *request, size_t s
       if (length != NULL) request->body = strtoul(length + 18, NULL, 10);
     }
     char *space = memchr(c->in, ' ', c->have), *after = space != NULL ? memchr(space + 1, ' ', c->have - (size_t)(space + 1 - c->in)) : NULL;
-    if (after != NULL && space[1] == '/') request->id = strtol(space + 2, NULL, 10);
+    char *path = after == NULL ? NULL : space[1] == '/' ? space + 2 : memmem(space + 1, (size_t)(after - space - 1), ":1/", 3);
+    if (path != NULL) request->id = strtol(space[1] == '/' ? path : path + 3, NULL, 10);
+    request->is_other = c->have > 0 && (c->in[0] == 0x16 || (c->have > 1 && c->in[0] == 'C'));
     size_t size = request->head + request->body;
     request->whole = request->head != 0 && c->have >= size;
     request->received = request->whole ? size : c->have;
-    if (request->whole || c->have >= stop_at) return;
+    if (request->whole || c->have >= stop_at || (request->is_other && c->in[0] == 0x16)) return;
     if (!fill(c, stop_at - c->have)) return;
   }
 }
@@ -256,7 +259,7 @@ static int serve(struct connection *c) {
   else if (kind < 11) stop_at = (size_t)below(c, 20000) + 1;
   read_request(c, &request, stop_at);
   if (!request.whole && (request.received == 0 || stop_at == SIZE_MAX)) { /* the client ended it */
-    if (request.received > 0) note("Q %d %d %ld %zu 0 0 0\n", c->number, c->nth, request.id, request.received);
+    if (request.received > 0 && !request.is_other) note("Q %d %d %ld %zu 0 0 0\n", c->number, c->nth, request.id, request.received);
     return 0;
   }
   int ends = make_answer(c, &request, &status, &clean);
@@ -273,7 +276,7 @@ static int serve(struct connection *c) {
     put(c, "HTTP/1.1 200 OK\r\nX-Id: id:%ld:\r\nContent-Length: 9\r\n\r\nid:%ld:too", request.id, request.id);
     length = c->length;
   }
-  note("Q %d %d %ld %zu %d %d %d\n", c->number, c->nth, request.id, request.received, request.whole, clean, status);
+  if (!request.is_other) note("Q %d %d %ld %zu %d %d %d\n", c->number, c->nth, request.id, request.received, request.whole, clean, status);
   if (chance(c, 5)) rest(below(c, 20));
   int given = extra ? send(c->fd, c->out, length, MSG_NOSIGNAL) > 0 : give(c, length);
   if (!given) return 0;

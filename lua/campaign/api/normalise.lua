@@ -118,6 +118,9 @@ end
 function Reader:scalar(description, value, path)
   local kind = description.type
   local read = READ[kind](value)
+  if read ~= nil then
+    return read
+  end
   for _, also in ipairs(description.also or {}) do
     if read == nil then
       read = ALSO[kind][also](value, self.zone_seconds)
@@ -144,12 +147,13 @@ function Reader:array(description, value, path)
   end
   local list = {}
   for index, item in ipairs(value) do
-    local read = self:value(description.items, item, path .. "[" .. index .. "]")
+    local here = self.names_paths and path .. "[" .. index .. "]" or ""
+    local read = self:value(description.items, item, here)
     if read == nil then
       if not is_null(item) then
         return nil
       end
-      self:wrong(path .. "[" .. index .. "]", description.items.type, item)
+      self:wrong(here, description.items.type, item)
     end
     list[index] = read
   end
@@ -158,10 +162,13 @@ end
 
 -- The value of a declared field under its own name or another spelling, and the name it came under.
 local function spelt(field, value)
-  if not is_null(value[field.name]) then
-    return value[field.name], field.name
+  local given = value[field.name]
+  if not is_null(given) then
+    return given, field.name
+  elseif not field.names then
+    return nil, field.name
   end
-  for _, name in ipairs(field.names or {}) do
+  for _, name in ipairs(field.names) do
     if not is_null(value[name]) then
       return value[name], name
     end
@@ -183,7 +190,7 @@ function Reader:object(description, value, path)
         new[field.name] = core.json.array({})
       end
     else
-      local read = self:value(field, raw, prefix .. field.name)
+      local read = self:value(field, raw, self.names_paths and prefix .. field.name or "")
       if field.map and field.map[read] ~= nil then
         new[field.name .. "_raw"] = read
         read = field.map[read]
@@ -219,7 +226,12 @@ end
 ---@return { path: string, message: string }[] faults
 function M.reply(description, value, zone_seconds)
   local reader = setmetatable({ faults = {}, zone_seconds = zone_seconds }, Reader)
-  return reader:value(description, value, ""), reader.faults
+  local reply = reader:value(description, value, "")
+  if #reader.faults > 0 then -- once more, for their places: putting together the path of every value is much of the work
+    reader.faults, reader.names_paths = {}, true
+    reply = reader:value(description, value, "")
+  end
+  return reply, reader.faults
 end
 
 ---The value at a path like `data.unique_id`; nil where something is missing on the way.
