@@ -12,10 +12,13 @@
 #include "files.h"
 
 #define MODE 0600
+#define BEGIN ((off_t)8 << 20) /* bytes that the disk is told of at once */
 
 void camp_draft_init(struct camp_draft *draft) {
   draft->fd = -1;
   draft->hidden = NULL;
+  draft->eager = 0;
+  draft->written = draft->begun = 0;
 }
 
 /* Of the form that everybody knows as left over by a process that died (camp_write_atomic). */
@@ -39,7 +42,9 @@ static int open_hidden(struct camp_draft *draft, const char *folder) {
 }
 
 int camp_draft_open(struct camp_draft *draft, const char *folder, int keep, struct camp_error *err) {
+  const int eager = draft->eager;
   camp_draft_init(draft);
+  draft->eager = eager && keep;
   draft->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, MODE);
   if (draft->fd >= 0) return 0;
   /* What kernels say of file systems that know no files without a name. */
@@ -59,9 +64,16 @@ int camp_draft_open(struct camp_draft *draft, const char *folder, int keep, stru
 }
 
 int camp_draft_write(struct camp_draft *draft, const void *bytes, size_t n, struct camp_error *err) {
-  if (camp_append_write(draft->fd, "the mapped list", bytes, n, err) == 0) return 0;
-  err->kind = CAMP_LEDGER; /* the disk of the job, not the list */
-  return -1;
+  if (camp_append_write(draft->fd, "the mapped list", bytes, n, err) != 0) {
+    err->kind = CAMP_LEDGER; /* the disk of the job, not the list */
+    return -1;
+  }
+  draft->written += (off_t)n;
+  if (draft->eager && draft->written - draft->begun >= BEGIN) {
+    (void)sync_file_range(draft->fd, draft->begun, draft->written - draft->begun, SYNC_FILE_RANGE_WRITE);
+    draft->begun = draft->written;
+  }
+  return 0;
 }
 
 const char *camp_draft_path(const struct camp_draft *draft, char *room) {

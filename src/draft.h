@@ -5,12 +5,15 @@
 #define CAMP_DRAFT_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "error.h"
 
 struct camp_draft {
   int fd;        /* -1: none */
   char *hidden;  /* path of the name that it has in the meantime; NULL for none */
+  int eager;     /* set it to have the disk begin with what was written before all of it is: who writes may then wait for it */
+  off_t written, begun;
 };
 
 void camp_draft_init(struct camp_draft *draft);

@@ -14,7 +14,7 @@
 #define REASON_MAX ((size_t)500)
 #define NONE SIZE_MAX
 
-int camp_rewrite_init(struct camp_rewrite *rw, struct camp_input *input, const char *folder, int keep, struct camp_error *err) {
+int camp_rewrite_init(struct camp_rewrite *rw, struct camp_input *input, const char *folder, int keep, int eager, struct camp_error *err) {
   memset(rw, 0, sizeof *rw);
   camp_draft_init(&rw->draft);
   camp_draft_init(&rw->fresh);
@@ -24,6 +24,7 @@ int camp_rewrite_init(struct camp_rewrite *rw, struct camp_input *input, const c
   camp_reader_init(&rw->reader, input);
   camp_reader_init(&rw->old_reader, input);
   rw->keep = keep;
+  rw->draft.eager = rw->fresh.eager = eager;
   if (camp_input_header(input, err) != 0) return -1;
   if (input->column_count >= CAMP_MAX_COLUMNS)
     return camp_fail(err, CAMP_INVALID, 0, "%s: has %zu columns; with a function for each row there may be %d", input->path,
@@ -279,15 +280,15 @@ static const unsigned char *made_value(const struct camp_rewrite *rw, size_t i, 
 static int write_record(struct camp_rewrite *rw, const char *marker, size_t marker_length, int is_refused, struct camp_error *err) {
   const struct camp_record *record = &rw->record;
   const unsigned char delimiter = rw->input->delimiter;
-  size_t room = (record->text != NULL ? record->length : room_of_fields(record)) + marker_length * 2 + 8, length;
-  for (size_t i = 0; i < rw->made_count; i++) {
-    made_value(rw, i, is_refused, &length);
-    room += length * 2 + 3;
-  }
+  const size_t own = record->text != NULL ? record->length : room_of_fields(record);
+  /* No column of the list is copied twice. */
+  const size_t room = own * 3 + marker_length * 2 + rw->values.length * 2 + rw->made_count * 3 + 8;
+  size_t length;
   unsigned char *to = room_for(rw, &rw->draft, room, err);
   if (to == NULL) return -1;
   const unsigned char *const start = to;
   to = write_fields(to, record, delimiter);
+  const unsigned char *const lines_from = record->text != NULL ? to : start; /* what has a text has no line end in it */
   if (record->stored > 0) *to++ = delimiter;
   to = camp_csv_write(to, (const unsigned char *)marker, marker_length, delimiter);
   for (size_t i = 0; i < rw->made_count; i++) {
@@ -296,7 +297,7 @@ static int write_record(struct camp_rewrite *rw, const char *marker, size_t mark
     to = camp_csv_write(to, value, length, delimiter);
   }
   *to++ = '\n';
-  rw->line += (int64_t)count_lines(start, (size_t)(to - start));
+  rw->line += (int64_t)count_lines(lines_from, (size_t)(to - lines_from));
   rw->out.length += (size_t)(to - start);
   return fill_lines(rw, rw->reader.line, err);
 }
@@ -337,9 +338,8 @@ int camp_rewrite_next(struct camp_rewrite *rw, struct camp_error *err) {
   return 2;
 }
 
-int camp_rewrite_put(struct camp_rewrite *rw, const char *reason, size_t length, struct camp_error *err) {
+static int refuse_row(struct camp_rewrite *rw, const char *reason, size_t length, struct camp_error *err) {
   char marker[REASON_MAX + 8] = "map: ";
-  if (reason == NULL) return write_record(rw, "", 0, 0, err);
   const int is_text = camp_utf8_valid((const unsigned char *)reason, length, NULL) == length;
   size_t size = length < REASON_MAX ? length : REASON_MAX;
   while (is_text && size < length && size > 0 && ((unsigned char)reason[size] & 0xC0) == 0x80) size--; /* not inside a character */
@@ -349,6 +349,10 @@ int camp_rewrite_put(struct camp_rewrite *rw, const char *reason, size_t length,
   }
   rw->refused++;
   return write_record(rw, marker, 5 + size, 1, err);
+}
+
+int camp_rewrite_put(struct camp_rewrite *rw, const char *reason, size_t length, struct camp_error *err) {
+  return reason != NULL ? refuse_row(rw, reason, length, err) : write_record(rw, "", 0, 0, err);
 }
 
 /* All of it once more, for the columns that came late. */

@@ -52,8 +52,9 @@ struct camp_rewrite {
   struct camp_draft fresh;
 };
 
-/* Nothing to clear after memset 0 but what init made; after a failed init clear it all the same. */
-int camp_rewrite_init(struct camp_rewrite *rewrite, struct camp_input *input, const char *folder, int keep, struct camp_error *err);
+/* `keep` and `eager` as draft.h has them. Nothing to clear after memset 0 but what init made; after a failed init clear it all the same. */
+int camp_rewrite_init(struct camp_rewrite *rewrite, struct camp_input *input, const char *folder, int keep, int eager,
+                      struct camp_error *err);
 void camp_rewrite_clear(struct camp_rewrite *rewrite);
 
 /* The next row that somebody is to look at: 1 with `record`; 2 when some were passed without one; 0 at the end; -1. */

@@ -163,7 +163,7 @@ local function take_call(body, content_type, authorization, rows)
 end
 
 ---Reads what the sink kept and compares. Raises at the first thing that is wrong.
----@param job "j1"|"j2"
+---@param job "j1"|"j2"|"map"
 ---@return { exact: integer, substituted: integer, left_out: integer, calls: integer }
 function M.judge(job, folder, expected)
   local rows, calls = {}, 0
@@ -177,13 +177,19 @@ function M.judge(job, folder, expected)
       assert(job == "j1", "an upload in J2")
       take_upload(body, content_type, rows)
     else
-      assert(job == "j2" and uri:find("/async_customer$"), "unexpected call " .. uri)
+      assert(job ~= "j1" and uri:find("/async_customer$"), "unexpected call " .. uri)
       take_call(body, content_type, authorization, rows)
     end
   end
   local result = { exact = 0, substituted = 0, left_out = 0, calls = calls }
   local seen = {}
   for _, row in ipairs(rows) do
+    if job == "map" then -- what bench/map.lua sets: looked at here, then put back
+      local uuid, grade = row[1]:match("^(.*)/([^/]*)$")
+      local of_list = assert(expected.rows[uuid], "a row that is not in the list")
+      assert(grade == of_list[7] and row[4] == of_list[4]:upper(), "the function did not look at row " .. uuid)
+      row[1], row[4] = uuid, of_list[4]
+    end
     local want = assert(expected.rows[row[1]], describe(row) .. " is not in the list")
     assert(not seen[row[1]], describe(row) .. " came twice")
     seen[row[1]] = true

@@ -2,7 +2,7 @@
 -- Runs what measures each goal (jobs, parts, keys, corpus, slope), then writes all figures to goals.tsv and, with machine, versions and
 -- date, to bench/RESULTS.md: what was met, and what was missed. A step that cannot run leaves its rows out, by name.
 --
---   bench/goals [--only jobs,delay,parts,keys,corpus,slope,write] [--rounds N]
+--   bench/goals [--only jobs,delay,map,parts,keys,corpus,slope,write] [--rounds N]
 
 package.path = "bench/lib/?.lua;" .. package.path
 
@@ -20,7 +20,7 @@ for i = 1, #arg, 2 do
   elseif arg[i] == "--rounds" then
     rounds = assert(tonumber(arg[i + 1]), "--rounds takes a number")
   else
-    io.stderr:write("usage: bench/goals [--only jobs,delay,parts,keys,corpus,slope,write] [--rounds N]\n")
+    io.stderr:write("usage: bench/goals [--only jobs,delay,map,parts,keys,corpus,slope,write] [--rounds N]\n")
     os.exit(2)
   end
 end
@@ -49,6 +49,8 @@ step("jobs", ("bench/run --rows 1000000 --rounds %d --jobs j1,j2 --peers %s --ou
   rounds, PEERS, out, out, out))
 step("delay", ("bench/run --rows 100000 --rounds %d --jobs delay --peers campaign,floor --out %s && cp %s/results.tsv %s/delay.tsv"):format(
   rounds, out, out, out))
+step("map", ("bench/run --rows 1000000 --rounds %d --jobs map --peers campaign,campaign-luajit,campaign-command,luajit,lua5.4 --out %s && "
+  .. "cp %s/results.tsv %s/map.tsv"):format(rounds, out, out, out))
 step("parts", ("BENCH_KEYS=0 bench/run --parts --rows 100000 --rounds %d --out %s"):format(rounds, out))
 step("keys", "env BENCH_ROUNDS=" .. math.min(rounds, 3) .. " " .. luajit("bench/keys.lua 10000000 %s >%s/keys.txt"):format(out, out))
 step("corpus", (luajit("bench/corpus.lua %d >%s/corpus.tsv"):format(rounds, out)))
@@ -117,6 +119,21 @@ local function job_rows()
     end
   end
   add("J2, 20 ms latency, 16 in flight, 100,000 rows: times the floor, wall", "bare C for this list", floor, "×", nil, 1.05)
+end
+
+local function map_rows()
+  local peers = {}
+  for _, line in ipairs(read_tsv("map.tsv")) do
+    taken = line.rounds
+    peers[line.peer] = { wall = tonumber(line.wall_ratio), cpu = tonumber(line.cpu_ratio) }
+  end
+  for _, pair in ipairs({ { "campaign", "lua5.4", "Lua 5.4, LuaSocket, lua-cjson" }, { "campaign", "luajit", "LuaJIT, lua-curl, lua-cjson" },
+    { "campaign-luajit", "luajit", "LuaJIT, lua-curl, lua-cjson" }, { "campaign-command", "luajit", "LuaJIT, lua-curl, lua-cjson" } }) do
+    local ours, other = peers[pair[1]], peers[pair[2]]
+    for _, key in ipairs({ "wall", "cpu" }) do
+      add("a Lua function called for each row, " .. pair[1] .. ": times as fast, " .. key, pair[3], ours and other and other[key] / ours[key], "×", 3)
+    end
+  end
 end
 
 local function part_rows()
@@ -198,7 +215,7 @@ local function slope_rows()
 end
 
 job_rows()
-add("a Lua function called for each row: times as fast", "LuaJIT, lua-curl, lua-cjson", nil, "×", 3)
+map_rows()
 local slower = part_rows()
 key_rows()
 local notes = slope_rows()

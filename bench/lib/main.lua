@@ -12,24 +12,25 @@ local shell = require "shell"
 local sink = require "sink"
 
 local out = "build/bench" -- lists, built peers, the sink's files, results
-local JOBS = { "j1", "j2", "delay" }
+local JOBS = { "j1", "j2", "delay", "map" }
 local TITLES = {
   j1 = "J1  CSV -> GBK -> multipart upload",
   j2 = "J2  CSV -> JSON, 200 rows a call, 16 in flight",
   delay = "J2 against a server that answers after 20 ms",
+  map = "J2 with a Lua function that looks at each row",
 }
 -- One call at a time at 20 ms takes 100 s for a million rows; nothing is learnt from it.
 local DELAY_ROWS = 100000
 
 local HELP = [=[
-usage: bench/run [--rows N,N] [--rounds N] [--jobs j1,j2,delay] [--peers NAME,NAME]
+usage: bench/run [--rows N,N] [--rounds N] [--jobs j1,j2,delay,map] [--peers NAME,NAME]
                  [--parts] [--check [N]] [--out DIR]
 
   --rows N,N      lengths of the lists (default 100000,1000000)
   --rounds N      rounds, in each of which every peer runs once; medians are told (default 5)
-  --jobs LIST     j1, j2, delay (default all; delay runs on lists up to 100,000 rows)
-  --peers LIST    campaign, campaign-luajit, campaign-no-ledger, campaign-command, go, luajit, floor,
-                  curl-limit
+  --jobs LIST     j1, j2, delay, map (default all; delay runs on lists up to 100,000 rows)
+  --peers LIST    campaign, campaign-luajit, campaign-no-ledger, campaign-command, go, luajit, lua5.4,
+                  floor, curl-limit
   --parts         instead of jobs: encodings, CSV, JSON, small requests, start, each beside others
   --check [N]     no timing: every peer sends a list of N rows (default 5000), and the bodies are
                   taken apart and compared with the list
@@ -196,7 +197,7 @@ local function size_of(path)
 end
 
 local function measure_job(job, rows, present, options, server)
-  local kind = job == "j1" and "j1" or "j2"
+  local kind = job == "delay" and "j2" or job
   local files = list_of(rows)
   local url = server.url .. (job == "delay" and "/delay" or "")
   local values = { csv = files.csv, gbk = files.gbk, url = url }
@@ -339,7 +340,7 @@ local function run_check(options)
   local files = list_of(options.check)
   local expected = check.expected(files.csv, generator.OUTSIDE_GBK)
   local right, checked = 0, 0
-  for _, job in ipairs { "j1", "j2" } do
+  for _, job in ipairs { "j1", "j2", "map" } do
     for _, peer in ipairs(present) do
       -- The ready file has other columns: it only shows the transport's limit.
       if peer[job] and not peer.ready_file then

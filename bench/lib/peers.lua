@@ -42,6 +42,9 @@ local J1_COMMAND = words(COMMAND .. [[--to outbound.upload_contacts_file --rows-
 local J2_COMMAND = words(COMMAND .. [[--to longlong.import_customers_async --concurrency 16
   --map extra=uuid]])
 
+local MAP_COMMAND = words(COMMAND .. [[--to longlong.import_customers_async --concurrency 16
+  --map bench/map.lua]])
+
 local function missing_campaign(flavour)
   return function()
     if not shell.exists(("build/%s/campaign/core.so"):format(flavour)) then
@@ -90,6 +93,12 @@ local function missing_lua_peer()
   end
 end
 
+local function missing_lua54_peer()
+  if not shell.run("lua5.4 -e 'require \"socket\" require \"cjson\"' >/dev/null 2>&1") then
+    return "lua5.4 with LuaSocket and lua-cjson was not found"
+  end
+end
+
 local function missing_curl()
   return not shell.which("curl") and "curl was not found" or nil
 end
@@ -102,6 +111,7 @@ M.LIST = {
     missing = missing_campaign("lua5.4"),
     j1 = script("lua5.4", "lua5.4", "bench/campaign_j1.lua"),
     j2 = script("lua5.4", "lua5.4", "bench/campaign_j2.lua"),
+    map = script("lua5.4", "lua5.4", "bench/campaign_map.lua"),
   },
   {
     name = "campaign-luajit",
@@ -109,6 +119,7 @@ M.LIST = {
     missing = missing_campaign("luajit"),
     j1 = script("luajit", "luajit", "bench/campaign_j1.lua"),
     j2 = script("luajit", "luajit", "bench/campaign_j2.lua"),
+    map = script("luajit", "luajit", "bench/campaign_map.lua"),
   },
   {
     name = "campaign-no-ledger",
@@ -122,6 +133,7 @@ M.LIST = {
     missing = missing_command,
     j1 = J1_COMMAND,
     j2 = J2_COMMAND,
+    map = MAP_COMMAND,
   },
   {
     name = "go",
@@ -136,6 +148,13 @@ M.LIST = {
     missing = missing_lua_peer,
     j1 = words "luajit bench/peers/peer.lua j1 {url} {csv}",
     j2 = words "luajit bench/peers/peer.lua j2 {url} {csv}",
+    map = words "luajit bench/peers/peer.lua map {url} {csv}",
+  },
+  {
+    name = "lua5.4",
+    what = "LuaSocket, lua-cjson; one call at a time",
+    missing = missing_lua54_peer,
+    map = words "lua5.4 bench/peers/peer.lua map {url} {csv}",
   },
   {
     name = "floor",

@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- The Lua peer of the bench: LuaJIT with Debian's lua-curl, lua-iconv and lua-cjson, streaming. That
 -- lua-curl has neither a multi nor a form interface, so the multipart body is written by hand and
--- J2's calls go one after the other.
+-- J2's calls go one after the other. For Lua 5.4 there is no lua-curl: LuaSocket on one connection.
 --
 --   luajit bench/peers/peer.lua j1 URL CSV
 --   luajit bench/peers/peer.lua j2 URL CSV
+--   luajit bench/peers/peer.lua map URL CSV    J2 with a function that changes each row (also lua5.4)
 
-local curl = require "curl"
+local has_curl, curl = pcall(require, "curl")
 
 local find, sub, gsub, concat = string.find, string.sub, string.gsub, table.concat
 
@@ -72,6 +73,37 @@ local function records(path)
   end
 end
 
+-- Posts bodies over one connection that is kept: what lua-curl does for LuaJIT.
+local function socket_handle(url, headers)
+  local host, port, path = url:match("^http://([^:/]+):(%d+)(/.*)$")
+  local connection = assert(require("socket").connect(host, tonumber(port)))
+  connection:setoption("tcp-nodelay", true)
+  local decode = require("cjson").decode
+  local head = ("POST %s HTTP/1.1\r\nHost: %s:%s\r\n%s\r\n"):format(path, host, port, concat(headers, "\r\n"))
+  return function(body)
+    assert(connection:send(head .. "Content-Length: " .. #body .. "\r\n\r\n" .. body))
+    assert(assert(connection:receive("*l")):find("^HTTP/1%.1 200"), "no 200")
+    local length, text
+    repeat
+      local line = assert(connection:receive("*l"))
+      length = tonumber(line:lower():match("^content%-length:%s*(%d+)")) or length
+    until line == ""
+    if length then
+      text = assert(connection:receive(length))
+    else -- in chunks
+      local chunks = {}
+      repeat
+        local size = tonumber(assert(connection:receive("*l")), 16)
+        chunks[#chunks + 1] = assert(connection:receive(size + 2)):sub(1, size)
+      until size == 0
+      text = concat(chunks)
+    end
+    if decode(text).code ~= 200 then
+      error("refused: " .. text)
+    end
+  end
+end
+
 local function handle(url, headers)
   local easy, answer = curl.easy_init(), {}
   easy:setopt(curl.OPT_URL, url)
@@ -115,6 +147,7 @@ local FIELDS = {
 }
 
 local function j1(url, path)
+  assert(has_curl, curl)
   local to_gbk = assert(require("iconv").new("GBK//TRANSLIT", "UTF-8"))
   local boundary = "----------------------------7d1f0c55a9e24b31"
   local head, n = {}, 0
@@ -164,9 +197,22 @@ local function j1(url, path)
   perform()
 end
 
-local function j2(url, path)
+local function poster(url, headers)
+  if not has_curl then
+    headers[#headers] = nil -- LuaSocket sends no Expect
+    return socket_handle(url, headers)
+  end
+  local easy, perform = handle(url, headers)
+  return function(body)
+    easy:setopt(curl.OPT_POSTFIELDSIZE, #body)
+    easy:setopt(curl.OPT_POSTFIELDS, body)
+    perform()
+  end
+end
+
+local function j2(url, path, change)
   local encode = require("cjson").encode
-  local easy, perform = handle(url .. "/agent-api/user/bench/async_customer",
+  local post = poster(url .. "/agent-api/user/bench/async_customer",
     { "Content-Type: application/json", "Authorization: Bearer bench-token", "Expect:" })
   local next_record = records(path)
   while true do
@@ -177,6 +223,9 @@ local function j2(url, path)
         break
       end
       n = n + 1
+      if change then
+        change(r)
+      end
       data[n] = {
         name = r[1], phone = r[2], email = r[3], company = r[4], sex = tonumber(r[5]),
         grade_id = tonumber(r[6]), extra = r[9],
@@ -185,16 +234,21 @@ local function j2(url, path)
     if n == 0 then
       return
     end
-    local body = encode { data = data, encryption = false }
-    easy:setopt(curl.OPT_POSTFIELDSIZE, #body)
-    easy:setopt(curl.OPT_POSTFIELDS, body)
-    perform()
+    post(encode { data = data, encryption = false })
   end
 end
 
-local job = ({ j1 = j1, j2 = j2 })[arg[1]]
+-- As bench/map.lua, on the row as this peer has it.
+local function map(url, path)
+  j2(url, path, function(row)
+    row[3] = row[3]:upper()
+    row[9] = row[9] .. "/" .. row[6]
+  end)
+end
+
+local job = ({ j1 = j1, j2 = j2, map = map })[arg[1]]
 if not job or not arg[3] then
-  io.stderr:write("usage: luajit bench/peers/peer.lua j1|j2 URL CSV\n")
+  io.stderr:write("usage: luajit bench/peers/peer.lua j1|j2|map URL CSV\n")
   os.exit(2)
 end
 job(arg[2], arg[3])

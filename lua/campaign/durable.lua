@@ -37,6 +37,34 @@ function M.sync(file)
   return file:sync()
 end
 
+---Begins what `sync` does, on a thread, and takes the file over, which is closed then.
+---@param file userdata of core.system.append_open
+---@return fun(): true?, campaign.error? wait until it is done; once
+function M.sync_later(file)
+  local syncer = core.system.syncer()
+  local id = syncer and syncer:submit(file)
+  return function()
+    local ok, err
+    if id then
+      local home = package.loaded.ngx and require("campaign.openresty.env")
+      local sleep = home and home.may_wait() and home.sleep or core.system.sleep
+      local done
+      done, ok, err = syncer:take()
+      while not done do
+        sleep(0.001)
+        done, ok, err = syncer:take()
+      end
+    else
+      ok, err = M.sync(file)
+    end
+    if syncer then
+      syncer:close()
+    end
+    file:close()
+    return ok, err
+  end
+end
+
 ---As core.system.lock: where others share the thread it is asked for again and again, in short sleeps.
 ---@param path string
 ---@param seconds number

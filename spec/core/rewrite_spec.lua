@@ -30,12 +30,13 @@ end
 local function rewritten(text, map, more)
   local input = open(text, more)
   local rewrite = rewriting(input)
-  local row, number, err = rewrite:row(), 0, nil
+  local next_row, row = rewrite:walk()
+  local number, err = 0, nil
   while number do
     if number == 0 then
-      number, err = rewrite:next()
+      number, err = next_row()
     else
-      number, err = rewrite:next(map(row, number))
+      number, err = next_row(map(row, number))
     end
   end
   local info
@@ -163,8 +164,8 @@ describe("core.rows.rewrite", function()
     assert(err.message:find("/nowhere/at/all", 1, true))
     rewrite = rewriting(input)
     assert(not pcall(rewrite.place, rewrite, "/tmp/x"), "placed before it was finished")
-    local row = rewrite:row()
-    assert.equal(1, rewrite:next())
+    local next_row, row = rewrite:walk()
+    assert.equal(1, next_row())
     assert.equal("campaign.row", getmetatable(row))
     rewrite:seal(true)
     assert(not pcall(function() return row.a end))
@@ -173,7 +174,8 @@ describe("core.rows.rewrite", function()
     rewrite:close()
     rewrite:close()
     assert(not pcall(function() return row.a end))
-    assert(not pcall(rewrite.next, rewrite))
+    assert(not pcall(next_row))
+    assert(not pcall(rewrite.walk, rewrite))
     input:close()
   end)
 
@@ -183,8 +185,9 @@ describe("core.rows.rewrite", function()
     assert(core.system.make_dirs(folder, 448))
     local input = open("a\n1\n")
     local rewrite = assert(core.rows.rewrite(input, { folder = folder, shown = "" }))
-    assert.equal(1, rewrite:next())
-    assert.is_nil(rewrite:next())
+    local next_row = rewrite:walk()
+    assert.equal(1, next_row())
+    assert.is_nil(next_row())
     repeat until rewrite:finish()
     lists.write(folder .. "/taken", "old")
     local ok, err = rewrite:place(folder .. "/taken")
@@ -206,10 +209,11 @@ describe("core.rows.rewrite", function()
     local input = assert(core.rows.input{ path = path })
     input:columns()
     local rewrite = rewriting(input)
-    local number, err = rewrite:next()
+    local next_row = rewrite:walk()
+    local number, err = next_row()
     lists.write(path, "a\n" .. ("1\n"):rep(11))
     while number do
-      number, err = rewrite:next()
+      number, err = next_row()
     end
     assert(err and err.message:find("changed", 1, true), tostring(err))
     rewrite:close()

@@ -11,9 +11,17 @@
 
 #define REWRITE_CLASS "campaign.rows.rewrite"
 
+/* Names that were looked up: the table of names holds these strings, so their addresses tell them apart. */
+#define KNOWN 32
+#define KNOWN_LENGTH 40 /* of longer ones Lua 5.4 may have several */
+
 struct lua_rewrite {
   struct camp_rewrite rewrite;
   int is_open, is_under_way, is_sealed;
+  struct {
+    const char *name;
+    lua_Integer place;
+  } known[KNOWN];
 };
 
 /* Fields of its user value. */
@@ -27,12 +35,29 @@ static struct lua_rewrite *check_rewrite(lua_State *L) {
   return box;
 }
 
-/* The functions of the row have as upvalues: 1 the box, 2 its names, 3 the columns as they are shown. */
-static struct camp_rewrite *row_of(lua_State *L) {
+/* Functions of a pass have as upvalues: 1 the box, 2 its names, 3 the columns as they are shown, 4 the row. */
+static struct lua_rewrite *row_of(lua_State *L) {
   struct lua_rewrite *box = lua_touserdata(L, lua_upvalueindex(1));
   if (!box->is_under_way || box->is_sealed)
     luaL_error(L, "this row is over: it is good during the call of the map function alone; keep its texts instead");
-  return &box->rewrite;
+  return box;
+}
+
+/* The place of the name at index 2, a string; 0 for one that is not known. */
+static lua_Integer place_of(lua_State *L, struct lua_rewrite *box) {
+  size_t length;
+  const char *name = lua_tolstring(L, 2, &length);
+  const size_t slot = ((uintptr_t)name >> 4 ^ (uintptr_t)name >> 9) % KNOWN;
+  if (box->known[slot].name == name) return box->known[slot].place;
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  const lua_Integer place = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  if (place != 0 && length <= KNOWN_LENGTH) {
+    box->known[slot].name = name;
+    box->known[slot].place = place;
+  }
+  return place;
 }
 
 static int unknown_column(lua_State *L) {
@@ -48,13 +73,12 @@ static size_t check_place(lua_State *L, const struct camp_rewrite *rw) {
 }
 
 static int row_index(lua_State *L) {
-  struct camp_rewrite *rw = row_of(L);
+  struct lua_rewrite *box = row_of(L);
+  struct camp_rewrite *rw = &box->rewrite;
   size_t column, length;
   const char *text = NULL;
   if (lua_type(L, 2) == LUA_TSTRING) {
-    lua_pushvalue(L, 2);
-    lua_rawget(L, lua_upvalueindex(2));
-    const lua_Integer place = lua_tointeger(L, -1);
+    const lua_Integer place = place_of(L, box);
     if (place <= 0) {
       if (place < 0) text = camp_rewrite_value(rw, (size_t)(-1 - place), &length);
       if (text == NULL) return unknown_column(L);
@@ -136,16 +160,14 @@ static int made_column(lua_State *L, struct camp_rewrite *rw, int index, int nam
 
 static int row_newindex(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
-  struct camp_rewrite *rw = row_of(L);
+  struct lua_rewrite *box = row_of(L);
+  struct camp_rewrite *rw = &box->rewrite;
   size_t column = SIZE_MAX;
   lua_Integer place = 0;
   if (lua_type(L, 2) == LUA_TNUMBER) {
     place = (lua_Integer)check_place(L, rw) + 1;
   } else if (lua_type(L, 2) == LUA_TSTRING) {
-    lua_pushvalue(L, 2);
-    lua_rawget(L, lua_upvalueindex(2));
-    place = lua_tointeger(L, -1);
-    lua_pop(L, 1);
+    place = place_of(L, box);
   } else {
     return luaL_error(L, "a field of a row has a name or a number, not a %s", luaL_typename(L, 2));
   }
@@ -162,7 +184,7 @@ static int row_newindex(lua_State *L) {
 }
 
 static int row_len(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)row_of(L)->input->column_count);
+  lua_pushinteger(L, (lua_Integer)row_of(L)->rewrite.input->column_count);
   return 1;
 }
 
@@ -196,7 +218,7 @@ static void make_row(lua_State *L, int box, int slots) {
   lua_rawseti(L, slots, SLOT_ROW);
 }
 
-/* rewrite(input, { folder, keep, shown }) → rewrite | nil, err */
+/* rewrite(input, { folder, shown, keep, eager }) → rewrite | nil, err */
 int camp_rows_rewrite(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_input *input = camp_check_input(L, 1);
@@ -204,6 +226,7 @@ int camp_rows_rewrite(lua_State *L) {
   lua_settop(L, 2);
   const char *folder = camp_check_string_field(L, 2, "folder", NULL);
   const int keep = camp_opt_boolean_field(L, 2, "keep", 1);
+  const int eager = camp_opt_boolean_field(L, 2, "eager", 0);
   camp_check_string_field(L, 2, "shown", NULL);
   struct lua_rewrite *box = lua_newuserdatauv(L, sizeof *box, 1); /* 3 */
   memset(box, 0, sizeof *box);
@@ -214,7 +237,7 @@ int camp_rows_rewrite(lua_State *L) {
   camp_setuservalue(L, 3);
   box->is_open = 1;
   camp_live_add(1);
-  if (camp_rewrite_init(&box->rewrite, input, folder, keep, &err) != 0) return camp_push_error(L, &err);
+  if (camp_rewrite_init(&box->rewrite, input, folder, keep, eager, &err) != 0) return camp_push_error(L, &err);
   lua_createtable(L, 0, (int)input->column_count);
   for (size_t i = 0; i < input->column_count; i++) {
     lua_pushlstring(L, input->columns[i].text, input->columns[i].length);
@@ -228,15 +251,6 @@ int camp_rows_rewrite(lua_State *L) {
   lua_settop(L, 3);
   return 1;
 }
-
-/* :row() → the row, as the function sees it. */
-static int rewrite_row(lua_State *L) {
-  check_rewrite(L);
-  camp_getuservalue(L, 1);
-  lua_rawgeti(L, -1, SLOT_ROW);
-  return 1;
-}
-
 
 /* Rows are changed, or made: the first one that is taken decides. */
 static int decide(struct camp_rewrite *rw, enum camp_rewrite_way way, struct camp_error *err) {
@@ -280,19 +294,17 @@ static int make_columns(lua_State *L, struct camp_rewrite *rw, int table, int na
   return 0;
 }
 
-/* The fields of the table at index 2. */
+/* The fields of the table at index 1. */
 static int take_table(lua_State *L, struct camp_rewrite *rw, struct camp_error *err) {
   if (decide(rw, CAMP_REWRITE_MAKES, err) != 0) return -1;
   rw->values.length = 0; /* what was set in the row is not in the table */
   for (size_t i = 0; i < rw->made_count; i++) rw->made[i].row = 0;
   luaL_checkstack(L, 10, NULL);
-  camp_getuservalue(L, 1);
-  lua_rawgeti(L, -1, SLOT_NAMES);
-  const int names = lua_gettop(L);
+  const int names = lua_upvalueindex(2);
   for (;;) {
     size_t strange = 0;
     lua_pushnil(L);
-    while (lua_next(L, 2) != 0) { /* stack: key value */
+    while (lua_next(L, 1) != 0) { /* stack: key value */
       if (lua_type(L, -2) != LUA_TSTRING)
         return camp_fail(err, CAMP_USAGE, 0, "the map function returned a table with a %s as key; fields have names", luaL_typename(L, -2));
       lua_pushvalue(L, -2);
@@ -308,50 +320,41 @@ static int take_table(lua_State *L, struct camp_rewrite *rw, struct camp_error *
       lua_pop(L, 1);
     }
     if (strange == 0) return 0;
-    if (make_columns(L, rw, 2, names, strange, err) != 0) return -1;
+    if (make_columns(L, rw, 1, names, strange, err) != 0) return -1;
     rw->values.length = 0;
   }
 }
 
-/* What the function returned stands from index 2 on. */
-static int conclude(lua_State *L, struct lua_rewrite *box, struct camp_error *err) {
+/* What the function returned stands from index 1 on. */
+static int conclude(lua_State *L, struct camp_rewrite *rw, struct camp_error *err) {
   static const char refused[] = "refused by the map function";
-  struct camp_rewrite *rw = &box->rewrite;
-  const int first = lua_type(L, 2), second = lua_type(L, 3);
-  const int is_refusal = (first == LUA_TBOOLEAN && !lua_toboolean(L, 2)) || (first == LUA_TNIL && second > LUA_TNIL);
-  if (is_refusal) {
+  const int count = lua_gettop(L), first = lua_type(L, 1), second = count > 1 ? lua_type(L, 2) : LUA_TNIL;
+  if (count == 0 || (first == LUA_TNIL && second == LUA_TNIL))
+    return decide(rw, CAMP_REWRITE_CHANGES, err) != 0 ? -1 : camp_rewrite_put(rw, NULL, 0, err);
+  if (first == LUA_TNIL || (first == LUA_TBOOLEAN && !lua_toboolean(L, 1))) {
     size_t length = sizeof refused - 1;
     const char *reason = refused;
-    if (second > LUA_TNIL) {
+    if (second != LUA_TNIL) {
       if (second != LUA_TSTRING && second != LUA_TNUMBER)
-        return camp_fail(err, CAMP_USAGE, 0, "the map function gave a %s as reason, not a text", luaL_typename(L, 3));
-      reason = lua_tolstring(L, 3, &length);
+        return camp_fail(err, CAMP_USAGE, 0, "the map function gave a %s as reason, not a text", luaL_typename(L, 2));
+      reason = lua_tolstring(L, 2, &length);
     }
     return camp_rewrite_put(rw, reason, length, err);
   }
   if (first == LUA_TTABLE) return take_table(L, rw, err) != 0 ? -1 : camp_rewrite_put(rw, NULL, 0, err);
-  int is_kept = first <= LUA_TNIL || first == LUA_TBOOLEAN;
-  if (first == LUA_TUSERDATA) {
-    camp_getuservalue(L, 1);
-    lua_rawgeti(L, -1, SLOT_ROW);
-    is_kept = lua_rawequal(L, 2, -1);
-    lua_pop(L, 2);
-  }
-  if (!is_kept)
-    return camp_fail(err, CAMP_USAGE, 0, "the map function returned a %s; it returns nothing, a table of fields, or nil and a reason", luaL_typename(L, 2));
+  if (first != LUA_TBOOLEAN && !lua_rawequal(L, 1, lua_upvalueindex(4)))
+    return camp_fail(err, CAMP_USAGE, 0, "the map function returned a %s; it returns nothing, a table of fields, or nil and a reason", luaL_typename(L, 1));
   return decide(rw, CAMP_REWRITE_CHANGES, err) != 0 ? -1 : camp_rewrite_put(rw, NULL, 0, err);
 }
 
-/* :next(what the function returned for the row before) → number of the next row; 0: go on; nothing at the end | nil, err */
-static int rewrite_next(lua_State *L) {
+/* (what the function returned for the row before) → number of the next row; 0: go on; nothing at the end | nil, err */
+static int walk_on(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
-  struct lua_rewrite *box = check_rewrite(L);
+  struct lua_rewrite *box = lua_touserdata(L, lua_upvalueindex(1));
+  if (!box->is_open) return luaL_error(L, "the list is closed");
   if (box->is_under_way) {
-    if (conclude(L, box, &err) != 0) {
-      box->is_under_way = 0;
-      return camp_push_error(L, &err);
-    }
     box->is_under_way = 0;
+    if (conclude(L, &box->rewrite, &err) != 0) return camp_push_error(L, &err);
   }
   const int got = camp_rewrite_next(&box->rewrite, &err);
   if (got < 0) return camp_push_error(L, &err);
@@ -359,6 +362,19 @@ static int rewrite_next(lua_State *L) {
   box->is_under_way = got == 1;
   lua_pushinteger(L, got == 1 ? (lua_Integer)box->rewrite.rows : 0);
   return 1;
+}
+
+/* :walk() → a function that concludes one row and goes to the next, the row. A function of its own, since it is called for every row. */
+static int rewrite_walk(lua_State *L) {
+  check_rewrite(L);
+  lua_settop(L, 1);
+  camp_getuservalue(L, 1); /* 2 */
+  lua_pushvalue(L, 1);
+  for (int slot = SLOT_NAMES; slot <= SLOT_SHOWN; slot++) lua_rawgeti(L, 2, slot);
+  lua_rawgeti(L, 2, SLOT_ROW);
+  lua_pushcclosure(L, walk_on, 4);
+  lua_rawgeti(L, 2, SLOT_ROW);
+  return 2;
 }
 
 /* :seal(is_sealed): between calls of the function the row cannot be touched. */
@@ -461,7 +477,7 @@ static int rewrite_close(lua_State *L) {
 
 void camp_register_rewrite(lua_State *L) {
   static const luaL_Reg methods[] = {{"fields", rewrite_fields}, {"finish", rewrite_finish}, {"info", rewrite_info},
-                                     {"next", rewrite_next},     {"path", rewrite_path},     {"place", rewrite_place},
-                                     {"row", rewrite_row},       {"seal", rewrite_seal},     {NULL, NULL}};
+                                     {"path", rewrite_path},     {"place", rewrite_place},   {"seal", rewrite_seal},
+                                     {"walk", rewrite_walk},     {NULL, NULL}};
   camp_new_class(L, REWRITE_CLASS, methods, rewrite_close);
 }

@@ -147,6 +147,10 @@ local function close_all(state)
     state.target_lock:close()
     state.target_lock = nil
   end
+  if state.syncing then -- a thread still has the file
+    state.syncing()
+    state.syncing = nil
+  end
   suppress.close(state.suppress)
   row_keys.close(state.keys)
   state.suppress, state.keys = nil, nil
@@ -259,6 +263,12 @@ local function check_rows(state)
   state.suppress = nil -- what is left is in the plan
   local first_batch = plan.first_batch
   plan.first_batch = nil
+  if state.syncing then
+    ok, err = require("campaign.import.mapped").settle(state)
+    if not ok then
+      return nil, err
+    end
+  end
   ok, err = put_job(state, "planned", plan)
   if not ok then
     return nil, err

@@ -61,13 +61,13 @@ local function handler(problem)
 end
 
 -- Calls the function for so many rows; the number of the one that is next, nil at the end.
-local function walk(rewrite, row, map, number, count)
-  local next_row, err = rewrite.next
+local function walk(next_row, row, map, number, count)
+  local err
   for _ = 1, count do
     if number == 0 then
-      number, err = next_row(rewrite)
+      number, err = next_row()
     else
-      number, err = next_row(rewrite, map(row, number))
+      number, err = next_row(map(row, number))
     end
     if not number then
       return nil, err
@@ -118,11 +118,12 @@ local function rest(state, rewrite, total)
 end
 
 local function each_row(state, rewrite)
-  local map, row, total = state.options.map, rewrite:row(), state.input:info().bytes
+  local map, total = state.options.map, state.input:info().bytes
+  local next_row, row = rewrite:walk()
   local count = state.options.env.pause and FEW_ROWS or MANY_ROWS
   local number = 0
   while number do
-    local ok, found, err = xpcall(walk, handler, rewrite, row, map, number, count)
+    local ok, found, err = xpcall(walk, handler, next_row, row, map, number, count)
     if not ok then
       return raised(state, rewrite, found)
     elseif err then
@@ -218,7 +219,7 @@ function M.run(state)
     state.made_folder, place = not was_there, state.folder.path
   end
   local rewrite
-  rewrite, err = core.rows.rewrite(state.input, { folder = place, keep = keeps, shown = columns_module.shown(state.columns) })
+  rewrite, err = core.rows.rewrite(state.input, { folder = place, keep = keeps, eager = not options.env.pause, shown = columns_module.shown(state.columns) })
   if not rewrite then
     return folder_module.trouble(place, err)
   end
@@ -271,18 +272,28 @@ function M.place(state)
   if ok then
     file, err = core.system.append_open(path, 384) -- 0600
   end
-  if file then
-    ok, err = durable.sync(file)
-    file:close()
-    if ok then
-      ok, err = durable.folder(state.folder.path)
-    end
-  end
-  if not ok or not file then
+  if not file then
     return folder_module.trouble(state.folder.path, err)
   end
   state.rewrite:close()
-  state.rewrite = nil
+  state.rewrite, state.syncing = nil, durable.sync_later(file)
+  return true
+end
+
+---Waits until the mapped list is on the disk: before the plan is there, from which things are sent.
+---@param state table
+---@return true? ok
+---@return campaign.error? err
+function M.settle(state)
+  local wait = state.syncing
+  state.syncing = nil
+  local ok, err = wait()
+  if ok then
+    ok, err = durable.folder(state.folder.path)
+  end
+  if not ok then
+    return folder_module.trouble(state.folder.path, err)
+  end
   return true
 end
 
