@@ -105,6 +105,27 @@ describe("examples", function()
     assert.are.equal("", result.out)
   end)
 
+  it("tidy_rows.lua looks at each row of the list", function()
+    local expected, asleep, none = 0, 0, 0
+    for _, row in assert(require("campaign").rows(ROOT .. "/examples/data/contacts.csv")) do
+      if row["手机号"] == "" then
+        none = none + 1
+      elseif row["分组"]:find("沉睡客户", 1, true) then
+        asleep = asleep + 1
+      else
+        expected = expected + 1
+      end
+    end
+    assert.is_true(asleep > 0 and none > 0)
+    local result = run{ ROOT .. "/bin/campaign", "import", ROOT .. "/examples/data/contacts.csv", "--to", "longlong.import_customers_async", "--map",
+      ROOT .. "/examples/tidy_rows.lua", "--json", "--window", "ignore" }
+    assert.are.equal(7, result.code, result.err)
+    local found = require("cjson").decode(result.out)
+    assert.are.same({ expected, asleep + none }, { found.accepted_pending, found.rejected })
+    assert.are.same({ "map", asleep + none }, { found.reasons[1].reason, found.reasons[1].count })
+    assert.are.equal(expected, committed()["longlong.import_customers_async"])
+  end)
+
   describe("README.md", function()
     local readme = command.read("README.md")
 

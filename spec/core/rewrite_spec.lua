@@ -222,7 +222,8 @@ describe("core.rows.rewrite", function()
 
   it("says of records of broken form what the preflight says", function()
     local big = ("x"):rep(300)
-    local made, info = rewritten("a,b\n1\n\"q\"r,2\n" .. big .. "\n\255,2\n\0,2\n5,6\n", function(row) row.a = row.b end, { max_record = 100 })
+    local text = "a,b\n1\n\"q\"r,2\n" .. big .. "\n\255,2\n\0,2\n5,6\n"
+    local made, info = rewritten(text, function(row) row.a = row.b end, { max_record = 100 })
     local rows, shown = records_of(made), {}
     for i = 2, #rows do
       shown[i - 1] = rows[i].fields[#rows[i].fields - 1]

@@ -3,6 +3,7 @@
 -- answers otherwise each time it is asked, so that a row of which two answers were ever sent would show. The sandbox's log is the oracle.
 
 local campaign = require "campaign"
+local command = require "support.command"
 local core = require "campaign.core"
 local imports = require "support.imports"
 local lists = require "support.lists"
@@ -129,6 +130,18 @@ describe("an import with a function that is killed", function()
         finish(folder, place, 1)
       end
     end
+  end)
+
+  it("says so when the disk of the job takes no more, sends nothing, and leaves nothing behind", function()
+    local account, folder = imports.accounts.longlong, imports.job()
+    -- Files may have 8 KiB, as a full disk would have it; the signal that comes with that is ignored.
+    local line = ("trap '' XFSZ; ulimit -f 16; %s %s run %s %s %s %s %s never"):format(os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, folder,
+      account.base_url, account.token, account.user_id, source)
+    local result = command.run({ "sh", "-c", line }, { env = { LUA_PATH = os.getenv("LUA_PATH") or package.path,
+      LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath } })
+    assert(result.out:find("the mapped list: File too large", 1, true), result.out .. result.err)
+    assert.equal(0, #imports.commits())
+    assert.is_nil(core.system.stat(folder))
   end)
 
   it("does so at any moment #heavy", function()

@@ -20,6 +20,9 @@ local M = {}
 -- Rows between two looks at the world: where others share the thread, and where nobody does.
 local FEW_ROWS, MANY_ROWS = 8, 1024
 
+-- KiB that are few, and how much they may grow (percent) before garbage is collected.
+local SMALL_HEAP, SELDOM = 6144, 400
+
 -- Bytes of a step where others share the thread.
 local SHORT_STEP = 32768
 
@@ -85,7 +88,7 @@ end
 local function raised(state, rewrite, caught)
   local problem, hidden = caught.problem, {}
   if type(problem) == "string" and problem:find("interrupted!", 1, true) then
-    error(problem, 0) -- Ctrl-C, not the function
+    return nil, error_object.new{ kind = "cancelled", retry = false, sent = "no", message = "interrupted" } -- Ctrl-C, not the function
   end
   for _, value in ipairs(rewrite:fields()) do
     hidden[#hidden + 1] = #value >= LEAST_HIDDEN and value or nil
@@ -139,6 +142,17 @@ local function each_row(state, rewrite)
     end
   end
   return true
+end
+
+-- Fields that are touched are garbage with the next row, and a collection looks at all that lives, which the rows are no part of: with few
+-- megabytes alive it may come seldom. Not where others share the interpreter, and not where much lives.
+local function collecting_less(state, work)
+  local old = not state.options.env.pause and collectgarbage("count") < SMALL_HEAP and collectgarbage("setpause", SELDOM)
+  local ok, err = work()
+  if old then
+    collectgarbage("setpause", old)
+  end
+  return ok, err
 end
 
 local function finish(state, rewrite)
@@ -219,13 +233,14 @@ function M.run(state)
     state.made_folder, place = not was_there, state.folder.path
   end
   local rewrite
-  rewrite, err = core.rows.rewrite(state.input, { folder = place, keep = keeps, eager = not options.env.pause, shown = columns_module.shown(state.columns) })
+  rewrite, err = core.rows.rewrite(state.input, { folder = place, keep = keeps, eager = not options.env.pause,
+    shown = columns_module.shown(state.columns) })
   if not rewrite then
     return folder_module.trouble(place, err)
   end
   state.rewrite = rewrite -- closed with the job
   local ok
-  ok, err = each_row(state, rewrite)
+  ok, err = collecting_less(state, function() return each_row(state, rewrite) end)
   if ok then
     ok, err = finish(state, rewrite)
   end
