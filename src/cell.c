@@ -23,13 +23,13 @@
 
 _Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0), "processes share these words: they must be atomic without a lock");
 
-#define MAGIC UINT64_C(0x314c4c4543504d43) /* CMPCELL1 */
+#define MAGIC UINT64_C(0x324c4c4543504d43) /* CMPCELL2 */
 #define SLOTS 63
 #define SLOT_BITS 8
 #define PID_BITS 24 /* Linux gives at most 2^22 */
 #define TOUCH_SECONDS 60
 
-/* 512 bytes each, so that the file is 32 KiB. */
+/* 1 KiB each: the file has 64 of them with its head. */
 struct slot {
   uint64_t state; /* version << (PID_BITS), and the owner's process id while it is claimed, else 0 */
   uint64_t length;
@@ -42,7 +42,7 @@ struct head {
   char stamp[CAMP_CELL_STAMP];
   uint64_t head; /* version << SLOT_BITS | slot; 0: nothing was put */
   uint64_t last; /* the last version number that was given out */
-  uint64_t spare[56];
+  uint64_t spare[120];
 };
 
 struct image {
@@ -50,7 +50,7 @@ struct image {
   struct slot slots[SLOTS];
 };
 
-_Static_assert(sizeof(struct slot) == 512 && sizeof(struct head) == 512, "the file's layout");
+_Static_assert(sizeof(struct slot) == 1024 && sizeof(struct head) == 1024, "the file's layout");
 
 struct camp_cell {
   struct image *image;

@@ -11,7 +11,7 @@
 
 #include "error.h"
 
-#define CAMP_CELL_TEXT 448  /* most bytes of a text */
+#define CAMP_CELL_TEXT 960  /* most bytes of a text */
 #define CAMP_CELL_STAMP 40  /* most bytes of a stamp */
 
 struct camp_cell;

@@ -47,7 +47,6 @@ void camp_reader_start(struct camp_reader *r, int64_t offset, int64_t end, int64
   r->row = rows;
   r->line = line;
   r->columns = r->input->column_count;
-  r->plain = camp_reader_plain_way(r);
 }
 
 static int is_wide(const struct camp_reader *r) {
@@ -470,8 +469,9 @@ static __attribute__((noinline)) int skip_record(struct camp_reader *r, struct c
 }
 
 int camp_reader_next(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
+  const int plain = r->input->encoding == CAMP_ENCODING_UTF8; /* where text and file have the same bytes */
   for (;;) {
-    if (r->at < r->valid_end && r->plain != NULL && r->plain(r, record, err)) return 1;
+    if (plain && r->at < r->valid_end && camp_reader_plain(r, record, err)) return 1;
     if (r->at < r->length) {
       struct walk walk = {0, 0, 0, 0, 0};
       switch (walk_record(r, record, &walk, err)) {

@@ -44,13 +44,9 @@ struct camp_record {
   size_t length;
 };
 
-struct camp_reader;
-typedef int (*camp_reader_way)(struct camp_reader *reader, struct camp_record *record, struct camp_error *err);
-
 struct camp_reader {
   struct camp_input *input; /* not owned; must outlive the reader */
-  enum camp_scan_level level; /* counts from the start on */
-  camp_reader_way plain;    /* gives the usual record, or NULL */
+  enum camp_scan_level level;
   unsigned char *text;      /* the window: UTF-8, or GBK as in the file */
   uint32_t *place_room;     /* where the marks lie in the window (scan.h), from the record at `at` on, as far as `indexed` */
   uint32_t *place, *place_end;

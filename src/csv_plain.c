@@ -75,7 +75,6 @@ struct extent {
 INLINE int find_end(struct camp_reader *r, struct extent *extent, struct camp_error *err) {
   const unsigned char *const text = r->text;
   const size_t columns = r->columns;
-  if (columns > r->field_room) return 0;
   while ((size_t)(r->place_end - r->place) <= columns)
     if (r->indexed == r->length || camp_reader_index(r, err) != 0) return 0;
   const size_t end = r->place[columns - 1];
@@ -137,11 +136,11 @@ __attribute__((TARGET512)) static int plain_512(struct camp_reader *r, struct ca
 }
 #endif
 
-camp_reader_way camp_reader_plain_way(const struct camp_reader *r) {
-  if (r->columns == 0 || r->input->encoding != CAMP_ENCODING_UTF8 || r->level == CAMP_SCAN_PORTABLE) return NULL;
+int camp_reader_plain(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
+  if (r->columns == 0 || r->columns > r->field_room || r->level == CAMP_SCAN_PORTABLE) return 0;
 #ifdef CAMP_X86
-  if (r->level == CAMP_SCAN_AVX512 && r->columns <= 64) return plain_512;
-  if (r->level >= CAMP_SCAN_AVX2) return plain_avx2;
+  if (r->level == CAMP_SCAN_AVX512 && r->columns <= 64) return plain_512(r, record, err);
+  if (r->level >= CAMP_SCAN_AVX2) return plain_avx2(r, record, err);
 #endif
-  return plain_portable;
+  return plain_portable(r, record, err);
 }

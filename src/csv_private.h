@@ -9,9 +9,8 @@
 
 /* Finds the marks of the window's next chunk: their places follow those that are not used up. -1 without memory. */
 int camp_reader_index(struct camp_reader *reader, struct camp_error *err);
-/* What gives the usual record: valid UTF-8, whole in the window, as many fields as the header has, no mark in it but delimiters. It decides
- * nothing: whatever is else is left to the walk, from its start. True when the record is given. To be called before valid_end only; NULL
- * where there is no such way. */
-camp_reader_way camp_reader_plain_way(const struct camp_reader *reader);
+/* The usual record: valid UTF-8, whole in the window, as many fields as the header has, no mark in it but delimiters. Decides nothing:
+ * whatever is else is left to the walk, from its start. True when the record is given. Only of UTF-8 files, before valid_end. */
+int camp_reader_plain(struct camp_reader *reader, struct camp_record *record, struct camp_error *err);
 
 #endif

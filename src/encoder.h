@@ -149,10 +149,6 @@ enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct ca
                                    size_t *size);
 /* Room that camp_encoder_write may use for this record, more than the row needs. */
 size_t camp_encoder_room(const struct camp_encoder *encoder, const struct camp_record *record);
-/* The same of a record that the quick way takes, as it stands in the file. */
-static inline size_t camp_encoder_plain_room(const struct camp_encoder *encoder, const struct camp_record *record) {
-  return encoder->literal_total + encoder->stretch * record->length + 2 * CAMP_SCAN_PADDING;
-}
 /* Writes the row at `to`. */
 enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
                                     unsigned char *to, size_t *size);

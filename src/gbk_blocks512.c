@@ -82,72 +82,49 @@ TARGET size_t camp_gbk_measure_512(const uint16_t *codes, const uint8_t *text, s
   return encode(codes, text, n, NULL, produced, 0);
 }
 
-/* 0: no code. Below 0x800: two bytes in UTF-8. 0xD800 to 0xDFFF: a character outside the BMP. */
-INLINE uint32_t not_three_bytes(__m512i found) {
-  const __m512i top = _mm512_and_si512(found, _mm512_set1_epi32(0xF800));
-  return (uint32_t)_mm512_testn_epi32_mask(top, top) | (uint32_t)_mm512_cmpeq_epi32_mask(top, _mm512_set1_epi32(0xD800));
-}
-
-/* Sixteen characters as 1110aaaa 10bbbbbb 10cccccc and a byte that is none. */
-INLINE __m512i three_bytes(__m512i found) {
-  return _mm512_or_si512(
-      _mm512_or_si512(_mm512_srli_epi32(found, 12), _mm512_and_si512(_mm512_slli_epi32(found, 2), _mm512_set1_epi32(0x3F00))),
-      _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi32(found, 16), _mm512_set1_epi32(0x3F0000)), _mm512_set1_epi32(0x8080E0)));
-}
-
-/* Half a block, a lane of 16 bits for each byte: those of a character take two units of `units`, others stay; what is left over of the lanes
- * is closed up. Returns how many bytes of `out` count. */
-INLINE size_t put_half(uint8_t *out, __m256i bytes, uint32_t used, uint32_t leads, uint32_t places, __m512i units) {
-  const uint64_t kept = _pdep_u64(used, UINT64_C(0x5555555555555555)) | _pdep_u64(leads & used, UINT64_C(0xAAAAAAAAAAAAAAAA));
-  _mm512_storeu_si512(out, _mm512_maskz_compress_epi8(kept, _mm512_mask_expand_epi16(_mm512_cvtepu8_epi16(bytes), places, units)));
-  return (size_t)_mm_popcnt_u64(kept);
-}
-
 TARGET size_t camp_gbk_decode_512(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
-  const uint64_t even = UINT64_C(0x5555555555555555);
-  static const uint16_t numbers[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
-                                       16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
-  const __m512i first_units = _mm512_loadu_si512(numbers);
+  const uint32_t even = UINT32_C(0x55555555);
   size_t at = 0, made = 0;
   while (n - at >= CAMP_GBK_BLOCK) {
-    const __m512i block = _mm512_loadu_si512(bytes + at);
-    const uint64_t tops = _mm512_movepi8_mask(block);
+    const __m256i block = _mm256_loadu_si256((const __m256i *)(const void *)(bytes + at));
+    const uint32_t tops = _mm256_movepi8_mask(block);
     if (tops == 0) {
-      _mm512_storeu_si512(out + made, block);
-      at += 64;
-      made += 64;
+      _mm256_storeu_si256((__m256i *)(void *)(out + made), block);
+      at += 32;
+      made += 32;
       continue;
     }
     /* In a run of bytes of 0x80 and more every other one begins a character; the last may take an ASCII byte behind the run along. */
-    const uint64_t begins = tops & ~(tops << 1);
-    const uint64_t from_even = tops & ~(tops + (begins & even));
-    uint64_t leads = (from_even & even) | (tops & ~from_even & ~even);
-    size_t size = 64 - (size_t)(leads >> 63);
-    leads &= UINT64_MAX >> 1;
-    const unsigned count = (unsigned)_mm_popcnt_u64(leads);
-    /* At most 32 characters, as lanes of 16 bits. */
-    const __m512i first = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(leads, block)));
-    const __m512i second = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(leads << 1, block)));
-    const __m512i index = _mm512_or_si512(_mm512_slli_epi16(_mm512_and_si512(first, _mm512_set1_epi16(0x7F)), 8), second);
-    __m512i found = look_up(characters, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(index)));
-    uint64_t none = not_three_bytes(found);
-    const __m512i low = three_bytes(found);
-    __m512i high = _mm512_setzero_si512();
-    if (count > 16) {
-      found = look_up(characters, _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(index, 1)));
-      none |= (uint64_t)not_three_bytes(found) << 16;
-      high = three_bytes(found);
+    const uint32_t begins = tops & ~(tops << 1);
+    const uint32_t from_even = tops & ~(tops + (begins & even));
+    uint32_t leads = (from_even & even) | (tops & ~from_even & ~even);
+    size_t size = 32 - (leads >> 31);
+    leads &= UINT32_MAX >> 1;
+    /* One lane a byte; those of leads also take the byte behind. */
+    const __m512i lanes = _mm512_cvtepu8_epi16(block);
+    const __m512i behind = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(bytes + at + 1)));
+    const __m512i pairs = _mm512_maskz_compress_epi16(leads, _mm512_or_si512(_mm512_slli_epi16(lanes, 8), behind));
+    const __m512i index = _mm512_and_si512(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(pairs)), _mm512_set1_epi32(0x7FFF));
+    const __m512i found = look_up(characters, index);
+    /* 0: no code. Below 0x800: two bytes in UTF-8. 0xD800 to 0xDFFF: a character outside the BMP. */
+    const __m512i top = _mm512_and_si512(found, _mm512_set1_epi32(0xF800));
+    const uint32_t none = ((uint32_t)_mm512_testn_epi32_mask(top, top) | (uint32_t)_mm512_cmpeq_epi32_mask(top, _mm512_set1_epi32(0xD800))) &
+                          _bzhi_u32(UINT32_MAX, (unsigned)_mm_popcnt_u32(leads));
+    uint32_t used = _bzhi_u32(UINT32_MAX, (unsigned)size);
+    const uint32_t places = leads | leads << 1;
+    if (none != 0) { /* up to there */
+      size = _tzcnt_u32(_pdep_u32(none & (0 - none), leads));
+      used = _bzhi_u32(UINT32_MAX, (unsigned)size);
+      leads &= used;
     }
-    none &= _bzhi_u64(UINT64_MAX, count);
-    const uint64_t places = leads | leads << 1;
-    if (none != 0) size = (size_t)_tzcnt_u64(_pdep_u64(none & (0 - none), leads)); /* up to there */
-    const uint64_t used = _bzhi_u64(UINT64_MAX, (unsigned)size);
-    const unsigned begun = (unsigned)_mm_popcnt_u64(places & UINT32_MAX); /* units of the first half */
-    const __m512i rest = _mm512_permutex2var_epi16(low, _mm512_add_epi16(first_units, _mm512_set1_epi16((short)begun)), high);
-    made += put_half(out + made, _mm512_castsi512_si256(block), (uint32_t)used, (uint32_t)leads, (uint32_t)places, low);
-    made += put_half(out + made, _mm512_extracti64x4_epi64(block, 1), (uint32_t)(used >> 32), (uint32_t)(leads >> 32),
-                     (uint32_t)(places >> 32), rest);
+    /* 1110aaaa 10bbbbbb 10cccccc: the first two in the lane of the lead, the third in the one behind it. */
+    const __m512i text = _mm512_or_si512(
+        _mm512_or_si512(_mm512_srli_epi32(found, 12), _mm512_and_si512(_mm512_slli_epi32(found, 2), _mm512_set1_epi32(0x3F00))),
+        _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi32(found, 16), _mm512_set1_epi32(0x3F0000)), _mm512_set1_epi32(0x8080E0)));
+    const uint64_t kept = _pdep_u64(used, UINT64_C(0x5555555555555555)) | _pdep_u64(leads, UINT64_C(0xAAAAAAAAAAAAAAAA));
+    _mm512_storeu_si512(out + made, _mm512_maskz_compress_epi8(kept, _mm512_mask_expand_epi16(lanes, places, text)));
     at += size;
+    made += (size_t)_mm_popcnt_u64(kept);
     if (none != 0) break;
   }
   *produced = made;

@@ -128,8 +128,7 @@ static int make_rows(struct row_source *rows, unsigned char *to, size_t size, si
       give(rows, encoder->suffix.bytes, encoder->suffix.length);
       return 0;
     }
-    size_t room = record->text != NULL && encoder->quick != NULL ? camp_encoder_plain_room(encoder, record) : camp_encoder_room(encoder, record);
-    room += encoder->separator.length + CAMP_SCAN_PADDING;
+    size_t room = camp_encoder_room(encoder, record) + encoder->separator.length + CAMP_SCAN_PADDING;
     int direct = room <= size - *written;
     unsigned char *at = to + *written;
     if (!direct) {

@@ -37,7 +37,7 @@ describe("core.system.cell", function()
 
   -- The state of slot `number` (from 0) says that a process has claimed it.
   local function claim(number, pid)
-    poke(512 * (number + 1), 1000 * 2 ^ 24 + pid)
+    poke(1024 * (number + 1), 1000 * 2 ^ 24 + pid)
   end
 
   local function dead_pid()
@@ -54,8 +54,8 @@ describe("core.system.cell", function()
     assert.is_true(one:put(0, "first"))
     local version, text = two:get()
     assert.equal("first", text)
-    assert.is_true(two:put(version, ("x"):rep(448)))
-    assert.equal(("x"):rep(448), (select(2, one:get())))
+    assert.is_true(two:put(version, ("x"):rep(960)))
+    assert.equal(("x"):rep(960), (select(2, one:get())))
     assert.is_true(one:put((one:get()), ""))
     assert.is_true((two:get()) > version)
     assert.equal("", (select(2, two:get())))
@@ -74,7 +74,7 @@ describe("core.system.cell", function()
     assert.is_true(one:put(version, "b"))
     assert.is_true(one:put((one:get()), "a"))
     assert.is_false(one:put(version, "c"), "the same text again is another version")
-    local done, err = one:put((one:get()), ("x"):rep(449))
+    local done, err = one:put((one:get()), ("x"):rep(961))
     assert.is_nil(done)
     assert.equal("the text is too long", err.message)
   end)
@@ -153,7 +153,7 @@ describe("core.system.cell", function()
     assert.is_true(one:put(5, "mended"))
     assert.equal("mended", (select(2, one:get())))
     for number = 0, 62 do
-      poke(512 * (number + 1) + 8, 2 ^ 40) -- a length that cannot be
+      poke(1024 * (number + 1) + 8, 2 ^ 40) -- a length that cannot be
     end
     assert.equal("", (select(2, one:get())))
   end)

@@ -104,7 +104,7 @@ describe("import.pace", function()
     one = new{ rate = 2 }
     assert.equal(0, (one:take()))
     wait, reason = one:take()
-    assert.is_near(0.48, wait, 1e-6)
+    assert.is_near(0.5, wait, 0.01)
     assert.equal("pace", reason)
   end)
 

@@ -27,6 +27,15 @@ local function taken(state, from, seconds, given)
   return count
 end
 
+-- Calls taken per second from one second of a run to another.
+local function mean(counts, from, to)
+  local sum = 0
+  for second = from, to - 1 do
+    sum = sum + (counts.last[second] or 0)
+  end
+  return sum / (to - from)
+end
+
 describe("pace.rate", function()
   it("holds nobody up while no rate was set and nobody was told to slow down", function()
     local state = rate.new()
@@ -40,52 +49,58 @@ describe("pace.rate", function()
     for _, given in ipairs({ 0.5, 1, 50, 1000 }) do
       local state = rate.new()
       local count = taken(state, 1000, 20, given)
-      assert.is_true(math.abs(count - 20 * given) <= math.max(1, 0.02 * given) + 1, given .. "/s: " .. count)
+      assert.is_true(math.abs(count - 20 * given) <= 0.08 * given + 2, given .. "/s: " .. count)
       count = taken(state, 1500, 1, given) -- eight minutes later there is no heap of tokens
       assert.is_true(count <= given + math.max(1, 0.02 * given) + 1, given .. "/s after a rest: " .. count)
     end
   end)
 
-  it("falls to 0.7 of what was taken, is back in a few seconds, then feels its way up as far as it is used", function()
+  it("falls to 0.7 of what was taken in a second, is back in a few seconds, then feels its way up as far as it is used", function()
     local state = rate.new()
+    rate.succeeded(state, 99.1, 1, 99)
     rate.succeeded(state, 100.1, 50, 100)
     throttled(state, 100.2, 100.15)
     local function at(seconds)
       return rate.learned(state, 100.2 + seconds)
     end
-    assert.is_near(35, at(0), 0.01)
+    local top = state.top
+    assert.is_near(51, top, 1)
+    assert.is_near(0.7 * top, at(0), 0.01)
     assert.is_true(at(1) > at(0) and at(2) > at(1))
-    assert.is_near(49, at(3.3), 0.3)
-    assert.is_near(50, at(30), 0.01, "nobody uses it: it rises no further")
+    assert.is_near(top, at(3.4), 0.3)
+    assert.is_near(top, at(30), 0.01, "nobody uses it: it rises no further")
     local now = 100.2
     for call = 1, 50 * 12 do -- used
       now = now + 1 / 50
       rate.succeeded(state, now, 1, now - 0.01)
       if call % 50 == 0 then
-        assert.is_true(rate.learned(state, now) <= math.max(50, 2 * rate.measured(state, now)))
+        assert.is_true(rate.learned(state, now) <= math.max(top, 2 * rate.measured(state, now)))
       end
     end
     assert.is_true(rate.learned(state, now) > 80)
   end)
 
-  it("after a pause that the platform asked for goes on near what was taken, where a second was empty meanwhile", function()
+  it("tries well above what was taken at once, but below the speed that was refused; and rests for a second before", function()
+    for count, tries in pairs({ [1] = 7, [3] = 21, [5] = 35, [20] = 100, [50] = 100, [80] = 160 }) do
+      local state = rate.new()
+      rate.succeeded(state, 100.1, 0, 100)
+      rate.succeeded(state, 100.11, count, 100)
+      throttled(state, 100.2, 100.15)
+      assert.is_near(1.125, state.pause - 100.2, 1e-6)
+      assert.is_near(tries, rate.learned(state, state.pause), 0.01, count .. " taken")
+      assert.is_near(tries, rate.learned(state, state.pause + 3), 0.01, "not used: it rises no further")
+    end
     local state = rate.new()
-    rate.succeeded(state, 100.1, 50, 100)
-    throttled(state, 100.2, 100.15, 1)
-    assert.is_near(49, rate.learned(state, 101.2), 0.5)
+    rate.succeeded(state, 100.1, 30, 100)
+    throttled(state, 101, 100.95)
+    assert.is_near(0.7 * 30 / 0.9, rate.learned(state, state.pause), 0.01)
   end)
 
-  it("doubles every second after few calls were taken at once, for that says little of a second", function()
-    local state = rate.new()
-    rate.succeeded(state, 100.05, 5, 100)
-    throttled(state, 100.1, 100.04, 1)
-    assert.is_near(10, rate.learned(state, 101.1), 0.5)
-    local now = 101.1
-    while now < 104 do
-      now = now + 1 / rate.learned(state, now)
-      rate.succeeded(state, now, 1, now - 0.01)
+  it("tells a heap of tokens from a second's worth by what is taken when it tries more", function()
+    for kind, cap in pairs({ sliding_window = 8, bucket = 80, deep_bucket = 80 }) do
+      local counts = throttler.run{ seconds = 20, rtt = 0.01, retry_after = 1, seed = 3, server = throttler.SERVERS[kind](cap) }
+      assert.is_true(mean(counts, 10, 20) > 0.9 * cap, kind .. ": " .. mean(counts, 10, 20))
     end
-    assert.is_true(rate.learned(state, now) > 40, "after three seconds: " .. rate.learned(state, now))
   end)
 
   it("counts what was under way when the first no came to what was not too much", function()
@@ -93,61 +108,92 @@ describe("pace.rate", function()
     rate.succeeded(state, 100.1, 40, 100)
     throttled(state, 100.2, 100.15, 1)
     rate.succeeded(state, 100.25, 6, 100.14)
-    assert.is_near(46, state.top, 0.01)
+    assert.same({ 46, 46, 46 }, { state.top, state.burst, #state.calls })
     rate.succeeded(state, 101.5, 1, 101.4)
-    assert.is_near(46, state.top, 0.01)
+    assert.equal(46, state.top)
   end)
 
-  it("takes a rate that was too much twice for a cap, and leaves it alone for a minute, then for longer", function()
+  -- A state in which a cap of 50 calls in any second was found out: 50 taken at once, and 50 again.
+  local function known(after)
     local state = rate.new()
     rate.succeeded(state, 100.1, 50, 100)
-    throttled(state, 100.2, 100.15)
-    rate.succeeded(state, 103.9, 1, 103.8)
-    throttled(state, 104, 103.9)
-    assert.is_near(0.9 * state.top, rate.learned(state, 104), 0.01)
-    local top = state.top
-    assert.is_near(50, top, 1)
-    assert.is_near(top - 1, rate.learned(state, 160), 0.01)
-    rate.succeeded(state, 169, 1, 168.9)
-    throttled(state, 169.1, 169)
-    assert.equal(240, state.hold)
-    local now = 169.1 + 250
-    rate.succeeded(state, now, 1, now - 0.1)
-    throttled(state, now + 0.1, now)
-    assert.equal(600, state.hold)
+    throttled(state, 100.2, 100.15, after)
+    local now = state.pause
+    for _ = 1, 50 do
+      local wait = rate.take(state, now)
+      while wait > 0 do
+        now = now + wait
+        wait = rate.take(state, now)
+      end
+      rate.succeeded(state, now + 0.001, 1, now)
+      now = now + 0.01
+    end
+    now = now + rate.take(state, now)
+    assert.equal(0, (rate.take(state, now)))
+    throttled(state, now + 0.001, now, after)
+    return state, now + 0.001
+  end
+
+  it("takes what was taken twice for the cap, keeps to all of it, and leaves it alone for a minute, then for longer", function()
+    local state, now = known()
+    assert.equal(50, state.top)
+    assert.is_near(45, rate.learned(state, now), 0.01)
+    assert.is_near(50, rate.learned(state, now + 5), 0.01)
+    assert.is_near(50, rate.learned(state, now + 60), 0.01)
+    for _, hold in ipairs({ 240, 600, 600 }) do
+      now = now + state.hold + 5
+      rate.succeeded(state, now - 1, 50, now - 1.1)
+      rate.succeeded(state, now, 50, now - 0.1)
+      throttled(state, now + 0.1, now)
+      assert.same({ 50, hold }, { state.top, state.hold })
+    end
+    state, now = known(1)
+    assert.is_near(50, rate.learned(state, now + 1), 0.01, "after a pause all of it at once")
+    assert.equal(120, state.hold)
   end)
 
-  it("takes one no in a long while, below a known cap, for chance, and many in a row for a cap that fell", function()
-    local state = rate.new()
-    rate.succeeded(state, 100.1, 50, 100)
-    throttled(state, 100.2, 100.15)
-    rate.succeeded(state, 103.9, 1, 103.8)
-    throttled(state, 104, 103.9)
-    local top, now = state.top, 104
+  it("never lets more calls into any second than the cap, however late some of them were", function()
+    local state, now = known(1)
+    now = now + 2
+    local random, left, behind = throttler.random(7), {}, {}
+    for _ = 1, 500 do
+      local wait = rate.take(state, now)
+      while wait > 0 do
+        now = now + wait + 0.004 * random()
+        wait = rate.take(state, now)
+      end
+      local late = random() < 0.1 and 0.08 * random() or 0
+      left[#left + 1] = now + late
+      behind[#behind + 1] = { now + late + 0.01, now, now + late }
+      while behind[1] and behind[1][1] <= now do
+        local news = table.remove(behind, 1)
+        rate.late(state, news[2], news[3])
+      end
+    end
+    table.sort(left)
+    for i = 51, #left do
+      assert.is_true(left[i] - left[i - 50] >= 1, "51 calls in " .. left[i] - left[i - 50])
+    end
+    assert.is_true(#left / (left[#left] - left[1]) > 48, "calls a second: " .. #left / (left[#left] - left[1]))
+  end)
+
+  it("takes next to nothing from a known cap for one no in a long while, and more each time when they come soon", function()
+    local state, now = known()
+    local function refused_after(seconds)
+      for _ = 1, seconds do
+        now = now + 1
+        rate.succeeded(state, now, 1, now - 0.1)
+      end
+      throttled(state, now + 0.1, now)
+    end
     for _ = 1, 5 do
-      now = now + 10
-      rate.succeeded(state, now, 1, now - 0.1)
-      throttled(state, now + 0.1, now)
-      assert.equal(top, state.top)
+      refused_after(30)
     end
+    assert.is_near(50, state.top, 0.5)
     for _ = 1, 8 do
-      now = now + 1
-      rate.succeeded(state, now, 1, now - 0.1)
-      throttled(state, now + 0.1, now)
+      refused_after(1)
     end
-    assert.is_true(state.top < top / 2, "still " .. state.top)
-  end)
-
-  it("avoids a no that costs a pause for longer", function()
-    local state = rate.new()
-    rate.succeeded(state, 100.1, 50, 100)
-    throttled(state, 100.2, 100.15, 1)
-    rate.succeeded(state, 106, 1, 105.8)
-    throttled(state, 106.1, 105.9, 1)
-    local top = state.top
-    rate.succeeded(state, 130, 1, 129.8)
-    throttled(state, 130.1, 129.9, 1)
-    assert.is_near(top - 1, state.top, 0.01)
+    assert.is_true(state.top < 25, "still " .. state.top)
   end)
 
   it("F6 waits as long as the platform asks, all calls together", function()
@@ -160,16 +206,19 @@ describe("pace.rate", function()
     assert.equal(0, (rate.take(state, 107)))
   end)
 
-  it("F7 waits longer each time when the platform says nothing but no: up to 1, 2, 4, ... 300 s, with full jitter", function()
+  it("F7 waits longer each time when the platform says nothing but no: up to 2, 4, ... 300 s, with full jitter", function()
     local state, now = rate.new(), 100
-    for i = 1, 12 do
+    throttled(state, now, now - 0.1)
+    assert.is_near(1.125, state.pause - now, 1e-6)
+    for i = 2, 12 do
+      now = state.pause + 1
       throttled(state, now, now - 0.1)
       assert.is_near(math.min(300, 2 ^ (i - 1)) / 2, state.pause - now, 1e-6)
-      now = state.pause + 1
     end
-    rate.succeeded(state, now, 1, now - 0.1)
-    throttled(state, now + 0.1, now)
-    assert.is_true(state.pause <= now, "after a good answer the rate falls, and nobody waits")
+    state, now = known()
+    rate.succeeded(state, now + 10, 1, now + 9)
+    throttled(state, now + 10.1, now + 10)
+    assert.is_true(state.pause <= now + 10, "after a good answer the rate falls, and nobody waits")
   end)
 
   it("counts answers to what was sent before the first of them as one", function()
@@ -178,11 +227,9 @@ describe("pace.rate", function()
     for i = 1, 16 do
       throttled(state, 100 + i / 1000, 99.99)
     end
-    assert.equal(1, state.refused)
-    assert.is_near(28, rate.learned(state, 100.001), 0.1)
+    assert.same({ 1, 40 }, { state.refused, state.top })
     throttled(state, 101, 100.5)
-    assert.equal(2, state.refused)
-    assert.is_near(40, state.top, 0.1) -- no good answer since: nothing new was learned about the rate
+    assert.same({ 2, 40 }, { state.refused, state.top }) -- no good answer since: nothing new was learned about the rate
   end)
 
   it("never goes below one call in two seconds", function()
@@ -205,11 +252,14 @@ describe("pace.rate", function()
   end)
 
   it("takes a rate that was set for a cap when the platform says no at it", function()
-    local state = rate.new()
-    rate.succeeded(state, 100.1, 1, 100)
-    throttled(state, 100.2, 100.15, nil, 50)
-    assert.is_near(45, rate.rate(state, 100.2, 50), 0.01)
-    assert.equal(60, state.hold)
+    local state, now = rate.new(), 100
+    for _ = 1, 200 do
+      rate.succeeded(state, now, 1, now - 0.01)
+      now = now + 1 / 50
+    end
+    throttled(state, now, now - 0.01, nil, 50)
+    assert.is_near(0.9 * 49.4, rate.rate(state, now, 50), 0.2)
+    assert.is_true(state.hold >= 60 and state.caps == 1)
   end)
 
   it("reads back what it wrote", function()
@@ -217,10 +267,20 @@ describe("pace.rate", function()
     rate.succeeded(state, 12345.678901, 50, 12345)
     throttled(state, 12345.7, 12345.68, 3)
     local again = rate.decode(rate.encode(state), 12346)
+    assert.equal(#state.calls, #again.calls)
     for name, value in pairs(state) do
-      assert.is_near(value, again[name], 1e-5, name)
+      if name ~= "calls" then
+        assert.is_near(value, again[name], 1e-5, name)
+      end
     end
-    assert.is_true(#rate.encode(state) < 400)
+    for i, at in ipairs(state.calls) do
+      assert.is_near(at, again.calls[i], 5.1e-4)
+      assert.is_true(again.calls[i] >= at - 1e-6, "never earlier")
+    end
+    for _ = 1, 1000 do
+      rate.take(state, 12346, 1e5)
+    end
+    assert.is_true(#rate.encode(state) <= 960, "more than a cell holds: " .. #rate.encode(state))
   end)
 
   it("starts anew from a state that is damaged, of the future, of another version or out of date", function()
@@ -229,7 +289,8 @@ describe("pace.rate", function()
     throttled(state, 1000.1, 1000.05)
     local text = rate.encode(state)
     assert.is_true(rate.decode(text, 1001).top > 0)
-    for _, bad in ipairs({ "", "x", "1", "1 2 3", text .. " 5", "2" .. text:sub(2), text:gsub("%d", "-", 3), text:gsub(" 1000", " nan", 1),
+    for _, bad in ipairs({ "", "x", "1", "1 2 3", text .. " 5", "1" .. text:sub(2), text:sub(1, -2), text .. ("x"):rep(1000),
+      text:gsub("%d", "-", 3), text:gsub(" 1000", " nan", 1),
       text:gsub(" 1000", " 1e300", 1), (" "):rep(1000), ("9 "):rep(500), "\0\1\2" }) do
       assert.same(rate.new(), rate.decode(bad, 1001), bad)
     end
@@ -238,64 +299,74 @@ describe("pace.rate", function()
     assert.same(rate.new(), rate.decode(text, 10), "a clock that began anew")
   end)
 
-  -- Calls taken per second from one second of a run to another.
-  local function mean(counts, from, to)
-    local sum = 0
-    for second = from, to - 1 do
-      sum = sum + (counts.last[second] or 0)
-    end
-    return sum / (to - from)
-  end
-
-  -- A run against a platform that takes 50 calls a second: the share of them that was used from the second minute on, and the share of
-  -- all calls that was refused.
-  local function against(name, options)
-    options.server = throttler.SERVERS[name](50)
-    local counts = throttler.run(options)
-    return mean(counts, 60, options.seconds) / 50, counts.refused / (counts.accepted + counts.refused)
-  end
-
   local SEED = tonumber(os.getenv("CAMPAIGN_SEED")) or 1
+  local ROUNDS = tonumber(os.getenv("CAMPAIGN_PACE_ROUNDS")) or 1
 
-  for _, name in ipairs({ "fixed_window", "sliding_window", "bucket", "deep_bucket" }) do
-    it("holds 95 % of a cap that nobody told it, with under 1 % refused: " .. name:gsub("_", " "), function()
-      for index, rtt in ipairs({ 0.005, 0.1 }) do
-        for _, after in ipairs({ 0, 1 }) do
-          local share, refused = against(name, { seconds = 600, rtt = rtt, retry_after = after > 0 and after or nil, seed = SEED + index })
-          local label = ("seed %d, answers in %g s, Retry-After %d: %.3f of the cap, %.4f refused"):format(SEED, rtt, after, share, refused)
-          assert.is_true(share >= 0.95, label)
-          assert.is_true(refused < 0.01, label)
+  -- Ways between client and platform: on one busy machine, whose two sides stand still now and then, and over a long way.
+  local WAYS = {
+    near = { rtt = 0.002, tail = 0.0015, wake = 0.002, stall = { every = 2, least = 0.005, most = 0.03 },
+      server_stall = { every = 3, least = 0.005, most = 0.05 } },
+    far = { rtt = 0.05, jitter = 0.2, tail = 0.004, wake = 0.001 },
+  }
+
+  -- Runs of 110 seconds: the least share of a cap that was used from the first second on, and the largest that was refused.
+  local function against(name, cap, way, more)
+    local least, most, seeds = math.huge, 0, {}
+    for round = 1, ROUNDS do
+      local options = { seconds = 110, cap = cap, seed = SEED + round, server = throttler.SERVERS[name](cap) }
+      for _, part in ipairs({ WAYS[way], more or {} }) do
+        for key, value in pairs(part) do
+          options[key] = value
         end
       end
-    end)
+      local counts = throttler.run(options)
+      least, most, seeds[round] = math.min(least, counts.share), math.max(most, counts.refusals), options.seed
+    end
+    return least, most, ("%s of %d, %s, seeds %d to %d: %.4f used, %.4f refused"):format(name, cap, way, seeds[1], seeds[#seeds], least, most)
+  end
 
-    it("holds 95 % of a cap that was set, with under 1 % refused: " .. name:gsub("_", " "), function()
-      for index, rtt in ipairs({ 0.005, 0.1 }) do
-        local share, refused = against(name, { seconds = 600, rtt = rtt, retry_after = 1, given = 50, seed = SEED + index })
-        local label = ("seed %d, answers in %g s: %.3f of the cap, %.4f refused"):format(SEED, rtt, share, refused)
-        assert.is_true(share >= 0.95, label)
-        assert.is_true(refused < 0.01, label)
+  -- What is used of a cap of 50 that nobody told, from the first second on, and what is refused of all calls.
+  for name, least in pairs({
+    sliding_window = { near = 0.98, far = 0.96 }, fixed_window = { near = 0.98, far = 0.96 }, bucket = { near = 0.945, far = 0.92 },
+    deep_bucket = { near = 0.97, far = 0.91 },
+  }) do
+    for way in pairs(WAYS) do
+      it(("finds a cap that nobody told it and uses %g %% of two minutes: %s, %s"):format(100 * least[way], name:gsub("_", " "), way), function()
+        for _, after in ipairs({ 0, 1 }) do
+          local share, refused, label = against(name, 50, way, { retry_after = after > 0 and after or nil })
+          assert.is_true(share >= least[way], label)
+          assert.is_true(refused <= (name == "deep_bucket" and 0.009 or 0.005), label)
+        end
+      end)
+    end
+  end
+
+  for _, name in ipairs({ "fixed_window", "sliding_window", "bucket", "deep_bucket" }) do
+    it("holds a cap that was set, with next to nothing refused: " .. name:gsub("_", " "), function()
+      for way in pairs(WAYS) do
+        local share, refused, label = against(name, 50, way, { given = 50, retry_after = 1 })
+        assert.is_true(share >= 0.955, label)
+        assert.is_true(refused <= 0.001, label)
       end
     end)
   end
 
-  it("uses most of a cap that nobody told it from the first second on, however the platform counts", function()
-    for _, name in ipairs({ "fixed_window", "sliding_window", "bucket", "deep_bucket" }) do
-      for _, after in ipairs({ 0, 1 }) do
-        local counts = throttler.run{
-          seconds = 120, rtt = 0.02, retry_after = after > 0 and after or nil, seed = SEED, server = throttler.SERVERS[name](50),
-        }
-        local share, refused = counts.accepted / 120 / 50, counts.refused / (counts.accepted + counts.refused)
-        local label = ("seed %d, %s, Retry-After %d: %.3f of the cap, %.4f refused"):format(SEED, name, after, share, refused)
-        assert.is_true(share >= 0.935, label)
-        assert.is_true(refused < 0.01, label)
+  it("finds small and large caps, and for two clients at once", function()
+    for _, case in ipairs({ { 5, 0.94, 0.05 }, { 10, 0.94, 0.03 }, { 200, 0.88, 0.005 } }) do
+      for _, name in ipairs({ "fixed_window", "sliding_window" }) do
+        local share, refused, label = against(name, case[1], "far", { retry_after = 1 })
+        assert.is_true(share >= case[2] and refused <= case[3], label)
       end
+    end
+    for _, name in ipairs({ "fixed_window", "sliding_window", "bucket" }) do
+      local share, refused, label = against(name, 50, "far", { clients = 2, apart = 3 })
+      assert.is_true(share >= 0.92 and refused <= 0.006, "two clients, " .. label)
     end
   end)
 
-  it("goes on near the cap on a machine that stands still now and then", function()
-    local share, refused = against("sliding_window", { seconds = 600, rtt = 0.02, retry_after = 1, seed = SEED, stall = 0.002 })
-    assert.is_true(share >= 0.85 and refused < 0.01, ("seed %d: %.3f of the cap, %.4f refused"):format(SEED, share, refused))
+  it("asks more of a platform that works longer at some calls than at others, and is not slowed down by it", function()
+    local share, _, label = against("fixed_window", 20, "far", { rtt = 0.3, jitter = 0.7, given = 20 })
+    assert.is_true(share >= 0.85, label)
   end)
 
   it("follows a cap that falls and rises", function()

@@ -219,7 +219,7 @@ describe("pace.shared", function()
     local one, other = member(home, 10), member(home, 10)
     home.fails = "get"
     one:take()
-    assert.is_near(0.08, (one:take()), 1e-6)
+    assert.is_near(0.1, (one:take()), 0.002)
     home.fails = nil
     clock.now = clock.now + 0.02
     assert.equal(0, (other:take()))
@@ -261,7 +261,7 @@ describe("pace.shared", function()
       assert.is_true(tonumber(count) >= 1)
     end
     -- Each take is written down before the next one is decided, so this holds however slow the machine is.
-    assert.is_true(sum <= 200 * (last - first + 0.03) + 2, ("%d calls in %.3f s"):format(sum, last - first))
+    assert.is_true(sum <= 200 * (last - first + 0.06) + 2, ("%d calls in %.3f s"):format(sum, last - first))
   end)
 
   it("starts anew from a file that holds something else, and from one of an earlier start of the machine", function()

@@ -1,70 +1,79 @@
 -- SPDX-License-Identifier: MIT
--- Calls per second of one account: a token bucket, and the rate at which it fills, found out from the answers that say "slow down". Pure
--- functions on a state of numbers, so that the state can lie in a file or in shared memory and serve several processes at once; times
--- are seconds of one clock that never jumps. pace/shared.lua keeps the state.
+-- Calls per second of one account, found out from the answers that say "slow down": calls leave evenly, and never more of them in any second
+-- than were found to be well. Pure functions on a state of numbers, so that the state can lie in a file or in shared memory and serve several
+-- processes at once; times are seconds of one clock that never jumps. pace/shared.lua keeps the state.
 --
--- The bucket is one number, the time at which the next call is due. After an answer of "slow down" the rate falls below what was too much
--- (hardly, where a pause was asked for), comes back to it fast on a cubic curve, and as long as no cap is known it doubles from there, as far
--- as it is used. A rate that was too much twice is a cap: it is left alone for a minute, then for longer, so that finding out again costs few
--- refused calls.
+-- A call is due when it is its turn by the rate, and when the second before it has room (pace/window.lua). The first "slow down" leaves one
+-- number: how many calls were taken. It may be what the platform takes in a second, or in a heap; so the rate goes on well above it until it
+-- is refused again, and what was taken by then tells which of both it is. The cap is then left alone for a minute, then for longer, so that
+-- finding out again costs few refused calls. An answer of "slow down" below a known cap lowers it: hardly when it is one in a long while, by
+-- ever larger steps when they come soon after one another.
+
+local window = require "campaign.pace.window"
 
 local M = {}
 
 local unpack = rawget(_G, "unpack") or table.unpack
 
--- What remains of the rate after "slow down": of one that was too much for the first time, and of a known cap.
+-- What remains of the rate after "slow down", before it comes back on a curve: of one that was too much for the first time, and of a known cap.
 local CUT, CUT_AT_CAP = 0.7, 0.9
 
 -- Speed of the curve, calls per second per cubed second.
 local STEEPNESS = 0.4
 
--- The share of the rate that was too much at which the curve stays; at a slow rate by one whole call a second below it, for a platform that
--- counts by the second counts whole ones, but never below that other share.
-local STAY, WHOLE, STAY_SLOW = 0.985, 1, 0.96
+-- The share of a rate that is used where it is too high for the calls of a second to be kept.
+local STAY = 0.985
 
--- Seconds to stay there: after a second "slow down", and at a known cap (four times as long each time, up to the last).
-local HOLD, HOLD_AT_CAP, HOLD_GROWTH, LONGEST_HOLD = 2, 60, 4, 600
+-- What a call takes as long as its turn, as a share of it: late calls catch up by it.
+local SPARE, MOST_SPARE = 0.002, 0.015
 
--- A known cap is passed by so much a second, until so much beyond it says that it is gone; shares of it.
-local CREEP, BEYOND = 0.005, 0.05
+-- What was taken at once says little of a second: so many times as much is tried, at least and at most; and from there it doubles in so many
+-- seconds.
+local TRY, TRY_MORE, TRY_UP_TO, DOUBLES = 2, 10, 100, 4
 
--- Where no cap is known, the rate doubles in so many seconds: when only a few calls were taken before the first "slow down", else.
-local DOUBLES, DOUBLES_LATER = 1, 8
-
--- The least that is tried after a first "slow down": a platform that takes few calls at once may take many in a second.
-local LEAST = 10
-
--- So much of the rate taken in less than a second is likely to be a second's worth.
-local NEAR = 0.85
-
--- Two findings of the same cap: the share of the higher one in what is kept.
-local HIGHER = 0.35
-
--- Two rates are the same cap when they differ by less than this share.
+-- Two counts are the same cap when they differ by less than this share, and one call.
 local SAME = 0.1
 
--- "Slow down" at a rate below a known cap is chance when the last one was so many calls and seconds ago: about one call in a hundred and
--- fifty. When the platform also asks for a pause, it is worth avoiding for sixty times as long. What comes sooner lowers the rate, in
--- steps that double.
-local RARE_CALLS, RARE_SECONDS, WORTH = 150, 3, 60
+-- Seconds for which a known cap is left alone (four times as long each time, up to the last; twice as long where a pause is asked for).
+local HOLD, HOLD_GROWTH, LONGEST_HOLD = 60, 4, 600
+
+-- And where it may well be another one: the platform lets a heap of tokens run up, or takes fewer than so many calls.
+local HOLD_UNSURE, LEAST = 4, 10
+
+-- What fills faster than so many times what was taken at once was no second's worth; a heap is less than this share of a second's.
+local FASTER, HEAP = 1.5, 0.67
+
+-- Then it is passed by so much a second, until so much beyond it says that it is gone; shares of it.
+local CREEP, BEYOND = 0.005, 0.08
+
+-- "Slow down" at or below a known cap takes such a share of it, divided by the seconds since the one before; twice as much each time that it
+-- comes within so many seconds, and so much at once at most.
+local STEP, SOON, MOST_STEP = 0.05, 20, 0.5
 
 local SLOWEST = 0.5 -- calls per second
 
 -- Answers of "slow down" in a row without a good one between: everybody waits up to so long (full jitter), doubled each time.
 local FIRST_PAUSE, LONGEST_PAUSE = 1, 300
 
+-- The pause before a rate is tried, where none is asked for.
+local REST, REST_MORE = 1, 0.25
+
 -- Seconds of quiet after which what was learned is out of date.
 local FORGET = 900
 
--- A call may leave so many seconds before it is due: makes up for a late one before it. More would pass the platform's own count of a second.
-local CREDIT = 0.02
+-- A call may leave so many seconds before it is due: makes up for late ones before it. Less where the second's calls are not kept: more would
+-- pass the platform's own count. Who comes later than so many seconds was at rest, which saves nothing up.
+local CREDIT, CREDIT_BLIND, RESTED = 0.05, 0.02, 0.2
+
+-- What is no lateness for pace/answer_times.lua.
+local LATE = 0.001
 
 -- The longest time into the future that a state may name: the longest Retry-After and a bit. Later ones are damage.
 local HORIZON = 3700
 
 -- The fields of a state, in the order in which they are written. `since` is the time of the last cut.
 local FIELDS = { "due", "pause", "top", "since", "cut", "hold", "caps", "slot", "before", "now", "refused", "used", "good",
-  "round", "begun", "quick", "doubles" }
+  "round", "begun", "quick", "burst", "try" }
 
 ---@class campaign.pace.state
 ---@field due number when the next call is due
@@ -72,7 +81,7 @@ local FIELDS = { "due", "pause", "top", "since", "cut", "hold", "caps", "slot", 
 ---@field top number the rate that was too much; 0: nothing was learned
 ---@field since number when it was
 ---@field cut number what remained of it then
----@field hold number seconds to stay below it
+---@field hold number seconds to stay at it
 ---@field caps number how often in a row the same rate was too much
 ---@field slot number the second that `now` counts
 ---@field before number good answers in the second before
@@ -81,20 +90,22 @@ local FIELDS = { "due", "pause", "top", "since", "cut", "hold", "caps", "slot", 
 ---@field used number when something was last heard or sent
 ---@field good number 1 when there was a good answer to a call of the time after the last cut
 ---@field round number when the last "slow down" came that was no echo of the one before
----@field doubles number seconds in which the rate doubles while no cap is known
 ---@field quick number cuts in a row, each soon after the one before
 ---@field begun number since when good answers come in every second
+---@field burst number what was taken at once before the first "slow down"
+---@field try number the seconds in which it was taken, as long as nothing else is known; 0: more is known
+---@field calls number[] when the calls of the last second reached the platform, at the latest
 
 ---@return campaign.pace.state
 function M.new()
-  local state = {}
+  local state = { calls = {} }
   for _, name in ipairs(FIELDS) do
     state[name] = 0
   end
   return state
 end
 
-local FORM = "1" .. (" %.6f"):rep(#FIELDS)
+local FORM = "2" .. (" %.6f"):rep(#FIELDS) .. " "
 
 ---A state as text.
 ---@param state campaign.pace.state
@@ -104,7 +115,7 @@ function M.encode(state)
   for i = 1, #FIELDS do
     values[i] = state[FIELDS[i]]
   end
-  return FORM:format(unpack(values))
+  return FORM:format(unpack(values)) .. window.encode(state.calls)
 end
 
 ---Reads a state. A damaged one, one of the future or one that is out of date is as good as none.
@@ -112,18 +123,21 @@ end
 ---@param now number
 ---@return campaign.pace.state
 function M.decode(text, now)
-  local values = {}
-  for word in (text or ""):gmatch("[^ ]+") do
-    local value = #values <= #FIELDS and tonumber(word)
+  text = text or ""
+  local values, at = {}, 1
+  while #values <= #FIELDS do
+    local word, after = text:match("^(%-?[%w.]+) ()", at)
+    local value = word and tonumber(word)
     if not value or value ~= value or value < 0 or value > 1e12 then
       return M.new()
     end
-    values[#values + 1] = value
+    values[#values + 1], at = value, after
   end
-  if #values ~= #FIELDS + 1 or values[1] ~= 1 then
+  local calls = window.decode(text:sub(at), now)
+  if values[1] ~= 2 or not calls then
     return M.new()
   end
-  local state = {}
+  local state = { calls = calls }
   for i, name in ipairs(FIELDS) do
     state[name] = values[i + 1]
   end
@@ -165,10 +179,17 @@ function M.learned(state, now)
   if top <= 0 then
     return nil
   end
-  local stay = math.min(top * STAY, math.max(top - WHOLE, top * STAY_SLOW))
   local passed = now - state.since
-  local back = (top * (1 - state.cut) / STEEPNESS) ^ (1 / 3) -- seconds to come back to what was too much
+  if state.try > 0 then
+    local burst = math.max(state.burst, 1)
+    local first = math.min(math.max(TRY * burst, math.min(TRY_MORE * burst, TRY_UP_TO)), CUT * burst / state.try)
+    passed = math.max(0, now - math.max(state.since, state.pause))
+    local tried = first * 2 ^ math.min(passed / DOUBLES, 20)
+    return math.max(math.min(tried, math.max(2 * M.measured(state, now), first)), SLOWEST)
+  end
+  local stay = top > window.MOST and top * STAY or top
   local rate
+  local back = (top * (1 - state.cut) / STEEPNESS) ^ (1 / 3) -- seconds to come back to what was too much
   if passed < back + state.hold then
     local left = math.min(0, passed - back)
     rate = math.min(STEEPNESS * left * left * left + top, stay)
@@ -178,7 +199,7 @@ function M.learned(state, now)
       local slow = math.min(passed, BEYOND / CREEP)
       stay, passed = stay * (1 + CREEP * slow), passed - slow
     end
-    rate = stay * 2 ^ math.min(passed / math.max(state.doubles, DOUBLES), 20)
+    rate = stay * 2 ^ math.min(passed / DOUBLES, 20)
     rate = math.min(rate, math.max(2 * M.measured(state, now), top))
   end
   return math.max(rate, SLOWEST)
@@ -193,17 +214,37 @@ function M.rate(state, now, given)
   return given or learned
 end
 
+-- Calls, and the seconds in which there may be no more of them.
+local function room(state, rate, given, spare)
+  local top = (state.top <= 0 or state.try > 0) and rate or state.top
+  local calls = math.max(1, math.floor(math.min(top, given or top) + 0.001))
+  return calls, calls / rate * (1 + spare / 2) + LATE
+end
+
 ---Takes a token for one call; or books one that will be there, for a caller who then waits as long as it is told.
 ---@param state campaign.pace.state
 ---@param now number
 ---@param given number? calls per second that somebody set
 ---@param most number? seconds that a token may be booked ahead; none is without it
+---@param spare number? share of a turn
 ---@return number seconds 0: go; else how long to wait, before asking again or, where it is booked, before the call
 ---@return "throttle"|"pace"|nil reason
 ---@return boolean is_changed a token was taken or booked
-function M.take(state, now, given, most)
+function M.take(state, now, given, most, spare)
   local rate = M.rate(state, now, given)
-  local starts = math.max(now, state.pause, rate and state.due - CREDIT or 0)
+  local starts = math.max(now, state.pause)
+  if rate then
+    spare = math.min(math.max(spare or 0, SPARE), MOST_SPARE)
+    local calls, seconds = room(state, rate, given, spare)
+    if now > state.due + RESTED then
+      state.due = now + CREDIT
+    end
+    if calls <= window.MOST then
+      starts = math.max(starts, state.due - CREDIT, window.free_at(state.calls, calls, seconds))
+    else
+      starts = math.max(starts, state.due - CREDIT_BLIND)
+    end
+  end
   local seconds, reason = starts - now, nil
   if seconds > 0 then
     reason = state.pause > now and "throttle" or "pace"
@@ -213,8 +254,9 @@ function M.take(state, now, given, most)
     end
   end
   if rate then
-    state.due = math.max(state.due, starts) + 1 / rate
+    state.due = math.max(state.due, starts) + (1 + spare) / rate
     state.used = now
+    window.add(state.calls, starts)
   end
   return seconds, reason, rate ~= nil or seconds > 0
 end
@@ -233,9 +275,21 @@ function M.succeeded(state, now, count, sent_at)
   end
   if sent_at > state.since then
     state.good = 1
-  elseif state.top > LEAST and state.hold == 0 and now - state.since < 1 then
-    state.top = state.top + count -- was under way when the first "slow down" came, and was not too much
+  elseif state.top > 0 and state.caps == 0 and state.hold == 0 and now - state.since < 1 then
+    -- Were under way when the first "slow down" came, and were not too much.
+    state.top, state.burst = state.top + count, state.burst + count
+    for _ = 1, math.min(count, window.MOST) do
+      window.add(state.calls, state.since)
+    end
   end
+end
+
+---A call reached the platform later than it should have.
+---@param state campaign.pace.state
+---@param sent_at number
+---@param at number at the latest
+function M.late(state, sent_at, at)
+  window.move(state.calls, sent_at, at)
 end
 
 ---Another one's good answers belong to a state whose rate fell without knowing of them: what was too much, was too much for both.
@@ -248,84 +302,148 @@ function M.join(state, other, now)
   if state.slot == other.slot then
     state.now, state.before = state.now + other.now, state.before + other.before
   end
-  state.top = state.top + measured
+  state.top, state.burst = state.top + measured, state.burst + measured
+  local seconds = now - other.begun
+  state.try = state.try > 0 and seconds < 1 and math.max(state.try, seconds) or 0
 end
 
--- The rate falls; what was sent before this moment is no further evidence. A rate that somebody set is a cap beforehand.
-local function cut(state, now, sent_at, given, after)
-  local rate = M.rate(state, now, given)
-  local was = state.top > 0 and state.top or given or 0
-  local measured, top, begun = M.measured(state, now), rate, math.max(state.pause + now - sent_at, state.begun)
+-- The most calls per second that a heap of tokens explains, when so many lay there at first: what was taken beyond it, over the time.
+local function filled(times, to, from, heap, during)
+  local best, count = 0, 0
+  for i = #times, 1, -1 do
+    local at = times[i]
+    if at < from then
+      break
+    elseif at <= to then
+      count = count + 1
+      if to - at >= during + 0.1 then
+        best = math.max(best, (count - heap + 0.5) / (to - at - during))
+      end
+    end
+  end
+  return best
+end
+
+-- Whether the platform lets a heap of tokens run up that is far smaller than a second's.
+local function is_heap(state)
+  return state.burst > 0 and state.burst < HEAP * state.top
+end
+
+-- What a first "slow down" says: `taken` calls in `seconds`. Where it was less than a second's worth, more is tried.
+local function begin_search(state, now, taken, seconds)
+  state.top, state.burst, state.cut = math.max(taken, SLOWEST), taken, CUT
+  state.caps, state.hold, state.quick = 0, 0, 0
+  state.try = seconds < 1 and math.max(seconds, 0.001) or 0
+  state.since, state.good = now, 0
+  for _ = #state.calls + 1, math.min(taken, window.MOST) do
+    window.add(state.calls, now)
+  end
+end
+
+-- What refuses a call while the cap is searched for: as many as lay there at first, or more, for they came as fast as the platform makes room.
+local function found_cap(state, sent_at, taken, resumed)
+  local heap, during = state.burst, math.min(state.try, 0.5)
+  local filling = filled(state.calls, sent_at, resumed, heap, during)
+  if filling > FASTER * heap then
+    state.burst = math.max(heap - filling * during, 1)
+    return filling, false
+  end
+  local cap = state.try < 0.5 and math.min(taken, heap) or taken
+  return cap, cap >= LEAST
+end
+
+-- Where the cap is when the rate crept over it until it was refused.
+local function passed_cap(state, rate, taken)
+  local top = state.top
+  local reached = math.min(rate, taken)
+  if is_heap(state) then
+    local is_near = reached < top * (1 + BEYOND)
+    local slope = is_near and CREEP * top or reached * math.log(2) / DOUBLES
+    return math.max(top, reached - math.sqrt(2 * slope * state.burst)), is_near
+  elseif rate < top * (1 + BEYOND) then
+    return top, true
+  end
+  return taken > FASTER * top and reached or (top + math.max(top, reached)) / 2, false
+end
+
+-- What is left of a known cap that was refused at or below its rate; but as many as were taken all the same.
+local function lowered_cap(state, top, rate, taken, seconds, is_soon)
+  state.quick = is_soon and state.quick + 1 or 1
+  local heap = is_heap(state) and state.burst / top or STEP
+  local step = math.min(heap, MOST_STEP) / math.max(seconds, 0.1) * 2 ^ math.min(state.quick - 1, 10)
+  if step < SAME then
+    return rate * (1 - step), true
+  end
+  return math.max(rate * (1 - math.min(step, MOST_STEP)), taken < rate * (1 - SAME) and taken or 0), false
+end
+
+-- The rate falls; what was sent before this moment is no further evidence.
+local function cut(state, now, sent_at, more)
+  local rate, is_rested = M.rate(state, now, more.given), more.after ~= nil and more.after >= 1
+  local left = math.max(state.pause, state.begun) -- since when calls leave again
+  local ran = math.max(sent_at - left, 0)
   if not rate then
-    top = math.max(measured, LEAST)
-  elseif begun <= now - 1 then -- a second without a pause
-    local missing = begun - (state.slot - 1) -- of the second before
-    if missing > 0 then
-      local left = 1 - (now - state.slot)
-      measured = state.now + state.before * math.min(1, left / math.max(1 - missing, 0.05))
-    else
-      -- More was sent than the platform took. The second before is nearer to the cap where the rate was rising.
-      measured = math.max(math.min(measured, state.before), measured * (1 - 2 * (1 - STAY)))
-    end
-    top = math.min(rate, math.max(measured, rate * CUT))
+    begin_search(state, now, M.measured(state, now), now - state.begun)
+    state.cut = is_rested and 1 or CUT
+    return
+  end
+  local taken = window.count(state.calls, 1, sent_at)
+  if taken < state.burst and more.fastest then -- others may have overtaken the one that was refused
+    taken = math.max(taken, window.count(state.calls, 1, now - more.fastest))
+  end
+  if state.top <= 0 and ran < 1 then
+    taken = math.max(taken, 1)
+    begin_search(state, now, taken, math.max(ran, taken / rate)) -- more is tried only up to the rate that was refused
+    return
+  end
+  local top, found, is_sure = state.top > 0 and state.top or more.given
+  if state.top > 0 and state.caps == 0 then
+    found, is_sure = found_cap(state, sent_at, taken, math.max(left, state.since))
+    state.caps, state.quick, state.try = 1, 0, 0
+  elseif rate > top * 1.001 then
+    found, is_sure = passed_cap(state, rate, taken)
+    state.caps, state.quick = state.caps + (is_sure and 1 or 0), 0
   else
-    -- What was taken since a pause: all of a second's calls where seconds are counted, and no more than that elsewhere.
-    local since = begun >= state.slot and state.now or state.now + state.before
-    local is_full = since >= rate * (now - begun) * CUT -- as many were sent as could be
-    if is_full and (state.caps == 0 and state.top > 0 or since > rate * NEAR) then
-      top = math.min(rate, math.max(since, rate * CUT))
-    end
+    found, is_sure = lowered_cap(state, top, rate, taken, sent_at - math.max(left, state.since),
+      state.quick > 0 and now - state.since < SOON)
+    state.caps = is_sure and math.max(state.caps, 1) or 1
   end
-  local rare = rate and math.max(RARE_SECONDS, RARE_CALLS / rate)
-  -- What comes after the rate rose says where the cap is, not that it fell.
-  local is_quick = rate and rate <= state.top and now - math.max(state.since, state.pause) < rare
-  state.quick = is_quick and state.quick + 1 or 0
-  if state.quick > 1 then
-    top = math.min(top, rate * math.max(CUT, 1 - (1 - STAY) * 2 ^ math.min(state.quick - 1, 10)))
-  elseif rate and state.caps > 0 and rate <= state.top * STAY and not is_quick and now - state.since >= WORTH * (after or 0) then
-    top = state.top
+  state.top = math.max(math.min(found, rate), SLOWEST)
+  state.cut = is_rested and 1 or CUT_AT_CAP
+  state.hold = math.min(HOLD * HOLD_GROWTH ^ math.min(state.caps - 1, 10) * (is_rested and 2 or 1), LONGEST_HOLD)
+  if not is_sure then
+    state.hold = HOLD_UNSURE
   end
-  local is_cap = was > 0 and math.abs(top / was - 1) < SAME
-  if not is_cap then
-    state.caps = 0
-  elseif state.caps > 0 and rate > was * STAY then
-    state.caps = state.caps + 1
-  elseif state.caps == 0 then
-    state.caps = 1
-    if state.top > 0 then
-      -- What a platform takes at once makes the one too high, answers that are still under way make the other too low.
-      state.quick, top = 0, (1 - HIGHER) * math.min(top, was) + HIGHER * math.max(top, was)
-    end
-  end
-  state.cut = is_cap and CUT_AT_CAP or after and after >= 1 and STAY or CUT
-  state.doubles = not rate and measured < 2 * LEAST and DOUBLES or DOUBLES_LATER
-  state.hold = is_cap and math.min(HOLD_AT_CAP * HOLD_GROWTH ^ math.min(state.caps - 1, 10), LONGEST_HOLD) or rate and HOLD or 0
-  state.top, state.since, state.good = top, now, 0
+  state.since, state.good = now, 0
 end
 
 ---A call was answered with "slow down".
 ---@param state campaign.pace.state
 ---@param now number
 ---@param sent_at number when it had left
----@param more { after: number?, given: number?, random: fun(): number } seconds that the platform asks to wait; calls per second that somebody
----set; a number from 0 up to 1
+---@param more { after: number?, given: number?, random: (fun(): number), fastest: number? } seconds that the platform asks to wait; calls per
+---second that somebody set; a number from 0 up to 1; seconds that the fastest answers take
 function M.throttled(state, now, sent_at, more)
   local after = more.after
   local is_first = state.top <= 0
   local is_news = is_first or sent_at > state.round -- else it left before the last one was known
   state.used = now
+  window.remove(state.calls, sent_at)
   if is_news then
     if is_first or state.good > 0 then
-      cut(state, now, sent_at, more.given, after)
+      cut(state, now, sent_at, more)
     end
     state.refused, state.round = state.refused + 1, now
     state.due = math.max(state.due, now + 1 / M.learned(state, now))
-    if not after and (is_first and not more.given or state.refused > 1) then
+    if not after and state.refused > 1 then
       after = math.min(FIRST_PAUSE * 2 ^ math.min(state.refused - 1, 20), LONGEST_PAUSE) * more.random()
+    elseif not after and state.try > 0 then
+      after = REST + REST_MORE * more.random() -- what is then taken was not begun before
     end
   end
   if after then
     state.pause = math.max(state.pause, now + after)
+    state.due = math.max(state.due, state.pause + CREDIT) -- nothing was saved up
   end
 end
 

@@ -3,6 +3,7 @@
 -- calls. As long as no rate was set and nobody was told to slow down, it costs a look at the home now and then. Nothing here waits: where
 -- the home fails, this process goes on alone by what it knows, keeps what the others have to be told, and tells it when the home is back.
 
+local answer_times = require "campaign.pace.answer_times"
 local homes = require "campaign.pace.home"
 local rate = require "campaign.pace.rate"
 
@@ -32,6 +33,7 @@ function M.new(options)
     _home = options.home or homes.memory(), _monotonic = options.monotonic, _random = options.random, _given = options.given,
     _own = rate.new(), _state = rate.new(), _text = nil, _pending = 0, _pending_sent = 0, _look_at = 0,
     _failures = 0, _alone_until = 0, _owes = nil, _news = {},
+    _times = answer_times.new(), _late = {},
   }, mt)
 end
 
@@ -40,7 +42,7 @@ local function is_idle(state, now)
 end
 
 local function tell(self, state, news)
-  rate.throttled(state, news.at, news.sent_at, { after = news.after, given = self._given, random = self._random })
+  rate.throttled(state, news.at, news.sent_at, { after = news.after, given = self._given, random = self._random, fastest = self._times:fastest() })
 end
 
 -- What only this process knows goes into the state; true when there was any. A state in which nobody kept a rate has not counted, and whoever
@@ -58,6 +60,10 @@ local function bring(self, state, now)
     for _, name in ipairs({ "slot", "before", "now", "begun" }) do
       state[name] = self._own[name]
     end
+  end
+  for i = 1, #self._late, 2 do
+    rate.late(state, self._late[i], self._late[i + 1])
+    is_news = true
   end
   for _, news in ipairs(self._news) do
     tell(self, state, news)
@@ -121,6 +127,7 @@ local function change(self, act, news)
       self._state, self._text = state, told or text
       self._pending, self._failures, self._owes = 0, 0, nil
       self._news = #self._news > 0 and {} or self._news
+      self._late = #self._late > 0 and {} or self._late
       return result, reason, is_changed
     elseif put_err then
       break
@@ -143,7 +150,7 @@ function methods:take(most)
   end
   self._look_at = now + LOOK_EVERY
   local seconds, reason, is_booked = change(self, function(state, at)
-    return rate.take(state, at, self._given, most)
+    return rate.take(state, at, self._given, most, self._times:spread())
   end)
   if most then
     return seconds, reason, is_booked
@@ -171,8 +178,12 @@ end
 function methods:succeeded(sent_at)
   local now = self._monotonic()
   rate.succeeded(self._own, now, 1, sent_at)
+  local late = self._times:late(now, now - sent_at)
   if self._given or not is_idle(self._state, now) then
     self._pending, self._pending_sent = self._pending + 1, math.max(self._pending_sent, sent_at)
+    if late > 0 then
+      self._late[#self._late + 1], self._late[#self._late + 2] = sent_at, sent_at + late
+    end
   end
 end
 

@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: MIT
+-- How late a call may have reached the platform, by the time that its answer took: longer than the shortest, for one on a quiet way; longer
+-- than is usual, where answers take now this and now that. Pure arithmetic.
+
+local M = {}
+
+-- Seconds that a shortest time is valid.
+local VALID = 20
+
+-- Share of the newest time in the usual one.
+local ALPHA = 0.05
+
+-- Where times usually differ by more than so many seconds, it is the platform's work that differs.
+local QUIET = 0.02
+
+-- So many times as late as usual is not usual.
+local UNUSUAL = 3
+
+-- What is no lateness, and the most that is believed: an answer that takes longer took its time after the call had come.
+local LEAST, MOST = 0.001, 0.25
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.pace.answer_times" }
+
+function M.new()
+  return setmetatable({ _least = math.huge, _next = math.huge, _turn_at = nil, _usual = 0 }, mt)
+end
+
+---A call was answered.
+---@param now number
+---@param seconds number that it took
+---@return number late seconds, 0 when it was in time
+function methods:late(now, seconds)
+  if not self._turn_at or now >= self._turn_at then
+    self._least, self._next, self._turn_at = self._next, math.huge, now + VALID / 2
+  end
+  self._next = math.min(self._next, seconds)
+  self._least = math.min(self._least, seconds)
+  local late = seconds - self._least
+  local usual = self._usual
+  self._usual = usual + ALPHA * (math.min(late, MOST) - usual)
+  if usual > QUIET then
+    late = late - UNUSUAL * (usual - QUIET)
+  end
+  return late > LEAST and math.min(late, MOST) or 0
+end
+
+---The shortest time of an answer lately; nil before the first.
+---@return number? seconds
+function methods:fastest()
+  return self._least < math.huge and self._least or nil
+end
+
+---How much later than the fastest calls are, usually.
+---@return number seconds
+function methods:spread()
+  return self._usual
+end
+
+return M

@@ -1,0 +1,126 @@
+-- SPDX-License-Identifier: MIT
+-- When the calls of about the last second reached the platform, at the latest: so that never more of them fall into any second than it takes,
+-- also where some were late on the way. Pure arithmetic on a list of times in ascending order; pace/rate.lua keeps it in an account's state.
+
+local M = {}
+
+-- Times that are kept, at most; a rate above it goes by its spacing alone.
+local MOST = 256
+M.MOST = MOST
+
+-- Older ones say nothing any more.
+local AGE = 1.5
+
+-- A time is written as two characters, counted in steps: so the list goes round every `ROUND` seconds.
+local BASE, FIRST, STEP = 94, 33, 0.0005
+local ROUND = BASE * BASE * STEP
+
+local digits = {}
+for i = 0, BASE - 1 do
+  digits[i] = string.char(FIRST + i)
+end
+
+-- Where a time belongs: behind all that are no later.
+local function place(times, at)
+  local i = #times
+  while i > 0 and times[i] > at do
+    i = i - 1
+  end
+  return i + 1
+end
+
+---A call leaves.
+---@param times number[]
+---@param at number
+function M.add(times, at)
+  local count = #times
+  if count > 0 and (count >= MOST or times[1] < at - AGE) then
+    local drop = math.max(0, count - MOST + 1)
+    while drop < count and times[drop + 1] < at - AGE do
+      drop = drop + 1
+    end
+    for i = 1, count do
+      times[i] = times[i + drop]
+    end
+  end
+  table.insert(times, place(times, at), at)
+end
+
+-- The call that left at a time: the last one that is no later.
+local function take(times, sent_at)
+  local i = place(times, sent_at + STEP) - 1
+  if i < 1 or times[i] < sent_at - AGE then
+    return false
+  end
+  table.remove(times, i)
+  return true
+end
+
+---A call may have reached the platform as late as this.
+---@param times number[]
+---@param sent_at number
+---@param at number
+function M.move(times, sent_at, at)
+  if take(times, sent_at) then
+    table.insert(times, place(times, at), at)
+  end
+end
+
+---A call was not taken.
+---@param times number[]
+---@param sent_at number
+function M.remove(times, sent_at)
+  take(times, sent_at)
+end
+
+---How many calls left in the seconds up to a time.
+---@param times number[]
+---@param seconds number
+---@param to number
+---@return integer
+function M.count(times, seconds, to)
+  return place(times, to) - place(times, to - seconds)
+end
+
+---The first moment at which a call may leave, so that no more than `most` fall into any `seconds`.
+---@param times number[]
+---@param most integer
+---@param seconds number
+---@return number at 0: at any time
+function M.free_at(times, most, seconds)
+  local last = times[#times - most + 1]
+  return last and last + seconds or 0
+end
+
+---@param times number[]
+---@return string
+function M.encode(times)
+  local pieces = {}
+  for i = 1, #times do
+    local steps = math.ceil(times[i] / STEP) % (BASE * BASE)
+    local low = steps % BASE
+    pieces[2 * i - 1], pieces[2 * i] = digits[(steps - low) / BASE], digits[low]
+  end
+  return table.concat(pieces)
+end
+
+---@param text string
+---@param now number
+---@return number[]? times nil when it is damaged
+function M.decode(text, now)
+  if #text % 2 ~= 0 or #text > 2 * MOST or text:find("[^!-~]") then
+    return nil
+  end
+  local times = {}
+  for i = 1, #text, 2 do
+    local high, low = text:byte(i, i + 1)
+    local steps = (high - FIRST) * BASE + low - FIRST
+    -- The one nearest to now.
+    local at = steps * STEP
+    times[#times + 1] = at + ROUND * math.floor((now - at) / ROUND + 0.5)
+  end
+  table.sort(times)
+  return times
+end
+
+return M
