@@ -126,6 +126,27 @@ describe("import.mapping", function()
     assert.matches('set: "identityType" cannot be "fax"', err.message, 1, true)
   end)
 
+  it("takes numbers for all rows digit by digit, or says that their digits are not known", function()
+    local function constant(value)
+      local result, err = plan(LONGLONG, { "phone" }, { set = { name = value } })
+      return result and by_name(result).name.constant, err and err.message
+    end
+    assert.equal("1000000000000001", constant(1000000000000001))
+    assert.equal("-5", constant(-5.0))
+    assert.equal("0.1234567890123456", constant(0.1234567890123456))
+    for _, value in ipairs({ 2 ^ 53 + 2, 1e19, 1 / 0, 0 / 0 }) do
+      local text, message = constant(value)
+      assert.is_nil(text)
+      assert.matches("digits are not known beyond 2^53", message, 1, true)
+    end
+    if rawget(_G, "jit") then
+      local id = require("ffi").new("int64_t", 9007199254740992) + 1
+      assert.equal("9007199254740993", constant(id))
+    else
+      assert.equal("9007199254740993", constant(math.tointeger(2 ^ 53) + 1)) -- luacheck: ignore
+    end
+  end)
+
   it("refuses a field that is both mapped and set", function()
     local _, err = plan(LONGLONG, { "phone", "n" }, { map = { name = "n" }, set = { name = "x" } })
     assert.matches("already filled", err.message, 1, true)

@@ -94,6 +94,27 @@ describe("import.settle", function()
     imports.assert_balanced(result)
   end)
 
+  it("waits until a call is over by the clock since boot, however the wall clock is set meanwhile", function()
+    for _, jump in ipairs({ 4000, -4000 }) do
+      for _, look in ipairs({ 2, 3 }) do -- when the first look after the lost answer is asked for, and a later one
+        imports.reset({ "upload_contacts_json:close-after-read@2" })
+        local options = imports.options(JSON, imports.people(60), { rows_per_call = 20 })
+        local now, sleep, sleeps, offset = options.env.now, options.env.sleep, 0, 0
+        options.env.now = function() return now() + offset end
+        options.env.sleep = function(seconds)
+          sleeps = sleeps + 1
+          offset = sleeps == look and jump or offset
+          return sleep(seconds)
+        end
+        local result = assert(campaign.import(options))
+        assert.same({ "finished", 60, 0 }, { result.state, result.accepted, result.ambiguous })
+        assert_once(60)
+        assert.same({ "2 probe not-applied" }, late_of(result.job))
+        assert.is_true(options.env.slept() >= 299, jump .. ": " .. options.env.slept())
+      end
+    end
+  end)
+
   it("gives a batch up after its attempts, as not sent", function()
     imports.reset({ "upload_contacts_json:close-after-read@1-" })
     local result = assert(imports.import(JSON, imports.people(60), { rows_per_call = 20, attempts = 3 }))

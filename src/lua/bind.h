@@ -26,6 +26,10 @@ int camp_push_stop(lua_State *L, int lazy, enum camp_stop stop, enum camp_encodi
                    uint32_t character);
 void camp_push_stop_class(lua_State *L);
 
+/* The number at index as text that says all of it: whole ones digit by digit, others as short as reads back the same; "nan", "inf", "-inf".
+ * Returns the length. */
+size_t camp_number_text(lua_State *L, int index, char out[40]);
+
 /* Registers a class: methods reachable by index, `close` also as __gc and __close, __name set on both Luas. `close` may be NULL. */
 void camp_new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
 

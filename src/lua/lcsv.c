@@ -1,15 +1,32 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.csv: one line of CSV from a list of fields. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "../csv.h"
 #include "../scan.h"
 #include "bind.h"
 
-/* line(fields, delimiter?): one RFC 4180 line with its CRLF. Fields are strings or numbers, written unaltered. */
+/* The text of a field that is given as a value. A whole number that floating point cannot count on from is refused: its digits may not be
+ * those that somebody wrote. */
+static const char *field_text(lua_State *L, int at, char room[40], size_t *length) {
+  if (lua_type(L, -1) == LUA_TSTRING) return lua_tolstring(L, -1, length);
+  if (lua_type(L, -1) != LUA_TNUMBER) luaL_error(L, "field %d is a %s, not a string", at, luaL_typename(L, -1));
+#if LUA_VERSION_NUM > 501
+  const int is_exact = lua_isinteger(L, -1);
+#else
+  const int is_exact = 0;
+#endif
+  const lua_Number number = lua_tonumber(L, -1);
+  if (!isfinite(number) || (!is_exact && number == floor(number) && fabs(number) > 9007199254740992.0))
+    luaL_error(L, "field %d is a number whose digits are not known (beyond 2^53); give it as a string", at);
+  *length = camp_number_text(L, -1, room);
+  return room;
+}
+
+/* line(fields, delimiter?): one RFC 4180 line with its CRLF. Fields are strings, written unaltered, or numbers, written digit by digit. */
 static int csv_line(lua_State *L) {
+  char number[40];
   const char *delimiter = luaL_optstring(L, 2, ",");
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_argcheck(L, strcmp(delimiter, ",") == 0 || strcmp(delimiter, ";") == 0 || strcmp(delimiter, "\t") == 0, 2,
@@ -19,7 +36,7 @@ static int csv_line(lua_State *L) {
   for (size_t i = 1; i <= count; i++) {
     size_t length;
     lua_rawgeti(L, 1, (int)i);
-    if (lua_tolstring(L, -1, &length) == NULL) return luaL_error(L, "field %d is a %s, not a string", (int)i, luaL_typename(L, -1));
+    field_text(L, (int)i, number, &length);
     room += 2 * length + 3;
     lua_pop(L, 1);
   }
@@ -28,7 +45,7 @@ static int csv_line(lua_State *L) {
   for (size_t i = 1; i <= count; i++) {
     size_t length;
     lua_rawgeti(L, 1, (int)i);
-    const unsigned char *text = (const unsigned char *)lua_tolstring(L, -1, &length);
+    const unsigned char *text = (const unsigned char *)field_text(L, (int)i, number, &length);
     if (i > 1) *to++ = (unsigned char)delimiter[0];
     to = camp_csv_write(to, text, length, (unsigned char)delimiter[0]);
     lua_pop(L, 1);
@@ -43,16 +60,12 @@ static int csv_line(lua_State *L) {
   return 1;
 }
 
-/* The text of a value that goes before the fields of a row; whole numbers without a fraction. `room` is for numbers. */
+/* The text of a value that goes before the fields of a row. `room` is for numbers. */
 static const char *value_text(lua_State *L, int index, char room[40], size_t *length) {
   switch (lua_type(L, index)) {
   case LUA_TNONE:
   case LUA_TNIL: *length = 0; return "";
-  case LUA_TNUMBER: {
-    lua_Number number = lua_tonumber(L, index);
-    *length = (size_t)snprintf(room, 40, number == floor(number) && fabs(number) < 1e18 ? "%.0f" : "%.14g", number);
-    return room;
-  }
+  case LUA_TNUMBER: *length = camp_number_text(L, index, room); return room;
   case LUA_TSTRING: return lua_tolstring(L, index, length);
   case LUA_TBOOLEAN: *length = lua_toboolean(L, index) ? 4 : 5; return lua_toboolean(L, index) ? "true" : "false";
   default: *length = strlen(luaL_typename(L, index)); return luaL_typename(L, index); /* what a platform said must not end a list */

@@ -92,14 +92,10 @@ static void read_constant(lua_State *L, int table, struct camp_field_spec *spec)
     lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
     if (spec->rule.type == NULL) spec->rule.type = "boolean";
     break;
-  case LUA_TNUMBER: {
-    lua_Number number = lua_tonumber(L, -1);
-    int whole = number >= -9007199254740992.0 && number <= 9007199254740992.0 && number == (lua_Number)(int64_t)number;
-    snprintf(digits, sizeof digits, whole ? "%.0f" : "%.17g", number);
-    lua_pushstring(L, digits);
+  case LUA_TNUMBER:
+    lua_pushlstring(L, digits, camp_number_text(L, -1, digits));
     if (spec->rule.type == NULL) spec->rule.type = "number";
     break;
-  }
   default: luaL_error(L, "field '%s': constant must be a string, a number or a boolean", spec->rule.name.bytes);
   }
   spec->has_constant = 1;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * The Lua error object, classes, and the helpers every binding uses. */
+#include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "../json.h"
 #include "bind.h"
 
 static atomic_int live;
@@ -27,6 +30,16 @@ int camp_push_error(lua_State *L, const struct camp_error *err) {
   luaL_newmetatable(L, CAMP_ERROR_CLASS); /* campaign.error fills it when that module is loaded */
   lua_setmetatable(L, -2);
   return 2;
+}
+
+size_t camp_number_text(lua_State *L, int index, char out[40]) {
+#if LUA_VERSION_NUM > 501
+  if (lua_isinteger(L, index)) return camp_json_write_integer(lua_tointeger(L, index), out);
+#endif
+  const lua_Number number = lua_tonumber(L, index);
+  if (!isfinite(number)) return (size_t)snprintf(out, 40, "%g", number);
+  if (number == floor(number) && fabs(number) < 1e18) return camp_json_write_integer((int64_t)number, out);
+  return camp_json_write_double(number, out);
 }
 
 /* What an error of a refused text keeps until somebody asks: where it stopped, and the rest in one number. */

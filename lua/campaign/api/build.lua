@@ -18,10 +18,7 @@ M.percent_encode = percent_encode
 
 -- A scalar as text for paths, queries and form fields.
 local function text_of(value)
-  if type(value) == "number" and value == math.floor(value) and value >= -9007199254740992 and value <= 9007199254740992 then
-    return ("%d"):format(value)
-  end
-  return tostring(value)
+  return type(value) == "number" and core.json.encode(value) or tostring(value) -- as JSON has it: no digit is lost
 end
 
 local write

@@ -123,6 +123,9 @@ function CONVERT.number(self, _, value, path)
   if type(value) ~= "number" or value ~= value or value == math.huge or value == -math.huge then
     return nil, self:fault(path, "must be a number, not " .. (type(value) == "number" and "infinite" or "a " .. type(value)))
   end
+  if value == math.floor(value) and math.abs(value) > MAX_SAFE and not int64_text(value) then
+    return nil, self:fault(path, "is too large: of whole numbers beyond 9007199254740992 digits may have been lost")
+  end
   return value
 end
 

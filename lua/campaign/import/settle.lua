@@ -16,6 +16,9 @@ local FIRST_PAUSE, LONGEST_PAUSE, PATIENCE = 2, 30, 30
 -- Looks for one batch, and those in a row that may fail.
 local MOST_LOOKS, MOST_FAILED = 60, 5
 
+-- Seconds by which the wall clock may drift from the clock since boot before somebody has set it.
+local CLOCK_SET = 2
+
 -- Sleeps are cut so that a stop order is seen.
 local TICK = 0.5
 
@@ -33,7 +36,8 @@ function M.new(options)
   if not probe and operation.effect ~= "idempotent" then
     return nil
   end
-  return setmetatable({ _o = options, _probe = probe, _expected = nil, _disturbed = false }, mt)
+  local since_boot = probe and options.env.now() - options.env.monotonic()
+  return setmetatable({ _o = options, _probe = probe, _expected = nil, _disturbed = false, _since_boot = since_boot }, mt)
 end
 
 function methods:_pause(seconds)
@@ -130,15 +134,26 @@ function methods:may()
   return self._probe ~= nil or self._o.operation.effect == "idempotent"
 end
 
+-- When nothing of a call can happen any more, by the clock since boot: a call must not count as over because somebody set the other one, which
+-- says when it ended. Was it set since, all of the time is waited from now on.
+function methods:_deadline(ended)
+  local env, patience = self._o.env, self._probe.settle or PATIENCE
+  local left = ended + patience - env.now()
+  if left > patience or math.abs(env.now() - env.monotonic() - self._since_boot) > CLOCK_SET then
+    left = patience
+  end
+  return env.monotonic() + left
+end
+
 -- Looks until the finding is one that does not change any more.
 function methods:_watch(batch, before, ended)
   local options, probe = self._o, self._probe
   local call = { rows = batch.accepted, is_destructive = options.is_destructive(batch) }
-  local deadline = ended + (probe.settle or PATIENCE)
+  local deadline = self:_deadline(ended)
   local pause, failed, confirmed = FIRST_PAUSE, 0, nil
   local why = "no look succeeded"
   for _ = 1, MOST_LOOKS do
-    local is_last = options.env.now() >= deadline
+    local is_last = options.env.monotonic() >= deadline
     local seen, problem, err = self:_look(batch)
     if err then
       failed = failed + 1
@@ -167,7 +182,7 @@ function methods:_watch(batch, before, ended)
         end
       end
     end
-    local wait = is_last and FIRST_PAUSE or math.min(pause, math.max(deadline - options.env.now(), FIRST_PAUSE))
+    local wait = is_last and FIRST_PAUSE or math.min(pause, math.max(deadline - options.env.monotonic(), FIRST_PAUSE))
     if not self:_pause(wait) then
       return nil, "stopped while looking: " .. why
     end

@@ -163,7 +163,7 @@ end
 
 local function text_of(value)
   if type(value) == "number" then
-    return ("%.14g"):format(value)
+    return json.encode(value)
   elseif type(value) == "boolean" then
     return tostring(value)
   end
