@@ -102,22 +102,22 @@ static int execute(struct camp_database *database, const char *sql, struct camp_
   return code == SQLITE_OK ? 0 : fail_sqlite(database, sqlite3_extended_errcode(database->db), err);
 }
 
-/* The text in the first column of the first row must be `wanted`. */
+/* The text in the first column of the one row must be `wanted`. A PRAGMA that changes the file commits after its row: only its end tells how
+ * that went. */
 static int expect(struct camp_database *database, const char *sql, const char *wanted, struct camp_error *err) {
   sqlite3_stmt *statement = NULL;
+  int result = -1;
   int code = sqlite3_prepare_v2(database->db, sql, -1, &statement, NULL);
   if (code == SQLITE_OK) code = sqlite3_step(statement);
-  if (code == SQLITE_ROW) {
-    const char *got = (const char *)sqlite3_column_text(statement, 0);
-    int same = got != NULL && strcmp(got, wanted) == 0;
-    if (!same) camp_fail(err, CAMP_LEDGER, SQLITE_CORRUPT, "ledger %.120s: %s says %.80s", database->path, sql, got != NULL ? got : "nothing");
-    sqlite3_finalize(statement);
-    return same ? 0 : -1;
+  const char *got = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+  if (code == SQLITE_ROW && (got == NULL || strcmp(got, wanted) != 0)) {
+    camp_fail(err, CAMP_LEDGER, SQLITE_CORRUPT, "ledger %.120s: %s says %.80s", database->path, sql, got != NULL ? got : "nothing");
+  } else {
+    if (code == SQLITE_ROW) code = sqlite3_step(statement);
+    result = code == SQLITE_DONE && got != NULL ? 0 : fail_sqlite(database, code == SQLITE_DONE ? SQLITE_CORRUPT : sqlite3_extended_errcode(database->db), err);
   }
-  int extended = sqlite3_extended_errcode(database->db);
-  fail_sqlite(database, code == SQLITE_DONE ? SQLITE_CORRUPT : extended, err);
   sqlite3_finalize(statement);
-  return -1;
+  return result;
 }
 
 static int query_integer(struct camp_database *database, const char *sql, int *to, struct camp_error *err) {

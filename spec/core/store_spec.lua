@@ -261,6 +261,39 @@ describe("core.store", function()
     assert.equal("exclusive", rows[1][1])
   end)
 
+  it("F25 is made whole or not at all, whichever call of its making fails", function()
+    -- Ends as if it were killed, once it is made.
+    local script = root .. "/make.lua"
+    command.write(script, [[
+      local core = require "campaign.core"
+      io.open("/shim/arm")
+      local store = core.store.open(arg[1], "create", "inline", "CREATE TABLE t (a)")
+      io.write(store and "made" or "refused")
+      io.flush()
+      os.exit(0)
+    ]])
+    local build = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
+    local env = { LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath,
+      LD_PRELOAD = build .. "/spec/fault_shim.so" }
+    local made, refused = 0, 0
+    for at = 1, 40 do
+      local path = ("%s/%d/b.db"):format(root, at)
+      os.execute("mkdir " .. root .. "/" .. at)
+      env.SHIM = at .. " EIO file " .. path .. " 0"
+      local out = command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, path }, { env = env, seconds = 60 }).out
+      if out == "made" then
+        made = made + 1
+        local again, err = core.store.open(path)
+        assert(again, at .. ": " .. tostring(err))
+        again:close()
+      else
+        assert.equal("refused", out, tostring(at))
+        refused = refused + 1
+      end
+    end
+    assert.is_true(made > 2 and refused > 10, made .. " made, " .. refused .. " refused")
+  end)
+
   it("F22 stays shut once the disk was full", function()
     -- A limit on the file's size is what a full disk is to it.
     store:close()
