@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The engine's thread inside nginx workers: 100 reloads with requests in flight, then QUIT and TERM with requests in flight. It fails on
-# a lost reply, on a worker that dies, and on any line of level error or above in nginx's log. Needs no root; about half a minute.
+# a lost reply, on a worker that dies or does not end, on descriptors, threads or memory that reloads add, and on any line of level error or above in nginx's log. Needs no root; about half a minute.
 #   BUILD=build spec/nginx/reload_test.sh [RELOADS]
 set -eu
 cd "$(dirname "$0")/../.."
@@ -58,6 +58,7 @@ load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
 $user
 daemon on;
 worker_processes 2;
+env TMPDIR=$folder/sockets;
 pid $folder/nginx.pid;
 error_log $folder/error.log notice;
 events { worker_connections 1024; }
@@ -74,6 +75,9 @@ http {
   }
 }
 CONF
+
+mkdir "$folder/sockets"
+[ "$(id -u)" -ne 0 ] || chmod 777 "$folder" "$folder/sockets" # workers may be others than root
 
 start_nginx() {
   nginx -e "$folder/error.log" -p "$folder" -c "$folder/nginx.conf" || fail "nginx does not start"
@@ -116,6 +120,31 @@ check_log() {
   fi
 }
 
+# What the master has: descriptors, threads, kilobytes; each worker is forked from it, so what it leaks all have.
+measure_master() {
+  master=$(cat "$folder/nginx.pid")
+  echo "$(ls "/proc/$master/fd" | wc -l) $(awk '/^Threads/ { print $2 }' "/proc/$master/status") $(awk '/^VmRSS/ { print $2 }' "/proc/$master/status")"
+}
+
+# Workers and sockets of workers that left are gone, and the master has grown by nothing that each reload would add to.
+check_leaks() {
+  tries=0
+  master=$(cat "$folder/nginx.pid")
+  while [ "$(wc -w <"/proc/$master/task/$master/children")" -gt 2 ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 500 ] || fail "workers that were replaced do not end"
+    sleep 0.02
+  done
+  read -r fds threads memory <<MASTER
+$(measure_master)
+MASTER
+  echo "  master after 10 reloads, and in the end: descriptors $first_fds, $fds; threads $first_threads, $threads; kB $first_memory, $memory"
+  [ "$fds" -le "$first_fds" ] && [ "$threads" -le "$first_threads" ] || fail "reloads leak descriptors or threads"
+  [ "$memory" -le $((first_memory + 4096)) ] || fail "reloads leak memory"
+  left=$(find "$folder/sockets" -mindepth 1 | wc -l)
+  [ "$left" -eq 0 ] || fail "$left paths of sockets were left behind"
+}
+
 echo "reload_test: nginx on 127.0.0.1:$port, upstream on $upstream_port, $reloads reloads"
 start_nginx
 run_load 16 20 "$folder/stop"
@@ -125,10 +154,16 @@ while [ "$done_reloads" -lt "$reloads" ]; do
   signal_nginx HUP
   done_reloads=$((done_reloads + 1))
   sleep 0.12
+  if [ "$done_reloads" -eq 10 ] || [ "$done_reloads" -eq "$reloads" ] && [ -z "${first_fds:-}" ]; then
+    read -r first_fds first_threads first_memory <<MASTER
+$(measure_master)
+MASTER
+  fi
 done
 : >"$folder/stop"
 check_load "$reloads reloads"
 check_log "$reloads reloads"
+check_leaks
 workers=$(grep -c 'gracefully shutting down' "$folder/error.log" || true)
 echo "  $workers workers were replaced while requests were in flight"
 [ "$workers" -ge "$reloads" ] || fail "only $workers workers were replaced: the reloads did not happen"
