@@ -268,6 +268,7 @@ describe("a function for each row", function()
 
     it("is refused where it is none, and where a job has its mapped list already", function()
       assert(not pcall(campaign.import, imports.options(LONGLONG, PEOPLE, { map = "x" })))
+      assert(not pcall(campaign.import, imports.options(LONGLONG, PEOPLE, { mapped = {} })))
       local options = imports.options(LONGLONG, PEOPLE, { map = tidy })
       local job = assert(campaign.plan(options))
       job:close()

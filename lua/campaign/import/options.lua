@@ -188,6 +188,9 @@ function M.read(given, level)
     error("import: expected a table of options", level)
   end
   M.check(given, "import", level)
+  if given.mapped and not given.mapped.marker then -- our own, of a job whose rows a function has looked at
+    error("import: unknown option `mapped`; did you mean `map`?", level)
+  end
   for _, name in ipairs(REQUIRED) do
     if given[name] == nil then
       error("import: option `" .. name .. "` is missing", level)
