@@ -61,6 +61,17 @@ describe("import pace", function()
     end
   end)
 
+  it("warns once when the account's rate cannot be shared with other processes", function()
+    local env = world()
+    local folder = env.getenv("CAMPAIGN_STATE_DIR")
+    assert(require("campaign.core").system.make_dirs(folder))
+    assert(require("campaign.core").system.write_atomic(folder .. "/pace", "no folder"))
+    local result = run(20, {}, { rate = 500, env = env })
+    assert.equal(20, result.taken_over)
+    assert.equal(1, #result.warnings)
+    assert.truthy(result.warnings[1]:find("the account's rate is not shared with other processes: ", 1, true), result.warnings[1])
+  end)
+
   it("leaves what it found out to the next import into the account", function()
     local env = world()
     local began, first = run(150, { ["limit.calls_per_second"] = 50, ["limit.kind"] = "second", ["limit.retry_after"] = 1 }, { env = env })

@@ -146,6 +146,24 @@ describe("pace.shared", function()
     end
   end)
 
+  it("says once that it goes on alone, with the reason, and nothing as long as all is well", function()
+    local said = {}
+    local function tell(text) said[#said + 1] = text end
+    assert(core.system.make_dirs(folder .. "/pace"))
+    assert(core.system.write_atomic(folder .. "/pace/x.pace", "open to others", 420))
+    local one, well = member(file_home(folder .. "/pace", "x"), 20), member(file_home(folder .. "/pace", "y"), 20)
+    for _ = 1, 5 do
+      clock.now = clock.now + 10
+      one:take()
+      one:warn(tell)
+      well:take()
+      well:warn(tell)
+    end
+    assert.equal(1, #said)
+    assert.truthy(said[1]:find("the account's rate is not shared with other processes: ", 1, true))
+    assert.truthy(said[1]:find("x.pace: is no file of this user's own that is closed to others", 1, true), said[1])
+  end)
+
   -- A home that can be made to fail, and counts how often it is asked.
   local function failing_home()
     local inside = homes.memory()

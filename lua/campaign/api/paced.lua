@@ -64,6 +64,14 @@ function methods:told(sent_at, err)
   end
 end
 
+---Tells once when the account's rate cannot be shared with other processes.
+---@param tell fun(text: string)
+function methods:warn(tell)
+  if self._shared then
+    self._shared:warn(tell)
+  end
+end
+
 ---Lets go of the account's state.
 function methods:close()
   if self._shared then

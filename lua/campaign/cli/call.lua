@@ -140,7 +140,11 @@ function M.run(given)
     ok, err = write_reply(reply, operation.response ~= "binary" and given.out or nil)
   end
   if client and not given.json then
-    client:clock():warn(function(text) io.stderr:write("campaign: warning: ", text, "\n") end)
+    local function warn(text) io.stderr:write("campaign: warning: ", text, "\n") end
+    client:clock():warn(warn)
+    if client.pace then
+      client.pace:warn(warn)
+    end
   end
   local problem = client and given.record and client.transport:problem()
   if client then

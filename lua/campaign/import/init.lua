@@ -458,6 +458,7 @@ local function work_of(state, book)
     progress = function(run)
       -- Asked for after every answer: an event is made only for somebody who listens, and not too often.
       if options.on_progress and options.env.monotonic() >= state.next_progress then
+        state.pace:warn(state.warn)
         progress(state, events.progress(state, run))
       end
     end,
@@ -507,6 +508,7 @@ function methods:run()
     state.engine:_stop(state.hold)
   end
   local err = state.engine:run()
+  state.pace:warn(state.warn)
   local closed, close_err = book:close()
   if not closed and not err then
     err = close_err

@@ -176,6 +176,12 @@ function methods:hopeless()
   return self._doubts >= MOST_DOUBT
 end
 
+---Tells once when the account's rate cannot be shared with other processes.
+---@param tell fun(text: string)
+function methods:warn(tell)
+  self._shared:warn(tell)
+end
+
 ---Lets go of the account's state.
 function methods:close()
   self._shared:close()

@@ -33,7 +33,7 @@ function M.new(options)
     _home = options.home or homes.memory(), _monotonic = options.monotonic, _random = options.random, _given = options.given,
     _own = rate.new(), _state = rate.new(), _text = nil, _pending = 0, _pending_sent = 0, _look_at = 0,
     _failures = 0, _alone_until = 0, _owes = nil, _news = {},
-    _times = answer_times.new(), _late = {},
+    _times = answer_times.new(), _late = {}, _problem = nil, _is_told = false,
   }, mt)
 end
 
@@ -112,6 +112,7 @@ local function change(self, act, news)
     now = self._monotonic()
     local text, err = self._home:get()
     if err then
+      self._problem = self._problem or err
       break
     end
     local state = text ~= nil and text == self._text and self._state or rate.decode(text, now)
@@ -130,6 +131,7 @@ local function change(self, act, news)
       self._late = #self._late > 0 and {} or self._late
       return result, reason, is_changed
     elseif put_err then
+      self._problem = self._problem or put_err
       break
     end
   end
@@ -196,6 +198,16 @@ function methods:throttled(sent_at, after)
     tell(self, state, news)
     return nil, nil, true
   end, news)
+end
+
+---Tells once, where the home could not be used, that this process keeps a rate of its own.
+---@param tell fun(text: string)
+function methods:warn(tell)
+  if self._problem and not self._is_told then
+    self._is_told = true
+    local problem = self._problem
+    tell("the account's rate is not shared with other processes: " .. tostring(type(problem) == "table" and problem.message or problem))
+  end
 end
 
 ---Lets go of the home. What was sent is counted no more; closing twice is fine.
