@@ -201,12 +201,12 @@ function methods:throttled(sent_at, after)
 end
 
 ---Tells once, where the home could not be used, that this process keeps a rate of its own.
----@param tell fun(text: string)
-function methods:warn(tell)
+---@param say fun(text: string)
+function methods:warn(say)
   if self._problem and not self._is_told then
     self._is_told = true
     local problem = self._problem
-    tell("the account's rate is not shared with other processes: " .. tostring(type(problem) == "table" and problem.message or problem))
+    say("the account's rate is not shared with other processes: " .. tostring(type(problem) == "table" and problem.message or problem))
   end
 end
 
