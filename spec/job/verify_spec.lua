@@ -284,7 +284,8 @@ describe("campaign.verify", function()
   it("bounds the doubt of a process that died by what it may have had in flight: also where that grows, and in a later run", function()
     local function die(result, batches)
       falsify(result.job, "DROP TRIGGER attempt_outcome",
-        ("UPDATE attempt SET verdict = 'ambiguous', cause = 'interrupted', sent = 'maybe', ended = 1 WHERE batch <= %d"):format(batches),
+        ("UPDATE attempt SET verdict = 'ambiguous', cause = 'interrupted', sent = 'maybe', ended = 1 WHERE batch <= %d AND "
+          .. "number = (SELECT attempts FROM batch WHERE seq = attempt.batch)"):format(batches), -- one that was held back has two
         ("UPDATE batch SET state = 'U', awaits = 0 WHERE seq <= %d"):format(batches))
     end
     local result = run(LONGLONG, { rows_per_call = 1 })
