@@ -115,6 +115,38 @@ describe("import.settle", function()
     end
   end)
 
+  it("does not take a call for over on resume because the wall clock was set in between, or the machine started anew", function()
+    local boot = require "campaign.boot"
+    local id = boot.id
+    finally(function() boot.id = id end)
+    for _, case in ipairs({ { jump = 4000, least = 299 }, { jump = -4000, least = 299 }, { jump = 0, away = 100, most = 201 },
+      { jump = 4000, boot = "another", uptime = 20, least = 270 }, { jump = -4000, boot = "another", uptime = 900, most = 20 } }) do
+      boot.id = id
+      imports.reset({ "upload_contacts_json:close-after-read@2" })
+      local options = imports.options(JSON, imports.people(60), { rows_per_call = 20 })
+      local job = assert(campaign.plan(options))
+      local sleep = options.env.sleep
+      options.env.sleep = function(seconds)
+        job:stop() -- it is looking for the batch
+        return sleep(seconds)
+      end
+      local first = assert(job:run())
+      assert.same({ "stopped", 20, 20 }, { first.state, first.accepted, first.ambiguous })
+      assert.is_true(options.env.slept() < 30)
+      local env, label = imports.env(), ("%d %s"):format(case.jump, case.boot or "")
+      local now, monotonic, started = env.now, env.monotonic, env.monotonic()
+      local passed = options.env.slept() + (case.away or 0)
+      env.now = function() return now() + passed + case.jump end
+      env.monotonic = function() return case.uptime and monotonic() - started + case.uptime or monotonic() + passed end
+      boot.id = function() return case.boot or id() end
+      local result = assert(assert(campaign.open_job(options.job, { account = options.account, env = env })):resume())
+      assert.same({ "finished", 60, 0 }, { result.state, result.accepted, result.ambiguous }, label)
+      assert_once(60)
+      assert.is_true(env.slept() >= (case.least or 0), label .. ": waited " .. env.slept())
+      assert.is_true(env.slept() <= (case.most or math.huge), label .. ": waited " .. env.slept())
+    end
+  end)
+
   it("gives a batch up after its attempts, as not sent", function()
     imports.reset({ "upload_contacts_json:close-after-read@1-" })
     local result = assert(imports.import(JSON, imports.people(60), { rows_per_call = 20, attempts = 3 }))

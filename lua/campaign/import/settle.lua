@@ -3,6 +3,7 @@
 -- that is harmless by the platform's data (effect `idempotent`). What neither decides stays in doubt (late callbacks: import/late). Each
 -- decision is one commit of the ledger, so that a process that dies in between loses nothing and decides nothing twice.
 
+local boot = require "campaign.boot"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local normalise = require "campaign.api.normalise"
@@ -36,8 +37,17 @@ function M.new(options)
   if not probe and operation.effect ~= "idempotent" then
     return nil
   end
-  local since_boot = probe and options.env.now() - options.env.monotonic()
-  return setmetatable({ _o = options, _probe = probe, _expected = nil, _disturbed = false, _since_boot = since_boot }, mt)
+  local self = setmetatable({ _o = options, _probe = probe, _expected = nil, _disturbed = false }, mt)
+  if probe then
+    self._boot, self._booted = boot.id(), self:_boot_time()
+  end
+  return self
+end
+
+-- When the machine was started, by the wall clock: what changes was set.
+function methods:_boot_time()
+  local env = self._o.env
+  return env.now() - env.monotonic()
 end
 
 function methods:_pause(seconds)
@@ -108,6 +118,9 @@ function methods:before(batch)
   if seen and self._o.lock then
     seen.turn = self._o.lock:turn()
   end
+  if seen then
+    seen.boot, seen.booted = self._boot, self:_boot_time()
+  end
   return probe_module.write(seen)
 end
 
@@ -134,12 +147,14 @@ function methods:may()
   return self._probe ~= nil or self._o.operation.effect == "idempotent"
 end
 
--- When nothing of a call can happen any more, by the clock since boot: a call must not count as over because somebody set the other one, which
--- says when it ended. Was it set since, all of the time is waited from now on.
-function methods:_deadline(ended)
+-- When nothing of a call can happen any more, by the clock since boot. The wall clock says when the call ended; it is not believed when somebody has
+-- set it since, for then a call might count as over that is not. What ended before the machine was started has been over since then at least.
+function methods:_deadline(ended, before)
   local env, patience = self._o.env, self._probe.settle or PATIENCE
   local left = ended + patience - env.now()
-  if left > patience or math.abs(env.now() - env.monotonic() - self._since_boot) > CLOCK_SET then
+  if before.boot and before.boot ~= self._boot then
+    left = math.max(patience - env.monotonic(), 0)
+  elseif left > patience or math.abs(self:_boot_time() - (before.booted or self._booted)) > CLOCK_SET then
     left = patience
   end
   return env.monotonic() + left
@@ -149,7 +164,7 @@ end
 function methods:_watch(batch, before, ended)
   local options, probe = self._o, self._probe
   local call = { rows = batch.accepted, is_destructive = options.is_destructive(batch) }
-  local deadline = self:_deadline(ended)
+  local deadline = self:_deadline(ended, before)
   local pause, failed, confirmed = FIRST_PAUSE, 0, nil
   local why = "no look succeeded"
   for _ = 1, MOST_LOOKS do

@@ -9,6 +9,7 @@
 -- without a lock). Another place that can compare and set, such as nginx's shared memory, is a third one: whoever makes a client or an
 -- import gives it.
 
+local boot = require "campaign.boot"
 local core = require "campaign.core"
 
 local M = {}
@@ -40,17 +41,6 @@ end
 
 local file = {}
 local file_mt = { __index = file, __name = "campaign.pace.home.file" }
-
-local boot
-
--- Times of one start of the machine mean nothing after the next.
-local function boot_id()
-  if not boot then
-    local text = core.system.read_file("/proc/sys/kernel/random/boot_id", 64)
-    boot = text and text:match("^[%x-]+") or "unknown"
-  end
-  return boot
-end
 
 local function clear_stale(folder)
   for _, name in ipairs(core.system.list_dir(folder) or {}) do
@@ -87,7 +77,7 @@ function file:_open(create)
     end
     clear_stale(self._folder)
   end
-  local cell, err = core.system.cell(self._path, boot_id(), create)
+  local cell, err = core.system.cell(self._path, boot.id(), create)
   if not cell then
     if not create and err.reason == "missing" then
       return nil

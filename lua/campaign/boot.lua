@@ -1,0 +1,19 @@
+-- SPDX-License-Identifier: MIT
+-- Which start of the machine this is: times by the clock since boot mean nothing after the next one.
+
+local core = require "campaign.core"
+
+local M = {}
+
+local known
+
+---@return string id of this start; "unknown" where the system does not tell
+function M.id()
+  if not known then
+    local text = core.system.read_file("/proc/sys/kernel/random/boot_id", 64)
+    known = text and text:match("^[%x-]+") or "unknown"
+  end
+  return known
+end
+
+return M
