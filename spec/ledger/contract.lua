@@ -95,6 +95,21 @@ return function(name, back, busted)
       assert.same({ file }, job.files)
     end)
 
+    it("calls no job planned of whose plan a part was not kept", function()
+      assert(ledger:job_put{ id = "job-1", state = "planning", record = "{}" })
+      local batches = {}
+      for i = 1, 1000 do -- a part that is written while the plan grows
+        batches[i] = batch(i, { accepted = i == 500 and 11 or 9 })
+      end
+      assert(ledger:enqueue(batches))
+      assert(ledger:enqueue{ batch(1001) })
+      local put, err = ledger:job_put(JOB)
+      assert.is_nil(put)
+      assert.equal("conflict", err.reason)
+      ledger = assert(back.reopen(ledger))
+      assert.equal("planning", ledger:job_get().state)
+    end)
+
     it("gives back what was planned, in order, and each batch to one lease only", function()
       fill(5)
       local first = assert(ledger:claim(2))

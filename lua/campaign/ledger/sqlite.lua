@@ -159,6 +159,16 @@ function methods:ring(bell)
   return self._store:ring(bell)
 end
 
+-- Waits until all that was started is durable.
+function methods:_settle()
+  local settled, err = self:settled()
+  while settled == false do
+    self:wait(LONG)
+    settled, err = self:settled()
+  end
+  return settled, err
+end
+
 ---Makes everything that was queued durable, as one transaction, and waits for it.
 ---@return true? ok
 ---@return campaign.error? err nothing of it is in the ledger
@@ -166,11 +176,7 @@ function methods:commit()
   local store = self._store
   repeat -- an outcome that came late asks for more
     local ok, err = self:start()
-    local settled, failed = self:settled()
-    while settled == false do
-      self:wait(LONG)
-      settled, failed = self:settled()
-    end
+    local settled, failed = self:_settle()
     if not ok or not settled then
       return nil, err or failed
     end
@@ -178,16 +184,13 @@ function methods:commit()
   return true
 end
 
+
 -- A group that grows without end is made durable in parts, each while the next one grows: only a plan and its rejected rows can be so many.
 function methods:_bounded()
   if self._store:waiting() < MOST_WAITING then
     return true
   end
-  local settled, err = self:settled()
-  while settled == false do
-    self:wait(LONG)
-    settled, err = self:settled()
-  end
+  local settled, err = self:_settle()
   if not settled then
     return nil, err
   end
@@ -216,6 +219,10 @@ end
 function methods:job_put(job, files)
   local put = { done = keep }
   if job.state == "planned" then
+    local settled, err = self:_settle() -- a plan whose parts are not all there is none
+    if not settled then
+      return nil, err
+    end
     self._store:checkpoint() -- the plan stands in the file itself before anything of it is sent
   end
   local ok, err = self:_queue("job_put", put, job.id, self._now(), job.state, job.record)
