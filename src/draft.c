@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "files.h"
@@ -81,14 +82,28 @@ const char *camp_draft_path(const struct camp_draft *draft, char *room) {
   return room;
 }
 
+/* Not a plain rename, which would replace what is there, but where nothing else is left: file systems of other systems know no second name
+ * of a file (vfat, SMB), those of networks no rename that spares what is there. */
+static int name_hidden(const char *hidden, const char *path) {
+  struct stat info;
+  if (link(hidden, path) == 0) {
+    unlink(hidden);
+    return 0;
+  }
+  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) return -1;
+  if (renameat2(AT_FDCWD, hidden, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS) return -1;
+  if (lstat(path, &info) == 0) errno = EEXIST;
+  return errno == ENOENT ? rename(hidden, path) : -1;
+}
+
 int camp_draft_place(struct camp_draft *draft, const char *path, struct camp_error *err) {
   char room[32];
   if (draft->hidden == NULL) {
     if (linkat(AT_FDCWD, camp_draft_path(draft, room), AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0) return camp_fail_path(err, path);
     return 0;
   }
-  if (link(draft->hidden, path) != 0) return camp_fail_path(err, path); /* not rename: it would replace what is there */
-  unlink(draft->hidden);
+  if (name_hidden(draft->hidden, path) != 0) return camp_fail_path(err, path);
   free(draft->hidden);
   draft->hidden = NULL;
   return 0;

@@ -218,6 +218,20 @@ describe("a function for each row", function()
       contains(err.message, "mapped_spec.lua:" .. line + 14 .. ": an error that is a table")
     end)
 
+    it("ends so whatever it raises, and what it sees of the process is as it was", function()
+      local pause = collectgarbage("setpause", 200)
+      for _, metatable in ipairs({ { __metatable = 5 }, { __metatable = true }, { __tostring = function() error("13800000001") end },
+        { __tostring = function() return {} end }, { __index = error } }) do
+        local err = refused(function() error(setmetatable({}, metatable)) end)
+        assert.same({ "usage", "map", "no" }, { err.kind, err.reason, err.sent })
+        contains(err.message, "an error that is a table")
+      end
+      contains(refused(function() error(setmetatable({}, { __tostring = function() return "so it is" end })) end).message, ": so it is")
+      local err = refused(function() error("interrupted! by 13800000001") end)
+      assert.equal("map", err.reason)
+      assert.equal(200, collectgarbage("setpause", pause))
+    end)
+
     it("is told which columns there are", function()
       contains(refused(function(row) return row.phone end).message, 'the list has no column "phone"; it has "姓名", "手机号", "city", "consent"')
       contains(refused(function(row) return row[5] end).message, "the list has 4 columns")

@@ -84,17 +84,28 @@ local function at_row(state, rewrite)
   return ("%s, row %d (line %d): "):format(state.options.source, info.rows, info.line)
 end
 
+-- The words of whatever was raised. Metatables are anybody's too, and may raise, or say nothing.
+local function text_of(problem)
+  local metatable = getmetatable(problem)
+  if type(problem) == "string" or type(problem) == "number" or type(metatable) == "table" and rawget(metatable, "__tostring") then
+    local ok, text = pcall(tostring, problem)
+    if ok and type(text) == "string" then
+      return text
+    end
+  end
+  return "an error that is a " .. type(problem)
+end
+
 -- What the function raised, without the row's values.
 local function raised(state, rewrite, caught)
   local problem, hidden = caught.problem, {}
-  if type(problem) == "string" and problem:find("interrupted!", 1, true) then
+  if type(problem) == "string" and problem:sub(-12) == "interrupted!" then
     return nil, error_object.new{ kind = "cancelled", retry = false, sent = "no", message = "interrupted" } -- Ctrl-C, not the function
   end
   for _, value in ipairs(rewrite:fields()) do
     hidden[#hidden + 1] = #value >= LEAST_HIDDEN and value or nil
   end
-  local is_text = type(problem) == "string" or type(problem) == "number" or (getmetatable(problem) or {}).__tostring
-  local text = is_text and tostring(problem) or "an error that is a " .. type(problem)
+  local text = text_of(problem)
   if caught.place and text:sub(1, #caught.place + 2) == caught.place .. ": " then
     text = text:sub(#caught.place + 3)
   end
