@@ -105,6 +105,25 @@ describe("core.gbk", function()
     assert.same({ "encoding", 4095, "the text ends inside a gbk character that begins at byte 4095" }, { err.reason, err.code, err.message })
   end)
 
+  it("gives errors that are whole as JSON, and whose functions take nothing else", function()
+    local text = '{"cause":{"offset":2},"code":2,"kind":"invalid","message":"byte 2 is not valid utf-8; is the text in another encoding?",'
+      .. '"reason":"encoding"}'
+    local function refused()
+      return select(2, gbk.encode("ab\255", "gbk"))
+    end
+    assert.equal(text, core.json.encode(refused()))
+    assert.equal('{"list":[' .. text .. "]}", core.json.encode({ list = { refused() } }))
+    local metatable = getmetatable(refused())
+    for _, name in ipairs({ "__index", "__newindex", "__pairs", "__tostring" }) do
+      for _, value in ipairs({ 1, "x", {}, io.stdout, print }) do
+        assert.is_false(pcall(metatable[name], value, "kind", 3), name)
+      end
+      assert.is_false(pcall(metatable[name]), name)
+    end
+    assert.equal("xy", metatable.__concat("x", "y"))
+    assert.is_string(setmetatable({ 2 ^ 53, -1 }, metatable).message)
+  end)
+
   it("refuses text that is not UTF-8, and says where", function()
     for _, encoding in ipairs(ALL) do
       local bytes, err = gbk.encode("ab\237\160\128", encoding)

@@ -25,6 +25,8 @@ int camp_push_error(lua_State *L, const struct camp_error *err);
 int camp_push_stop(lua_State *L, int lazy, enum camp_stop stop, enum camp_encoding from, enum camp_encoding to, uint64_t offset,
                    uint32_t character);
 void camp_push_stop_class(lua_State *L);
+/* Makes the value at the index, an absolute one, whole if it is such an error: for whoever looks at tables without their metatables. */
+void camp_complete_error(lua_State *L, int index);
 
 /* The number at index as text that says all of it: whole ones digit by digit, others as short as reads back the same; "nan", "inf", "-inf".
  * Returns the length. */

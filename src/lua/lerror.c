@@ -94,33 +94,6 @@ static void fill_stop(lua_State *L, int index) {
   lua_setfield(L, index, "cause");
 }
 
-static int stop_index(lua_State *L) {
-  fill_stop(L, 1);
-  lua_settop(L, 2);
-  lua_rawget(L, 1);
-  return 1;
-}
-
-static int stop_newindex(lua_State *L) {
-  fill_stop(L, 1);
-  lua_settop(L, 3);
-  lua_rawset(L, 1);
-  return 0;
-}
-
-static int stop_pairs(lua_State *L) {
-  fill_stop(L, 1);
-  lua_getglobal(L, "next");
-  lua_pushvalue(L, 1);
-  return 2;
-}
-
-static int stop_tostring(lua_State *L) {
-  fill_stop(L, 1);
-  if (luaL_callmeta(L, 1, "__tostring") == 0) lua_getfield(L, 1, "message"); /* before campaign.error was loaded */
-  return 1;
-}
-
 static int is_stop(lua_State *L, int index) {
   if (lua_getmetatable(L, index) == 0) return 0;
   luaL_getmetatable(L, CAMP_ERROR_STOP_CLASS);
@@ -129,14 +102,51 @@ static int is_stop(lua_State *L, int index) {
   return same;
 }
 
+void camp_complete_error(lua_State *L, int index) {
+  if (is_stop(L, index)) fill_stop(L, index);
+}
+
+/* The functions of the class are anybody's who asks for the metatable. */
+static void check_stop(lua_State *L) {
+  luaL_argcheck(L, is_stop(L, 1), 1, "an error object");
+  fill_stop(L, 1);
+}
+
+static int stop_index(lua_State *L) {
+  check_stop(L);
+  lua_settop(L, 2);
+  lua_rawget(L, 1);
+  return 1;
+}
+
+static int stop_newindex(lua_State *L) {
+  check_stop(L);
+  lua_settop(L, 3);
+  lua_rawset(L, 1);
+  return 0;
+}
+
+static int stop_pairs(lua_State *L) {
+  check_stop(L);
+  lua_getglobal(L, "next");
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+static int stop_tostring(lua_State *L) {
+  check_stop(L);
+  if (luaL_callmeta(L, 1, "__tostring") == 0) lua_getfield(L, 1, "message"); /* before campaign.error was loaded */
+  return 1;
+}
+
 static int stop_concat(lua_State *L) {
+  lua_settop(L, 2);
   for (int i = 1; i <= 2; i++)
     if (is_stop(L, i)) {
       fill_stop(L, i);
       if (luaL_callmeta(L, i, "__tostring") == 0) lua_getfield(L, i, "message");
       lua_replace(L, i);
     }
-  lua_settop(L, 2);
   lua_concat(L, 2);
   return 1;
 }

@@ -124,6 +124,10 @@ static int table_kind(lua_State *L, struct writer *writer, size_t *length) {
     luaL_getmetatable(L, ARRAY_MARK);
     marked = lua_rawequal(L, -1, -2);
     lua_pop(L, 2);
+    if (!marked) {
+      camp_complete_error(L, lua_gettop(L));
+      *length = lua_rawlen(L, -1);
+    }
   }
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
