@@ -93,6 +93,37 @@ describe("pace.shared", function()
     end)
   end
 
+  it("knows when others called, also after a rest", function()
+    for _, given in ipairs({ 0.1, 0.2, 0.5, 1, 3 }) do
+      for rest = 4, 11, 0.5 do
+        local home = homes.memory()
+        local one = member(home, given)
+        for _ = 1, 3 do
+          one:take(30)
+        end
+        clock.now = clock.now + 2 / given + math.max(rest, 1 / given) + 0.1
+        assert.equal(0, (member(home, given):take()), ("%g/s, %g s later"):format(given, rest))
+      end
+    end
+  end)
+
+  it("lets one whose rate is lower than what others send have its turn now and then", function()
+    local home = homes.memory()
+    local counts = race({ member(home, 50), member(home, 10) }, 60)
+    assert.is_true(counts[2] >= 15 and counts[2] <= 600, "low: " .. counts[2])
+    assert.is_true(counts[1] >= 2400, "high: " .. counts[1])
+  end)
+
+  it("collects nothing for a place that fails", function()
+    local one = member({ get = function() return nil, "gone" end }, 50)
+    for call = 1, 500 do
+      one:take()
+      one:succeeded(clock.now - (call % 2 == 0 and 0.1 or 0.01))
+      clock.now = clock.now + 0.02
+    end
+    assert.is_true(#one._late <= 4, #one._late .. " late ones")
+  end)
+
   it("learns the rate from what all of them sent", function()
     local make = homes.memory()
     local members = { member(make), member(make) }

@@ -57,6 +57,10 @@ describe("pace.window", function()
       assert.is_nil(window.decode(bad, 1))
     end
     assert.same({}, window.decode("", 1))
+    local text = window.encode({ 100.0001, 100.5, 101.25 })
+    for _ = 1, 100 do
+      assert.equal(text, window.encode(window.decode(text, 5000)), "the same times however often and late they are read and written")
+    end
   end)
 end)
 

@@ -227,10 +227,11 @@ end
 ---@param given number? calls per second that somebody set
 ---@param most number? seconds that a token may be booked ahead; none is without it
 ---@param spare number? share of a turn
+---@param is_starved boolean? others fill the seconds: it goes by its turn alone
 ---@return number seconds 0: go; else how long to wait, before asking again or, where it is booked, before the call
 ---@return "throttle"|"pace"|nil reason
 ---@return boolean is_changed a token was taken or booked
-function M.take(state, now, given, most, spare)
+function M.take(state, now, given, most, spare, is_starved)
   local rate = M.rate(state, now, given)
   local starts = math.max(now, state.pause)
   if rate then
@@ -240,7 +241,7 @@ function M.take(state, now, given, most, spare)
       state.due = now + CREDIT
     end
     if calls <= window.MOST then
-      starts = math.max(starts, state.due - CREDIT, window.free_at(state.calls, calls, seconds))
+      starts = math.max(starts, state.due - CREDIT, is_starved and 0 or window.free_at(state.calls, calls, seconds))
     else
       starts = math.max(starts, state.due - CREDIT_BLIND)
     end

@@ -12,6 +12,9 @@ local M = {}
 -- Seconds between two looks at a home in which no rate is kept.
 local LOOK_EVERY = 0.25
 
+-- Who found the second full for so many seconds, because others send more than is allowed here, takes turns with them.
+local STARVED = 3
+
 -- For so many seconds after a first "slow down", who hears of it adds what it was sending.
 local NEWS = 2
 
@@ -33,7 +36,7 @@ function M.new(options)
     _home = options.home or homes.memory(), _monotonic = options.monotonic, _random = options.random, _given = options.given,
     _own = rate.new(), _state = rate.new(), _text = nil, _pending = 0, _pending_sent = 0, _look_at = 0,
     _failures = 0, _alone_until = 0, _owes = nil, _news = {},
-    _times = answer_times.new(), _late = {}, _problem = nil, _is_told = false,
+    _times = answer_times.new(), _late = {}, _waits_since = nil, _problem = nil, _is_told = false,
   }, mt)
 end
 
@@ -93,6 +96,10 @@ local function decide_alone(self, act, news)
     rate.succeeded(state, now, self._pending, self._pending_sent)
     self._pending = 0
   end
+  for i = 1, #self._late, 2 do
+    rate.late(state, self._late[i], self._late[i + 1])
+  end
+  self._late = #self._late > 0 and {} or self._late -- is out of date before the home is back
   local result, reason, is_changed = act(state, now)
   if news then
     keep(self._news, news)
@@ -151,12 +158,14 @@ function methods:take(most)
     return 0
   end
   self._look_at = now + LOOK_EVERY
+  local is_starved = self._waits_since ~= nil and now - self._waits_since > STARVED
   local seconds, reason, is_booked = change(self, function(state, at)
-    return rate.take(state, at, self._given, most, self._times:spread())
+    return rate.take(state, at, self._given, most, self._times:spread(), is_starved)
   end)
   if most then
     return seconds, reason, is_booked
   end
+  self._waits_since = seconds > 0 and reason == "pace" and (self._waits_since or now) or nil
   return seconds, reason
 end
 

@@ -11,9 +11,12 @@ M.MOST = MOST
 -- Older ones say nothing any more.
 local AGE = 1.5
 
--- A time is written as two characters, counted in steps: so the list goes round every `ROUND` seconds.
+-- The newest time is written in full, the others as two characters each: so many steps before it.
 local BASE, FIRST, STEP = 94, 33, 0.0005
-local ROUND = BASE * BASE * STEP
+local FARTHEST = BASE * BASE - 1
+
+-- Longest time into the future that a list may name: damage beyond it.
+local HORIZON = 3700
 
 local digits = {}
 for i = 0, BASE - 1 do
@@ -92,14 +95,27 @@ function M.free_at(times, most, seconds)
   return last and last + seconds or 0
 end
 
+-- A time that was read is written as the same again; others are rounded up.
+local function steps_of(at)
+  return math.ceil(at / STEP - 0.01)
+end
+
 ---@param times number[]
 ---@return string
 function M.encode(times)
-  local pieces = {}
-  for i = 1, #times do
-    local steps = math.ceil(times[i] / STEP) % (BASE * BASE)
-    local low = steps % BASE
-    pieces[2 * i - 1], pieces[2 * i] = digits[(steps - low) / BASE], digits[low]
+  local count = #times
+  if count == 0 then
+    return ""
+  end
+  local newest, pieces = steps_of(times[count]), {}
+  pieces[1] = ("%.0f "):format(newest)
+  for i = 1, count - 1 do
+    local back = newest - steps_of(times[i])
+    if back <= FARTHEST then
+      local low = back % BASE
+      pieces[#pieces + 1] = digits[(back - low) / BASE]
+      pieces[#pieces + 1] = digits[low]
+    end
   end
   return table.concat(pieces)
 end
@@ -108,17 +124,20 @@ end
 ---@param now number
 ---@return number[]? times nil when it is damaged
 function M.decode(text, now)
-  if #text % 2 ~= 0 or #text > 2 * MOST or text:find("[^!-~]") then
+  if text == "" then
+    return {}
+  end
+  local newest, at = text:match("^(%d+) ()")
+  newest = tonumber(newest)
+  if not newest or newest * STEP > now + HORIZON or (#text - at + 1) % 2 ~= 0 or #text - at >= 2 * MOST or text:find("[^!-~]", at) then
     return nil
   end
   local times = {}
-  for i = 1, #text, 2 do
+  for i = at, #text, 2 do
     local high, low = text:byte(i, i + 1)
-    local steps = (high - FIRST) * BASE + low - FIRST
-    -- The one nearest to now.
-    local at = steps * STEP
-    times[#times + 1] = at + ROUND * math.floor((now - at) / ROUND + 0.5)
+    times[#times + 1] = (newest - (high - FIRST) * BASE - (low - FIRST)) * STEP
   end
+  times[#times + 1] = newest * STEP
   table.sort(times)
   return times
 end
