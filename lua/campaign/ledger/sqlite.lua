@@ -184,7 +184,6 @@ function methods:commit()
   return true
 end
 
-
 -- A group that grows without end is made durable in parts, each while the next one grows: only a plan and its rejected rows can be so many.
 function methods:_bounded()
   if self._store:waiting() < MOST_WAITING then
