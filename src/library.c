@@ -9,7 +9,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int load(struct camp_library *library, enum camp_kind kind, struct camp_error *err) {
   void *handle = dlopen(library->file, RTLD_LAZY | RTLD_LOCAL);
-  if (handle == NULL) return camp_fail(err, kind, 0, "a library is missing: %.200s", dlerror());
+  if (handle == NULL) return camp_fail(err, kind, 0, "a library is missing (Debian: apt-get install %s): %.200s", library->package, dlerror());
   for (size_t i = 0; i < library->count; i++) {
     void *function = dlsym(handle, library->names[i]);
     if (function == NULL) {

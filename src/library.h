@@ -11,6 +11,7 @@
 
 struct camp_library {
   const char *file;         /* "libcurl.so.4": what the loader looks for */
+  const char *package;      /* of Debian 12, which has it */
   const char *const *names; /* of `count` functions */
   void *functions;          /* a struct of as many function pointers, in that order */
   size_t count;

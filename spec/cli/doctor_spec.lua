@@ -58,4 +58,14 @@ describe("campaign doctor", function()
     assert.are.equal(0, result.code)
     command.remove(folder)
   end)
+
+  it("tells a library that is missing, and the package that has it", function()
+    local build = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
+    for library, package in pairs{ libcurl = "libcurl4", libsqlite3 = "libsqlite3-0", libxlsxwriter = "libxlsxwriter4" } do
+      local result = campaign({ "doctor" }, { env = { LD_PRELOAD = build .. "/spec/without_library.so", WITHOUT = library } })
+      assert.are.equal("", result.err)
+      assert.are.equal(2, result.code)
+      assert.is_truthy(result.out:find("missing: a library is missing (Debian: apt-get install " .. package .. ")", 1, true), result.out)
+    end
+  end)
 end)

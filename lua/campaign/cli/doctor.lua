@@ -56,19 +56,23 @@ end
 
 local function components(place)
   local list = {}
-  local function add(name, version, absent)
-    list[#list + 1] = { name = name, version = version or absent or "unknown", findings = M.known(name, version) }
+  local function add(name, version, err)
+    list[#list + 1] = { name = name, version = version or err and "missing" or "unknown",
+      findings = err and { { level = "problem", text = tostring(err) } } or M.known(name, version) }
   end
   add("campaign", core.version)
   local jit = rawget(_G, "jit")
   add("Lua", jit and jit.version or _VERSION .. " (" .. place.flavour .. ")")
   -- "libcurl/7.88.1 OpenSSL/3.0.17 zlib/1.2.13 ...": the library, its TLS, the rest
+  local versions, err = core.http.versions()
   local libraries = {}
-  for word in core.http.versions():gmatch("%S+") do
+  for word in (versions or ""):gmatch("%S+") do
     libraries[#libraries + 1] = word
   end
-  add("libcurl", libraries[1]:match("/(.+)$"))
-  add("TLS", (libraries[2]:gsub("/", " ")))
+  add("libcurl", versions and libraries[1]:match("/(.+)$"), err)
+  if versions then
+    add("TLS", (libraries[2]:gsub("/", " ")))
+  end
   add("lua-cjson", require("cjson")._VERSION)
   add("argparse", require("argparse").version)
   add("LuaFileSystem", (lfs._VERSION:gsub("^LuaFileSystem ", "")))

@@ -21,8 +21,12 @@ function M.load(...)
     require(name)
   end
   later.load_all()
-  core.http.versions() -- the libraries too
-  core.store.version()
+  for _, version in ipairs{ core.http.versions, core.store.version } do -- the libraries too
+    local found, err = version()
+    if not found then
+      error(tostring(err), 2)
+    end
+  end
   for i = 1, select("#", ...) do
     local platform, err = require("campaign.api.platform").load((select(i, ...)))
     if not platform then
