@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Modules come compiled with the core, and nobody can tell but by the clock: an edited source counts, messages name the file and the line.
 
+local command = require "spec.support.command"
 local core = require "campaign.core"
 
 local jit = rawget(_G, "jit")
@@ -127,5 +128,22 @@ describe("compiled modules", function()
     package.loaded["campaign.core"] = opened
     assert.equal("function", type(again.chunk))
     assert.equal(count, #searchers)
+  end)
+
+  it("stand behind package.preload and what a host looks into first", function()
+    local host = os.tmpname()
+    write(host, [[
+      local searchers = package.searchers or package.loaders
+      table.insert(searchers, 1, function() end) -- as luarocks.loader does
+      table.insert(searchers, 3, function(name) return name == "campaign.env" and function() return "the host's" end or nil end)
+      package.preload["campaign.json"] = function() return "preloaded" end
+      require "campaign.core"
+      local chunk = searchers[4]("campaign.error")
+      print(require "campaign.json", require "campaign.env", type(chunk), #searchers)
+    ]])
+    local result = command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", host },
+      { env = { LUA_PATH = package.path, LUA_CPATH = package.cpath, LD_PRELOAD = os.getenv("LD_PRELOAD"), ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") } })
+    os.remove(host)
+    assert.equal("preloaded\tthe host's\tfunction\t7\n", result.out, result.err)
   end)
 end)

@@ -240,6 +240,19 @@ static int no_chunk(lua_State *L) {
   return 0;
 }
 
+/* The place in the list on top of the stack of the searcher that compiles sources: the second that is written in C, behind the one that looks into
+ * package.preload; those that a host put between go first, as they did. 0: there is none. */
+static int place_of_compiler(lua_State *L) {
+  int count = (int)lua_rawlen(L, -1), in_c = 0;
+  for (int i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, i);
+    in_c += lua_iscfunction(L, -1);
+    lua_pop(L, 1);
+    if (in_c == 2) return i;
+  }
+  return 0;
+}
+
 void camp_add_chunk(lua_State *L) {
   int is_ours = is_of_this_interpreter(L);
   lua_pushcfunction(L, is_ours ? core_chunk : no_chunk);
@@ -252,14 +265,15 @@ void camp_add_chunk(lua_State *L) {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, SEARCHER_KEY);
     lua_getfield(L, -1, LUA_VERSION_NUM == 504 ? "searchers" : "loaders");
-    if (lua_istable(L, -1)) {
-      for (int i = (int)lua_rawlen(L, -1); i >= 2; i--) { /* the first one looks into package.preload */
+    int place = lua_istable(L, -1) ? place_of_compiler(L) : 0;
+    if (place > 0) {
+      for (int i = (int)lua_rawlen(L, -1); i >= place; i--) {
         lua_rawgeti(L, -1, i);
         lua_rawseti(L, -2, i + 1);
       }
       lua_pushvalue(L, -2);
       lua_pushcclosure(L, search, 1);
-      lua_rawseti(L, -2, 2);
+      lua_rawseti(L, -2, place);
     }
     lua_pop(L, 1);
   }
