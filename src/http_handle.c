@@ -54,9 +54,7 @@ static int prepare(struct camp_handle *handle) {
   bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
   bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
   if (has_bundle(easy)) bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-#if LIBCURL_VERSION_NUM >= 0x075700
-  bad |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, AUTHORITIES_SECONDS);
-#endif
+  (void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, AUTHORITIES_SECONDS); /* a libcurl with another TLS than OpenSSL may refuse it */
   bad |= curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
   bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
