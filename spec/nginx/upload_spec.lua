@@ -268,6 +268,23 @@ describe("campaign.openresty.upload", function()
     assert.is_nil(folder:active()())
   end)
 
+  it("makes no job of a dropped draft, though its list is written while it goes", function()
+    local folder = require("campaign.openresty.job_folder").new(root .. "/jobs-late", 1)
+    local draft = assert(folder:draft())
+    local list_dir = core.system.list_dir
+    function core.system.list_dir(path)
+      local names = list_dir(path)
+      command.run({ "sh", "-c", "echo phone >" .. draft.list }) -- by the thread that writes for whoever orders
+      return names
+    end
+    local is_job = folder:settle_draft(draft)
+    core.system.list_dir = list_dir
+    assert.is_false(is_job)
+    assert.is_falsy(folder:order(draft))
+    assert.is_nil(folder:look_at(draft.id))
+    assert.same({}, core.system.list_dir(folder.path .. "/drafts"))
+  end)
+
   it("clears away what a crash left between an upload and its job, wherever it came, and makes no job of it", function()
     local folder = require("campaign.openresty.job_folder").new(root .. "/jobs-crashed", 1)
     local rename, write = os.rename, durable.write

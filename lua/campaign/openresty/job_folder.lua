@@ -184,14 +184,17 @@ function methods:draft()
   return { id = id, path = path, list = path .. "/list.csv" }
 end
 
----Drops a draft.
+---Drops a draft. It has another name first: a thread that still writes its list, and whoever would order it then, do not find it any more.
 ---@param draft table
 function methods:discard(draft)
+  local path = draft.path
   if draft.id then
     core.system.remove(order_path(self, draft.id)) -- of one whose order may be on the disk, or not
+    local gone = self.path .. "/drafts/" .. draft.id .. ".gone"
+    path = os.rename(path, gone) and gone or path
   end
-  M.empty(draft.path)
-  core.system.remove(draft.path)
+  M.empty(path)
+  core.system.remove(path)
 end
 
 -- That a list is there, and not only what is in it; then the order; then the folder in its place, which is what makes a job of them: an order

@@ -372,7 +372,7 @@ end
 -- A worker that leaves says so in the folder: its jobs need not wait for the next look.
 local function watch_others(premature, self)
   local count = self._folder:handed_on()
-  if not premature and count ~= self._handed_on then
+  if not premature and not self._looking and count ~= self._handed_on then
     self._handed_on = count
     watch(false, self, 0)
   end
