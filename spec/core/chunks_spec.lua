@@ -142,7 +142,8 @@ describe("compiled modules", function()
       print(require "campaign.json", require "campaign.env", type(chunk), #searchers)
     ]])
     local result = command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", host },
-      { env = { LUA_PATH = package.path, LUA_CPATH = package.cpath, LD_PRELOAD = os.getenv("LD_PRELOAD"), ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") } })
+      { env = { LUA_PATH = package.path, LUA_CPATH = package.cpath, LD_PRELOAD = os.getenv("LD_PRELOAD"),
+        ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") } })
     os.remove(host)
     assert.equal("preloaded\tthe host's\tfunction\t7\n", result.out, result.err)
   end)
