@@ -54,6 +54,16 @@ describe("campaign call", function()
     assert.are.same({ 3, 3, "throttle", "rate", "no" }, { held.code, err.exit_code, err.kind, err.reason, err.sent })
   end)
 
+  it("says once on stderr that the account's rate cannot be shared, and goes on", function()
+    local blocked = folder .. "/blocked"
+    command.write(blocked, "a file where a folder should be")
+    local env = user(handle, folder, { XDG_STATE_HOME = blocked })
+    local result = call({ "outbound.get_contact_group_detail" }, { env = env })
+    assert.are.equal(0, result.code)
+    assert.is_truthy(result.err:find("^campaign: warning: the account's rate is not shared with other processes: [^\n]+\n$"), result.err)
+    assert.are.equal("", call({ "outbound.get_contact_group_detail", "--json" }, { env = env }).err)
+  end)
+
   local function committed(operation)
     local count = 0
     for _, commit in ipairs(assert(handle:control("commits")).commits) do

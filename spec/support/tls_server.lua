@@ -123,12 +123,18 @@ function methods:mortal()
   return "https://127.0.0.1:" .. port .. "/", self.kill_mortal
 end
 
----How many requests came through a handshake.
-function methods:requests()
-  local count = 0
-  for _ in io.lines(self.folder .. "/access.log") do
-    count = count + 1
-  end
+---How many requests came through a handshake. nginx writes them down after it has answered.
+---@param last string in the last request's address: it is waited for
+function methods:requests(last)
+  local count
+  raw_server.eventually(function()
+    local found
+    count = 0
+    for line in io.lines(self.folder .. "/access.log") do
+      count, found = count + 1, found or line:find(last, 1, true)
+    end
+    return found
+  end)
   return count
 end
 

@@ -462,6 +462,16 @@ function methods:clock()
   return inner[self].clock
 end
 
+---Tells what a user should know about the calls so far, though none failed for it: the platform's clock, a rate that is not shared.
+---@param say fun(text: string)
+function methods:warn(say)
+  local state = inner[self]
+  state.clock:warn(say)
+  if state.pace then
+    state.pace:warn(say)
+  end
+end
+
 ---The two halves of the JSON body around the rows of a bulk operation, for whoever encodes rows while they are sent.
 ---@param name string operation
 ---@param fields table without the rows

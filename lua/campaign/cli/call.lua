@@ -140,11 +140,7 @@ function M.run(given)
     ok, err = write_reply(reply, operation.response ~= "binary" and given.out or nil)
   end
   if client and not given.json then
-    local function warn(text) io.stderr:write("campaign: warning: ", text, "\n") end
-    client:clock():warn(warn)
-    if client.pace then
-      client.pace:warn(warn)
-    end
+    client:warn(function(text) io.stderr:write("campaign: warning: ", text, "\n") end)
   end
   local problem = client and given.record and client.transport:problem()
   if client then
