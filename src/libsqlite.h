@@ -8,7 +8,7 @@
 #include "library.h"
 
 #define CAMP_SQLITE_FUNCTIONS(X) X(sqlite3_bind_double) X(sqlite3_bind_int64) X(sqlite3_bind_null) X(sqlite3_bind_parameter_count) \
-   X(sqlite3_bind_text64) X(sqlite3_busy_timeout) X(sqlite3_changes64) X(sqlite3_clear_bindings) X(sqlite3_close) \
+   X(sqlite3_bind_text64) X(sqlite3_busy_timeout) X(sqlite3_changes64) X(sqlite3_close) \
    X(sqlite3_column_bytes) X(sqlite3_column_count) X(sqlite3_column_double) X(sqlite3_column_int) X(sqlite3_column_int64) \
    X(sqlite3_column_text) X(sqlite3_column_type) X(sqlite3_db_config) X(sqlite3_errmsg) X(sqlite3_errstr) X(sqlite3_exec) \
    X(sqlite3_extended_errcode) X(sqlite3_extended_result_codes) X(sqlite3_file_control) X(sqlite3_finalize) X(sqlite3_free) \
@@ -33,7 +33,6 @@ int camp_sqlite_load(struct camp_error *err);
 #define sqlite3_bind_text64 camp_sqlite.sqlite3_bind_text64
 #define sqlite3_busy_timeout camp_sqlite.sqlite3_busy_timeout
 #define sqlite3_changes64 camp_sqlite.sqlite3_changes64
-#define sqlite3_clear_bindings camp_sqlite.sqlite3_clear_bindings
 #define sqlite3_close camp_sqlite.sqlite3_close
 #define sqlite3_column_bytes camp_sqlite.sqlite3_column_bytes
 #define sqlite3_column_count camp_sqlite.sqlite3_column_count

@@ -70,6 +70,36 @@ describe("ledger.salvage", function()
     store:close()
   end)
 
+  it("takes of a batch that was split the copy that says so, whatever page it lies on", function()
+    local PAGE = 4096
+    local ledger = assert(ledger_module.open(path(), { create = true }))
+    assert(ledger:job_put({ id = "job-1", state = "planned", record = "{}" }))
+    assert(ledger:enqueue(batches(1, 3)))
+    assert(ledger:commit())
+    ledger:close()
+    local before = command.read(path())
+    ledger = assert(ledger_module.open(path()))
+    local lease, pieces = assert(ledger:claim(1))[1], {}
+    for i = 0, 1 do
+      pieces[i + 1] = { offset = 100 + i * 50, bytes = 50, first_row = 10 + i * 5, first_line = 11 + i * 5, rows = 5, accepted = 5, body_bytes = 9,
+        hash = "piece" }
+    end
+    assert(ledger:split(lease, pieces))
+    assert(ledger:commit())
+    ledger:close()
+    local after = command.read(path())
+    local at = math.floor((after:find("piece", 1, true) - 1) / PAGE) * PAGE
+    assert.equal(#before, #after)
+    -- The older page where the tree has it, the newer one behind all others.
+    local count = #after / PAGE + 1
+    local text = after:sub(1, at) .. before:sub(at + 1, at + PAGE) .. after:sub(at + PAGE + 1) .. after:sub(at + 1, at + PAGE)
+    command.write(path("torn.db"), text:sub(1, 28) .. string.char(0, 0, math.floor(count / 256), count % 256) .. text:sub(33))
+    local found = assert(salvage.read(path("torn.db"), path("scratch.db")))
+    assert.equal(1, found:ask("batch", 1)[1].split)
+    assert.equal(2, #found:ask("pieces_of", 1))
+    found:close()
+  end)
+
   it("reads what SQLite reads, from the file at rest and from file and log of a process that has it open", function()
     local ledger = assert(ledger_module.open(path(), { create = true }))
     fill(ledger, 300)

@@ -34,7 +34,8 @@ local SHAPES = {
 
 -- Which of two copies is the later one: a page that was moved may have left an older one behind.
 local LATER = {
-  batch = "(excluded.attempts, excluded.doubts, excluded.fence, excluded.state <> 'S') > (attempts, doubts, fence, state <> 'S')",
+  batch = [[(excluded.attempts, excluded.doubts, excluded.fence, excluded.state <> 'S', excluded.split)
+    > (attempts, doubts, fence, state <> 'S', split)]],
 }
 
 local methods = {}
