@@ -330,6 +330,30 @@ describe("a function for each row", function()
     assert.equal(4, value.accepted_pending)
   end)
 
+  it("leaves a folder alone that another import took while the function looked at rows", function()
+    local folder, taken = imports.job(), nil
+    local options = imports.options(LONGLONG, "phone\n13800000001\n", { job = folder, map = function()
+      assert(imports.import(LONGLONG, "phone\n13800000002\n", { job = folder, map = function() end }))
+      taken = bytes_of(folder .. "/job.json")
+    end })
+    local result, err = campaign.import(options)
+    assert.is_nil(result)
+    contains(err, "it is not empty")
+    assert.equal(taken, bytes_of(folder .. "/job.json"))
+    assert.same({ "13800000002" }, sent())
+    assert.same({}, assert(campaign.verify(folder, { account = imports.accounts.longlong })).faults)
+  end)
+
+  it("takes a folder in which a process died while it wrote a list that had a name already", function()
+    local folder = imports.job()
+    assert(core.system.make_dirs(folder, 448))
+    lists.write(folder .. "/.campaign-0123456789abcdef.tmp", "phone\n")
+    local result = assert(imports.import(LONGLONG, "phone\n13800000001\n", { job = folder, map = function() end }))
+    assert.equal(1, result.accepted_pending)
+    assert(campaign.forget(folder))
+    assert.is_nil(core.system.stat(folder .. "/.campaign-0123456789abcdef.tmp"))
+  end)
+
   it("writes numbers so that nothing is lost", function()
     local values = { 1, -7, 0, 2 ^ 53, 9007199254740993, 0.1, 1e300, 1 / 3, -2.5, true, false }
     local wanted = { "1", "-7", "0", "9007199254740992", nil, "0.1", "1e+300", "0.3333333333333333", "-2.5", "true", "false" }

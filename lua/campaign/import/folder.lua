@@ -42,10 +42,11 @@ end
 
 M.trouble = trouble
 
+-- What a process that died was still writing is nothing; nor is a list that another one maps beside us.
 local function is_empty(path)
   local lfs = require "lfs"
   for name in lfs.dir(path) do
-    if name ~= "." and name ~= ".." then
+    if name ~= "." and name ~= ".." and not name:find("^%.campaign%-%x+%.tmp$") then
       return false
     end
   end
@@ -87,14 +88,18 @@ function M.create(path, default)
   if found and found.type ~= "folder" then
     return refuse(chosen, "there is something else of that name", "name another folder with `job`")
   end
-  if found and not is_empty(chosen) then
-    return refuse(chosen, "it is not empty", "each import needs a folder of its own; name another one (--job DIR, option `job`)")
+  local self = from_path(chosen)
+  if found then
+    local free, taken = self:is_free()
+    if not free then
+      return nil, taken
+    end
   end
   local ok, err = core.system.make_dirs(chosen, FOLDER_MODE)
   if not ok then
     return trouble(chosen, err)
   end
-  return from_path(chosen)
+  return self
 end
 
 ---Makes the folder of a new job.
@@ -107,6 +112,16 @@ function M.of_job(options, platform, operation)
   return M.create(options.job, function(try)
     return M.default_path(options.env.now(), platform.name, operation.name, try)
   end)
+end
+
+---Whether nothing is in it: a function may have looked at rows for hours since it was made, and another import have taken it.
+---@return true? free
+---@return campaign.error? err
+function methods:is_free()
+  if core.system.stat(self.path) and not is_empty(self.path) then
+    return refuse(self.path, "it is not empty", "each import needs a folder of its own; name another one (--job DIR, option `job`)")
+  end
+  return true
 end
 
 ---Opens the folder of an earlier run.

@@ -195,13 +195,16 @@ local function make_folder(state)
     open_rows(state)
     return true
   end
-  if not state.folder then -- a list that was mapped has one already
+  local ok
+  if state.folder then -- a list that was mapped has one already
+    ok, err = state.folder:is_free()
+  else
     state.folder, err = folder_module.of_job(options, state.platform, state.operation)
+    ok = state.folder
   end
-  if not state.folder then
+  if not ok then
     return nil, err
   end
-  local ok
   ok, err = state.folder:write("job", prepare.job_json(state))
   if not ok then
     return nil, err
