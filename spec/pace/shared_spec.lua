@@ -114,6 +114,21 @@ describe("pace.shared", function()
     assert.is_true(counts[1] >= 2400, "high: " .. counts[1])
   end)
 
+  it("begins at once whatever the rate, also where nothing was kept before", function()
+    for _, given in ipairs({ 0.1, 1, 50, 256, 257, 500, 100000 }) do
+      for _, at in ipairs({ 0.3, 5000, 1234567.89, 2e7 / 3 }) do
+        clock.now = at
+        local one = member(homes.memory(), given)
+        assert.equal(0, (one:take()), given .. "/s at " .. at)
+        clock.now = clock.now + 100
+        assert.equal(0, (one:take()), given .. "/s after a rest at " .. at)
+      end
+    end
+    clock.now = 5000
+    local counts = race({ member(homes.memory(), 500) }, 4)
+    assert.is_true(counts[1] >= 1900 and counts[1] <= 2020, "calls: " .. counts[1])
+  end)
+
   it("collects nothing for a place that fails", function()
     local one = member({ get = function() return nil, "gone" end }, 50)
     for call = 1, 500 do

@@ -237,13 +237,15 @@ function M.take(state, now, given, most, spare, is_starved)
   if rate then
     spare = math.min(math.max(spare or 0, SPARE), MOST_SPARE)
     local calls, seconds = room(state, rate, given, spare)
+    local is_kept = calls <= window.MOST
+    local credit = is_kept and CREDIT or CREDIT_BLIND
     if now > state.due + RESTED then
-      state.due = now + CREDIT
-    end
-    if calls <= window.MOST then
-      starts = math.max(starts, state.due - CREDIT, is_starved and 0 or window.free_at(state.calls, calls, seconds))
+      state.due = now + credit -- it is its turn
     else
-      starts = math.max(starts, state.due - CREDIT_BLIND)
+      starts = math.max(starts, state.due - credit)
+    end
+    if is_kept and not is_starved then
+      starts = math.max(starts, window.free_at(state.calls, calls, seconds))
     end
   end
   local seconds, reason = starts - now, nil
