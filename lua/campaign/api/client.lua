@@ -3,6 +3,7 @@
 -- and the guards. Repeats what was provably not applied (`api/retry`), and once after a 401 that a new access token may cure.
 
 local build = require "campaign.api.build"
+local call_options = require "campaign.api.call_options"
 local check = require "campaign.api.check"
 local clock = require "campaign.api.clock"
 local error_object = require "campaign.error"
@@ -32,39 +33,6 @@ local inner = setmetatable({}, { __mode = "k" })
 
 -- What was asked, for each request that `prepare` gave out.
 local prepared = setmetatable({}, { __mode = "k" })
-
-local OPTIONS = {
-  accept_public_file = "boolean", like = "table", retries = "number", rows = "userdata", rows_filename = "string", save_to = "string",
-  server_variables = "table", timeout = "number", window = "string",
-}
-
-local WINDOWS = { wait = true, refuse = true, ignore = true }
-
-local function check_options(options, level)
-  for name, value in pairs(options) do
-    if not OPTIONS[name] then
-      local names = {}
-      for known in pairs(OPTIONS) do
-        names[#names + 1] = known
-      end
-      table.sort(names)
-      error("unknown option `" .. tostring(name) .. "`" .. suggest.help(name, names), level + 1)
-    end
-    if type(value) ~= OPTIONS[name] then
-      error("option `" .. name .. "` must be a " .. OPTIONS[name] .. ", not a " .. type(value), level + 1)
-    end
-  end
-  if options.window and not WINDOWS[options.window] then
-    error("option `window` must be wait, refuse or ignore", level + 1)
-  end
-  if options.timeout and not (options.timeout > 0 and options.timeout < math.huge) then
-    error("option `timeout` must be a number of seconds above 0", level + 1)
-  end
-  local retries = options.retries
-  if retries and not (retries >= 0 and retries <= 10 and retries == math.floor(retries)) then
-    error("option `retries` must be a whole number from 0 to 10", level + 1)
-  end
-end
 
 local function operation_of(self, name, level)
   local operation = self.platform.operations[name]
@@ -386,7 +354,7 @@ function methods:prepare(name, fields, options)
   local state = inner[self]
   local operation = operation_of(state, name, 2)
   options = options or {}
-  check_options(options, 2)
+  call_options.check(options, 2)
   return prepare(state, operation, fields, options, state.refused)
 end
 
@@ -502,7 +470,7 @@ end
 function methods:call(name, fields, options)
   local state = inner[self]
   options = options or {}
-  check_options(options, 2)
+  call_options.check(options, 2)
   return M.call(state, operation_of(state, name, 2), fields, options)
 end
 
@@ -565,7 +533,7 @@ function mt.__index(self, name)
         error("call it with a colon: client:" .. name .. "{ ... }", 2)
       end
       options = options or {}
-      check_options(options, 2)
+      call_options.check(options, 2)
       return M.call(state, state.platform.operations[name], fields, options)
     end
   elseif state.platform.links[name] then
