@@ -7,7 +7,7 @@ local command = require "support.command"
 local core = require "campaign.core"
 local raw_server = require "support.raw_server"
 
-local COUNT = tonumber(os.getenv("HOSTILE_REQUESTS") or "150")
+local COUNT = tonumber(os.getenv("HOSTILE_REQUESTS") or os.getenv("CAMPAIGN_TEST_TOOL") == "valgrind" and "40" or "150")
 local SEED = tonumber(os.getenv("HOSTILE_SEED") or "1")
 
 local function start(seed)

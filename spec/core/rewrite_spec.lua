@@ -320,19 +320,19 @@ describe("core.rows.rewrite", function()
   end)
 
   it("writes more than its buffers hold, with columns that come late", function()
-    local lines = { "a,b" }
-    for i = 1, 20000 do
-      lines[i + 1] = i .. "," .. (i % 7 == 0 and "\"x\ny\"" or "plain value")
+    local lines, plain = { "a,b" }, ("plain value "):rep(16)
+    for i = 1, 2000 do
+      lines[i + 1] = i .. "," .. (i % 7 == 0 and "\"x\ny\"" or plain)
     end
     local made = rewritten(table.concat(lines, "\n") .. "\n", function(row, number)
-      if number % 5000 == 0 then
+      if number % 500 == 0 then
         row["n" .. number], row.a = number, "A" .. row.a
       end
     end)
     local rows = records_of(made)
-    assert.equal(20001, #rows)
-    assert.same({ "a (list)", "b", "_map", "a", "n5000", "n10000", "n15000", "n20000" }, rows[1].fields)
-    assert.same({ "4999", "plain value", "", "4999", "", "", "", "" }, rows[5000].fields)
-    assert.same({ "10000", "plain value", "", "A10000", "", "10000", "", "" }, rows[10001].fields)
+    assert.equal(2001, #rows)
+    assert.same({ "a (list)", "b", "_map", "a", "n500", "n1000", "n1500", "n2000" }, rows[1].fields)
+    assert.same({ "499", plain, "", "499", "", "", "", "" }, rows[500].fields)
+    assert.same({ "1000", plain, "", "A1000", "", "1000", "", "" }, rows[1001].fields)
   end)
 end)
