@@ -83,6 +83,52 @@ describe("import pace", function()
   end)
 end)
 
+describe("import into a platform in trouble", function()
+  local CONCURRENCY = { one = { concurrency = 1 }, many = { concurrency = 64 }, paced = { rate = 500 } }
+
+  setup(function() imports.start() end)
+  teardown(function() imports.stop() end)
+
+  -- No row left twice: whatever became of the answers, the sandbox has each at most once, and all that are reported as taken over.
+  local function assert_once(result)
+    imports.assert_balanced(result)
+    local seen, count = {}, 0
+    for _, entry in ipairs(imports.commits("import_customers_async")) do
+      assert.is_nil(seen[entry.id], "sent twice: " .. tostring(entry.id))
+      seen[assert(entry.id)] = true
+      count = count + 1
+    end
+    assert.is_true(count >= result.taken_over and count <= result.taken_over + result.ambiguous)
+    assert.equal(300, result.taken_over + result.ambiguous + result.pending)
+  end
+
+  for way, options in pairs(CONCURRENCY) do
+    for _, kind in ipairs({ "503", "close-after-read", "after-commit-reset", "after-commit-500" }) do
+      it(("stops when answers are unclear from a call on (%s, %s in flight): only what was under way, and two, are in doubt"):format(kind, way),
+        function()
+          imports.reset({ "import_customers_async:" .. kind .. "@50-" })
+          local result = assert(imports.import(LONGLONG, imports.people(300), { rows_per_call = 1, concurrency = options.concurrency,
+            rate = options.rate }))
+          assert.equal("stopped", result.state)
+          assert.equal(49, result.taken_over)
+          local most = (options.concurrency or 64) + 2
+          assert.is_true(result.ambiguous >= 3 and result.ambiguous <= most, "in doubt: " .. result.ambiguous)
+          assert_once(result)
+        end)
+    end
+
+    it(("goes on after calls without a clear answer here and there (%s in flight)"):format(way), function()
+      imports.reset({ "import_customers_async:503@60-61", "import_customers_async:after-commit-reset@120",
+        "import_customers_async:delay=200@180-190" })
+      local result = assert(imports.import(LONGLONG, imports.people(300), { rows_per_call = 1, concurrency = options.concurrency,
+        rate = options.rate }))
+      assert.equal("finished", result.state)
+      assert.equal(3, result.ambiguous)
+      assert_once(result)
+    end)
+  end
+end)
+
 describe("import.pace", function()
   local function new(options)
     options = options or {}
