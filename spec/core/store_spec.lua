@@ -261,7 +261,7 @@ describe("core.store", function()
     assert.equal("exclusive", rows[1][1])
   end)
 
-  it("F25 is made whole or not at all, whichever call of its making fails", function()
+  it("F25 is made whole or not at all, whichever call of its making fails #heavy", function()
     -- Ends as if it were killed, once it is made.
     local script = root .. "/make.lua"
     command.write(script, [[
