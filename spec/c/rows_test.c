@@ -336,7 +336,8 @@ static void compare_bodies(struct camp_input *input, struct camp_encoder *encode
     uint32_t slice = camp_crc32c(0, list.data + batch.offset, (size_t)batch.bytes);
     if (batch.sum >= 0) expect((int64_t)slice == batch.sum, "a batch has another sum", batch.offset);
     struct camp_source *known = camp_rows_source(input, encoder, &batch, skip, &scratch, &sum, &err);
-    batch.sum = below(2) ? -1 : 12345;
+    /* A long body is compared with the sum while it is sent, and fails with a wrong one: spec/core/preflight_spec.lua. */
+    batch.sum = below(2) || batch.body_bytes > CAMP_ROWS_MEMORY ? -1 : 12345;
     struct camp_source *unknown = camp_rows_source(input, encoder, &batch, skip, &scratch, &again, &err);
     if (known == NULL || unknown == NULL) fail(err.text, batch.offset);
     expect(sum == again && (sum < 0 || (uint32_t)sum == slice), "a body's sum differs", batch.offset);
