@@ -110,9 +110,19 @@ static int console_flush(lua_State *L) {
   return 1;
 }
 
+/* ignore("PIPE" | "XFSZ"): this signal no longer ends the process, the write that it came with fails instead: a reader that went away, or a
+ * limit on the size of files (ulimit -f), is then told like any other fault of a write. */
+static int console_ignore(lua_State *L) {
+  static const char *const names[] = {"PIPE", "XFSZ", NULL};
+  static const int ignored[] = {SIGPIPE, SIGXFSZ};
+  signal(ignored[luaL_checkoption(L, 1, NULL, names)], SIG_IGN);
+  return 0;
+}
+
 static const luaL_Reg functions[] = {{"caught", console_caught},
                                      {"end_with", console_end_with},
                                      {"flush", console_flush},
+                                     {"ignore", console_ignore},
                                      {"is_terminal", console_is_terminal},
                                      {"unwatch", console_unwatch},
                                      {"watch", console_watch},

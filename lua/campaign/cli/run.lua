@@ -36,11 +36,18 @@ local function with_traceback(message)
   return debug.traceback(tostring(message), 2)
 end
 
+-- The words of Lua and of our own modules.
+local function is_out_of_memory(problem)
+  local text = tostring(problem)
+  return text:find("not enough memory", 1, true) ~= nil or text:find("out of memory", 1, true) ~= nil
+end
+
 ---Runs the command line `arguments`.
 ---@param arguments string[]
 ---@param place { lua_path: string, c_path: string, flavour: string } where the modules were found
 ---@return integer exit_code
 function M.main(arguments, place)
+  core.console.ignore("XFSZ")
   local parser = options.parser(arguments[1])
   local list = {}
   for index = 1, #arguments do
@@ -66,6 +73,9 @@ function M.main(arguments, place)
   if not ran then
     if tostring(code):find("interrupted!", 1, true) then -- what the interpreter makes of Ctrl-C
       return output.fail(error_object.new{ kind = "cancelled", message = "interrupted" }, { json = json })
+    end
+    if is_out_of_memory(code) then
+      return output.fail("there is not enough memory", { json = json, code = output.EXIT.stopped, is_internal = true })
     end
     return output.fail("internal error: " .. tostring(code), { json = json, code = output.EXIT.internal, is_internal = true })
   end

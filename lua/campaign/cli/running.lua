@@ -103,6 +103,7 @@ end
 ---@param given table the command line: `json`
 ---@return campaign.cli.running
 function M.new(given)
+  core.console.ignore("PIPE") -- whoever read the progress and went away does not leave rows in doubt
   local show, finish = progress.new{
     terminal = core.console.is_terminal(2), width = core.console.width(), monotonic = core.system.monotonic,
     write = function(text) io.stderr:write(text) end, json = given.progress == "json",
