@@ -40,6 +40,7 @@ void camp_rows_scratch_init(struct camp_rows_scratch *scratch) {
   camp_work_init(&scratch->work);
   camp_buf_init(&scratch->spill, SIZE_MAX / 4);
   camp_buf_init(&scratch->text, SIZE_MAX / 4);
+  scratch->bodies = NULL;
 }
 
 void camp_rows_scratch_clear(struct camp_rows_scratch *scratch) {
@@ -47,6 +48,8 @@ void camp_rows_scratch_clear(struct camp_rows_scratch *scratch) {
   camp_work_clear(&scratch->work);
   camp_buf_clear(&scratch->spill);
   camp_buf_clear(&scratch->text);
+  camp_bodies_release(scratch->bodies);
+  scratch->bodies = NULL;
 }
 
 static int fail_changed(const struct row_source *rows, const char *what, struct camp_error *err) {
@@ -321,23 +324,27 @@ struct camp_source *camp_rows_source(struct camp_input *input, struct camp_encod
   if (batch->body_bytes > CAMP_ROWS_MEMORY) return make_source(input, encoder, batch, skip, NULL, err);
   struct camp_source *source = make_source(input, encoder, batch, skip, scratch, err);
   if (source == NULL) return NULL;
-  size_t size = (size_t)batch->body_bytes, done = 0;
-  char *body = malloc(size + 1);
+  const size_t size = (size_t)batch->body_bytes;
+  size_t done = 0;
+  char *at;
+  if (scratch->bodies == NULL) scratch->bodies = camp_bodies_new();
+  struct camp_source *body = scratch->bodies != NULL ? camp_bodies_take(scratch->bodies, size + 1, &at) : NULL;
   if (body == NULL) {
     camp_fail_nomem(err);
     goto failed;
   }
   for (;;) { /* one byte more is asked for, so that the end is seen */
-    ptrdiff_t got = source->read(source, body + done, size + 1 - done, err);
+    ptrdiff_t got = source->read(source, at + done, size + 1 - done, err);
     if (got < 0) goto failed;
     if (got == 0) break;
     done += (size_t)got;
   }
   if (scratch->reader.next_offset == batch->offset + batch->bytes) *sum = (int64_t)scratch->reader.sum;
   camp_source_free(source);
-  return camp_source_memory_take(body, done);
+  body->length = (int64_t)done;
+  return body;
 failed:
-  free(body);
+  camp_source_free(body);
   camp_source_free(source);
   return NULL;
 }

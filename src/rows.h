@@ -3,6 +3,7 @@
 #ifndef CAMP_ROWS_H
 #define CAMP_ROWS_H
 
+#include "bodies.h"
 #include "csv.h"
 #include "encoder.h"
 #include "error.h"
@@ -19,6 +20,7 @@ struct camp_rows_scratch {
   struct camp_work work;
   struct camp_buf spill; /* what did not fit where it was to go */
   struct camp_buf text;  /* rows before they are encoded */
+  struct camp_bodies *bodies; /* of small bodies; NULL before the first */
 };
 void camp_rows_scratch_init(struct camp_rows_scratch *scratch);
 void camp_rows_scratch_clear(struct camp_rows_scratch *scratch);

@@ -321,7 +321,7 @@ local function start(given, level)
       progress(state, event_of())
     end
   end
-  options.transport = options.transport or require("campaign.transport").busy()
+  options.transport = options.transport or require("campaign.transport").new()
   return state
 end
 

@@ -8,13 +8,4 @@ function M.new()
   return require(package.loaded.ngx and "campaign.transport.openresty" or "campaign.transport.curl").new()
 end
 
----The transport for many requests whose answers are worked on while others are moved: always with a thread.
----@return table transport
-function M.busy()
-  if package.loaded.ngx then
-    return M.new()
-  end
-  return require("campaign.transport.curl").new({ driver = "thread" })
-end
-
 return M
