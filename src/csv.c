@@ -47,6 +47,7 @@ void camp_reader_start(struct camp_reader *r, int64_t offset, int64_t end, int64
   r->row = rows;
   r->line = line;
   r->columns = r->input->column_count;
+  camp_reader_choose(r);
 }
 
 static int is_wide(const struct camp_reader *r) {
@@ -209,6 +210,7 @@ static __attribute__((noinline)) void grow_fields(struct camp_reader *r) {
   if (fields == NULL) return;
   r->fields = fields;
   r->field_room = room;
+  camp_reader_choose(r);
 }
 
 /* Where the walk puts fields: copies of the reader's own pointers, which stay in registers. */
@@ -469,9 +471,8 @@ static __attribute__((noinline)) int skip_record(struct camp_reader *r, struct c
 }
 
 int camp_reader_next(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
-  const int plain = r->input->encoding == CAMP_ENCODING_UTF8; /* where text and file have the same bytes */
   for (;;) {
-    if (plain && r->at < r->valid_end && camp_reader_plain(r, record, err)) return 1;
+    if (camp_reader_usual(r, record, err)) return 1;
     if (r->at < r->length) {
       struct walk walk = {0, 0, 0, 0, 0};
       switch (walk_record(r, record, &walk, err)) {

@@ -76,6 +76,7 @@ struct camp_reader {
   int part_lost;
   uint32_t part_sum;        /* of the file since the last part, up to text[part_at] */
   size_t part_at;
+  int (*usual)(struct camp_reader *reader, struct camp_record *record, struct camp_error *err); /* csv_plain.c; NULL: there is none */
 };
 
 /* Allocates nothing; the first record does. */
@@ -85,6 +86,11 @@ void camp_reader_clear(struct camp_reader *reader);
 void camp_reader_start(struct camp_reader *reader, int64_t offset, int64_t end, int64_t rows, int64_t line);
 /* 1 with a record, 0 at the end, -1 when the file cannot be read on (a quote is never closed, a read failed). */
 int camp_reader_next(struct camp_reader *reader, struct camp_record *record, struct camp_error *err);
+/* The next record where it is a usual one: valid UTF-8, whole in the window, as many fields as the header has, no mark in it but delimiters.
+ * False otherwise, and nothing was taken: camp_reader_next tells what comes. For loops over many rows. */
+static inline int camp_reader_usual(struct camp_reader *reader, struct camp_record *record, struct camp_error *err) {
+  return reader->usual != NULL && reader->at < reader->valid_end && reader->usual(reader, record, err);
+}
 
 /* With `parts` set: the CRC-32C of the file from the last such call, or the start, to `offset`, which lies not before the record given
  * last. False when it is not known: of UTF-16, or where the record was passed over. */

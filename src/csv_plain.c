@@ -136,11 +136,12 @@ __attribute__((TARGET512)) static int plain_512(struct camp_reader *r, struct ca
 }
 #endif
 
-int camp_reader_plain(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
-  if (r->columns == 0 || r->columns > r->field_room || r->level == CAMP_SCAN_PORTABLE) return 0;
+void camp_reader_choose(struct camp_reader *r) {
+  r->usual = NULL;
+  if (r->columns == 0 || r->columns > r->field_room || r->level == CAMP_SCAN_PORTABLE || r->input->encoding != CAMP_ENCODING_UTF8) return;
+  r->usual = plain_portable;
 #ifdef CAMP_X86
-  if (r->level == CAMP_SCAN_AVX512 && r->columns <= 64) return plain_512(r, record, err);
-  if (r->level >= CAMP_SCAN_AVX2) return plain_avx2(r, record, err);
+  if (r->level >= CAMP_SCAN_AVX2) r->usual = plain_avx2;
+  if (r->level == CAMP_SCAN_AVX512 && r->columns <= 64) r->usual = plain_512;
 #endif
-  return plain_portable(r, record, err);
 }

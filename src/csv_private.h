@@ -9,8 +9,8 @@
 
 /* Finds the marks of the window's next chunk: their places follow those that are not used up. -1 without memory. */
 int camp_reader_index(struct camp_reader *reader, struct camp_error *err);
-/* The usual record: valid UTF-8, whole in the window, as many fields as the header has, no mark in it but delimiters. Decides nothing:
- * whatever is else is left to the walk, from its start. True when the record is given. Only of UTF-8 files, before valid_end. */
-int camp_reader_plain(struct camp_reader *reader, struct camp_record *record, struct camp_error *err);
+/* Finds the way of usual records, once there is room for their fields; only of UTF-8 files. It decides nothing: whatever else a record is,
+ * is left to the walk, from its start. */
+void camp_reader_choose(struct camp_reader *reader);
 
 #endif

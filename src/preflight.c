@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "encode_plain.h"
 #include "row_keys.h"
 
 #define SKIP_MAX ((size_t)1 << 20) /* bytes of one batch's skip text; a batch that needs more is closed */
@@ -275,10 +276,38 @@ static enum camp_event consider(struct camp_preflight *pass, const struct camp_r
   return place(pass, size, err);
 }
 
-enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_error *err) {
+/* What becomes of a record whose form is fine. */
+static enum camp_event judge(struct camp_preflight *pass, const struct camp_row_keys *keys, struct camp_error *err) {
   struct camp_record mapped;
   struct camp_key mapped_unique;
   const struct camp_key *unique = NULL; /* what must not have been there */
+  const struct camp_record *record = &pass->record;
+  if (pass->encoder->map != NULL) record = camp_encoder_map(pass->encoder, &pass->work, &pass->record, &mapped, err);
+  if (record == NULL) return CAMP_EVENT_FAILED;
+  if (pass->options.unique != CAMP_NO_COLUMN && record->fields[pass->options.unique].length > 0) {
+    const struct camp_field *field = &record->fields[pass->options.unique], *read = &pass->record.fields[pass->options.unique];
+    unique = &keys->unique;
+    if (field->text != read->text || field->length != read->length) {
+      mapped_unique = camp_keyset_hash(&pass->seen, field->text, field->length);
+      camp_keyset_expect(&pass->seen, mapped_unique);
+      unique = &mapped_unique;
+    }
+  }
+  size_t size = 0;
+  enum camp_result result = CAMP_RESULT_UNMAPPABLE;
+  if (camp_encoder_accepts(pass->encoder, record)) result = camp_encoder_size(pass->encoder, &pass->work, record, &size);
+  /* Who must not be addressed is not even among the rows to be mended. */
+  if (is_suppressed(pass, keys)) return drop(pass, CAMP_EVENT_SUPPRESSED, err);
+  switch (result) {
+  case CAMP_RESULT_OK: return consider(pass, keys, unique, size, err);
+  case CAMP_RESULT_NOMEM: camp_fail_nomem(err); return CAMP_EVENT_FAILED;
+  case CAMP_RESULT_UNMAPPABLE: break;
+  }
+  pass->fault_count = camp_encoder_faults(pass->encoder, record, pass->faults, CAMP_FAULTS_MAX);
+  return reject(pass, err);
+}
+
+enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_error *err) {
   if (pass->ended) return CAMP_EVENT_END;
   if (pass->has_pending) {
     pass->has_pending = 0;
@@ -307,30 +336,33 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   if (pass->record.faults != 0) return keep_row_key(pass, NULL, err) == 0 ? reject_form(pass, err) : CAMP_EVENT_FAILED;
   const struct camp_row_keys *keys = pass->wants_keys ? camp_row_keys_of(pass) : NULL;
   if (keep_row_key(pass, keys, err) != 0) return CAMP_EVENT_FAILED;
-  const struct camp_record *record = &pass->record;
-  if (pass->encoder->map != NULL) record = camp_encoder_map(pass->encoder, &pass->work, &pass->record, &mapped, err);
-  if (record == NULL) return CAMP_EVENT_FAILED;
-  if (pass->options.unique != CAMP_NO_COLUMN && record->fields[pass->options.unique].length > 0) {
-    const struct camp_field *field = &record->fields[pass->options.unique], *read = &pass->record.fields[pass->options.unique];
-    unique = &keys->unique;
-    if (field->text != read->text || field->length != read->length) {
-      mapped_unique = camp_keyset_hash(&pass->seen, field->text, field->length);
-      camp_keyset_expect(&pass->seen, mapped_unique);
-      unique = &mapped_unique;
-    }
+  return judge(pass, keys, err);
+}
+
+/* Usual rows that nothing is asked of but the rules: no function, no key, no row that was to be left out. */
+static inline int is_plain(const struct camp_preflight *pass) {
+  return pass->encoder->quick != NULL && pass->encoder->map == NULL && !pass->wants_keys && pass->given_from == 0 && !pass->has_pending &&
+         !camp_buf_full(&pass->open_skip, (size_t)SKIP_ENTRY * 4);
+}
+
+enum camp_event camp_preflight_rows(struct camp_preflight *pass, int64_t until, int64_t *rows, struct camp_error *err) {
+  const struct camp_encoder *encoder = pass->encoder;
+  const int64_t frame = (int64_t)(encoder->prefix.length + encoder->suffix.length), separator = (int64_t)encoder->separator.length;
+  const int64_t most_rows = pass->options.batch_rows, most_bytes = pass->options.batch_bytes;
+  struct camp_batch *open = &pass->open;
+  *rows = 0;
+  if (!is_plain(pass)) return camp_preflight_next(pass, err);
+  while (pass->reader.at_offset < until && camp_reader_usual(&pass->reader, &pass->record, err)) {
+    if (!camp_encoder_accepts(encoder, &pass->record)) return judge(pass, NULL, err);
+    const size_t size = camp_plain_size(encoder->quick, &pass->record);
+    const int64_t more = (int64_t)size + (open->accepted > 0 ? separator : frame);
+    if (open->accepted >= most_rows || open->body_bytes + more > most_bytes || (int64_t)size + frame > most_bytes)
+      return consider(pass, NULL, NULL, size, err);
+    open->accepted++;
+    open->body_bytes += more;
+    ++*rows;
   }
-  size_t size = 0;
-  enum camp_result result = CAMP_RESULT_UNMAPPABLE;
-  if (camp_encoder_accepts(pass->encoder, record)) result = camp_encoder_size(pass->encoder, &pass->work, record, &size);
-  /* Who must not be addressed is not even among the rows to be mended. */
-  if (is_suppressed(pass, keys)) return drop(pass, CAMP_EVENT_SUPPRESSED, err);
-  switch (result) {
-  case CAMP_RESULT_OK: return consider(pass, keys, unique, size, err);
-  case CAMP_RESULT_NOMEM: camp_fail_nomem(err); return CAMP_EVENT_FAILED;
-  case CAMP_RESULT_UNMAPPABLE: break;
-  }
-  pass->fault_count = camp_encoder_faults(pass->encoder, record, pass->faults, CAMP_FAULTS_MAX);
-  return reject(pass, err);
+  return pass->reader.at_offset < until ? camp_preflight_next(pass, err) : CAMP_EVENT_NONE;
 }
 
 void camp_record_describe(const struct camp_input *input, const struct camp_record *record, enum camp_reason reason, char *text, size_t size) {

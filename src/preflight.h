@@ -51,7 +51,7 @@ struct camp_preflight_options {
 };
 
 enum camp_event { CAMP_EVENT_FAILED = -1, CAMP_EVENT_END, CAMP_EVENT_ROW, CAMP_EVENT_REJECT, CAMP_EVENT_SKIP, CAMP_EVENT_DUPLICATE,
-                  CAMP_EVENT_SUPPRESSED, CAMP_EVENT_UNCHANGED, CAMP_EVENT_BLANK, CAMP_EVENT_BATCH };
+                  CAMP_EVENT_SUPPRESSED, CAMP_EVENT_UNCHANGED, CAMP_EVENT_BLANK, CAMP_EVENT_BATCH, CAMP_EVENT_NONE };
 
 struct camp_row_keys_block;
 
@@ -93,6 +93,9 @@ int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, s
 void camp_preflight_clear(struct camp_preflight *pass);
 /* The next thing that happened. ROW: a row was accepted. BATCH comes when one is full, before the row that did not fit. */
 enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_error *err);
+/* As many accepted rows as come one after another before offset `until` of the file, *rows of them, and then what happened next, as
+ * camp_preflight_next tells it; NONE at `until`. What it tells is what camp_preflight_next tells row by row (spec/c/rows_test.c). */
+enum camp_event camp_preflight_rows(struct camp_preflight *pass, int64_t until, int64_t *rows, struct camp_error *err);
 /* One line about a fault of the last REJECT: where, what, without the value. */
 void camp_preflight_describe(const struct camp_preflight *pass, const struct camp_fault *fault, char *text, size_t size);
 /* What is broken of a record's form, without saying which record it is. */

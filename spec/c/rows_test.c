@@ -313,8 +313,47 @@ static unsigned char *plain_body(struct camp_input *input, struct camp_encoder *
   return (unsigned char *)body.data;
 }
 
+/* A pass that takes usual rows by the run, in steps of any length, beside one that goes row by row: the same events, in the same order. */
+static void compare_passes(struct camp_input *input, struct camp_encoder *encoder) {
+  struct camp_error err = {CAMP_OK, 0, ""}, plain_err = {CAMP_OK, 0, ""};
+  struct camp_preflight quick, plain;
+  struct camp_preflight_options options;
+  memset(&options, 0, sizeof options);
+  options.batch_rows = 1 + (int64_t)below(below(2) ? 400 : 20000);
+  options.batch_bytes = below(2) ? 1 + (int64_t)below(100000) : (int64_t)1 << 40;
+  options.offset = -1;
+  options.unique = CAMP_NO_COLUMN;
+  if (below(4) == 0) options.skip = "3,17-19,40";
+  if (camp_preflight_init(&quick, input, encoder, &options, &err) != 0) fail(err.text, 0);
+  if (camp_preflight_init(&plain, input, encoder, &options, &err) != 0) fail(err.text, 0);
+  enum camp_event event, wanted;
+  do {
+    int64_t rows;
+    const int64_t until = below(3) ? input->bytes : quick.reader.at_offset + 1 + (int64_t)below(2000);
+    event = camp_preflight_rows(&quick, until, &rows, &err);
+    for (int64_t i = 0; i < rows; i++) expect(camp_preflight_next(&plain, &plain_err) == CAMP_EVENT_ROW, "a row is accepted in one way only", until);
+    if (event == CAMP_EVENT_NONE) continue;
+    wanted = camp_preflight_next(&plain, &plain_err);
+    expect(event == wanted, "another event", quick.reader.at_offset);
+    expect(event != CAMP_EVENT_FAILED || strcmp(err.text, plain_err.text) == 0, "an error differs", quick.reader.at_offset);
+    if (event == CAMP_EVENT_REJECT) {
+      expect(quick.fault_count == plain.fault_count, "another number of faults", quick.reader.at_offset);
+      for (size_t i = 0; i < quick.fault_count; i++)
+        expect(quick.faults[i].reason == plain.faults[i].reason && quick.faults[i].column == plain.faults[i].column, "another fault", (long long)i);
+    }
+    if (event != CAMP_EVENT_BATCH) continue;
+    expect(memcmp(&quick.batch, &plain.batch, sizeof quick.batch) == 0, "another batch", quick.batch.offset);
+    expect(quick.batch_skip.length == plain.batch_skip.length &&
+               (quick.batch_skip.length == 0 || memcmp(quick.batch_skip.data, plain.batch_skip.data, plain.batch_skip.length) == 0),
+           "other rows are left out", quick.batch.offset);
+  } while (event != CAMP_EVENT_END && event != CAMP_EVENT_FAILED);
+  camp_preflight_clear(&quick);
+  camp_preflight_clear(&plain);
+}
+
 /* Bodies of the batches that a pass plans: with the sum of the pass, without it, with a wrong one, and row by row. */
 static void compare_bodies(struct camp_input *input, struct camp_encoder *encoder) {
+  compare_passes(input, encoder);
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_preflight pass;
   struct camp_preflight_options options;

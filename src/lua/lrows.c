@@ -540,8 +540,13 @@ static int pass_step(lua_State *L) {
   camp_rejects_empty(&box->refused);
   while (more && batches < STEP_TABLES && rejects + duplicates + suppressed + unchanged < STEP_TABLES &&
          pass->reader.at_offset - start < most) {
-    switch (camp_preflight_next(pass, &box->failure)) {
+    int64_t usual;
+    const enum camp_event event = camp_preflight_rows(pass, start + most, &usual, &box->failure);
+    rows += usual;
+    accepted += usual;
+    switch (event) {
     case CAMP_EVENT_FAILED: return camp_push_error(L, &box->failure);
+    case CAMP_EVENT_NONE: break;
     case CAMP_EVENT_END: more = 0; break;
     case CAMP_EVENT_ROW:
       rows++;
