@@ -28,6 +28,7 @@ local function run(count, script, options)
   local platform = assert(platforms.load("longlong"))
   local state = {
     now = 0, slept = 0, sent = {}, most = 0, states = {}, journal = {}, intents = {}, begun = 0, stopped = nil, cancelled = 0,
+    commits = 0,
   }
   local flying, next_id, made = {}, 0, 0
   local in_flight, held = 0, 0
@@ -95,10 +96,14 @@ local function run(count, script, options)
       settled = function()
         return true
       end,
+      hold = function()
+        return options.gathers and options.gathers(state)
+      end,
       commit = function()
         return true
       end,
       start = function()
+        state.commits = state.commits + 1
         if options.disk_full_at and state.begun >= options.disk_full_at then
           return nil, error_object.new{ kind = "ledger", message = "no space left" }
         end
@@ -208,6 +213,27 @@ describe("import.engine", function()
     assert.same({ accepted = 20 }, (count_states(state)))
     assert.equal(20, state.engine.requests)
     assert.equal(200, state.engine.bytes)
+  end)
+
+  it("has answers that are under way share a commit where the journal says that it pays, and waits no longer than it says", function()
+    local alone = run(40, always("ok"))
+    local asked = {}
+    local together = run(40, always("ok"), { gathers = function(state)
+      assert.is_true(state.engine.in_flight > 0, "there is nothing to wait for")
+      asked[#asked + 1] = state.now
+      return 0.5
+    end })
+    assert.same({ accepted = 40 }, (count_states(together)))
+    assert.is_true(together.commits <= 11, together.commits .. " commits for 40 batches, 4 at a time")
+    assert.is_true(alone.commits > together.commits)
+    assert.is_true(#asked > 0)
+    local left = 0.03 -- seconds, of which each look takes a hundredth
+    local brief = run(40, always("ok"), { gathers = function()
+      left = left - 0.01
+      return left > 0 and left or nil
+    end })
+    assert.same({ accepted = 40 }, (count_states(brief)))
+    assert.is_true(brief.commits > together.commits)
   end)
 
   it("does not send a batch without rows", function()

@@ -130,7 +130,7 @@ function M.add(parts)
     if not ok then
       return nil, err
     end
-    state.journal = journal.new(state.folder, state.ledger)
+    state.journal = journal.new(state.folder, state.ledger, state.options.env.monotonic)
     ok, err = resume.restore(state)
     if not ok then
       return nil, err

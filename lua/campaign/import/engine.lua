@@ -29,7 +29,7 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field env campaign.env
 ---@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`; `ready` where results may be asked for without waiting: `next(0)`
 ---@field pace table
----@field journal table `begin(attempt)`, `finish(attempt, outcome)`, `dirty()`, `start()`, `settled()`, `wait(seconds)`, `commit()`, `go(attempt)`
+---@field journal table `begin(attempt)`, `finish(attempt, outcome)`, `dirty()`, `hold()`, `start()`, `settled()`, `wait(seconds)`, `commit()`, `go(attempt)`
 ---@field lane campaign.import.lane? the short way of usual batches
 ---@field slice number? longest wait for an answer while a commit is on its way, in seconds; nil where its end ends that wait
 ---@field next_batch fun(): table?, campaign.error?
@@ -56,6 +56,7 @@ function M.new(work)
   return setmetatable({
     work = work, flying = {}, in_flight = 0, again = {}, doubtful = {}, error = nil, waiting = nil,
     ready = {}, committing = nil, -- attempts whose intents are queued, and those whose intents are on their way to the disk
+    holding = nil, -- seconds that the next group may wait for answers
     coming = {}, first = 1, last = 0, loaded = 0, -- batches of the plan that are next: coming[first] to coming[last]; bodies are made up to `loaded`
     drained = false, -- the plan had no more batches when it was asked last
     requests = 0, retries = 0, bytes = 0, batches = 0,
@@ -161,6 +162,7 @@ end
 -- leave when their intents are durable, and not before.
 function methods:_commit()
   local journal = self.work.journal
+  self.holding = nil
   while true do
     if self.committing then
       local settled, err = journal:settled()
@@ -178,6 +180,10 @@ function methods:_commit()
       self:_launch(durable, settled, err)
     end
     if #self.ready == 0 and not journal:dirty() then
+      return
+    end
+    self.holding = self.in_flight > 0 and not self.error and not self.work.stopped() and journal:hold() or nil
+    if self.holding then
       return
     end
     local group = self.ready
@@ -458,7 +464,7 @@ end
 -- Waits for one answer, or for the time when sending may go on. False when there is nothing left to wait for.
 function methods:_collect()
   local work = self.work
-  local seconds = self.waiting and math.min(self.waiting.seconds, TICK) or TICK
+  local seconds = math.min(self.waiting and self.waiting.seconds or TICK, self.holding or TICK, TICK)
   if work.stopped() == "now" and not self.cancelled then
     self.cancelled = true
     for id in pairs(self.flying) do

@@ -505,7 +505,7 @@ function methods:run()
     close_all(state)
     return nil, put_err
   end
-  local book = state.journal or journal.new(state.folder, state.ledger)
+  local book = state.journal or journal.new(state.folder, state.ledger, state.options.env.monotonic)
   state.engine = engine.new(work_of(state, book))
   if state.hold then
     state.engine:_stop(state.hold)

@@ -3,6 +3,7 @@
 -- the record; batches.jsonl says the same for people and tools, and is made from the ledger when a run ends.
 
 local error_object = require "campaign.error"
+local gathering = require "campaign.import.gathering"
 local json = require "campaign.json"
 
 local M = {}
@@ -15,8 +16,9 @@ local mt = { __index = methods, __name = "campaign.import.journal" }
 
 ---@param folder table the job folder
 ---@param ledger table
-function M.new(folder, ledger)
-  return setmetatable({ _folder = folder, _ledger = ledger, _leases = nil, _at = 0, _dirty = false }, mt)
+---@param monotonic fun(): number seconds
+function M.new(folder, ledger, monotonic)
+  return setmetatable({ _folder = folder, _ledger = ledger, _leases = nil, _at = 0, _dirty = false, _gathering = gathering.new(monotonic) }, mt)
 end
 
 ---The next batch of the plan that nobody took over and that nobody has in doubt.
@@ -109,6 +111,9 @@ function methods:finish(attempt, outcome)
     outcome.detail, outcome.message = masked(outcome.detail), masked(outcome.message)
   end
   self._dirty = true
+  if outcome.seconds then
+    self._gathering:answered(outcome.seconds)
+  end
   local refused = outcome.verdict == "partly" and attempt.refused
   if refused and #refused > 0 then
     local rows = {}
@@ -157,13 +162,24 @@ end
 ---@return campaign.error? err
 function methods:start()
   self._dirty = false
+  self._gathering:start()
   return self._ledger:start()
 end
 
 ---@return boolean? settled false while something is on its way
 ---@return campaign.error? err
 function methods:settled()
-  return self._ledger:settled()
+  local settled, err = self._ledger:settled()
+  if settled then
+    self._gathering:settled()
+  end
+  return settled, err
+end
+
+---How long it is better to wait for answers that are under way than to `start`: they share its sync then.
+---@return number? seconds nil: not at all
+function methods:hold()
+  return self._gathering:hold()
 end
 
 ---Waits until something has become durable, or for so long.

@@ -1,0 +1,57 @@
+-- SPDX-License-Identifier: MIT
+-- When the next group of intents and outcomes goes to the disk. One group is on its way at a time; what comes meanwhile makes the next one. Where
+-- answers come faster than the disk syncs, half of what may fly would always wait for the other half's sync: then the next group is held
+-- back until the answers under way are in it too, so that one sync carries all of it. Where the server is the slow one nothing is held.
+
+local M = {}
+
+-- A group waits no longer for answers than so many usual commits take, and only where an answer takes no more than so many.
+local LONGEST, WORTH = 4, 2
+
+-- The share of what was learned last in what is usual.
+local NEW = 0.125
+
+local methods = {}
+local mt = { __index = methods }
+
+---@param monotonic fun(): number seconds
+function M.new(monotonic)
+  return setmetatable({ _monotonic = monotonic, _started = nil, _ended = nil, _commit = nil, _answer = nil }, mt)
+end
+
+local function usual(before, seconds)
+  return before and before + (seconds - before) * NEW or seconds
+end
+
+---A group goes to the disk.
+function methods:start()
+  self._started = self._monotonic()
+end
+
+---All that went to the disk is there.
+function methods:settled()
+  if self._started then
+    self._ended = self._monotonic()
+    self._commit = usual(self._commit, self._ended - self._started)
+    self._started = nil
+  end
+end
+
+---An answer came.
+---@param seconds number after its request left
+function methods:answered(seconds)
+  self._answer = usual(self._answer, seconds)
+end
+
+---How long the next group may wait for answers that are under way.
+---@return number? seconds nil: not at all
+function methods:hold()
+  local commit, answer = self._commit, self._answer
+  if not commit or not answer or answer > commit * WORTH then
+    return nil
+  end
+  local left = self._ended + commit * LONGEST - self._monotonic()
+  return left > 0 and left or nil
+end
+
+return M
