@@ -83,6 +83,16 @@ describe("campaign.recover", function()
     return proof
   end
 
+  -- The platform's numbers of the batches.
+  local function receipts(job)
+    local ledger, found = assert(require("campaign.ledger").open(job .. "/ledger.db")), {}
+    for batch in ledger:scan("batches") do
+      found[batch.index] = batch.receipt or false
+    end
+    ledger:close()
+    return found
+  end
+
   it("F24 loses no row and sends none again, whichever page is destroyed", function()
     local result = run()
     local name, given = result.job, select(2, run_half())
@@ -240,6 +250,7 @@ describe("campaign.recover", function()
 
   it("believes no record that another one contradicts", function()
     local result, given = run()
+    local before = receipts(result.job)
     local store = assert(core.store.open(result.job .. "/ledger.db"))
     for _, sql in ipairs({ "UPDATE batch SET state = 'X' WHERE seq = 3", "UPDATE batch SET rejected = 2 WHERE seq = 4" }) do
       local number = assert(store:prepare(sql))
@@ -251,6 +262,8 @@ describe("campaign.recover", function()
     local recovered = assert(campaign.recover(result.job, given))
     assert.equal(2, recovered.ambiguous)
     judge(result.job, "contradiction")
+    assert.is_truthy(before[3] and before[4])
+    assert.same(before, receipts(result.job)) -- the platform's own result still finds its batch
   end)
 
   it("ends what an earlier recovery began", function()

@@ -15,20 +15,12 @@ local options = require "campaign.import.options"
 local record_module = require "campaign.import.record"
 local report = require "campaign.import.report"
 local resume = require "campaign.import.resume"
+local stored = require "campaign.import.stored"
 local target = require "campaign.import.target"
 local target_lock = require "campaign.import.target_lock"
 local timing = require "campaign.import.timing"
 
 local M = {}
-
--- A process that died between making the ledger and writing the job into it.
-local function no_job(folder)
-  return error_object.new{
-    kind = "ledger", reason = "unplanned", retry = false, sent = "no",
-    message = "ledger " .. folder.ledger .. ": no job was planned in it",
-    hint = "nothing of it was sent: import the list again",
-  }
-end
 
 local function not_in_doubt(batch, folder)
   return error_object.new{
@@ -41,38 +33,28 @@ end
 function M.add(parts)
   -- Opens a job's ledger and puts the job together again, as far as it was.
   local function reopen(job, given, level)
-    local folder, err = folder_module.open(job.folder)
-    if not folder then
-      return nil, err
-    end
-    local ledger
     local known = parts.inner[job]
-    ledger, err = ledger_module.open(folder.ledger, { background = true, checked = known.checked })
+    local checked = known.checked
     known.checked = nil
-    if not ledger then
+    local opened, err = stored.open(job.folder, { background = true, checked = checked })
+    if not opened then
       return nil, err
     end
-    local put, state, record
-    put, err = ledger:reserve(folder_module.RESERVE)
-    if put then
-      put, err = ledger:job_get()
+    local put, record, ledger = opened.put, opened.record, opened.ledger
+    local ok, state
+    ok, err = ledger:reserve(folder_module.RESERVE)
+    if ok then
+      ok, err = resume.same_file(put.files[1], record)
     end
-    if put then
-      record, err = record_module.decode(put.record)
-    end
-    local same = record and true
-    if record then
-      same, err = resume.same_file(put.files[1], record)
-    end
-    if same then
+    if ok then
       state, err = parts.start(record_module.given(record.options, given), level + 1)
     end
     if not state then
       ledger:close()
-      return nil, err or no_job(folder)
+      return nil, err
     end
     state.handover = record.handover
-    state.id, state.ledger, state.folder, state.record, state.record_text = put.id, ledger, folder, record, put.record
+    state.id, state.ledger, state.folder, state.record, state.record_text = put.id, ledger, opened.folder, record, put.record
     return state, put.state
   end
 
@@ -310,7 +292,7 @@ function M.add(parts)
     job, err = ledger:job_get()
     local stamp = ledger:close()
     if not job then
-      return nil, nil, err or no_job(folder)
+      return nil, nil, err or stored.no_job(folder)
     end
     return job.state == "running" and "interrupted" or job.state, stamp
   end
@@ -336,7 +318,7 @@ function M.add(parts)
     if job then
       found, err = ledger:progress()
     elseif not err then
-      err = no_job(folder)
+      err = stored.no_job(folder)
     end
     if found then
       local record = record_module.decode(job.record)

@@ -145,9 +145,11 @@ function overlay:doubt(seq, copy)
   if copy and copy.state == "U" and last and last.number == copy.attempts then
     self:set(seq, copy, "U", number)
   else
+    -- What was settled is not sent again: the platform's number of it is still the one by which its own result comes.
+    local receipt = copy and SETTLED[copy.state] and (copy.receipt or last and last.number == copy.attempts and last.receipt) or nil
     number = number + 1
     self:presume(seq, number)
-    self:set(seq, { fence = copy and copy.fence, doubts = copy and copy.doubts, began = self.now() }, "U", number)
+    self:set(seq, { fence = copy and copy.fence, doubts = copy and copy.doubts, began = self.now(), receipt = receipt }, "U", number)
   end
   self.counts.ambiguous = self.counts.ambiguous + 1
 end

@@ -5,12 +5,10 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local family = require "campaign.import.family"
-local folder_module = require "campaign.import.folder"
 local handover = require "campaign.import.handover"
-local ledger_module = require "campaign.ledger"
-local record_module = require "campaign.import.record"
 local row_keys = require "campaign.import.row_keys"
 local rows_module = require "campaign.import.rows"
+local stored = require "campaign.import.stored"
 
 local M = {}
 
@@ -145,35 +143,9 @@ local function add_job(opened, list, pause)
   return list
 end
 
--- Folder, ledger and record of a job, which nobody else has open.
-local function open(path)
-  local folder, err = folder_module.open(path)
-  if not folder then
-    return nil, err
-  end
-  local ledger
-  ledger, err = ledger_module.open(folder.ledger)
-  if not ledger then
-    return nil, err
-  end
-  local put, record
-  put, err = ledger:job_get()
-  if put then
-    record, err = record_module.decode(put.record)
-  end
-  if not record then
-    ledger:close()
-    if err then
-      return nil, err
-    end
-    return refuse(path, "no job was planned in its ledger")
-  end
-  return { path = path, folder = folder, ledger = ledger, record = record }
-end
-
 -- One folder: `list` is that of the folders before it, `seen` what was seen of each.
 local function take(path, now, list, secret, seen)
-  local opened, err = open(path)
+  local opened, err = stored.open(path)
   if not opened then
     return nil, err
   end

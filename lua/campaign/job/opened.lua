@@ -4,12 +4,11 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local folder_module = require "campaign.import.folder"
 local layout = require "campaign.import.layout"
-local ledger_module = require "campaign.ledger"
 local platforms = require "campaign.api.platform"
 local reading = require "campaign.reading"
 local record_module = require "campaign.import.record"
+local stored = require "campaign.import.stored"
 
 local M = {}
 
@@ -25,29 +24,13 @@ end
 ---@return table? opened
 ---@return campaign.error? err
 function M.open(path)
-  local folder, err = folder_module.open(path)
-  if not folder then
+  local found, err = stored.open(path)
+  if not found then
     return nil, err
   end
-  local self = setmetatable({ path = path, folder = folder, job = err }, mt)
-  self.ledger, err = ledger_module.open(folder.ledger)
-  if not self.ledger then
-    return nil, err
-  end
-  local put
-  put, err = self.ledger:job_get()
-  if put then
-    self.id, self.state, self.file, self.record_text = put.id, put.state, put.files[1], put.record
-    self.record, err = record_module.decode(put.record)
-  end
-  if not self.record or not self.file then
-    self:close()
-    if err then
-      return nil, err
-    end
-    return refuse(path, "no job was planned in its ledger", "nothing of it was sent: import the list again")
-  end
-  return self
+  local put = found.put
+  return setmetatable({ path = path, folder = found.folder, job = found.told, ledger = found.ledger, id = put.id, state = put.state,
+    file = put.files[1], record_text = put.record, record = found.record }, mt)
 end
 
 ---The list, its header and the operation it went to.

@@ -1,0 +1,48 @@
+-- SPDX-License-Identifier: MIT
+-- A job as it stands on the disk: its folder, its ledger, and what was asked of it. Whoever opens it has it alone until the ledger is closed; a
+-- job that runs is refused. What to do with it is the opener's business.
+
+local error_object = require "campaign.error"
+local folder_module = require "campaign.import.folder"
+local ledger_module = require "campaign.ledger"
+local record_module = require "campaign.import.record"
+
+local M = {}
+
+---A process died between making the ledger and writing the job into it.
+---@param folder table
+---@return campaign.error
+function M.no_job(folder)
+  return error_object.new{
+    kind = "ledger", reason = "unplanned", retry = false, sent = "no",
+    message = "ledger " .. folder.ledger .. ": no job was planned in it",
+    hint = "nothing of it was sent: import the list again",
+  }
+end
+
+---@param path string the job folder
+---@param options campaign.ledger.options?
+---@return table? stored path, folder, told (what job.json says), ledger, put (what the ledger says of the job, with its files), record
+---@return campaign.error? err
+function M.open(path, options)
+  local folder, told = folder_module.open(path)
+  if not folder then
+    return nil, told
+  end
+  local ledger, err = ledger_module.open(folder.ledger, options)
+  if not ledger then
+    return nil, err
+  end
+  local put, record
+  put, err = ledger:job_get()
+  if put and put.files[1] then
+    record, err = record_module.decode(put.record)
+  end
+  if not record then
+    ledger:close()
+    return nil, err or M.no_job(folder)
+  end
+  return { path = path, folder = folder, told = told, ledger = ledger, put = put, record = record }
+end
+
+return M
