@@ -78,13 +78,13 @@ static char *copy_text(const char *text, size_t length) {
   return copy;
 }
 
-/* Each character outside ASCII becomes one "_". */
+/* Each character outside ASCII becomes one "_", and so do quotes and backslashes, which no two servers read alike. */
 static char *ascii_name(const char *name) {
   char *copy = malloc(strlen(name) + 1), *to = copy;
   if (copy == NULL) return NULL;
   for (; *name != '\0'; name++) {
     unsigned char c = (unsigned char)*name;
-    if (c < 0x80) *to++ = *name;
+    if (c < 0x80) *to++ = c == '"' || c == '\\' ? '_' : *name;
     else if ((c & 0xC0) != 0x80) *to++ = '_';
   }
   *to = '\0';
@@ -106,6 +106,15 @@ static char *gbk_name(const char *name, size_t length, struct camp_error *err) {
   }
   copy[done.produced] = '\0';
   return (char *)copy;
+}
+
+/* Browsers escape no backslash, and neither do we; but one right before the closing quote is the escape of that quote to many servers, which then
+ * see no such part. In GBK it may be the second byte of a character. */
+static int check_end(const char *what, const char *text, struct camp_error *err) {
+  size_t length = strlen(text);
+  if (length == 0 || text[length - 1] != '\\') return 0;
+  return camp_fail(err, CAMP_USAGE, (long)length - 1, "%s of a form part ends in a backslash as it is sent, which many servers cannot read; rename it",
+                   what);
 }
 
 /* Spells the file name as the form's mode wants it. */
@@ -156,7 +165,7 @@ int camp_form_add(struct camp_form *form, const char *name, size_t name_length, 
   part->form = form;
   part->source = source;
   if (check_part(form, name, name_length, filename, filename_length, type, type_length, err) != 0) goto failed;
-  if (filename != NULL && set_filename(part, filename, filename_length, err) != 0) goto failed;
+  if (filename != NULL && (set_filename(part, filename, filename_length, err) != 0 || check_end("the file name", part->filename, err) != 0)) goto failed;
   part->name = copy_text(name, name_length);
   if (type != NULL) part->type = copy_text(type, type_length);
   if (digest) part->digest = camp_digest_sha256_new();
@@ -164,6 +173,7 @@ int camp_form_add(struct camp_form *form, const char *name, size_t name_length, 
     camp_fail_nomem(err);
     goto failed;
   }
+  if (check_end("the name", part->name, err) != 0) goto failed;
   if (form->last != NULL) form->last->next = part;
   else form->first = part;
   form->last = part;

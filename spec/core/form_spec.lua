@@ -124,15 +124,27 @@ describe("core.form", function()
     local cases = {
       utf8 = 'filename="南京%22a\\b%.csv"',
       gbk = 'filename="' .. core.gbk.encode("南京", "gbk") .. '%22a\\b%.csv"',
-      ascii = 'filename="__%22a\\b%.csv"',
-      star = "filename=\"__%22a\\b%.csv\"; filename*=UTF-8''%E5%8D%97%E4%BA%AC%22a%5Cb%25.csv",
+      ascii = 'filename="___a_b%.csv"',
+      star = "filename=\"___a_b%.csv\"; filename*=UTF-8''%E5%8D%97%E4%BA%AC%22a%5Cb%25.csv",
     }
     for mode, expected in pairs(cases) do
-      it("are written for mode " .. mode .. ", a quote as %22 as browsers do", function()
+      it("are written for mode " .. mode .. ", so that servers agree on them", function()
         local body = send({ filename_mode = mode, { name = 'f"x', filename = name, value = "1" } })
         assert.are.equal('--B\r\nContent-Disposition: form-data; name="f%22x"; ' .. expected, body:match("^(%-%-B\r\n[^\r]+)\r\n"))
       end)
     end
+
+    it("and names that would end in a backslash are refused: it hides the part from Go, Django and others", function()
+      for _, case in ipairs{ { "utf8", "a\\" }, { "gbk", "a\\" }, { "gbk", "誠" } } do
+        local form, err = core.form({ filename_mode = case[1], { name = "f", filename = case[2], value = "1" } })
+        assert.is_nil(form, case[2])
+        assert.are.equal("usage", err.kind)
+        assert.truthy(err.message:find("backslash", 1, true))
+      end
+      assert.is_nil((core.form({ { name = "f\\", value = "1" } })))
+      assert.truthy(send({ filename_mode = "ascii", { name = "f", filename = "a\\", value = "1" } }):find('filename="a_"', 1, true))
+      assert.truthy(send({ filename_mode = "gbk", { name = "f", filename = "誠.csv", value = "1" } }):find("\213\92.csv\"", 1, true))
+    end)
 
     it("get no second spelling in mode star when they are ASCII", function()
       local body = send({ filename_mode = "star", { name = "f", filename = "plain.csv", value = "1" } })

@@ -191,6 +191,11 @@ describe("campaign.openresty.upload", function()
       { { name = "dataSourceName", value = "autumn-contacts" } }) })
     local done = finished(named.job, "/lists/")
     assert.same({ "finished", 1 }, { done.state, done.accepted }, json.encode(done))
+    -- A browser's form with two file fields, the first of them left empty.
+    local put_off = '--b\r\nContent-Disposition: form-data; name="%s"; filename="%s"\r\nContent-Type: text/csv\r\n\r\n%s\r\n'
+    local two = send("/upload", { headers = { { "Content-Type", "multipart/form-data; boundary=b" } },
+      body = put_off:format("other", "", "") .. put_off:format("file", "l.csv", imports.people(10)) .. "--b--\r\n" })
+    assert.equal(10, finished(two.job).accepted_pending)
   end)
 
   it("tells its progress as events while it runs", function()

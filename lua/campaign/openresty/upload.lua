@@ -79,8 +79,9 @@ local function take_form(self, reader, file)
     for _, event in ipairs(events) do
       local kind = event[1]
       if kind == "part" then
-        part = event.filename and (found and "ignored" or "file") or self._accept[event.name] and event.name or "ignored"
-        found = found or event.filename ~= nil
+        local chosen = event.filename and event.filename ~= "" -- a browser sends a file field that was left empty without a name
+        part = chosen and (found and "ignored" or "file") or self._accept[event.name] and event.name or "ignored"
+        found = found or chosen
         if part ~= "file" and part ~= "ignored" then
           fields[part] = ""
         end
