@@ -135,8 +135,9 @@ static void set_defaults(struct camp_request *request) {
 /* The list libcurl reads while it sends; its texts stay in request->lines, so they exist once and can be wiped. Libcurl looks through
  * the whole list for a dozen names: it has what this request needs, and no more. */
 static int build_nodes(struct camp_request *request, int has_body) {
-  static char no_expect[] = "Expect:", no_type[] = "Content-Type:", chunks[] = "Transfer-Encoding: chunked", agent[] = "User-Agent: campaign/0.1.0";
-  size_t need = request->line_count + 4, used = 0;
+  static char no_expect[] = "Expect:", no_type[] = "Content-Type:", chunks[] = "Transfer-Encoding: chunked", agent[] = "User-Agent: campaign/0.1.0",
+              plain[] = "Accept-Encoding: identity"; /* without it every compression would be acceptable, RFC 9110 section 12.5.3 */
+  size_t need = request->line_count + 5, used = 0;
   if (need > request->nodes_room) {
     struct curl_slist *nodes = realloc(request->nodes, (need + 8) * sizeof *nodes);
     if (nodes == NULL) return camp_fail(&request->fault, CAMP_NETWORK, 0, "out of memory");
@@ -145,6 +146,7 @@ static int build_nodes(struct camp_request *request, int has_body) {
   }
   /* not by the option, which libcurl would write out twice for every request */
   if (!request->has_user_agent) request->nodes[used++].data = agent;
+  if (request->accept_encoding == 0) request->nodes[used++].data = plain;
   if (has_body) request->nodes[used++].data = no_expect;
   if (has_body && !request->has_content_type && request->form == NULL) request->nodes[used++].data = no_type;
   if (request->form == NULL && request->source != NULL && request->source->length < 0) request->nodes[used++].data = chunks;

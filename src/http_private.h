@@ -13,6 +13,7 @@
 #include "http.h"
 #include "libcurl.h"
 #include "save.h"
+#include "unpack.h"
 
 #define CAMP_ORIGIN_MAX 320
 
@@ -96,6 +97,8 @@ struct camp_request {
   int status;
   int head_open;       /* between a status line and its blank line */
   int head_done;       /* the final answer's header lines are complete */
+  int packed;          /* the answer says that it is compressed, though it was asked not to be */
+  struct camp_unpack *unpack;
   int64_t header_bytes;
   int64_t source_given;
   struct camp_error fault; /* what a callback found wrong; explains why it stopped the transfer */

@@ -43,7 +43,9 @@ void camp_request_reset(struct camp_request *request) {
   request->handle = NULL;
   request->mime = NULL;
   request->entry = NULL;
-  request->starts = request->guard = request->stale = request->status = request->head_open = request->head_done = 0;
+  request->starts = request->guard = request->stale = request->status = request->head_open = request->head_done = request->packed = 0;
+  camp_unpack_free(request->unpack);
+  request->unpack = NULL;
   request->header_bytes = request->source_given = 0;
   memset(&request->fault, 0, sizeof request->fault);
   request->content_type[0] = '\0';

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "http_private.h"
@@ -80,6 +81,19 @@ static int read_status(const char *line, size_t size) {
   return status;
 }
 
+/* "Content-Encoding: gzip" of an answer to a request that asked for none; what else stands there is no compression, or none that is known here. */
+static int says_packed(const struct camp_request *request, const char *line, size_t length) {
+  static const char *const names[] = {"gzip", "x-gzip", "deflate"};
+  if (request->accept_encoding != 0 || length < 17 || strncasecmp(line, "Content-Encoding:", 17) != 0) return 0;
+  const char *value = line + 17;
+  while (value < line + length && (*value == ' ' || *value == '\t')) value++;
+  size_t size = (size_t)(line + length - value);
+  while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t')) size--;
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strlen(names[i]) == size && strncasecmp(value, names[i], size) == 0) return 1;
+  return 0;
+}
+
 size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
   struct camp_request *request = ((struct camp_handle *)data)->request;
   size_t length = size * count, kept = length;
@@ -95,6 +109,7 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
     if (length < 5 || memcmp(line, "HTTP/", 5) != 0) return length;
     request->head_open = 1;
     request->head.length = 0; /* the block before was an interim answer (1xx) */
+    request->packed = 0;
     request->status = read_status(line, kept);
     return length;
   }
@@ -103,6 +118,7 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
     request->head_done = request->status >= 200;
     return length;
   }
+  if ((line[0] | 32) == 'c' && says_packed(request, line, kept)) request->packed = 1;
   int folded = (line[0] == ' ' || line[0] == '\t') && request->head.length > 0;
   if (folded) request->head.length--; /* an obsolete continuation line belongs to the value before */
   if (camp_buf_append(&request->head, line, kept) != 0 || camp_buf_append(&request->head, "\n", 1) != 0) {
@@ -112,24 +128,36 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
   return length;
 }
 
-size_t camp_on_write(char *bytes, size_t size, size_t count, void *data) {
-  struct camp_request *request = ((struct camp_handle *)data)->request;
-  size_t length = size * count;
+/* A piece of the answer, not compressed any more: 0 when it was kept. */
+static int take_piece(void *data, const char *bytes, size_t length) {
+  struct camp_request *request = data;
   int saving = request->save.fd >= 0 && request->status >= 200 && request->status < 300;
   long long received = atomic_load_explicit(&request->received, memory_order_relaxed) + (long long)length;
   long long limit = saving ? request->options.body : (long long)request->answer.max;
-  if (received > limit) {
-    camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the answer is larger than %lld bytes", request->host, limit);
-    return 0;
-  }
+  if (received > limit)
+    return camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the answer is larger than %lld bytes", request->host, limit);
   atomic_store_explicit(&request->received, received, memory_order_relaxed);
-  if (saving)
-    return camp_save_write(&request->save, bytes, length, &request->fault) == 0 ? length : 0;
-  if (camp_buf_append(&request->answer, bytes, length) != 0) {
+  if (saving) return camp_save_write(&request->save, bytes, length, &request->fault);
+  if (camp_buf_append(&request->answer, bytes, length) != 0)
+    return camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: out of memory for the answer", request->host);
+  return 0;
+}
+
+/* After -2 of camp_unpack_*: what was found wrong. */
+static int fail_packed(struct camp_request *request, int code) {
+  if (code == -2) camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the compressed answer is damaged", request->host);
+  return code;
+}
+
+size_t camp_on_write(char *bytes, size_t size, size_t count, void *data) {
+  struct camp_request *request = ((struct camp_handle *)data)->request;
+  size_t length = size * count;
+  if (!request->packed) return take_piece(request, bytes, length) == 0 ? length : 0;
+  if (request->unpack == NULL && (request->unpack = camp_unpack_new()) == NULL) {
     camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: out of memory for the answer", request->host);
     return 0;
   }
-  return length;
+  return fail_packed(request, camp_unpack_feed(request->unpack, bytes, length, take_piece, request)) == 0 ? length : 0;
 }
 
 static enum camp_kind kind_of(const struct camp_request *request, CURLcode code) {
@@ -230,6 +258,9 @@ void camp_transfer_finish(struct camp_request *request, CURLcode code) {
   result->like = request->like;
   read_evidence(request, result, &request_size);
   if (code == CURLE_SEND_FAIL_REWIND) request->guard = 1; /* the same repeat, stopped one step earlier: nothing to read again */
+  if (code == CURLE_OK && request->unpack != NULL &&
+      fail_packed(request, camp_unpack_finish(request->unpack, take_piece, request)) != 0)
+    code = CURLE_WRITE_ERROR;
   int whole = code == CURLE_OK && request->head_done && !request->guard;
   int saving = request->save.fd >= 0 && request->status >= 200 && request->status < 300;
   if (whole && saving && camp_save_finish(&request->save, &request->fault) == 0) {

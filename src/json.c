@@ -200,9 +200,13 @@ static int read_escape(struct guard *g, struct camp_buf *name) {
     if (unit >= 0xD800 && unit < 0xE000) {
       int32_t low = -1;
       if (unit < 0xDC00 && g->end - g->at >= 6 && g->text[g->at] == '\\' && g->text[g->at + 1] == 'u') low = hex4(g, g->at + 2);
-      if (low < 0xDC00 || low > 0xDFFF) return bad(g, start, "half a surrogate pair");
-      g->at += 6;
-      unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+      if (low >= 0xDC00 && low <= 0xDFFF) {
+        g->at += 6;
+        unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+      } else { /* of a text that was cut within an emoji: it decides nothing, and others read it so too */
+        if (replace(g, start, "\\ufffd", 6, g->at) != 0) return -1;
+        unit = 0xFFFD;
+      }
     }
     length = camp_utf8_put((uint32_t)unit, bytes);
   } else {

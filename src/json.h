@@ -35,8 +35,8 @@ struct camp_json_limits {
   size_t keys;  /* in one object; 0: 1,000 */
 };
 
-/* Checks one JSON text after RFC 8259, strictly: UTF-8 throughout, no lone surrogates, no duplicate keys, nothing behind the value, numbers a
- * double can hold. Appends to `out` the same text with whole numbers of more than 15 digits turned into strings and each empty array into
+/* Checks one JSON text after RFC 8259, strictly: UTF-8 throughout, no duplicate keys, nothing behind the value, numbers a
+ * double can hold. An escape that is half a surrogate pair becomes U+FFFD: a text that was cut decides nothing. Appends to `out` the same text with whole numbers of more than 15 digits turned into strings and each empty array into
  * CAMP_JSON_EMPTY_ARRAY; a byte order mark at the start is left out. -1: err is CAMP_RESPONSE with the offset as its code, and never
  * quotes the text. */
 int camp_json_guard(const uint8_t *text, size_t n, const struct camp_json_limits *limits, struct camp_buf *out, struct camp_error *err);
