@@ -13,7 +13,6 @@
 #include "http.h"
 #include "libcurl.h"
 #include "save.h"
-#include "unpack.h"
 
 #define CAMP_ORIGIN_MAX 320
 
@@ -97,8 +96,7 @@ struct camp_request {
   int status;
   int head_open;       /* between a status line and its blank line */
   int head_done;       /* the final answer's header lines are complete */
-  int packed;          /* the answer says that it is compressed, though it was asked not to be */
-  struct camp_unpack *unpack;
+  struct camp_unpack *unpack; /* for an answer that says it is compressed, though it was asked not to be; else NULL */
   int64_t header_bytes;
   int64_t source_given;
   struct camp_error fault; /* what a callback found wrong; explains why it stopped the transfer */
@@ -177,7 +175,6 @@ void camp_request_reset(struct camp_request *request);
 /* Gives up what a large request made one that was reset keep. */
 void camp_request_shrink(struct camp_request *request);
 void camp_request_free(struct camp_request *request);
-/* -1 when unknown */
-int64_t camp_request_body_length(const struct camp_request *request);
+int64_t camp_request_body_length(const struct camp_request *request); /* -1 when unknown */
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "http_private.h"
 #include "http_template.h"
+#include "unpack.h"
 
 #define MOST_TEXT (256 * 1024)
 #define MOST_BODY ((size_t)1 << 31)
@@ -43,7 +44,7 @@ void camp_request_reset(struct camp_request *request) {
   request->handle = NULL;
   request->mime = NULL;
   request->entry = NULL;
-  request->starts = request->guard = request->stale = request->status = request->head_open = request->head_done = request->packed = 0;
+  request->starts = request->guard = request->stale = request->status = request->head_open = request->head_done = 0;
   camp_unpack_free(request->unpack);
   request->unpack = NULL;
   request->header_bytes = request->source_given = 0;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "http_private.h"
+#include "unpack.h"
 
 
 /* libcurl is about to send the request. The second time within one attempt is its silent repeat on a new connection, after a reused
@@ -109,7 +110,8 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
     if (length < 5 || memcmp(line, "HTTP/", 5) != 0) return length;
     request->head_open = 1;
     request->head.length = 0; /* the block before was an interim answer (1xx) */
-    request->packed = 0;
+    camp_unpack_free(request->unpack);
+    request->unpack = NULL;
     request->status = read_status(line, kept);
     return length;
   }
@@ -118,10 +120,10 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
     request->head_done = request->status >= 200;
     return length;
   }
-  if ((line[0] | 32) == 'c' && says_packed(request, line, kept)) request->packed = 1;
   int folded = (line[0] == ' ' || line[0] == '\t') && request->head.length > 0;
   if (folded) request->head.length--; /* an obsolete continuation line belongs to the value before */
-  if (camp_buf_append(&request->head, line, kept) != 0 || camp_buf_append(&request->head, "\n", 1) != 0) {
+  int packed = (line[0] | 32) == 'c' && request->unpack == NULL && says_packed(request, line, kept);
+  if ((packed && (request->unpack = camp_unpack_new()) == NULL) || camp_buf_append(&request->head, line, kept) != 0 || camp_buf_append(&request->head, "\n", 1) != 0) {
     camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: out of memory for the answer's headers", request->host);
     return 0;
   }
@@ -152,11 +154,7 @@ static int fail_packed(struct camp_request *request, int code) {
 size_t camp_on_write(char *bytes, size_t size, size_t count, void *data) {
   struct camp_request *request = ((struct camp_handle *)data)->request;
   size_t length = size * count;
-  if (!request->packed) return take_piece(request, bytes, length) == 0 ? length : 0;
-  if (request->unpack == NULL && (request->unpack = camp_unpack_new()) == NULL) {
-    camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: out of memory for the answer", request->host);
-    return 0;
-  }
+  if (request->unpack == NULL) return take_piece(request, bytes, length) == 0 ? length : 0;
   return fail_packed(request, camp_unpack_feed(request->unpack, bytes, length, take_piece, request)) == 0 ? length : 0;
 }
 

@@ -96,6 +96,23 @@ local function fits(field, wrong)
 end
 
 describe("api.parse", function()
+  it("reads an answer in GBK when its Content-Type says so, and only then", function()
+    local body = ACCEPTED:gsub('"m"', '"\179\201\185\166\213\\"') -- 成功誠, whose last byte is a backslash
+    for _, charset in ipairs{ "GBK", "gb2312", '"gb18030"' } do
+      local value = reply(body, 200, { { "Content-Type", "application/json; charset=" .. charset } })
+      assert.same({ 200, "成功誠" }, { value and value.code, value and value.message })
+    end
+    local _, err = reply('{"code":400,"message":"\185\205"}', 400, { { "Content-Type", "application/json;charset=GBK" } })
+    assert.same({ "bad_parameter", "no" }, { err.reason, err.sent })
+    assert.truthy(err.message:find("雇", 1, true))
+    for _, content_type in ipairs{ "application/json", "application/json; charset=utf-8", "application/json; charset=iso-8859-1" } do
+      _, err = reply(body, 200, { { "Content-Type", content_type } })
+      assert.same({ "response", "maybe" }, { err.kind, err.sent })
+    end
+    local value = reply(ACCEPTED:gsub('"m"', '"成功"'), 200, { { "Content-Type", "application/json; charset=gbk" } }) -- a lie
+    assert.equal("成功", value.message)
+  end)
+
   for _, name in ipairs(platforms.names()) do
     it("takes no wrong type in any reply of " .. name .. " for success", function()
       local platform = platforms.load(name)

@@ -4,6 +4,7 @@
 --
 -- `err.sent`: "no" when nothing was provably applied (also after an answer that says so), "maybe" when that is unknown.
 
+local core = require "campaign.core"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local later = require "campaign.later"
@@ -44,6 +45,44 @@ local function header(headers, name)
   end
 end
 M.header = header
+
+-- The parameters of a header value by their lower-case names: `inline; filename="a;b.pdf"`.
+local function header_parameters(value)
+  local parameters, at = {}, value:find(";", 1, true)
+  while at do
+    local equals = value:find("=", at, true)
+    if not equals then
+      break
+    end
+    local name = value:sub(at + 1, equals - 1):gsub("%s", ""):lower()
+    local start = value:find("%S", equals + 1) or #value + 1
+    local stop
+    if value:sub(start, start) == '"' then
+      stop = value:find('"', start + 1, true) or #value + 1
+      parameters[name] = value:sub(start + 1, stop - 1)
+    else
+      stop = value:find("[;%s]", start) or #value + 1
+      parameters[name] = value:sub(start, stop - 1)
+    end
+    at = value:find(";", stop, true)
+  end
+  return parameters
+end
+
+-- JSON is UTF-8, but servers that speak GBK elsewhere may write answers in it, and say so.
+local CHARSETS = { gb2312 = true, gbk = true, ["x-gbk"] = true, cp936 = true, gb18030 = true }
+
+---The text of an answer in UTF-8, where its Content-Type names another encoding that it has.
+---@param result table
+---@return string
+local function text_of(result)
+  local text = result.body or ""
+  local charset = header_parameters(header(result.headers, "content-type") or "").charset
+  if charset and CHARSETS[charset:lower()] and not core.utf8.validate(text) then
+    return core.gbk.decode(text, "gb18030") or text
+  end
+  return text
+end
 
 -- Seconds to wait, from a Retry-After in either form; nil for absurd ones.
 local function retry_after(result, now)
@@ -203,7 +242,7 @@ function Parse:http_error()
         .. "; redirects are not followed",
     }
   end
-  local body = self.result.body and json.decode(self.result.body) or nil
+  local body = self.result.body and json.decode(text_of(self.result)) or nil
   local refusal = self:refusal(body)
   local is_throttle = status == 429 or self:any(self.platform.throttle, body) or self:any(self.operation.throttle, body)
   local applied_no = NOT_APPLIED[status] or is_throttle or self:any(self.platform.not_applied, body)
@@ -258,7 +297,7 @@ function Parse:decides(faults)
 end
 
 function Parse:json_reply()
-  local text = self.result.body or ""
+  local text = text_of(self.result)
   if text:sub(1, 3) == "\239\187\191" then
     text = text:sub(4)
   end
@@ -301,7 +340,7 @@ end
 
 -- `{}`, nothing and 204 are alike; anything else must at least be a JSON object.
 function Parse:empty_reply()
-  local text = self.result.body or ""
+  local text = text_of(self.result)
   if not text:find("%S") then
     return {}
   end
@@ -320,29 +359,6 @@ local function extended_name(value)
     return nil
   end
   return (value:sub(language_end + 1):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
-end
-
--- The parameters of a header value by their lower-case names: `inline; filename="a;b.pdf"`.
-local function header_parameters(value)
-  local parameters, at = {}, value:find(";", 1, true)
-  while at do
-    local equals = value:find("=", at, true)
-    if not equals then
-      break
-    end
-    local name = value:sub(at + 1, equals - 1):gsub("%s", ""):lower()
-    local start = value:find("%S", equals + 1) or #value + 1
-    local stop
-    if value:sub(start, start) == '"' then
-      stop = value:find('"', start + 1, true) or #value + 1
-      parameters[name] = value:sub(start + 1, stop - 1)
-    else
-      stop = value:find("[;%s]", start) or #value + 1
-      parameters[name] = value:sub(start, stop - 1)
-    end
-    at = value:find(";", stop, true)
-  end
-  return parameters
 end
 
 ---A file name out of a Content-Disposition, fit for a disk: without directories, control characters and leading dots; nil when there
