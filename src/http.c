@@ -360,15 +360,13 @@ static void take_done_inline(struct camp_http *http) {
 }
 
 static void wait_inline(struct camp_http *http, double seconds) {
-  long long end = clock_ms() + (long long)(seconds * 1000 + 0.999);
-  int rung = 0;
+  long long left = (long long)(seconds * 1000 + 0.999), end = left > 0 ? clock_ms() + left : 0;
   for (;;) {
-    if (!camp_loop_has_done(http->shared->loop)) {
-      long long left = end - clock_ms();
-      rung = camp_loop_run(http->shared->loop, left > 0 ? left : 0);
-    }
+    int rung = camp_loop_has_done(http->shared->loop) ? 0 : camp_loop_run(http->shared->loop, left);
     take_done_inline(http);
-    if (http->ready != NULL || rung || clock_ms() >= end) return;
+    if (http->ready != NULL || rung || left == 0) return;
+    left = end - clock_ms();
+    if (left <= 0) return;
   }
 }
 

@@ -30,7 +30,8 @@ struct fd_state {
 struct camp_loop {
   CURLM *multi;
   int epoll, wake;
-  long long timer; /* when libcurl wants to be called, in ms of the monotonic clock; -1: not at all */
+  long long timer;    /* when libcurl wants to be called, in ms of the monotonic clock; 0: at once; -1: not at all */
+  long long timer_in; /* above 0: that many ms from the next look at the clock instead, which comes before the next wait */
   struct fd_state *fds;
   size_t fds_room;
   int by_port[PORT_SLOTS]; /* the first socket of each slot; -1: none */
@@ -93,8 +94,19 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *u
 static int on_timer(CURLM *multi, long milliseconds, void *data) {
   struct camp_loop *loop = data;
   (void)multi;
-  loop->timer = milliseconds < 0 ? -1 : now_ms() + milliseconds;
+  loop->timer = milliseconds < 0 ? -1 : 0;
+  loop->timer_in = milliseconds > 0 ? milliseconds : 0;
   return 0;
+}
+
+/* Milliseconds until libcurl wants to be called; -1: it does not. libcurl sets its timer several times for a request, and a look at the clock is
+ * no small part of what a request costs: there is one for each wait. */
+static long long timer_left(struct camp_loop *loop) {
+  if (loop->timer < 0 || (loop->timer == 0 && loop->timer_in == 0)) return loop->timer;
+  long long now = now_ms();
+  if (loop->timer_in > 0) loop->timer = now + loop->timer_in;
+  loop->timer_in = 0;
+  return loop->timer > now ? loop->timer - now : 0;
 }
 
 static int *port_slot(struct camp_loop *loop, in_port_t port) { return &loop->by_port[ntohs(port) % PORT_SLOTS]; }
@@ -336,19 +348,15 @@ static void collect(struct camp_loop *loop) {
 int camp_loop_run(struct camp_loop *loop, long long milliseconds) {
   struct epoll_event events[64];
   int running, woken = 0;
-  long long wait = milliseconds;
-  if (loop->timer >= 0) {
-    long long left = loop->timer - now_ms();
-    if (left <= 0) {
-      loop->timer = -1;
-      curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-      collect(loop);
-      if (loop->done != NULL) wait = 0;
-      left = loop->timer >= 0 ? loop->timer - now_ms() : -1;
-      if (loop->timer >= 0 && left < 0) left = 0;
-    }
-    if (loop->timer >= 0 && (wait < 0 || left < wait)) wait = left;
+  long long wait = milliseconds, left = timer_left(loop);
+  if (left == 0) {
+    loop->timer = -1;
+    curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    collect(loop);
+    if (loop->done != NULL) wait = 0;
+    left = timer_left(loop);
   }
+  if (left >= 0 && (wait < 0 || left < wait)) wait = left;
   if (loop->door != NULL && wait != 0) {
     atomic_store(&loop->door->asleep, 1); /* before the look at `waiting`: whoever brings work does it the other way round */
     if (atomic_load(&loop->door->waiting)) wait = 0;

@@ -10,8 +10,10 @@
 #include "http_private.h"
 
 #define STEP ((size_t)16)
-#define CLASSES 65              /* up to 1 KiB, in steps of 16 bytes */
-#define MOST_SMALL 512          /* blocks kept of each class */
+#define CLASSES 129             /* up to 2 KiB, in steps of 16 bytes: a connection's record, which is made for every request, has 1.5 */
+#define LARGEST ((CLASSES - 1) * STEP)
+#define MOST_SMALL 512          /* blocks kept of each class up to 1 KiB */
+#define MOST_MIDDLE 32          /* of those above: few live at a time */
 #define BUFFER ((size_t)16385)  /* CURLOPT_BUFFERSIZE and a NUL */
 #define BUFFER_ROOM ((size_t)16408)
 #define MOST_BUFFERS 64
@@ -28,7 +30,7 @@ struct block {
 
 struct kept {
   struct block *first;
-  size_t count;
+  size_t room; /* for so many more */
 };
 
 struct cache {
@@ -45,7 +47,7 @@ static void *take(struct kept *kept) {
   struct block *block = kept->first;
   if (block == NULL) return NULL;
   kept->first = block->next;
-  kept->count--;
+  kept->room++;
   return block;
 }
 
@@ -53,7 +55,7 @@ static void keep(struct kept *kept, void *bytes) {
   struct block *block = bytes;
   block->next = kept->first;
   kept->first = block;
-  kept->count++;
+  kept->room--;
 }
 
 static void *get(size_t size) {
@@ -76,6 +78,9 @@ static struct cache *cache_new(void) {
     free(cache);
     cache = NULL;
   }
+  if (cache == NULL) return NULL;
+  for (size_t i = 0; i < CLASSES; i++) cache->small[i].room = i * STEP <= 1024 ? MOST_SMALL : MOST_MIDDLE;
+  cache->buffers.room = MOST_BUFFERS;
   return of_thread = cache;
 }
 
@@ -85,16 +90,16 @@ static void give_back(void *bytes) {
   if (cache == NULL) cache = cache_new();
   size_t room = malloc_usable_size(bytes), class = room / STEP;
   if (cache == NULL) free(bytes);
-  else if (class < CLASSES && cache->small[class].count < MOST_SMALL) keep(&cache->small[class], bytes);
-  else if (room >= BUFFER_ROOM && room < BUFFER_ROOM + 4 * STEP && cache->buffers.count < MOST_BUFFERS) keep(&cache->buffers, bytes);
+  else if (class < CLASSES && cache->small[class].room > 0) keep(&cache->small[class], bytes);
+  else if (room >= BUFFER_ROOM && room < BUFFER_ROOM + 4 * STEP && cache->buffers.room > 0) keep(&cache->buffers, bytes);
   else free(bytes);
 }
 
 static void *resize(void *bytes, size_t size) {
   if (bytes == NULL) return get(size);
   size_t room = malloc_usable_size(bytes);
-  if (size <= room && (room < 1024 || size > room / 2)) return bytes;
-  if (room >= 1024) return realloc(bytes, size);
+  if (size <= room && (room <= LARGEST || size > room / 2)) return bytes;
+  if (room > LARGEST + STEP) return realloc(bytes, size);
   void *moved = get(size);
   if (moved == NULL) return NULL;
   memcpy(moved, bytes, room < size ? room : size);
@@ -104,7 +109,7 @@ static void *resize(void *bytes, size_t size) {
 
 static void *get_zeroed(size_t count, size_t size) {
   if (size != 0 && count > (size_t)-1 / size) return NULL;
-  if (count * size >= 1024 && count * size != BUFFER) return calloc(count, size);
+  if (count * size > LARGEST && count * size != BUFFER) return calloc(count, size);
   void *bytes = get(count * size);
   return bytes != NULL ? memset(bytes, 0, count * size) : NULL;
 }

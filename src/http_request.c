@@ -50,9 +50,9 @@ void camp_request_reset(struct camp_request *request) {
   request->header_bytes = request->source_given = 0;
   memset(&request->fault, 0, sizeof request->fault);
   request->content_type[0] = '\0';
-  atomic_store(&request->sent, 0);
-  atomic_store(&request->received, 0);
-  atomic_store(&request->cancel, 0);
+  atomic_store_explicit(&request->sent, 0, memory_order_relaxed);
+  atomic_store_explicit(&request->received, 0, memory_order_relaxed);
+  atomic_store_explicit(&request->cancel, 0, memory_order_relaxed);
 }
 
 int camp_request_copy(struct camp_request *request, const struct camp_request *other) {

@@ -24,6 +24,7 @@ static const char *const field_names[FIELD_COUNT] = {"method", "url", "headers",
 struct engine_box {
   struct camp_http *http;
   const char *names[FIELD_COUNT]; /* field_names as this Lua has them: a key is told by its address. The registry keeps them. */
+  unsigned given;                 /* which fields the request has that is being read, a bit each */
 };
 
 /* What most scripts never ask of a result. */
@@ -72,6 +73,7 @@ static int http_engine(lua_State *L) {
   }
   struct engine_box *box = lua_newuserdatauv(L, sizeof *box, 0);
   box->http = NULL;
+  box->given = 0;
   for (int i = 0; i < FIELD_COUNT; i++) {
     lua_pushstring(L, field_names[i]);
     box->names[i] = lua_tostring(L, -1);
@@ -100,26 +102,27 @@ static void check_fields(lua_State *L, int table, const char *what, const char *
 /* Where submit has put the value of a field. */
 static int slot(enum field field) { return 3 + (int)field; }
 
+static int is_given(const struct engine_box *box, enum field field) { return (box->given >> field & 1) != 0; }
+
 /* True when the request has the field; raises when it is of another type. */
-static int has_field(lua_State *L, enum field field, int type) {
-  int found = lua_type(L, slot(field));
-  if (found == LUA_TNIL) return 0;
-  if (found != type)
+static int has_field(lua_State *L, const struct engine_box *box, enum field field, int type) {
+  if (!is_given(box, field)) return 0;
+  if (lua_type(L, slot(field)) != type)
     luaL_error(L, "field '%s' must be a %s, not a %s", field_names[field], lua_typename(L, type), luaL_typename(L, slot(field)));
   return 1;
 }
 
 /* One optional text field through its setter; 0, or -1 with err filled. */
-static int set_text(lua_State *L, enum field field, struct camp_request *request,
+static int set_text(lua_State *L, const struct engine_box *box, enum field field, struct camp_request *request,
                     int (*set)(struct camp_request *, const char *, size_t, struct camp_error *), struct camp_error *err) {
   size_t length;
-  if (!has_field(L, field, LUA_TSTRING)) return 0;
+  if (!has_field(L, box, field, LUA_TSTRING)) return 0;
   const char *text = lua_tolstring(L, slot(field), &length);
   return set(request, text, length, err);
 }
 
-static int set_headers(lua_State *L, struct camp_request *request, struct camp_error *err) {
-  if (lua_isnil(L, slot(FIELD_HEADERS))) return 0;
+static int set_headers(lua_State *L, const struct engine_box *box, struct camp_request *request, struct camp_error *err) {
+  if (!is_given(box, FIELD_HEADERS)) return 0;
   if (!lua_istable(L, slot(FIELD_HEADERS))) return luaL_error(L, "field 'headers' must be a list of { name, value }");
   lua_pushvalue(L, slot(FIELD_HEADERS));
   int count = (int)lua_rawlen(L, -1);
@@ -140,8 +143,9 @@ static int set_headers(lua_State *L, struct camp_request *request, struct camp_e
   return 0;
 }
 
-static int set_body(lua_State *L, struct camp_request *request, struct camp_error *err) {
+static int set_body(lua_State *L, const struct engine_box *box, struct camp_request *request, struct camp_error *err) {
   int result = 0, at = slot(FIELD_BODY);
+  if (!is_given(box, FIELD_BODY)) return 0;
   if (lua_type(L, at) == LUA_TSTRING) {
     size_t length;
     const char *text = lua_tolstring(L, at, &length);
@@ -150,7 +154,7 @@ static int set_body(lua_State *L, struct camp_request *request, struct camp_erro
     camp_request_source(request, camp_take_source(L, at));
   } else if (luaL_testudata(L, at, CAMP_FORM_CLASS) != NULL) {
     camp_request_form(request, camp_take_form(L, at));
-  } else if (!lua_isnil(L, at)) {
+  } else {
     return luaL_error(L, "field 'body' must be a string, a source or a form, not a %s", luaL_typename(L, at));
   }
   return result;
@@ -165,17 +169,17 @@ static double limit_field(lua_State *L, const char *name) {
   return value;
 }
 
-static int flag_field(lua_State *L, enum field field) {
-  return has_field(L, field, LUA_TBOOLEAN) && lua_toboolean(L, slot(field));
+static int flag_field(lua_State *L, const struct engine_box *box, enum field field) {
+  return has_field(L, box, field, LUA_TBOOLEAN) && lua_toboolean(L, slot(field));
 }
 
-static void set_options(lua_State *L, struct camp_http_options *options) {
-  options->allow_http = flag_field(L, FIELD_ALLOW_HTTP);
-  options->deny_private = flag_field(L, FIELD_DENY_PRIVATE);
-  options->max_connection_age = has_field(L, FIELD_MAX_CONNECTION_AGE, LUA_TNUMBER) ? lua_tonumber(L, slot(FIELD_MAX_CONNECTION_AGE)) : -1;
+static void set_options(lua_State *L, const struct engine_box *box, struct camp_http_options *options) {
+  options->allow_http = flag_field(L, box, FIELD_ALLOW_HTTP);
+  options->deny_private = flag_field(L, box, FIELD_DENY_PRIVATE);
+  options->max_connection_age = has_field(L, box, FIELD_MAX_CONNECTION_AGE, LUA_TNUMBER) ? lua_tonumber(L, slot(FIELD_MAX_CONNECTION_AGE)) : -1;
   if (!(options->max_connection_age == -1 || (options->max_connection_age >= 0 && options->max_connection_age <= 86400)))
     luaL_error(L, "field 'max_connection_age' must be between 0 and 86400 seconds");
-  if (!lua_isnil(L, slot(FIELD_LIMITS))) {
+  if (is_given(box, FIELD_LIMITS)) {
     static const char *const names[] = {"connect", "stall", "total", "body", "headers", NULL};
     if (!lua_istable(L, slot(FIELD_LIMITS))) luaL_error(L, "field 'limits' must be a table");
     check_fields(L, slot(FIELD_LIMITS), "limits", names);
@@ -190,8 +194,9 @@ static void set_options(lua_State *L, struct camp_http_options *options) {
 }
 
 /* Puts every field of the request at index 2 into its slot. Raises on a field that nobody reads. */
-static void spread(lua_State *L, const struct engine_box *box) {
+static void spread(lua_State *L, struct engine_box *box) {
   luaL_checktype(L, 2, LUA_TTABLE);
+  box->given = 0;
   lua_settop(L, 2);
   luaL_checkstack(L, FIELD_COUNT + 10, NULL);
   lua_settop(L, slot(FIELD_COUNT) - 1);
@@ -202,23 +207,25 @@ static void spread(lua_State *L, const struct engine_box *box) {
     while (i < FIELD_COUNT && box->names[i] != key) i++;
     if (i == FIELD_COUNT) luaL_error(L, "a request has no field '%s'", key);
     lua_replace(L, slot((enum field)i));
+    box->given |= 1u << i;
   }
 }
 
 int camp_fill_request(lua_State *L, struct camp_http *http, struct camp_error *err) {
-  spread(L, check_box(L));
+  struct engine_box *box = check_box(L);
+  spread(L, box);
   struct camp_request *request = camp_http_draft(http); /* the engine's: nothing leaks when Lua raises below */
   if (request == NULL) return luaL_error(L, "out of memory");
   size_t length = 3;
-  const char *method = has_field(L, FIELD_METHOD, LUA_TSTRING) ? lua_tolstring(L, slot(FIELD_METHOD), &length) : "GET";
-  set_options(L, camp_request_options(request));
+  const char *method = has_field(L, box, FIELD_METHOD, LUA_TSTRING) ? lua_tolstring(L, slot(FIELD_METHOD), &length) : "GET";
+  set_options(L, box, camp_request_options(request));
   if (camp_request_method(request, method, length, err) != 0) return -1;
-  if (!has_field(L, FIELD_URL, LUA_TSTRING)) return luaL_error(L, "field 'url' is required");
-  if (set_text(L, FIELD_URL, request, camp_request_url, err) != 0 || set_headers(L, request, err) != 0 ||
-      set_text(L, FIELD_ACCOUNT, request, camp_request_account, err) != 0 ||
-      set_text(L, FIELD_CA_FILE, request, camp_request_ca_file, err) != 0 ||
-      set_text(L, FIELD_PROXY, request, camp_request_proxy, err) != 0 || set_body(L, request, err) != 0 ||
-      set_text(L, FIELD_SAVE_TO, request, camp_request_save_to, err) != 0)
+  if (!has_field(L, box, FIELD_URL, LUA_TSTRING)) return luaL_error(L, "field 'url' is required");
+  if (set_text(L, box, FIELD_URL, request, camp_request_url, err) != 0 || set_headers(L, box, request, err) != 0 ||
+      set_text(L, box, FIELD_ACCOUNT, request, camp_request_account, err) != 0 ||
+      set_text(L, box, FIELD_CA_FILE, request, camp_request_ca_file, err) != 0 ||
+      set_text(L, box, FIELD_PROXY, request, camp_request_proxy, err) != 0 || set_body(L, box, request, err) != 0 ||
+      set_text(L, box, FIELD_SAVE_TO, request, camp_request_save_to, err) != 0)
     return -1;
   return 0;
 }
@@ -231,6 +238,19 @@ static int engine_submit(lua_State *L) {
   if (camp_fill_request(L, http, &err) != 0 || camp_http_submit(http, &id, &err) != 0) return camp_push_error(L, &err);
   lua_pushinteger(L, (lua_Integer)id);
   return 1;
+}
+
+/* perform{...}, seconds → id, and what take(seconds) gives: mostly this request's result, but what finished before comes first */
+static int engine_perform(lua_State *L) {
+  struct camp_http *http = camp_check_engine(L);
+  struct camp_error err = {CAMP_OK, 0, ""};
+  lua_Number seconds = luaL_checknumber(L, 3);
+  uint64_t id;
+  luaL_argcheck(L, seconds >= 0, 3, "seconds, not negative");
+  if (camp_fill_request(L, http, &err) != 0 || camp_http_submit(http, &id, &err) != 0) return camp_push_error(L, &err);
+  lua_pushinteger(L, (lua_Integer)id);
+  if (camp_http_wait(http, seconds) == 0) return 1;
+  return 1 + camp_push_result(L, http, camp_http_take(http));
 }
 
 static int engine_wait(lua_State *L) {
@@ -399,7 +419,8 @@ static int result_index(lua_State *L) {
   struct raw values;
   int which = 0;
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
-  const char *name = lua_tostring(L, 2);
+  const char *name = lua_tolstring(L, 2, &length);
+  if (length < 6) return 0; /* `error`, which good results do not have, is what is asked for most */
   while (which < COUNT && strcmp(name, names[which]) != 0) which++;
   if (which == COUNT) return 0;
   lua_pushliteral(L, RAW_KEY);
@@ -471,7 +492,8 @@ static int http_versions(lua_State *L) {
 
 static const luaL_Reg engine_methods[] = {{"accept", engine_accept},       {"arm", engine_arm},           {"listen", engine_listen},
                                           {"bell", engine_bell},           {"cancel", engine_cancel},     {"forget", engine_forget},
-                                          {"in_flight", engine_in_flight}, {"progress", engine_progress}, {"submit", engine_submit},
+                                          {"in_flight", engine_in_flight}, {"perform", engine_perform},
+                                          {"progress", engine_progress},   {"submit", engine_submit},
                                           {"take", engine_take},           {"wait", engine_wait},
                                           {"result", camp_engine_result},  {"submit_like", camp_engine_submit_like},
                                           {"take_like", camp_engine_take_like}, {"template", camp_engine_template},

@@ -114,12 +114,11 @@ end
 ---@return campaign.error? err the request was refused before anything was sent
 function methods:perform(request)
   local engine = self.engine
-  local mine, err = engine:submit(request)
+  local mine, id, result = engine:perform(request, LONG)
   if not mine then
-    return nil, err
+    return nil, id
   end
   while true do
-    local id, result = engine:take(LONG)
     if id == mine then
       return result
     end
@@ -128,6 +127,7 @@ function methods:perform(request)
     elseif engine:in_flight() == 0 then
       error("the request was lost: the process forked while it was in flight", 2)
     end
+    id, result = engine:take(LONG)
   end
 end
 
