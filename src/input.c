@@ -104,9 +104,22 @@ static int look_through(const struct camp_input *input, unsigned char *block, in
   return 0;
 }
 
+/* Is the first line faultless UTF-8 with at least two Chinese characters? No text in GBK has that by accident. */
+static int begins_as_utf8(const struct camp_input *input, unsigned char *block, struct camp_error *err) {
+  size_t faults = 0, long_ones = 0;
+  ptrdiff_t got = camp_input_pread(input, block, BLOCK, 0, err);
+  if (got < 0) return -1;
+  const unsigned char *end = memchr(block, '\n', (size_t)got);
+  if (end == NULL) return 0;
+  find_faults(CAMP_ENCODING_UTF8, block, (size_t)(end - block), 1, &faults);
+  find_long(CAMP_ENCODING_UTF8, block, (size_t)(end - block), 1, &long_ones);
+  return faults == 0 && long_ones >= 2;
+}
+
 /* Without a byte-order mark: strict UTF-8, else GB18030 when the sample breaks that less often and does not look like UTF-8 all the same.
  * A list in UTF-8 with a few broken bytes thus stays UTF-8, and only the rows with those bytes are refused: pairs of Chinese characters in
- * UTF-8 are valid GB18030 too, so the number of faults alone would make other characters of every row. */
+ * UTF-8 are valid GB18030 too, so the number of faults alone would make other characters of every row. Where header and rows differ, the
+ * header decides, which names the columns: the rows are refused, not made into other characters. */
 static int judge(struct camp_input *input, unsigned char *block, struct camp_error *err) {
   int64_t offset = 0;
   size_t as_utf8, as_gb18030, long_ones;
@@ -127,6 +140,8 @@ static int judge(struct camp_input *input, unsigned char *block, struct camp_err
       look_through(input, block, offset, size, find_long, CAMP_ENCODING_UTF8, &long_ones, err) != 0)
     return -1;
   if (as_gb18030 < as_utf8 && long_ones / 2 < as_utf8) {
+    int header = begins_as_utf8(input, block, err);
+    if (header != 0) return header < 0 ? -1 : 0;
     input->encoding = CAMP_ENCODING_GB18030;
     input->detected = "gb18030";
   }
@@ -223,7 +238,8 @@ int camp_input_open(struct camp_input **out, const struct camp_input_options *op
     goto failed;
   }
   if (!S_ISREG(info.st_mode)) {
-    camp_fail(err, CAMP_INVALID, 0, "%s: %s", input->path, S_ISDIR(info.st_mode) ? "is a directory, not a file" : "is not a regular file");
+    camp_fail(err, CAMP_INVALID, 0, "%s: %s", input->path, S_ISDIR(info.st_mode) ? "is a directory, not a file"
+                                                                                 : "is not a regular file; a list is read more than once, save it to a file");
     goto failed;
   }
   input->bytes = (int64_t)info.st_size;

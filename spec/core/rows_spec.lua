@@ -206,6 +206,17 @@ describe("core.rows.input", function()
     assert.is_truthy(rows[2][2])
   end)
 
+  it("goes by the header where header and rows are in different encodings: those rows are refused, not read as other characters", function()
+    local gbk = assert(core.gbk.encode(("张三,1\n"):rep(20), "gbk"))
+    local rows, columns, info = rows_of("姓名,手机号\n" .. gbk .. "李四,2\n")
+    assert.equal("utf-8", info.encoding)
+    assert.same({ "姓名", "手机号" }, columns)
+    for number = 1, 20 do
+      assert.equal("encoding", rows[number][2])
+    end
+    assert.same({ "李四", "2" }, rows[21][1])
+  end)
+
   it("goes by the encoding that is given, and refuses one that the mark contradicts", function()
     local rows, _, info = rows_of("a,b\n\196\227,\196\227\n", { encoding = "GBK" })
     assert.equal("gbk", info.encoding)

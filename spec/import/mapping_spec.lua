@@ -59,6 +59,18 @@ describe("import.mapping", function()
     assert.equal(3, result.width)
   end)
 
+  it("finds them behind the blanks that spreadsheets leave: no-break, ideographic and zero-width space, a second byte-order mark", function()
+    local fields = by_name(assert(plan(LONGLONG, { "\239\187\191姓名", "\194\160手机号\227\128\128", "\226\128\139 邮箱\194\160 " })))
+    assert.same({ 1, 2, 3 }, { fields.name.column, fields.phone.column, fields.email.column })
+    local _, err = plan(LONGLONG, { "手\194\160机号", "\194\160", "" })
+    assert.truthy(err.message:find('no column for "phone"', 1, true))
+  end)
+
+  it("says that the separator is another one when a header has a single column with one in it", function()
+    local _, err = plan(LONGLONG, { "姓名;手机号" })
+    assert.truthy(err.message:find('separated otherwise: delimiter = "auto"', 1, true), err.message)
+  end)
+
   it("takes names of the user's own where the platform's rows are open, but no slip in the letter case of a field", function()
     local fields = by_name(assert(plan("hypers.create_notification_task", { "编号", "门店" }, { map = { shop = "门店" }, set = { city = "x" } })))
     assert.same({ 1, 2, "x" }, { fields.userId.column, fields.shop.column, fields.city.constant })

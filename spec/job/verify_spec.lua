@@ -109,6 +109,16 @@ describe("campaign.verify", function()
     end
   end)
 
+  it("passes a job whose list has blank lines, also before its first row and between its batches", function()
+    local list = imports.people(60):gsub("\n", "\n\n\n", 1):gsub("\n(c%-00011,)", "\n\n%1"):gsub("\n(c%-00021,)", "\r\n\n%1")
+    local result = assert(imports.import(LONGLONG, list .. "\n\n", { rows_per_call = 10 }))
+    assert.equal(60, result.accepted_pending)
+    local proof = verify(result.job)
+    assert.is_true(proof.ok, said(proof))
+    falsify(result.job, "DROP TRIGGER batch_plan", "UPDATE batch SET first_line = first_line + 1 WHERE seq = 2")
+    assert_fault(verify(result.job), "input", "batches begin at another line")
+  end)
+
   it("counts doubt no higher than what was in flight, whichever way the server decided", function()
     for _, fault in ipairs({ "after-commit-close", "close-after-read", "after-commit-500", "truncate-body" }) do
       imports.reset({ "import_customers_async:" .. fault .. "@2" })

@@ -3,15 +3,34 @@
 
 local M = {}
 
+-- Blanks that spreadsheets and input methods leave around a name: no-break and ideographic space, zero-width space, a second byte-order mark.
+local WIDE_BLANKS = { ["\194\160"] = true, ["\227\128\128"] = true, ["\226\128\139"] = true, ["\239\187\191"] = true }
+
+-- Bytes of the blank at the beginning or the end of name[first..last]; 0 when there is none.
+local function blank_at(name, first, last, at_end)
+  if (name:byte(at_end and last or first) or 33) <= 32 then
+    return 1
+  end
+  for size = 2, math.min(3, last - first + 1) do
+    if WIDE_BLANKS[at_end and name:sub(last - size + 1, last) or name:sub(first, first + size - 1)] then
+      return size
+    end
+  end
+  return 0
+end
+
 -- Header names are compared without surrounding blanks and, for ASCII, without letter case.
 local function plain(name)
   local first, last = 1, #name
-  while first <= last and name:byte(first) <= 32 do
-    first = first + 1
-  end
-  while last >= first and name:byte(last) <= 32 do
-    last = last - 1
-  end
+  local size
+  repeat
+    size = first <= last and blank_at(name, first, last, false) or 0
+    first = first + size
+  until size == 0
+  repeat
+    size = first <= last and blank_at(name, first, last, true) or 0
+    last = last - size
+  until size == 0
   return name:sub(first, last):lower()
 end
 

@@ -337,8 +337,9 @@ local function fill_field(p, field)
     entry.mark = mark
     add(p, entry, { mark = true })
   elseif p.required[name] then
-    fault(p, name, ('no column for "%s", which every row needs; the file has %s; say which: map = { %s = "..." }')
-      :format(name, columns.shown(p.columns), map_entry(name)))
+    local is_one = #p.columns == 1 and p.columns[1]:find("[;\t]")
+    fault(p, name, ('no column for "%s", which every row needs; the file has %s; %s'):format(name, columns.shown(p.columns),
+      is_one and 'its columns seem to be separated otherwise: delimiter = "auto"' or ('say which: map = { %s = "..." }'):format(map_entry(name))))
   elseif p.rows.shape ~= "object" then
     -- Rows without names keep their width: a column that the file does not have is sent empty.
     entry.constant = ""

@@ -187,13 +187,13 @@ function walk:row(number, fields, line)
   if self.begun ~= batch then
     self.begun = batch
     self:begin(batch)
-    if line ~= batch.first_line then
-      self.found:fault("input", "batches begin at another line than was planned", batch.index)
-    end
   end
   self.seen = self.seen + 1
   if self.again then
-    local fine, again_number, again_fields = pcall(self.again)
+    local fine, again_number, again_fields, _, again_line = pcall(self.again)
+    if self.seen == 1 and fine and again_line ~= line then -- lines are counted on from the batch's own
+      self.found:fault("input", "batches begin at another line than was planned", batch.index)
+    end
     if not fine or again_number ~= number or joined(again_fields) ~= joined(fields) then
       self.found:fault("input", "batches hold other rows than the list has in their place", batch.index)
       self.again = nil
