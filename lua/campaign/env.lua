@@ -31,4 +31,20 @@ function M.default()
   }
 end
 
+---The folder for what outlives a process: CAMPAIGN_STATE_DIR, else XDG_STATE_HOME/campaign, else ~/.local/state/campaign.
+---@param env campaign.env
+---@return string? folder nil when the environment names no home
+function M.state_dir(env)
+  local named = env.getenv("CAMPAIGN_STATE_DIR")
+  if named and named ~= "" then
+    return named
+  end
+  local base = env.getenv("XDG_STATE_HOME")
+  if base and base ~= "" then
+    return base .. "/campaign"
+  end
+  local home = env.getenv("HOME")
+  return home and home ~= "" and home .. "/.local/state/campaign" or nil
+end
+
 return M

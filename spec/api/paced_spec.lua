@@ -68,6 +68,39 @@ describe("paced calls", function()
     assert.is_nil(core.system.stat(folder .. "/pace"))
   end)
 
+  it("ask for nothing of the pace for a first call of which nothing is known, and for all of it where something is", function()
+    local loaded = {}
+    for name in pairs(package.loaded) do
+      if name:find("^campaign%.pace%.") and name ~= "campaign.pace.account" and name ~= "campaign.pace.quota" then
+        loaded[name], package.loaded[name] = package.loaded[name], nil
+      end
+    end
+    local fresh = package.loaded["campaign.pace.account"]
+    package.loaded["campaign.pace.account"], package.loaded["campaign.api.paced"] = nil, nil
+    local paced = require "campaign.api.paced"
+    local platform, account = { limits = {} }, { id = "x" }
+    local function looks(given)
+      local pace = paced.new(given or platform, account, env)
+      assert.is_true(pace:wait{ platform = "p", name = "o" })
+      local is_loaded = package.loaded["campaign.pace.shared"] ~= nil
+      pace:told(env.time, nil)
+      pace:close()
+      return is_loaded
+    end
+    assert.is_false(looks())
+    assert.is_true(looks{ limits = { calls_per_second = 5 } })
+    for name, module in pairs(loaded) do
+      package.loaded[name] = module
+    end
+    package.loaded["campaign.pace.account"], package.loaded["campaign.api.paced"] = fresh, nil
+    -- Somebody was told to slow down, and left that for others.
+    local one = client{ busy(7) }
+    assert(select(2, ask(one, { retries = 0 })))
+    local two, before = client{ GOOD }, env.time
+    assert(ask(two))
+    assert.is_near(7, env.time - before, 0.1)
+  end)
+
   it("keep to the rate of their account, all clients of it together", function()
     local one = client({ GOOD }, { calls_per_second = 10 })
     local two = client({ GOOD }, { calls_per_second = 10 })

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local command = require "support.command"
 local core = require "campaign.core"
+local env_module = require "campaign.env"
 local fake = require "support.fake"
 local store_module = require "campaign.auth.store"
 
@@ -77,7 +78,7 @@ describe("auth.store", function()
   end)
 
   it("finds its place by XDG_STATE_HOME, else HOME", function()
-    assert.equal("/x/campaign", store_module.state_dir(fake.env{ XDG_STATE_HOME = "/x", HOME = "/h" }))
-    assert.equal("/h/.local/state/campaign", store_module.state_dir(fake.env{ HOME = "/h", CAMPAIGN_STATE_DIR = "" }))
+    assert.equal("/x/campaign", env_module.state_dir(fake.env{ XDG_STATE_HOME = "/x", HOME = "/h" }))
+    assert.equal("/h/.local/state/campaign", env_module.state_dir(fake.env{ HOME = "/h", CAMPAIGN_STATE_DIR = "" }))
   end)
 end)

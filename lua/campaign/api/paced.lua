@@ -18,7 +18,7 @@ local mt = { __index = methods, __name = "campaign.api.paced" }
 ---@param account campaign.account
 ---@param env campaign.env
 function M.new(platform, account, env)
-  return setmetatable({ _platform = platform, _account = account, _env = env, _shared = nil }, mt)
+  return setmetatable({ _platform = platform, _account = account, _env = env, _shared = nil, _is_used = false }, mt)
 end
 
 local function refuse(operation, seconds, reason)
@@ -30,16 +30,25 @@ local function refuse(operation, seconds, reason)
   }
 end
 
+-- The account's rate, from the second call on or when there is something to know: one call alone needs none of those modules.
+local function shared_of(self)
+  if not self._shared then
+    self._shared = account_pace.new(self._platform, self._account, self._env, {})
+  end
+  return self._shared
+end
+
 ---Waits for the account's turn.
 ---@param operation table
 ---@return true? ok
 ---@return campaign.error? err not sent: the turn is too far away
 function methods:wait(operation)
-  local shared = self._shared
-  if not shared then
-    shared = account_pace.new(self._platform, self._account, self._env, {})
-    self._shared = shared
+  local is_first = not self._is_used
+  self._is_used = true
+  if is_first and account_pace.is_unknown(self._platform, self._account, self._env) then
+    return true
   end
+  local shared = shared_of(self)
   local seconds, reason, is_booked = shared:take(LONGEST)
   local waited = 0
   while seconds > 0 do
@@ -58,9 +67,11 @@ end
 ---@param err campaign.error? nil when it succeeded
 function methods:told(sent_at, err)
   if not err or err.kind == "platform" then
-    self._shared:succeeded(sent_at)
+    if self._shared then -- what one call says of a rate is nothing
+      self._shared:succeeded(sent_at)
+    end
   elseif err.kind == "throttle" then
-    self._shared:throttled(sent_at, type(err.retry) == "number" and err.retry or nil)
+    shared_of(self):throttled(sent_at, type(err.retry) == "number" and err.retry or nil)
   end
 end
 

@@ -4,6 +4,7 @@
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"
+local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 
@@ -24,29 +25,13 @@ local function fail(message, cause)
   return nil, error_object.new{ kind = "ledger", message = "token store: " .. message, sent = "no", retry = false, cause = cause }
 end
 
----The folder for what outlives a process: CAMPAIGN_STATE_DIR, else XDG_STATE_HOME/campaign, else ~/.local/state/campaign.
----@param env campaign.env
----@return string? folder nil when the environment names no home
-function M.state_dir(env)
-  local named = env.getenv("CAMPAIGN_STATE_DIR")
-  if named and named ~= "" then
-    return named
-  end
-  local base = env.getenv("XDG_STATE_HOME")
-  if base and base ~= "" then
-    return base .. "/campaign"
-  end
-  local home = env.getenv("HOME")
-  return home and home ~= "" and home .. "/.local/state/campaign" or nil
-end
-
 ---The store of an account.
 ---@param account campaign.account
 ---@param env campaign.env
 ---@return campaign.auth.store? store
 ---@return campaign.error? err
 function M.open(account, env)
-  local folder = M.state_dir(env)
+  local folder = env_module.state_dir(env)
   if not folder then
     return fail("no place for tokens: set CAMPAIGN_STATE_DIR or HOME")
   end

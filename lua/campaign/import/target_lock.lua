@@ -6,10 +6,10 @@
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"
+local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local record_module = require "campaign.import.record"
-local store = require "campaign.auth.store"
 
 local M = {}
 
@@ -51,7 +51,7 @@ function M.new(given)
   if not target then
     return nil
   end
-  local state_dir = store.state_dir(given.options.env)
+  local state_dir = env_module.state_dir(given.options.env)
   local found = core.system.stat(given.folder, true)
   local self = setmetatable({
     _env = given.options.env, _folder = record_module.absolute((given.folder:gsub("/+$", ""))),

@@ -2,19 +2,29 @@
 -- The pace of an account: the calls per second that somebody set for it, and the place that holds its rate for all processes of this user.
 -- Imports and single calls share it. The arithmetic is in pace/rate.lua.
 
-local homes = require "campaign.pace.home"
-local shared = require "campaign.pace.shared"
-local store = require "campaign.auth.store"
+local core = require "campaign.core"
+local env_module = require "campaign.env"
+local later = require "campaign.later"
+
+-- A script of one call into an account of which nothing is known needs none of it.
+local homes = later.module "campaign.pace.home"
+local shared = later.module "campaign.pace.shared"
 
 local M = {}
+
+-- The folder of all states; nil where the environment names no home.
+local function folder_of(env)
+  local folder = env_module.state_dir(env)
+  return folder and folder .. "/pace"
+end
 
 -- Where the account's rate is kept: what the world offers, else a file, else this process.
 local function home_of(env, account)
   if env.pace_home then
     return env.pace_home(account.id)
   end
-  local folder = store.state_dir(env)
-  return folder and homes.file(folder .. "/pace", account.id) or nil
+  local folder = folder_of(env)
+  return folder and homes.file(folder, account.id) or nil
 end
 
 ---Calls per second that somebody set: for this import, for the account, or for everybody.
@@ -24,6 +34,31 @@ end
 ---@return number?
 function M.rate(platform, account, options)
   return options.rate or account.calls_per_second or platform.limits.calls_per_second
+end
+
+---The state file of an account.
+---@param folder string for all states
+---@param account_id string
+---@return string
+function M.path(folder, account_id)
+  return folder .. "/" .. account_id:gsub("[^%w_.#-]", "-") .. ".pace"
+end
+
+---Whether nothing holds calls back: no rate was set, and no process of this machine keeps a state of the account's pace.
+---@param platform table
+---@param account table
+---@param env campaign.env
+---@return boolean
+function M.is_unknown(platform, account, env)
+  if env.pace_home or M.rate(platform, account, {}) then
+    return false
+  end
+  local folder = folder_of(env)
+  if not folder then
+    return true
+  end
+  local info, err = core.system.stat(M.path(folder, account.id), false)
+  return not info and err.reason == "missing"
 end
 
 -- A number from 0 up to 1.

@@ -9,6 +9,7 @@
 -- without a lock). Another place that can compare and set, such as nginx's shared memory, is a third one: whoever makes a client or an
 -- import gives it.
 
+local account_pace = require "campaign.pace.account"
 local boot = require "campaign.boot"
 local core = require "campaign.core"
 
@@ -57,8 +58,7 @@ end
 ---@param account_id string
 ---@return table
 function M.file(folder, account_id)
-  local name = account_id:gsub("[^%w_.#-]", "-")
-  return setmetatable({ _folder = folder, _path = folder .. "/" .. name .. ".pace" }, file_mt)
+  return setmetatable({ _folder = folder, _path = account_pace.path(folder, account_id) }, file_mt)
 end
 
 -- The cell, opened when it is not; nil without an error when there is none and none is to be made.
