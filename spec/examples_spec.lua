@@ -126,6 +126,26 @@ describe("examples", function()
     assert.are.equal(expected, committed()["longlong.import_customers_async"])
   end)
 
+  it("of the pages run as they stand", function()
+    os.execute("ln -sfn " .. ROOT .. "/examples " .. folder .. "/examples")
+    local runs = 0
+    for _, page in ipairs{ "import", "map", "members", "client", "callbacks", "sandbox" } do
+      for number, block in ipairs(blocks(command.read("docs/" .. page .. ".md"), "lua")) do
+        local result = run{ LUA, command.write(folder .. "/block.lua", block) }
+        assert(result.code == 0 and result.err == "", page .. ".md, block " .. number .. ": " .. result.err .. result.out)
+        runs = runs + 1
+      end
+    end
+    assert.is_true(runs >= 12, runs .. " blocks")
+  end)
+
+  it("of the callback page is a post that is kept", function()
+    local found = blocks(command.read("docs/callbacks.md"), "lua")[1]
+    local result = run({ LUA, command.write(folder .. "/block.lua", found) })
+    assert.are.equal("", result.err)
+    assert.matches("^200\t", result.out)
+  end)
+
   describe("README.md", function()
     local readme = command.read("README.md")
 

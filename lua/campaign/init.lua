@@ -1,7 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- The public face: connect to a platform, import a list, work with jobs. Everything else is behind it.
 
-require "campaign.core" -- first: it has the other modules compiled already
+-- First: it has the other modules compiled already. It is there for each Lua apart.
+local has_core, why_not = pcall(require, "campaign.core")
+if not has_core then
+  local lua = rawget(_G, "jit") and "LuaJIT" or _VERSION
+  local advice = "`make build` makes it, and eval \"$(campaign env)\" says where it is"
+  if lua ~= "LuaJIT" and lua ~= "Lua 5.4" then
+    advice = "campaign runs on Lua 5.4 and LuaJIT 2.1"
+  end
+  error("campaign's core for " .. lua .. " cannot be loaded: " .. advice .. "\n" .. tostring(why_not), 0)
+end
 
 local client = require "campaign.api.client"
 local config = require "campaign.config"

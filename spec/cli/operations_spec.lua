@@ -243,9 +243,33 @@ describe("campaign env", function()
     command.remove(folder)
   end)
 
+  it("serves both Luas by one eval, before what is there already", function()
+    local script = "export LUA_PATH='/there/?.lua;;'; eval \"$(" .. command.ROOT .. "/bin/campaign env)\"; cd /; for lua in lua5.4 luajit; do "
+      .. "$lua -e 'print(require(\"campaign.core\").version, (package.path:find(\"/there/?.lua\", 1, true)))'; done"
+    local result = command.run{ "env", "-u", "LUA_PATH_5_4", "-u", "LUA_CPATH_5_4", "-u", "LUA_CPATH", "sh", "-c", script }
+    assert.are.equal("", result.err)
+    assert.matches("^0%.1%.0\t%d+\n0%.1%.0\t%d+\n$", result.out)
+  end)
+
+  it("is named where a Lua finds the core of another one, or none", function()
+    local paths = cjson.decode(campaign{ "env", "--json" }.out)
+    for _, case in ipairs{
+      { "lua5.4", "LUA_PATH_5_4", "LUA_CPATH_5_4", paths.LUA_CPATH, "Lua 5.4" },
+      { "luajit", "LUA_PATH", "LUA_CPATH", paths.LUA_CPATH_5_4, "LuaJIT" },
+      { "luajit", "LUA_PATH", "LUA_CPATH", "/nowhere/?.so", "LuaJIT" },
+    } do
+      local result = command.run{ "env", case[2] .. "=" .. paths.LUA_PATH, case[3] .. "=" .. case[4], case[1], "-e", "require 'campaign'" }
+      assert.are.equal(1, result.code)
+      assert.is_truthy(result.err:find("campaign's core for " .. case[5] .. " cannot be loaded", 1, true), result.err)
+      assert.is_truthy(result.err:find("eval \"$(campaign env)\"", 1, true), result.err)
+    end
+  end)
+
   it("gives the same as JSON", function()
     local paths = cjson.decode(campaign{ "env", "--json" }.out)
     assert.is_truthy(paths.LUA_PATH:find("/lua/?.lua;", 1, true))
     assert.is_truthy(paths.LUA_CPATH:find("/?.so;", 1, true))
+    assert.is_truthy(paths.LUA_CPATH_5_4:find("/?.so;", 1, true))
+    assert.is_nil(cjson.decode(campaign{ "env", "--json", "--lua", "5.4" }.out).LUA_CPATH)
   end)
 end)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- `campaign env`: lines for a shell to eval, so that scripts find the modules of this checkout or installation.
+-- `campaign env`: lines for a shell to eval, so that scripts of both Luas find the modules of this checkout or installation.
 
 local core = require "campaign.core"
 
@@ -21,18 +21,34 @@ local function for_flavour(place, flavour)
   return lua_path, c_path
 end
 
+-- Lua 5.4 looks at the names with its version first, LuaJIT knows only those without: one `eval` serves both.
+local NAMES = {
+  { flavour = "lua5.4", lua = "5.4", suffix = "_5_4" },
+  { flavour = "luajit", lua = "luajit", suffix = "" },
+}
+
 function M.run(given, place)
-  local flavour = place.flavour
-  if given.lua then
-    flavour = given.lua == "5.4" and "lua5.4" or given.lua
+  local values = {}
+  for _, name in ipairs(NAMES) do
+    if given.lua == nil or given.lua == name.lua then
+      local lua_path, c_path = for_flavour(place, name.flavour)
+      values[#values + 1] = { name = "LUA_PATH" .. name.suffix, plain = "LUA_PATH", path = lua_path }
+      values[#values + 1] = { name = "LUA_CPATH" .. name.suffix, plain = "LUA_CPATH", path = c_path }
+    end
   end
-  local lua_path, c_path = for_flavour(place, flavour)
   if given.json then
-    io.stdout:write(core.json.encode({ LUA_PATH = lua_path .. ";;", LUA_CPATH = c_path .. ";;" }), "\n")
+    local object = {}
+    for _, value in ipairs(values) do
+      object[value.name] = value.path .. ";;"
+    end
+    io.stdout:write(core.json.encode(object), "\n")
     return 0
   end
-  io.stdout:write("export LUA_PATH=", quote(lua_path .. ";;"), "\n")
-  io.stdout:write("export LUA_CPATH=", quote(c_path .. ";;"), "\n")
+  for _, value in ipairs(values) do
+    -- Before what is there already; `;;` stands for the default path.
+    local rest = value.name == value.plain and "${" .. value.plain .. ":-;}" or "${" .. value.name .. ":-${" .. value.plain .. ":-;}}"
+    io.stdout:write("export ", value.name, "=", quote(value.path .. ";"), "\"", rest, "\"\n")
+  end
   return 0
 end
 

@@ -235,8 +235,8 @@ end
 
 local function env(parser)
   local command = parser:command("env", "Print the lines that let scripts find campaign: eval \"$(campaign env)\".")
-  command:option("--lua", "For which Lua the lines are."):choices{ "5.4", "luajit" }
-  add_json(command)
+  command:option("--lua", "Only the lines for one Lua; without it those for both."):choices{ "5.4", "luajit" }
+  add_json(command, "The paths as JSON on stdout.")
 end
 
 ---@return integer? value, string? message
