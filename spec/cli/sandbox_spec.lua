@@ -22,9 +22,9 @@ describe("campaign sandbox", function()
 
   it("prints lines that a shell can take, serves what they say, and ends well on a signal", function()
     local result = during("--clock '2025-11-10 10:00:00'",
-      command.ROOT .. "/bin/campaign call outbound.get_contact_group_detail >/dev/null && echo served")
+      "cp " .. folder .. "/ready " .. folder .. "/copy; " .. command.ROOT .. "/bin/campaign call outbound.get_contact_group_detail >/dev/null && echo served")
     assert.are.equal("served\nended 0\n", result.out, result.err)
-    assert.are.equal(command.read(folder .. "/ready"), result.printed)
+    assert.are.equal(command.read(folder .. "/copy"), result.printed)
     for line in result.printed:gmatch("[^\n]+") do
       assert.is_truthy(line:find("^CAMPAIGN_[A-Z_]+=%S+$"), line)
     end
@@ -32,8 +32,9 @@ describe("campaign sandbox", function()
   end)
 
   it("keeps its credentials to their owner", function()
-    during("", "true")
-    assert.are.equal("600\n", command.run({ "stat", "-c", "%a", folder .. "/ready" }).out)
+    local result = during("", "stat -c %a " .. folder .. "/ready")
+    assert.are.equal("600\nended 0\n", result.out)
+    assert.is_nil(io.open(folder .. "/ready"), "the next one's credentials are waited for there")
   end)
 
   it("has a clock that is set and runs as fast as wanted", function()
@@ -55,6 +56,15 @@ describe("campaign sandbox", function()
     local count = "curl -s $CAMPAIGN_SANDBOX_URL/_sandbox/commits | grep -o '\"total\":[0-9]*'"
     assert.is_truthy(during(state, send .. count).out:find('"total":1', 1, true))
     assert.is_truthy(during(state, count).out:find('"total":1', 1, true))
+  end)
+
+  it("says which port is taken and which file cannot be written, and leaves nothing behind", function()
+    local tries = "for options in \"--port ${CAMPAIGN_SANDBOX_URL##*:}\" '--state /proc/nowhere' '--ready-file /nowhere/ready'; do TMPDIR=" .. folder
+      .. "/tmp " .. command.ROOT .. "/bin/campaign sandbox $options; echo $?; done; ls " .. folder .. "/tmp"
+    local result = during("", "mkdir " .. folder .. "/tmp; " .. tries)
+    assert.are.equal("2\n2\n2\nended 0\n", result.out)
+    assert.matches("^sandbox: cannot listen on 127%.0%.0%.1:%d+: Address already in use; without %-%-port it takes a free one\n"
+      .. "sandbox: /proc/nowhere: [^\n]+\nsandbox: /nowhere/ready: [^\n]+\n$", result.err)
   end)
 
   it("refuses what makes no sense with exit code 2 and one line", function()

@@ -64,7 +64,7 @@ function M.run(given)
     note = note,
   })
   if not well then
-    return output.fail("cannot listen: " .. problem, given)
+    return output.fail(("cannot listen on %s port %d: %s"):format(given.address or "127.0.0.1", given.port or 0, tostring(problem)), given)
   end
   return 0
 end

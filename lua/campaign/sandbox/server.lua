@@ -289,33 +289,55 @@ end
 
 local function prepare_dir(options)
   if options.state then
-    assert(core.system.make_dirs(options.state))
+    local made, err = core.system.make_dirs(options.state)
+    if not made then
+      return nil, err
+    end
     return options.state, true
   end
   local base = os.getenv("TMPDIR") or "/tmp"
   clear_stale(base)
   local dir = base .. "/campaign-sandbox-" .. core.system.pid() .. "-" .. math.floor(core.system.now() * 1000)
-  assert(core.system.make_dirs(dir))
+  local made, err = core.system.make_dirs(dir)
+  if not made then
+    return nil, err
+  end
   return dir, false
 end
 
 ---Runs the server until a signal, the end of the parent, or `/dev/null` on a given stdin.
 ---@param options table see init.lua
----@return integer exit_code
+---@return integer exit_code 2 when it cannot serve as it was asked to
 function M.run(options)
   -- Before anything that a signal could leave half done.
   cs.block(cs.SIGTERM, cs.SIGINT)
   local signals = cs.listen(cs.SIGTERM, cs.SIGINT)
-  local dir, durable = prepare_dir(options)
-  local app, why = app_of.new{
+  local app, dir, durable, why
+  local function close()
+    if app then
+      app:close()
+      if not durable then
+        app:remove()
+      end
+    end
+  end
+  local function refuse(problem)
+    io.stderr:write("sandbox: ", tostring(problem), "\n")
+    close()
+    return 2
+  end
+  dir, durable = prepare_dir(options)
+  if not dir then
+    return refuse(durable)
+  end
+  app, why = app_of.new{
     dir = dir, durable = durable, clock = options.clock, clock_rate = options.clock_rate,
     faults = options.faults, without = options.without, forms = options.forms,
     seed = options.seed, accounts = options.accounts, first_id = options.first_id,
     settings = options.settings, now = core.system.now, monotonic = core.system.monotonic, pid = core.system.pid(),
   }
   if not app then
-    io.stderr:write("sandbox: ", tostring(why), "\n")
-    return 2
+    return refuse(why)
   end
   local queue = cqueues.new()
   local server, err = http_server.listen{
@@ -331,17 +353,22 @@ function M.run(options)
       end
     end,
   }
-  local listening = server and server:listen()
+  local listening
+  if server then
+    listening, err = server:listen()
+  end
   if not listening then
-    io.stderr:write("sandbox: cannot listen on 127.0.0.1:", tostring(options.port or 0), ": ",
-      tostring(err), "\n")
-    return 1
+    return refuse(("cannot listen on 127.0.0.1:%d: %s; without --port it takes a free one"):format(options.port or 0, tostring(err)))
   end
   local _, host, port = server:localname()
   local base_url = "http://" .. host .. ":" .. port
   local lines = M.lines(base_url, app.state.accounts)
   if options.ready_file then
-    assert(core.system.write_atomic(options.ready_file, lines))
+    local written
+    written, err = core.system.write_atomic(options.ready_file, lines)
+    if not written then
+      return refuse(err)
+    end
   end
   if not options.quiet then
     io.stdout:write(lines)
@@ -363,10 +390,11 @@ function M.run(options)
     end
   end
   server:close()
-  app:close()
-  if not durable then
-    app:remove()
+  -- Whoever waits for the file of the next one must not take these credentials for its own.
+  if options.ready_file and core.system.read_file(options.ready_file, #lines + 1) == lines then
+    os.remove(options.ready_file)
   end
+  close()
   return 0
 end
 
