@@ -21,6 +21,12 @@ local function contract_lines(platform)
 end
 
 describe("campaign operations", function()
+  it("are JSON with --json as with --format json", function()
+    local list = cjson.decode(campaign{ "operations", "--json" }.out)
+    assert.are.same(list, cjson.decode(campaign{ "operations", "--format", "json" }.out))
+    assert.are.equal(44, #list)
+  end)
+
   it("prints the first seven columns of the contracts' list, byte for byte", function()
     local result = campaign{ "operations", "--format", "tsv" }
     assert.are.equal("", result.err)

@@ -32,6 +32,21 @@ local UPLOAD = "outbound.upload_contacts_file"
 local EXACT = { publicParams = { isMatching = true, matchingType = 1, optType = "add" } }
 
 describe("import.mapping", function()
+  it("says what to try where the header is one column, and shows no more than the start of a name", function()
+    for _, case in ipairs({
+      { "姓名,手机号", 'separated by commas: delimiter = ","' },
+      { "name;phone", 'separated otherwise: delimiter = "auto"' },
+      { "name\tphone", 'separated otherwise: delimiter = "auto"' },
+      { ("꟥趐"):rep(200), "is the file in another encoding (option `encoding`)?" },
+      { "mobile number", 'say which: map = { phone = "..." }' },
+    }) do
+      local result, err = plan(LONGLONG, { case[1] })
+      assert.is_nil(result)
+      assert.is_truthy(err.message:find(case[2], 1, true), err.message)
+      assert.is_true(#err.message < 200, err.message)
+    end
+  end)
+
   it("refuses a wire name in the header beside an alias or a spelling of it, and names both", function()
     for _, header in ipairs({ { "手机号", "phone" }, { "phone", "phone " }, { "Phone", "phone" }, { "mobile", "name", "phone" } }) do
       local result, err = plan(LONGLONG, header)

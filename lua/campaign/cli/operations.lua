@@ -28,7 +28,7 @@ function M.run(given)
       rows[#rows + 1] = row_of(operation)
     end
   end
-  if given.format == "json" then
+  if given.format == "json" or given.json and not given.format then
     local list = {}
     for index, row in ipairs(rows) do
       local entry = {}

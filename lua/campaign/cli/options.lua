@@ -22,8 +22,8 @@ end
 local function operations(parser)
   local command = parser:command("operations", "List the operations of the platforms.")
   command:argument("platform", "Only those of this platform."):args("?")
-  command:option("--format", "How to print."):choices{ "table", "tsv", "json" }:default("table")
-  add_json(command)
+  command:option("--format", "How to print; a table without it."):choices{ "table", "tsv", "json" }
+  add_json(command, "The same as --format json; errors as JSON on stderr.")
 end
 
 local function describe(parser)

@@ -34,6 +34,18 @@ local function plain(name)
   return name:sub(first, last):lower()
 end
 
+-- At most 40 bytes of a name, cut between characters: a list read in the wrong encoding may be one name from end to end.
+local function short(name)
+  if #name <= 40 then
+    return name
+  end
+  local last = 40
+  while last > 0 and name:byte(last + 1) >= 128 and name:byte(last + 1) < 192 do
+    last = last - 1
+  end
+  return name:sub(1, last) .. "..."
+end
+
 ---Names of a header for a message. The first line of a list without a header is somebody's data: long numbers are not shown.
 ---@param names string[]
 ---@return string
@@ -44,9 +56,24 @@ function M.shown(names)
       parts[i] = "..."
       break
     end
-    parts[i] = '"' .. name:gsub("%d%d%d%d%d%d%d+", function(digits) return digits:sub(1, 3) .. ("*"):rep(#digits - 3) end) .. '"'
+    parts[i] = '"' .. short(name):gsub("%d%d%d%d%d%d%d+", function(digits) return digits:sub(1, 3) .. ("*"):rep(#digits - 3) end) .. '"'
   end
   return #parts == 0 and "(none)" or table.concat(parts, ", ")
+end
+
+---What to try when a header does not look like one: a single column, though its name holds what separates columns, or is very long.
+---@param names string[]
+---@return string?
+function M.doubt(names)
+  local only = #names == 1 and names[1] or ""
+  if only:find("[;\t]") then
+    return 'its columns seem to be separated otherwise: delimiter = "auto"'
+  elseif only:find(",", 1, true) then
+    return 'its columns seem to be separated by commas: delimiter = ","'
+  elseif #only > 200 then
+    return "that is one column: is the file in another encoding (option `encoding`)?"
+  end
+  return nil
 end
 
 ---@class campaign.columns

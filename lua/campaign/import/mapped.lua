@@ -10,7 +10,7 @@ local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
 local layout = require "campaign.import.layout"
 local lfs = require "lfs"
-local mapping = require "campaign.import.mapping"
+local row_fields = require "campaign.import.row_fields"
 local record_module = require "campaign.import.record"
 local redact = require "campaign.api.redact"
 local suggest = require "campaign.api.suggest"
@@ -182,14 +182,14 @@ end
 local function fields_of(state, info)
   local map, known = {}, {}
   local rows, exact = state.operation.rows, columns_module.index(state.columns).exact
-  for _, field in ipairs(mapping.row_fields(state.operation, state.target_columns)) do
+  for _, field in ipairs(row_fields.list(state.operation, state.target_columns)) do
     known[field.name] = true
   end
   local is_open = rows.shape == "object" and rows.row.open
   for _, name in ipairs(info.made) do
     local base = name:match("^([^.]+)%.") -- linear: anchored
     local is_own = is_open and not base and (info.makes or not exact[name])
-    if known[name] and not mapping.has_parts(state.operation, name) or base and mapping.has_parts(state.operation, base) or is_own then
+    if known[name] and not row_fields.has_parts(state.operation, name) or base and row_fields.has_parts(state.operation, base) or is_own then
       map[name] = name
     end
   end
@@ -275,7 +275,7 @@ function M.check(state)
   for _, name in ipairs(state.mapping.unused) do
     unused[name] = true
   end
-  for i, field in ipairs(mapping.row_fields(state.operation, state.target_columns)) do
+  for i, field in ipairs(row_fields.list(state.operation, state.target_columns)) do
     names[i] = field.name
   end
   for _, name in ipairs(state.slips) do

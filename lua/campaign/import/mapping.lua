@@ -6,6 +6,7 @@ local checks = require "campaign.api.check"
 local columns = require "campaign.import.columns"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local row_fields = require "campaign.import.row_fields"
 local suggest = require "campaign.api.suggest"
 
 local M = {}
@@ -16,126 +17,6 @@ local function quoted(names)
     parts[i] = '"' .. name .. '"'
   end
   return #parts == 0 and "(none)" or table.concat(parts, ", ")
-end
-
--- A list's members compared as text: `set` and `params` may hold 1 where the data says "1".
-local function contains(list, value)
-  for _, item in ipairs(list or {}) do
-    if tostring(item) == tostring(value) then
-      return true
-    end
-  end
-  return false
-end
-
--- An array of { id, value }: custom fields. Each part is mapped on its own.
-local function is_parts(field)
-  local inner = field.type == "array" and field.items and field.items.fields
-  return inner and inner.id and inner.value and true or false
-end
-
----Whether a field is filled part by part ("components.<id>").
----@param operation table
----@param name string
----@return boolean
-function M.has_parts(operation, name)
-  for _, field in ipairs(operation.rows.shape == "object" and operation.rows.row.fields or {}) do
-    if field.name == name then
-      return is_parts(field)
-    end
-  end
-  return false
-end
-
----The fields one row may have, whatever its shape: the row type's fields, or the target's columns.
----@param operation table a loaded operation
----@param target_columns table[]? `{ name, required }` where the platform was asked for its columns
----@return table[]
-function M.row_fields(operation, target_columns)
-  local rows = operation.rows
-  if rows.shape == "object" then
-    return rows.row.fields
-  end
-  local fields = {}
-  for i, column in ipairs(target_columns or rows.columns) do
-    if type(column) == "string" then
-      fields[i] = { name = column, type = "string", required = true }
-    else
-      fields[i] = { name = column.name, type = "string", required = column.required or false }
-    end
-  end
-  return fields
-end
-
-local function enum_values(values)
-  if not values or values.open then
-    return nil
-  end
-  local list = {}
-  for i, entry in ipairs(values) do
-    local value = entry.value == nil and entry[1] or entry.value
-    list[i] = type(value) == "number" and string.format("%d", value) or tostring(value)
-  end
-  return list
-end
-
--- A list that travels as one text ("a,b"), filled by splitting a cell.
-local function is_list(field)
-  return field.type == "array" and field.join ~= nil
-end
-
-local SCALARS = {
-  string = "string", integer = "integer", int64 = "integer", boolean = "boolean", number = "number",
-  datetime = "datetime", date = "date", any = "string",
-}
-
-local function describe(field, options)
-  local list = is_list(field)
-  local limits = list and field.items or field
-  return {
-    name = field.name,
-    type = list and "string" or SCALARS[field.type or "string"],
-    check = options.check[field.name],
-    enum = enum_values(limits.values),
-    -- A name that holds the separator would turn into two on the other side.
-    forbid = limits.forbid, join = field.join, split = list and options.split[field.name] or nil,
-    max_length = limits.max_length, min_length = limits.min_length, unit = limits.unit,
-  }
-end
-
--- The value that a condition speaks of: "/a.b" from the call's own fields, else from what `set` gives to every row.
-local function condition_value(name, options)
-  if name:sub(1, 1) ~= "/" then
-    return options.set[name]
-  end
-  local value = options.params
-  for key in name:sub(2):gmatch("[^.]+") do
-    if type(value) ~= "table" then
-      return nil
-    end
-    value = value[key]
-  end
-  return value
-end
-
-local function needs(field, options)
-  local when = field.required_if
-  if field.required or not when then
-    return field.required or false
-  end
-  local value = condition_value(when.field, options)
-  if when.given then
-    return value ~= nil
-  end
-  return value ~= nil and contains(when.is, value)
-end
-
-local function known_names(fields, parts)
-  local names = {}
-  for _, field in ipairs(fields) do
-    names[#names + 1] = parts[field.name] and field.name .. ".<id>" or field.name
-  end
-  return names
 end
 
 ---@class campaign.mapping
@@ -178,17 +59,8 @@ local function take(p, index)
   p.taken[index], p.used[index] = true, true
 end
 
-local function sorted_keys(values)
-  local keys = {}
-  for key in pairs(values) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
-end
-
 local function read_map(p)
-  for _, name in ipairs(sorted_keys(p.options.map)) do
+  for _, name in ipairs(row_fields.sorted_keys(p.options.map)) do
     local column = p.options.map[name]
     local base, part = name:match("^([^.]+)%.(.+)$") -- linear: disjoint classes
     local index
@@ -212,7 +84,7 @@ local function read_map(p)
 end
 
 local function read_set_and_split(p)
-  for _, name in ipairs(sorted_keys(p.options.set)) do
+  for _, name in ipairs(row_fields.sorted_keys(p.options.set)) do
     if not p.by_name[name] or p.parts[name] then
       unknown_field(p, "set", name)
     elseif p.mapped[name] then
@@ -220,11 +92,11 @@ local function read_set_and_split(p)
         name, p.options.map[name]))
     end
   end
-  for _, name in ipairs(sorted_keys(p.options.split)) do
+  for _, name in ipairs(row_fields.sorted_keys(p.options.split)) do
     local field = p.by_name[name]
     if not field or p.parts[name] then
       unknown_field(p, "split", name)
-    elseif not is_list(field) then
+    elseif not row_fields.is_list(field) then
       fault(p, "split." .. name, ('split: "%s" is not a list, so it cannot be split'):format(name))
     end
   end
@@ -245,7 +117,7 @@ end
 
 local function find_required(p)
   for _, field in ipairs(p.fields) do
-    p.required[field.name] = needs(field, p.options)
+    p.required[field.name] = row_fields.is_needed(field, p.options)
   end
   -- Where one field names the field that identifies the row, one name for all rows makes that field required.
   local named_by = p.rows.named_by
@@ -289,7 +161,7 @@ local function fill_constant(p, entry, value)
   end
   entry.constant = tostring(value)
   add(p, entry, { constant = entry.constant })
-  if entry.enum and not contains(entry.enum, entry.constant) then
+  if entry.enum and not row_fields.contains(entry.enum, entry.constant) then
     fault(p, "set." .. entry.name, ('set: "%s" cannot be "%s"; it is one of %s'):format(
       entry.name, entry.constant, quoted(entry.enum)))
   elseif entry.constant == "" and p.required[entry.name] then
@@ -308,7 +180,7 @@ end
 
 local function fill_field(p, field)
   local name = field.name
-  local entry = describe(field, p.options)
+  local entry = row_fields.describe(field, p.options)
   local constant = p.options.set[name]
   if constant ~= nil then
     return fill_constant(p, entry, constant)
@@ -337,9 +209,8 @@ local function fill_field(p, field)
     entry.mark = mark
     add(p, entry, { mark = true })
   elseif p.required[name] then
-    local is_one = #p.columns == 1 and p.columns[1]:find("[;\t]")
     fault(p, name, ('no column for "%s", which every row needs; the file has %s; %s'):format(name, columns.shown(p.columns),
-      is_one and 'its columns seem to be separated otherwise: delimiter = "auto"' or ('say which: map = { %s = "..." }'):format(map_entry(name))))
+      columns.doubt(p.columns) or ('say which: map = { %s = "..." }'):format(map_entry(name))))
   elseif p.rows.shape ~= "object" then
     -- Rows without names keep their width: a column that the file does not have is sent empty.
     entry.constant = ""
@@ -390,7 +261,7 @@ local function need_named(p)
   end
   local fields = {}
   for _, other in ipairs(p.out.fields) do
-    if other ~= entry and (other.column or other.constant and other.constant ~= "") and contains(entry.enum, other.name) then
+    if other ~= entry and (other.column or other.constant and other.constant ~= "") and row_fields.contains(entry.enum, other.name) then
       fields[#fields + 1] = { name = other.name, column = other.column }
     end
   end
@@ -405,7 +276,7 @@ local function add_checks(p)
   for _, entry in ipairs(p.out.fields) do
     filled[entry.name] = entry.column and true or nil
   end
-  for _, name in ipairs(sorted_keys(p.options.check)) do
+  for _, name in ipairs(row_fields.sorted_keys(p.options.check)) do
     local check = p.options.check[name]
     if not filled[name] then
       local index = columns.find(p.index, name, {})
@@ -456,29 +327,6 @@ local function find_suppressed(p)
   end
 end
 
--- Rows of an open type take names of the user's own: each is one more text. A name that differs from a field's only in letter case is taken
--- for a slip.
-local function open_fields(options, fields)
-  local row = options.operation.rows.row
-  if options.operation.rows.shape ~= "object" or not row.open then
-    return fields
-  end
-  local list, known = {}, {}
-  for i, field in ipairs(fields) do
-    list[i] = field
-    known[field.name:lower()] = true
-  end
-  for _, given in ipairs({ options.map, options.set }) do
-    for _, name in ipairs(sorted_keys(given)) do
-      if not known[name:lower()] and not name:find(".", 1, true) then
-        known[name:lower()] = true
-        list[#list + 1] = { name = name, type = "string" }
-      end
-    end
-  end
-  return list
-end
-
 -- A list that a function has mapped: rows that it refused say why in a column of their own, and the list's own columns fill nothing where it
 -- made new rows of them.
 local function take_mapped(p, mapped)
@@ -495,7 +343,7 @@ local function begin(options)
   local p = {
     options = options, rows = options.operation.rows,
     columns = options.columns,
-    fields = open_fields(options, M.row_fields(options.operation, options.target_columns)),
+    fields = row_fields.with_own(options, row_fields.list(options.operation, options.target_columns)),
     by_name = {}, parts = {}, mapped = {}, items = {}, taken = {}, used = {}, required = {}, faults = {}, by_entry = {},
     claimed = {},
     out = { width = #options.columns, fields = {}, demands = {}, checks = {}, uses = {}, unused = {}, suppress = {} },
@@ -503,9 +351,9 @@ local function begin(options)
   p.index = columns.index(options.columns, p.rows.aliases)
   for _, field in ipairs(p.fields) do
     p.by_name[field.name] = field
-    p.parts[field.name] = is_parts(field) or nil
+    p.parts[field.name] = row_fields.is_parts(field) or nil
   end
-  p.names = known_names(p.fields, p.parts)
+  p.names = row_fields.names(p.fields, p.parts)
   if options.mapped then
     take_mapped(p, options.mapped)
   end

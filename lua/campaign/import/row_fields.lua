@@ -1,0 +1,183 @@
+-- SPDX-License-Identifier: MIT
+-- The fields that a row of an operation may have, and what the encoder of the core must know of each: from the platform's data and what the
+-- user said of them. Pure; import/mapping finds a column for each.
+
+local M = {}
+
+---Whether a list has a value. Members are compared as text: `set` and `params` may hold 1 where the data says "1".
+---@param list any[]?
+---@param value any
+---@return boolean
+function M.contains(list, value)
+  for _, item in ipairs(list or {}) do
+    if tostring(item) == tostring(value) then
+      return true
+    end
+  end
+  return false
+end
+
+---Whether a field is an array of { id, value }: custom fields, each of which is mapped on its own.
+---@param field table
+---@return boolean
+function M.is_parts(field)
+  local inner = field.type == "array" and field.items and field.items.fields
+  return inner and inner.id and inner.value and true or false
+end
+
+---Whether a field is filled part by part ("components.<id>").
+---@param operation table
+---@param name string
+---@return boolean
+function M.has_parts(operation, name)
+  for _, field in ipairs(operation.rows.shape == "object" and operation.rows.row.fields or {}) do
+    if field.name == name then
+      return M.is_parts(field)
+    end
+  end
+  return false
+end
+
+---The fields one row may have, whatever its shape: the row type's fields, or the target's columns.
+---@param operation table a loaded operation
+---@param target_columns table[]? `{ name, required }` where the platform was asked for its columns
+---@return table[]
+function M.list(operation, target_columns)
+  local rows = operation.rows
+  if rows.shape == "object" then
+    return rows.row.fields
+  end
+  local fields = {}
+  for i, column in ipairs(target_columns or rows.columns) do
+    if type(column) == "string" then
+      fields[i] = { name = column, type = "string", required = true }
+    else
+      fields[i] = { name = column.name, type = "string", required = column.required or false }
+    end
+  end
+  return fields
+end
+
+local function enum_values(values)
+  if not values or values.open then
+    return nil
+  end
+  local list = {}
+  for i, entry in ipairs(values) do
+    local value = entry.value == nil and entry[1] or entry.value
+    list[i] = type(value) == "number" and string.format("%d", value) or tostring(value)
+  end
+  return list
+end
+
+---Whether a field is a list that travels as one text ("a,b"), filled by splitting a cell.
+---@param field table
+---@return boolean
+function M.is_list(field)
+  return field.type == "array" and field.join ~= nil
+end
+
+local SCALARS = {
+  string = "string", integer = "integer", int64 = "integer", boolean = "boolean", number = "number",
+  datetime = "datetime", date = "date", any = "string",
+}
+
+---A field as the encoder takes it, without its column.
+---@param field table
+---@param options table `check`, `split`
+---@return table
+function M.describe(field, options)
+  local list = M.is_list(field)
+  local limits = list and field.items or field
+  return {
+    name = field.name,
+    type = list and "string" or SCALARS[field.type or "string"],
+    check = options.check[field.name],
+    enum = enum_values(limits.values),
+    -- A name that holds the separator would turn into two on the other side.
+    forbid = limits.forbid, join = field.join, split = list and options.split[field.name] or nil,
+    max_length = limits.max_length, min_length = limits.min_length, unit = limits.unit,
+  }
+end
+
+-- The value that a condition speaks of: "/a.b" from the call's own fields, else from what `set` gives to every row.
+local function condition_value(name, options)
+  if name:sub(1, 1) ~= "/" then
+    return options.set[name]
+  end
+  local value = options.params
+  for key in name:sub(2):gmatch("[^.]+") do
+    if type(value) ~= "table" then
+      return nil
+    end
+    value = value[key]
+  end
+  return value
+end
+
+---Whether every row must fill a field.
+---@param field table
+---@param options table `set`, `params`
+---@return boolean
+function M.is_needed(field, options)
+  local when = field.required_if
+  if field.required or not when then
+    return field.required or false
+  end
+  local value = condition_value(when.field, options)
+  if when.given then
+    return value ~= nil
+  end
+  return value ~= nil and M.contains(when.is, value)
+end
+
+---Names of fields as `map` takes them.
+---@param fields table[]
+---@param parts table<string, boolean>
+---@return string[]
+function M.names(fields, parts)
+  local names = {}
+  for _, field in ipairs(fields) do
+    names[#names + 1] = parts[field.name] and field.name .. ".<id>" or field.name
+  end
+  return names
+end
+
+---@param values table<string, any>
+---@return string[]
+function M.sorted_keys(values)
+  local keys = {}
+  for key in pairs(values) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+---Rows of an open type take names of the user's own: each is one more text. A name that differs from a field's only in letter case is taken
+---for a slip.
+---@param options table `operation`, `map`, `set`
+---@param fields table[]
+---@return table[]
+function M.with_own(options, fields)
+  local row = options.operation.rows.row
+  if options.operation.rows.shape ~= "object" or not row.open then
+    return fields
+  end
+  local list, known = {}, {}
+  for i, field in ipairs(fields) do
+    list[i] = field
+    known[field.name:lower()] = true
+  end
+  for _, given in ipairs({ options.map, options.set }) do
+    for _, name in ipairs(M.sorted_keys(given)) do
+      if not known[name:lower()] and not name:find(".", 1, true) then
+        known[name:lower()] = true
+        list[#list + 1] = { name = name, type = "string" }
+      end
+    end
+  end
+  return list
+end
+
+return M
