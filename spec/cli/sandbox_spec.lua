@@ -22,7 +22,8 @@ describe("campaign sandbox", function()
 
   it("prints lines that a shell can take, serves what they say, and ends well on a signal", function()
     local result = during("--clock '2025-11-10 10:00:00'",
-      "cp " .. folder .. "/ready " .. folder .. "/copy; " .. command.ROOT .. "/bin/campaign call outbound.get_contact_group_detail >/dev/null && echo served")
+      "cp " .. folder .. "/ready " .. folder .. "/copy; "
+      .. command.ROOT .. "/bin/campaign call outbound.get_contact_group_detail >/dev/null && echo served")
     assert.are.equal("served\nended 0\n", result.out, result.err)
     assert.are.equal(command.read(folder .. "/copy"), result.printed)
     for line in result.printed:gmatch("[^\n]+") do
