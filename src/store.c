@@ -215,8 +215,8 @@ static int take_lock(struct camp_database *database, struct camp_error *err) {
 /* Whether the log is all that it was, before SQLite looks at it. */
 static int check_log(struct camp_database *database, struct camp_error *err) {
   struct camp_log log;
-  if (camp_log_read(database->path, &log, NULL, NULL, err) != 0) return -1;
-  const char *wrong = camp_log_lost(database->path, &log);
+  const char *wrong;
+  if (camp_log_read(database->path, &log, NULL, NULL, err) != 0 || camp_log_lost(database->path, &log, &wrong, err) != 0) return -1;
   database->found_log = log.is_there;
   database->cut_log = log.has_rest ? log.end : 0;
   if (wrong == NULL) return 0;

@@ -65,8 +65,9 @@ int camp_log_read(const char *path, struct camp_log *log, camp_log_frame *take, 
 
 /* No log at this path has more frames. */
 size_t camp_log_most_frames(const char *path);
-/* Whether commits are missing that were on disk, by what the file and its lock file say: a text that says what is wrong, NULL when nothing is.
- * Closes a descriptor of the file: nobody in this process may have it open with SQLite. */
-const char *camp_log_lost(const char *path, const struct camp_log *log);
+/* Whether commits are missing that were on disk, by what the file and its lock file say: `lost` is a text that says what is wrong, or NULL when
+ * nothing is. 0, or -1 with err (CAMP_LEDGER) when these cannot be read. Closes a descriptor of the file: nobody in this process may have it open
+ * with SQLite. */
+int camp_log_lost(const char *path, const struct camp_log *log, const char **lost, struct camp_error *err);
 
 #endif

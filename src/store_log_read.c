@@ -43,16 +43,29 @@ void camp_log_mark_write(int fd, const struct camp_log_mark *mark) {
   (void)wrote;
 }
 
-/* 1, or 0 when there is none. */
+/* All of n bytes, fewer at the end of the file, or -1. */
+static ssize_t read_at(int fd, void *to, size_t n, int64_t at) {
+  size_t got = 0;
+  while (got < n) {
+    ssize_t more = pread(fd, (char *)to + got, n - got, at + (int64_t)got);
+    if (more < 0 && errno == EINTR) continue;
+    if (more < 0) return -1;
+    if (more == 0) break;
+    got += (size_t)more;
+  }
+  return (ssize_t)got;
+}
+
+/* 1, 0 when there is none, or -1: nobody can tell. */
 static int read_mark(const char *path, struct camp_log_mark *mark) {
   char name[PATH_MAX + 8];
   struct mark_bytes bytes;
   snprintf(name, sizeof name, "%s.lock", path);
   int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return 0;
-  ssize_t got = pread(fd, &bytes, sizeof bytes, MARK_AT);
+  if (fd < 0) return errno == ENOENT ? 0 : -1;
+  ssize_t got = read_at(fd, &bytes, sizeof bytes, MARK_AT);
   close(fd);
-  if (got != (ssize_t)sizeof bytes) return 0;
+  if (got != (ssize_t)sizeof bytes) return got < 0 ? -1 : 0;
   if (memcmp(bytes.name, "log ", 4) != 0 || bytes.sum != sum_of(&bytes.mark)) return 0;
   *mark = bytes.mark;
   return 1;
@@ -82,19 +95,6 @@ static void add(struct sums *sums, const unsigned char *bytes, size_t n) {
   }
   sums->first = first;
   sums->second = second;
-}
-
-/* All of n bytes, fewer at the end of the file, or -1. */
-static ssize_t read_at(int fd, void *to, size_t n, int64_t at) {
-  size_t got = 0;
-  while (got < n) {
-    ssize_t more = pread(fd, (char *)to + got, n - got, at + (int64_t)got);
-    if (more < 0 && errno == EINTR) continue;
-    if (more < 0) return -1;
-    if (more == 0) break;
-    got += (size_t)more;
-  }
-  return (ssize_t)got;
 }
 
 static int read_head(int fd, struct camp_log *log, struct sums *sums) {
@@ -183,13 +183,14 @@ int camp_log_read(const char *path, struct camp_log *log, camp_log_frame *take, 
   return result;
 }
 
-/* What the file's own head says, the log left aside: 1 when commits may stand in the log alone. */
+/* What the file's own head says, the log left aside: 1 when commits may stand in the log alone; -1: nobody can tell. */
 static int is_at_work(const char *path) {
   unsigned char head[100];
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return 0;
+  if (fd < 0) return -1;
   ssize_t got = read_at(fd, head, sizeof head, 0);
   close(fd);
+  if (got < 0) return -1;
   return got == (ssize_t)sizeof head && memcmp(head, "SQLite format 3", 16) == 0 && camp_log_number(head + 68) == CAMP_STORE_AT_WORK;
 }
 
@@ -200,17 +201,24 @@ size_t camp_log_most_frames(const char *path) {
   return stat(name, &info) == 0 && info.st_size > 0 ? (size_t)info.st_size / (FRAME_HEAD + LEAST_PAGE) : 0;
 }
 
-const char *camp_log_lost(const char *path, const struct camp_log *log) {
+int camp_log_lost(const char *path, const struct camp_log *log, const char **lost, struct camp_error *err) {
   struct camp_log_mark mark;
-  if (log->is_broken) return "its log is damaged";
-  if (!is_at_work(path)) return NULL; /* whatever the log holds, nothing was sent by it */
-  const int is_marked = read_mark(path, &mark);
-  if (!log->is_there) return "its log is missing";
-  if (is_marked && mark.end == 0) return NULL; /* its process ended while it wrote the head of a new log */
-  if (!log->is_log) return "its log is damaged";
-  if (!is_marked) return NULL;
-  /* A log that began anew after the mark is well: the file was synced before. An older one is not. */
-  const int32_t newer = (int32_t)(log->salts[0] - mark.salts[0]);
-  if (newer < 0 || (newer == 0 && log->salts[1] != mark.salts[1])) return "its log is another one than it was";
-  return newer == 0 && log->end < mark.end ? "its log ends too early" : NULL;
+  const int at_work = is_at_work(path);
+  const int is_marked = at_work == 1 ? read_mark(path, &mark) : 0;
+  *lost = NULL;
+  /* Nobody knows then whether something is missing: that is no reason to go on as if nothing were. */
+  if (at_work < 0 || is_marked < 0)
+    return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: %s cannot be read: %s", path, at_work < 0 ? "it" : "its lock file", strerror(errno));
+  if (log->is_broken) *lost = "its log is damaged";
+  else if (!at_work) return 0; /* whatever the log holds, nothing was sent by it */
+  else if (!log->is_there) *lost = "its log is missing";
+  else if (is_marked && mark.end == 0) return 0; /* its process ended while it wrote the head of a new log */
+  else if (!log->is_log) *lost = "its log is damaged";
+  else if (is_marked) {
+    /* A log that began anew after the mark is well: the file was synced before. An older one is not. */
+    const int32_t newer = (int32_t)(log->salts[0] - mark.salts[0]);
+    if (newer < 0 || (newer == 0 && log->salts[1] != mark.salts[1])) *lost = "its log is another one than it was";
+    else if (newer == 0 && log->end < mark.end) *lost = "its log ends too early";
+  }
+  return 0;
 }

@@ -383,6 +383,7 @@ int camp_store_checkpoint(struct camp_store *store, struct camp_error *err) {
 }
 
 int camp_store_reserve(struct camp_store *store, long long bytes, struct camp_error *err) {
+  if (check_owner(store, err) != 0) return -1;
   return camp_database_reserve(store->database, bytes, err);
 }
 

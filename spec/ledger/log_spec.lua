@@ -150,6 +150,35 @@ describe("the ledger's log", function()
     ledger:close()
   end)
 
+  it("that is gone is not overlooked where a call fails that would tell so #heavy", function()
+    local script, build = root .. "/open.lua", os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
+    command.write(script, [[
+      local core = require "campaign.core"
+      io.open("/shim/arm")
+      local store, err = core.store.open(arg[1])
+      io.write(store and "opened" or "refused " .. tostring(err.reason))
+      io.flush()
+      os.exit(0)
+    ]])
+    local env = { LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath,
+      LD_PRELOAD = build .. "/spec/fault_shim.so" }
+    local ledger, failed = begun(), 0
+    kill()
+    os.remove(dead .. "-wal")
+    local before = command.read(dead)
+    for _, reason in ipairs({ "EIO", "EMFILE" }) do
+      for at = 1, 10 do
+        env.SHIM = at .. " " .. reason .. " file " .. dead .. " 0"
+        local out = command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, dead }, { env = env, seconds = 60 }).out
+        assert.matches("^refused", out, reason .. " at " .. at)
+        failed = failed + (out ~= "refused damaged" and 1 or 0)
+      end
+    end
+    assert.is_true(failed >= 6, failed .. " calls were reached") -- the lock, the log, the file and the mark are looked at
+    assert.equal(before, command.read(dead))
+    ledger:close()
+  end)
+
   it("whose head is torn is taken for empty where the lock file says that it was about to begin anew", function()
     local ledger = begun()
     ledger._store:checkpoint()

@@ -372,8 +372,8 @@ static int module_log(lua_State *L) {
   const char *path = camp_check_path(L, 1);
   struct frames frames = {NULL, camp_log_most_frames(path), 0, 0};
   frames.places = lua_newuserdatauv(L, frames.most * sizeof frames.places[0] + 1, 0);
-  if (camp_log_read(path, &log, take_frame, &frames, &err) != 0) return push_store_error(L, &err);
-  const char *lost = camp_log_lost(path, &log);
+  const char *lost;
+  if (camp_log_read(path, &log, take_frame, &frames, &err) != 0 || camp_log_lost(path, &log, &lost, &err) != 0) return push_store_error(L, &err);
   lua_createtable(L, 0, 4);
   lua_newtable(L);
   for (size_t i = 0; i < frames.committed; i++) {
