@@ -268,6 +268,36 @@ void camp_input_release(struct camp_input *input) {
   free(input);
 }
 
+#define SEPARATOR_LINE 9 /* characters of "sep=;" in quotes, with CR LF */
+
+/* Spreadsheets read a first line "sep=;" as what separates the columns, and so do we: it is no record. Moves text_offset behind it. */
+static int read_separator(struct camp_input *input, struct camp_error *err) {
+  const int wide = input->encoding == CAMP_ENCODING_UTF16LE || input->encoding == CAMP_ENCODING_UTF16BE;
+  const size_t width = wide ? 2 : 1, low = input->encoding == CAMP_ENCODING_UTF16BE;
+  unsigned char block[2 * SEPARATOR_LINE];
+  char text[SEPARATOR_LINE + 1] = {0};
+  ptrdiff_t got = camp_input_pread(input, block, width * SEPARATOR_LINE, input->text_offset, err);
+  if (got < 0) return -1;
+  for (size_t i = 0; (i + 1) * width <= (size_t)got; i++) {
+    if (wide && block[i * 2 + 1 - low] != 0) break;
+    text[i] = (char)block[i * width + low];
+  }
+  const size_t quoted = text[0] == '"';
+  const char delimiter = text[quoted + 4];
+  size_t at = quoted + 5;
+  if (strncasecmp(text + quoted, "sep=", 4) != 0 || delimiter == '\0' || delimiter == '\r' || delimiter == '\n') return 0;
+  if (quoted && text[at++] != '"') return 0;
+  if (text[at] == '\r') at++;
+  if (text[at++] != '\n') return 0;
+  if (strchr(",;\t", delimiter) == NULL)
+    return camp_fail(err, CAMP_INVALID, 0, "%s: its first line says that '%c' separates the columns; it must be a comma, a semicolon or a tab",
+                     input->path, delimiter >= 0x20 ? delimiter : '?');
+  input->delimiter = (unsigned char)delimiter;
+  input->text_offset += (int64_t)(at * width);
+  input->first_line = 2;
+  return 0;
+}
+
 /* The delimiter that the first line has most of, outside quotes. */
 static int find_delimiter(struct camp_input *input, struct camp_error *err) {
   static const char candidates[] = {',', ';', '\t'};
@@ -347,9 +377,13 @@ int camp_input_header(struct camp_input *input, struct camp_error *err) {
   struct camp_record record;
   int result = -1;
   if (input->data_offset >= 0) return 0;
+  if (input->first_line == 0) { /* else an earlier try has been here */
+    input->first_line = 1;
+    if (read_separator(input, err) != 0) return -1;
+  }
   if (input->delimiter == 0 && find_delimiter(input, err) != 0) return -1;
   camp_reader_init(&reader, input);
-  camp_reader_start(&reader, input->text_offset, input->bytes, 0, 1);
+  camp_reader_start(&reader, input->text_offset, input->bytes, 0, input->first_line);
   int got;
   do got = camp_reader_next(&reader, &record, err);
   while (got == 1 && (record.faults & CAMP_RECORD_BLANK));

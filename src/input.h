@@ -30,7 +30,8 @@ struct camp_input {
   struct timespec mtime, ctime;
   enum camp_encoding encoding;
   const char *detected;   /* "bom", "utf-8", "gb18030" or "given" */
-  int64_t text_offset;    /* the first byte after a byte-order mark */
+  int64_t text_offset;    /* the first byte after a byte-order mark, and a line "sep=;" */
+  int64_t first_line;     /* of the header: 1, or 2 behind such a line; 0 until it was looked for */
   unsigned char delimiter; /* 0 until the header is read, when it is to be found there */
   size_t max_record;      /* bytes of one record, in UTF-8 for UTF-16 input */
   int64_t data_offset;    /* the first byte after the header; -1 until the header is read */

@@ -343,6 +343,27 @@ describe("core.rows.input", function()
     contains(refusal("\255\254" .. utf16 { 97, 10, 0x5F20 } .. "\0"), "ends inside a character")
   end)
 
+  it("takes the delimiter from a first line sep=; as spreadsheets do, which is no record", function()
+    for _, case in ipairs{
+      { "sep=;\r\na;b,c\n1;2\n", ";" }, { "SEP=;\na;b,c\n1;2", ";" }, { '"sep=;"\r\na;b,c\r\n1;2\r\n', ";" }, { "sep=\t\na\tb,c\n1\t2\n", "\t" },
+      { "\239\187\191sep=;\r\na;b,c\n1;2\n", ";" },
+      { "\255\254" .. utf16{ 115, 101, 112, 61, 59, 13, 10, 97, 59, 98, 44, 99, 10, 49, 59, 50, 10 }, ";" },
+    } do
+      for _, given in ipairs{ ",", "auto" } do
+        local input = assert(open(case[1], { delimiter = given }))
+        assert.same({ "a", "b,c" }, assert(input:columns()))
+        assert.equal(case[2], input:info().delimiter)
+        local number, fields, _, line = input:rows()()
+        assert.same({ 1, { "1", "2" }, 3 }, { number, fields, line })
+      end
+    end
+    for _, text in ipairs{ "sep=\n1\n", "sep=,b\n", "sep=ab\n1\n", "sep", '"sep=;\n"\n' } do -- names of columns
+      assert.truthy(assert(open(text)):columns(), text)
+    end
+    local _, err = assert(open("sep=|\na|b\n")):columns()
+    assert.truthy(err.message:find("'|' separates the columns", 1, true))
+  end)
+
   it("finds the delimiter in the header when asked", function()
     for delimiter, header in pairs { [","] = 'a,b,"x;y;z"\n', [";"] = "a;b;c,d\n", ["\t"] = "a\tb\tc\n" } do
       local input = assert(open(header, { delimiter = "auto" }))
