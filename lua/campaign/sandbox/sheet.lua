@@ -37,7 +37,10 @@ local function little(number, width)
   return table.concat(bytes)
 end
 
-local function archive(entries)
+---The bytes of a ZIP archive.
+---@param entries string[][] names and bytes
+---@return string
+function M.archive(entries)
   local pieces, directory, offset = {}, {}, 0
   for _, entry in ipairs(entries) do
     local name, bytes = entry[1], entry[2]
@@ -86,7 +89,7 @@ function M.write(rows)
     end
     lines[number] = '<row r="' .. number .. '">' .. table.concat(cells) .. "</row>"
   end
-  return archive{
+  return M.archive{
     { "[Content_Types].xml", TYPES },
     { "_rels/.rels", RELATIONS:format("officeDocument", "xl/workbook.xml", "") },
     { "xl/workbook.xml", WORKBOOK },

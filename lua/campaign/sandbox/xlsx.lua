@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Reads the first sheet of an Excel file: the names in its first row, and the rows below as tables by those names.
--- Bounded in rows and bytes; formulas count with their stored value, dates stay the numbers that Excel has.
+-- Bounded in rows and bytes; formulas count with their stored value, dates stay the numbers that Excel has. Whoever wrote it: the first sheet may
+-- lie anywhere, elements may have a prefix, numbers an exponent.
 
 local M = {}
 
@@ -29,39 +30,103 @@ local function read_entry(archive, name)
   return table.concat(pieces)
 end
 
-local function parse(text, callbacks)
+-- Element names come without a prefix ("x:row" is how some writers say "row"). False when the text is not well-formed.
+local function parse(text, on_start, on_data, on_end)
   local lxp = require "lxp"
-  local parser = lxp.new(callbacks)
+  local function plain(name)
+    local colon = name:find(":", 1, true)
+    return colon and name:sub(colon + 1) or name
+  end
+  local parser = lxp.new{
+    StartElement = function(_, name, attributes)
+      on_start(plain(name), attributes)
+    end,
+    CharacterData = on_data and function(_, data)
+      on_data(data)
+    end,
+    EndElement = on_end and function(_, name)
+      on_end(plain(name))
+    end,
+  }
   local ok = parser:parse(text) and parser:parse()
   parser:close()
   return ok
 end
 
--- The texts that cells refer to by number.
+-- The texts that cells refer to by number. How a text is pronounced (rPh) is no part of it.
 local function shared_strings(text)
   local list, current = {}, nil
-  local in_text = false
-  local ok = parse(text, {
-    StartElement = function(_, name)
-      if name == "si" then
-        current = {}
-      end
-      in_text = name == "t"
-    end,
-    CharacterData = function(_, data)
-      if in_text and current then
-        current[#current + 1] = data
-      end
-    end,
-    EndElement = function(_, name)
-      if name == "si" then
-        list[#list + 1] = table.concat(current)
-        current = nil
-      end
-      in_text = false
-    end,
-  })
+  local in_text, in_phonetic = false, false
+  local ok = parse(text, function(name)
+    if name == "si" then
+      current = {}
+    elseif name == "rPh" then
+      in_phonetic = true
+    end
+    in_text = name == "t" and not in_phonetic
+  end, function(data)
+    if in_text and current then
+      current[#current + 1] = data
+    end
+  end, function(name)
+    if name == "si" then
+      list[#list + 1] = table.concat(current)
+      current = nil
+    elseif name == "rPh" then
+      in_phonetic = false
+    end
+    in_text = false
+  end)
   return ok and list or nil
+end
+
+-- An attribute whose prefix is the writer's choice.
+local function attribute(attributes, name)
+  for key, value in pairs(attributes) do
+    if type(key) == "string" and (key == name or key:sub(-#name - 1) == ":" .. name) then
+      return value
+    end
+  end
+end
+
+-- What the workbook's relations say: paths in the archive by id, and of the shared texts.
+local function relations(text)
+  local by_id, strings = {}, nil
+  parse(text or "", function(name, attributes)
+    local target, kind = attributes.Target, attributes.Type or ""
+    if name == "Relationship" and target then
+      local path = target:sub(1, 1) == "/" and target:sub(2) or "xl/" .. target
+      by_id[attributes.Id or ""] = path
+      if kind:sub(-14) == "/sharedStrings" then
+        strings = path
+      end
+    end
+  end)
+  return by_id, strings
+end
+
+-- Where the first sheet and the shared texts lie.
+local function find_parts(archive)
+  local by_id, strings = relations(read_entry(archive, "xl/_rels/workbook.xml.rels"))
+  local first
+  parse(read_entry(archive, "xl/workbook.xml") or "", function(name, attributes)
+    if name == "sheet" and not first then
+      first = by_id[attribute(attributes, "id") or ""]
+    end
+  end)
+  return first or "xl/worksheets/sheet1.xml", strings or "xl/sharedStrings.xml"
+end
+
+-- A number as a person would write it: 13800138000, however the writer spelt it. Numbers of more than 15 digits stay as they are.
+local function plain_number(text)
+  if text:find("^%-?%d+$") then
+    return text
+  end
+  local number = tonumber(text)
+  if number and number == math.floor(number) and math.abs(number) < 1e15 then
+    return ("%.0f"):format(number)
+  end
+  return text
 end
 
 -- "_x0041_" in a text is a character by its code: A. Writers use it for what XML cannot hold, and for underscores that would read so.
@@ -88,50 +153,57 @@ local function column_of(reference)
   return number
 end
 
+local NUMBER = { n = true }
+
+local function cell_text(cell, strings)
+  local value, kind = table.concat(cell.text), cell.kind
+  if kind == "s" then
+    value = strings[(tonumber(value) or -1) + 1] or ""
+  end
+  if kind == "s" or kind == "inlineStr" or kind == "str" then
+    return decoded(value)
+  end
+  return NUMBER[kind or "n"] and plain_number(value) or value
+end
+
 -- All rows of a sheet, each a table by column number; nil when the sheet is not well-formed or too long.
 local function sheet_rows(text, strings)
-  local rows, row, cell, collecting = {}, nil, nil, false
-  local too_long = false
-  local ok = parse(text, {
-    StartElement = function(_, name, attributes)
-      if name == "row" then
-        row = {}
-      elseif name == "c" and row then
-        local column = attributes.r and column_of(attributes.r) or #row + 1
-        cell = { column = column, kind = attributes.t, text = {} }
-      elseif cell and (name == "v" or name == "t") then
-        collecting = true
+  local rows, row, cell = {}, nil, nil
+  local collecting, in_phonetic, too_long, column = false, false, false, 0
+  local ok = parse(text, function(name, attributes)
+    if name == "row" then
+      row, column = {}, 0
+    elseif name == "c" and row then
+      column = attributes.r and column_of(attributes.r) or column + 1
+      cell = { column = column, kind = attributes.t, text = {} }
+    elseif name == "rPh" then
+      in_phonetic = true
+    elseif cell and (name == "v" or name == "t") then
+      collecting = not in_phonetic
+    end
+  end, function(data)
+    if collecting then
+      table.insert(cell.text, data)
+    end
+  end, function(name)
+    collecting = false
+    if name == "rPh" then
+      in_phonetic = false
+    elseif name == "c" and cell and row then
+      local value = cell_text(cell, strings)
+      if value ~= "" then
+        row[cell.column] = value
       end
-    end,
-    CharacterData = function(_, data)
-      if collecting then
-        table.insert(cell.text, data)
+      cell = nil
+    elseif name == "row" and row then
+      if #rows >= MAX_ROWS then
+        too_long = true
+      elseif next(row) ~= nil then
+        rows[#rows + 1] = row
       end
-    end,
-    EndElement = function(_, name)
-      collecting = false
-      if name == "c" and cell and row then
-        local value = table.concat(cell.text)
-        if cell.kind == "s" then
-          value = strings[(tonumber(value) or -1) + 1] or ""
-        end
-        if cell.kind == "s" or cell.kind == "inlineStr" then
-          value = decoded(value)
-        end
-        if value ~= "" then
-          row[cell.column] = value
-        end
-        cell = nil
-      elseif name == "row" and row then
-        if #rows >= MAX_ROWS then
-          too_long = true
-        elseif next(row) ~= nil then
-          rows[#rows + 1] = row
-        end
-        row = nil
-      end
-    end,
-  })
+      row = nil
+    end
+  end)
   return ok and not too_long and rows or nil
 end
 
@@ -144,8 +216,9 @@ function M.cells(path)
   if not archive then
     return nil, "not an .xlsx"
   end
-  local sheet = read_entry(archive, "xl/worksheets/sheet1.xml")
-  local strings = read_entry(archive, "xl/sharedStrings.xml")
+  local sheet_path, strings_path = find_parts(archive)
+  local sheet = read_entry(archive, sheet_path)
+  local strings = read_entry(archive, strings_path)
   archive:close()
   if not sheet then
     return nil, "not an .xlsx with a first sheet"
