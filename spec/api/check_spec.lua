@@ -2,6 +2,7 @@
 -- The checks before sending: every field of every operation against values of the wrong kind, and what the checks do in general.
 
 local check = require "campaign.api.check"
+local convert = require "campaign.api.convert"
 local core = require "campaign.core"
 local fake = require "support.fake"
 local json = require "campaign.json"
@@ -356,11 +357,11 @@ describe("api.check", function()
   it("reads 64-bit integers exactly and nothing else", function()
     for _, case in ipairs{ { "0", "0" }, { "-9223372036854775808", "-9223372036854775808" }, { "9223372036854775807", "9223372036854775807" },
       { 9007199254740992, "9007199254740992" }, { -5, "-5" }, { 1e15, "1000000000000000" } } do
-      assert.equal(case[2], check.int64_text(case[1]))
+      assert.equal(case[2], convert.int64_text(case[1]))
     end
     for _, value in ipairs{ "9223372036854775808", "-9223372036854775809", "00", "-0", "+1", " 1", "1 ", "1e3", "", "0x1", 1.5, 1e300, 0 / 0,
       true, {}, "99999999999999999999999999" } do
-      assert.is_nil(check.int64_text(value))
+      assert.is_nil(convert.int64_text(value))
     end
   end)
 

@@ -78,7 +78,7 @@ function methods:close()
 end
 
 -- Headers that the engine adds and that say nothing about the platform.
-local PLUMBING = { host = true, ["user-agent"] = true, accept = true, ["content-length"] = true, connection = true }
+local PLUMBING = { ["accept-encoding"] = true, host = true, ["user-agent"] = true, accept = true, ["content-length"] = true, connection = true }
 
 ---A request as cases write it: line, headers that matter sorted by name, body; line ends as \n; the boundary by name.
 function M.readable(bytes)

@@ -3,7 +3,7 @@
 -- 64-bit ids as decimal text on every Lua. Keys and enum values that nobody declared are kept. A declared field with a value of
 -- another type is reported by its path; what that means is for `api/parse`.
 
-local check = require "campaign.api.check"
+local convert = require "campaign.api.convert"
 local core = require "campaign.core"
 local time = require "campaign.api.time"
 
@@ -46,7 +46,7 @@ end
 
 -- A text of digits that the JSON guard made of a long integer, or that the platform wrote so.
 local function long_digits(value)
-  return type(value) == "string" and #value > 15 and check.int64_text(value) or nil
+  return type(value) == "string" and #value > 15 and convert.int64_text(value) or nil
 end
 
 local READ = {}
@@ -64,9 +64,9 @@ end
 
 function READ.int64(value)
   if type(value) == "number" then
-    return whole(value) and check.int64_text(value) or nil
+    return whole(value) and convert.int64_text(value) or nil
   end
-  return type(value) == "string" and check.int64_text(value) or nil
+  return type(value) == "string" and convert.int64_text(value) or nil
 end
 
 function READ.number(value)

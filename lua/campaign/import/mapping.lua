@@ -2,8 +2,8 @@
 -- Which column of the file fills which field of a row: from what the user said, the header, and the platform's aliases to the
 -- description that core.rows.encoder compiles. Pure: tables in, tables out. Values are not looked at here; the core does that.
 
-local checks = require "campaign.api.check"
 local columns = require "campaign.import.columns"
+local convert = require "campaign.api.convert"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local row_fields = require "campaign.import.row_fields"
@@ -152,7 +152,7 @@ end
 local function fill_constant(p, entry, value)
   if type(value) == "number" or type(value) == "cdata" then
     local is_whole = type(value) == "cdata" or value == math.floor(value)
-    local text = is_whole and checks.int64_text(value) or not is_whole and json.encode(value)
+    local text = is_whole and convert.int64_text(value) or not is_whole and json.encode(value)
     if not text then
       fault(p, "set." .. entry.name, ('set: "%s" cannot be %s: its digits are not known beyond 2^53; give it as a text'):format(
         entry.name, tostring(value)))
