@@ -79,6 +79,13 @@ describe("sandbox server", function()
     assert.equal(3, #h.commits())
   end)
 
+  it("takes targets that name the host, as clients write them to a proxy, and CONNECT is no path", function()
+    assert.truthy(exchange("GET http://sandbox.example:80/_sandbox/clock HTTP/1.1\r\nHost: x\r\n\r\n", "zone"):find("^HTTP/1%.1 200"))
+    assert.truthy(exchange("GET http://sandbox.example HTTP/1.1\r\nHost: x\r\n\r\n", "no such path"):find("^HTTP/1%.1 404"))
+    exchange("CONNECT sandbox.example:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+    is_alive()
+  end)
+
   it("deletes the file of an upload that breaks off", function()
     h.reset()
     local core = require "campaign.core"

@@ -63,10 +63,11 @@ local function serve(receiver, stream, tell)
       headers[name] = value
     end
   end
+  local path = (head:get(":path") or ""):gsub("^https?://[^/?#]*", "") -- it may name the host, too, as clients write it to a proxy
   local answer, kind = receiver:handle{
-    method = head:get(":method"), path = head:get(":path"), headers = headers,
+    method = head:get(":method"), path = path, headers = headers,
     body = function(limit)
-      if headers.expect == "100-continue" then
+      if (headers.expect or ""):lower() == "100-continue" then
         stream:write_continue(SEND_SECONDS)
       end
       return read_body(stream, limit)

@@ -45,8 +45,10 @@ end
 
 -- Requests --------------------------------------------------------------------------------------
 
+-- A target may name the host, too, as clients write it to a proxy.
 local function head_of(headers)
-  local head = { method = headers:get(":method"), target = headers:get(":path"), headers = {} }
+  local target = (headers:get(":path") or ""):gsub("^https?://[^/?#]*", "")
+  local head = { method = headers:get(":method"), target = target, headers = {} }
   for name, value in headers:each() do
     if name:sub(1, 1) ~= ":" and head.headers[name] == nil then
       head.headers[name] = value
@@ -147,7 +149,7 @@ local function serve(app, stream)
   end
   local exchange = app:exchange(head_of(headers))
   if exchange:wants_body() then
-    if headers:get("expect") == "100-continue" then
+    if (headers:get("expect") or ""):lower() == "100-continue" then
       stream:write_continue(SEND_STALL)
     end
     if not read_body(stream, exchange) then
