@@ -71,7 +71,8 @@ static int is_name(const char *text, size_t length) {
 int camp_template_knows(const struct camp_template *template, const struct camp_http_result *result, const char **text, size_t *length) {
   const struct camp_buf *before = &template->before, *after = &template->after;
   if (result->like != template->number || template->status == 0 || result->status != template->status || result->error.kind != CAMP_OK ||
-      result->sent != CAMP_SENT_YES || result->guard || result->body == NULL)
+      result->sent != CAMP_SENT_YES || result->guard || result->body == NULL ||
+      result->bytes_sent < result->bytes_expected) /* a success before the whole body has left is none */
     return 0;
   size_t fixed = before->length + after->length;
   if (result->body_length < fixed || memcmp(result->body, before->data, before->length) != 0) return 0;

@@ -96,6 +96,26 @@ local function fits(field, wrong)
 end
 
 describe("api.parse", function()
+  it("takes no success that came before the whole request had left, and every refusal", function()
+    local early = { bytes_sent = 262144, bytes_expected = 20000000 }
+    local _, err = reply(ACCEPTED, 200, nil, early)
+    assert.same({ "response", "bad_answer", "maybe", false }, { err.kind, err.reason, err.sent, err.retry })
+    assert.truthy(err.message:find("262144 of 20000000 bytes", 1, true))
+    _, err = reply('{"code":400,"status":"fail","message":"m"}', 200, nil, early)
+    assert.same({ "bad_parameter", "no" }, { err.reason, err.sent })
+    _, err = reply("", 413, nil, early)
+    assert.same({ "too_large", "no" }, { err.reason, err.sent })
+    assert.truthy(reply(ACCEPTED, 200, nil, { bytes_sent = 5, bytes_expected = 5 }))
+    assert.truthy(reply(ACCEPTED, 200, nil, { bytes_sent = 5 })) -- of a body of unknown length
+    local context = { memory = {}, now = 1000000000 }
+    for _ = 1, 3 do
+      assert(parse.reply(longlong, import, fake.answer(ACCEPTED, 200), context))
+    end
+    local result = fake.answer(ACCEPTED, 200)
+    result.bytes_sent, result.bytes_expected = 1, 2
+    assert.is_nil((parse.reply(longlong, import, result, context)))
+  end)
+
   it("reads an answer in GBK when its Content-Type says so, and only then", function()
     local body = ACCEPTED:gsub('"m"', '"\179\201\185\166\213\\"') -- 成功誠, whose last byte is a backslash
     for _, charset in ipairs{ "GBK", "gb2312", '"gb18030"' } do

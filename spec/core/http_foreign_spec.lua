@@ -99,6 +99,33 @@ describe("answers of other makers", function()
     end
   end)
 
+  it("are not the expected ones of a template when they come before the body has left, and say how much had", function()
+    local template = assert(engine:template{ method = "POST", url = url, max_connection_age = 0 })
+    template:expect(200, TEXT)
+    for _, size in ipairs{ 2, 30000000 } do
+      assert(engine:submit_like(template, core.source(("x"):rep(size)), 20))
+      local client = assert(listener:accept())
+      client:settimeout(20)
+      repeat
+        local line = assert(client:receive("*l"))
+      until line == ""
+      if size == 2 then
+        assert(client:receive(2))
+      end
+      client:send(answer("Connection: close", TEXT))
+      client:shutdown("send") -- and reads nothing: a reset would cost the answer
+      local _, result, _, sent = engine:take_like(20, template)
+      client:close()
+      if size == 2 then
+        assert.same({ nil, 2 }, { result, sent })
+      else
+        assert.same({ "yes", 200, TEXT, size }, { result.sent, result.status, result.body, result.bytes_expected })
+        assert.is_true(result.bytes_sent < size)
+      end
+    end
+    template:close()
+  end)
+
   it("are read with interim answers, chunks with extensions and trailers, without a length, folded, and with many headers", function()
     local chunks = ("%x;name=\"v\"\r\n%s\r\n%X\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n"):format(5, TEXT:sub(1, 5), #TEXT - 5, TEXT:sub(6))
     reads("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" .. answer("X: y", TEXT))

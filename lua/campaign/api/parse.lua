@@ -296,6 +296,17 @@ function Parse:decides(faults)
   end
 end
 
+-- A success that came before the body had left decides nothing: nobody can have read what was not sent. A refusal may well come so early.
+local function is_early(result)
+  local expected = result.bytes_expected
+  return expected ~= nil and expected > (result.bytes_sent or expected)
+end
+
+function Parse:early()
+  return self:unreadable(("it came when %.0f of %.0f bytes of the request had been sent"):format(
+    self.result.bytes_sent, self.result.bytes_expected))
+end
+
 function Parse:json_reply()
   local text = text_of(self.result)
   if text:sub(1, 3) == "\239\187\191" then
@@ -331,6 +342,9 @@ function Parse:json_reply()
     if normalise.at(reply, path) == nil then
       return self:unreadable("`" .. path .. "` is missing")
     end
+  end
+  if is_early(self.result) then
+    return self:early()
   end
   if self.memory then
     recall.remember(self.memory, self.platform, self.operation, self.result, reply)
@@ -414,7 +428,7 @@ end
 ---@param is_lent boolean? the reply is used at once and not changed
 ---@return table? reply
 function M.known(memory, operation, result, is_lent)
-  return not result.error and operation.response == "json" and recall.recall(memory, operation, result, is_lent) or nil
+  return not result.error and operation.response == "json" and not is_early(result) and recall.recall(memory, operation, result, is_lent) or nil
 end
 
 ---What an answer means.
@@ -442,12 +456,14 @@ function M.reply(platform, operation, result, context)
   if type(result.status) ~= "number" or result.status < 200 or result.status > 299 then
     return self:http_error()
   end
-  if operation.response == "binary" then
+  if operation.response == "json" then
+    return self:json_reply()
+  elseif is_early(result) then
+    return self:early()
+  elseif operation.response == "binary" then
     return self:binary_reply()
-  elseif operation.response == "empty" then
-    return self:empty_reply()
   end
-  return self:json_reply()
+  return self:empty_reply()
 end
 
 return M
