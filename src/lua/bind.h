@@ -56,6 +56,10 @@ double camp_opt_number_field(lua_State *L, int table, const char *name, double f
 const char *camp_opt_string_field(lua_State *L, int table, const char *name, size_t *length);
 const char *camp_check_string_field(lua_State *L, int table, const char *name, size_t *length);
 
+/* Set a field of the table on top. Integers stay integers on Lua 5.4; all of ours are below 2^53. */
+void camp_set_integer(lua_State *L, const char *name, int64_t value);
+void camp_set_string(lua_State *L, const char *name, const char *value);
+
 /* Puts the texts of a Lua table { ["character"] = "replacement" } into a map that the caller keeps in a userdata. -1 with err when the map
  * refuses one; raises when something is no text. */
 int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_error *err);

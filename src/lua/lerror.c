@@ -259,6 +259,16 @@ int camp_opt_boolean_field(lua_State *L, int table, const char *name, int fallba
   return value;
 }
 
+void camp_set_integer(lua_State *L, const char *name, int64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+void camp_set_string(lua_State *L, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+}
+
 double camp_opt_number_field(lua_State *L, int table, const char *name, double fallback) {
   if (!push_field(L, table, name, LUA_TNUMBER)) return fallback;
   double value = lua_tonumber(L, -1);

@@ -417,20 +417,15 @@ static int rewrite_finish(lua_State *L) {
   return 1;
 }
 
-static void set_number(lua_State *L, const char *name, int64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 /* :info() → rows, refused, broken, line (of the row under way), bytes (read), makes, made (names), marker (name), lines_moved */
 static int rewrite_info(lua_State *L) {
   const struct camp_rewrite *rw = &check_rewrite(L)->rewrite;
   lua_createtable(L, 0, 8);
-  set_number(L, "rows", rw->rows);
-  set_number(L, "refused", rw->refused);
-  set_number(L, "broken", rw->broken);
-  set_number(L, "line", rw->record.line);
-  set_number(L, "bytes", rw->reader.at_offset);
+  camp_set_integer(L, "rows", rw->rows);
+  camp_set_integer(L, "refused", rw->refused);
+  camp_set_integer(L, "broken", rw->broken);
+  camp_set_integer(L, "line", rw->record.line);
+  camp_set_integer(L, "bytes", rw->reader.at_offset);
   lua_pushboolean(L, rw->way == CAMP_REWRITE_MAKES);
   lua_setfield(L, -2, "makes");
   lua_pushboolean(L, rw->lines_moved);

@@ -32,11 +32,16 @@ int camp_rows_encoder(lua_State *L);
 int camp_rows_key_list(lua_State *L);
 int camp_rows_row_keys(lua_State *L);
 int camp_rows_key_form(lua_State *L);
+/* core.rows.preflight(input, encoder, {...}) */
+int camp_rows_preflight(lua_State *L);
 /* core.rows.rewrite(input, {...}) */
 int camp_rows_rewrite(lua_State *L);
+/* Pushes the record's fields as a list. */
+void camp_push_fields(lua_State *L, const struct camp_record *record);
 /* Make the classes; once. */
 void camp_register_encoder(lua_State *L);
 void camp_register_key_list(lua_State *L);
+void camp_register_preflight(lua_State *L);
 void camp_register_rewrite(lua_State *L);
 /* An integer field of a table, exact; raises when it is none or out of range. */
 int64_t camp_integer_field(lua_State *L, int table, const char *name, int64_t fallback, int64_t least, int64_t most);

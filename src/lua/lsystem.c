@@ -248,11 +248,6 @@ static void set_number(lua_State *L, const char *name, lua_Number value) {
   lua_setfield(L, -2, name);
 }
 
-static void set_integer(lua_State *L, const char *name, lua_Integer value) {
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
-}
-
 static const char *type_name(mode_t mode) {
   if (S_ISREG(mode)) return "file";
   if (S_ISDIR(mode)) return "folder";
@@ -272,12 +267,12 @@ static int system_stat(lua_State *L) {
   lua_createtable(L, 0, 7);
   lua_pushstring(L, type_name(info.st_mode));
   lua_setfield(L, -2, "type");
-  set_integer(L, "size", (lua_Integer)info.st_size);
+  camp_set_integer(L, "size", (lua_Integer)info.st_size);
   set_number(L, "mtime", (lua_Number)info.st_mtim.tv_sec + (lua_Number)info.st_mtim.tv_nsec / 1e9);
-  set_integer(L, "mode", (lua_Integer)(info.st_mode & 07777));
-  set_integer(L, "user", (lua_Integer)info.st_uid);
-  set_integer(L, "device", (lua_Integer)info.st_dev);
-  set_integer(L, "inode", (lua_Integer)info.st_ino);
+  camp_set_integer(L, "mode", (lua_Integer)(info.st_mode & 07777));
+  camp_set_integer(L, "user", (lua_Integer)info.st_uid);
+  camp_set_integer(L, "device", (lua_Integer)info.st_dev);
+  camp_set_integer(L, "inode", (lua_Integer)info.st_ino);
   return 1;
 }
 
