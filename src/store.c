@@ -145,7 +145,8 @@ int camp_database_reserve(struct camp_database *database, long long bytes, struc
   int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return camp_fail(err, CAMP_LEDGER, errno == ENOSPC ? SQLITE_FULL : SQLITE_IOERR, "ledger %.120s: no room can be set aside: %s",
                                database->path, strerror(errno));
-  int code = posix_fallocate(fd, 0, bytes);
+  int code;
+  while ((code = posix_fallocate(fd, 0, bytes)) == EINTR) continue; /* a signal of the host program's */
   close(fd);
   database->reserved = code == 0;
   if (code == 0) return 0;
