@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * One curl multi handle driven by epoll, on whatever thread calls. Connections and TLS sessions lie in one share object per account, so no
+ * One curl multi handle driven by epoll, on whatever thread calls. Connections and TLS sessions lie in share objects of one account each, so no
  * account's request travels on another's connection. Sockets of idle connections stay registered with epoll (libcurl asks to add and
  * remove them for every request); their state here says whether anybody listens. */
 #include <errno.h>
@@ -14,7 +14,8 @@
 
 #include "http_private.h"
 
-#define MOST_CONNECTIONS 512L /* kept per account */
+#define GROUP_HANDLES 16
+#define MOST_CONNECTIONS 64L  /* kept per group: as many as its handles can have to four hosts */
 #define MOST_IDLE_HANDLES 512 /* no fewer: whoever has many requests in flight would make handles anew for each of them */
 
 #define PORT_SLOTS 1024
@@ -191,7 +192,8 @@ struct camp_loop *camp_loop_new(struct camp_error *err) {
 static void account_free(struct camp_account *account) {
   for (size_t i = 0; i < account->idle_count; i++) camp_handle_free(account->idle[i]);
   free(account->idle);
-  if (account->share != NULL) curl_share_cleanup(account->share);
+  for (size_t i = 0; i < account->group_count; i++) curl_share_cleanup(account->groups[i].share);
+  free(account->groups);
   free(account);
 }
 
@@ -205,12 +207,6 @@ static struct camp_account *account_find(struct camp_loop *loop, const struct ca
   if (account == NULL) return NULL;
   strcpy(account->name, name);
   account->checks = checks;
-  account->share = curl_share_init();
-  if (account->share == NULL || curl_share_setopt(account->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) != CURLSHE_OK ||
-      curl_share_setopt(account->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
-    account_free(account);
-    return NULL;
-  }
   account->next = loop->accounts;
   loop->accounts = account;
   return account;
@@ -235,9 +231,39 @@ void camp_loop_forget(struct camp_loop *loop, const char *name) {
   account_drop_retired(loop);
 }
 
+/* The first group that has room for a handle, or a new one; NULL: no memory. */
+static struct camp_group *group_find(struct camp_account *account) {
+  for (size_t i = 0; i < account->group_count; i++)
+    if (account->groups[i].handles < GROUP_HANDLES) return &account->groups[i];
+  if (account->group_count == account->group_room) {
+    size_t room = account->group_room == 0 ? 1 : account->group_room * 2;
+    struct camp_group *groups = realloc(account->groups, room * sizeof *groups);
+    if (groups == NULL) return NULL;
+    account->groups = groups;
+    account->group_room = room;
+  }
+  struct camp_group *group = &account->groups[account->group_count];
+  group->handles = 0;
+  group->share = curl_share_init();
+  if (group->share == NULL) return NULL;
+  if (curl_share_setopt(group->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) != CURLSHE_OK ||
+      curl_share_setopt(group->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
+    curl_share_cleanup(group->share);
+    return NULL;
+  }
+  account->group_count++;
+  return group;
+}
+
+/* What was used last comes first: its connection is the youngest, and lies in its group. */
 static struct camp_handle *handle_take(struct camp_loop *loop, struct camp_account *account) {
   if (account->idle_count > 0) return account->idle[--account->idle_count];
-  return camp_handle_new(loop, account->share);
+  struct camp_group *group = group_find(account);
+  struct camp_handle *handle = group != NULL ? camp_handle_new(loop, group->share) : NULL;
+  if (handle == NULL) return NULL;
+  handle->group = (size_t)(group - account->groups);
+  group->handles++;
+  return handle;
 }
 
 static void handle_give_back(struct camp_account *account, struct camp_handle *handle, int plain) {
@@ -255,6 +281,7 @@ static void handle_give_back(struct camp_account *account, struct camp_handle *h
       return;
     }
   }
+  account->groups[handle->group].handles--;
   camp_handle_free(handle);
 }
 

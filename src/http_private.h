@@ -36,12 +36,20 @@ struct camp_door {
 
 enum camp_shape { CAMP_SHAPE_OPEN, CAMP_SHAPE_GET, CAMP_SHAPE_MEMORY }; /* which kind of request a handle's options are for */
 
+/* Some handles of an account, and what they share: connections and TLS sessions. Libcurl walks all connections of a share whenever it begins or
+ * ends a request, so that a share for hundreds of them would cost more than most of the work. */
+struct camp_group {
+  CURLSH *share;
+  size_t handles;
+};
+
 /* An easy handle with what it holds already, so that a request sets only what differs. Callbacks get the handle; whose attempt runs on it
  * changes. */
 struct camp_handle {
   CURL *easy;
   struct camp_request *request; /* NULL between attempts */
   struct camp_loop *loop;
+  size_t group;               /* which of its account's it belongs to */
   CURLU *parsed;              /* of `url`: libcurl need not take it apart for every request */
   struct camp_secret url;     /* NUL-terminated; empty: it holds none that may be kept */
   struct camp_secret special; /* CA file, proxy and accepted encodings, each NUL-terminated; or empty */
@@ -53,8 +61,9 @@ struct camp_handle {
 
 struct camp_account {
   struct camp_account *next;
-  CURLSH *share;             /* connections and TLS sessions of this account */
-  struct camp_handle **idle; /* handles that used this share before */
+  struct camp_group *groups;
+  size_t group_count, group_room;
+  struct camp_handle **idle; /* handles that were used before; the last one's connection was used last */
   size_t idle_count, idle_room;
   size_t busy;        /* transfers running on it */
   int retired;        /* forgotten: freed when no longer busy */
