@@ -28,6 +28,25 @@ struct fd_state {
   int next;                 /* the next of those whose ports fall into one slot; -1: none */
 };
 
+/* Some handles of an account, and what they share: connections and TLS sessions. Libcurl walks all connections of a share whenever it begins or
+ * ends a request, so that a share for hundreds of them would cost more than most of the work. */
+struct camp_group {
+  CURLSH *share;
+  size_t handles;
+};
+
+struct camp_account {
+  struct camp_account *next;
+  struct camp_group *groups;
+  size_t group_count, group_room;
+  struct camp_handle **idle; /* handles that were used before; the last one's connection was used last */
+  size_t idle_count, idle_room;
+  size_t busy;        /* transfers running on it */
+  int retired;        /* forgotten: freed when no longer busy */
+  int checks;         /* which checks of addresses its connections passed: a request never rides on one that passed others */
+  char name[];
+};
+
 struct camp_loop {
   CURLM *multi;
   int epoll, wake;

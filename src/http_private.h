@@ -34,14 +34,9 @@ struct camp_door {
 /* A limit that no request has: the handle's is not known. */
 #define CAMP_UNSET (-1L)
 
-enum camp_shape { CAMP_SHAPE_OPEN, CAMP_SHAPE_GET, CAMP_SHAPE_MEMORY }; /* which kind of request a handle's options are for */
+struct camp_account;
 
-/* Some handles of an account, and what they share: connections and TLS sessions. Libcurl walks all connections of a share whenever it begins or
- * ends a request, so that a share for hundreds of them would cost more than most of the work. */
-struct camp_group {
-  CURLSH *share;
-  size_t handles;
-};
+enum camp_shape { CAMP_SHAPE_OPEN, CAMP_SHAPE_GET, CAMP_SHAPE_MEMORY }; /* which kind of request a handle's options are for */
 
 /* An easy handle with what it holds already, so that a request sets only what differs. Callbacks get the handle; whose attempt runs on it
  * changes. */
@@ -57,18 +52,6 @@ struct camp_handle {
   enum camp_shape shape;
   int has_method; /* another than its shape has by itself */
   char detail[CURL_ERROR_SIZE];
-};
-
-struct camp_account {
-  struct camp_account *next;
-  struct camp_group *groups;
-  size_t group_count, group_room;
-  struct camp_handle **idle; /* handles that were used before; the last one's connection was used last */
-  size_t idle_count, idle_room;
-  size_t busy;        /* transfers running on it */
-  int retired;        /* forgotten: freed when no longer busy */
-  int checks;         /* which checks of addresses its connections passed: a request never rides on one that passed others */
-  char name[];
 };
 
 struct camp_request {

@@ -43,7 +43,13 @@ function M.connect(platform, account, options)
   if not found then
     return nil, err
   end
-  local transport = options.transport or require("campaign.transport").new()
+  local transport = options.transport
+  if not transport then
+    transport, err = require("campaign.transport").new()
+    if not transport then
+      return nil, err
+    end
+  end
   if options.record then
     local recorder
     recorder, err = require("campaign.recording.record").new(transport, {

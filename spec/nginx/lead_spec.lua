@@ -33,6 +33,14 @@ local HTTP = [[
       ngx.sleep(1)
       return submit(self, ...)
     end
+    doubtful = options("doubtful", { wait = 0.2 })
+    function doubtful.jobs:submit(...) -- by a disk that takes list and order, and fails half a minute later
+      assert(submit(self, ...))
+      ngx.shared.campaign:set("stopped", true)
+      repeat ngx.sleep(0.01) until ngx.shared.campaign:get("failing")
+      ngx.shared.campaign:delete("failing")
+      return nil, "the disk failed"
+    end
     ended = options("ended", { gather = 0.3, wait = 0.3 })
     slow = options("slow", { rate = 5, burst = 5 })
     late = options("late", { account = order.late, attempts = 1, retry = 0.3 })
@@ -85,10 +93,13 @@ local SERVER = [[
     local core = require "campaign.core"
     local monotonic = core.system.monotonic
     core.system.monotonic = function() return monotonic() + 40 end
-    ngx.sleep(0.1)
+    ngx.sleep(tonumber(ngx.var.arg_seconds) or 0.1)
     core.system.monotonic = monotonic
     ngx.shared.campaign:delete("stopped")
   } }
+  location = /doubtful { content_by_lua_block { doubtful:handle() } }
+  location = /fail { content_by_lua_block { ngx.shared.campaign:set("failing", true) } }
+  location = /failed { content_by_lua_block { ngx.print(tostring(not ngx.shared.campaign:get("failing"))) } }
   location = /slow { content_by_lua_block { slow:handle() } }
   location = /late { content_by_lua_block { late:handle() } }
   location = /choked { content_by_lua_block { choked:handle() } }
@@ -289,6 +300,26 @@ describe("campaign.openresty.lead", function()
         end
         command.remove(folder)
       end
+    end)
+    one:stop(true)
+    assert(fine, problem)
+  end)
+
+  it("keeps a lead that somebody was told is kept, though the disk fails afterwards", function()
+    local one = nginx.new({ http = HTTP, server = SERVER, values = { order = order, dnc = dnc } }):start()
+    local fine, problem = pcall(function()
+      assert(one.transport:submit({ url = one.url .. "/doubtful", method = "POST", headers = FORM, body = "tel=13812345678",
+        account = "spec", max_connection_age = 0 }))
+      raw_server.eventually(function() return one:get("/stopped").body == "true" end, "the order")
+      core.system.sleep(0.4) -- the first of its waits is over
+      one:get("/hurry?seconds=1.3")
+      local _, result = one.transport:next(30)
+      assert.same({ 202, "pending" }, { result.status, json.decode(result.body).state }, result.body)
+      one:get("/fail")
+      raw_server.eventually(function() return one:get("/failed").body == "true" end, "the disk's failure")
+      core.system.sleep(0.05)
+      local id = json.decode(result.body).lead:match("^([%w-]+)%.")
+      assert.is_truthy(command.read(one.folder .. "/doubtful/" .. id .. "/list.csv"):find("13812345678", 1, true))
     end)
     one:stop(true)
     assert(fine, problem)

@@ -231,6 +231,33 @@ describe("campaign.transport.openresty, when workers leave,", function()
     return good
   end
 
+  it("says which package is missing, and tries nothing again, where there is no libcurl", function()
+    local build = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
+    build = build:sub(1, 1) == "/" and build or command.ROOT .. "/" .. build
+    local env = { LD_PRELOAD = build .. "/spec/without_library.so", WITHOUT = "libcurl" }
+    local one = nginx.new({ env = env, main = "env WITHOUT;", server = [[
+      location /connect { content_by_lua_block {
+        local campaign = require "campaign"
+        local folder = require("campaign.openresty.job_folder").new("%(folder)/jobs", 1)
+        local account = { base_url = "http://127.0.0.1:1", token = "t", user_id = "1" }
+        local client, err = campaign.connect("longlong", account)
+        local result, why = campaign.import{ to = "longlong.import_customers_async", source = "%(folder)/nginx.conf", account = account }
+        ngx.print(tostring(client), " ", err.message, "; ", tostring(result), " ", why.message, "; ", tostring(folder:heals(why)))
+      } }
+    ]] }):start()
+    local body = one:get("/connect").body
+    one:stop()
+    assert.is_truthy(body:find("^nil a library is missing %(Debian: apt%-get install libcurl4%)[^;]*; nil a library is missing [^;]*; false$"),
+      body)
+    one = nginx.new({ main = "env WITHOUT;", http = [[
+      init_by_lua_block { require("campaign.openresty.preload").load("longlong") }
+    ]] })
+    local code, log = one:start_in_vain(env)
+    one:stop(true)
+    assert.are_not.equal(0, code)
+    assert.is_truthy(log:find("apt-get install libcurl4", 1, true), log)
+  end)
+
   it("ends its light thread when nothing is in flight", function()
     local server = nginx.new({ server = SERVER, values = { upstream = upstream.url } }):start()
     assert.are.equal("200 ok", server:get("/perform?path=/ok").body)

@@ -96,10 +96,11 @@ function methods:start()
 end
 
 ---Starts one that must fail; what it said.
-function methods:start_in_vain()
+---@param env? table
+function methods:start_in_vain(env)
   local process = assert(core.system.spawn{
     "setpriv", "--pdeathsig", "TERM", "nginx", "-e", self.log, "-p", self.folder, "-c", self.folder .. "/nginx.conf",
-    stderr = self.folder .. "/stderr",
+    stderr = self.folder .. "/stderr", env = env,
   })
   local ended = assert(process:wait(20))
   process:close()

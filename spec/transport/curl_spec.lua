@@ -12,6 +12,24 @@ describe("campaign.transport.curl", function()
   setup(function() server = raw_server.start() end)
   teardown(function() server:stop() end)
 
+  it("is an error that names the package, for calls and imports, where libcurl is missing", function()
+    local build = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
+    local script = os.tmpname()
+    command.write(script, [[
+      local campaign = require "campaign"
+      local account = { base_url = "http://127.0.0.1:1", token = "t", user_id = "1" }
+      local function tell(found, err)
+        print(found == nil, err.kind, tostring(err):match("apt%-get install ([%w-]+)"))
+      end
+      tell(campaign.connect("longlong", account))
+      tell(campaign.import{ to = "longlong.import_customers_async", source = arg[0], account = account })
+    ]])
+    local result = command.run({ command.LUA == "luajit" and "luajit" or "lua5.4", script }, { env = { WITHOUT = "libcurl",
+      LD_PRELOAD = build .. "/spec/without_library.so", LUA_PATH = os.getenv("LUA_PATH"), LUA_CPATH = os.getenv("LUA_CPATH") } })
+    os.remove(script)
+    assert.same({ "true\tusage\tlibcurl4\ntrue\tusage\tlibcurl4\n", "" }, { result.out, result.err })
+  end)
+
   for _, driver in ipairs({ "inline", "thread" }) do
     it("performs, submits, takes and cancels, driver " .. driver, function()
       local transport = curl.new({ driver = driver })
@@ -29,6 +47,23 @@ describe("campaign.transport.curl", function()
       assert.is_true(transport:cancel(id))
       assert.are.equal("cancelled", select(2, transport:next()).error.kind)
       transport:close()
+      transport:close()
+    end)
+
+    it("uses again as many connections as it had in flight at once, driver " .. driver, function()
+      local transport = curl.new({ driver = driver })
+      for wave = 1, 2 do
+        for _ = 1, 50 do
+          assert(transport:submit({ url = server.url .. "/slow?ms=200", max_connection_age = 60 }))
+        end
+        local reused = 0
+        for _ = 1, 50 do
+          local _, result = transport:next()
+          assert.are.equal(200, result.status)
+          reused = reused + (result.reused and 1 or 0)
+        end
+        assert.are.equal(wave == 1 and 0 or 50, reused)
+      end
       transport:close()
     end)
 

@@ -321,7 +321,13 @@ local function start(given, level)
       progress(state, event_of())
     end
   end
-  options.transport = options.transport or require("campaign.transport").new()
+  if not options.transport then
+    local err
+    options.transport, err = require("campaign.transport").new()
+    if not options.transport then
+      return nil, err
+    end
+  end
   return state
 end
 

@@ -218,9 +218,16 @@ function M.verify(path, options)
   if not folders then
     return nil, err
   end
+  local transport = options.transport
+  if options.sandbox and not transport then
+    transport, err = require("campaign.transport").new()
+    if not transport then
+      return nil, err
+    end
+  end
   local from = (options.server_log or options.sandbox) and {
     server_log = options.server_log, sandbox = options.sandbox, after = options.after,
-    transport = options.transport or options.sandbox and require("campaign.transport").new(),
+    transport = transport,
   }
   local jobs, out = {}, nil
   for i, folder in ipairs(folders) do

@@ -5,14 +5,15 @@
 
 local core = require "campaign.core"
 local home = require "campaign.openresty.env"
+local linger = require "campaign.openresty.linger"
 
 local M = {}
 
 local ngx = package.loaded.ngx
 
--- Seconds: a short sleep; how soon one wait must follow another for a socket to be worth it; that the light thread stays without anybody who waits;
--- a look of whoever waits, which also holds the worker; before another attempt to have a socket.
-local SHORT, OFTEN, LINGER, ROUND, MEND = 0.001, 0.05, 0.1, 1, 10
+-- Seconds: a short sleep; how soon one wait must follow another for a socket to be worth it; a look of whoever waits, which also holds the worker;
+-- before another attempt to have a socket.
+local SHORT, OFTEN, ROUND, MEND = 0.001, 0.05, 1, 10
 
 -- Something is on its way to a disk while the socket is read, and what finishes writes to it: milliseconds.
 local ANSWER = 30000
@@ -24,7 +25,7 @@ local bell -- { number = for those who ring, notice = }
 local generation, started = 0, -math.huge -- of the light thread that may read
 local last = -math.huge -- when somebody waited
 local waiting, free = {}, {} -- semaphores
-local idle -- semaphore of a reader without anybody who waits
+local idle = linger.new() -- the reader without anybody who waits
 local told = setmetatable({}, { __mode = "k" }) -- whoever rings → the bell it has
 
 local function wake()
@@ -50,19 +51,6 @@ local function open()
   notice:close()
 end
 
--- Waits for somebody who waits; false when nobody came.
-local function linger(mine)
-  if ngx.worker.exiting() then
-    return false
-  end
-  idle = home.semaphores().new(0)
-  local is_wanted = idle:wait(LINGER)
-  if mine == generation then
-    idle = nil
-  end
-  return is_wanted or #waiting > 0
-end
-
 local function read(_, mine)
   if mine ~= generation then
     return
@@ -70,7 +58,7 @@ local function read(_, mine)
   local socket, made = open()
   if socket and mine == generation then
     bell = made
-    while mine == generation and (#waiting > 0 or linger(mine)) do
+    while mine == generation and (#waiting > 0 or idle:wait() or #waiting > 0) do
       if not socket:receiveany(256) then
         break
       end
@@ -126,10 +114,7 @@ function M.wait(object)
   home.check(2)
   local semaphore = table.remove(free) or home.semaphores().new(0)
   waiting[#waiting + 1] = semaphore
-  if idle then
-    idle:post(1)
-    idle = nil
-  end
+  idle:call()
   local is_posted = semaphore:wait(ROUND)
   home.woken(is_posted)
   if not is_posted then -- one whose wait ran out is not used again

@@ -230,11 +230,12 @@ end
 
 ---Whether a draft was made a job of though nobody said so, since nginx ended who did it. When it was not, it never will be.
 ---@param draft table
+---@param is_told? fun(): boolean whether somebody else saw to it that it is a job while the disk was asked, and said so
 ---@return boolean
-function methods:settle_draft(draft)
+function methods:settle_draft(draft, is_told)
   local place = self:of(draft.id)
   local is_there = core.system.stat(place)
-  if is_there and durable.folder(self.path) then
+  if is_there and (durable.folder(self.path) or is_told and is_told()) then
     return true
   end
   self:discard({ id = draft.id, path = is_there and place or draft.path })

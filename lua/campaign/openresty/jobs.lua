@@ -293,9 +293,10 @@ end
 
 ---Whether a draft is a job, where nginx may have ended the request that was about to submit it. When it is none, it never will be.
 ---@param draft table
+---@param is_told? fun(): boolean whether somebody else saw to it meanwhile that it is a job, and said so
 ---@return boolean
-function methods:settle_draft(draft)
-  return self._folder:settle_draft(draft)
+function methods:settle_draft(draft, is_told)
+  return self._folder:settle_draft(draft, is_told)
 end
 
 ---Orders the import of a draft whose list is on the disk. When this returns true the job will be run, by this worker or, after its death,

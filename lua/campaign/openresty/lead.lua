@@ -91,7 +91,7 @@ local function order(self, batch)
   if ok then
     ok, err = self.jobs:submit(draft, nil, batch.ended)
   end
-  if not ok then
+  if not ok and not batch.id then -- with an id somebody was told that it is kept, and so it is
     self.jobs:discard(draft)
     return nil, err
   end
@@ -257,7 +257,7 @@ local function settle(self, lead)
   end
   local draft = not lead.ordered and lead.batch and lead.batch.draft
   if draft then -- nginx ended the request that ordered for all, or the disk is very slow: the folder knows, and from now on for good
-    local is_kept = self.jobs:settle_draft(draft)
+    local is_kept = self.jobs:settle_draft(draft, function() return lead.batch.id ~= nil end)
     if not lead.ordered then
       tell_all(self, lead.batch, is_kept and draft.id or nil, "it took too long")
     end

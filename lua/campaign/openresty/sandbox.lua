@@ -38,9 +38,11 @@ local function tick(premature, self)
     return
   end
   self._ticking = true
-  local client
-  for _, item in ipairs(self.app:due()) do
-    client = client or transport.new()
+  local client, err = transport.new()
+  if not client then
+    request.log("callbacks cannot be posted", err)
+  end
+  for _, item in ipairs(client and self.app:due() or {}) do
     client:perform({ url = item.url, method = "POST", body = item.body, headers = { { "Content-Type", "application/json" } },
       account = "sandbox" })
   end

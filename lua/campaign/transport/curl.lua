@@ -21,7 +21,8 @@ local LONG = 3600
 
 ---Makes a transport.
 ---@param options? { driver?: "inline"|"thread" } inline is cheapest for whoever waits anyway; thread moves requests in the background
----@return campaign.transport.curl
+---@return campaign.transport.curl? transport
+---@return campaign.error? err libcurl is missing
 function M.new(options)
   options = options or {}
   for name in pairs(options) do
@@ -31,7 +32,7 @@ function M.new(options)
   end
   local engine, err = core.http.engine({ driver = options.driver or "inline" })
   if not engine then
-    error(err, 0)
+    return nil, err
   end
   return setmetatable({ engine = engine, waiting = {} }, mt)
 end

@@ -3,7 +3,8 @@
 
 local M = {}
 
----@return table transport see docs/architecture.md
+---@return table? transport see docs/architecture.md
+---@return campaign.error? err libcurl is missing
 function M.new()
   return require(package.loaded.ngx and "campaign.transport.openresty" or "campaign.transport.curl").new()
 end

@@ -5,6 +5,7 @@
 
 local core = require "campaign.core"
 local home = require "campaign.openresty.env"
+local linger = require "campaign.openresty.linger"
 
 local M = {}
 
@@ -25,9 +26,6 @@ local LEAST, MOST = 0.001, 0.005
 -- a socket that failed is not tried again for a while.
 local ANSWER, MEND = 10, 60
 
--- A dispatcher without work stays so long for the next request: a timer, and a socket, for every call would cost more than the call.
-local LINGER = 0.1
-
 -- Results handed out in one turn of the loop: whoever waited for them goes on in that turn, and neighbours wait for all of them.
 local MOST_AT_ONCE = 64
 
@@ -44,12 +42,13 @@ local ROUND = 1
 local UNSEEN = 0.01
 
 -- Of this Lua state, that is of this worker, or with lua_code_cache off of this request.
+local is_found = false -- libcurl
 local engine
 local entries = {} -- id → { transport, semaphore?, result?, looked? }
 local generation = 0 -- of the dispatcher that may run
 local seen = 0 -- generation of the last dispatcher that did
 local beat = -math.huge -- when that dispatcher last showed up
-local idle -- semaphore of a dispatcher that has no work
+local idle = linger.new() -- the dispatcher that has no work
 local mended = -math.huge -- from when on a socket may be tried
 local free = {} -- semaphores
 
@@ -150,26 +149,13 @@ local function wait_for_results(socket, pause)
   return socket
 end
 
--- Waits for a request; false when none came in time.
-local function linger(mine)
-  if ngx.worker.exiting() then
-    return false
-  end
-  idle = home.semaphores().new(0)
-  local is_wanted = idle:wait(LINGER)
-  if mine == generation then
-    idle = nil
-  end
-  return is_wanted or next(entries) ~= nil
-end
-
 local function dispatch(_, mine)
   local pause, next_check = LEAST, 0
   if mine == generation then
     seen = mine
   end
   local socket = open_bell()
-  while mine == generation and (next(entries) or linger(mine)) do
+  while mine == generation and (next(entries) or idle:wait() or next(entries)) do
     beat = core.system.monotonic()
     home.work_began(beat)
     local count = take(MOST_AT_ONCE)
@@ -194,10 +180,8 @@ end
 
 -- Sees to it that somebody looks at the engine. When nginx has no timer to give, the one who waits looks for itself.
 local function ensure_dispatcher()
-  if idle then
+  if idle:call() then
     beat = core.system.monotonic()
-    idle:post(1)
-    idle = nil
     return true
   elseif core.system.monotonic() - beat < ROUND then
     return true
@@ -246,7 +230,8 @@ end
 
 ---Makes a transport. It is cheap: engine and connections belong to the worker.
 ---@param options? { on_abort?: "cancel" } cancel: when the client of this nginx request goes away, what is in flight is broken off
----@return campaign.transport.openresty
+---@return campaign.transport.openresty? transport
+---@return campaign.error? err libcurl is missing
 function M.new(options)
   if not ngx then
     error("this transport works inside nginx alone (Debian: apt-get install libnginx-mod-http-lua); in plain Lua there is campaign.transport.curl", 2)
@@ -259,6 +244,13 @@ function M.new(options)
   end
   if options.on_abort ~= nil and options.on_abort ~= "cancel" then
     error("transport option on_abort must be \"cancel\"", 2)
+  end
+  if not is_found then
+    local found, err = core.http.versions()
+    if not found then
+      return nil, err
+    end
+    is_found = true
   end
   local self = setmetatable({ count = 0, finished = {}, first = 1, last = 0, sleepers = 0, closed = false }, mt)
   if options.on_abort then
@@ -274,7 +266,7 @@ local function submit(self, request, entry)
   if not engine then
     local made, err = core.http.engine({ driver = "thread" })
     if not made then
-      error(err, 0)
+      return nil, err
     end
     engine = made
   end
