@@ -322,7 +322,6 @@ local function start(given, level)
     end
   end
   if not options.transport then
-    local err
     options.transport, err = require("campaign.transport").new()
     if not options.transport then
       return nil, err
