@@ -315,6 +315,8 @@ function methods:handle()
   local length = tonumber(headers["content-length"] or "")
   if length and length > self._most then
     return request.json(413, { error = "too large" }, true)
+  elseif request.encoded(headers) then
+    return request.json(415, { error = request.encoded(headers) }, true)
   elseif #self._waiting >= MOST_WAITING or not self._rate:take() then
     ngx.header["Retry-After"] = "1"
     return request.json(503, { error = "too many" }, true)

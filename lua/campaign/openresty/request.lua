@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What the handlers take from an nginx request, and how they answer.
 
+local core = require "campaign.core"
 local json = require "campaign.json"
 
 local M = {}
@@ -10,6 +11,7 @@ local ngx = package.loaded.ngx
 local MOST_HEADERS = 100
 local PIECE = 65536
 local READ_SECONDS = 60 -- without a byte of a body
+local DRAIN_SECONDS, DRAIN_QUIET_SECONDS = 30, 5 -- for the rest of a body that was refused
 local LOOK_SECONDS, HEARTBEAT_SECONDS = 0.2, 15
 
 ---A dictionary of ngx.shared by its name. Raises when nginx.conf does not declare it, and outside of nginx.
@@ -41,6 +43,56 @@ function M.headers()
   return headers
 end
 
+---What is wrong with the way a body comes; nil when it can be read.
+---@param headers table<string, string>
+---@return string?
+function M.encoded(headers)
+  local encoding = (headers["content-encoding"] or ""):lower()
+  return encoding ~= "" and encoding ~= "identity" and "the body has a Content-Encoding: send it as it is" or nil
+end
+
+-- Reads what is left of a body, behind the answer, and throws it away: it must not be taken for the next request, and a connection that is closed
+-- before it was read would take the answer along. Not for ever: false when it did not come.
+local function drain(socket, left)
+  local deadline = core.system.monotonic() + DRAIN_SECONDS
+  socket:settimeout(DRAIN_QUIET_SECONDS * 1000)
+  while left > 0 and core.system.monotonic() < deadline do
+    local piece = socket:receive(math.min(left, PIECE))
+    if not piece then
+      return false
+    end
+    left = left - #piece
+  end
+  return left <= 0
+end
+
+-- Has nginx throw away a body that nobody read. Who waits to be told before it sends the body must not be told: then it is us who read what comes.
+local function discard_body()
+  if not ngx.var.http_expect then
+    ngx.req.discard_body()
+    return nil
+  end
+  ngx.req.clear_header("Expect")
+  return function()
+    local socket = ngx.req.socket()
+    return not socket or drain(socket, tonumber(ngx.var.http_content_length) or 0)
+  end
+end
+
+-- Answers, and deals with what was not read: true, or the function that `pieces` gave.
+local function finish(unread, write)
+  if unread == true then
+    unread = discard_body()
+  end
+  write()
+  if unread then
+    ngx.eof()
+    if not unread() then
+      ngx.exit(ngx.HTTP_CLOSE)
+    end
+  end
+end
+
 ---The body: at most limit + 1 bytes of it. Where nginx put it into a file, it is read from there.
 ---@param limit integer
 ---@return string?
@@ -65,18 +117,21 @@ end
 ---The body piece by piece, without having it in memory: from the socket as it comes, or, where nginx must read it itself (chunked, HTTP/2),
 ---from the file that nginx made.
 ---@return fun(): string?, string? next nil at the end; nil and why when it broke off
+---@return fun(): boolean unread reads the rest, behind an answer: for `json`
 function M.pieces()
   local socket = ngx.req.socket()
   if socket then
-    local left = tonumber(ngx.var.http_content_length) or 0
+    local left, is_broken = tonumber(ngx.var.http_content_length) or 0, false
     socket:settimeout(READ_SECONDS * 1000)
     return function()
       if left <= 0 then
         return nil
       end
       local piece, why = socket:receive(math.min(left, PIECE))
-      left = left - #(piece or "")
+      left, is_broken = left - #(piece or ""), not piece
       return piece, not piece and (why or "closed") or nil
+    end, function()
+      return left <= 0 or not is_broken and drain(socket, left)
     end
   end
   ngx.req.read_body()
@@ -93,6 +148,11 @@ function M.pieces()
     end
     body = nil
     return piece
+  end, function()
+    if file then
+      file:close()
+    end
+    return true
   end
 end
 
@@ -176,29 +236,27 @@ end
 ---@param status integer
 ---@param headers string[][]
 ---@param body string
----@param is_unread boolean? the request's body was not read
-function M.answer(status, headers, body, is_unread)
-  if is_unread then
-    ngx.req.discard_body()
-  end
-  M.head(status, headers, #body)
-  ngx.print(body)
+---@param unread boolean|fun(): boolean? the request's body was not read, or not to its end: what `pieces` gave
+function M.answer(status, headers, body, unread)
+  finish(unread, function()
+    M.head(status, headers, #body)
+    ngx.print(body)
+  end)
 end
 
 ---Answers with JSON.
 ---@param status integer
 ---@param value table
----@param is_unread boolean? as for `answer`
-function M.json(status, value, is_unread)
+---@param unread boolean|fun(): boolean? the request's body was not read, or not to its end: what `pieces` gave
+function M.json(status, value, unread)
   local text = json.encode(value) or "{}"
-  if is_unread then
-    ngx.req.discard_body()
-  end
-  ngx.status = status
-  ngx.header["Content-Type"] = "application/json"
-  ngx.header["Cache-Control"] = "no-store"
-  ngx.header["Content-Length"] = #text + 1
-  ngx.print(text, "\n")
+  finish(unread, function()
+    ngx.status = status
+    ngx.header["Content-Type"] = "application/json"
+    ngx.header["Cache-Control"] = "no-store"
+    ngx.header["Content-Length"] = #text + 1
+    ngx.print(text, "\n")
+  end)
 end
 
 ---Answers 405 for all methods but those named; true when it did.
@@ -212,8 +270,7 @@ function M.refuse_method(...)
     end
   end
   ngx.header["Allow"] = table.concat({ ... }, ", ")
-  ngx.req.discard_body()
-  M.json(405, { error = table.concat({ ... }, " or ") .. " only" })
+  M.json(405, { error = table.concat({ ... }, " or ") .. " only" }, true)
   return true
 end
 

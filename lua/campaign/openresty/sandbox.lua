@@ -101,7 +101,7 @@ local function send_cut(answer)
   end
 end
 
-local function send(app, answer, is_unread)
+local function send(app, answer, unread)
   if answer.drop then
     return ngx.exit(444) -- `reset_timedout_connection on;` makes a reset of it
   elseif answer.cut then
@@ -109,7 +109,7 @@ local function send(app, answer, is_unread)
   end
   ngx.header["Date"] = app:date() or "" -- else nginx tells its own
   if not answer.path then
-    return request.answer(answer.status, answer.headers, answer.body, is_unread)
+    return request.answer(answer.status, answer.headers, answer.body, unread)
   end
   request.head(answer.status, answer.headers, answer.bytes)
   send_file(answer.path)
@@ -126,8 +126,10 @@ function methods:handle()
   end
   local app = self.app
   local exchange = app:exchange({ method = request.method(), target = request.target(), headers = request.headers() })
-  local is_unread = not exchange:wants_body()
-  local pieces = not is_unread and request.pieces()
+  local unread, pieces, rest = not exchange:wants_body(), nil, nil
+  if not unread then
+    pieces, rest = request.pieces()
+  end
   while pieces do
     local piece, broken = pieces()
     if broken then
@@ -136,7 +138,7 @@ function methods:handle()
     elseif not piece then
       break
     elseif not exchange:feed(piece) then
-      is_unread = true
+      unread = rest
       break
     end
   end
@@ -150,7 +152,7 @@ function methods:handle()
     exchange:abort()
     return ngx.exit(444)
   end
-  send(app, answer, is_unread)
+  send(app, answer, unread)
 end
 
 return M

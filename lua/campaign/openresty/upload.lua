@@ -41,8 +41,8 @@ end
 
 local FAILED = {} -- raised with an answer, so that a draft is dropped in one place
 
-local function fail(status, message, is_unread)
-  error({ FAILED, status, message, is_unread }, 0)
+local function fail(status, message)
+  error({ FAILED, status, message }, 0)
 end
 
 local function write(file, bytes, taken, most)
@@ -69,7 +69,7 @@ local function each_piece(pieces)
 end
 
 -- The file of a form and the fields that may be set.
-local function take_form(self, reader, file)
+local function take_form(self, reader, pieces, file)
   local bytes, found, part, fields = 0, false, nil, {}
   local function feed(piece)
     local events, err = reader:feed(piece)
@@ -95,7 +95,7 @@ local function take_form(self, reader, file)
       end
     end
   end
-  for piece in each_piece(request.pieces()) do
+  for piece in each_piece(pieces) do
     feed(piece)
   end
   local ok, err = reader:finish()
@@ -107,35 +107,43 @@ local function take_form(self, reader, file)
   return bytes, fields
 end
 
-local function take(self, file)
+-- What the head of a request says: the reader of its form, false for a plain file; nil, a status and what is wrong.
+local function read_head(self)
   local headers = request.headers()
-  local length = tonumber(headers["content-length"] or "")
+  local length, content_type = tonumber(headers["content-length"] or ""), headers["content-type"] or ""
   if length and length > self._most + 1048576 then -- the form around the file
-    fail(413, ("the file is larger than %.0f bytes"):format(self._most), true)
+    return nil, 413, ("the file is larger than %.0f bytes"):format(self._most)
+  elseif request.encoded(headers) then
+    return nil, 415, request.encoded(headers)
+  elseif not content_type:lower():find("^multipart/") then
+    return false
   end
-  local content_type = headers["content-type"] or ""
-  if content_type:lower():find("^multipart/") then
-    local reader, err = core.multipart.reader{ content_type = content_type, max_part = self._most + 1, max_total = self._most + 1048576,
-      max_parts = 100 }
-    if not reader then
-      fail(400, err.message, true)
-    end
-    return take_form(self, reader, file)
+  local reader, err = core.multipart.reader{ content_type = content_type, max_part = self._most + 1, max_total = self._most + 1048576,
+    max_parts = 100 }
+  if not reader then
+    return nil, 400, err.message
+  end
+  return reader
+end
+
+local function take(self, reader, pieces, file)
+  if reader then
+    return take_form(self, reader, pieces, file)
   end
   local bytes = 0
-  for piece in each_piece(request.pieces()) do
+  for piece in each_piece(pieces) do
     bytes = write(file, piece, bytes, self._most)
   end
   return bytes, {}
 end
 
-local function keep(self, draft)
+local function keep(self, draft, reader, pieces)
   local file, err = core.system.append_open(draft.list, PRIVATE)
   if not file then
     request.log("an upload could not be written", err)
     fail(503, "the file could not be kept")
   end
-  local fine, bytes, fields = pcall(take, self, file)
+  local fine, bytes, fields = pcall(take, self, reader, pieces, file)
   local ok = fine
   if fine then
     ok, err = durable.sync(file)
@@ -169,13 +177,20 @@ function methods:receive()
   if request.refuse_method("POST", "PUT") then
     return
   end
+  local reader, refusal, problem = read_head(self)
+  if reader == nil then
+    metrics.count("campaign_uploads_total", "status", refusal)
+    metrics.observe_request("upload")
+    return request.json(refusal, { error = problem }, true)
+  end
+  local pieces, unread = request.pieces() -- before there is a draft: a body that nginx reads itself may break off here, and the request ends
   local draft, err = self.jobs:create()
   if not draft then
     request.log("a job cannot be made", err)
     metrics.count("campaign_uploads_total", "status", 503)
-    return request.json(503, { error = "the file cannot be kept" }, true)
+    return request.json(503, { error = "the file cannot be kept" }, unread)
   end
-  local fine, bytes = pcall(keep, self, draft)
+  local fine, bytes = pcall(keep, self, draft, reader, pieces)
   if fine then
     metrics.count("campaign_uploads_total", "status", 202)
     metrics.observe_request("upload")
@@ -188,7 +203,7 @@ function methods:receive()
   end
   metrics.count("campaign_uploads_total", "status", bytes[2])
   metrics.observe_request("upload")
-  request.json(bytes[2], { error = bytes[3] }, bytes[4])
+  request.json(bytes[2], { error = bytes[3] }, unread)
 end
 
 ---GET: where a job is.
