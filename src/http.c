@@ -480,10 +480,6 @@ void camp_http_release(struct camp_http *http) {
   recycle(http, request);
 }
 
-const struct camp_http_result *camp_http_taken(const struct camp_http *http) {
-  return http->taken != NULL ? &http->taken->result : NULL;
-}
-
 const struct camp_http_result *camp_http_take(struct camp_http *http) {
   leave_to_parent(http);
   camp_http_release(http);

@@ -101,8 +101,6 @@ int camp_http_accept(struct camp_http *http, struct camp_error *err);
 int camp_http_arm(struct camp_http *http);
 /* The next result, or NULL. It stays valid until the next take or until the engine is freed. */
 const struct camp_http_result *camp_http_take(struct camp_http *http);
-/* The result that was taken last, as long as it is valid; or NULL. */
-const struct camp_http_result *camp_http_taken(const struct camp_http *http);
 /* Frees what the result holds now instead of at the next take. */
 void camp_http_release(struct camp_http *http);
 /* Its result comes with kind CAMP_CANCELLED, unless it finished before. 0, or -1 when no such request is in flight. */

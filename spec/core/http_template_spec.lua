@@ -37,12 +37,11 @@ for _, driver in ipairs({ "inline", "thread" }) do
 
     -- What comes of one request like the template.
     local function answer(template, body, given)
-      local id = assert(transport:submit_like(template, core.source(body), 30))
-      local function taken(got, ...)
-        assert.are.equal(id, got)
-        return ...
-      end
-      return taken(transport:next(30, given or template))
+      local id, into = assert(transport:submit_like(template, core.source(body), 30)), {}
+      local count, got, result = transport:known(30, given or template, 1, into)
+      assert.are.equal(id, count == 1 and into[1] or got)
+      assert.are.equal(count, got and 0 or 1)
+      return result, into[2], into[3], into[4] or nil
     end
 
     it("sends what the plain way sends", function()
@@ -58,7 +57,7 @@ for _, driver in ipairs({ "inline", "thread" }) do
       template:close()
     end)
 
-    it("gives the expected answer as its free text, and its result on demand, once", function()
+    it("gives the expected answer as its free text", function()
       local template = template_of("/echo")
       assert.is_true(template:expect(200, BEFORE, AFTER))
       for _, name in ipairs({ "a", "Zz_9-0", ("x"):rep(255) }) do
@@ -68,11 +67,52 @@ for _, driver in ipairs({ "inline", "thread" }) do
         assert.is_true(seconds >= 0 and seconds < 30)
         assert.are.equal(#body, bytes)
         assert.are.equal(name, text)
-        local whole = transport:result()
-        assert.are.same({ 200, body, "yes", #body }, { whole.status, whole.body, whole.sent, whole.bytes_expected })
-        assert.is_true(#whole.headers > 0)
-        assert.is_nil(transport:result())
       end
+      template:close()
+    end)
+
+    it("gives expected answers together, up to one that is another, in the order in which they came", function()
+      local template = template_of("/echo")
+      assert.is_true(template:expect(200, BEFORE, AFTER))
+      for round = 1, 5 do
+        local names = { "a", "b", round, "d", "e" }
+        local wanted = {}
+        for i, name in ipairs(names) do
+          wanted[assert(transport:submit_like(template, core.source(BEFORE .. name .. (i == 3 and "!" or "") .. AFTER), 30))] = name
+        end
+        local most, others = round, 0
+        while next(wanted) do
+          local into = {}
+          local count, id, result = transport:known(30, template, most, into)
+          assert.is_true(count <= most and (count > 0 or id ~= nil))
+          assert.are.equal(4 * count, #into)
+          for at = 1, 4 * count, 4 do
+            assert.are.equal(wanted[into[at]], into[at + 3])
+            wanted[into[at]] = nil
+          end
+          if id then
+            assert.are.equal(BEFORE .. round .. "!" .. AFTER, result.body)
+            assert.are.equal(round, wanted[id])
+            wanted[id], others = nil, others + 1
+          end
+        end
+        assert.are.equal(1, others)
+      end
+      -- Without a template every answer is a result; one that was there before others were waited for is given as well.
+      local first = assert(transport:submit_like(template, core.source(BEFORE .. "a" .. AFTER), 30))
+      assert(transport:perform{ method = "POST", url = server.url .. "/echo", body = "ok" })
+      repeat
+        local count, id, result = transport:known(30, nil, 4, {})
+        assert.are.equal(0, count)
+        if id then
+          assert.are.same({ first, BEFORE .. "a" .. AFTER }, { id, result.body })
+        end
+      until id
+      assert.are.equal(0, (transport:known(0, template, 4, {})))
+      for _, most in ipairs({ 0, -1, 1e18, "x" }) do
+        assert.has_error(function() transport:known(0, template, most, {}) end)
+      end
+      assert.has_error(function() transport:known(0, template, 1) end)
       template:close()
     end)
 
@@ -130,15 +170,15 @@ for _, driver in ipairs({ "inline", "thread" }) do
       assert.is_true(other:expect(200, "ok"))
       assert.are.equal("ok", answer(other, "ok", template).body)
       assert(transport:submit{ method = "POST", url = server.url .. "/echo", body = "ok" })
-      local _, result = transport:next(30, template)
-      assert.are.equal("ok", result.body)
+      local count, _, result = transport:known(30, template, 1, {})
+      assert.are.same({ 0, "ok" }, { count, result.body })
       other:close()
       -- Closed while its request is on the way: the request goes on, its answer is a result.
       assert(transport:submit_like(template, core.source("ok"), 30))
       template:close()
       _, result = transport:next(30)
       assert.are.equal("ok", result.body)
-      assert.has_error(function() transport:next(30, template) end)
+      assert.has_error(function() transport:known(30, template, 1, {}) end)
       assert.has_error(function() transport:submit_like(template, core.source("ok"), 30) end)
       template:close()
     end)

@@ -339,6 +339,27 @@ static int encoder_source(lua_State *L) {
   return 2;
 }
 
+/* encoder:body(input, batch) → source of a body in memory, whose range in the file has the checksum of its plan; nothing when that is not so, or
+ * not known yet: `source` tells why. */
+static int encoder_body(lua_State *L) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  struct camp_batch batch;
+  const char *skip;
+  struct lua_encoder *box = camp_check_encoder(L, 1);
+  struct camp_input *input = camp_check_input(L, 2);
+  camp_check_batch(L, 3, &batch, &skip);
+  if (batch.sum < 0 || batch.body_bytes > CAMP_ROWS_MEMORY) return 0;
+  struct camp_source **source_box = camp_push_source_box(L);
+  int64_t sum;
+  struct camp_source *source = camp_rows_source(input, box->encoder, &batch, skip, &box->scratch, &sum, &err);
+  if (source != NULL && sum == batch.sum) {
+    camp_fill_source_box(source_box, source);
+    return 1;
+  }
+  camp_source_free(source);
+  return 0;
+}
+
 /* text(input, batch): the same bytes as a string, for whoever must look at what was sent. */
 static int encoder_text(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -366,6 +387,6 @@ static int encoder_text(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg encoder_methods[] = {{"source", encoder_source}, {"text", encoder_text}, {NULL, NULL}};
+static const luaL_Reg encoder_methods[] = {{"body", encoder_body}, {"source", encoder_source}, {"text", encoder_text}, {NULL, NULL}};
 
 void camp_register_encoder(lua_State *L) { camp_new_class(L, CAMP_ENCODER_CLASS, encoder_methods, encoder_close); }

@@ -495,8 +495,8 @@ static const luaL_Reg engine_methods[] = {{"accept", engine_accept},       {"arm
                                           {"in_flight", engine_in_flight}, {"perform", engine_perform},
                                           {"progress", engine_progress},   {"submit", engine_submit},
                                           {"take", engine_take},           {"wait", engine_wait},
-                                          {"result", camp_engine_result},  {"submit_like", camp_engine_submit_like},
-                                          {"take_like", camp_engine_take_like}, {"template", camp_engine_template},
+                                          {"submit_like", camp_engine_submit_like},
+                                          {"take_known", camp_engine_take_known}, {"template", camp_engine_template},
                                           {NULL, NULL}};
 static const luaL_Reg no_methods[] = {{NULL, NULL}}; /* set below, with their upvalues */
 static const luaL_Reg functions[] = {{"engine", http_engine}, {"versions", http_versions}, {NULL, NULL}};

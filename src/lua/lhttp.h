@@ -19,9 +19,8 @@ const struct camp_http_result *camp_take_result(lua_State *L, struct camp_http *
 int camp_push_result(lua_State *L, struct camp_http *http, const struct camp_http_result *result);
 
 /* Methods of an engine (ltemplate.c). */
-int camp_engine_result(lua_State *L);
 int camp_engine_submit_like(lua_State *L);
-int camp_engine_take_like(lua_State *L);
+int camp_engine_take_known(lua_State *L);
 int camp_engine_template(lua_State *L);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.http: templates. A template is a request that many are like and the good answer to them; with it a call costs no table, neither
  * on its way out nor back. Answers that are not the expected one come as any other result. */
+#include <limits.h>
+
 #include "bind.h"
 #include "lhttp.h"
 
@@ -67,30 +69,37 @@ int camp_engine_submit_like(lua_State *L) {
   return 1;
 }
 
-/* engine:take_like(seconds, template) → id, nil, seconds, bytes_sent, text? of the expected answer to a request of the template: the text
- * in its free place; all others as take(seconds) */
-int camp_engine_take_like(lua_State *L) {
+/* take_known(seconds, template?, most, into) → count, id?, result?: expected answers to requests of the template, `most` at most, that come one
+ * after another, waiting for the first only; into gets id, seconds, bytes_sent and the text in the free place (or false) of each. What is
+ * none ends them, and comes as from take. */
+int camp_engine_take_known(lua_State *L) {
   struct camp_http *http = camp_check_engine(L);
-  struct camp_template *template = check_template(L, 3);
+  const struct camp_template *template = lua_isnil(L, 3) ? NULL : check_template(L, 3);
+  const lua_Integer most = luaL_checkinteger(L, 4);
+  luaL_checktype(L, 5, LUA_TTABLE);
+  luaL_argcheck(L, most >= 1 && most <= INT_MAX / 4, 4, "how many answers, at least one");
+  int count = 0, at = 0;
   const struct camp_http_result *result = camp_take_result(L, http);
-  const char *text;
-  size_t length;
-  if (result == NULL) return 0;
-  if (!camp_template_knows(template, result, &text, &length)) return camp_push_result(L, http, result);
-  lua_pushinteger(L, (lua_Integer)result->id);
-  lua_pushnil(L);
-  lua_pushnumber(L, result->total);
-  lua_pushinteger(L, (lua_Integer)result->bytes_sent);
-  if (text == NULL) return 4;
-  lua_pushlstring(L, text, length);
-  return 5;
-}
-
-/* engine:result() → id, result: of the expected answer that was taken last, once, and before anything else is taken */
-int camp_engine_result(lua_State *L) {
-  struct camp_http *http = camp_check_engine(L);
-  const struct camp_http_result *result = camp_http_taken(http);
-  return result != NULL ? camp_push_result(L, http, result) : 0;
+  while (result != NULL) {
+    const char *text;
+    size_t length;
+    if (template == NULL || !camp_template_knows(template, result, &text, &length)) {
+      lua_pushinteger(L, count);
+      return 1 + camp_push_result(L, http, result);
+    }
+    lua_pushinteger(L, (lua_Integer)result->id);
+    lua_rawseti(L, 5, ++at);
+    lua_pushnumber(L, result->total);
+    lua_rawseti(L, 5, ++at);
+    lua_pushinteger(L, (lua_Integer)result->bytes_sent);
+    lua_rawseti(L, 5, ++at);
+    if (text != NULL) lua_pushlstring(L, text, length);
+    else lua_pushboolean(L, 0);
+    lua_rawseti(L, 5, ++at);
+    result = ++count < most && camp_http_wait(http, 0) > 0 ? camp_http_take(http) : NULL;
+  }
+  lua_pushinteger(L, count);
+  return 1;
 }
 
 static const luaL_Reg template_methods[] = {{"expect", template_expect}, {NULL, NULL}};

@@ -39,22 +39,24 @@ local function headers_of(result)
   return date
 end
 
----True when nothing need be looked at in the next answer; it counts as passed over then.
----@return boolean
-function methods:pass_over()
-  local left = self._pass
-  if left > 0 then
-    self._pass = left - 1
-    return true
-  end
-  return false
+---How many answers may come before the next one that is looked at.
+---@return integer
+function methods:may_pass_over()
+  return self._pass
+end
+
+---So many answers were not looked at.
+---@param count integer no more than `may_pass_over`
+function methods:passed_over(count)
+  self._pass = self._pass - count
 end
 
 ---An answer has come.
 ---@param result table of the transport
 ---@param closely boolean? looks at each, not at every 256th
 function methods:see(result, closely)
-  if not closely and self:pass_over() then
+  if not closely and self._pass > 0 then
+    self._pass = self._pass - 1
     return
   end
   self._pass = PASSED_OVER

@@ -176,6 +176,12 @@ function methods:ahead(batch)
   return self:_cut(batch, math.ceil(batch.accepted / parts))
 end
 
+---Batches of so many rows were taken over.
+---@param rows integer
+function methods:passed(rows)
+  self._innocent, self._fruitless = self._innocent + rows, 0
+end
+
 ---Learns from the outcome of a batch.
 ---@param batch table
 ---@param verdict campaign.verdict

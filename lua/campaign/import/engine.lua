@@ -3,22 +3,13 @@
 -- batch to whoever books them. Knows no files and no row: batches come from an iterator, bodies from `prepare`. Waiting is done by the
 -- transport or by env.sleep, so that the same engine blocks in plain Lua and yields in nginx.
 
+local answers = require "campaign.import.answers"
 local error_object = require "campaign.error"
-local verdicts = require "campaign.import.verdict"
 
 local M = {}
 
 -- Longest sleep in one piece, in seconds: a stop order is seen at least this often.
 local TICK = 0.5
-
--- Answers of "slow down" to one batch before the run gives up.
-local MOST_THROTTLED = 20
-
--- Seconds after which a platform that calls itself closed, though our clock says open, is asked again.
-local CLOSED_AGAIN = 60
-
--- Bodies that are made ahead between two looks at a commit.
-local AHEAD = 4
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.engine" }
@@ -38,6 +29,7 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field settle fun(attempt: table, verdict: table, err: campaign.error?): table?, campaign.error? books the rows of a batch; may
 ---return another verdict that it came to
 ---@field clean (fun(batch: table, verdict: table, err: campaign.error?): campaign.error?)? takes personal data out of what a platform says
+---@field passed (fun(accepted: integer, pending: integer))? books rows of batches that took the short way
 ---@field unsent fun(batch: table): true?, campaign.error? books the rows of a batch that was not delivered
 ---@field window (fun(batch: table): number)? seconds until the batch may begin, 0 now; left out where the platform is never closed
 ---@field refuse_window? fun(): campaign.error why it may not, for who does not wait
@@ -61,6 +53,7 @@ function M.new(work)
     drained = false, -- the plan had no more batches when it was asked last
     requests = 0, retries = 0, bytes = 0, batches = 0,
     timing = { seconds = nil, repeated = nil }, -- what the pace is told of an answer, one after another
+    known = {}, passed = {}, spare = {}, -- of the short way: answers, their attempts, and attempts that serve again
   }, mt)
 end
 
@@ -95,7 +88,7 @@ function methods:_ready(batch, others)
   else
     request, err = work.prepare(batch)
   end
-  if not request and err.kind == "window" and err.reason ~= "clock" and work.wait_for_window and (batch.closed or 0) < MOST_THROTTLED then
+  if not request and err.kind == "window" and err.reason ~= "clock" and work.wait_for_window and (batch.closed or 0) < answers.MOST_THROTTLED then
     -- The platform closed, or the clock was set, since the last look at it: look again soon.
     batch.attempts, batch.closed = batch.attempts - 1, (batch.closed or 0) + 1
     work.pace:finished(nil, { verdict = "not_applied", again = "window", after = 1 })
@@ -134,7 +127,9 @@ function methods:_launch(attempts, ok, err)
   local work = self.work
   local pace, journal, pause = work.pace, work.journal, work.env.pause
   local limit, is_paused = pace:limit(), pace:is_paused()
-  for _, attempt in ipairs(attempts) do
+  local gone = ok and work.lane and self:_launch_short(attempts) or 0
+  for i = gone + 1, #attempts do
+    local attempt = attempts[i]
     local may_go = ok
     if ok then
       may_go, err = journal:go(attempt)
@@ -276,191 +271,6 @@ function methods:_unsent(batch)
   end
 end
 
--- What the answer to an attempt means, and whether it is a success.
-local function decide(work, batch, result, reply, err)
-  local platform, operation = work.platform, work.operation
-  if not result then
-    return verdicts.decide(platform, operation, { sent = "no", rows = batch.accepted }, reply, err)
-  end
-  if reply and result.sent == "yes" and result.status and not result.guard then
-    return verdicts.success(operation, batch.accepted, reply) -- nearly all: no evidence has to be put together
-  end
-  return verdicts.decide(platform, operation, {
-    sent = result.sent, guard = result.guard, status = result.status, rows = batch.accepted,
-    bytes_sent = result.bytes_sent, body_bytes = result.bytes_expected,
-    retry_after = err and type(err.retry) == "number" and err.retry or nil,
-  }, reply, err)
-end
-
-local function seconds_of(result)
-  return result.seconds or result.timings and result.timings.total
-end
-
--- The outcome of an attempt: a request that was not submitted has no result. Gives how long the attempt took.
-function methods:_write_down(attempt, verdict, result, err)
-  if not attempt.begun then
-    return nil
-  end
-  local outcome = { verdict = verdict.verdict, cause = verdict.cause, receipt = verdict.receipt, sent = "no", awaits = verdict.pending or nil,
-    status = nil, bytes_sent = nil, body_bytes = nil, seconds = nil }
-  if result then
-    -- What is read of a result may be made for it: once each, and for a success no evidence that it cannot have.
-    outcome.status, outcome.sent, outcome.guard = result.status, result.sent, verdict.verdict ~= "accepted" and result.guard or nil
-    outcome.bytes_sent, outcome.body_bytes, outcome.seconds = result.bytes_sent, result.bytes_expected, seconds_of(result)
-    self.bytes = self.bytes + (outcome.bytes_sent or 0)
-  end
-  if err then
-    local code = err.code
-    outcome.kind, outcome.code = err.kind, (type(code) == "string" or type(code) == "number") and code or nil
-  end
-  outcome.detail, outcome.reason, outcome.message = verdict.detail, verdict.reason, verdict.message or err and err.message
-  local ok, journal_err = self.work.journal:finish(attempt, outcome)
-  if not ok then
-    self:_stop(journal_err)
-  end
-  return outcome.seconds
-end
-
--- True when the batch will be sent again.
-function methods:_may_repeat(batch, verdict, err)
-  if self.error or self.work.stopped() then
-    return false
-  end
-  if verdict.again == "throttle" then
-    batch.throttled = (batch.throttled or 0) + 1
-    return batch.throttled <= MOST_THROTTLED
-  elseif verdict.again == "token" then
-    batch.renewed = (batch.renewed or 0) + 1
-    return batch.renewed == 1
-  elseif verdict.again == "window" then
-    batch.closed = (batch.closed or 0) + 1
-    return self.work.wait_for_window and batch.closed <= MOST_THROTTLED
-  end
-  batch.failed = (batch.failed or 0) + 1
-  return verdict.again == "soon" and batch.failed < self.work.attempts
-    and self.work.pace:may_repeat(err ~= nil and err.kind == "timeout")
-end
-
-local function doubtful(work, verdict, err)
-  return err or error_object.new{
-    kind = "response", retry = false, sent = "yes", platform = work.platform.name, operation = work.operation.name,
-    message = "the answer does not add up: " .. (verdict.detail or verdict.cause),
-  }
-end
-
--- What an answer means for the run: go on, or stop and why.
-function methods:_judge(verdict, err)
-  local work = self.work
-  if verdict.stop then
-    self:_stop(doubtful(work, verdict, err))
-  elseif work.ordered and verdict.verdict ~= "accepted" and verdict.verdict ~= "partly" and not verdict.isolated then
-    self:_stop(doubtful(work, verdict, err))
-  elseif work.pace:hopeless() then
-    self:_stop(error_object.wrap(doubtful(work, verdict, err), {
-      hint = "several batches in a row had no clear answer; look at the platform, then import not_sent.csv",
-    }))
-  end
-  self:_weigh()
-end
-
--- Too many rows refused, by the rule that was given: the rest, if there is one, is not sent.
-function methods:_weigh()
-  local check = self.work.too_many
-  local too_many = check and not self.error and check()
-  if too_many and self:_peek() then
-    self:_stop(too_many)
-  end
-end
-
--- An answer that is no plain success. Gives nil where its batch is not booked now (it is sent again, cut, or looked for at the platform), else
--- true, and whether the outcome is written down already.
-function methods:_look_into(attempt, verdict, result, err)
-  local work, batch = self.work, attempt.batch
-  if verdict.again == "window" then
-    verdict.after = CLOSED_AGAIN
-  end
-  if verdict.verdict == "not_applied" then
-    work.pace:finished(attempt.ticket, verdict)
-    self:_write_down(attempt, verdict, result, err)
-    if self:_may_repeat(batch, verdict, err) then
-      self:_put_back(batch)
-      return nil
-    end
-    if not work.stopped() or err and err.kind ~= "cancelled" then
-      self:_stop(err)
-    end
-    self:_unsent(batch)
-    return nil
-  end
-
-  local pieces, cut_err
-  if work.bisect then
-    pieces, cut_err = work.bisect:refused(batch, verdict)
-    if cut_err then
-      self:_stop(cut_err)
-    end
-  end
-  if pieces then
-    -- Its rows are counted in its pieces; outcome and pieces are in one commit.
-    work.pace:finished(attempt.ticket, verdict)
-    self:_write_down(attempt, verdict, result, err)
-    if self:_divide(batch, pieces, true) then
-      return nil
-    end
-  end
-
-  -- One that ends the run is settled by whoever goes on with the job.
-  if verdict.verdict == "ambiguous" and not verdict.stop and attempt.begun and work.settler and work.settler:may(batch) then
-    self:_write_down(attempt, verdict, result, err)
-    attempt.verdict, attempt.problem = verdict, doubtful(work, verdict, err)
-    self.doubtful[#self.doubtful + 1] = attempt
-    return nil
-  end
-  return true, pieces ~= nil
-end
-
-function methods:_conclude(attempt, result, reply, err)
-  local work, batch = self.work, attempt.batch
-  local verdict = decide(work, batch, result, reply, err)
-  if result and work.clean then
-    err = work.clean(batch, verdict, err) -- before anybody writes it down
-  end
-  if work.settler and verdict.verdict ~= "ambiguous" then
-    work.settler:learn(batch, verdict)
-  end
-  local is_written
-  if verdict.verdict ~= "accepted" then
-    local is_booked
-    is_booked, is_written = self:_look_into(attempt, verdict, result, err)
-    if not is_booked then
-      return
-    end
-  end
-  verdict = self:_book(attempt, verdict, err)
-  if work.bisect then
-    work.bisect:learn(batch, verdict)
-  end
-  if work.lane and verdict.verdict == "accepted" then
-    work.lane:learn()
-  end
-  if not is_written then
-    local timing = self.timing
-    timing.seconds, timing.repeated = self:_write_down(attempt, verdict, result, err), (batch.failed or 0) > 0
-    work.pace:finished(attempt.ticket, verdict, timing)
-  end
-  self:_judge(verdict, err)
-end
-
--- Rows of a batch into the books. Gives the verdict they came to.
-function methods:_book(attempt, verdict, err)
-  local changed, settle_err = self.work.settle(attempt, verdict, err)
-  if settle_err then
-    self:_stop(settle_err)
-  end
-  self.batches = self.batches + 1
-  return changed or verdict
-end
-
 -- Waits for one answer, or for the time when sending may go on. False when there is nothing left to wait for.
 function methods:_collect()
   local work = self.work
@@ -472,31 +282,21 @@ function methods:_collect()
     end
   end
   if self.in_flight > 0 then
-    local template = work.lane and work.lane.template
-    local id, result, took, bytes, text
-    if template then
-      local made = 0
-      id, result, took, bytes, text = work.transport:next(0, template)
-      while not id and self:_load_ahead() do
-        made = made + 1
-        if made == AHEAD and self.committing then
-          return true -- it may have ended meanwhile
-        end
-        id, result, took, bytes, text = work.transport:next(0, template)
-      end
+    local wait = self.committing and work.slice or seconds
+    if work.lane and work.lane.template then
+      self:_collect_short(wait)
+      return true
     end
-    if not id then
-      id, result, took, bytes, text = work.transport:next(self.committing and work.slice or seconds, template)
-    end
+    local id, result = work.transport:next(wait)
     local taken, most = 0, work.transport.ready and work.pace:limit() / 2 or 0
     while id do
-      self:_take(id, result, took, bytes, text)
+      self:_take(id, result)
       self:_pause()
       taken = taken + 1
       -- What else has come meanwhile shares the next commit; half of what flies stays on its way while the next are made ready.
       id = nil
       if taken < most and self.in_flight > 0 then
-        id, result, took, bytes, text = work.transport:next(0, template)
+        id, result = work.transport:next(0)
       end
     end
     return true
@@ -517,9 +317,10 @@ function methods:_collect()
   return not self.error and not work.stopped() and self:_peek() ~= nil
 end
 
+answers.add(methods)
 require("campaign.import.doubt").add(methods)
-require("campaign.import.lane").add(methods)
 require("campaign.import.order").add(methods)
+require("campaign.import.short").add(methods)
 
 ---Runs until every batch is taken over, refused, in doubt or, after a stop, known not to be sent.
 ---@return campaign.error? err why the run ended before its end

@@ -453,6 +453,10 @@ local function work_of(state, book)
       state.barrier:settled(changed or verdict)
       return changed, err
     end,
+    passed = function(accepted, pending)
+      state.books:book("accepted", accepted)
+      state.books:book("accepted_pending", pending)
+    end,
     too_many = options.stop_rule and function() return stop_rule.check(options.stop_rule, state.books, state.plan.sendable) end,
     clean = function(batch, verdict, problem) return clean.answer(state.input, batch, verdict, problem, known) end,
     unsent = function(batch) return state.rows:unsent(batch) end,

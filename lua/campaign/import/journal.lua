@@ -130,6 +130,17 @@ function methods:finish(attempt, outcome)
   return ticket and true, err
 end
 
+---An attempt was a full success, of which the platform has said nothing but its number.
+---@param attempt table
+---@param outcome table as for `finish`; the journal's own from here on
+---@return true? ok
+---@return campaign.error? err
+function methods:passed(attempt, outcome)
+  self._dirty = true
+  local ticket, err = self._ledger:finish(attempt.batch, outcome)
+  return ticket and true, err
+end
+
 ---Puts pieces in the place of a batch, durable when this returns, together with the batch's outcome.
 ---@param batch table
 ---@param pieces table[]

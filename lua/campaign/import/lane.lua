@@ -17,8 +17,9 @@ local methods = {}
 local mt = { __index = methods, __name = "campaign.import.lane" }
 
 ---@class campaign.import.lane
----@field template userdata? of the transport; nil as long as no good answer is known
+---@field template userdata? of the transport; nil as long as no good answer was seen
 ---@field status integer? of the known answer
+---@field verdicts table<integer, campaign.verdict|false> what the known answer means for a batch, by its rows
 ---@field request table? the request of the plain way that the template was made of
 
 ---A lane, where all that could be asked of a single call is answered by the call before it.
@@ -36,9 +37,20 @@ function M.new(work, state)
     return nil
   end
   return setmetatable({
-    template = nil, request = nil, _entry = nil, _verdicts = {}, _bytes = 0, _operation = operation, _transport = work.transport, _state = state,
-    _clock = state.client:clock(),
+    template = nil, request = nil, status = nil, verdicts = {}, _entry = nil, _bytes = 0,
+    _operation = operation, _transport = work.transport, _state = state, _clock = state.client:clock(),
   }, mt)
+end
+
+-- What the known answer means for a batch of so many rows, where it is a full success; else false.
+function methods:_means(rows)
+  local verdict = self.verdicts[rows]
+  if verdict == nil then
+    verdict = verdicts.success(self._operation, rows, self._entry.reply)
+    verdict = verdict.verdict == "accepted" and verdict
+    self.verdicts[rows] = verdict
+  end
+  return verdict
 end
 
 ---The body of a batch, when its call can take the short way.
@@ -49,17 +61,11 @@ function methods:load(batch)
   if body then
     batch.body, self._bytes = nil, self._bytes - batch.body_bytes
     return body
-  elseif not self.template then
+  elseif not self._entry or not self:_means(batch.accepted) then
     return nil
   end
   local state = self._state
-  local source, sum = state.encoder:source(state.input, batch)
-  if source and sum == batch.hash then
-    return source
-  elseif source then
-    source:close()
-  end
-  return nil
+  return state.encoder:body(state.input, batch)
 end
 
 ---Makes the body of a batch before its turn; `load` gives it then.
@@ -95,128 +101,47 @@ function methods:submit(source, batch)
   return self._transport:submit_like(self.template, source, math.ceil(REQUEST_SECONDS + batch.body_bytes / BYTES_PER_SECOND))
 end
 
----What a known answer means for a batch.
----@param batch table
----@param text string? the platform's number in it
----@return campaign.verdict? verdict good until the next one is asked for; nil: ask the plain way
-function methods:verdict(batch, text)
-  if not self._clock:pass_over() then
-    return nil -- the platform's clock is looked at now and then
+---Takes answers: the known ones that come one after another, or up to one that is another. One in 256 is taken as any other, since the
+---platform's clock is looked at in it.
+---@param seconds number to wait for the first
+---@param most integer known answers, at most
+---@param into table id, seconds, bytes sent and the platform's number (or false) of each known answer, one after another
+---@return integer count known answers: what they mean for a batch says `verdicts`, by its rows
+---@return number? id of an answer that takes the plain way
+---@return table? result
+function methods:take(seconds, most, into)
+  local clock = self._clock
+  local left = clock:may_pass_over()
+  local template = left > 0 and self.template or nil
+  local count, id, result = self._transport:known(seconds, template, template and left < most and left or most, into)
+  if count > 0 then
+    clock:passed_over(count)
   end
-  local rows = batch.accepted
-  local verdict = self._verdicts[rows]
-  if verdict == nil then
-    verdict = verdicts.success(self._operation, rows, self._entry.reply)
-    verdict = verdict.verdict == "accepted" and verdict
-    self._verdicts[rows] = verdict
-  end
-  if verdict and text then
-    verdict.receipt = text
-  end
-  return verdict or nil
+  return count, id, result
 end
 
----The plain way took an answer for a full success: answers like it are known from now on.
+---The plain way took an answer for a full success: answers like it are known from now on, unless they say something else of batches that the
+---answer known before was good for, since some of these may be under way.
 function methods:learn()
   local state = self._state
   local entry = state.client:remembered(self._operation.name)
   if not entry or entry == self._entry then
     return
   end
+  local known = {}
+  for rows, before in pairs(self.verdicts) do
+    local verdict = before and verdicts.success(self._operation, rows, entry.reply)
+    if before and verdict.verdict ~= "accepted" then
+      return
+    end
+    known[rows] = verdict or nil
+  end
   if not self.template then
     self.template = self._transport:template(state.like)
     self.request = state.like
   end
   if self.template and self.template:expect(entry.status, entry.before or entry.body, entry.after) then
-    self._entry, self._verdicts, self.status = entry, {}, entry.status
-  end
-end
-
----@param engine table methods of the engine
-function M.add(engine)
-  -- As many batches as may leave and can take the short way, up to the first that cannot.
-  function engine:_fill_short()
-    local work, lane = self.work, self.work.lane
-    local pace, journal, bisect = work.pace, work.journal, work.bisect
-    if not lane.template or work.window or bisect and not bisect:is_idle() or not pace:is_free() then
-      return
-    end
-    local busy, limit, ready = self:_busy(), pace:limit(), self.ready
-    while busy < limit and not self.again[1] and not self.error and not work.stopped() do
-      local batch = self.coming[self.first] or self:_look_ahead()
-      local source = batch and lane:load(batch)
-      if not source then
-        return
-      end
-      self.coming[self.first] = nil
-      self.first, busy = self.first + 1, busy + 1
-      local number = (batch.attempts or 0) + 1
-      local attempt = { batch = batch, number = number, request = lane.request, source = source, intent = nil, ticket = nil, begun = nil }
-      batch.attempts = number
-      local ok, err = journal:begin(attempt)
-      if not ok then
-        self:_stop(err)
-        return self:_unsent(batch)
-      end
-      attempt.ticket = pace:started(busy)
-      ready[#ready + 1] = attempt
-    end
-  end
-
-  -- A known answer, which says that the batch was taken over: what the plain way does with it, and no more.
-  function engine:_pass(attempt, verdict, seconds, bytes)
-    local work, batch = self.work, attempt.batch
-    attempt.request = nil
-    self:_book(attempt, verdict)
-    if work.bisect then
-      work.bisect:learn(batch, verdict)
-    end
-    self.bytes = self.bytes + bytes
-    local ok, err = work.journal:finish(attempt, {
-      verdict = "accepted", cause = verdict.cause, receipt = verdict.receipt, sent = "yes", awaits = verdict.pending or nil,
-      status = work.lane.status, bytes_sent = bytes, body_bytes = batch.body_bytes, seconds = seconds,
-    })
-    if not ok then
-      self:_stop(err)
-    end
-    work.pace:passed(attempt.ticket, seconds, (batch.failed or 0) > 0)
-    self:_weigh()
-  end
-
-  -- While there is nothing else to do: the body of a batch that comes soon, so that it leaves at once when an answer gives it leave. False when
-  -- there is none to make.
-  function engine:_load_ahead()
-    local work, at = self.work, math.max(self.loaded + 1, self.first)
-    local lane = work.lane
-    if not lane or not lane.template or at - self.first >= work.pace:limit() or self.error or work.stopped() or #self.doubtful > 0 then
-      return false
-    end
-    local batch = self.coming[at] or self:_look_ahead()
-    if not batch or not lane:prepare(batch) then
-      return false
-    end
-    self.loaded = at
-    return true
-  end
-
-  -- Without a result it is the expected answer to what the lane has sent, with what is told of it.
-  function engine:_take(id, result, seconds, bytes, text)
-    local work, attempt = self.work, self.flying[id]
-    if not attempt then
-      return
-    end
-    self.flying[id] = nil
-    self.in_flight = self.in_flight - 1
-    if not result then
-      local verdict = work.lane:verdict(attempt.batch, text)
-      if verdict then
-        return self:_pass(attempt, verdict, seconds, bytes)
-      end
-      result = work.transport:result()
-    end
-    local reply, err = work.finish(attempt.request, result, attempt.batch)
-    attempt.request = nil
-    self:_conclude(attempt, result, reply, err)
+    self._entry, self.verdicts, self.status = entry, known, entry.status
   end
 end
 

@@ -96,11 +96,16 @@ end
 
 ---A request is made ready; the ticket identifies it to `finished`.
 ---@param in_flight integer with this one
+---@param used? campaign.import.pace.ticket one that `passed` was told of, to be used again
 ---@return campaign.import.pace.ticket
-function methods:started(in_flight)
+function methods:started(in_flight, used)
   self._sent = self._sent + 1
   self._concurrency:started(in_flight)
-  return { number = self._sent, at = self._monotonic() }
+  if not used then
+    return { number = self._sent, at = self._monotonic() }
+  end
+  used.number, used.at = self._sent, self._monotonic()
+  return used
 end
 
 local function wait(self, seconds, reason)
@@ -152,15 +157,20 @@ function methods:finished(ticket, verdict, more)
   end
 end
 
----As `finished`, of a request that was taken over.
----@param ticket campaign.import.pace.ticket
----@param seconds number
----@param is_repeated boolean
-function methods:passed(ticket, seconds, is_repeated)
-  self._concurrency:finished(self._monotonic(), seconds, false)
-  self._doubt_since, self._doubts, self._failures, self._failed_since = nil, 0, 0, 0
-  self._shared:succeeded(ticket.at)
-  self._quota:refund(is_repeated)
+---As `finished`, of requests that were taken over.
+---@param attempts table[] ticket, seconds, batch
+---@param count integer how many of them
+function methods:passed(attempts, count)
+  local now, concurrency, shared, quota = self._monotonic(), self._concurrency, self._shared, self._quota
+  for i = 1, count do
+    local attempt = attempts[i]
+    concurrency:finished(now, attempt.seconds, false)
+    shared:succeeded(attempt.ticket.at, now)
+    quota:refund((attempt.batch.failed or 0) > 0)
+  end
+  if count > 0 then
+    self._doubt_since, self._doubts, self._failures, self._failed_since = nil, 0, 0, 0
+  end
 end
 
 ---Pays for sending a batch again that could not be delivered; false when too many repeats are outstanding.

@@ -186,8 +186,9 @@ end
 
 ---A call was answered well.
 ---@param sent_at number when it had left, by the same clock
-function methods:succeeded(sent_at)
-  local now = self._monotonic()
+---@param now? number
+function methods:succeeded(sent_at, now)
+  now = now or self._monotonic()
   rate.succeeded(self._own, now, 1, sent_at)
   local late = self._times:late(now, now - sent_at)
   if self._given or not is_idle(self._state, now) then

@@ -69,27 +69,30 @@ end
 
 ---Waits for the next finished request.
 ---@param seconds? number 0: only what is there; nil: until one finishes
----@param template userdata? the expected answer to a request like it comes without a result
 ---@return number? id nil when none finished in time, the bell rang, or none is in flight
----@return table? result nil: it was the expected answer; `result` gives it, until the next is taken
----@return number? seconds that the expected answer took
----@return integer? bytes_sent
----@return string? text the platform's name in it
-function methods:next(seconds, template)
+---@return table? result
+function methods:next(seconds)
   local id, result = next(self.waiting) -- finished while perform waited for another one
   if id then
     self.waiting[id] = nil
     return id, result
-  elseif template then
-    return self.engine:take_like(seconds or LONG, template)
   end
   return self.engine:take(seconds or LONG)
 end
 
----The result of the expected answer that was taken last.
+---Waits for the next finished request, and takes all expected answers to requests like the template that come one after another.
+---@param seconds number 0: only what is there
+---@param template userdata? nil: every answer comes as from `next`
+---@param most integer expected answers, at most
+---@param into table id, seconds, bytes sent and the platform's name (or false) of each, one after another
+---@return integer count expected answers
+---@return number? id of the next finished request, which has no such answer
 ---@return table? result
-function methods:result()
-  return (select(2, self.engine:result()))
+function methods:known(seconds, template, most, into)
+  if next(self.waiting) then
+    return 0, self:next(0)
+  end
+  return self.engine:take_known(seconds, template, most, into)
 end
 
 ---What `ledger:ring` takes: a commit that ends then ends `next` early.

@@ -1,0 +1,180 @@
+-- SPDX-License-Identifier: MIT
+-- The engine's part of the short way (import/lane): whole groups of batches at once, each step of it what the plain way does with a batch
+-- about which nothing is unusual, and no more. Whatever else comes up is left to the plain way, where it stands. Adds its functions to those of
+-- import/engine.
+
+local M = {}
+
+-- Bodies that are made ahead between two looks at a commit.
+local AHEAD = 4
+
+---@param methods table of the engine
+function M.add(methods)
+  -- As many batches as may leave and can take the short way, up to the first that cannot.
+  function methods:_fill_short()
+    local work, lane = self.work, self.work.lane
+    local pace, journal, bisect = work.pace, work.journal, work.bisect
+    if not lane.template or work.window or bisect and not bisect:is_idle() or not pace:is_free() then
+      return
+    end
+    local busy, limit, ready, spare, request = self:_busy(), pace:limit(), self.ready, self.spare, lane.request
+    if self.again[1] or self.error or work.stopped() then
+      return
+    end
+    while busy < limit do
+      local first = self.first
+      local batch = self.coming[first] or self:_look_ahead()
+      local source = batch and lane:load(batch)
+      if not source then
+        return
+      end
+      self.coming[first] = nil
+      self.first, busy = first + 1, busy + 1
+      local attempt, number = spare[#spare], (batch.attempts or 0) + 1
+      if attempt then
+        spare[#spare] = nil
+      else
+        attempt = { batch = nil, number = nil, request = nil, source = nil, intent = nil, ticket = nil, begun = nil, seconds = nil }
+      end
+      attempt.batch, attempt.number, attempt.request, attempt.source, attempt.begun = batch, number, request, source, nil
+      batch.attempts = number
+      local ok, err = journal:begin(attempt)
+      if not ok then
+        self:_stop(err)
+        return self:_unsent(batch)
+      end
+      attempt.ticket = pace:started(busy, attempt.ticket)
+      ready[#ready + 1] = attempt
+    end
+  end
+
+  -- Of a group that is durable, what takes the short way, where all of it may leave; gives how many have left.
+  function methods:_launch_short(attempts)
+    local work, flying = self.work, self.flying
+    local lane, journal, pace = work.lane, work.journal, work.pace
+    if self.error or work.stopped() or self.in_flight + #attempts > pace:limit() or pace:is_paused() then
+      return 0
+    end
+    for _, attempt in ipairs(attempts) do
+      if not attempt.source or not journal:go(attempt) then
+        return 0
+      end
+    end
+    for i, attempt in ipairs(attempts) do
+      local batch = attempt.batch
+      attempt.begun = true
+      local id, refused = lane:submit(attempt.source, batch)
+      attempt.source = nil
+      if not id then
+        self:_conclude(attempt, nil, nil, refused)
+        return i
+      end
+      flying[id] = attempt
+      self.in_flight = self.in_flight + 1
+      self.requests = self.requests + 1
+      if batch.attempts - (batch.withdrawn or 0) > 1 then
+        self.retries = self.retries + 1
+      end
+    end
+    return #attempts
+  end
+
+  -- Known answers, which say that their batches were taken over.
+  function methods:_pass(known, count)
+    local work, flying, passed = self.work, self.flying, self.passed
+    local lane, journal, bisect = work.lane, work.journal, work.bisect
+    local verdicts, status = lane.verdicts, lane.status
+    local taken, accepted, pending, sent = 0, 0, 0, 0
+    for at = 1, 4 * count, 4 do
+      local id = known[at]
+      local attempt = flying[id]
+      if attempt then
+        local batch, seconds, bytes = attempt.batch, known[at + 1], known[at + 2]
+        local rows = batch.accepted
+        local verdict = verdicts[rows]
+        local is_pending = verdict.pending or nil
+        flying[id], attempt.request = nil, nil
+        sent = sent + bytes
+        if is_pending then
+          pending = pending + rows
+        else
+          accepted = accepted + rows
+        end
+        local ok, err = journal:passed(attempt, {
+          verdict = "accepted", cause = verdict.cause, receipt = known[at + 3] or verdict.receipt, sent = "yes", awaits = is_pending,
+          status = status, bytes_sent = bytes, body_bytes = batch.body_bytes, seconds = seconds,
+        })
+        if not ok then
+          self:_stop(err)
+        end
+        batch.clean = true
+        attempt.seconds = seconds
+        taken = taken + 1
+        passed[taken] = attempt
+      end
+    end
+    self.in_flight, self.batches, self.bytes = self.in_flight - taken, self.batches + taken, self.bytes + sent
+    work.passed(accepted, pending)
+    if bisect then
+      bisect:passed(accepted + pending)
+    end
+    work.pace:passed(passed, taken)
+    local spare = self.spare
+    for i = taken, 1, -1 do -- nobody knows them any more: they serve the next ones
+      local attempt = passed[i]
+      passed[i], attempt.batch, attempt.intent = nil, nil, nil
+      spare[#spare + 1] = attempt
+    end
+    self:_weigh()
+  end
+
+  -- While there is nothing else to do: the body of a batch that comes soon, so that it leaves at once when an answer gives it leave. False when
+  -- there is none to make.
+  function methods:_load_ahead()
+    local work, at = self.work, math.max(self.loaded + 1, self.first)
+    local lane = work.lane
+    if not lane or not lane.template or at - self.first >= work.pace:limit() or self.error or work.stopped() or #self.doubtful > 0 then
+      return false
+    end
+    local batch = self.coming[at] or self:_look_ahead()
+    if not batch or not lane:prepare(batch) then
+      return false
+    end
+    self.loaded = at
+    return true
+  end
+
+  -- Answers that are there, or the next that comes; until then bodies are made. What else has come meanwhile shares the next commit; half of
+  -- what flies stays on its way while the next are made ready.
+  function methods:_collect_short(seconds)
+    local lane, known, left = self.work.lane, self.known, math.ceil(self.work.pace:limit() / 2)
+    local count, id, result = lane:take(0, left, known)
+    local made = 0
+    while count == 0 and not id and self:_load_ahead() do
+      made = made + 1
+      if made == AHEAD and self.committing then
+        return -- it may have ended meanwhile
+      end
+      count, id, result = lane:take(0, left, known)
+    end
+    if count == 0 and not id then
+      count, id, result = lane:take(seconds, left, known)
+    end
+    repeat
+      if count > 0 then
+        self:_pass(known, count)
+      end
+      if not id then
+        return
+      end
+      self:_take(id, result)
+      left = left - count - 1
+      count, id = 0, nil
+      if left > 0 and self.in_flight > 0 then
+        count, id, result = lane:take(0, left, known)
+      end
+    until count == 0 and not id
+  end
+end
+
+return M
