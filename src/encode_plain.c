@@ -73,6 +73,7 @@ int camp_plain_compile(struct camp_encoder *encoder, struct camp_error *err) {
     plain->open = object ? '{' : '[';
     plain->close = object ? '}' : ']';
   }
+  camp_plain_choose(plain, camp_scan_best());
   encoder->quick = plain;
   if (plain->ops == NULL || plain->sizes == NULL || plain->marks == NULL) return camp_fail_nomem(err);
   for (size_t i = 0; i < encoder->op_count; i++) {
@@ -104,26 +105,34 @@ size_t camp_plain_size(const struct camp_plain *plain, const struct camp_record 
   return size + (plain->open != 0 && size == 1); /* without a member there is no comma */
 }
 
+#define INLINE __attribute__((always_inline)) static inline
+
+/* Two registers, or one: a block that is a local variable of its own would be written to the stack as well. */
+typedef unsigned char half __attribute__((vector_size(16), aligned(1), may_alias));
+typedef unsigned char whole __attribute__((vector_size(32), aligned(1), may_alias));
+
+INLINE void copy_halves(unsigned char *to, const unsigned char *from) {
+  const half low = *(const half *)from, high = *(const half *)(from + sizeof low);
+  *(half *)to = low;
+  *(half *)(to + sizeof low) = high;
+}
+
+typedef void copy_block(unsigned char *to, const unsigned char *from);
+
 /* Copies whole blocks; what is written behind the end is written again. */
-static inline unsigned char *put_blocks(unsigned char *to, const unsigned char *from, size_t length) {
-  struct block { unsigned char bytes[32]; };
-  struct block block;
-  memcpy(&block, from, sizeof block);
-  memcpy(to, &block, sizeof block);
-  for (size_t at = sizeof block; __builtin_expect(at < length, 0); at += sizeof block) {
-    memcpy(&block, from + at, sizeof block);
-    memcpy(to + at, &block, sizeof block);
-  }
+INLINE unsigned char *put_blocks(unsigned char *to, const unsigned char *from, size_t length, copy_block *copy) {
+  copy(to, from);
+  for (size_t at = 32; __builtin_expect(at < length, 0); at += 32) copy(to + at, from + at);
   return to + length;
 }
 
-static unsigned char *put_mark(unsigned char *to, const struct camp_plain_op *op, const struct camp_record *record) {
+INLINE unsigned char *put_mark(unsigned char *to, const struct camp_plain_op *op, const struct camp_record *record, copy_block *copy) {
   const uint32_t length = mark_field_length(op, record);
-  if (length > 0) return put_blocks(to, record->fields[op->column].text, length);
-  return camp_put_number(put_blocks(to, op->text.bytes, op->text.length), record->row);
+  if (length > 0) return put_blocks(to, record->fields[op->column].text, length, copy);
+  return camp_put_number(put_blocks(to, op->text.bytes, op->text.length, copy), record->row);
 }
 
-unsigned char *camp_plain_write(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to) {
+INLINE unsigned char *write_row(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to, copy_block *copy) {
   const struct camp_field *const fields = record->fields;
   const struct camp_plain_op *const end = plain->ops + plain->count;
   unsigned char *const start = to;
@@ -132,20 +141,20 @@ unsigned char *camp_plain_write(const struct camp_plain *plain, const struct cam
       const struct camp_field *field = &fields[op->column];
       const size_t length = field->length;
       if (length == 0 && op->is_left_out) continue;
-      to = put_blocks(to, op->before, op->before_length);
-      to = put_blocks(to, field->text, length);
+      to = put_blocks(to, op->before, op->before_length, copy);
+      to = put_blocks(to, field->text, length, copy);
       *to++ = '"';
       continue;
     }
     if (op->is_left_out && fields[op->column].length == 0) continue;
-    to = put_blocks(to, op->before, op->before_length);
+    to = put_blocks(to, op->before, op->before_length, copy);
     if (op->kind == CAMP_OP_CONSTANT) {
-      to = put_blocks(to, op->text.bytes, op->text.length);
+      to = put_blocks(to, op->text.bytes, op->text.length, copy);
     } else if (op->kind == CAMP_OP_MARK) {
-      to = put_mark(to, op, record);
+      to = put_mark(to, op, record, copy);
       *to++ = '"';
     } else if (fields[op->column].length > 0) {
-      to = put_blocks(to, fields[op->column].text, fields[op->column].length);
+      to = put_blocks(to, fields[op->column].text, fields[op->column].length, copy);
     } else {
       *to++ = '"';
       *to++ = '"';
@@ -156,4 +165,28 @@ unsigned char *camp_plain_write(const struct camp_plain *plain, const struct cam
   *start = plain->open;
   *to++ = plain->close;
   return to;
+}
+
+static unsigned char *write_portable(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to) {
+  return write_row(plain, record, to, copy_halves);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"), always_inline)) static inline void copy_whole(unsigned char *to, const unsigned char *from) {
+  *(whole *)to = *(const whole *)from;
+}
+
+__attribute__((target("avx2"))) static unsigned char *write_avx2(const struct camp_plain *plain, const struct camp_record *record,
+                                                                 unsigned char *to) {
+  return write_row(plain, record, to, copy_whole);
+}
+#endif
+
+void camp_plain_choose(struct camp_plain *plain, enum camp_scan_level level) {
+  plain->write = write_portable;
+#if defined(__x86_64__)
+  if (level >= CAMP_SCAN_AVX2) plain->write = write_avx2;
+#else
+  (void)level;
+#endif
 }

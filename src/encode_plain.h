@@ -29,6 +29,7 @@ struct camp_plain {
   size_t mark_count;
   size_t base;               /* bytes of every row: constants and brackets, less the first comma */
   unsigned char open, close; /* 0: the row is its only member */
+  unsigned char *(*write)(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to);
 };
 
 /* When all ops are there. Leaves `ops` NULL where an op, or the shape, is none of those above. -1 without memory. */
@@ -41,7 +42,11 @@ static inline int camp_plain_takes(const struct camp_encoder *encoder, const str
 }
 size_t camp_plain_size(const struct camp_plain *plain, const struct camp_record *record);
 /* Writes the row, and touches up to CAMP_SCAN_PADDING bytes behind it; returns its end. */
-unsigned char *camp_plain_write(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to);
+static inline unsigned char *camp_plain_write(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to) {
+  return plain->write(plain, record, to);
+}
+/* Has rows written with the vectors of this level, or smaller ones. */
+void camp_plain_choose(struct camp_plain *plain, enum camp_scan_level level);
 
 /* Decimal digits of a row's number. */
 size_t camp_number_length(int64_t number);
