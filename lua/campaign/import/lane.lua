@@ -98,7 +98,9 @@ end
 ---@return number? id
 ---@return campaign.error? err
 function methods:submit(source, batch)
-  return self._transport:submit_like(self.template, source, math.ceil(REQUEST_SECONDS + batch.body_bytes / BYTES_PER_SECOND))
+  local bytes = batch.body_bytes
+  return self._transport:submit_like(self.template, source, bytes <= BYTES_PER_SECOND and REQUEST_SECONDS + 1
+    or math.ceil(REQUEST_SECONDS + bytes / BYTES_PER_SECOND))
 end
 
 ---Takes answers: the known ones that come one after another, or up to one that is another. One in 256 is taken as any other, since the

@@ -55,12 +55,14 @@ function M.add(methods)
     if self.error or work.stopped() or self.in_flight + #attempts > pace:limit() or pace:is_paused() then
       return 0
     end
-    for _, attempt in ipairs(attempts) do
+    for i = 1, #attempts do
+      local attempt = attempts[i]
       if not attempt.source or not journal:go(attempt) then
         return 0
       end
     end
-    for i, attempt in ipairs(attempts) do
+    for i = 1, #attempts do
+      local attempt = attempts[i]
       local batch = attempt.batch
       attempt.begun = true
       local id, refused = lane:submit(attempt.source, batch)

@@ -34,15 +34,19 @@ function methods:late(now, seconds)
   if not self._turn_at or now >= self._turn_at then
     self._least, self._next, self._turn_at = self._next, math.huge, now + VALID / 2
   end
-  self._next = math.min(self._next, seconds)
-  self._least = math.min(self._least, seconds)
-  local late = seconds - self._least
-  local usual = self._usual
-  self._usual = usual + ALPHA * (math.min(late, MOST) - usual)
+  if seconds < self._next then -- comparisons: this is done for every call
+    self._next = seconds
+  end
+  local least = self._least
+  if seconds < least then
+    least, self._least = seconds, seconds
+  end
+  local late, usual = seconds - least, self._usual
+  self._usual = usual + ALPHA * ((late < MOST and late or MOST) - usual)
   if usual > QUIET then
     late = late - UNUSUAL * (usual - QUIET)
   end
-  return late > LEAST and math.min(late, MOST) or 0
+  return late <= LEAST and 0 or late < MOST and late or MOST
 end
 
 ---The shortest time of an answer lately; nil before the first.

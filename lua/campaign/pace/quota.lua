@@ -33,7 +33,8 @@ end
 ---A call succeeded.
 ---@param was_repeated boolean
 function methods:refund(was_repeated)
-  self._left = math.min(self._capacity, self._left + (was_repeated and COST or THANKS))
+  local left, capacity = self._left + (was_repeated and COST or THANKS), self._capacity
+  self._left = left < capacity and left or capacity
 end
 
 return M
