@@ -161,12 +161,12 @@ end
 ---@param attempts table[] ticket, seconds, batch
 ---@param count integer how many of them
 function methods:passed(attempts, count)
-  local now, concurrency, shared, quota = self._monotonic(), self._concurrency, self._shared, self._quota
+  local now, flight, account, repeats = self._monotonic(), self._concurrency, self._shared, self._quota
   for i = 1, count do
     local attempt = attempts[i]
-    concurrency:finished(now, attempt.seconds, false)
-    shared:succeeded(attempt.ticket.at, now)
-    quota:refund((attempt.batch.failed or 0) > 0)
+    flight:finished(now, attempt.seconds, false)
+    account:succeeded(attempt.ticket.at, now)
+    repeats:refund((attempt.batch.failed or 0) > 0)
   end
   if count > 0 then
     self._doubt_since, self._doubts, self._failures, self._failed_since = nil, 0, 0, 0
