@@ -76,7 +76,12 @@ goals: build bench-deps
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
+# What the last install of this build wrote, and the folders that only campaign had.
+uninstall:
+	@sed 's|^|$(DESTDIR)|' $(BUILD)/install_manifest.txt | xargs -d '\n' rm -f
+	@sed 's|^|$(DESTDIR)|; s|/[^/]*$$||' $(BUILD)/install_manifest.txt | grep /campaign | sort -ru | xargs -d '\n' rmdir --ignore-fail-on-non-empty
+
 clean:
 	rm -rf $(BUILD) $(BUILD).log build.luarocks
 
-.PHONY: bench bench-deps build build-asan clean demo deps deps-test docs fault-matrix goals install lint rules rules-mutation test torture torture-full types
+.PHONY: bench bench-deps build build-asan clean demo deps deps-test docs fault-matrix goals install lint rules rules-mutation test torture torture-full types uninstall

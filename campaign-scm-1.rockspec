@@ -2,7 +2,7 @@ rockspec_format = "3.0"
 package = "campaign"
 version = "scm-1"
 source = {
-  -- Built from a checkout: luarocks --lua-version 5.4 make --deps-mode=none
+  -- Built from a checkout: luarocks --lua-version 5.4 make --deps-mode=none; with 5.1 for LuaJIT
   url = ".",
 }
 description = {
@@ -25,7 +25,7 @@ build = {
   variables = {
     CMAKE_BUILD_TYPE = "RelWithDebInfo",
     CMAKE_INSTALL_PREFIX = "$(PREFIX)",
-    CAMPAIGN_LUA = "5.4",
+    CAMPAIGN_LUA = "rock", -- Lua 5.4, or LuaJIT for 5.1
     CAMPAIGN_WERROR = "OFF",
     CAMPAIGN_INSTALL_BIN = "$(BINDIR)",
     CAMPAIGN_INSTALL_LUA = "$(LUADIR)",
