@@ -91,6 +91,20 @@ describe("since an earlier job", function()
     end
   end)
 
+  it("sends no duplicate of a row that the earlier job delivered", function()
+    local rows = numbered(1, 10, function(i) return i == 8 and "N3b,13800000003,other@example.com" or nil end)
+    local first = assert(imports.import(LONGLONG, list(rows), { unique = "phone" }))
+    assert.same({ 9, 1 }, { first.accepted_pending, first.duplicate })
+    imports.reset()
+    rows[11] = "N11,13800000011,n11@example.com"
+    local second = assert(imports.import(LONGLONG, list(rows), { since = first.job, unique = "phone" }))
+    imports.assert_balanced(second)
+    assert.same({ 9, 1, 1 }, { second.unchanged, second.duplicate, second.accepted_pending })
+    assert.same({ "13800000011" }, sent_phones())
+    assert.equal("3", imports.read(second.duplicates_file)[1]._code)
+    assert.has_error(function() campaign.open_job(second.job):join({}) end, "job:join takes the folder of a receiver's store, not a table")
+  end)
+
   it("knows rows that the platform gave back from those that it took", function()
     local options = { rows_per_call = 10 }
     local text = "identityType,phone,groups\n"

@@ -269,6 +269,9 @@ function M.add(parts)
   ---@return table[]? joined batch, as ("confirmed", "conflict"; nil: nothing follows), detail, rejected
   ---@return campaign.error? err
   function parts.methods:join(store, given)
+    if type(store) ~= "string" then
+      error("job:join takes the folder of a receiver's store, not a " .. type(store), 2)
+    end
     return ask(self, given, function(state)
       local platform = state.options.to:match("^(.+)%.[%w_]+$") -- linear: anchored, the last dot
       local reader, err = callback.reader{ platform = platform, store = store }
