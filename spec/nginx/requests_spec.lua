@@ -28,6 +28,7 @@ local HTTP = [[
 ]]
 
 local SERVER = [[
+  listen 127.0.0.1:%(http2) http2;
   client_max_body_size 4m;
   client_body_buffer_size 16k;
   client_header_buffer_size 1k;
@@ -138,10 +139,11 @@ local CASES = {
 }
 
 describe("campaign.openresty locations", function()
-  local server
+  local server, http2
 
   setup(function()
-    server = nginx.new({ http = HTTP, server = SERVER }):start()
+    http2 = nginx.free_port()
+    server = nginx.new({ http = HTTP, server = SERVER, values = { http2 = http2 } }):start()
   end)
   teardown(function()
     server:stop(true) -- nginx says that bodies are too large, and chunks wrong; crashes are looked for below
@@ -234,6 +236,32 @@ describe("campaign.openresty locations", function()
       raw_server.eventually(function() return drafts() == 0 end, "the end of the draft")
     end)
   end
+
+  it("take the same over HTTP/2, with a length or without", function()
+    local list, text = command.write(server.folder .. "/sent.csv", LIST), "tel=13812345679"
+    local function curl(path, more, input)
+      local words = { "curl", "-sS", "-m", "20", "--http2-prior-knowledge", "-w", "\n%{http_code} %{http_version}",
+        "http://127.0.0.1:" .. http2 .. path }
+      for _, word in ipairs(more) do
+        words[#words + 1] = word
+      end
+      local result = command.run(words, { stdin = input })
+      local body, status = result.out:match("^(.*)\n(%d+ 2)$")
+      return status, body or result.err
+    end
+    for _, more in ipairs({ { "-T", list }, { "-T", "-" }, { "-F", "file=@" .. list }, { "-T", list, "-H", "Expect: 100-continue" } }) do
+      local status, body = curl("/upload", more, LIST)
+      assert.equal("202 2", status, body)
+      assert.equal(LIST, command.read(server.folder .. "/jobs/" .. json.decode(body).job .. "/list.csv"))
+    end
+    assert.equal("413 2", (curl("/upload", { "-T", "-" }, ("x"):rep(310000))))
+    assert.equal("400 2", (curl("/upload", { "-F", "note=no file" })))
+    assert.equal("202 2", (curl("/lead", { "-d", text })))
+    assert.equal("202 2", (curl("/lead", { "-X", "POST", "-T", "-", "-H", FORM }, text)))
+    assert.equal("200 2", (curl(CALLBACK:match("/.*"), { "-d", BODY:format(20) })))
+    assert.equal("200 2", (curl(CALLBACK:match("/.*"), { "-X", "POST", "-T", "-" }, BODY:format(21))))
+    assert.equal(0, drafts())
+  end)
 
   it("have taken nothing in a body for a request, and no worker crashed", function()
     assert.equal("0", server:get("/evils").body)

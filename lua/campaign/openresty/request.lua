@@ -51,6 +51,11 @@ function M.encoded(headers)
   return encoding ~= "" and encoding ~= "identity" and "the body has a Content-Encoding: send it as it is" or nil
 end
 
+-- What a body comes through; nil where there is none or nginx must read it itself: in chunks, and over HTTP/2, where asking would raise.
+local function socket_of_body()
+  return ngx.req.http_version() < 2 and ngx.req.socket() or nil
+end
+
 -- Reads what is left of a body, behind the answer, and throws it away: it must not be taken for the next request, and a connection that is closed
 -- before it was read would take the answer along. Not for ever: false when it did not come.
 local function drain(socket, left)
@@ -68,13 +73,13 @@ end
 
 -- Has nginx throw away a body that nobody read. Who waits to be told before it sends the body must not be told: then it is us who read what comes.
 local function discard_body()
-  if not ngx.var.http_expect then
+  if not ngx.var.http_expect or ngx.req.http_version() >= 2 then -- over HTTP/2 nginx tells nobody
     ngx.req.discard_body()
     return nil
   end
   ngx.req.clear_header("Expect")
   return function()
-    local socket = ngx.req.socket()
+    local socket = socket_of_body()
     return not socket or drain(socket, tonumber(ngx.var.http_content_length) or 0)
   end
 end
@@ -119,7 +124,7 @@ end
 ---@return fun(): string?, string? next nil at the end; nil and why when it broke off
 ---@return fun(): boolean unread reads the rest, behind an answer: for `json`
 function M.pieces()
-  local socket = ngx.req.socket()
+  local socket = socket_of_body()
   if socket then
     local left, is_broken = tonumber(ngx.var.http_content_length) or 0, false
     socket:settimeout(READ_SECONDS * 1000)
