@@ -3,6 +3,9 @@
  * other encodings, records that break a rule) is done after the walk, for that record alone. */
 #include <stdlib.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "crc32c.h"
 #include "csv_private.h"
@@ -503,7 +506,30 @@ int camp_reader_part(struct camp_reader *r, int64_t offset, uint32_t *sum) {
   return known;
 }
 
+#if defined(__SSE2__)
+static inline int needs_quotes(__m128i bytes, unsigned char delimiter) {
+  const __m128i found = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)delimiter)), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'))),
+                                     _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r'))));
+  return _mm_movemask_epi8(found) != 0;
+}
+
+static inline __m128i load16(const unsigned char *at) { return _mm_loadu_si128((const __m128i *)(const void *)at); }
+#endif
+
 int camp_csv_quotes(const unsigned char *text, size_t length, unsigned char delimiter) {
+#if defined(__SSE2__)
+  if (length >= 16) {
+    for (size_t at = 0; at < length - 16; at += 16)
+      if (needs_quotes(load16(text + at), delimiter)) return 1;
+    return needs_quotes(load16(text + length - 16), delimiter); /* some of them were looked at before */
+  }
+  if (length >= 8) {
+    int64_t first, last;
+    memcpy(&first, text, 8);
+    memcpy(&last, text + length - 8, 8);
+    return needs_quotes(_mm_set_epi64x(last, first), delimiter);
+  }
+#endif
   for (size_t i = 0; i < length; i++)
     if (text[i] == delimiter || text[i] == '"' || text[i] == '\n' || text[i] == '\r') return 1;
   return 0;

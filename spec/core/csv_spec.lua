@@ -28,6 +28,24 @@ describe("core.csv", function()
     assert.equal('a\t"b\tc"\r\n', core.csv.line({ "a", "b\tc" }, "\t"))
   end)
 
+  it("sees what needs quotes at every place of a field of every length, and nothing behind it", function()
+    for length = 0, 70 do
+      for _, filler in ipairs({ "x", ";", "\255", "\0" }) do
+        local field = filler:rep(length)
+        assert.equal("a," .. field .. ",b\r\n", core.csv.line{ "a", field, "b" })
+        for _, mark in ipairs({ ",", '"', "\n", "\r" }) do
+          for at = 1, length do
+            local marked = field:sub(1, at - 1) .. mark .. field:sub(at + 1)
+            local written = core.csv.line{ "a", marked, "b" }
+            if written ~= 'a,"' .. marked:gsub('"', '""') .. '",b\r\n' then
+              error(("length %d, place %d: %q"):format(length, at, written))
+            end
+          end
+        end
+      end
+    end
+  end)
+
   it("raises when a line is no list of texts", function()
     assert.has_error(function() core.csv.line({}) end)
     assert.has_error(function() core.csv.line({ "a", {} }) end)
