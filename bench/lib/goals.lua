@@ -2,7 +2,7 @@
 -- Runs what measures each goal (jobs, parts, keys, corpus, slope), then writes all figures to goals.tsv and, with machine, versions and
 -- date, to bench/RESULTS.md: what was met, and what was missed. A step that cannot run leaves its rows out, by name.
 --
---   bench/goals [--only jobs,delay,map,parts,keys,corpus,slope,write] [--rounds N]
+--   bench/goals [--only jobs,delay,map,parts,start,requests,gbk,keys,corpus,slope,write] [--rounds N]
 
 package.path = "bench/lib/?.lua;" .. package.path
 
@@ -20,7 +20,7 @@ for i = 1, #arg, 2 do
   elseif arg[i] == "--rounds" then
     rounds = assert(tonumber(arg[i + 1]), "--rounds takes a number")
   else
-    io.stderr:write("usage: bench/goals [--only jobs,delay,map,parts,keys,corpus,slope,write] [--rounds N]\n")
+    io.stderr:write("usage: bench/goals [--only jobs,delay,map,parts,start,requests,gbk,keys,corpus,slope,write] [--rounds N]\n")
     os.exit(2)
   end
 end
@@ -51,6 +51,11 @@ step("delay", ("bench/run --rows 100000 --rounds %d --jobs delay --peers campaig
   rounds, out, out, out))
 step("map", ("bench/run --rows 1000000 --rounds %d --jobs map --peers campaign,campaign-luajit,campaign-command,luajit,lua5.4 --out %s && "
   .. "cp %s/results.tsv %s/map.tsv"):format(rounds, out, out, out))
+if only then -- parts of the parts
+  for name, words in pairs({ start = "start", requests = "GETs", gbk = "GBK" }) do
+    step(name, ("bench/run --parts %s --rows 100000 --rounds %d --out %s"):format(words, rounds, out))
+  end
+end
 step("parts", ("BENCH_KEYS=0 bench/run --parts --rows 100000 --rounds %d --out %s"):format(rounds, out))
 step("keys", "env BENCH_ROUNDS=" .. math.min(rounds, 3) .. " " .. luajit("bench/keys.lua 10000000 %s >%s/keys.txt"):format(out, out))
 step("corpus", (luajit("bench/corpus.lua %d >%s/corpus.tsv"):format(rounds, out)))
@@ -220,6 +225,41 @@ local slower = part_rows()
 key_rows()
 local notes = slope_rows()
 
+-- ---- what the table says already ----
+
+local RESULTS = "bench/RESULTS.md"
+local NOTES = "\n## Notes\n"
+
+-- Figures of earlier runs whose files are not here any more, and the notes behind the table, which people write.
+local before = shell.read(RESULTS) or ""
+local notes_at = before:find(NOTES, 1, true)
+local told_notes = notes_at and before:sub(notes_at) or ""
+-- Without what stands in brackets: the worst of the corpus is another one every time.
+local function key_of(work, beside)
+  return work:gsub(" %b()", "") .. "\t" .. beside
+end
+
+local places = {}
+for place, goal in ipairs(goals) do
+  places[key_of(goal.work, goal.beside)] = place
+end
+local ROW = "\n| ([^|]-) | ([^|]-) ?| ([%d.]+) ([^|]-) | ([^|]-) | %**(%a+)%** | ([^|]-) ?|%f[\n]"
+local behind, moved = 0, 0
+for work, beside, figure, unit, aim, verdict, told_rounds in before:gmatch(ROW) do
+  local known = { work = work, beside = beside, figure = tonumber(figure), unit = unit, goal = aim, verdict = verdict,
+    rounds = told_rounds:gsub("%+", "") .. "+" }
+  local place = places[key_of(work, beside)]
+  if not place then
+    behind, moved = behind + 1, moved + 1
+    table.insert(goals, behind, known)
+  else
+    behind = place + moved
+    if not goals[behind].figure then
+      goals[behind] = known
+    end
+  end
+end
+
 -- ---- writing them ----
 
 local tsv = assert(io.open(out .. "/goals.tsv", "wb"))
@@ -234,10 +274,11 @@ local function first(command)
   return shell.capture(command .. " 2>&1 | head -n 1")
 end
 
-local file = assert(io.open("bench/RESULTS.md", "wb"))
+local file = assert(io.open(RESULTS, "wb"))
 file:write("# Results of the bench\n\n", ([[
 Written by `bench/goals` (%s UTC); the figures behind it are `build/bench/*.tsv`. Figures are medians of rounds, in each of which everybody
-runs once, by turns. Client, peers and sink share one machine; `docs/performance.md` says what the figures mean.
+runs once, by turns. Client, peers and sink share one machine; `docs/performance.md` says what the figures mean. A figure behind which `build/bench`
+had nothing is that of an earlier run, with a + at its rounds.
 
 ]]):format(os.date("!%Y-%m-%d %H:%M")))
 file:write(("- Machine: %s, %s processors, %s GB; Linux %s; load averages at the end: %s\n"):format(first("lscpu | sed -n 's/^Model name: *//p'"),
@@ -263,5 +304,6 @@ end
 if #notes > 0 then
   file:write("\nPeak memory and CPU time. ", table.concat(notes, "; "), ".\n")
 end
+file:write(told_notes)
 file:close()
 print(("%d met, %d missed, %d not measured; bench/RESULTS.md"):format(met, missed, absent))

@@ -24,14 +24,15 @@ local DELAY_ROWS = 100000
 
 local HELP = [=[
 usage: bench/run [--rows N,N] [--rounds N] [--jobs j1,j2,delay,map] [--peers NAME,NAME]
-                 [--parts] [--check [N]] [--out DIR]
+                 [--parts [NAME,NAME]] [--check [N]] [--out DIR]
 
   --rows N,N      lengths of the lists (default 100000,1000000)
   --rounds N      rounds, in each of which every peer runs once; medians are told (default 5)
   --jobs LIST     j1, j2, delay, map (default all; delay runs on lists up to 100,000 rows)
   --peers LIST    campaign, campaign-luajit, campaign-no-ledger, campaign-command, go, luajit, lua5.4,
                   floor, curl-limit
-  --parts         instead of jobs: encodings, CSV, JSON, small requests, start, each beside others
+  --parts [LIST]  instead of jobs: encodings, CSV, JSON, small requests, start, each beside others;
+                  LIST: words of their names (start,GETs,GBK), the figures of the others stay
   --check [N]     no timing: every peer sends a list of N rows (default 5000), and the bodies are
                   taken apart and compared with the list
   --out DIR       where lists, built peers and results go (default build/bench)
@@ -109,7 +110,8 @@ local function options_of(words)
     elseif word == "--out" then
       out = value(word)
     elseif word == "--parts" then
-      options.parts = true
+      local list = words[i + 1]
+      options.parts = list and not list:find("^%-") and (select(2, names(value(word)))) or true
     elseif word == "--check" then
       local number = words[i + 1] and tonumber(words[i + 1])
       options.check = number and whole(value(word), word) or 5000
@@ -363,7 +365,8 @@ local function run_parts(options)
   if not server then
     fail(reason)
   end
-  local ok, problem = pcall(parts.run, { out = out, csv = files.csv, gbk = files.gbk, url = server.url, rounds = options.rounds, say = say })
+  local ok, problem = pcall(parts.run, { out = out, csv = files.csv, gbk = files.gbk, url = server.url, rounds = options.rounds, say = say,
+    only = options.parts ~= true and options.parts or nil })
   server:stop()
   if not ok then
     fail(tostring(problem))

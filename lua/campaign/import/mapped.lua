@@ -20,9 +20,6 @@ local M = {}
 -- Rows between two looks at the world: where others share the thread, and where nobody does.
 local FEW_ROWS, MANY_ROWS = 8, 1024
 
--- KiB that are few, and how much they may grow (percent) before garbage is collected.
-local SMALL_HEAP, SELDOM = 6144, 400
-
 -- Bytes of a step where others share the thread.
 local SHORT_STEP = 32768
 
@@ -155,17 +152,6 @@ local function each_row(state, rewrite)
   return true
 end
 
--- Fields that are touched are garbage with the next row, and a collection looks at all that lives, which the rows are no part of: with few
--- megabytes alive it may come seldom. Not where others share the interpreter, and not where much lives.
-local function collecting_less(state, work)
-  local old = not state.options.env.pause and collectgarbage("count") < SMALL_HEAP and collectgarbage("setpause", SELDOM)
-  local ok, err = work()
-  if old then
-    collectgarbage("setpause", old)
-  end
-  return ok, err
-end
-
 local function finish(state, rewrite)
   local pause = state.options.env.pause
   local done, err
@@ -251,7 +237,7 @@ function M.run(state)
   end
   state.rewrite = rewrite -- closed with the job
   local ok
-  ok, err = collecting_less(state, function() return each_row(state, rewrite) end)
+  ok, err = each_row(state, rewrite)
   if ok then
     ok, err = finish(state, rewrite)
   end
