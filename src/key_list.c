@@ -19,12 +19,15 @@ int camp_key_form_find(const char *name, enum camp_key_form *form) {
   return -1;
 }
 
-/* Bytes of the blank at `text`: ASCII, the no-break space, the ideographic space, the byte-order mark that editors leave within files. */
+/* Bytes of the blank at `text`: ASCII, the no-break space, the ideographic space, the byte-order mark that editors leave within files, and what
+ * stands unseen around numbers that were copied: zero-width characters and marks of direction (U+200B to U+200F, U+202A to U+202E, U+2060 to U+2069). */
 static size_t blank_at(const unsigned char *text, size_t length) {
   if (length > 0 && text[0] <= 0x20) return 1;
   if (length > 1 && text[0] == 0xC2 && text[1] == 0xA0) return 2;
   if (length > 2 && memcmp(text, "\xE3\x80\x80", 3) == 0) return 3;
   if (length > 2 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) return 3;
+  if (length > 2 && text[0] == 0xE2 && text[1] == 0x80 && ((text[2] >= 0x8B && text[2] <= 0x8F) || (text[2] >= 0xAA && text[2] <= 0xAE))) return 3;
+  if (length > 2 && text[0] == 0xE2 && text[1] == 0x81 && text[2] >= 0xA0 && text[2] <= 0xA9) return 3;
   return 0;
 }
 
