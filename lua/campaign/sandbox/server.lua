@@ -307,6 +307,31 @@ local function prepare_dir(options)
   return dir, false
 end
 
+-- The server, taking connections; nil and why where it cannot.
+local function listen(app, options, queue)
+  local server, err = http_server.listen{
+    cq = queue, host = "127.0.0.1", port = options.port or 0, tls = false, version = 1.1,
+    intra_stream_timeout = IDLE,
+    onstream = function(_, stream)
+      serve_safely(app, stream)
+    end,
+    onerror = function(_, _, operation, problem)
+      -- A peer that goes away or sends no HTTP is no business of ours; anything else is told.
+      if operation == "onstream" then
+        io.stderr:write("sandbox: ", tostring(problem), "\n")
+      end
+    end,
+  }
+  local listening
+  if server then
+    listening, err = server:listen()
+  end
+  if not listening then
+    return nil, ("cannot listen on 127.0.0.1:%d: %s; without --port it takes a free one"):format(options.port or 0, tostring(err))
+  end
+  return server
+end
+
 ---Runs the server until a signal, the end of the parent, or `/dev/null` on a given stdin.
 ---@param options table see init.lua
 ---@return integer exit_code 2 when it cannot serve as it was asked to
@@ -342,25 +367,9 @@ function M.run(options)
     return refuse(why)
   end
   local queue = cqueues.new()
-  local server, err = http_server.listen{
-    cq = queue, host = "127.0.0.1", port = options.port or 0, tls = false, version = 1.1,
-    intra_stream_timeout = IDLE,
-    onstream = function(_, stream)
-      serve_safely(app, stream)
-    end,
-    onerror = function(_, _, operation, problem)
-      -- A peer that goes away or sends no HTTP is no business of ours; anything else is told.
-      if operation == "onstream" then
-        io.stderr:write("sandbox: ", tostring(problem), "\n")
-      end
-    end,
-  }
-  local listening
-  if server then
-    listening, err = server:listen()
-  end
-  if not listening then
-    return refuse(("cannot listen on 127.0.0.1:%d: %s; without --port it takes a free one"):format(options.port or 0, tostring(err)))
+  local server, err = listen(app, options, queue)
+  if not server then
+    return refuse(err)
   end
   local _, host, port = server:localname()
   local base_url = "http://" .. host .. ":" .. port
