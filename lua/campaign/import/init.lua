@@ -3,9 +3,6 @@
 -- stands in its own file; what the user sees stands in docs/import.md.
 
 local accounting = require "campaign.import.accounting"
-local barrier = require "campaign.import.barrier"
-local bisect = require "campaign.import.bisect"
-local clean = require "campaign.import.clean"
 local core = require "campaign.core"
 local dry = require "campaign.import.dry"
 local engine = require "campaign.import.engine"
@@ -13,7 +10,6 @@ local events = require "campaign.import.events"
 local folder_module = require "campaign.import.folder"
 local handover = require "campaign.import.handover"
 local journal = require "campaign.import.journal"
-local lane = require "campaign.import.lane"
 local later = require "campaign.later"
 local ledger_module = require "campaign.ledger"
 local options_module = require "campaign.import.options"
@@ -23,24 +19,18 @@ local preview = require "campaign.import.preview"
 local record_module = require "campaign.import.record"
 local repeats = require "campaign.import.repeats"
 local report = require "campaign.import.report"
-local request_module = require "campaign.import.request"
 local row_keys = require "campaign.import.row_keys"
 local rows_module = require "campaign.import.rows"
-local settle = require "campaign.import.settle"
-local stop_rule = require "campaign.import.stop_rule"
 local suppress = require "campaign.import.suppress"
 local target = require "campaign.import.target"
 local target_lock = require "campaign.import.target_lock"
-local timing = require "campaign.import.timing"
 local window_module = require "campaign.import.window"
+local work = require "campaign.import.work"
 
 local M = {}
 
 -- Seconds between two progress events.
 local PROGRESS_EVERY = 0.1
-
--- Seconds between two looks at a commit that rings no bell.
-local COMMIT_SLICE = 0.001
 
 ---@class campaign.job
 ---@field plan table numbers of the preflight
@@ -405,80 +395,6 @@ function M.import(given)
   return result, run_err
 end
 
--- The pace of all that this job sends.
-local function pace_of(state)
-  state.pace = state.pace or timing.pace(state.platform, state.operation, state.client.account, state.options)
-  return state.pace
-end
-
--- Who settles what is in doubt; nil where only a person can.
-local function settler_of(state, waiting)
-  local options = state.options
-  state.barrier = barrier.new(options.overwrite, state.ledger)
-  local _, most = timing.in_flight(state.platform, state.operation, options)
-  return settle.new{
-    operation = state.operation, client = state.client, ledger = state.ledger, env = options.env, attempts = options.attempts,
-    alone = most == 1, waiting = waiting, pace = pace_of(state),
-    fields = function() return target.fields(state.operation, options, state.barrier:is_closed()) end,
-    sha256 = function(batch) return settle.sha256(state.encoder, state.input, batch) end,
-    is_destructive = function() return state.barrier:is_closed() end,
-    stopped = function() return state.stop end, lock = state.target_lock,
-  }
-end
-
-local function work_of(state, book)
-  local options, operation = state.options, state.operation
-  local bell = options.transport.bell and options.transport:bell()
-  local rings = bell and state.ledger:ring(bell)
-  local known = {}
-  local settler = settler_of(state, function(seconds) state.engine:pausing(seconds) end)
-  state.barrier:hold(pace_of(state))
-  state.lane = lane.new({ operation = operation, env = options.env, settler = settler, transport = options.transport }, state)
-  return {
-    lane = state.lane,
-    settler = settler, take = function(index) return state.ledger:take(index) end,
-    platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
-    pace = state.pace,
-    slice = not rings and COMMIT_SLICE or nil,
-    next_batch = function() return book:next_batch() end,
-    prepare = function(batch) return request_module.of(state, batch) end,
-    finish = function(request, result, batch)
-      if state.window.closed and result.status then
-        state.window:learn(result.timings.total, batch.body_bytes)
-      end
-      return state.client:finish(request, result, true)
-    end,
-    settle = function(attempt, verdict, problem)
-      local changed, err = state.rows:settle(attempt, verdict, problem)
-      state.barrier:settled(changed or verdict)
-      return changed, err
-    end,
-    passed = function(accepted, pending)
-      state.books:book("accepted", accepted)
-      state.books:book("accepted_pending", pending)
-    end,
-    too_many = options.stop_rule and function() return stop_rule.check(options.stop_rule, state.books, state.plan.sendable) end,
-    clean = function(batch, verdict, problem) return clean.answer(state.input, batch, verdict, problem, known) end,
-    unsent = function(batch) return state.rows:unsent(batch) end,
-    bisect = bisect.new{
-      operation = operation, input = state.input, encoder = state.encoder, ledger = state.ledger, calls = options.bisect,
-      pause = options.env.pause, is_destructive = function() return state.barrier:is_closed() end,
-    },
-    window = state.window.closed and function(batch) return state.window:wait(batch.body_bytes or 0) end,
-    refuse_window = function() return select(2, state.window:refuse()) end,
-    stopped = function() return state.stop end,
-    progress = function(run)
-      -- Asked for after every answer: an event is made only for somebody who listens, and not too often.
-      if options.on_progress and options.env.monotonic() >= state.next_progress then
-        state.pace:warn(state.warn)
-        progress(state, events.progress(state, run))
-      end
-    end,
-    -- One in flight by the platform's own data means that order matters; and what was not replaced must not be added to.
-    ordered = operation.rows.concurrency == 1 or options.overwrite == true, attempts = options.attempts, wait_for_window = options.window == "wait",
-  }
-end
-
 ---Sends what was planned. A job runs once.
 ---@return campaign.import.result? result
 ---@return campaign.error? err
@@ -515,7 +431,7 @@ function methods:run()
     return nil, put_err
   end
   local book = state.journal or journal.new(state.folder, state.ledger, state.options.env.monotonic)
-  state.engine = engine.new(work_of(state, book))
+  state.engine = engine.new(work.of(state, book, progress))
   if state.hold then
     state.engine:_stop(state.hold)
   end
@@ -565,7 +481,7 @@ end
 
 local parts = {
   module = M, methods = methods, mt = mt, inner = inner, start = start, prepare = prepare.prepare, open_rows = open_rows, check_rows = check_rows,
-  close_all = close_all, settler_of = settler_of, progress = progress,
+  close_all = close_all, settler_of = work.settler_of, progress = progress,
 }
 require("campaign.import.again").add(parts)
 require("campaign.import.recover").add(parts)

@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: MIT
+-- What a planned job hands to the engine that sends it: lane, pace, settler, and what becomes of each answer.
+
+local barrier = require "campaign.import.barrier"
+local bisect = require "campaign.import.bisect"
+local clean = require "campaign.import.clean"
+local events = require "campaign.import.events"
+local lane = require "campaign.import.lane"
+local request_module = require "campaign.import.request"
+local settle = require "campaign.import.settle"
+local stop_rule = require "campaign.import.stop_rule"
+local target = require "campaign.import.target"
+local timing = require "campaign.import.timing"
+
+local M = {}
+
+-- Seconds between two looks at a commit that rings no bell.
+local COMMIT_SLICE = 0.001
+
+-- The pace of all that this job sends.
+local function pace_of(state)
+  state.pace = state.pace or timing.pace(state.platform, state.operation, state.client.account, state.options)
+  return state.pace
+end
+
+---Who settles what is in doubt; nil where only a person can.
+---@param state table the job's
+---@param waiting fun(seconds: number)? told while a look is waited for
+---@return table? settler
+function M.settler_of(state, waiting)
+  local options = state.options
+  state.barrier = barrier.new(options.overwrite, state.ledger)
+  local _, most = timing.in_flight(state.platform, state.operation, options)
+  return settle.new{
+    operation = state.operation, client = state.client, ledger = state.ledger, env = options.env, attempts = options.attempts,
+    alone = most == 1, waiting = waiting, pace = pace_of(state),
+    fields = function() return target.fields(state.operation, options, state.barrier:is_closed()) end,
+    sha256 = function(batch) return settle.sha256(state.encoder, state.input, batch) end,
+    is_destructive = function() return state.barrier:is_closed() end,
+    stopped = function() return state.stop end, lock = state.target_lock,
+  }
+end
+
+---What the engine runs on.
+---@param state table the job's
+---@param book table the journal
+---@param progress fun(state: table, event: table)
+---@return table
+function M.of(state, book, progress)
+  local options, operation = state.options, state.operation
+  local bell = options.transport.bell and options.transport:bell()
+  local rings = bell and state.ledger:ring(bell)
+  local known = {}
+  local settler = M.settler_of(state, function(seconds) state.engine:pausing(seconds) end)
+  state.barrier:hold(pace_of(state))
+  state.lane = lane.new({ operation = operation, env = options.env, settler = settler, transport = options.transport }, state)
+  return {
+    lane = state.lane,
+    settler = settler, take = function(index) return state.ledger:take(index) end,
+    platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
+    pace = state.pace,
+    slice = not rings and COMMIT_SLICE or nil,
+    next_batch = function() return book:next_batch() end,
+    prepare = function(batch) return request_module.of(state, batch) end,
+    finish = function(request, result, batch)
+      if state.window.closed and result.status then
+        state.window:learn(result.timings.total, batch.body_bytes)
+      end
+      return state.client:finish(request, result, true)
+    end,
+    settle = function(attempt, verdict, problem)
+      local changed, err = state.rows:settle(attempt, verdict, problem)
+      state.barrier:settled(changed or verdict)
+      return changed, err
+    end,
+    passed = function(accepted, pending)
+      state.books:book("accepted", accepted)
+      state.books:book("accepted_pending", pending)
+    end,
+    too_many = options.stop_rule and function() return stop_rule.check(options.stop_rule, state.books, state.plan.sendable) end,
+    clean = function(batch, verdict, problem) return clean.answer(state.input, batch, verdict, problem, known) end,
+    unsent = function(batch) return state.rows:unsent(batch) end,
+    bisect = bisect.new{
+      operation = operation, input = state.input, encoder = state.encoder, ledger = state.ledger, calls = options.bisect,
+      pause = options.env.pause, is_destructive = function() return state.barrier:is_closed() end,
+    },
+    window = state.window.closed and function(batch) return state.window:wait(batch.body_bytes or 0) end,
+    refuse_window = function() return select(2, state.window:refuse()) end,
+    stopped = function() return state.stop end,
+    progress = function(run)
+      -- Asked for after every answer: an event is made only for somebody who listens, and not too often.
+      if options.on_progress and options.env.monotonic() >= state.next_progress then
+        state.pace:warn(state.warn)
+        progress(state, events.progress(state, run))
+      end
+    end,
+    -- One in flight by the platform's own data means that order matters; and what was not replaced must not be added to.
+    ordered = operation.rows.concurrency == 1 or options.overwrite == true, attempts = options.attempts, wait_for_window = options.window == "wait",
+  }
+end
+
+return M
