@@ -173,11 +173,17 @@ describe("import.pace", function()
     assert.is_true(rate < 10 and is_slowed)
   end)
 
-  it("sends fewer at once when answers do not come, or say no; and one while in doubt", function()
+  it("sends fewer at once when answers do not come, not when they say \"slow down\"; and one while in doubt", function()
     local one, clock = new{ limit = 10, most = 40 }
     for _ = 1, 20 do
       clock.now = clock.now + 1
       one:finished(one:started(1), BUSY)
+    end
+    assert.equal(10, one:limit(), "that is for the calls per second")
+    for _ = 1, 20 do
+      clock.now = clock.now + 1
+      one:finished(one:started(1), { verdict = "ambiguous", cause = "no_answer" })
+      one:finished(one:started(1), GOOD, { seconds = 0.1 })
     end
     assert.is_true(one:limit() < 5)
     one, clock = new{ limit = 10 }

@@ -61,7 +61,19 @@ describe("pace.concurrency", function()
     assert.equal(40, control:limit())
   end)
 
-  it("takes a tenth away when the platform asks for peace, once an interval, and never the last one", function()
+  it("keeps a limit that calls per second kept from being reached, however answers take", function()
+    local control = concurrency.new{ start = 20, most = 40 }
+    local clock = steady(control, 5)
+    local before = control:limit()
+    for call = 1, 500 do
+      control:started(3)
+      clock.now = clock.now + 0.1
+      control:finished(clock.now, call % 7 == 0 and 1 or 0.1)
+    end
+    assert.equal(before, control:limit())
+  end)
+
+  it("takes a tenth away when answers do not come in time, once an interval, and never the last one", function()
     local control = concurrency.new{ start = 20, most = 20 }
     local clock = steady(control, 3)
     for i = 1, 10 do

@@ -121,7 +121,8 @@ local function staller(random, stalls)
 end
 
 ---Runs clients of one account for some seconds.
----@param options table server (function), seconds, rtt; jitter (share of rtt, default 0.1), tail (mean of what comes on top of a request's way, seconds),
+---@param options table server (function), seconds, rtt; jitter (share of rtt, default 0.1), before (share of rtt that passes
+---before the platform counts the call, default 0.5), tail (mean of what comes on top of a request's way, seconds),
 ---retry_after (seconds, nil for none), concurrency, most, given (calls per second), seed, clients (default 1), stall (of the client's machine) and
 ---server_stall: { every, least, most } seconds, retry (share of rtt...)
 ---@return table counts accepted, refused, most (in flight), last (taken by second), by (client), home
@@ -134,8 +135,9 @@ function M.run(options)
   local home = options.home or homes.memory()
   local stalls, server_stalls = staller(random, options.stall), staller(random, options.server_stall)
   local jitter, tail = options.jitter or 0.1, options.tail or 0
-  local function way()
-    return options.rtt / 2 * (1 + jitter * (random() * 2 - 1)) - tail * math.log(1 - random() * 0.999999)
+  local before = options.before or 0.5
+  local function way(share)
+    return options.rtt * share * (1 + jitter * (random() * 2 - 1)) - tail * math.log(1 - random() * 0.999999)
   end
 
   local function client(number)
@@ -154,7 +156,6 @@ function M.run(options)
         if options.log then options.log(now - start, pace, "before") end
         pace:throttled(sent, options.retry_after)
         if options.log then options.log(now - start, pace, "after") end
-        control:finished(now, nil, true)
       end
       fill()
     end
@@ -164,7 +165,7 @@ function M.run(options)
       in_flight = in_flight + 1
       counts.most = math.max(counts.most, in_flight)
       control:started(in_flight)
-      push(heap, server_stalls(sent + way()), function()
+      push(heap, server_stalls(sent + way(before)), function()
         local is_taken = server(now)
         if is_taken then
           local second = math.floor(now - start)
@@ -174,7 +175,7 @@ function M.run(options)
           counts.refused = counts.refused + 1
           if options.refusal then options.refusal(now - start) end
         end
-        push(heap, stalls(now + way()), function()
+        push(heap, stalls(now + way(1 - before)), function()
           answered(sent, is_taken)
         end)
       end)

@@ -137,7 +137,7 @@ end
 function methods:finished(ticket, verdict, more)
   local number, now = ticket and ticket.number or 0, self._monotonic()
   local is_good = verdict.verdict == "accepted" or verdict.verdict == "partly"
-  local is_pressure = verdict.again == "throttle" or verdict.cause == "no_answer"
+  local is_pressure = verdict.cause == "no_answer" -- "slow down" is for the calls per second
   if ticket and (is_good or is_pressure) then
     self._concurrency:finished(now, is_good and more and more.seconds or nil, is_pressure)
   end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- How late a call may have reached the platform, by the time that its answer took: longer than the shortest, for one on a quiet way; longer
--- than is usual, where answers take now this and now that. Pure arithmetic.
+-- How late a call may have reached the platform, by the time that its answer took: longer than the shortest and than is usual, for all are as
+-- late as that; much longer than is usual, where answers take now this and now that. Pure arithmetic.
 
 local M = {}
 
@@ -43,9 +43,7 @@ function methods:late(now, seconds)
   end
   local late, usual = seconds - least, self._usual
   self._usual = usual + ALPHA * ((late < MOST and late or MOST) - usual)
-  if usual > QUIET then
-    late = late - UNUSUAL * (usual - QUIET)
-  end
+  late = late - usual * (usual > QUIET and UNUSUAL or 1)
   return late <= LEAST and 0 or late < MOST and late or MOST
 end
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- How many requests may be in flight, found out from the times that answers take: one more while they take no longer than before, a tenth
--- fewer when they take much longer or the platform asks for peace. Pure arithmetic: is told what happens, knows neither clock nor request.
+-- fewer when they take much longer or do not come. A limit that is not reached, because calls per second are fewer, is not to blame for slow
+-- answers and stays. Pure arithmetic: is told what happens, knows neither clock nor request.
 
 local M = {}
 
@@ -52,7 +53,7 @@ local function update(self, now)
   elseif self._mean then
     local most = self._mean * (1 + SAME)
     local is_slow = interval ~= nil and interval > most and interval >= self._mean + DEVIATIONS * math.sqrt(self._variance)
-    if self._pressed or is_slow then
+    if self._pressed or is_slow and self._hit then
       self._limit = math.max(1, math.floor(self._limit * REMAINS))
     elseif self._hit and interval and interval <= most and self._limit < self._most then
       self._limit = self._limit + 1
@@ -70,7 +71,7 @@ end
 ---An answer came. What was refused for other reasons than speed says nothing: do not tell it.
 ---@param now number seconds of a clock that never jumps
 ---@param seconds number? how long the attempt took; nil when it was no success
----@param is_pressure boolean? the platform asked for peace, or did not answer in time
+---@param is_pressure boolean? the platform did not answer in time
 function methods:finished(now, seconds, is_pressure)
   if seconds then
     self._sum, self._count = self._sum + seconds, self._count + 1

@@ -4,10 +4,10 @@
 -- processes at once; times are seconds of one clock that never jumps. pace/shared.lua keeps the state.
 --
 -- A call is due when it is its turn by the rate, and when the second before it has room (pace/window.lua). The first "slow down" leaves one
--- number: how many calls were taken. It may be what the platform takes in a second, or in a heap; so the rate goes on well above it until it
--- is refused again, and what was taken by then tells which of both it is. The cap is then left alone for a minute, then for longer, so that
--- finding out again costs few refused calls. An answer of "slow down" below a known cap lowers it: hardly when it is one in a long while, by
--- ever larger steps when they come soon after one another.
+-- number: how many calls were taken. It may be what the platform takes in a second, or in a heap; so the rate goes on above it until it is
+-- refused again, and what was taken by then tells which of both it is. The cap is then left alone, each time for longer, so that finding out
+-- again costs few refused calls. An answer of "slow down" below a known cap takes a hundredth of it when it is one in a while, ever more
+-- when they come soon after one another.
 
 local window = require "campaign.pace.window"
 
@@ -15,48 +15,43 @@ local M = {}
 
 local unpack = rawget(_G, "unpack") or table.unpack
 
--- What remains of the rate after "slow down", before it comes back on a curve: of one that was too much for the first time, and of a known cap.
-local CUT, CUT_AT_CAP = 0.7, 0.9
-
--- Speed of the curve, calls per second per cubed second.
-local STEEPNESS = 0.4
-
--- The share of a rate that is used where it is too high for the calls of a second to be kept.
-local STAY = 0.985
+-- What a first "slow down" says may be a second's worth or a heap of tokens, so more is tried: so many times what was taken, at least and at
+-- most, but only this share of the speed that was refused; and from there it doubles in so many seconds, after the first of them.
+local TRY, TRY_MORE, TRY_UP_TO, TRY_SLOWER, DOUBLES, SETTLES = 2, 10, 50, 0.7, 4, 2
 
 -- What a call takes as long as its turn, as a share of it: late calls catch up by it.
-local SPARE, MOST_SPARE = 0.002, 0.015
-
--- What was taken at once says little of a second: so many times as much is tried, at least and at most; and from there it doubles in so many
--- seconds.
-local TRY, TRY_MORE, TRY_UP_TO, DOUBLES = 2, 10, 100, 4
+local SPARE, MOST_SPARE = 0.002, 0.0175
 
 -- Two counts are the same cap when they differ by less than this share, and one call.
 local SAME = 0.1
 
 -- Seconds for which a known cap is left alone (four times as long each time, up to the last; twice as long where a pause is asked for).
-local HOLD, HOLD_GROWTH, LONGEST_HOLD = 60, 4, 600
+local HOLD, HOLD_GROWTH, LONGEST_HOLD = 90, 4, 900
 
--- And where it may well be another one: the platform lets a heap of tokens run up, or takes fewer than so many calls.
-local HOLD_UNSURE, LEAST = 4, 10
-
--- What fills faster than so many times what was taken at once was no second's worth; a heap is less than this share of a second's.
-local FASTER, HEAP = 1.5, 0.67
+-- And where it may well be another one: what was counted was no second, or fewer than so many calls.
+local HOLD_UNSURE, LEAST, CALM = 3, 10, 0.005
 
 -- Then it is passed by so much a second, until so much beyond it says that it is gone; shares of it.
-local CREEP, BEYOND = 0.005, 0.08
+local CREEP, CREEP_UNSURE, BEYOND = 0.005, 0.02, 0.15
 
--- "Slow down" at or below a known cap takes such a share of it, divided by the seconds since the one before; twice as much each time that it
--- comes within so many seconds, and so much at once at most.
-local STEP, SOON, MOST_STEP = 0.05, 20, 0.5
+-- A platform that took so much more at once than it takes evenly, as a share of a second's calls, counts by the second: what a pause or a late
+-- wake kept from leaving is then made up for, so many times as fast as evenly.
+local COUNTS, CATCH_UP = 0.25, 2
+
+-- "Slow down" at a known cap takes such a share of it; twice as much each time that it comes within so many seconds, and so much at most.
+-- What is taken is first no more used than that it is no cap, down to the last share.
+local STEP, SOON, AT_ONCE, MOST_STEP, LEAST_USED = 0.01, 5, 0.5, 0.5, 0.9
+
+-- What is left of a second's calls where they are too many to be kept.
+local STAY = 0.985
 
 local SLOWEST = 0.5 -- calls per second
 
 -- Answers of "slow down" in a row without a good one between: everybody waits up to so long (full jitter), doubled each time.
 local FIRST_PAUSE, LONGEST_PAUSE = 1, 300
 
--- The pause before a rate is tried, where none is asked for.
-local REST, REST_MORE = 1, 0.25
+-- The pause before a rate is tried, where none is asked for; and after "slow down" at a known cap.
+local REST, REST_MORE, BREATH = 1, 0.25, 0.1
 
 -- Seconds of quiet after which what was learned is out of date.
 local FORGET = 900
@@ -71,29 +66,32 @@ local LATE = 0.001
 -- The longest time into the future that a state may name: the longest Retry-After and a bit. Later ones are damage.
 local HORIZON = 3700
 
--- The fields of a state, in the order in which they are written. `since` is the time of the last cut.
-local FIELDS = { "due", "pause", "top", "since", "cut", "hold", "caps", "slot", "before", "now", "refused", "used", "good",
-  "round", "begun", "quick", "burst", "try" }
+-- The fields of a state, in the order in which they are written.
+local FIELDS = { "due", "pause", "top", "used_share", "since", "hold", "caps", "slot", "before", "now", "refused", "used", "good",
+  "round", "begun", "run", "quick", "burst", "try", "over", "fills" }
 
 ---@class campaign.pace.state
 ---@field due number when the next call is due
 ---@field pause number before this time nobody calls
----@field top number the rate that was too much; 0: nothing was learned
----@field since number when it was
----@field cut number what remained of it then
----@field hold number seconds to stay at it
----@field caps number how often in a row the same rate was too much
+---@field top number calls per second that were found to be the cap; 0: nothing was learned
+---@field used_share number what of it is used
+---@field since number when the last "slow down" came that said something new
+---@field hold number seconds to stay there
+---@field caps number how often in a row the same rate was too much; 0: it is searched for
 ---@field slot number the second that `now` counts
 ---@field before number good answers in the second before
 ---@field now number good answers in this second
 ---@field refused number answers of "slow down" in a row
 ---@field used number when something was last heard or sent
----@field good number 1 when there was a good answer to a call of the time after the last cut
+---@field good number 1 when there was a good answer to a call of the time after `since`
 ---@field round number when the last "slow down" came that was no echo of the one before
----@field quick number cuts in a row, each soon after the one before
 ---@field begun number since when good answers come in every second
----@field burst number what was taken at once before the first "slow down"
----@field try number the seconds in which it was taken, as long as nothing else is known; 0: more is known
+---@field run number good answers since `begun`; when something was learned, calls that left after `since`
+---@field quick number cuts in a row, each soon after the one before
+---@field burst number what was taken before the first "slow down"; when the cap is known, how much of that was taken at once
+---@field try number the seconds in which it was taken
+---@field over number seconds after the first "slow down" in which calls that were under way were answered well
+---@field fills number 1: a heap that fills evenly was found, 0: so many in a second
 ---@field calls number[] when the calls of the last second reached the platform, at the latest
 
 ---@return campaign.pace.state
@@ -105,7 +103,7 @@ function M.new()
   return state
 end
 
-local FORM = "2" .. (" %.6f"):rep(#FIELDS) .. " "
+local FORM = "3" .. (" %.6f"):rep(#FIELDS) .. " "
 
 ---A state as text.
 ---@param state campaign.pace.state
@@ -134,7 +132,7 @@ function M.decode(text, now)
     values[#values + 1], at = value, after
   end
   local calls = window.decode(text:sub(at), now)
-  if values[1] ~= 2 or not calls then
+  if values[1] ~= 3 or not calls then
     return M.new()
   end
   local state = { calls = calls }
@@ -142,7 +140,7 @@ function M.decode(text, now)
     state[name] = values[i + 1]
   end
   local is_sane = state.due <= now + HORIZON and state.pause <= now + HORIZON and state.since <= now + 1 and state.used <= now + 1
-    and state.round <= now + 1 and state.begun <= now + 1 and state.cut <= 1 and state.slot <= now + 1
+    and state.round <= now + 1 and state.begun <= now + 1 and state.used_share <= 1 and state.slot <= now + 1
   if not is_sane or now - math.max(state.used, state.pause) > FORGET then
     return M.new()
   end
@@ -155,6 +153,9 @@ local function turn(state, now)
   if slot > state.slot then
     if slot > state.slot + 1 then
       state.begun = now
+      if state.top <= 0 then
+        state.run = 0
+      end
     end
     state.before = slot == state.slot + 1 and state.now or 0
     state.slot, state.now = slot, 0
@@ -170,6 +171,11 @@ function M.measured(state, now)
   return state.now + state.before * (1 - (now - math.floor(now)))
 end
 
+-- How fast a cap is passed, when it has been left alone: slowly where it is known.
+local function creep_of(state)
+  return state.hold <= HOLD_UNSURE and state.burst < COUNTS * state.top and CREEP_UNSURE or CREEP
+end
+
 ---Calls per second that were found out to be well; nil while nothing was.
 ---@param state campaign.pace.state
 ---@param now number
@@ -179,30 +185,22 @@ function M.learned(state, now)
   if top <= 0 then
     return nil
   end
-  local passed = now - state.since
-  if state.try > 0 then
-    local burst = math.max(state.burst, 1)
-    local first = math.min(math.max(TRY * burst, math.min(TRY_MORE * burst, TRY_UP_TO)), CUT * burst / state.try)
-    passed = math.max(0, now - math.max(state.since, state.pause))
-    local tried = first * 2 ^ math.min(passed / DOUBLES, 20)
-    return math.max(math.min(tried, math.max(2 * M.measured(state, now), first)), SLOWEST)
-  end
-  local stay = top > window.MOST and top * STAY or top
-  local rate
-  local back = (top * (1 - state.cut) / STEEPNESS) ^ (1 / 3) -- seconds to come back to what was too much
-  if passed < back + state.hold then
-    local left = math.min(0, passed - back)
-    rate = math.min(STEEPNESS * left * left * left + top, stay)
+  local rate, most
+  if state.caps == 0 then
+    local burst = math.max(top, 1)
+    local passed = now - math.max(state.since, state.pause) - SETTLES
+    most = math.min(math.max(TRY * burst, math.min(TRY_MORE * burst, TRY_UP_TO)), TRY_SLOWER * burst / state.try)
+    rate = most * 2 ^ math.min(math.max(passed, 0) / DOUBLES, 20)
   else
-    passed = passed - back - state.hold
-    if state.caps > 0 then -- slowly over a known cap; when it is none any more, on as before
-      local slow = math.min(passed, BEYOND / CREEP)
-      stay, passed = stay * (1 + CREEP * slow), passed - slow
+    rate, most = top * math.min(state.used_share, top > window.MOST and STAY or 1), top
+    local passed = now - state.since - state.hold
+    if passed > 0 then -- slowly over a known cap; when it is none any more, on ever faster
+      local creep = creep_of(state)
+      local slow = math.min(passed, BEYOND / creep)
+      rate = rate * (1 + creep * slow) * 2 ^ math.min((passed - slow) / DOUBLES, 20)
     end
-    rate = stay * 2 ^ math.min(passed / DOUBLES, 20)
-    rate = math.min(rate, math.max(2 * M.measured(state, now), top))
   end
-  return math.max(rate, SLOWEST)
+  return math.max(math.min(rate, math.max(2 * M.measured(state, now), most)), SLOWEST)
 end
 
 -- The lower of the rate that somebody set and the one that was found out.
@@ -214,11 +212,21 @@ function M.rate(state, now, given)
   return given or learned
 end
 
--- Calls, and the seconds in which there may be no more of them.
+-- Whether the platform is known to take no more at once than a small heap of calls.
+local function is_shallow(state)
+  return state.caps > 0 and state.fills > 0 and state.burst < COUNTS * state.top
+end
+
+-- Calls, the seconds in which there may be no more of them, and how much faster than evenly they may leave.
 local function room(state, rate, given, spare)
-  local top = (state.top <= 0 or state.try > 0) and rate or state.top
+  local is_known = state.top > 0 and state.caps > 0
+  local top = is_known and state.top or rate
   local calls = math.max(1, math.floor(math.min(top, given or top) + 0.001))
-  return calls, calls / rate * (1 + spare / 2) + LATE
+  local faster = 1 / (1 + spare)
+  if is_known and calls <= window.MOST and state.burst >= COUNTS * state.top then
+    faster = math.min(CATCH_UP, 1 / math.max(1 - state.burst / state.top, 1 / CATCH_UP))
+  end
+  return calls, calls / rate * (1 + spare) + LATE, faster
 end
 
 ---Takes a token for one call; or books one that will be there, for a caller who then waits as long as it is told.
@@ -233,10 +241,12 @@ end
 ---@return boolean is_changed a token was taken or booked
 function M.take(state, now, given, most, spare, is_starved)
   local rate = M.rate(state, now, given)
-  local starts = math.max(now, state.pause)
+  local starts, faster = math.max(now, state.pause), 1
   if rate then
-    spare = math.min(math.max(spare or 0, SPARE), MOST_SPARE)
-    local calls, seconds = room(state, rate, given, spare)
+    local is_even = is_shallow(state)
+    spare = math.min(math.max(not is_even and spare and 2 * spare or 0, SPARE), MOST_SPARE)
+    local calls, seconds
+    calls, seconds, faster = room(state, rate, given, spare)
     local is_kept = calls <= window.MOST
     local credit = is_kept and CREDIT or CREDIT_BLIND
     if now > state.due + RESTED then
@@ -244,7 +254,7 @@ function M.take(state, now, given, most, spare, is_starved)
     else
       starts = math.max(starts, state.due - credit)
     end
-    if is_kept and not is_starved then
+    if is_kept and not is_starved and not is_even then
       starts = math.max(starts, window.free_at(state.calls, calls, seconds))
     end
   end
@@ -257,7 +267,7 @@ function M.take(state, now, given, most, spare, is_starved)
     end
   end
   if rate then
-    state.due = math.max(state.due, starts) + (1 + spare) / rate
+    state.due = math.max(state.due, starts) + 1 / (rate * faster)
     state.used = now
     window.add(state.calls, starts)
   end
@@ -271,16 +281,18 @@ end
 ---@param sent_at number when the last of them had left
 function M.succeeded(state, now, count, sent_at)
   turn(state, now)
-  state.now = state.now + count
-  state.used = now
+  state.now, state.used = state.now + count, now
+  if state.top <= 0 or sent_at > state.since then
+    state.run = state.run + count
+  end
   if sent_at > state.round then
     state.refused = 0
   end
   if sent_at > state.since then
     state.good = 1
-  elseif state.top > 0 and state.caps == 0 and state.hold == 0 and now - state.since < 1 then
+  elseif state.top > 0 and state.caps == 0 and now - state.since < 1 then
     -- Were under way when the first "slow down" came, and were not too much.
-    state.top, state.burst = state.top + count, state.burst + count
+    state.top, state.over = state.top + count, now - state.since
     for _ = 1, math.min(count, window.MOST) do
       window.add(state.calls, state.since)
     end
@@ -300,132 +312,155 @@ end
 ---@param other campaign.pace.state
 ---@param now number
 function M.join(state, other, now)
-  local measured = M.measured(other, now)
+  turn(other, now)
   turn(state, now)
   if state.slot == other.slot then
     state.now, state.before = state.now + other.now, state.before + other.before
   end
-  state.top, state.burst = state.top + measured, state.burst + measured
-  local seconds = now - other.begun
-  state.try = state.try > 0 and seconds < 1 and math.max(state.try, seconds) or 0
+  state.top, state.burst = state.top + other.run, state.burst + other.run
+  state.try = math.max(state.try, state.since - other.begun)
 end
 
--- The most calls per second that a heap of tokens explains, when so many lay there at first: what was taken beyond it, over the time.
-local function filled(times, to, from, heap, during)
-  local best, count = 0, 0
-  for i = #times, 1, -1 do
-    local at = times[i]
-    if at < from then
-      break
-    elseif at <= to then
-      count = count + 1
-      if to - at >= during + 0.1 then
-        best = math.max(best, (count - heap + 0.5) / (to - at - during))
-      end
-    end
-  end
-  return best
-end
-
--- Whether the platform lets a heap of tokens run up that is far smaller than a second's.
-local function is_heap(state)
-  return state.burst > 0 and state.burst < HEAP * state.top
-end
-
--- What a first "slow down" says: `taken` calls in `seconds`. Where it was less than a second's worth, more is tried.
+-- What a first "slow down" says: `taken` calls in `seconds`. More is tried.
 local function begin_search(state, now, taken, seconds)
-  state.top, state.burst, state.cut = math.max(taken, SLOWEST), taken, CUT
-  state.caps, state.hold, state.quick = 0, 0, 0
-  state.try = seconds < 1 and math.max(seconds, 0.001) or 0
-  state.since, state.good = now, 0
+  state.top, state.burst, state.try = math.max(taken, 0.001), taken, math.max(seconds, 0.001)
+  state.caps, state.hold, state.quick, state.over, state.used_share = 0, 0, 0, 0, 1
   for _ = #state.calls + 1, math.min(taken, window.MOST) do
     window.add(state.calls, now)
   end
 end
 
--- What refuses a call while the cap is searched for: as many as lay there at first, or more, for they came as fast as the platform makes room.
-local function found_cap(state, sent_at, taken, resumed)
-  local heap, during = state.burst, math.min(state.try, 0.5)
-  local filling = filled(state.calls, sent_at, resumed, heap, during)
-  if filling > FASTER * heap then
-    state.burst = math.max(heap - filling * during, 1)
-    return filling, false
+-- The cap, after calls were refused twice, each time after a rest: as many as in a second before, or what fills a bucket beside the heap that
+-- lay there. `most` of the calls came in a second.
+local function find_cap(state, rate, calls, seconds, most, all, is_calm)
+  local burst, try, top = state.burst, state.try, state.top
+  local cap, is_sure
+  local same = try >= AT_ONCE and 1.5 * SAME or seconds < 1 and SAME / 2 or SAME -- a heap that is soon empty tells itself by less
+  local is_window = try < 1 and most <= top * (1 + same) + 1 and rate >= top * 0.95 - 1
+  if is_window then
+    cap = math.min(top, most)
+    is_sure = cap >= LEAST and cap > top * (1 - SAME) - 1
+  else
+    local apart = seconds - try - state.over
+    cap = apart > 0.1 and math.min((calls - top) / apart, calls / seconds) or 0 -- filled beside the heap
+    local rise = math.log(2) / DOUBLES
+    local reached = math.max(rate, most * (1 + rise / 2))
+    local risen = reached - math.sqrt(2 * rise * reached * math.max(top - cap * (try + state.over), 1))
+    if seconds > SETTLES and risen >= 0.95 * rate / 2 ^ ((seconds - SETTLES) / DOUBLES) then -- or only in the end, for the rate rose over it
+      cap = math.max(cap, risen)
+    end
+    cap = math.max(cap, calls / all)
+    if try < 1 and most <= 2 * top + 1 and cap > top then -- two seconds of the platform's clock lay in it
+      is_window, cap = true, top
+    end
+    is_sure = is_calm and seconds >= SETTLES
   end
-  local cap = state.try < 0.5 and math.min(taken, heap) or taken
-  return cap, cap >= LEAST
+  cap = math.max(cap, SLOWEST)
+  state.fills = is_window and 0 or 1
+  state.burst = math.max(is_window and burst - cap * try or top - cap * (try + state.over), calls - cap * seconds, 1)
+  return cap, is_sure
 end
 
--- Where the cap is when the rate crept over it until it was refused.
+-- Where the cap is when the rate crept over it until it was refused: where the heap was used up; or what was taken in a second.
 local function passed_cap(state, rate, taken)
-  local top = state.top
-  local reached = math.min(rate, taken)
-  if is_heap(state) then
-    local is_near = reached < top * (1 + BEYOND)
-    local slope = is_near and CREEP * top or reached * math.log(2) / DOUBLES
-    return math.max(top, reached - math.sqrt(2 * slope * state.burst)), is_near
-  elseif rate < top * (1 + BEYOND) then
-    return top, true
+  local top, reached = state.top, math.min(rate, taken)
+  local is_near = reached < top * (1 + BEYOND)
+  if state.fills > 0 then
+    local beyond, slope = top * (1 + BEYOND), creep_of(state) * top
+    local found = math.min(reached, beyond) - math.sqrt(2 * slope * state.burst)
+    if not is_near then
+      found = math.max(found, reached - math.sqrt(2 * reached * math.log(2) / DOUBLES * state.burst))
+    end
+    return math.max(top, found * (1 - STEP)), is_near
   end
-  return taken > FASTER * top and reached or (top + math.max(top, reached)) / 2, false
+  return reached > top * (1 + SAME / 2) + 1 and reached or top, is_near
 end
 
--- What is left of a known cap that was refused at or below its rate; but as many as were taken all the same.
-local function lowered_cap(state, top, rate, taken, seconds, is_soon)
-  state.quick = is_soon and state.quick + 1 or 1
-  local heap = is_heap(state) and state.burst / top or STEP
-  local step = math.min(heap, MOST_STEP) / math.max(seconds, 0.1) * 2 ^ math.min(state.quick - 1, 10)
-  if step < SAME then
-    return rate * (1 - step), true
+-- A known cap was refused at or below its rate, after so many seconds of calls.
+local function lower_cap(state, rate, calls, seconds, since)
+  local top = state.top
+  if state.fills == 0 and seconds < 1 and state.pause - state.since >= 0.99 then -- as many as in a second
+    local is_sure = calls >= top * (1 - SAME) - 1
+    state.top, state.quick = math.min(calls, top - 1), 0
+    return is_sure
   end
-  return math.max(rate * (1 - math.min(step, MOST_STEP)), taken < rate * (1 - SAME) and taken or 0), false
+  state.quick = seconds < SOON and state.quick + (seconds < AT_ONCE and state.fills > 0 and 2 or 1) or 0
+  local lower = rate * (1 - math.min(STEP * 2 ^ math.max(math.min(state.quick, 10) - 2, 0), MOST_STEP))
+  lower = math.max(lower, math.min(calls / math.max(since, 1), rate * (1 - STEP)))
+  if state.fills > 0 and seconds >= AT_ONCE and seconds < SOON then -- what filled the heap meanwhile
+    local heap = math.min(state.burst, top * (since - seconds))
+    state.top, state.used_share = math.min(lower, math.max((calls - heap) / seconds, rate * (1 - 4 * STEP))), 1
+    return seconds >= 1
+  end
+  local step = lower / rate
+  if state.quick <= 1 and state.used_share * step >= LEAST_USED then
+    state.used_share = state.used_share * step
+  else
+    state.top = top * step
+  end
+  return step >= 1 - SAME
+end
+
+-- Whether a call was held up on its way so long that others came at once with it: that uses up a heap at any rate.
+local function came_late(seconds, rate, more)
+  local late = seconds - (more.fastest or seconds)
+  return late * rate > 1 and late > 1.5 * (more.spread or 0)
 end
 
 -- The rate falls; what was sent before this moment is no further evidence.
 local function cut(state, now, sent_at, more)
-  local rate, is_rested = M.rate(state, now, more.given), more.after ~= nil and more.after >= 1
-  local left = math.max(state.pause, state.begun) -- since when calls leave again
-  local ran = math.max(sent_at - left, 0)
+  local rate = M.rate(state, now, more.given)
+  local left = math.max(state.pause, state.top > 0 and state.since or state.begun) -- since when calls leave again
+  local ran = math.max(sent_at - left, 0.001)
+  local is_sure
+  local calls = math.max(state.run, 1)
   if not rate then
-    begin_search(state, now, M.measured(state, now), now - state.begun)
-    state.cut = is_rested and 1 or CUT
-    return
-  end
-  local taken = window.count(state.calls, 1, sent_at)
-  if taken < state.burst and more.fastest then -- others may have overtaken the one that was refused
-    taken = math.max(taken, window.count(state.calls, 1, now - more.fastest))
-  end
-  if state.top <= 0 and ran < 1 then
-    taken = math.max(taken, 1)
+    begin_search(state, now, state.run, now - state.begun - (more.fastest or 0))
+  elseif state.top <= 0 and ran < 1 then
+    local taken = math.max(window.count(state.calls, 1, sent_at), 1)
     begin_search(state, now, taken, math.max(ran, taken / rate)) -- more is tried only up to the rate that was refused
-    return
-  end
-  local top, found, is_sure = state.top > 0 and state.top or more.given
-  if state.top > 0 and state.caps == 0 then
-    found, is_sure = found_cap(state, sent_at, taken, math.max(left, state.since))
-    state.caps, state.quick, state.try = 1, 0, 0
-  elseif rate > top * 1.001 then
-    found, is_sure = passed_cap(state, rate, taken)
-    state.caps, state.quick = state.caps + (is_sure and 1 or 0), 0
+  elseif state.top > 0 and state.caps == 0 then
+    local most = window.count(state.calls, math.min(1, ran + LATE), sent_at)
+    most = ran < 1 and calls or most -- a refused one was not answered well
+    if most < state.top and more.fastest then -- others may have overtaken the one that was refused
+      most = math.max(most, math.min(window.count(state.calls, 1, now - more.fastest), state.top))
+    end
+    state.top, is_sure = find_cap(state, rate * 2 ^ ((sent_at - now) / DOUBLES), calls, ran, most, sent_at - state.since,
+      more.after ~= nil and (more.spread or 0) < CALM)
+    state.caps, state.used_share = 1, 1
   else
-    found, is_sure = lowered_cap(state, top, rate, taken, sent_at - math.max(left, state.since),
-      state.quick > 0 and now - state.since < SOON)
-    state.caps = is_sure and math.max(state.caps, 1) or 1
+    if state.top <= 0 then
+      state.top, state.burst, state.used_share, state.fills = more.given, 1, 1, 1
+    end
+    local top = state.top
+    if rate > top * state.used_share * 1.001 then
+      state.top, is_sure = passed_cap(state, rate, window.count(state.calls, 1, sent_at))
+      state.used_share = is_sure and math.max(math.min(rate / state.top, 1) - STEP, state.used_share) or 1
+      state.caps, state.quick = state.caps + (is_sure and 1 or 0), 0
+    elseif is_shallow(state) and came_late(now - sent_at, rate, more) then
+      is_sure = state.hold > HOLD_UNSURE
+    else
+      calls = ran < 1 and math.max(calls, window.count(state.calls, ran + LATE, sent_at)) or calls
+      is_sure = lower_cap(state, rate, calls, ran, sent_at - state.since)
+      state.caps = is_sure and math.max(state.caps, 1) or 1
+    end
   end
-  state.top = math.max(math.min(found, rate), SLOWEST)
-  state.cut = is_rested and 1 or CUT_AT_CAP
-  state.hold = math.min(HOLD * HOLD_GROWTH ^ math.min(state.caps - 1, 10) * (is_rested and 2 or 1), LONGEST_HOLD)
-  if not is_sure then
-    state.hold = HOLD_UNSURE
+  if state.caps > 0 then
+    state.top = math.max(state.top, SLOWEST)
+    state.hold = math.min(HOLD * HOLD_GROWTH ^ math.min(state.caps - 1, 10) * (more.after and 2 or 1), LONGEST_HOLD)
+    if not is_sure then
+      state.hold = HOLD_UNSURE
+    end
   end
-  state.since, state.good = now, 0
+  state.since, state.good, state.run = now, 0, 0
 end
 
 ---A call was answered with "slow down".
 ---@param state campaign.pace.state
 ---@param now number
 ---@param sent_at number when it had left
----@param more { after: number?, given: number?, random: (fun(): number), fastest: number? } seconds that the platform asks to wait; calls per
----second that somebody set; a number from 0 up to 1; seconds that the fastest answers take
+---@param more { after: number?, given: number?, random: (fun(): number), fastest: number?, spread: number? } seconds that the platform asks to wait; calls per
+---second that somebody set; a number from 0 up to 1; seconds that the fastest answers take, and that others usually take longer
 function M.throttled(state, now, sent_at, more)
   local after = more.after
   local is_first = state.top <= 0
@@ -440,8 +475,8 @@ function M.throttled(state, now, sent_at, more)
     state.due = math.max(state.due, now + 1 / M.learned(state, now))
     if not after and state.refused > 1 then
       after = math.min(FIRST_PAUSE * 2 ^ math.min(state.refused - 1, 20), LONGEST_PAUSE) * more.random()
-    elseif not after and state.try > 0 then
-      after = REST + REST_MORE * more.random() -- what is then taken was not begun before
+    elseif not after then -- what is then taken was not begun before
+      after = state.caps == 0 and REST + REST_MORE * more.random() or BREATH
     end
   end
   if after then

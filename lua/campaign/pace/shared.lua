@@ -45,7 +45,8 @@ local function is_idle(state, now)
 end
 
 local function tell(self, state, news)
-  rate.throttled(state, news.at, news.sent_at, { after = news.after, given = self._given, random = self._random, fastest = self._times:fastest() })
+  rate.throttled(state, news.at, news.sent_at, { after = news.after, given = self._given, random = self._random,
+    fastest = self._times:fastest(), spread = self._times:spread() })
 end
 
 -- What only this process knows goes into the state; true when there was any. A state in which nobody kept a rate has not counted, and whoever
@@ -60,7 +61,7 @@ local function bring(self, state, now)
     rate.succeeded(state, now, self._pending, self._pending_sent)
   end
   if is_idle(state, now) and rate.measured(self._own, now) > rate.measured(state, now) then
-    for _, name in ipairs({ "slot", "before", "now", "begun" }) do
+    for _, name in ipairs({ "slot", "before", "now", "begun", "run" }) do
       state[name] = self._own[name]
     end
   end

@@ -31,6 +31,7 @@ local function place(times, at)
   end
   return i + 1
 end
+M.place = place
 
 ---A call leaves.
 ---@param times number[]
