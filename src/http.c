@@ -57,6 +57,7 @@ struct camp_http {
   struct camp_request *live;
   struct camp_request *spare;
   int live_count, ready_count, spare_count;
+  int rung; /* inline driver: while nobody waited; the next who waits is told */
   uint64_t last_id;
 };
 
@@ -203,7 +204,7 @@ static void leave_to_parent(struct camp_http *http) {
   if (http->shared == NULL || http->generation == camp_forks()) return;
   http->shared = NULL;
   http->live = http->ready = http->taken = NULL;
-  http->live_count = http->ready_count = 0;
+  http->live_count = http->ready_count = http->rung = 0;
 }
 
 static int need_shared(struct camp_http *http, struct camp_error *err) {
@@ -361,13 +362,15 @@ static void take_done_inline(struct camp_http *http) {
 
 static void wait_inline(struct camp_http *http, double seconds) {
   long long left = (long long)(seconds * 1000 + 0.999), end = left > 0 ? clock_ms() + left : 0;
+  const int waits = left > 0;
   for (;;) {
-    int rung = camp_loop_has_done(http->shared->loop) ? 0 : camp_loop_run(http->shared->loop, left);
+    if (!camp_loop_has_done(http->shared->loop)) http->rung |= camp_loop_run(http->shared->loop, http->rung ? 0 : left);
     take_done_inline(http);
-    if (http->ready != NULL || rung || left == 0) return;
+    if (http->ready != NULL || http->rung || left <= 0) break;
     left = end - clock_ms();
-    if (left <= 0) return;
+    if (left <= 0) break;
   }
+  if (waits) http->rung = 0;
 }
 
 static void wait_bell(int bell, double seconds) {

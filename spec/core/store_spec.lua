@@ -200,7 +200,7 @@ describe("core.store", function()
     end
   end)
 
-  it("ends the wait of an HTTP engine whose bell it rings", function()
+  it("ends the wait of an HTTP engine whose bell it rings, now or before it", function()
     local listener = assert(require("socket").bind("127.0.0.1", 0)) -- never answers
     local _, port = listener:getsockname()
     for _, driver in ipairs({ "inline", "thread" }) do
@@ -220,8 +220,19 @@ describe("core.store", function()
         assert.is_true(core.system.monotonic() - before < 15, driver)
         assert(store:take())
       end
+      -- It rang while the engine was looked at without waiting: the next wait ends at once all the same.
+      assert(store:submit(insert, 21, "x"))
+      assert(store:start())
+      assert.equal(1, store:wait(20))
+      local began = core.system.monotonic()
+      repeat
+        assert.equal(0, engine:wait(0))
+      until core.system.monotonic() - began > 0.05
+      assert.equal(0, engine:wait(20))
+      assert.is_true(core.system.monotonic() - began < 15, driver)
+      assert(store:take())
       engine:close()
-      assert(store:submit(insert, 21, "x")) -- the bell is the store's own as long as it has it
+      assert(store:submit(insert, 22, "x")) -- the bell is the store's own as long as it has it
       assert(store:run())
     end
     listener:close()
