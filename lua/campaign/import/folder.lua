@@ -99,6 +99,7 @@ function M.create(path, default)
   if not ok then
     return trouble(chosen, err)
   end
+  self.made = not found
   return self
 end
 
@@ -122,6 +123,25 @@ function methods:is_free()
     return refuse(self.path, "it is not empty", "each import needs a folder of its own; name another one (--job DIR, option `job`)")
   end
   return true
+end
+
+---After a plan that the list itself made impossible: what it wrote goes, so that the mended list can be imported by the same order.
+---Nothing was sent. While the ledger's lock is held, so that nobody takes the job up meanwhile; `leave` follows when it is closed.
+function methods:abandon()
+  for _, name in pairs(M.FILES) do
+    os.remove(self.path .. "/" .. name)
+  end
+  for _, ending in ipairs({ "-wal", "-shm", ".reserve" }) do
+    os.remove(self.ledger .. ending)
+  end
+end
+
+---The end of `abandon`: a folder that was made for the job goes too, unless somebody put something else into it.
+function methods:leave()
+  os.remove(self.ledger .. ".lock")
+  if self.made then
+    require("lfs").rmdir(self.path)
+  end
 end
 
 ---Opens the folder of an earlier run.

@@ -353,8 +353,15 @@ local function plan(given, level)
     job.plan, err = check_rows(state)
   end
   if not job.plan then
+    -- A list that cannot be read leaves nothing behind; characters that the platform lacks are listed in the folder.
+    local is_abandoned = ok and state.folder.path and err.kind == "invalid" and err.reason ~= "unmappable"
+    if is_abandoned then
+      state.folder:abandon()
+    end
     close_all(state)
-    if state.made_folder then
+    if is_abandoned then
+      state.folder:leave()
+    elseif state.made_folder then
       require("campaign.import.mapped").abandon(state)
     end
     raise_problem(state)
