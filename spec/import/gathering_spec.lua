@@ -2,6 +2,7 @@
 -- When a group of intents and outcomes is better held back for the answers that are under way (lua/campaign/import/gathering.lua).
 
 local gathering = require "campaign.import.gathering"
+local journal = require "campaign.import.journal"
 
 -- One on a clock that stands still, after so many commits and answers of these lengths.
 local function after(commit, answer, count)
@@ -70,5 +71,28 @@ describe("import.gathering", function()
     it:settled()
     it:settled()
     assert.is_nil(it:hold())
+  end)
+
+  it("learns from the journal how long answers take, whichever way they took", function()
+    for _, way in ipairs({ "finish", "passed" }) do
+      local now = 0
+      local book = journal.new({}, {
+        start = function() return true end,
+        settled = function() return true end,
+        finish = function() return {} end,
+      }, function() return now end)
+      local function answered(seconds, count)
+        for _ = 1, count do
+          assert(book[way](book, { batch = {} }, { verdict = "accepted", seconds = seconds }))
+        end
+      end
+      assert(book:start())
+      now = 0.004
+      assert(book:settled())
+      answered(0.001, 1)
+      assert.near(0.016, book:hold(), 1e-9, way)
+      answered(0.100, 20)
+      assert.is_nil(book:hold(), way)
+    end
   end)
 end)

@@ -137,6 +137,7 @@ end
 ---@return campaign.error? err
 function methods:passed(attempt, outcome)
   self._dirty = true
+  self._gathering:answered(outcome.seconds)
   local ticket, err = self._ledger:finish(attempt.batch, outcome)
   return ticket and true, err
 end
