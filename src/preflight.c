@@ -266,17 +266,17 @@ static enum camp_event consider(struct camp_preflight *pass, const struct camp_r
     return reject(pass, err);
   }
   uint32_t row = pass->record.row < (int64_t)CAMP_KEYSET_VALUE_MAX ? (uint32_t)pass->record.row : CAMP_KEYSET_VALUE_MAX;
-  if (pass->options.since != NULL && (pass->match_value = camp_keyset_find(&pass->options.since->set, keys->row)) != 0) {
-    /* It went with the earlier job: a later row that has its key is its duplicate, and not to be sent now instead. */
-    uint32_t first;
-    if (unique != NULL && camp_keyset_add(&pass->seen, *unique, row, &first, err) < 0) return CAMP_EVENT_FAILED;
+  /* A row whose key another one of this list had is that one's duplicate, though the earlier job delivered it as it is: were it unchanged, the
+   * next job would take it for what the platform has, and that is the other one. */
+  uint32_t first = 0;
+  const int added = unique != NULL ? camp_keyset_add(&pass->seen, *unique, row, &first, err) : 1;
+  if (added < 0) return CAMP_EVENT_FAILED;
+  if (added == 0) {
+    pass->match_value = first;
+    return drop(pass, CAMP_EVENT_DUPLICATE, err);
+  }
+  if (pass->options.since != NULL && (pass->match_value = camp_keyset_find(&pass->options.since->set, keys->row)) != 0)
     return drop(pass, CAMP_EVENT_UNCHANGED, err);
-  }
-  if (unique != NULL) {
-    int added = camp_keyset_add(&pass->seen, *unique, row, &pass->match_value, err);
-    if (added < 0) return CAMP_EVENT_FAILED;
-    if (added == 0) return drop(pass, CAMP_EVENT_DUPLICATE, err);
-  }
   return place(pass, size, err);
 }
 

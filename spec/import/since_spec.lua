@@ -105,6 +105,22 @@ describe("since an earlier job", function()
     assert.has_error(function() campaign.open_job(second.job):join({}) end, "job:join takes the folder of a receiver's store, not a table")
   end)
 
+  it("sends a row again that the platform had until another one with its key took its place", function()
+    local old, new = "N1,13800000001,old@example.com", "N1,13800000001,new@example.com"
+    local function step(rows, since)
+      imports.reset()
+      local result = assert(imports.import(LONGLONG, list(rows), { since = since, unique = "phone" }))
+      imports.assert_balanced(result)
+      return result, #sent_phones()
+    end
+    local first = step{ old }
+    local second, sent = step({ new, old }, first.job)
+    assert.same({ 1, 1, 0, 1 }, { second.accepted_pending, second.duplicate, second.unchanged, sent })
+    local third
+    third, sent = step({ old }, second.job)
+    assert.same({ 1, 0, 1 }, { third.accepted_pending, third.unchanged, sent })
+  end)
+
   it("knows rows that the platform gave back from those that it took", function()
     local options = { rows_per_call = 10 }
     local text = "identityType,phone,groups\n"
