@@ -104,8 +104,25 @@ static int look_through(const struct camp_input *input, unsigned char *block, in
   return 0;
 }
 
-/* Is the first line faultless UTF-8 with at least two Chinese characters? No text in GBK has that by accident. */
-static int begins_as_utf8(const struct camp_input *input, unsigned char *block, struct camp_error *err) {
+/* Lines that could be either: UTF-8 whose characters have two bytes each, as pairs in GB18030 have by accident. */
+static size_t find_doubtful(enum camp_encoding encoding, const unsigned char *text, size_t n, int last, size_t *found) {
+  size_t at = 0;
+  while (at < n) {
+    const unsigned char *end = memchr(text + at, '\n', n - at);
+    if (end == NULL && !last && at > 0) break; /* the rest of it comes with the next piece */
+    const size_t length = end != NULL ? (size_t)(end - text) - at : n - at;
+    size_t long_ones = 0;
+    if (camp_ascii_run(text + at, length) < length && camp_utf8_valid(text + at, length, NULL) == length) {
+      find_long(encoding, text + at, length, 1, &long_ones);
+      *found += long_ones == 0;
+    }
+    at += length + (end != NULL);
+  }
+  return at;
+}
+
+/* The length of the first line, when it is faultless UTF-8 with at least two Chinese characters, as hardly a text in GBK is by accident; else 0. */
+static ptrdiff_t utf8_header(const struct camp_input *input, unsigned char *block, struct camp_error *err) {
   size_t faults = 0, long_ones = 0;
   ptrdiff_t got = camp_input_pread(input, block, BLOCK, 0, err);
   if (got < 0) return -1;
@@ -113,13 +130,24 @@ static int begins_as_utf8(const struct camp_input *input, unsigned char *block, 
   if (end == NULL) return 0;
   find_faults(CAMP_ENCODING_UTF8, block, (size_t)(end - block), 1, &faults);
   find_long(CAMP_ENCODING_UTF8, block, (size_t)(end - block), 1, &long_ones);
-  return faults == 0 && long_ones >= 2;
+  return faults == 0 && long_ones >= 2 ? end - block : 0;
+}
+
+/* The header is UTF-8, and the rows are something else. */
+static int refuse_doubtful(const struct camp_input *input, unsigned char *block, int64_t offset, struct camp_error *err) {
+  const int64_t size = input->bytes - offset < SAMPLE ? input->bytes - offset : SAMPLE;
+  size_t found;
+  if (look_through(input, block, offset, size, find_doubtful, CAMP_ENCODING_UTF8, &found, err) != 0) return -1;
+  if (found == 0) return 0;
+  return camp_fail(err, CAMP_INVALID, 0,
+                   "%s: its header is UTF-8, but rows are in another encoding, and %zu of them could be read in both; save it in one encoding, or say "
+                   "which it is (option `encoding`)", input->path, found);
 }
 
 /* Without a byte-order mark: strict UTF-8, else GB18030 when the sample breaks that less often and does not look like UTF-8 all the same.
  * A list in UTF-8 with a few broken bytes thus stays UTF-8, and only the rows with those bytes are refused: pairs of Chinese characters in
  * UTF-8 are valid GB18030 too, so the number of faults alone would make other characters of every row. Where header and rows differ, the
- * header decides, which names the columns: the rows are refused, not made into other characters. */
+ * header decides, which names the columns: the rows are refused, not made into other characters; and so is the list, where some would be. */
 static int judge(struct camp_input *input, unsigned char *block, struct camp_error *err) {
   int64_t offset = 0;
   size_t as_utf8, as_gb18030, long_ones;
@@ -140,8 +168,8 @@ static int judge(struct camp_input *input, unsigned char *block, struct camp_err
       look_through(input, block, offset, size, find_long, CAMP_ENCODING_UTF8, &long_ones, err) != 0)
     return -1;
   if (as_gb18030 < as_utf8 && long_ones / 2 < as_utf8) {
-    int header = begins_as_utf8(input, block, err);
-    if (header != 0) return header < 0 ? -1 : 0;
+    ptrdiff_t header = utf8_header(input, block, err);
+    if (header != 0) return header < 0 ? -1 : refuse_doubtful(input, block, header, err);
     input->encoding = CAMP_ENCODING_GB18030;
     input->detected = "gb18030";
   }
@@ -378,8 +406,8 @@ int camp_input_header(struct camp_input *input, struct camp_error *err) {
   int result = -1;
   if (input->data_offset >= 0) return 0;
   if (input->first_line == 0) { /* else an earlier try has been here */
-    input->first_line = 1;
     if (read_separator(input, err) != 0) return -1;
+    if (input->first_line == 0) input->first_line = 1;
   }
   if (input->delimiter == 0 && find_delimiter(input, err) != 0) return -1;
   camp_reader_init(&reader, input);

@@ -217,6 +217,19 @@ describe("core.rows.input", function()
     assert.same({ "李四", "2" }, rows[21][1])
   end)
 
+  it("refuses a list with such rows where some of them could be read in both encodings", function()
+    local plain = "姓名,手机号\n" .. assert(core.gbk.encode(("张三,1\n"):rep(20), "gbk"))
+    local pair = assert(core.gbk.encode("陆一,2\n", "gbk")) -- valid UTF-8 by accident, of other characters
+    for _, text in ipairs{ plain .. pair, plain .. pair:sub(1, -2), plain .. ("x,3\n"):rep(40000) .. pair } do
+      local path = lists.file(text)
+      local input, err = core.rows.input{ path = path }
+      assert.is_nil(input)
+      assert.equal("invalid", err.kind)
+      assert.truthy(err.message:find("its header is UTF-8, but rows are in another encoding, and 1 of them", 1, true), err.message)
+      assert.equal("utf-8", assert(core.rows.input{ path = path, encoding = "utf-8" }):info().encoding)
+    end
+  end)
+
   it("goes by the encoding that is given, and refuses one that the mark contradicts", function()
     local rows, _, info = rows_of("a,b\n\196\227,\196\227\n", { encoding = "GBK" })
     assert.equal("gbk", info.encoding)
