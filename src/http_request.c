@@ -47,7 +47,7 @@ void camp_request_reset(struct camp_request *request) {
   request->starts = request->guard = request->stale = request->status = request->head_open = request->head_done = 0;
   camp_unpack_free(request->unpack);
   request->unpack = NULL;
-  request->header_bytes = request->source_given = 0;
+  request->header_bytes = request->packed_bytes = request->source_given = 0;
   memset(&request->fault, 0, sizeof request->fault);
   request->content_type[0] = '\0';
   atomic_store_explicit(&request->sent, 0, memory_order_relaxed);

@@ -130,16 +130,25 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
   return length;
 }
 
+static int is_saving(const struct camp_request *request) {
+  return request->save.fd >= 0 && request->status >= 200 && request->status < 300;
+}
+
+static long long limit_of(const struct camp_request *request) {
+  return is_saving(request) ? request->options.body : (long long)request->answer.max;
+}
+
+static int fail_large(struct camp_request *request) {
+  return camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the answer is larger than %lld bytes", request->host, limit_of(request));
+}
+
 /* A piece of the answer, not compressed any more: 0 when it was kept. */
 static int take_piece(void *data, const char *bytes, size_t length) {
   struct camp_request *request = data;
-  int saving = request->save.fd >= 0 && request->status >= 200 && request->status < 300;
   long long received = atomic_load_explicit(&request->received, memory_order_relaxed) + (long long)length;
-  long long limit = saving ? request->options.body : (long long)request->answer.max;
-  if (received > limit)
-    return camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the answer is larger than %lld bytes", request->host, limit);
+  if (received > limit_of(request)) return fail_large(request);
   atomic_store_explicit(&request->received, received, memory_order_relaxed);
-  if (saving) return camp_save_write(&request->save, bytes, length, &request->fault);
+  if (is_saving(request)) return camp_save_write(&request->save, bytes, length, &request->fault);
   if (camp_buf_append(&request->answer, bytes, length) != 0)
     return camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: out of memory for the answer", request->host);
   return 0;
@@ -155,6 +164,12 @@ size_t camp_on_write(char *bytes, size_t size, size_t count, void *data) {
   struct camp_request *request = ((struct camp_handle *)data)->request;
   size_t length = size * count;
   if (request->unpack == NULL) return take_piece(request, bytes, length) == 0 ? length : 0;
+  /* Compressed bytes need not make any others; honest ones are hardly more than what they make. */
+  request->packed_bytes += (int64_t)length;
+  if (request->packed_bytes > limit_of(request) + limit_of(request) / 64 + 65536) {
+    fail_large(request);
+    return 0;
+  }
   return fail_packed(request, camp_unpack_feed(request->unpack, bytes, length, take_piece, request)) == 0 ? length : 0;
 }
 

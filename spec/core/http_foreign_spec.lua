@@ -91,6 +91,14 @@ describe("answers of other makers", function()
     assert.equal(GZIP, ask(answer("X: y", GZIP)).body)
   end)
 
+  it("end where they are compressed and come without end, though nothing comes out of them", function()
+    local nothing = "\031\139\008\000\000\000\000\000\000\003\003\000\000\000\000\000\000\000\000\000"
+    assert.equal("", ask(answer("Content-Encoding: gzip", nothing:rep(100))).body)
+    local result = ask(answer("Content-Encoding: gzip", nothing:rep(20000)))
+    assert.same({ "maybe", "response" }, { result.sent, result.error and result.error.kind })
+    assert.truthy(result.error.message:find("larger than 100000 bytes", 1, true))
+  end)
+
   it("are no whole answers when they are compressed and damaged or cut short", function()
     for _, body in ipairs{ GZIP:sub(1, -5), GZIP:sub(1, 12), GZIP:sub(1, 20) .. "\255\255" .. GZIP:sub(23), GZIP .. "x" } do
       local result = ask(answer("Content-Encoding: gzip", body))
