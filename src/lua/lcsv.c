@@ -18,8 +18,8 @@ static const char *field_text(lua_State *L, int at, char room[40], size_t *lengt
   const int is_exact = 0;
 #endif
   const lua_Number number = lua_tonumber(L, -1);
-  if (!isfinite(number) || (!is_exact && number == floor(number) && fabs(number) > 9007199254740992.0))
-    luaL_error(L, "field %d is a number whose digits are not known (beyond 2^53); give it as a string", at);
+  if (!isfinite(number) || (!is_exact && number == floor(number) && fabs(number) >= 9007199254740992.0))
+    luaL_error(L, "field %d is a number whose digits are not known (from 2^53 on); give it as a string", at);
   *length = camp_number_text(L, -1, room);
   return room;
 }

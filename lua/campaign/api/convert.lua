@@ -7,7 +7,8 @@ local time = require "campaign.api.time"
 
 local M = {}
 
-local MAX_SAFE = 9007199254740992
+-- One more may be what became of 2^53 + 1 before anybody could look at it.
+local MAX_SAFE = 9007199254740991
 
 -- The ends of the 64-bit range, as text: compared by length, then by digits.
 local INT64_MAX, INT64_MIN = "9223372036854775807", "9223372036854775808"
@@ -84,13 +85,13 @@ end
 function CONVERT.integer(check, _, value, path)
   local number = type(value) == "number" and whole(value) or nil
   if not number and type(value) == "string" and int64_text(value) and math.abs(tonumber(value)) > MAX_SAFE then
-    return nil, check:fault(path, "is too large: whole numbers go up to 9007199254740992 here")
+    return nil, check:fault(path, "is too large: whole numbers go up to 9007199254740991 here")
   end
   if not number then
     return nil, check:fault(path, "must be a whole number, not a " .. (type(value) == "number" and "fraction" or type(value)))
   end
   if number > MAX_SAFE or number < -MAX_SAFE then
-    return nil, check:fault(path, "is too large: whole numbers go up to 9007199254740992 here")
+    return nil, check:fault(path, "is too large: whole numbers go up to 9007199254740991 here")
   end
   return number
 end
@@ -108,7 +109,7 @@ function CONVERT.number(check, _, value, path)
     return nil, check:fault(path, "must be a number, not " .. (type(value) == "number" and "infinite" or "a " .. type(value)))
   end
   if value == math.floor(value) and math.abs(value) > MAX_SAFE and not int64_text(value) then
-    return nil, check:fault(path, "is too large: of whole numbers beyond 9007199254740992 digits may have been lost")
+    return nil, check:fault(path, "is too large: of whole numbers beyond 9007199254740991 digits may have been lost")
   end
   return value
 end
@@ -220,6 +221,8 @@ end
 function CONVERT.any(check, _, value, path)
   if type(value) == "string" then
     return CONVERT.string(check, {}, value, path)
+  elseif type(value) == "number" then
+    return CONVERT.number(check, {}, value, path)
   end
   local text, err = core.json.encode(value)
   if not text then

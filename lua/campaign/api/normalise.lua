@@ -9,7 +9,7 @@ local time = require "campaign.api.time"
 
 local M = {}
 
-local MAX_SAFE = 9007199254740992
+local MAX_SAFE = 9007199254740991
 
 -- Decoded JSON null is a light userdata.
 local function is_null(value)

@@ -102,8 +102,8 @@ local function add_limits(schema, field)
   if field.type == "int64" then
     schema.format = "int64"
   elseif field.type == "integer" then
-    schema.minimum = field.min or -9007199254740992
-    schema.maximum = field.max or 9007199254740992
+    schema.minimum = field.min or -9007199254740991
+    schema.maximum = field.max or 9007199254740991
   elseif field.type == "file" then
     schema.format = "binary"
     schema.contentMediaType = field.content_type

@@ -154,7 +154,7 @@ local function fill_constant(p, entry, value)
     local is_whole = type(value) == "cdata" or value == math.floor(value)
     local text = is_whole and convert.int64_text(value) or not is_whole and json.encode(value)
     if not text then
-      fault(p, "set." .. entry.name, ('set: "%s" cannot be %s: its digits are not known beyond 2^53; give it as a text'):format(
+      fault(p, "set." .. entry.name, ('set: "%s" cannot be %s: its digits are not known from 2^53 on; give it as a text'):format(
         entry.name, tostring(value)))
     end
     value = text or ""
