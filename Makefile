@@ -74,12 +74,16 @@ goals: build bench-deps
 	@bench/goals
 
 install: build
-	@cmake --install $(BUILD) --prefix $(PREFIX)
+	@cmake --install $(BUILD) --prefix "$(PREFIX)"
 
-# What the last install of this build wrote, and the folders that only campaign had.
+# What the last install of this build wrote, and the folders of its modules that are empty then.
+MANIFEST = $(BUILD)/install_manifest.txt
 uninstall:
-	@sed 's|^|$(DESTDIR)|' $(BUILD)/install_manifest.txt | xargs -d '\n' rm -f
-	@sed 's|^|$(DESTDIR)|; s|/[^/]*$$||' $(BUILD)/install_manifest.txt | grep /campaign | sort -ru | xargs -d '\n' rmdir --ignore-fail-on-non-empty
+	@[ -f $(MANIFEST) ] || { echo "make: nothing is known that was installed from $(BUILD)" >&2; exit 1; }
+	@sed 's|^|$(DESTDIR)|' $(MANIFEST) | xargs -d '\n' rm -f
+	@sed -n 's|/[^/]*$$||; /\/lua\/5[.][14]\/campaign\(\/\|$$\)/ s|^|$(DESTDIR)|p' $(MANIFEST) | sort -ru | while IFS= read -r folder; do \
+	  [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder" || exit 1; done
+	@rm $(MANIFEST)
 
 clean:
 	rm -rf $(BUILD) $(BUILD).log build.luarocks

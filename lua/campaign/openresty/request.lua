@@ -60,15 +60,19 @@ end
 -- before it was read would take the answer along. Not for ever: false when it did not come.
 local function drain(socket, left)
   local deadline = core.system.monotonic() + DRAIN_SECONDS
-  socket:settimeout(DRAIN_QUIET_SECONDS * 1000)
-  while left > 0 and core.system.monotonic() < deadline do
-    local piece = socket:receive(math.min(left, PIECE))
+  while left > 0 do
+    local seconds = math.min(DRAIN_QUIET_SECONDS, deadline - core.system.monotonic())
+    if seconds <= 0 then
+      return false
+    end
+    socket:settimeout(math.max(1, seconds * 1000))
+    local piece = socket:receiveany(math.min(left, PIECE)) -- not `receive`: it waits for the whole piece, for as long as drops come
     if not piece then
       return false
     end
     left = left - #piece
   end
-  return left <= 0
+  return true
 end
 
 -- Has nginx throw away a body that nobody read. Who waits to be told before it sends the body must not be told: then it is us who read what comes.
