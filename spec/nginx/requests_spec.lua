@@ -237,6 +237,23 @@ describe("campaign.openresty locations", function()
     end)
   end
 
+  it("do not read the rest of a refused body for ever, though it comes drop by drop", function()
+    local impatient = nginx.new({ http = HTTP:gsub("init_by_lua_block {", "%0 require(\"campaign.openresty.request\").DRAIN_SECONDS = 1"),
+      server = SERVER, values = { http2 = nginx.free_port() } }):start()
+    local client = assert(socket.connect("127.0.0.1", impatient.port))
+    client:settimeout(10)
+    client:send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1200000\r\n\r\n" .. ("phone\n"):rep(60000))
+    assert.equal(413, (receive(client)))
+    client:settimeout(0)
+    raw_server.eventually(function()
+      client:send("x")
+      local _, problem = client:receive(1)
+      return problem and problem ~= "timeout"
+    end, "the end of the connection")
+    client:close()
+    impatient:stop(true)
+  end)
+
   it("take the same over HTTP/2, with a length or without", function()
     local list, text = command.write(server.folder .. "/sent.csv", LIST), "tel=13812345679"
     local function curl(path, more, input)

@@ -11,8 +11,11 @@ local ngx = package.loaded.ngx
 local MOST_HEADERS = 100
 local PIECE = 65536
 local READ_SECONDS = 60 -- without a byte of a body
-local DRAIN_SECONDS, DRAIN_QUIET_SECONDS = 30, 5 -- for the rest of a body that was refused
+local DRAIN_QUIET_SECONDS = 5 -- without a byte of the rest of a body that was refused
 local LOOK_SECONDS, HEARTBEAT_SECONDS = 0.2, 15
+
+-- For the rest of a body that was refused.
+M.DRAIN_SECONDS = 30
 
 ---A dictionary of ngx.shared by its name. Raises when nginx.conf does not declare it, and outside of nginx.
 ---@param name string?
@@ -59,7 +62,7 @@ end
 -- Reads what is left of a body, behind the answer, and throws it away: it must not be taken for the next request, and a connection that is closed
 -- before it was read would take the answer along. Not for ever: false when it did not come.
 local function drain(socket, left)
-  local deadline = core.system.monotonic() + DRAIN_SECONDS
+  local deadline = core.system.monotonic() + M.DRAIN_SECONDS
   while left > 0 do
     local seconds = math.min(DRAIN_QUIET_SECONDS, deadline - core.system.monotonic())
     if seconds <= 0 then
