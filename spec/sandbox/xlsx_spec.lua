@@ -63,4 +63,10 @@ describe("sandbox.xlsx", function()
     assert.same({ { "13800138000", "13800138000", "13800138000", "-1.5", "1000", "12345678901234567890", "0.1", "8613800000000", "1.3E10" } },
       read({ { "xl/worksheets/sheet1.xml", text } }, 9))
   end)
+
+  it("says of a sheet that is not well-formed that it cannot be read", function()
+    local fine, why = pcall(read, { { "xl/worksheets/sheet1.xml", "<worksheet><row></c></row></worksheet>" } }, 1)
+    assert.is_false(fine)
+    assert.truthy(tostring(why):find("the first sheet has no row of column names", 1, true), tostring(why))
+  end)
 end)

@@ -49,7 +49,7 @@ local function parse(text, on_start, on_data, on_end)
     end,
   }
   local ok = parser:parse(text) and parser:parse()
-  parser:close()
+  pcall(parser.close, parser) -- it raises once more what was wrong
   return ok
 end
 
