@@ -17,6 +17,8 @@
 #define GROUP_HANDLES 16
 #define MOST_CONNECTIONS 64L  /* kept per group: as many as its handles can have to four hosts */
 #define MOST_IDLE_HANDLES 512 /* no fewer: whoever has many requests in flight would make handles anew for each of them */
+#define IDLE_AGES 2           /* handles that are idle for so many of their connection's longest ages go */
+#define SWEEP_MS 1000
 
 #define PORT_SLOTS 1024
 
@@ -31,7 +33,7 @@ struct fd_state {
 /* Some handles of an account, and what they share: connections and TLS sessions. Libcurl walks all connections of a share whenever it begins or
  * ends a request, so that a share for hundreds of them would cost more than most of the work. */
 struct camp_group {
-  CURLSH *share;
+  CURLSH *share; /* NULL: nobody uses it, another group may have its place */
   size_t handles;
 };
 
@@ -42,6 +44,7 @@ struct camp_account {
   struct camp_handle **idle; /* handles that were used before; the last one's connection was used last */
   size_t idle_count, idle_room;
   size_t busy;        /* transfers running on it */
+  long long next_sweep; /* ms */
   int retired;        /* forgotten: freed when no longer busy */
   int checks;         /* which checks of addresses its connections passed: a request never rides on one that passed others */
   char name[];
@@ -250,28 +253,35 @@ void camp_loop_forget(struct camp_loop *loop, const char *name) {
   account_drop_retired(loop);
 }
 
+static CURLSH *share_new(void) {
+  CURLSH *share = curl_share_init();
+  if (share != NULL && curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) == CURLSHE_OK &&
+      curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK)
+    return share;
+  curl_share_cleanup(share);
+  return NULL;
+}
+
 /* The first group that has room for a handle, or a new one; NULL: no memory. */
 static struct camp_group *group_find(struct camp_account *account) {
-  for (size_t i = 0; i < account->group_count; i++)
-    if (account->groups[i].handles < GROUP_HANDLES) return &account->groups[i];
-  if (account->group_count == account->group_room) {
+  struct camp_group *place = NULL;
+  for (size_t i = 0; i < account->group_count; i++) {
+    struct camp_group *group = &account->groups[i];
+    if (group->share != NULL && group->handles < GROUP_HANDLES) return group;
+    if (group->share == NULL && place == NULL) place = group;
+  }
+  if (place == NULL && account->group_count == account->group_room) {
     size_t room = account->group_room == 0 ? 1 : account->group_room * 2;
     struct camp_group *groups = realloc(account->groups, room * sizeof *groups);
     if (groups == NULL) return NULL;
     account->groups = groups;
     account->group_room = room;
   }
-  struct camp_group *group = &account->groups[account->group_count];
-  group->handles = 0;
-  group->share = curl_share_init();
-  if (group->share == NULL) return NULL;
-  if (curl_share_setopt(group->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) != CURLSHE_OK ||
-      curl_share_setopt(group->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
-    curl_share_cleanup(group->share);
-    return NULL;
-  }
-  account->group_count++;
-  return group;
+  CURLSH *share = share_new();
+  if (share == NULL) return NULL;
+  if (place == NULL) place = &account->groups[account->group_count++];
+  *place = (struct camp_group){.share = share};
+  return place;
 }
 
 /* What was used last comes first: its connection is the youngest, and lies in its group. */
@@ -285,7 +295,30 @@ static struct camp_handle *handle_take(struct camp_loop *loop, struct camp_accou
   return handle;
 }
 
-static void handle_give_back(struct camp_account *account, struct camp_handle *handle, int plain) {
+static void handle_drop(struct camp_account *account, struct camp_handle *handle) {
+  account->groups[handle->group].handles--;
+  camp_handle_free(handle);
+}
+
+/* After many requests at once few handles are in use; nobody would close the others' connections, not even those that the server has closed:
+ * libcurl looks only at connections of a share that is used. */
+static void sweep(struct camp_account *account, long long now) {
+  if (now < account->next_sweep) return;
+  account->next_sweep = now + SWEEP_MS;
+  size_t kept = 0;
+  for (size_t i = 0; i < account->idle_count; i++) {
+    struct camp_handle *handle = account->idle[i];
+    if (handle->idle_until >= now) account->idle[kept++] = handle;
+    else handle_drop(account, handle);
+  }
+  account->idle_count = kept;
+  for (size_t i = 0; i < account->group_count; i++) {
+    struct camp_group *group = &account->groups[i];
+    if (group->handles == 0 && group->share != NULL && curl_share_cleanup(group->share) == CURLSHE_OK) group->share = NULL;
+  }
+}
+
+static void handle_give_back(struct camp_account *account, struct camp_handle *handle, int plain, double age) {
   if (account->idle_count < MOST_IDLE_HANDLES && !account->retired && camp_handle_clean(handle, plain) == 0) {
     if (account->idle_count == account->idle_room) {
       size_t room = account->idle_room == 0 ? 8 : account->idle_room * 2;
@@ -296,12 +329,14 @@ static void handle_give_back(struct camp_account *account, struct camp_handle *h
       }
     }
     if (account->idle_count < account->idle_room) {
+      const long long now = now_ms();
+      handle->idle_until = now + (long long)(age * IDLE_AGES * 1000);
       account->idle[account->idle_count++] = handle;
+      sweep(account, now);
       return;
     }
   }
-  account->groups[handle->group].handles--;
-  camp_handle_free(handle);
+  handle_drop(account, handle);
 }
 
 /* Takes the request out of the list of those that run, and its handle out of libcurl's. */
@@ -315,7 +350,7 @@ static void detach(struct camp_loop *loop, struct camp_request *request, CURLcod
     curl_multi_remove_handle(loop->multi, request->handle->easy);
     curl_mime_free(request->mime);
     request->mime = NULL;
-    handle_give_back(request->entry, request->handle, request->plain && code == CURLE_OK);
+    handle_give_back(request->entry, request->handle, request->plain && code == CURLE_OK, request->options.max_connection_age);
     request->handle = NULL;
   }
   if (request->entry != NULL) {

@@ -45,6 +45,7 @@ struct camp_handle {
   struct camp_request *request; /* NULL between attempts */
   struct camp_loop *loop;
   size_t group;               /* which of its account's it belongs to */
+  long long idle_until;       /* ms */
   CURLU *parsed;              /* of `url`: libcurl need not take it apart for every request */
   struct camp_secret url;     /* NUL-terminated; empty: it holds none that may be kept */
   struct camp_secret special; /* CA file, proxy and accepted encodings, each NUL-terminated; or empty */

@@ -67,6 +67,31 @@ describe("campaign.transport.curl", function()
       transport:close()
     end)
 
+    it("keeps no connections of a burst that nobody needs any more, driver " .. driver, function()
+      local function descriptors()
+        local pipe = io.popen("ls /proc/$PPID/fd")
+        local _, count = pipe:read("*a"):gsub("\n", "")
+        pipe:close()
+        return count
+      end
+      local transport = curl.new({ driver = driver })
+      local request = { url = server.url .. "/slow?ms=100", max_connection_age = 1 }
+      assert(transport:perform(request))
+      local before = descriptors()
+      for _ = 1, 50 do
+        assert(transport:submit(request))
+      end
+      for _ = 1, 50 do
+        assert.are.equal(200, select(2, transport:next()).status)
+      end
+      assert.is_true(descriptors() > before + 40)
+      raw_server.eventually(function()
+        assert.are.equal(200, transport:perform(request).status)
+        return descriptors() < before + 20
+      end, "the end of idle connections")
+      transport:close()
+    end)
+
     it("waits no longer than asked, driver " .. driver, function()
       local transport = curl.new({ driver = driver })
       transport:submit({ url = server.url .. "/hang" })
