@@ -2,6 +2,7 @@
 -- What the handlers take from an nginx request, and how they answer.
 
 local core = require "campaign.core"
+local home = require "campaign.openresty.env"
 local json = require "campaign.json"
 
 local M = {}
@@ -64,6 +65,7 @@ end
 local function drain(socket, left)
   local deadline = core.system.monotonic() + M.DRAIN_SECONDS
   while left > 0 do
+    home.pause() -- what comes fast does not hold the worker
     local seconds = math.min(DRAIN_QUIET_SECONDS, deadline - core.system.monotonic())
     if seconds <= 0 then
       return false
