@@ -25,7 +25,8 @@ describe("campaign.transport.curl", function()
       tell(campaign.import{ to = "longlong.import_customers_async", source = arg[0], account = account })
     ]])
     local result = command.run({ command.LUA == "luajit" and "luajit" or "lua5.4", script }, { env = { WITHOUT = "libcurl",
-      LD_PRELOAD = (os.getenv("LD_PRELOAD") or "") .. " " .. build .. "/spec/without_library.so", LUA_PATH = os.getenv("LUA_PATH"), LUA_CPATH = os.getenv("LUA_CPATH") } })
+      LD_PRELOAD = (os.getenv("LD_PRELOAD") or "") .. " " .. build .. "/spec/without_library.so",
+      LUA_PATH = os.getenv("LUA_PATH"), LUA_CPATH = os.getenv("LUA_CPATH") } })
     os.remove(script)
     assert.same({ "true\tusage\tlibcurl4\ntrue\tusage\tlibcurl4\n", "" }, { result.out, result.err })
   end)
