@@ -379,6 +379,19 @@ describe("pace.rate", function()
     end
   end
 
+  it("takes two of the platform's seconds that a trial lay in for what they are, wherever in them it began", function()
+    for seed = 1, 4 do
+      for _, after in ipairs({ 0, 1 }) do
+        local options = { seconds = 40, cap = 50, seed = seed, server = throttler.SERVERS.fixed_window(50), retry_after = after > 0 and after or nil }
+        for key, value in pairs(WAYS.near) do
+          options[key] = value
+        end
+        local share = throttler.run(options).share
+        assert.is_true(share >= 0.97, ("seed %d, Retry-After %d: %.4f"):format(seed, after, share))
+      end
+    end
+  end)
+
   for _, name in ipairs({ "fixed_window", "sliding_window", "bucket", "deep_bucket" }) do
     it("holds a cap that was set, with next to nothing refused: " .. name:gsub("_", " "), function()
       for way in pairs(WAYS) do

@@ -25,6 +25,9 @@ local SPARE, MOST_SPARE = 0.002, 0.0175
 -- Two counts are the same cap when they differ by less than this share, and one call.
 local SAME = 0.1
 
+-- A count was taken at a go when it took no longer than so many seconds.
+local AT_A_GO = 0.2
+
 -- Seconds for which a known cap is left alone (four times as long each time, up to the last; twice as long where a pause is asked for).
 local HOLD, HOLD_GROWTH, LONGEST_HOLD = 90, 4, 900
 
@@ -350,8 +353,12 @@ local function find_cap(state, rate, calls, seconds, most, all, is_calm)
       cap = math.max(cap, risen)
     end
     cap = math.max(cap, calls / all)
-    if try < 1 and most <= 2 * top + 1 and cap > top then -- two seconds of the platform's clock lay in it
-      is_window, cap = true, top
+    if try < 1 and seconds < SETTLES and most <= 2 * top + 1 and (cap > top or calls > top and try < AT_A_GO) then
+      -- Two seconds of the platform's clock lay in it, or a heap of about a second's calls and what fills it: the same count tells both. The
+      -- lower cap would cost a part of all that can be sent, the higher one a few refused calls, after which it comes down.
+      is_window, cap = cap > top, top
+    elseif try >= 1 and seconds >= 1 - SAME and apart <= 0.1 then -- even calls, and those of one of the platform's seconds were too many
+      is_window, cap = true, math.max(cap, (1 - SAME / 2) * math.min(rate, most))
     end
     is_sure = is_calm and seconds >= SETTLES
   end
