@@ -41,6 +41,7 @@ describe("import.gathering", function()
     assert.is_nil(it:hold())
     clock.now = clock.now + 3600
     assert.is_nil(it:hold())
+    assert.near(0.5, after(36, 0.001):hold(), 1e-9, "a disk that hung")
   end)
 
   it("never waits for a server that is slower than the disk", function()

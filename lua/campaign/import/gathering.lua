@@ -8,6 +8,9 @@ local M = {}
 -- A group waits no longer for answers than so many usual commits take, and only where an answer takes no more than so many.
 local LONGEST, WORTH = 4, 2
 
+-- And never longer than so many seconds: one commit that hung says little about the next.
+local MOST = 0.5
+
 -- The share of what was learned last in what is usual.
 local NEW = 0.125
 
@@ -50,7 +53,7 @@ function methods:hold()
   if not commit or not answer or answer > commit * WORTH then
     return nil
   end
-  local left = self._ended + commit * LONGEST - self._monotonic()
+  local left = self._ended + math.min(commit * LONGEST, MOST) - self._monotonic()
   return left > 0 and left or nil
 end
 
