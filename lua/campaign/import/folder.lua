@@ -128,6 +128,7 @@ end
 ---After a plan that the list itself made impossible: what it wrote goes, so that the mended list can be imported by the same order.
 ---Nothing was sent. While the ledger's lock is held, so that nobody takes the job up meanwhile; `leave` follows when it is closed.
 function methods:abandon()
+  self.abandoned = true
   for _, name in pairs(M.FILES) do
     os.remove(self.path .. "/" .. name)
   end
@@ -136,9 +137,11 @@ function methods:abandon()
   end
 end
 
----The end of `abandon`: a folder that was made for the job goes too, unless somebody put something else into it.
+---After a plan that failed, when the ledger is closed: a folder that was made for the job goes too, unless anything is in it.
 function methods:leave()
-  os.remove(self.ledger .. ".lock")
+  if self.abandoned then
+    os.remove(self.ledger .. ".lock")
+  end
   if self.made then
     require("lfs").rmdir(self.path)
   end

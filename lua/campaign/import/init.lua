@@ -359,10 +359,8 @@ local function plan(given, level)
       state.folder:abandon()
     end
     close_all(state)
-    if is_abandoned then
+    if state.folder and state.folder.path then
       state.folder:leave()
-    elseif state.made_folder then
-      require("campaign.import.mapped").abandon(state)
     end
     raise_problem(state)
     return nil, err

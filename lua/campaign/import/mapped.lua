@@ -9,7 +9,6 @@ local durable = require "campaign.durable"
 local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
 local layout = require "campaign.import.layout"
-local lfs = require "lfs"
 local row_fields = require "campaign.import.row_fields"
 local record_module = require "campaign.import.record"
 local redact = require "campaign.api.redact"
@@ -222,12 +221,11 @@ function M.run(state)
   local keeps = not (options.dry_run and not options.job)
   local place = options.env.getenv("TMPDIR") or "/tmp"
   if keeps then
-    local was_there = options.job and core.system.stat(options.job)
     state.folder, err = folder_module.of_job(options, state.platform, state.operation)
     if not state.folder then
       return nil, err
     end
-    state.made_folder, place = not was_there, state.folder.path
+    place = state.folder.path
   end
   local rewrite
   rewrite, err = core.rows.rewrite(state.input, { folder = place, keep = keeps, eager = not options.env.pause,
@@ -307,14 +305,6 @@ function M.settle(state)
     return folder_module.trouble(state.folder.path, err)
   end
   return true
-end
-
----After a plan that failed: the folder that was made for the list, where nothing is in it.
----@param state table
-function M.abandon(state)
-  if state.made_folder then
-    lfs.rmdir(state.folder.path)
-  end
 end
 
 return M
