@@ -329,6 +329,16 @@ static __attribute__((noinline)) enum outcome walk_record(struct camp_reader *r,
   return DONE;
 }
 
+/* Chinese in UTF-8: all of it valid, with a character of the main block. Other encodings of it are that by accident in one of millions of
+ * rows, and most UTF-8 is valid GBK, of other characters: lists that were put together from both hold such rows. */
+static int is_chinese_utf8(const unsigned char *text, size_t n) {
+  size_t at = camp_ascii_run(text, n);
+  if (at == n || camp_utf8_valid(text + at, n - at, NULL) < n - at) return 0;
+  for (; at < n; at++)
+    if (text[at] >= 0xE4 && text[at] <= 0xE9) return 1;
+  return 0;
+}
+
 /* Copies the field to `to` with its quotes single again; the window stays as it was read. Returns the end. */
 static unsigned char *undouble(struct camp_field *field, unsigned char *to) {
   const unsigned char *const text = field->text;
@@ -374,7 +384,7 @@ static int rewrite_fields(struct camp_reader *r, struct camp_record *record, str
     r->decoded_room = need * 2;
   }
   unsigned char *to = r->decoded;
-  if (is_gbk(r)) to = decode_fields(r, record, to);
+  if (is_gbk(r) && (record->faults & CAMP_RECORD_FOREIGN) == 0) to = decode_fields(r, record, to);
   if (record->flags & CAMP_FIELD_DOUBLED)
     for (size_t i = 0; i < record->stored; i++)
       if (r->fields[i].flags & CAMP_FIELD_DOUBLED) to = undouble(&r->fields[i], to);
@@ -407,6 +417,9 @@ static __attribute__((noinline)) int finish(struct camp_reader *r, struct camp_r
         }
       }
       if (record->flags == 0) record->text = r->text + at;
+    } else if (is_chinese_utf8(r->text + at, record->length)) {
+      record->faults |= CAMP_RECORD_ENCODING | CAMP_RECORD_FOREIGN;
+      record->fault_offset = record->offset + (int64_t)camp_ascii_run(r->text + at, record->length);
     }
     if ((is_gbk(r) || record->flags & CAMP_FIELD_DOUBLED) && rewrite_fields(r, record, err) != 0) return -1;
     r->row++;

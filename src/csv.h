@@ -27,6 +27,7 @@ struct camp_field {
 #define CAMP_RECORD_NUL 8u
 #define CAMP_RECORD_ENCODING 16u /* bytes that are not valid in the file's encoding, the first at fault_offset */
 #define CAMP_RECORD_TOO_LARGE 32u /* over max_record: no fields are given */
+#define CAMP_RECORD_FOREIGN 64u   /* with CAMP_RECORD_ENCODING: Chinese in UTF-8 in a list that is GBK; the fields are given as they stand */
 
 struct camp_record {
   int64_t offset; /* where it starts in the file, and how many bytes it takes there, line end included */

@@ -144,6 +144,28 @@ static int refuse_doubtful(const struct camp_input *input, unsigned char *block,
                    "which it is (option `encoding`)", input->path, found);
 }
 
+/* Big5, which is not read but passes for GBK, of other characters: two in five of its second bytes are below 0x7F, and its bytes stay within
+ * rows and columns that traditional characters in GBK leave again and again. */
+static int looks_like_big5(const unsigned char *text, size_t n) {
+  size_t pairs = 0, low = 0, outside = 0;
+  for (size_t at = camp_ascii_run(text, n); at + 1 < n; at += camp_ascii_run(text + at, n - at)) {
+    const unsigned char first = text[at], second = text[at + 1];
+    pairs++;
+    low += second >= 0x40 && second < 0x7F;
+    outside += first < 0xA1 || first > 0xF9 || second < 0x40 || (second >= 0x7F && second < 0xA1);
+    at += 2;
+  }
+  return low >= 6 && low * 10 >= pairs * 3 && outside <= pairs / 50;
+}
+
+static int refuse_big5(const struct camp_input *input, unsigned char *block, int64_t offset, struct camp_error *err) {
+  ptrdiff_t got = camp_input_pread(input, block, BLOCK, offset, err);
+  if (got < 0) return -1;
+  if (!looks_like_big5(block, (size_t)got)) return 0;
+  return camp_fail(err, CAMP_INVALID, 0,
+                   "%s: seems to be Big5, which is not read; save it as UTF-8, or say which encoding it is (option `encoding`)", input->path);
+}
+
 /* Without a byte-order mark: strict UTF-8, else GB18030 when the sample breaks that less often and does not look like UTF-8 all the same.
  * A list in UTF-8 with a few broken bytes thus stays UTF-8, and only the rows with those bytes are refused: pairs of Chinese characters in
  * UTF-8 are valid GB18030 too, so the number of faults alone would make other characters of every row. Where header and rows differ, the
@@ -170,6 +192,7 @@ static int judge(struct camp_input *input, unsigned char *block, struct camp_err
   if (as_gb18030 < as_utf8 && long_ones / 2 < as_utf8) {
     ptrdiff_t header = utf8_header(input, block, err);
     if (header != 0) return header < 0 ? -1 : refuse_doubtful(input, block, header, err);
+    if (refuse_big5(input, block, offset, err) != 0) return -1;
     input->encoding = CAMP_ENCODING_GB18030;
     input->detected = "gb18030";
   }

@@ -372,7 +372,10 @@ enum camp_event camp_preflight_rows(struct camp_preflight *pass, int64_t until, 
 void camp_record_describe(const struct camp_input *input, const struct camp_record *record, enum camp_reason reason, char *text, size_t size) {
   switch (reason) {
   case CAMP_REASON_ENCODING:
-    snprintf(text, size, "is not valid %s at byte %lld of the file", camp_encoding_name(input->encoding), (long long)record->fault_offset);
+    if (record->faults & CAMP_RECORD_FOREIGN)
+      snprintf(text, size, "is UTF-8, while the list is %s", camp_encoding_name(input->encoding));
+    else
+      snprintf(text, size, "is not valid %s at byte %lld of the file", camp_encoding_name(input->encoding), (long long)record->fault_offset);
     break;
   case CAMP_REASON_NUL: snprintf(text, size, "holds a NUL byte"); break;
   case CAMP_REASON_WIDTH: snprintf(text, size, "has %zu fields, the header has %zu", record->count, input->column_count); break;

@@ -61,6 +61,12 @@ describe("campaign operations", function()
     assert.is_falsy(result.err:find("\n.", 1))
   end)
 
+  it("names a CAMPAIGN_LUA that is none of ours, instead of asking for a build", function()
+    local result = command.campaign({ "operations" }, { env = { CAMPAIGN_LUA = "lua5.4" } })
+    assert.same({ 2, "" }, { result.code, result.out })
+    assert.truthy(result.err:find("CAMPAIGN_LUA is 'lua5.4'; it must be 5.4 or luajit", 1, true), result.err)
+  end)
+
   it("refuses an unknown format with exit code 2", function()
     local result = campaign{ "operations", "--format", "xml" }
     assert.are.equal(2, result.code)

@@ -230,6 +230,30 @@ describe("core.rows.input", function()
     end
   end)
 
+  it("refuses rows of UTF-8 in a GBK list, of which other characters would be made, and gives them as they stand", function()
+    local gbk = assert(core.gbk.encode("姓名,手机\n张三,1\n", "gbk"))
+    for _, encoding in ipairs{ "auto", "gb18030", "gbk" } do
+      local rows = rows_of(gbk .. "李四,2\n\"王,\"\"五\"\"\",3\n" .. gbk:sub(11), { encoding = encoding })
+      assert.same({ { { "张三", "1" } }, { { "李四", "2" }, "encoding" }, { { '王,"五"', "3" }, "encoding" }, { { "张三", "1" } } }, rows)
+    end
+    -- Valid UTF-8 by accident, and no Chinese in it.
+    assert.same({ { { "陆一", "1" } }, { { "茅", "2" } } }, (rows_of(assert(core.gbk.encode("a,b\n陆一,1\n茅,2\n", "gbk")), { encoding = "gbk" })))
+  end)
+
+  it("refuses Big5, which passes for GBK, of other characters, but not GBK of traditional characters", function()
+    local big5 = "\169m\166W,\184q\184\220\n" -- 姓名,電話
+    for _, name in ipairs{ "\179\175\171\216\167\211", "\170L\169\250\182W", "\182\192\172\252\172\194", "\177i\166\174\182\174" } do -- 陳建志 林明超 黃美玲 張成煜
+      big5 = big5 .. name:rep(3) .. ",1\n"
+    end
+    local _, err = open(big5)
+    assert.equal("invalid", err.kind)
+    contains(err.message, "seems to be Big5")
+    assert.truthy(open(big5, { encoding = "gbk" }))
+    for _, text in ipairs{ "姓名,電話\n陳建志,1\n林明超,2\n黃美玲,3\n張雲龍,4\n劉鄭蘭,5\n葉謝蘇,6\n吳許鐘,7\n", ("朱镕基,1\n"):rep(9) .. "a,王小明李四\n" } do
+      assert.equal("gb18030", assert(open(assert(core.gbk.encode(text, "gbk")))):info().encoding)
+    end
+  end)
+
   it("goes by the encoding that is given, and refuses one that the mark contradicts", function()
     local rows, _, info = rows_of("a,b\n\196\227,\196\227\n", { encoding = "GBK" })
     assert.equal("gbk", info.encoding)
