@@ -166,14 +166,35 @@ describe("campaign.retry", function()
     assert.equal(40, #imports.commits())
     assert_proved(result.job)
 
+    -- In place: the job's books are proved with the file as the spreadsheet left it.
     imports.reset()
     result, given = run(LONGLONG)
-    mend(result.job, 5)
-    edit(result.rejects_file, function(text) return assert(core.gbk.encode(text, "gb18030")) end)
+    command.write(result.rejects_file, command.read(path))
+    assert.equal(4, assert(retry(result.job, given)).taken_over)
+    assert_proved(result.job)
+
+    for _, saved in ipairs{ { "gb18030", "" }, { "utf-16le", "\255\254" } } do
+      imports.reset()
+      result, given = run(LONGLONG)
+      mend(result.job, 5)
+      edit(result.rejects_file, function(text)
+        return saved[2] .. assert(core.gbk.encode(text, saved[1]))
+      end)
+      assert.equal(1, assert(retry(result.job, given)).taken_over, saved[1])
+      assert_proved(result.job)
+    end
+  end)
+
+  it("asks for the encoding where the header of a mended file does not tell it", function()
+    local result, given = run(LONGLONG, { text = "phone,name\n13800000001,a\n,李四\n" })
+    edit(result.rejects_file, function(text)
+      return assert(core.gbk.encode((text:gsub(",,李四", ",13800000002,李四")), "gb18030"))
+    end)
     local _, err = retry(result.job, given)
     assert.equal("invalid", err.kind)
     assert.matches("--encoding", err.hint, 1, true)
     assert.equal(1, assert(retry(result.job, given, { encoding = "gb18030" })).taken_over)
+    assert.equal("李四", imports.commits()[2].row.name)
   end)
 
   it("refuses rows that are not rejected, unknown rows, rows given twice, and other files", function()

@@ -115,6 +115,35 @@ local function number_of(fields, layout)
   return text:find("^%d+$") and #text <= 15 and tonumber(text) or nil
 end
 
+---Opens a file that may have been mended. Without an encoding it is UTF-8, or what its header says where that is not UTF-8, as spreadsheets save it;
+---whoever reads it compares the header with the list's.
+---@param path string
+---@param encoding string?
+---@param delimiter string?
+---@return userdata? input to be closed by the caller
+---@return string[] | campaign.error header
+function M.open(path, encoding, delimiter)
+  local function try(name)
+    local input, err = core.rows.input{ path = path, encoding = name, delimiter = delimiter or "auto", max_record = MOST_RECORD }
+    if not input then
+      return nil, err
+    end
+    local header
+    header, err = input:columns()
+    if not header then
+      input:close()
+      return nil, err
+    end
+    return input, header
+  end
+  local input, header = try(encoding or "utf-8")
+  if input or encoding then
+    return input, header
+  end
+  local other, names = try("auto")
+  return other, other and names or header
+end
+
 ---Reads the file.
 ---@param path string
 ---@param options { encoding: string?, delimiter: string?, columns: string[] } of the first list
@@ -123,14 +152,9 @@ end
 ---@return integer? count
 ---@return campaign.error? err
 function M.read(path, options, take)
-  local input, err = core.rows.input{ path = path, encoding = options.encoding or "utf-8", delimiter = options.delimiter or "auto",
-    max_record = MOST_RECORD }
-  if not input then
-    return nil, err
-  end
-  local header, layout
-  header, err = input:columns()
-  if header then
+  local input, header = M.open(path, options.encoding, options.delimiter)
+  local layout, err = nil, header
+  if input then
     layout, err = layout_of(path, header, options.columns)
   end
   local count = 0
@@ -148,7 +172,9 @@ function M.read(path, options, take)
       end
     end
   end
-  input:close()
+  if input then
+    input:close()
+  end
   if err and not err.hint and not options.encoding then
     err = error_object.wrap(err, { hint = "say in which encoding the file was saved: --encoding gb18030" })
   end

@@ -5,6 +5,7 @@
 local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"
 local listing = require "campaign.import.listing"
+local mended_file = require "campaign.job.mended"
 local rows_module = require "campaign.import.rows"
 
 local M = {}
@@ -39,23 +40,40 @@ function M.booked(self, number, state, batch, fields)
   end
 end
 
--- Where our columns stand in a row file, or nothing when its header is not ours.
-local function same_header(self, header)
-  local names = listing.names(self.columns)
-  if #header ~= #names + #self.columns then
-    return false
-  end
-  for i, name in ipairs(names) do
-    if header[i] ~= name then
-      return false
-    end
-  end
+-- Where a row file has what: `at[i]` is the place of the i-th of our columns and then of the list's, `moved` whether they stand in another order, as in
+-- a rejects.csv that a spreadsheet has written. Nothing when the header is not ours.
+local function places(self, header)
+  local wanted, found, at, moved = listing.names(self.columns), {}, {}, false
+  local ours = #wanted
   for i, name in ipairs(self.columns) do
-    if header[#names + i] ~= name then
-      return false
+    wanted[ours + i] = name
+  end
+  for i, name in ipairs(header) do
+    found[name] = i
+  end
+  for i, name in ipairs(wanted) do
+    at[i] = found[name]
+    moved = moved or at[i] ~= i
+    if not at[i] then
+      return nil
     end
   end
-  return true, #names
+  return #header == #wanted and { at = at, ours = ours, moved = moved } or nil
+end
+
+-- The list's values in a line, in the list's order; a line of another width has them behind ours.
+local function values_of(fields, place)
+  local values = {}
+  if place.moved and #fields == #place.at then
+    for i = place.ours + 1, #place.at do
+      values[i - place.ours] = fields[place.at[i]]
+    end
+  else
+    for i = place.ours + 1, #fields do
+      values[i - place.ours] = fields[i]
+    end
+  end
+  return values
 end
 
 ---Reads one row file.
@@ -68,30 +86,20 @@ function M.read(self, found, state, path)
   if not core.system.stat(path) then
     return
   end
-  local input, err = core.rows.input{ path = path, encoding = "utf-8", delimiter = ",", max_record = MOST_RECORD }
-  local header
-  if input then
-    header, err = input:columns()
-  end
-  local ours, width
-  if header then
-    ours, width = same_header(self, header)
-  end
-  if not ours then
-    found:fault("reports", name .. (err and " cannot be read: " .. tostring(err) or " has other columns than it was written with"))
+  local input, header = mended_file.open(path)
+  local place = input and places(self, header)
+  if not place or place.moved and state ~= "rejected" then
+    found:fault("reports", name .. (input and " has other columns than it was written with" or " cannot be read: " .. tostring(header)))
   else
     local fine, problem = pcall(function()
       for _, fields in assert(input:rows()) do
-        local row, values = tonumber(fields[1]), {}
-        for i = width + 1, #fields do
-          values[i - width] = fields[i]
-        end
+        local row = tonumber(fields[place.at[1]])
         if not row or row ~= math.floor(row) or row < 1 then
           found:fault("reports", name .. " has a row without a number")
-        elseif fields[3] ~= state then
+        elseif fields[place.at[3]] ~= state then
           found:fault("reports", name .. " has rows of another state", row)
         else
-          put(self, "listed", row, state, fields[9] or "", digest(self, values))
+          put(self, "listed", row, state, fields[place.at[9]] or "", digest(self, values_of(fields, place)))
         end
       end
     end)
