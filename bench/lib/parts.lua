@@ -108,8 +108,17 @@ local function say_ledger(out, say)
   end
 end
 
--- A start is over at once: so many times the rounds of other parts, or the noise would be larger than what is to be seen.
-local MORE_STARTS = 8
+-- What is over soon has so many times the rounds of other parts, or the noise would be larger than what is to be seen.
+local MORE_ROUNDS = { start = 8, GETs = 3 }
+
+local function rounds_of(title, rounds)
+  for word, times in pairs(MORE_ROUNDS) do
+    if title:find(word, 1, true) then
+      return rounds * times
+    end
+  end
+  return rounds
+end
 
 -- What stands in the file of an earlier run about parts that are not measured now.
 local function kept_lines(path, is_wanted)
@@ -159,7 +168,7 @@ function M.run(options)
     "CPU", "wall", "goal"))
   local function measure(row)
     local rounds, problem = {}, nil
-    local count = options.rounds * (row.title:find("start", 1, true) and MORE_STARTS or 1)
+    local count = rounds_of(row.title, options.rounds)
     for round = 1, count do
       local first, first_problem = run(round % 2 == 1 and row.ours or row.theirs, out)
       local second, second_problem = run(round % 2 == 1 and row.theirs or row.ours, out)
