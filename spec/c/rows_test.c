@@ -420,14 +420,16 @@ static void compare_sums(void) {
   for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)next_random();
   for (unsigned round = 0; round < 300; round++) {
     size_t from = below(64), length = below(sizeof bytes - from), at = 0;
-    uint32_t whole = camp_crc32c(0, bytes + from, length), pieces = 0;
-    while (at < length) { /* pieces this short go eight bytes at a time */
-      size_t piece = 1 + below(1000);
+    uint32_t before = (uint32_t)next_random(), pieces = before, whole = camp_crc32c_by(CAMP_CRC32C_TABLE, before, bytes + from, length);
+    expect(whole == camp_crc32c_by(CAMP_CRC32C_INSTRUCTION, before, bytes + from, length), "a checksum by the instruction differs", (long long)length);
+    expect(whole == camp_crc32c(before, bytes + from, length), "a checksum differs", (long long)length);
+    while (at < length) {
+      size_t piece = 1 + below(below(2) ? 1000 : 5000);
       if (piece > length - at) piece = length - at;
       pieces = camp_crc32c(pieces, bytes + from + at, piece);
       at += piece;
     }
-    expect(whole == pieces, "a checksum differs", (long long)length);
+    expect(whole == pieces, "a checksum in pieces differs", (long long)length);
   }
 }
 
