@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Members are copied 32 bytes at a time, which is nearly always once, whatever their length: no branch depends on it. Every member is
- * written with its comma; the first comma becomes the bracket that opens the row. */
+ * Members are copied 32 or 64 bytes at a time, which is nearly always once, whatever their length, and those that are left out are written too,
+ * and written over: no branch depends on what a field holds. Every member is written with its comma; the first comma becomes the bracket
+ * that opens the row. */
 #include "encode_plain.h"
 
 #include <stdlib.h>
@@ -40,10 +41,9 @@ static int take_op(struct camp_plain *plain, const struct camp_op *op, int objec
   case CAMP_OP_BARE:
     if (op->column == CAMP_NO_COLUMN) return -1;
     taken->column = (uint32_t)op->column;
-    taken->is_left_out = object;
-    plain->sizes[plain->size_count++] =
-        (struct camp_plain_size){taken->column, (uint32_t)(before + (op->kind == CAMP_OP_TEXT)),
-                                 object ? 0 : (uint32_t)(before + (op->kind == CAMP_OP_TEXT ? 1 : 2))};
+    taken->filled = (uint32_t)before + (op->kind == CAMP_OP_TEXT);
+    taken->empty = object ? 0 : (uint32_t)before + (op->kind == CAMP_OP_TEXT ? 1 : 2);
+    plain->sizes[plain->size_count++] = (struct camp_plain_size){taken->column, taken->filled, taken->empty};
     break;
   case CAMP_OP_MARK:
     taken->column = op->column == CAMP_NO_COLUMN ? UINT32_MAX : (uint32_t)op->column;
@@ -107,9 +107,10 @@ size_t camp_plain_size(const struct camp_plain *plain, const struct camp_record 
 
 #define INLINE __attribute__((always_inline)) static inline
 
-/* Two registers, or one: a block that is a local variable of its own would be written to the stack as well. */
+/* Registers: a block that is a local variable of its own would be written to the stack as well. */
 typedef unsigned char half __attribute__((vector_size(16), aligned(1), may_alias));
 typedef unsigned char whole __attribute__((vector_size(32), aligned(1), may_alias));
+typedef unsigned char whole_line __attribute__((vector_size(64), aligned(1), may_alias));
 
 INLINE void copy_halves(unsigned char *to, const unsigned char *from) {
   const half low = *(const half *)from, high = *(const half *)(from + sizeof low);
@@ -119,44 +120,35 @@ INLINE void copy_halves(unsigned char *to, const unsigned char *from) {
 
 typedef void copy_block(unsigned char *to, const unsigned char *from);
 
-/* Copies whole blocks; what is written behind the end is written again. */
-INLINE unsigned char *put_blocks(unsigned char *to, const unsigned char *from, size_t length, copy_block *copy) {
+/* Copies whole blocks of `size` bytes; what is written behind the end is written again. */
+INLINE unsigned char *put_blocks(unsigned char *to, const unsigned char *from, size_t length, copy_block *copy, size_t size) {
   copy(to, from);
-  for (size_t at = 32; __builtin_expect(at < length, 0); at += 32) copy(to + at, from + at);
+  for (size_t at = size; __builtin_expect(at < length, 0); at += size) copy(to + at, from + at);
   return to + length;
 }
 
-INLINE unsigned char *put_mark(unsigned char *to, const struct camp_plain_op *op, const struct camp_record *record, copy_block *copy) {
+INLINE unsigned char *put_mark(unsigned char *to, const struct camp_plain_op *op, const struct camp_record *record, copy_block *copy, size_t size) {
   const uint32_t length = mark_field_length(op, record);
-  if (length > 0) return put_blocks(to, record->fields[op->column].text, length, copy);
-  return camp_put_number(put_blocks(to, op->text.bytes, op->text.length, copy), record->row);
+  if (length > 0) return put_blocks(to, record->fields[op->column].text, length, copy, size);
+  return camp_put_number(put_blocks(to, op->text.bytes, op->text.length, copy, size), record->row);
 }
 
-INLINE unsigned char *write_row(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to, copy_block *copy) {
+INLINE unsigned char *write_row(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to, copy_block *copy, size_t size) {
   const struct camp_field *const fields = record->fields;
   const struct camp_plain_op *const end = plain->ops + plain->count;
   unsigned char *const start = to;
   for (const struct camp_plain_op *op = plain->ops; op < end; op++) {
-    if (op->kind == CAMP_OP_TEXT) {
+    unsigned char *at = put_blocks(to, op->before, op->before_length, copy, size);
+    if (op->kind == CAMP_OP_TEXT || op->kind == CAMP_OP_BARE) {
       const struct camp_field *field = &fields[op->column];
       const size_t length = field->length;
-      if (length == 0 && op->is_left_out) continue;
-      to = put_blocks(to, op->before, op->before_length, copy);
-      to = put_blocks(to, field->text, length, copy);
-      *to++ = '"';
-      continue;
-    }
-    if (op->is_left_out && fields[op->column].length == 0) continue;
-    to = put_blocks(to, op->before, op->before_length, copy);
-    if (op->kind == CAMP_OP_CONSTANT) {
-      to = put_blocks(to, op->text.bytes, op->text.length, copy);
-    } else if (op->kind == CAMP_OP_MARK) {
-      to = put_mark(to, op, record, copy);
-      *to++ = '"';
-    } else if (fields[op->column].length > 0) {
-      to = put_blocks(to, fields[op->column].text, fields[op->column].length, copy);
+      at = put_blocks(at, field->text, length, copy, size);
+      memset(at, '"', 2); /* an empty number has both */
+      to += length > 0 ? op->filled + length : op->empty;
+    } else if (op->kind == CAMP_OP_CONSTANT) {
+      to = put_blocks(at, op->text.bytes, op->text.length, copy, size);
     } else {
-      *to++ = '"';
+      to = put_mark(at, op, record, copy, size);
       *to++ = '"';
     }
   }
@@ -168,7 +160,7 @@ INLINE unsigned char *write_row(const struct camp_plain *plain, const struct cam
 }
 
 static unsigned char *write_portable(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to) {
-  return write_row(plain, record, to, copy_halves);
+  return write_row(plain, record, to, copy_halves, 2 * sizeof(half));
 }
 
 #if defined(__x86_64__)
@@ -178,7 +170,16 @@ __attribute__((target("avx2"), always_inline)) static inline void copy_whole(uns
 
 __attribute__((target("avx2"))) static unsigned char *write_avx2(const struct camp_plain *plain, const struct camp_record *record,
                                                                  unsigned char *to) {
-  return write_row(plain, record, to, copy_whole);
+  return write_row(plain, record, to, copy_whole, sizeof(whole));
+}
+
+__attribute__((target("avx512f"), always_inline)) static inline void copy_long(unsigned char *to, const unsigned char *from) {
+  *(whole_line *)to = *(const whole_line *)from;
+}
+
+__attribute__((target("avx512f,avx512vl"))) static unsigned char *write_512(const struct camp_plain *plain, const struct camp_record *record,
+                                                                            unsigned char *to) {
+  return write_row(plain, record, to, copy_long, sizeof(whole_line));
 }
 #endif
 
@@ -186,6 +187,7 @@ void camp_plain_choose(struct camp_plain *plain, enum camp_scan_level level) {
   plain->write = write_portable;
 #if defined(__x86_64__)
   if (level >= CAMP_SCAN_AVX2) plain->write = write_avx2;
+  if (level == CAMP_SCAN_AVX512) plain->write = write_512;
 #else
   (void)level;
 #endif

@@ -13,7 +13,7 @@ struct camp_plain_op {
   uint32_t before_length;
   uint32_t column;
   enum camp_op_kind kind;
-  int is_left_out;        /* when its field is empty */
+  uint32_t filled, empty; /* texts and numbers: bytes beside the field, and all of them when that is empty */
   struct camp_literal text; /* the constant, or the mark */
 };
 
@@ -41,7 +41,7 @@ static inline int camp_plain_takes(const struct camp_encoder *encoder, const str
   return encoder->quick != NULL && (record->flags & CAMP_FIELD_SPECIAL) == 0;
 }
 size_t camp_plain_size(const struct camp_plain *plain, const struct camp_record *record);
-/* Writes the row, and touches up to CAMP_SCAN_PADDING bytes behind it; returns its end. */
+/* Writes the row and returns its end; touches no more than the room that camp_encoder_room tells. */
 static inline unsigned char *camp_plain_write(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to) {
   return plain->write(plain, record, to);
 }
