@@ -401,6 +401,7 @@ static __attribute__((noinline)) int finish(struct camp_reader *r, struct camp_r
   record->fault_offset = 0;
   record->fields = r->fields;
   record->text = NULL;
+  record->places = NULL;
   record->length = walk->end - at;
   record->delimiter = r->input->delimiter;
   if (record->stored == 0) return camp_fail_nomem(err);

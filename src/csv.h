@@ -43,6 +43,7 @@ struct camp_record {
   unsigned char delimiter;
   const unsigned char *text; /* the record without its line end, as in the file; NULL unless the file is UTF-8 and flags is 0 */
   size_t length;
+  const uint32_t *places; /* of a usual record: field i lies between places[i - 1] + 1 and places[i]; seven more are readable; else NULL */
 };
 
 struct camp_reader {

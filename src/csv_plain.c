@@ -104,6 +104,7 @@ INLINE void give(struct camp_reader *r, struct camp_record *record, const struct
   record->delimiter = r->input->delimiter;
   record->text = r->text + at;
   record->length = extent->end - at;
+  record->places = r->place;
   r->place += r->columns + (extent->next - extent->end - 1);
   r->at = extent->next;
   r->at_offset += record->bytes;

@@ -7,6 +7,7 @@
 
 #include "encode_plain.h"
 #include "json.h"
+#include "lengths.h"
 #include "utf8.h"
 
 static int set_literal(struct camp_literal *literal, const void *bytes, size_t length, struct camp_error *err) {
@@ -164,6 +165,7 @@ void camp_encoder_release(struct camp_encoder *encoder) {
   free(encoder->others);
   if (encoder->quick != NULL) camp_plain_clear(encoder->quick);
   free(encoder->quick);
+  camp_lengths_free(encoder->lengths);
   for (size_t i = 0; i < encoder->demand_count; i++) camp_demand_clear(&encoder->demands[i]);
   free(encoder->demands);
   free(encoder->rules);
@@ -412,7 +414,9 @@ int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err) {
     if (uses[i] > most) most = uses[i];
   encoder->stretch = most * (1 + joined);
   if (compile_spans(encoder, err) != 0) return -1;
-  return encoder->format == CAMP_FORMAT_CSV ? compile_runs(encoder, err) : camp_plain_compile(encoder, err);
+  if ((encoder->format == CAMP_FORMAT_CSV ? compile_runs(encoder, err) : camp_plain_compile(encoder, err)) != 0) return -1;
+  encoder->lengths = camp_lengths_new(encoder);
+  return 0;
 }
 
 void camp_work_init(struct camp_work *work) {
@@ -444,6 +448,7 @@ const struct camp_record *camp_encoder_map(const struct camp_encoder *encoder, s
   *mapped = *record;
   mapped->fields = work->fields;
   mapped->text = NULL;
+  mapped->places = NULL;
   mapped->flags |= CAMP_FIELD_SPECIAL | CAMP_FIELD_QUOTED;
   mapped->length = 0;
   for (size_t i = 0; i < record->stored; i++) {
@@ -499,23 +504,31 @@ static int test_rules(const struct camp_encoder *encoder, const struct camp_reco
   return 1;
 }
 
-int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_record *record) {
+/* All but the rules with spans. */
+static inline int others_hold(const struct camp_encoder *encoder, const struct camp_record *record) {
   size_t column;
   const char *name;
-  unsigned outside = 0;
   for (size_t i = 0; i < encoder->demand_count; i++)
     if (!camp_demand_holds(&encoder->demands[i], record, &column, &name)) return 0;
-  for (size_t i = 0; i < encoder->span_count; i++) {
-    const struct camp_span *span = &encoder->spans[i];
-    outside |= record->fields[span->column].length - span->least > span->span;
-  }
-  if (outside ? !test_rules(encoder, record, NULL, encoder->rule_count)
-              : encoder->other_count > 0 && !test_rules(encoder, record, encoder->others, encoder->other_count))
-    return 0;
+  if (encoder->other_count > 0 && !test_rules(encoder, record, encoder->others, encoder->other_count)) return 0;
   if (encoder->plain || encoder->format == CAMP_FORMAT_CSV) return 1;
   for (size_t i = 0; i < encoder->op_count; i++)
     if (encoder->ops[i].kind == CAMP_OP_COMPONENTS && encoder->ops[i].required && components_empty(&encoder->ops[i], record)) return 0;
   return 1;
+}
+
+int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_record *record) {
+  unsigned outside = 0;
+  for (size_t i = 0; i < encoder->span_count; i++) {
+    const struct camp_span *span = &encoder->spans[i];
+    outside |= record->fields[span->column].length - span->least > span->span;
+  }
+  return (!outside || test_rules(encoder, record, NULL, encoder->rule_count)) && others_hold(encoder, record);
+}
+
+int camp_encoder_takes(const struct camp_encoder *encoder, const struct camp_record *record, size_t *size) {
+  const struct camp_lengths *lengths = encoder->lengths;
+  return lengths != NULL && lengths->sizes && record->places != NULL && camp_lengths_hold(lengths, record, size) && others_hold(encoder, record);
 }
 
 /* Adds a fault for the first character of the field that the target lacks. */

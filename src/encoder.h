@@ -58,6 +58,7 @@ struct camp_column_rule {
 struct camp_span { uint32_t column, least, span; };
 
 struct camp_plain;
+struct camp_lengths;
 
 /* Columns that are sent as they lie side by side in the file. */
 struct camp_run { size_t first, last; };
@@ -89,6 +90,7 @@ struct camp_encoder {
   int permuted;                /* the runs hold every column once */
   int plain;                   /* JSON: no lists, no components */
   struct camp_plain *quick;    /* encode_plain.h; NULL: rows do not go that way */
+  struct camp_lengths *lengths; /* lengths.h; NULL: they are not looked at together */
 };
 
 struct camp_encoder_options {
@@ -141,6 +143,9 @@ const struct camp_record *camp_encoder_map(const struct camp_encoder *encoder, s
                                            struct camp_record *mapped, struct camp_error *err);
 /* True when no rule refuses a record that has the right width and is valid. */
 int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_record *record);
+/* True when no rule refuses a usual record and the bytes of its JSON row are known, in *size, from the lengths of its fields; else it may be
+ * anything. */
+int camp_encoder_takes(const struct camp_encoder *encoder, const struct camp_record *record, size_t *size);
 
 enum camp_result { CAMP_RESULT_OK, CAMP_RESULT_UNMAPPABLE, CAMP_RESULT_NOMEM };
 

@@ -357,8 +357,11 @@ enum camp_event camp_preflight_rows(struct camp_preflight *pass, int64_t until, 
   *rows = 0;
   if (!is_plain(pass)) return camp_preflight_next(pass, err);
   while (pass->reader.at_offset < until && camp_reader_usual(&pass->reader, &pass->record, err)) {
-    if (!camp_encoder_accepts(encoder, &pass->record)) return judge(pass, NULL, err);
-    const size_t size = camp_plain_size(encoder->quick, &pass->record);
+    size_t size;
+    if (!camp_encoder_takes(encoder, &pass->record, &size)) {
+      if (!camp_encoder_accepts(encoder, &pass->record)) return judge(pass, NULL, err);
+      size = camp_plain_size(encoder->quick, &pass->record);
+    }
     const int64_t more = (int64_t)size + (open->accepted > 0 ? separator : frame);
     if (open->accepted >= most_rows || open->body_bytes + more > most_bytes || (int64_t)size + frame > most_bytes)
       return consider(pass, NULL, NULL, size, err);
