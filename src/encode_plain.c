@@ -133,12 +133,12 @@ INLINE unsigned char *put_mark(unsigned char *to, const struct camp_plain_op *op
   return camp_put_number(put_blocks(to, op->text.bytes, op->text.length, copy, size), record->row);
 }
 
-INLINE unsigned char *write_row(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to, copy_block *copy, size_t size) {
+INLINE unsigned char *write_row(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to, copy_block *copy_short, copy_block *copy, size_t size) {
   const struct camp_field *const fields = record->fields;
   const struct camp_plain_op *const end = plain->ops + plain->count;
   unsigned char *const start = to;
   for (const struct camp_plain_op *op = plain->ops; op < end; op++) {
-    unsigned char *at = put_blocks(to, op->before, op->before_length, copy, size);
+    unsigned char *at = put_blocks(to, op->before, op->before_length, copy_short, 32);
     if (op->kind == CAMP_OP_TEXT || op->kind == CAMP_OP_BARE) {
       const struct camp_field *field = &fields[op->column];
       const size_t length = field->length;
@@ -160,7 +160,7 @@ INLINE unsigned char *write_row(const struct camp_plain *plain, const struct cam
 }
 
 static unsigned char *write_portable(const struct camp_plain *plain, const struct camp_record *record, unsigned char *to) {
-  return write_row(plain, record, to, copy_halves, 2 * sizeof(half));
+  return write_row(plain, record, to, copy_halves, copy_halves, 2 * sizeof(half));
 }
 
 #if defined(__x86_64__)
@@ -170,7 +170,7 @@ __attribute__((target("avx2"), always_inline)) static inline void copy_whole(uns
 
 __attribute__((target("avx2"))) static unsigned char *write_avx2(const struct camp_plain *plain, const struct camp_record *record,
                                                                  unsigned char *to) {
-  return write_row(plain, record, to, copy_whole, sizeof(whole));
+  return write_row(plain, record, to, copy_whole, copy_whole, sizeof(whole));
 }
 
 __attribute__((target("avx512f"), always_inline)) static inline void copy_long(unsigned char *to, const unsigned char *from) {
@@ -179,7 +179,7 @@ __attribute__((target("avx512f"), always_inline)) static inline void copy_long(u
 
 __attribute__((target("avx512f,avx512vl"))) static unsigned char *write_512(const struct camp_plain *plain, const struct camp_record *record,
                                                                             unsigned char *to) {
-  return write_row(plain, record, to, copy_long, sizeof(whole_line));
+  return write_row(plain, record, to, copy_whole, copy_long, sizeof(whole_line));
 }
 #endif
 
