@@ -528,7 +528,9 @@ int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_r
 
 int camp_encoder_takes(const struct camp_encoder *encoder, const struct camp_record *record, size_t *size) {
   const struct camp_lengths *lengths = encoder->lengths;
-  return lengths != NULL && lengths->sizes && record->places != NULL && camp_lengths_hold(lengths, record, size) && others_hold(encoder, record);
+  size_t none;
+  if (lengths == NULL || record->places == NULL || (size != NULL && !lengths->sizes)) return 0;
+  return camp_lengths_hold(lengths, record, size != NULL ? size : &none) && others_hold(encoder, record);
 }
 
 /* Adds a fault for the first character of the field that the target lacks. */

@@ -143,8 +143,8 @@ const struct camp_record *camp_encoder_map(const struct camp_encoder *encoder, s
                                            struct camp_record *mapped, struct camp_error *err);
 /* True when no rule refuses a record that has the right width and is valid. */
 int camp_encoder_accepts(const struct camp_encoder *encoder, const struct camp_record *record);
-/* True when no rule refuses a usual record and the bytes of its JSON row are known, in *size, from the lengths of its fields; else it may be
- * anything. */
+/* True when no rule refuses a usual record and, unless size is NULL, the bytes of its JSON row are known, in *size, from the lengths of its
+ * fields; else it may be anything. */
 int camp_encoder_takes(const struct camp_encoder *encoder, const struct camp_record *record, size_t *size);
 
 enum camp_result { CAMP_RESULT_OK, CAMP_RESULT_UNMAPPABLE, CAMP_RESULT_NOMEM };

@@ -12,4 +12,11 @@
  * has to be asked. Up to 32 bytes behind the text must be readable. */
 int camp_measure(enum camp_encoding encoding, const unsigned char *text, size_t length, size_t *size);
 
+/* The same for many rows at once. Whether there is such a way to this encoding; */
+int camp_measures(enum camp_encoding encoding);
+/* how many bytes from the start hold nothing but such characters, 64 bytes behind the text being readable; */
+size_t camp_measure_reach(enum camp_encoding encoding, const unsigned char *text, size_t length);
+/* how long a text of nothing but such characters will be. */
+size_t camp_measure_run(const unsigned char *text, size_t length);
+
 #endif

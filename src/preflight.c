@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "encode_plain.h"
+#include "measure.h"
 #include "row_keys.h"
 
 #define SKIP_MAX ((size_t)1 << 20) /* bytes of one batch's skip text; a batch that needs more is closed */
 #define SKIP_ENTRY 48
+#define LOOK_AHEAD ((size_t)4 << 10) /* bytes */
 #define ROW_KEYS_MAX ((size_t)64 << 20) /* a step is far shorter */
 
 int camp_skip_next(const char *text, size_t length, size_t *at, int64_t *from, int64_t *to) {
@@ -343,19 +345,17 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   return judge(pass, keys, err);
 }
 
-/* Usual rows that nothing is asked of but the rules: no function, no key, no row that was to be left out. */
-static inline int is_plain(const struct camp_preflight *pass) {
-  return pass->encoder->quick != NULL && pass->encoder->map == NULL && !pass->wants_keys && pass->given_from == 0 && !pass->has_pending &&
+/* Nothing is asked of rows but the rules: no function, no key, no row that was to be left out. */
+static inline int is_simple(const struct camp_preflight *pass) {
+  return pass->encoder->map == NULL && !pass->wants_keys && pass->given_from == 0 && !pass->has_pending &&
          !camp_buf_full(&pass->open_skip, (size_t)SKIP_ENTRY * 4);
 }
 
-enum camp_event camp_preflight_rows(struct camp_preflight *pass, int64_t until, int64_t *rows, struct camp_error *err) {
+static enum camp_event json_rows(struct camp_preflight *pass, int64_t until, int64_t *rows, struct camp_error *err) {
   const struct camp_encoder *encoder = pass->encoder;
   const int64_t frame = (int64_t)(encoder->prefix.length + encoder->suffix.length), separator = (int64_t)encoder->separator.length;
   const int64_t most_rows = pass->options.batch_rows, most_bytes = pass->options.batch_bytes;
   struct camp_batch *open = &pass->open;
-  *rows = 0;
-  if (!is_plain(pass)) return camp_preflight_next(pass, err);
   while (pass->reader.at_offset < until && camp_reader_usual(&pass->reader, &pass->record, err)) {
     size_t size;
     if (!camp_encoder_takes(encoder, &pass->record, &size)) {
@@ -369,6 +369,69 @@ enum camp_event camp_preflight_rows(struct camp_preflight *pass, int64_t until, 
     open->body_bytes += more;
     ++*rows;
   }
+  return CAMP_EVENT_NONE;
+}
+
+/* True when every row has the same columns in the body as in the file, in whatever order, and may be measured together with its neighbours. */
+static inline int measures_runs(const struct camp_preflight *pass) {
+  return pass->encoder->permuted && pass->encoder->delimiter == pass->input->delimiter && pass->reader.usual != NULL &&
+         camp_measures(pass->encoder->encoding);
+}
+
+/* True when all characters of the record have a code. Looks ahead, so that it is seldom asked. */
+static inline int is_clean(struct camp_preflight *pass) {
+  const struct camp_reader *reader = &pass->reader;
+  const struct camp_record *record = &pass->record;
+  const int64_t end = record->offset + (int64_t)record->length;
+  if (pass->clean_to >= end) return 1;
+  if (pass->clean_to < record->offset) pass->clean_to = record->offset;
+  const unsigned char *from = record->text + (pass->clean_to - record->offset);
+  size_t ahead = (size_t)(reader->text + reader->valid_end - from);
+  if (ahead > LOOK_AHEAD + record->length) ahead = LOOK_AHEAD + record->length;
+  pass->clean_to += (int64_t)camp_measure_reach(pass->encoder->encoding, from, ahead);
+  return pass->clean_to >= end;
+}
+
+/* Rows that come one after another are measured as one text, when the next one is none of them: the longest they can be is known before. */
+static enum camp_event csv_rows(struct camp_preflight *pass, int64_t until, int64_t *rows, struct camp_error *err) {
+  const struct camp_encoder *encoder = pass->encoder;
+  const int64_t line_end = (int64_t)encoder->line_end.length;
+  struct camp_reader *reader = &pass->reader;
+  struct camp_batch *open = &pass->open;
+  const unsigned char *start = NULL, *end = NULL; /* of the run */
+  int64_t count = 0, longest = open->body_bytes;
+  int takes = 1;
+  if (open->accepted == 0) longest += (int64_t)(encoder->prefix.length + encoder->suffix.length);
+  while (reader->at_offset < until && camp_reader_usual(reader, &pass->record, err)) {
+    const struct camp_record *record = &pass->record;
+    const int64_t more = (int64_t)record->length + line_end;
+    takes = open->accepted + count < pass->options.batch_rows && longest + more <= pass->options.batch_bytes &&
+            (camp_encoder_takes(encoder, record, NULL) || camp_encoder_accepts(encoder, record)) && is_clean(pass);
+    if (!takes) break;
+    if (start == NULL) start = record->text;
+    end = record->text + record->bytes;
+    open->body_bytes += more - record->bytes;
+    longest += more;
+    count++;
+  }
+  if (count > 0) {
+    if (open->accepted == 0) open->body_bytes += (int64_t)(encoder->prefix.length + encoder->suffix.length);
+    open->body_bytes += (int64_t)camp_measure_run(start, (size_t)(end - start));
+    open->accepted += count;
+    *rows = count;
+  }
+  return takes ? CAMP_EVENT_NONE : judge(pass, NULL, err);
+}
+
+enum camp_event camp_preflight_rows(struct camp_preflight *pass, int64_t until, int64_t *rows, struct camp_error *err) {
+  enum camp_event event = CAMP_EVENT_NONE;
+  *rows = 0;
+  if (!is_simple(pass)) return camp_preflight_next(pass, err);
+  if (pass->encoder->quick != NULL)
+    event = json_rows(pass, until, rows, err);
+  else if (measures_runs(pass))
+    event = csv_rows(pass, until, rows, err);
+  if (event != CAMP_EVENT_NONE) return event;
   return pass->reader.at_offset < until ? camp_preflight_next(pass, err) : CAMP_EVENT_NONE;
 }
 

@@ -85,6 +85,7 @@ struct camp_preflight {
   size_t pending_size;           /* of a record that did not fit into the last batch */
   int has_pending;
   int ended;
+  int64_t clean_to;              /* CSV in another encoding: what the window has from the next record to here has a code there */
 };
 
 /* Takes references of input, encoder and lists. -1 when the header cannot be read, the widths differ, or a skip text is malformed. */

@@ -166,6 +166,14 @@ static void compare_readers(struct camp_input *input, enum camp_scan_level level
 
 /* ---- writing ---- */
 
+/* Some of which a length settles, and some not; seldom refused. */
+static void add_rules(struct camp_field_spec *spec, size_t seldom) {
+  if (below(3) == 0) spec->rule.max_length = 20 + below(300);
+  if (below(6) == 0) spec->rule.min_length = 1;
+  if (below(seldom) == 0) spec->rule.required = 1;
+  if (below(8) == 0) spec->rule.check = "text";
+}
+
 /* CSV in GBK: all columns in another order, some of them, or with something of our own. */
 static struct camp_encoder *make_csv_encoder(size_t columns) {
   static const char *const encodings[] = {"gbk", "gb18030", "cp936", "utf-8"};
@@ -183,10 +191,12 @@ static struct camp_encoder *make_csv_encoder(size_t columns) {
     spec.rule.name = (struct camp_text){"f", 1};
     spec.rule.max_length = SIZE_MAX;
     spec.column = (first + i) % columns;
+    add_rules(&spec, 200);
     if (i == odd) {
       spec.has_constant = 1;
       spec.column = CAMP_NO_COLUMN;
       spec.constant = (struct camp_text){"x\"\xE5\xA4\xB4,", 6};
+      spec.rule.required = 0;
     }
     if (camp_encoder_add_field(encoder, &spec, &err) != 0) fail(err.text, 0);
   }
@@ -209,19 +219,27 @@ static struct camp_encoder *make_encoder(size_t columns, const char *row) {
     spec.rule.name = (struct camp_text){name, strlen(name)};
     spec.rule.max_length = SIZE_MAX;
     spec.column = below(columns);
+    add_rules(&spec, 50);
     switch (below(8)) {
     case 0:
       spec.has_constant = 1;
       spec.column = CAMP_NO_COLUMN;
       spec.constant = (struct camp_text){"a constant that is longer than one block", below(41)};
+      spec.rule.max_length = SIZE_MAX;
+      spec.rule.required = 0;
       break;
     case 1:
       spec.has_mark = 1;
       spec.mark = (struct camp_text){"job-1.", 6};
       if (below(2)) spec.column = CAMP_NO_COLUMN;
+      spec.rule.required = 0;
       break;
     case 2: spec.rule.type = "integer"; break;
-    case 3: spec.column = below(2) ? CAMP_NO_COLUMN : spec.column; break;
+    case 3:
+      if (below(2)) break;
+      spec.column = CAMP_NO_COLUMN;
+      spec.rule.required = 0;
+      break;
     default: break;
     }
     if (camp_encoder_add_field(encoder, &spec, &err) != 0) fail(err.text, 0);
@@ -440,6 +458,10 @@ static void compare_measure(enum camp_encoding encoding, const unsigned char *te
   enum camp_stop stop = camp_gbk_encoded_length(encoding, text, length, &done);
   int known = camp_measure(encoding, text, length, &size);
   expect(!known || (stop == CAMP_STOP_END && size == done.produced), "a measure differs", (long long)length);
+  const size_t reach = camp_measure_reach(encoding, text, length);
+  expect(!camp_measures(encoding) || (reach == length) == known, "a measure of many rows reaches elsewhere", (long long)length);
+  expect(camp_gbk_encoded_length(encoding, text, reach, &done) == CAMP_STOP_END && camp_measure_run(text, reach) == done.produced,
+         "a measure of many rows differs", (long long)reach);
   if (must_know && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt")) expect(known, "a usual Hanzi is not measured", (long long)length);
 }
 
