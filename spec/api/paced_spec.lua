@@ -157,6 +157,32 @@ describe("paced calls", function()
     assert.is_near(11, env.time - before, 0.1)
   end)
 
+  it("that come one in a process each do not wait ever longer for answers of slow down between good ones", function()
+    function env.random(count) return ("\255"):rep(count) end
+    for round = 1, 30 do
+      local before = env.time
+      local one = client{ BUSY }
+      assert.equal("throttled", select(2, ask(one, { retries = 0 })).reason)
+      one:close()
+      for _, answer in ipairs({ GOOD, fake.answer({}, 404), GOOD }) do
+        local two = client{ answer }
+        local reply, err = ask(two, { retries = 0 })
+        assert.is_true(reply ~= nil or err.status == 404, tostring(err))
+        two:close()
+        env.time = env.time + 0.05
+      end
+      assert.is_true(env.time - before < 10, ("round %d took %.1f s"):format(round, env.time - before))
+    end
+    for _ = 1, 8 do -- a row of them is still waited for ever longer
+      local one = client{ BUSY }
+      ask(one, { retries = 0 })
+      one:close()
+      env.time = env.time + 40
+    end
+    local _, err = ask(client{ GOOD }, { retries = 0 })
+    assert.equal("paused", err and err.reason)
+  end)
+
   it("are not sent when the platform asked for a long pause", function()
     local one, transport = client{ busy(600), GOOD }
     local reply, err = ask(one)

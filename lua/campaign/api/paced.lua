@@ -66,9 +66,10 @@ end
 ---@param sent_at number by env.monotonic
 ---@param err campaign.error? nil when it succeeded
 function methods:told(sent_at, err)
-  if not err or err.kind == "platform" then
+  if not err or err.kind == "platform" or err.kind == "http" and err.status < 500 then
     if self._shared then -- what one call says of a rate is nothing
       self._shared:succeeded(sent_at)
+      self._shared:flush() -- else a command, which ends now, had told the others of its refused calls alone
     end
   elseif err.kind == "throttle" then
     shared_of(self):throttled(sent_at, type(err.retry) == "number" and err.retry or nil)

@@ -200,6 +200,13 @@ function methods:succeeded(sent_at, now)
   end
 end
 
+---Tells the others of the calls that were answered well, without waiting for the next token to be taken: there may be none.
+function methods:flush()
+  if self._pending > 0 then
+    change(self, function() end)
+  end
+end
+
 ---A call was answered with "slow down".
 ---@param sent_at number
 ---@param after number? seconds that the platform asks to wait
