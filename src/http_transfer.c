@@ -130,8 +130,9 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
   return length;
 }
 
+/* 206 brings a part, which nobody asked for: it must not stand where the whole should. */
 static int is_saving(const struct camp_request *request) {
-  return request->save.fd >= 0 && request->status >= 200 && request->status < 300;
+  return request->save.fd >= 0 && request->status >= 200 && request->status < 300 && request->status != 206;
 }
 
 static long long limit_of(const struct camp_request *request) {
@@ -275,7 +276,7 @@ void camp_transfer_finish(struct camp_request *request, CURLcode code) {
       fail_packed(request, camp_unpack_finish(request->unpack, take_piece, request)) != 0)
     code = CURLE_WRITE_ERROR;
   int whole = code == CURLE_OK && request->head_done && !request->guard;
-  int saving = request->save.fd >= 0 && request->status >= 200 && request->status < 300;
+  int saving = is_saving(request);
   if (whole && saving && camp_save_finish(&request->save, &request->fault) == 0) {
     result->saved_path = request->save.path;
     result->saved_bytes = request->save.bytes;

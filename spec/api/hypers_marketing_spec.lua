@@ -110,7 +110,9 @@ describe("hypers lists", function()
 
   it("R288 client joins group ids with commas", function()
     assert(sent("list_marketing_groups", { ids = { 1, "9223372036854775807" } }).url:find("ids=1%2C9223372036854775807", 1, true))
+    assert(sent("list_marketing_groups", { ids = "1,9223372036854775807" }).url:find("ids=1%2C9223372036854775807", 1, true))
     refused("ids[1]", "list_marketing_groups", { ids = { "1,2" } })
+    refused("ids[2]", "list_marketing_groups", { ids = "1,,2" })
   end)
 
   it("R278 client refuses ids that are no positive 64-bit integers, wherever a path holds one", function()

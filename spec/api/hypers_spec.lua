@@ -563,6 +563,17 @@ describe("hypers errors", function()
     assert.equal("response", err.kind)
   end)
 
+  it("tells no success where nothing of the answer matters but it names an error", function()
+    for _, body in ipairs{ '{"code":500,"message":"down"}', '{"code":"40001"}', '{"error":"invalid_token"}' } do
+      local reply, err = call("delete_marketing_group", { id = 1 }, body)
+      assert.is_nil(reply)
+      assert.same({ "platform", "unknown_code", "maybe" }, { err.kind, err.reason, err.sent })
+    end
+    for _, body in ipairs{ '{"code":200,"message":"ok"}', '{"code":"0"}', '{"code":null,"error":""}' } do
+      assert((call("delete_marketing_group", { id = 1 }, body)))
+    end
+  end)
+
   it("R281 client reads and sends ids as 64-bit integers without loss", function()
     local reply, _, transport = call("get_notification_task", { taskId = "9223372036854775807" }, '{"id":9223372036854775807}')
     assert.equal("9223372036854775807", reply.id)

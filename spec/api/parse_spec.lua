@@ -231,6 +231,13 @@ describe("api.parse", function()
     assert.is_true(err.retry)
   end)
 
+  it("takes a part of a file, which nobody asked for, for no answer", function()
+    local hypers = platforms.load("hypers")
+    local read, err = parse.reply(hypers, hypers.operations.download_file, fake.answer("part", 206, { { "Content-Range", "bytes 0-3/9" } }))
+    assert.is_nil(read)
+    assert.same({ "http", "unexpected_status", "maybe", 206 }, { err.kind, err.reason, err.sent, err.status })
+  end)
+
   it("refuses redirects and names the host only", function()
     for _, case in ipairs{ { "https://evil.example:8443/path?token=canary", "evil.example:8443" }, { "//evil.example/x", "evil.example" },
       { "https://user:canary@evil.example/", "evil.example" }, { "/elsewhere", "same host" }, { "", "same host" } } do
@@ -238,6 +245,9 @@ describe("api.parse", function()
         local _, err = reply("", status, { { "Location", case[1] } })
         assert.same({ "redirect", "redirect_refused" }, { err.kind, err.reason })
         assert(err.message:find(case[2], 1, true))
+        -- As the engine gives it: whoever answers so may have acted on the request.
+        local _, told = reply("", status, { { "Location", case[1] } }, { error = { kind = "redirect", message = "canary" } })
+        assert.same({ "redirect", "redirect_refused", "maybe", err.message }, { told.kind, told.reason, told.sent, told.message })
         assert.is_nil(err.message:find("canary", 1, true))
       end
     end

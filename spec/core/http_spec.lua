@@ -636,6 +636,15 @@ for _, driver in ipairs({ "inline", "thread" }) do
         assert.is_nil(files():find("part", 1, true))
       end)
 
+      it("keep the file that was there when a part comes, which nobody asked for", function()
+        command.write(target, "old")
+        local result = perform("/status/206", { save_to = target })
+        assert.are.same({ 206, "body" }, { result.status, result.body })
+        assert.is_nil(result.saved)
+        assert.are.equal("old", command.read(target))
+        assert.is_nil(files():find("part", 1, true))
+      end)
+
       it("save an empty body as an empty file", function()
         assert.are.equal(0, perform("/download?n=0", { save_to = target }).saved.bytes)
         assert.are.equal("", command.read(target))

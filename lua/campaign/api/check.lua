@@ -48,7 +48,24 @@ local function length_of(list)
   return count == #list and count or nil
 end
 
+-- The items of a list that is written as it goes out: one text, joined.
+local function split(text, separator)
+  local items, at = {}, 1
+  while text ~= "" do
+    local first, last = text:find(separator, at, true)
+    items[#items + 1] = text:sub(at, (first or #text + 1) - 1)
+    if not first then
+      break
+    end
+    at = last + 1
+  end
+  return items
+end
+
 function CONVERT.array(self, field, value, path)
+  if field.join and type(value) == "string" then
+    value = split(value, field.join)
+  end
   if type(value) ~= "table" then
     return nil, self:fault(path, "must be a list, not a " .. type(value))
   end

@@ -23,6 +23,9 @@ local LONGEST_WAIT = 3600
 -- HTTP's own meaning: refused before it was acted on.
 local NOT_APPLIED = { [401] = true, [403] = true, [404] = true, [413] = true, [415] = true, [429] = true }
 
+-- A part of a file, which nobody asked for. What is read as JSON shows by itself whether it is whole.
+local PARTIAL = 206
+
 local STATUS_KIND = { [401] = "auth", [403] = "auth", [429] = "throttle" }
 
 local STATUS_REASON = {
@@ -352,7 +355,10 @@ function Parse:json_reply()
   return reply
 end
 
--- `{}`, nothing and 204 are alike; anything else must at least be a JSON object.
+-- What a code says where none is documented: an answer of which nothing matters names no failure.
+local FINE = { ["0"] = true, ["200"] = true }
+
+-- `{}`, nothing and 204 are alike; anything else must at least be a JSON object, and no error that came with a status of success.
 function Parse:empty_reply()
   local text = text_of(self.result)
   if not text:find("%S") then
@@ -361,6 +367,10 @@ function Parse:empty_reply()
   local decoded = json.decode(text)
   if type(decoded) ~= "table" then
     return self:unreadable("it is neither empty nor a JSON object")
+  end
+  local code = self.operation.code and first_at(decoded, self.operation.code)
+  if code ~= nil and not FINE[code_text(code)] then
+    return self:refused(decoded)
   end
   return normalise.plain(decoded)
 end
@@ -450,10 +460,11 @@ function M.reply(platform, operation, result, context)
     platform = platform, operation = operation, result = result, account = context.account or {},
     hidden = context.hidden or {}, now = context.now, memory = memory,
   }, Parse)
-  if result.error then
+  local status = result.status
+  if result.error and result.error.kind ~= "redirect" then
     return self:transport_error()
-  end
-  if type(result.status) ~= "number" or result.status < 200 or result.status > 299 then
+  elseif type(status) ~= "number" or status < 200 or status > 299
+    or status == PARTIAL and operation.response == "binary" then
     return self:http_error()
   end
   if operation.response == "json" then

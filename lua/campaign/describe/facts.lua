@@ -115,7 +115,7 @@ function M.rules_of(field, without_values, siblings)
   add(field.any_of and "at least one of " .. group_text(field.any_of, "any_of", siblings))
   add(field.not_after and "not after " .. field.not_after)
   add(field.whole_minutes, "whole minutes")
-  add(field.join and "sent as one text, joined by '" .. field.join .. "'")
+  add(field.join and "sent as one text, joined by '" .. field.join .. "', and may be given so")
   if field.default ~= nil then
     add("default " .. tostring(field.default))
   end

@@ -61,7 +61,7 @@ end
 function Writer:type_of(description, name, is_reply)
   if description.type == "array" then
     local item = self:type_of(description.items, name, is_reply)
-    return (item:find("|", 1, true) and "(" .. item .. ")" or item) .. "[]"
+    return (item:find("|", 1, true) and "(" .. item .. ")" or item) .. "[]" .. (description.join and not is_reply and "|string" or "")
   elseif description.type == "object" then
     return self:class(description, description.shape and self:shape_name(description, is_reply) or name, is_reply)
   elseif description.values then

@@ -198,7 +198,7 @@
 ---@field orderDirection campaign.hypers.direction? one direction for all fields
 ---@field orderNullHandling campaign.hypers.null_handling?
 ---@field keyWord string? search word [:255]
----@field ids (string|integer)[]|nil group ids; sent as one text, joined by ','; each: at least 1 [:256]
+---@field ids (string|integer)[]|string|nil group ids; sent as one text, joined by ',', and may be given so; each: at least 1 [:256]
 
 ---@class campaign.hypers.MarketingNoticeGroupOutput
 ---@field id string?
@@ -381,7 +381,7 @@
 ---@field orderDirection campaign.hypers.direction? one direction for all fields
 ---@field orderNullHandling campaign.hypers.null_handling?
 ---@field keyWord string? search word [:867]
----@field groupIds (string|integer)[]|nil sent as one text, joined by ','; each: at least 1 [:868]
+---@field groupIds (string|integer)[]|string|nil sent as one text, joined by ',', and may be given so; each: at least 1 [:868]
 ---@field status campaign.hypers.plan_status? [:869]
 
 ---@class campaign.hypers.PlanListOutput
@@ -529,7 +529,7 @@
 ---@field orderNullHandling campaign.hypers.null_handling?
 ---@field keyWord string? search word [:1442]
 ---@field status campaign.hypers.member_status? [:1443]
----@field sceneIds (string|integer)[]|nil sent as one text, joined by ','; each: at least 1 [:1444]
+---@field sceneIds (string|integer)[]|string|nil sent as one text, joined by ',', and may be given so; each: at least 1 [:1444]
 ---@field moodValue string? mood value, as it is [:1445]
 
 ---@class campaign.hypers.list_marketing_task_members.reply

@@ -46,7 +46,7 @@
 ---@field openid string? official-account openid; at least one of thirdId, openid, unionid, phone [:32]
 ---@field unionid string? open-platform unionid; at least one of thirdId, openid, unionid, phone [:33]
 ---@field phone string? mobile number; at least one of thirdId, openid, unionid, phone [:34]
----@field groups string[] names of the groups; at least 1 entry; sent as one text, joined by ','; each: at least 1 character; each: not blank; each: without any of ',，' [:35]
+---@field groups string[]|string names of the groups; at least 1 entry; sent as one text, joined by ',', and may be given so; each: at least 1 character; each: not blank; each: without any of ',，' [:35]
 
 ---@class campaign.tuzhan.batch_add_group_relations.fields
 ---@field publicParams campaign.tuzhan.PublicParams [:16]
