@@ -22,6 +22,9 @@ describe("core.digest", function()
     assert.are.equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", digest.sha256("abc"))
     assert.are.equal("cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
       digest.sha256(("a"):rep(1000000)))
+    assert.are.equal(digest.sha256("1\0abc"), digest.sha256(1, "\0", "", "abc"))
+    assert.has_error(function() digest.sha256() end)
+    assert.has_error(function() digest.sha256("a", {}) end)
   end)
 
   it("gives the same in pieces", function()

@@ -51,14 +51,24 @@ static int finish_box(lua_State *L, struct box *box) {
   return 1;
 }
 
-/* sha256(text) → 64 hex digits. */
+/* sha256(text, ...) → 64 hex digits, of all texts one after another. */
 static int digest_sha256(lua_State *L) {
-  size_t size;
-  const char *text = luaL_checklstring(L, 1, &size);
-  struct box *box = push_box(L);
-  fill_box(L, box, camp_digest_sha256_new());
-  camp_digest_update(box->digest, text, size);
-  return finish_box(L, box);
+  char hex[CAMP_SHA256_HEX];
+  const int count = lua_gettop(L);
+  for (int i = count; i > 1; i--) luaL_checkstring(L, i);
+  luaL_checkstring(L, 1);
+  struct camp_digest *digest = camp_digest_sha256_new();
+  if (digest == NULL) return luaL_error(L, "out of memory");
+  for (int i = 1; i <= count; i++) { /* these are texts by now: nothing raises while the digest is nobody's */
+    size_t size;
+    const char *text = lua_tolstring(L, i, &size);
+    camp_digest_update(digest, text, size);
+  }
+  int failed = camp_digest_final_hex(digest, hex);
+  camp_digest_free(digest);
+  if (failed) return luaL_error(L, "libcrypto could not compute SHA-256");
+  lua_pushlstring(L, hex, sizeof hex - 1);
+  return 1;
 }
 
 /* hmac_sha256(key, text) → 64 hex digits. */

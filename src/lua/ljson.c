@@ -285,14 +285,14 @@ static int json_encode(lua_State *L) {
   return 1;
 }
 
-static void push_encode(lua_State *L) {
+/* The writer of this Lua state, for `encode` and `guard`. */
+static void push_writer(lua_State *L) {
   struct writer *writer = lua_newuserdatauv(L, sizeof *writer, 0);
   memset(writer, 0, sizeof *writer);
   camp_buf_init(&writer->out, TEXT_MAX);
   camp_buf_init(&writer->keys, TEXT_MAX);
   luaL_getmetatable(L, WRITER_CLASS);
   lua_setmetatable(L, -2);
-  lua_pushcclosure(L, json_encode, 1);
 }
 
 /* array(t?) → t, marked: it is written as an array also when it is empty. */
@@ -361,27 +361,23 @@ static int json_guard(lua_State *L) {
     limits.depth = limit_field(L, 2, "depth", CAMP_JSON_DEPTH_MAX);
     limits.keys = limit_field(L, 2, "keys", 1000000);
   }
-  struct writer *writer = lua_newuserdatauv(L, sizeof *writer, 0);
-  memset(writer, 0, sizeof *writer);
-  camp_buf_init(&writer->out, 3 * length + 64); /* "[]" becomes 5 bytes, and that is the worst */
-  camp_buf_init(&writer->keys, 0);
-  luaL_getmetatable(L, WRITER_CLASS);
-  lua_setmetatable(L, -2);
+  struct writer *writer = lua_touserdata(L, lua_upvalueindex(1)); /* as for json_encode; a userdata of its own for each text would take longer than most texts */
+  writer->out.length = 0;
+  writer->err = (struct camp_error){CAMP_OK, 0, ""};
   if (camp_json_guard(text, length, &limits, &writer->out, &writer->err) != 0) {
     int offset = (int)writer->err.code;
-    camp_buf_clear(&writer->out);
+    forget_long(writer);
     camp_push_error(L, &writer->err);
     lua_pushinteger(L, offset);
     lua_setfield(L, -2, "code"); /* the offset, also when it is 0 */
     return 2;
   }
   lua_pushlstring(L, writer->out.data, writer->out.length);
-  camp_buf_clear(&writer->out);
+  forget_long(writer);
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"array", json_array},     {"guard", json_guard},
-                                     {"is_array", json_is_array}, {"literal", json_literal}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"array", json_array}, {"is_array", json_is_array}, {"literal", json_literal}, {NULL, NULL}};
 
 static const luaL_Reg no_methods[] = {{NULL, NULL}};
 
@@ -397,8 +393,12 @@ int camp_open_json(lua_State *L) {
   lua_setfield(L, -2, "__name");
   lua_pop(L, 1);
   luaL_newlib(L, functions);
-  push_encode(L);
-  lua_setfield(L, -2, "encode");
+  push_writer(L);
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, json_encode, 1);
+  lua_setfield(L, -3, "encode");
+  lua_pushcclosure(L, json_guard, 1);
+  lua_setfield(L, -2, "guard");
   lua_pushlightuserdata(L, NULL); /* the same value as cjson.null */
   lua_setfield(L, -2, "null");
   luaL_getmetatable(L, ARRAY_MARK);

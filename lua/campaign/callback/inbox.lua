@@ -16,6 +16,7 @@ local MOST_FILLER = 16777216 -- a record that was cut off lacks less; what says 
 
 -- Every record begins a line with this: where a crash or a bad disk left something else, reading goes on at the next one that is whole.
 local MARK = '{"n":'
+local LINE = MARK .. '%d,"bytes":%d,"group":"%s","hash":"%s",%s"kind":"%s",%s"time":%d}\n'
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.callback.inbox" }
@@ -27,7 +28,7 @@ local function fail(message, cause, reason)
 end
 
 local function hash_of(id, body)
-  return core.digest.sha256((id or "") .. "\0" .. body)
+  return core.digest.sha256(id or "", "\0", body)
 end
 
 local function add(self, entry)
@@ -267,6 +268,15 @@ local function filler(self)
   return ("#"):rep(missing < MOST_FILLER and missing + 1 or 1) .. "\n"
 end
 
+local function field(name, text)
+  return text and name .. assert(json.encode(text)) .. "," or ""
+end
+
+-- The line of a record, of which most are written: without a table, and without escapes where none are needed.
+local function line_of(entry, group)
+  return LINE:format(entry.n, entry.bytes, group, entry.hash, field('"id":', entry.id), entry.kind, field('"outcome":', entry.outcome), entry.time)
+end
+
 -- The records of a group, and what each of its bodies came to. Their `group` is a number at random: no other record is like them.
 local function gather(self, items)
   local name = core.digest.hex(core.system.random(8))
@@ -280,8 +290,7 @@ local function gather(self, items)
     if kind and kind ~= "duplicate" then
       local entry = { n = #self.entries + #group.entries + 1, time = math.floor(item.now), id = item.id, hash = item.hash,
         outcome = item.outcome, bytes = #item.body, kind = kind }
-      local line = ('{"n":%d,%s\n'):format(entry.n, assert(json.encode({ time = entry.time, id = entry.id, hash = entry.hash,
-        outcome = entry.outcome, bytes = entry.bytes, kind = kind, group = name })):sub(2))
+      local line = line_of(entry, name)
       group.tail = { at = at, line = line:sub(1, -2) }
       entry.at, entry.is_new = at + #line, true
       at = entry.at + entry.bytes + 1
