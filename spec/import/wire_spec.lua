@@ -71,6 +71,37 @@ describe("the import on the wire", function()
     command.remove(folder)
   end)
 
+  it("refuses a target whose columns cannot be told apart, and is in no doubt when the question for them fails", function()
+    local function refused(reply)
+      local folder = command.folder()
+      local wire = recorder.new{ reply }
+      local job, err = campaign.plan{ source = command.write(folder .. "/list.csv", LIST), to = "outbound.upload_contacts_json",
+        params = { dataSourceName = "spring" }, job = folder .. "/job", window = "ignore",
+        account = { base_url = wire.url, token = "t", abbreviate = "acme" }, transport = wire, env = fake.env() }
+      wire:close()
+      command.remove(folder)
+      assert.is_nil(job)
+      assert.equal("no", err.sent)
+      return err.kind .. ": " .. err.message
+    end
+    local function target(columns)
+      return '{"dataSourceName":"spring","customFields":' .. columns .. "}"
+    end
+    local function groups(...)
+      return JSON('{"code":200,"msg":"m","data":[' .. table.concat({ ... }, ",") .. "]}")
+    end
+    local two = target('[{"name":"uuid"},{"name":"phone"}]')
+    assert.equal("usage: column 2 of the target has no name", refused(groups(target('[{"name":"uuid"},{"name":null}]'))))
+    assert.equal("usage: column 1 of the target has no name", refused(groups(target('[{"id":7}]'))))
+    assert.equal('usage: the target has two columns "uuid"', refused(groups(target('[{"name":"uuid"},{"name":"uuid"}]'))))
+    assert.matches("^usage: the target has no columns yet", refused(groups(target("null"))))
+    assert.matches("^usage: the platform has more than one target of that name", refused(groups(target('[{"name":"uuid"}]'), two)))
+    assert.matches("^usage: the platform has more than one target of that name", refused(groups(two, target("[]"))))
+    assert.matches("^platform: refused: m %(code 7%)", refused(JSON('{"code":7,"msg":"m"}')))
+    assert.matches("^response: ", refused(JSON('{"code":"x"}')))
+    assert.matches("^response: ", refused(JSON("<html>")))
+  end)
+
   it("R068 client sends JSON rows as values in the order of customFields, without a header row", function()
     local received = import(LIST, "outbound.upload_contacts_json", { dataSourceName = "spring" }, { JSON(GROUPS), JSON(GROUPS), JSON(ACCEPTED) })
     assert(received[3]:find('"dataList":[["c-1","13000000001","王小明"],["c-2","13000000002","李,四"]]', 1, true), received[3])

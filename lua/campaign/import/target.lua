@@ -141,17 +141,46 @@ local function is_one_of(list, value)
   return false
 end
 
-local function group_of(list, match, params)
+local function groups_of(list, match, params)
+  local groups = {}
   for _, group in ipairs(list) do
     local same = true
     for theirs, ours in pairs(match) do
       same = same and group[theirs] == params[ours]
     end
     if same then
-      return group
+      groups[#groups + 1] = group
     end
   end
-  return nil
+  return groups
+end
+
+-- The columns of one target; nil and why where they cannot be told apart.
+local function columns_of(group, from)
+  local columns, seen = {}, {}
+  for i, column in ipairs(group[from.names] or {}) do
+    local name = column[from.name]
+    if type(name) ~= "string" or name == "" then
+      return nil, "column " .. i .. " of the target has no name"
+    elseif seen[name] then
+      return nil, ('the target has two columns "%s"'):format(name)
+    end
+    seen[name] = true
+    columns[i] = { name = name, required = from.required ~= nil and is_one_of(from.required.is, value_at(column, from.required.path)) }
+  end
+  if #columns == 0 then
+    return nil, "the target has no columns yet; nobody knows in which order its rows go"
+  end
+  return columns
+end
+
+local function are_same(columns, others)
+  for i = 1, math.max(#columns, #others) do
+    if not columns[i] or not others[i] or columns[i].name ~= others[i].name then
+      return false
+    end
+  end
+  return true
 end
 
 ---Asks the platform for the columns of the target, where its data says how.
@@ -171,11 +200,12 @@ function M.columns(client, operation, options)
   end
   local reply, err = client:call(from.operation, asked)
   if not reply then
-    return nil, err
+    return nil, error_object.wrap({ kind = err.kind, sent = "no" }, err) -- a question: nothing of the list has left the machine
   end
   local list = value_at(reply, from.list) or {}
-  local group = group_of(list, from.match, options.params)
-  if not group then
+  local groups = groups_of(list, from.match, options.params)
+  local named = { platform = operation.platform, operation = operation.name }
+  if not groups[1] then
     local wanted, names = {}, {}
     for theirs, ours in pairs(from.match) do
       wanted[#wanted + 1] = tostring(options.params[ours])
@@ -185,18 +215,16 @@ function M.columns(client, operation, options)
     end
     return refuse(('the platform has no target "%s"%s; it has: %s'):format(
       table.concat(wanted, ", "), suggest.help(wanted[1], names), #names > 0 and table.concat(names, ", ") or "none"),
-      { platform = operation.platform, operation = operation.name })
+      named)
   end
-  local columns = {}
-  for i, column in ipairs(group[from.names] or {}) do
-    columns[i] = {
-      name = column[from.name],
-      required = from.required ~= nil and is_one_of(from.required.is, value_at(column, from.required.path)),
-    }
+  local columns, why = columns_of(groups[1], from)
+  if not columns then
+    return refuse(why, named)
   end
-  if #columns == 0 then
-    return refuse("the target has no columns yet; nobody knows in which order its rows go",
-      { platform = operation.platform, operation = operation.name })
+  for i = 2, #groups do
+    if not are_same(columns, columns_of(groups[i], from) or {}) then
+      return refuse("the platform has more than one target of that name, with other columns each", named)
+    end
   end
   return columns
 end
