@@ -154,18 +154,23 @@ describe("campaign.import with bad input", function()
       imports.assert_balanced(result)
     end)
 
-    it("notices a list that changes while it is imported, and loses no row", function()
-      local options = imports.options(LONGLONG, imports.people(1000), { concurrency = 1 })
-      local job = assert(campaign.plan(options))
-      local file = assert(io.open(options.source, "ab"))
-      file:write("c-09999,spät,13899999999,x,y\n")
-      file:close()
-      local result = assert(job:run())
-      assert.equal("stopped", result.state)
-      assert.equal(1000, result.rows)
-      local sum = result.accepted_pending + result.pending + result.ambiguous
-      assert.equal(1000, sum)
-      assert.is_true(result.exit_code == 3 or result.exit_code == 8 or result.exit_code == 4)
+    it("notices a list that changes while it is imported, says so, and loses no row", function()
+      for name, change in pairs{
+        longer = function(text) return text .. "c-09999,spät,13899999999,x,y\n" end,
+        shorter = function(text) return text:sub(1, 300) end, -- what was not sent cannot even be listed
+        empty = function() return "" end,
+      } do
+        imports.reset()
+        local options = imports.options(LONGLONG, imports.people(1000), { concurrency = 1 })
+        local job = assert(campaign.plan(options))
+        command.write(options.source, change(command.read(options.source)))
+        local result = assert(job:run())
+        assert.equal("stopped", result.state, name)
+        assert.equal("changed", result.error.reason, tostring(result.error))
+        assert.matches("was changed while it was imported", result.error.message, 1, true)
+        assert.equal(8, result.exit_code)
+        assert.same({ 1000, 1000, 0 }, { result.rows, result.pending, #imports.commits() }, name)
+      end
     end)
   end)
 

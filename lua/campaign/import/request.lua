@@ -10,6 +10,14 @@ local M = {}
 -- A request may take this many seconds and one more for so many bytes of its body.
 local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
 
+local function changed(batch, how, cause)
+  return error_object.new{
+    kind = "ledger", reason = "changed", retry = false, sent = "no", cause = cause,
+    message = ("the list %s: batch %d (row %d on) was not sent"):format(how, batch.index, batch.first_row),
+    hint = "put the list back as it was and resume the job, or import the changed one as a new job, with `since` for what is new in it",
+  }
+end
+
 ---The request of a batch. What can fail on this machine fails here: reading its rows, comparing them with the plan, encoding, the access token.
 ---@param state table input, encoder, operation, options, client, barrier; passed: this run has read the whole list; like, like_fields: the
 ---earlier request and its fields, kept here
@@ -28,11 +36,9 @@ function M.of(state, batch)
     err = not sum and sum_err or err
   end
   if sum and sum ~= batch.hash then
-    err = error_object.new{
-      kind = "ledger", reason = "changed", retry = false, sent = "no",
-      message = ("the list has changed since it was planned: batch %d (row %d on) is not what it was"):format(batch.index, batch.first_row),
-      hint = "put the list back as it was and resume the job, or import the changed one as a new job",
-    }
+    err = changed(batch, "has changed since it was planned")
+  elseif err and not state.input:untouched() then -- what cannot be read as it was has this reason
+    err = changed(batch, "was changed while it was imported", err)
   end
   if err then
     if source then
