@@ -59,6 +59,9 @@ static int prepare(struct camp_handle *handle) {
   bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  /* A look-up of a name that takes longer than its limit is left to the thread that makes it, which ends by itself; libcurl would wait for it, and
+   * with it whatever else is in flight. */
+  (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
   bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, handle);
   bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle->detail);
   bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, camp_on_request);
