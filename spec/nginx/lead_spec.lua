@@ -362,5 +362,6 @@ describe("campaign.openresty.lead", function()
     assert.same({ 500, "failed" }, { status, said.state })
     local text = server:get("/metrics").body
     assert.is_truthy(text:find('campaign_leads_total{state="rejected"}', 1, true), text)
+    assert.is_true(tonumber(text:match('campaign_leads_total{state="refused"} (%d+)')) >= counts[503], text)
   end)
 end)

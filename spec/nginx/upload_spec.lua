@@ -24,13 +24,14 @@ local HTTP = [[
     upload = new{ folder = "%(jobs)", shared = "campaign", to = "longlong.import_customers_async", account = accounts.longlong,
       max_bytes = 80000000, concurrency = 2, rows_per_call = 20 }
     crowded = new{ folder = "%(jobs)-crowded", shared = "full", to = "longlong.import_customers_async", account = accounts.longlong }
-    lists = new{ folder = "%(jobs)-lists", to = "outbound.upload_contacts_file", account = accounts.outbound, accept = { "dataSourceName" } }
+    lists = new{ folder = "%(jobs)-lists", to = "outbound.upload_contacts_file", account = accounts.outbound, accept = { "dataSourceName" }, window = "ignore" }
     poor = new{ folder = "%(jobs)-poor", shared = "campaign", to = "longlong.import_customers_async", account = accounts.longlong,
       set = { phone = "1" }, map = { phone = "nowhere" } }
     patient = new{ folder = "%(jobs)-patient", shared = "campaign", to = "longlong.import_customers_async", account = accounts.longlong,
       rows_per_call = 20, concurrency = 2 }
+    attended = new{ folder = "%(jobs)-attended", to = "longlong.import_customers_async", account = accounts.longlong }
     away = new{ folder = "%(jobs)-away", shared = "campaign", to = "outbound.upload_contacts_file", account = accounts.away, attempts = 1,
-      params = { dataSourceName = "autumn-contacts" }, retry = 0.3 }
+      params = { dataSourceName = "autumn-contacts" }, retry = 0.3, window = "ignore" }
     for i = 1, 10000 do
       if not ngx.shared.full:safe_set("filler" .. i, ("x"):rep(100)) then break end
     end
@@ -51,6 +52,7 @@ local SERVER = [[
   location = /crowded { content_by_lua_block { crowded:receive() } }
   location = /patient { content_by_lua_block { patient:receive() } }
   location ~ ^/patient/([^/]+)$ { content_by_lua_block { patient:status(ngx.var[1]) } }
+  location = /attended { lua_check_client_abort on; content_by_lua_block { attended:receive() } }
   location = /lists { content_by_lua_block { lists:receive() } }
   location = /poor { content_by_lua_block { poor:receive() } }
   location = /away { content_by_lua_block { away:receive() } }
@@ -146,13 +148,28 @@ describe("campaign.openresty.upload", function()
     local rejects = server:get("/jobs/" .. answer.job .. "/rejects.csv")
     assert.equal(200, rejects.status)
     assert.equal(4, select(2, rejects.body:gsub("\n", "")))
+    local head = server:get("/jobs/" .. answer.job .. "/rejects.csv", { method = "HEAD" })
+    assert.same({ 200, "" }, { head.status, head.body })
+    for _, result in ipairs({ rejects, head }) do
+      local length
+      for _, header in ipairs(result.headers) do
+        length = header[1]:lower() == "content-length" and tonumber(header[2]) or length
+      end
+      assert.equal(#rejects.body, length)
+    end
     assert.equal(404, server:get("/jobs/" .. answer.job .. "/ledger.csv").status)
     assert.equal(404, server:get("/jobs/20250101-000000-00000000").status)
     assert.equal(text, command.read(root .. "/jobs/" .. answer.job .. "/list.csv"))
     assert.equal(384, core.system.stat(root .. "/jobs/" .. answer.job .. "/list.csv").mode % 512)
     assert.same({}, core.system.list_dir(root .. "/jobs/active"))
     local events = server:get(answer.events).body
-    assert.is_truthy(events:find('^data: {.*"state":"finished".*}\n\n$'), events)
+    local last_id = events:match('^id: (%x+)\ndata: {.*"state":"finished".*}\n\n$')
+    assert.is_truthy(last_id, events)
+    local function again(id)
+      return server:get(answer.events, { headers = { { "Last-Event-ID", id } } })
+    end
+    assert.equal(204, again(last_id).status) -- a browser comes again until it is told so
+    assert.equal(events, again("00000000").body)
     local metrics = server:get("/metrics").body
     assert.is_truthy(metrics:find('campaign_job_rows_total{state="rejected"} 3', 1, true), metrics)
     assert.is_truthy(metrics:find("campaign_jobs_running 0", 1, true), metrics)
@@ -273,6 +290,26 @@ describe("campaign.openresty.upload", function()
     end
   end)
 
+  it("takes or drops a file whose client is gone, and leaves it halfway nowhere", function()
+    local name, list = "jobs-attended", imports.people(3)
+    local function count(kind)
+      return #(core.system.list_dir(root .. "/" .. name .. "/" .. kind) or {})
+    end
+    for i = 1, 20 do
+      local client = assert(socket.connect("127.0.0.1", server.port))
+      client:send(("POST /attended HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"):format(#list, list))
+      core.system.sleep(i % 5 / 1000)
+      client:close()
+    end
+    raw_server.eventually(function()
+      local taken = 0
+      for _, entry in ipairs(core.system.list_dir(root .. "/" .. name) or {}) do
+        taken = taken + (core.system.stat(root .. "/" .. name .. "/" .. entry .. "/order.json") and 1 or 0)
+      end
+      return taken > 0 and count("drafts") == 0 and count("active") == 0
+    end, "the end of all drafts and jobs")
+  end)
+
   it("holds no more of a large file in memory than a piece", function()
     local path = root .. "/large.csv"
     local file = assert(io.open(path, "wb"))
@@ -360,6 +397,9 @@ describe("campaign.openresty.upload", function()
       assert.equal("finished", done.state)
       assert_once(1000, done)
       assert.is_true(done.ambiguous <= kills * 2 * 20, "more in doubt than was in flight")
+      raw_server.eventually(function()
+        return mortal:get("/metrics").body:find("\ncampaign_jobs_running 0\n", 1, true)
+      end, "that no job runs any more")
     end)
     server = was
     mortal:stop(true)

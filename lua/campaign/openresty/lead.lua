@@ -243,6 +243,12 @@ local function answer(status, value)
   return status, value
 end
 
+local function refuse(status, problem)
+  metrics.count("campaign_leads_total", "state", "refused")
+  metrics.observe_request("lead")
+  request.json(status, { error = problem }, true)
+end
+
 -- Waits until the lead's job is ordered, then until it has run; what became of the lead.
 local function settle(self, lead)
   local function is_ordered()
@@ -314,17 +320,18 @@ function methods:handle()
   local headers = request.headers()
   local length = tonumber(headers["content-length"] or "")
   if length and length > self._most then
-    return request.json(413, { error = "too large" }, true)
+    return refuse(413, "too large")
   elseif request.encoded(headers) then
-    return request.json(415, { error = request.encoded(headers) }, true)
+    return refuse(415, request.encoded(headers))
   elseif #self._waiting >= MOST_WAITING or not self._rate:take() then
     ngx.header["Retry-After"] = "1"
-    return request.json(503, { error = "too many" }, true)
+    return refuse(503, "too many")
   end
   local body = request.body(self._most)
   if not body or #body > self._most then
-    return request.json(413, { error = "too large" })
+    return answer(413, { error = "too large" })
   end
+  request.outlive_client()
   local values, problem = read(body, headers["content-type"] or "")
   local row
   if values then

@@ -3,6 +3,7 @@
 -- never fails a request: without a dictionary nothing is counted, and what a full one cannot take is counted as lost.
 
 local core = require "campaign.core"
+local request = require "campaign.openresty.request"
 
 local M = {}
 
@@ -103,8 +104,9 @@ local function known(name, label, value, make)
   return found
 end
 
+-- A gauge is each process's own, so that what a worker counted that was killed does not stay for ever.
 local function make_key(name, label, value)
-  return PREFIX .. name .. series_of(label, value)
+  return PREFIX .. name .. series_of(label, value) .. (HELP[name][1] == "gauge" and "@" .. ngx.worker.pid() or "")
 end
 
 local function make_parts(name, label, value)
@@ -180,11 +182,23 @@ local function tell_histogram(lines, series, values)
   lines[#lines + 1] = ("%s_count{%s} %.14g"):format(name, label, count)
 end
 
+-- Adds a process's part of a gauge, if that process is there.
+local function read_part(found, key, at)
+  local series, is_there = key:sub(#PREFIX + 1, at - 1), core.system.stat("/proc/" .. key:sub(at + 1))
+  found[series] = (found[series] or 0) + (is_there and shared:get(key) or 0)
+  if not is_there then
+    shared:delete(key)
+  end
+end
+
 -- Series by name: a number, or the counts of a histogram.
 local function read_all()
   local found, names = {}, {}
   for _, key in ipairs(shared and shared:get_keys(0) or {}) do
-    if key:sub(1, #PREFIX) == PREFIX then
+    local at = key:find("@", 1, true)
+    if at and key:sub(1, #PREFIX) == PREFIX then
+      read_part(found, key, at)
+    elseif key:sub(1, #PREFIX) == PREFIX then
       local series, bucket = key:match("^([^#]*)#?(%d*)$", #PREFIX + 1) -- linear: what ends the first is no part of it
       local value = shared:get(key) or 0
       if bucket ~= "" then
@@ -244,6 +258,9 @@ end
 
 ---The whole location.
 function M.handle()
+  if request.refuse_method("GET", "HEAD") then
+    return
+  end
   ngx.header["Content-Type"] = "text/plain; version=0.0.4"
   ngx.print(M.text())
 end

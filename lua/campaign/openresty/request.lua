@@ -55,6 +55,12 @@ function M.encoded(headers)
   return encoding ~= "" and encoding ~= "identity" and "the body has a Content-Encoding: send it as it is" or nil
 end
 
+---Has the handler come to its end though its client goes away: with lua_check_client_abort nginx would stop it in the middle, and leave what it
+---has begun on the disk. Without, nginx does so anyway.
+function M.outlive_client()
+  ngx.on_abort(function() end)
+end
+
 -- What a body comes through; nil where there is none or nginx must read it itself: in chunks, and over HTTP/2, where asking would raise.
 local function socket_of_body()
   return ngx.req.http_version() < 2 and ngx.req.socket() or nil
@@ -170,7 +176,7 @@ function M.pieces()
   end
 end
 
----Sends a file in pieces.
+---Sends a file in pieces, or its head alone.
 ---@param path string
 ---@param name string under which a browser keeps it
 ---@return boolean found
@@ -182,6 +188,12 @@ function M.send_file(path, name)
   ngx.header["Content-Type"] = "text/csv; charset=utf-8"
   ngx.header["Content-Disposition"] = 'attachment; filename="' .. name .. '"'
   ngx.header["Cache-Control"] = "no-store"
+  ngx.header["Content-Length"] = file:seek("end")
+  if ngx.req.get_method() == "HEAD" then
+    file:close()
+    return true
+  end
+  file:seek("set", 0)
   repeat
     local piece = file:read(PIECE)
     local sent = piece and ngx.print(piece) and ngx.flush(true)
@@ -190,18 +202,25 @@ function M.send_file(path, name)
   return true
 end
 
----Server-sent events: calls `look()` until it gives nil or the client is gone; a text that differs from the last one is sent.
+---Server-sent events: calls `look()` until it gives nil or the client is gone; a text that differs from the last one is sent. Each has an id: a
+---client that comes again is not sent what it has, and is told by 204 to come no more when that was the last one.
 ---@param look fun(): string?, boolean? is_last
 function M.events(look)
+  local last_id = ngx.var.http_last_event_id
+  local first, is_over = look()
+  if first and is_over and last_id == core.digest.crc32c(first) then
+    ngx.status = 204
+    return
+  end
   ngx.header["Content-Type"] = "text/event-stream"
   ngx.header["Cache-Control"] = "no-store"
   ngx.header["X-Accel-Buffering"] = "no"
   local last, quiet = nil, 0
   while true do
     local text, is_last = look()
-    local out
-    if text and text ~= last then
-      out, last, quiet = "data: " .. text .. "\n\n", text, 0
+    local id, out = text and text ~= last and core.digest.crc32c(text), nil
+    if id and id ~= last_id then
+      out, last, last_id, quiet = "id: " .. id .. "\ndata: " .. text .. "\n\n", text, id, 0
     elseif quiet >= HEARTBEAT_SECONDS then
       out, quiet = ": still here\n\n", 0
     end

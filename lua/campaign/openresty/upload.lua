@@ -177,6 +177,7 @@ function methods:receive()
   if request.refuse_method("POST", "PUT") then
     return
   end
+  request.outlive_client()
   local reader, refusal, problem = read_head(self)
   if reader == nil then
     metrics.count("campaign_uploads_total", "status", refusal)
@@ -236,7 +237,7 @@ end
 ---@param id string
 ---@param name string "rejects", "duplicates", "suppressed", "unchanged", "ambiguous" or "not_sent"
 function methods:file(id, name)
-  if request.refuse_method("GET") then
+  if request.refuse_method("GET", "HEAD") then
     return
   end
   local path = self.jobs:file(id, name)
