@@ -4,12 +4,13 @@
 --
 --   lua5.4 bench/no_ledger.lua URL CSV JOB_FOLDER
 
-local methods = {}
+local function yes()
+  return true
+end
 
 -- Whatever else a ledger is asked goes well.
-local mt = { __index = function(_, name)
-  return methods[name] or function() return true end
-end }
+local methods = setmetatable({}, { __index = function() return yes end })
+local mt = { __index = methods }
 
 function methods:enqueue(batches)
   for _, batch in ipairs(batches) do

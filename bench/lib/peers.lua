@@ -145,6 +145,7 @@ M.LIST = {
   {
     name = "luajit",
     what = "lua-curl, lua-iconv, lua-cjson; J2 one call at a time",
+    alone = true,
     missing = missing_lua_peer,
     j1 = words "luajit bench/peers/peer.lua j1 {url} {csv}",
     j2 = words "luajit bench/peers/peer.lua j2 {url} {csv}",

@@ -111,7 +111,7 @@ describe("answers of other makers", function()
     local template = assert(engine:template{ method = "POST", url = url, max_connection_age = 0 })
     template:expect(200, TEXT)
     for _, size in ipairs{ 2, 30000000 } do
-      assert(engine:submit_like(template, core.source(("x"):rep(size)), 20))
+      assert.equal(1, engine:submit_like(template, { core.source(("x"):rep(size)) }, 1, 20, {}))
       local client = assert(listener:accept())
       client:settimeout(20)
       repeat

@@ -35,9 +35,17 @@ for _, driver in ipairs({ "inline", "thread" }) do
       return assert(transport:template(request))
     end
 
+    -- One request like the template: its id, or nil and why not.
+    local function submit(template, source, seconds)
+      local ids = {}
+      local sent, err = transport:submit_like(template, { source }, 1, seconds, ids)
+      assert.are.equal(err and 0 or 1, sent)
+      return ids[1], err
+    end
+
     -- What comes of one request like the template.
     local function answer(template, body, given)
-      local id, into = assert(transport:submit_like(template, core.source(body), 30)), {}
+      local id, into = assert(submit(template, core.source(body), 30)), {}
       local count, got, result = transport:known(30, given or template, 1, into)
       assert.are.equal(id, count == 1 and into[1] or got)
       assert.are.equal(count, got and 0 or 1)
@@ -78,7 +86,7 @@ for _, driver in ipairs({ "inline", "thread" }) do
         local names = { "a", "b", round, "d", "e" }
         local wanted = {}
         for i, name in ipairs(names) do
-          wanted[assert(transport:submit_like(template, core.source(BEFORE .. name .. (i == 3 and "!" or "") .. AFTER), 30))] = name
+          wanted[assert(submit(template, core.source(BEFORE .. name .. (i == 3 and "!" or "") .. AFTER), 30))] = name
         end
         local most, others = round, 0
         while next(wanted) do
@@ -98,8 +106,29 @@ for _, driver in ipairs({ "inline", "thread" }) do
         end
         assert.are.equal(1, others)
       end
+      -- All of them at once.
+      local sources, ids, bodies = {}, {}, {}
+      for i = 1, 4 do
+        bodies[i] = BEFORE .. ("n%d"):format(i) .. AFTER
+        sources[i] = core.source(bodies[i])
+      end
+      assert.are.equal(3, transport:submit_like(template, sources, 3, 30, ids))
+      assert.are.same({ 3, #bodies[4] }, { #ids, sources[4]:length() })
+      for _ = 1, 3 do
+        local into = {}
+        assert.are.equal(1, (transport:known(30, template, 1, into)))
+        for i = 1, 3 do
+          if ids[i] == into[1] then
+            assert.are.equal("n" .. i, into[4])
+            ids[i] = nil
+          end
+        end
+      end
+      assert.is_nil(next(ids))
+      assert.are.equal(0, transport:submit_like(template, {}, 0, 30, {}))
+      sources[4]:close()
       -- Without a template every answer is a result; one that was there before others were waited for is given as well.
-      local first = assert(transport:submit_like(template, core.source(BEFORE .. "a" .. AFTER), 30))
+      local first = assert(submit(template, core.source(BEFORE .. "a" .. AFTER), 30))
       assert(transport:perform{ method = "POST", url = server.url .. "/echo", body = "ok" })
       repeat
         local count, id, result = transport:known(30, nil, 4, {})
@@ -174,12 +203,12 @@ for _, driver in ipairs({ "inline", "thread" }) do
       assert.are.same({ 0, "ok" }, { count, result.body })
       other:close()
       -- Closed while its request is on the way: the request goes on, its answer is a result.
-      assert(transport:submit_like(template, core.source("ok"), 30))
+      assert(submit(template, core.source("ok"), 30))
       template:close()
       _, result = transport:next(30)
       assert.are.equal("ok", result.body)
       assert.has_error(function() transport:known(30, template, 1, {}) end)
-      assert.has_error(function() transport:submit_like(template, core.source("ok"), 30) end)
+      assert.has_error(function() submit(template, core.source("ok"), 30) end)
       template:close()
     end)
 
@@ -202,13 +231,13 @@ for _, driver in ipairs({ "inline", "thread" }) do
       assert.has_error(function() transport.engine:template{ url = server.url, bogus = 1 } end)
       local template = template_of("/echo")
       for _, seconds in ipairs({ 0, -1, 7 * 86400 + 1, 0 / 0 }) do
-        none, err = transport:submit_like(template, core.source("x"), seconds)
+        none, err = submit(template, core.source("x"), seconds)
         assert.is_nil(none)
         assert.are.equal("usage", err.kind)
       end
       local source = core.source("x")
       source:close()
-      assert.has_error(function() transport:submit_like(template, source, 30) end)
+      assert.has_error(function() submit(template, source, 30) end)
       assert.has_error(function() template:expect(500, "x") end)
       none, err = template:expect(200, ("x"):rep(10000))
       assert.is_nil(none)

@@ -20,19 +20,21 @@ local function transport_of(has_lane, before)
   end })
   local counts = { plain = 0, short = 0, looked = 0 }
   local submit, submit_like, known = inner.submit, inner.submit_like, inner.known
-  local function leave(kind)
-    counts[kind] = counts[kind] + 1
-    if before then
-      before(counts)
+  local function leave(kind, count)
+    for _ = 1, count do
+      counts[kind] = counts[kind] + 1
+      if before then
+        before(counts)
+      end
     end
   end
   function transport.submit(_, request)
-    leave("plain")
+    leave("plain", 1)
     return submit(inner, request)
   end
-  function inner.submit_like(_, ...)
-    leave("short")
-    return submit_like(inner, ...)
+  function inner.submit_like(_, template, sources, count, ...)
+    leave("short", count)
+    return submit_like(inner, template, sources, count, ...)
   end
   function inner.known(_, seconds, template, ...)
     local count, id, result = known(inner, seconds, template, ...)

@@ -57,15 +57,32 @@ int camp_engine_template(lua_State *L) {
   return 1;
 }
 
-/* engine:submit_like(template, source, seconds) → id | nil, err: the template's request with this body, which is used up */
+/* engine:submit_like(template, sources, count, seconds, into) → sent, err?: the template's request with each of so many bodies, which are used up;
+ * into gets their ids. One that is refused, with err, ends them. */
 int camp_engine_submit_like(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_http *http = camp_check_engine(L);
   struct camp_template *template = check_template(L, 2);
-  lua_Number seconds = luaL_checknumber(L, 4);
-  uint64_t id;
-  if (camp_http_submit_like(http, template, camp_take_source(L, 3), seconds, &id, &err) != 0) return camp_push_error(L, &err);
-  lua_pushinteger(L, (lua_Integer)id);
+  const lua_Integer count = luaL_checkinteger(L, 4);
+  const lua_Number seconds = luaL_checknumber(L, 5);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  luaL_checktype(L, 6, LUA_TTABLE);
+  luaL_argcheck(L, count >= 0 && count <= INT_MAX, 4, "how many bodies");
+  lua_settop(L, 6);
+  for (int i = 1; i <= (int)count; i++) {
+    uint64_t id;
+    lua_rawgeti(L, 3, i);
+    if (camp_http_submit_like(http, template, camp_take_source(L, 7), seconds, &id, &err) != 0) {
+      lua_pushinteger(L, i - 1);
+      camp_push_error(L, &err); /* stack: ... sent nil err */
+      lua_remove(L, -2);
+      return 2;
+    }
+    lua_pop(L, 1);
+    lua_pushinteger(L, (lua_Integer)id);
+    lua_rawseti(L, 6, i);
+  }
+  lua_pushinteger(L, count);
   return 1;
 }
 

@@ -53,7 +53,7 @@ function M.new(work)
     drained = false, -- the plan had no more batches when it was asked last
     requests = 0, retries = 0, bytes = 0, batches = 0,
     timing = { seconds = nil, repeated = nil }, -- what the pace is told of an answer, one after another
-    known = {}, passed = {}, spare = {}, -- of the short way: answers, their attempts, and attempts that serve again
+    known = {}, sources = {}, ids = {}, spare = {}, -- of the short way: answers, bodies and ids of a group, and attempts that serve again
   }, mt)
 end
 
@@ -198,8 +198,9 @@ function methods:_submit(attempt)
   attempt.begun = true
   local id, refused
   if attempt.source then
-    id, refused = work.lane:submit(attempt.source, batch)
-    attempt.source = nil
+    local ids, sent = self.ids, nil
+    sent, refused = work.lane:submit({ attempt.source }, 1, ids)
+    id, attempt.source = sent == 1 and ids[1], nil
   else
     id, refused = work.transport:submit(attempt.request)
   end

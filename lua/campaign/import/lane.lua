@@ -10,8 +10,8 @@ local M = {}
 -- Bytes of bodies that are made before their turn, at most.
 local MOST_BYTES = 4194304
 
--- A request may take this many seconds and one more for so many bytes of its body.
-local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
+-- Time limit of a request: that of import/request for the longest body that is made in memory, a MiB.
+local REQUEST_SECONDS = 64
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.lane" }
@@ -61,7 +61,9 @@ function methods:load(batch)
   if body then
     batch.body, self._bytes = nil, self._bytes - batch.body_bytes
     return body
-  elseif not self._entry or not self:_means(batch.accepted) then
+  end
+  local rows = batch.accepted
+  if not (self.verdicts[rows] or self._entry and self:_means(rows)) then
     return nil
   end
   local state = self._state
@@ -92,15 +94,14 @@ function methods:drop(batch)
   end
 end
 
----Sends the call with this body.
----@param source userdata of `load`
----@param batch table
----@return number? id
----@return campaign.error? err
-function methods:submit(source, batch)
-  local bytes = batch.body_bytes
-  return self._transport:submit_like(self.template, source, bytes <= BYTES_PER_SECOND and REQUEST_SECONDS + 1
-    or math.ceil(REQUEST_SECONDS + bytes / BYTES_PER_SECOND))
+---Sends the call with each of these bodies, up to one that is refused.
+---@param sources userdata[] of `load`; used up
+---@param count integer how many of them
+---@param into table the ids of those that were sent
+---@return integer sent
+---@return campaign.error? err of the one behind them
+function methods:submit(sources, count, into)
+  return self._transport:submit_like(self.template, sources, count, REQUEST_SECONDS, into)
 end
 
 ---Takes answers: the known ones that come one after another, or up to one that is another. One in 256 is taken as any other, since the

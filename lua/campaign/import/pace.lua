@@ -96,16 +96,30 @@ end
 
 ---A request is made ready; the ticket identifies it to `finished`.
 ---@param in_flight integer with this one
----@param used? campaign.import.pace.ticket one that `passed` was told of, to be used again
 ---@return campaign.import.pace.ticket
-function methods:started(in_flight, used)
+function methods:started(in_flight)
   self._sent = self._sent + 1
   self._concurrency:started(in_flight)
-  if not used then
-    return { number = self._sent, at = self._monotonic() }
+  return { number = self._sent, at = self._monotonic() }
+end
+
+---As `started`, of requests that leave together.
+---@param attempts table[] `ticket`: one of an attempt that is over serves again
+---@param count integer how many of them
+---@param in_flight integer with them
+function methods:started_all(attempts, count, in_flight)
+  local sent, now = self._sent, self._monotonic()
+  for i = 1, count do
+    local attempt = attempts[i]
+    local ticket = attempt.ticket
+    if ticket then
+      ticket.number, ticket.at = sent + i, now
+    else
+      attempt.ticket = { number = sent + i, at = now }
+    end
   end
-  used.number, used.at = self._sent, self._monotonic()
-  return used
+  self._sent = sent + count
+  self._concurrency:started(in_flight)
 end
 
 local function wait(self, seconds, reason)
@@ -158,19 +172,26 @@ function methods:finished(ticket, verdict, more)
 end
 
 ---As `finished`, of requests that were taken over.
----@param attempts table[] ticket, seconds, batch
----@param count integer how many of them
-function methods:passed(attempts, count)
-  local now, flight, account, repeats = self._monotonic(), self._concurrency, self._shared, self._quota
-  for i = 1, count do
-    local attempt = attempts[i]
-    flight:finished(now, attempt.seconds, false)
-    account:succeeded(attempt.ticket.at, now)
-    repeats:refund((attempt.batch.failed or 0) > 0)
+---@param attempts table[] `ticket`
+---@param first integer the first of them
+---@param last integer
+---@param seconds number that they took together
+---@param repeated integer how many were sent before
+function methods:passed(attempts, first, last, seconds, repeated)
+  local now, count = self._monotonic(), last - first + 1
+  local since, latest = 0, 0
+  for i = first, last do
+    local at = attempts[i].ticket.at
+    since = since + (now - at)
+    if at > latest then
+      latest = at
+    end
   end
-  if count > 0 then
-    self._doubt_since, self._doubts, self._failures, self._failed_since = nil, 0, 0, 0
-  end
+  self._concurrency:finished(now, seconds, false, count)
+  self._shared:succeeded(latest, now, count, since / count)
+  self._quota:refund(false, count - repeated)
+  self._quota:refund(true, repeated)
+  self._doubt_since, self._doubts, self._failures, self._failed_since = nil, 0, 0, 0
 end
 
 ---Pays for sending a batch again that could not be delivered; false when too many repeats are outstanding.

@@ -14,79 +14,77 @@ function M.add(methods)
   function methods:_fill_short()
     local work, lane = self.work, self.work.lane
     local pace, journal, bisect = work.pace, work.journal, work.bisect
-    if not lane.template or work.window or bisect and not bisect:is_idle() or not pace:is_free() then
+    if not lane.template or work.window or bisect and not bisect:is_idle() or not pace:is_free() or self.again[1] or self.error
+      or work.stopped() then
       return
     end
-    local busy, limit, ready, spare, request = self:_busy(), pace:limit(), self.ready, self.spare, lane.request
-    if self.again[1] or self.error or work.stopped() then
-      return
-    end
-    while busy < limit do
+    local coming, ready, spare = self.coming, self.ready, self.spare
+    local left = #spare
+    for place = #ready + 1, #ready + pace:limit() - self:_busy() do
       local first = self.first
-      local batch = self.coming[first] or self:_look_ahead()
+      local batch = coming[first] or self:_look_ahead()
       local source = batch and lane:load(batch)
       if not source then
         return
       end
-      self.coming[first] = nil
-      self.first, busy = first + 1, busy + 1
-      local attempt, number = spare[#spare], (batch.attempts or 0) + 1
+      coming[first], self.first = nil, first + 1
+      local attempt = spare[left]
       if attempt then
-        spare[#spare] = nil
+        spare[left], left = nil, left - 1
+        attempt.batch, attempt.source = batch, source
       else
-        attempt = { batch = nil, number = nil, request = nil, source = nil, intent = nil, ticket = nil, begun = nil, seconds = nil }
+        attempt = { batch = batch, source = source, request = lane.request, number = nil, intent = nil, ticket = nil, begun = nil }
       end
-      attempt.batch, attempt.number, attempt.request, attempt.source, attempt.begun = batch, number, request, source, nil
-      batch.attempts = number
       local ok, err = journal:begin(attempt)
       if not ok then
         self:_stop(err)
         return self:_unsent(batch)
       end
-      attempt.ticket = pace:started(busy, attempt.ticket)
-      ready[#ready + 1] = attempt
+      ready[place] = attempt
     end
   end
 
-  -- Of a group that is durable, what takes the short way, where all of it may leave; gives how many have left.
+  -- Of a group that is durable, what takes the short way, where all of it may leave; gives how many are done with.
   function methods:_launch_short(attempts)
-    local work, flying = self.work, self.flying
-    local lane, journal, pace = work.lane, work.journal, work.pace
-    if self.error or work.stopped() or self.in_flight + #attempts > pace:limit() or pace:is_paused() then
+    local work, flying, sources, ids = self.work, self.flying, self.sources, self.ids
+    local lane, journal, pace, count = work.lane, work.journal, work.pace, #attempts
+    if self.error or work.stopped() or self.in_flight + count > pace:limit() or pace:is_paused() then
       return 0
     end
-    for i = 1, #attempts do
+    for i = 1, count do
       local attempt = attempts[i]
-      if not attempt.source or not journal:go(attempt) then
+      local source = attempt.source
+      if not source or not journal:go(attempt) then
         return 0
       end
+      sources[i], attempt.begun = source, true
     end
-    for i = 1, #attempts do
+    pace:started_all(attempts, count, self.in_flight + count)
+    local sent, refused = lane:submit(sources, count, ids)
+    for i = 1, sent do
       local attempt = attempts[i]
-      local batch = attempt.batch
-      attempt.begun = true
-      local id, refused = lane:submit(attempt.source, batch)
-      attempt.source = nil
-      if not id then
-        self:_conclude(attempt, nil, nil, refused)
-        return i
-      end
-      flying[id] = attempt
-      self.in_flight = self.in_flight + 1
-      self.requests = self.requests + 1
-      if batch.attempts - (batch.withdrawn or 0) > 1 then
+      flying[ids[i]], attempt.source = attempt, nil
+      if attempt.number > 1 and attempt.number - (attempt.batch.withdrawn or 0) > 1 then
         self.retries = self.retries + 1
       end
     end
-    return #attempts
+    self.in_flight, self.requests = self.in_flight + sent, self.requests + sent
+    if not refused then
+      return count
+    end
+    local attempt = attempts[sent + 1]
+    attempt.source = nil
+    self:_conclude(attempt, nil, nil, refused)
+    return sent + 1
   end
 
   -- Known answers, which say that their batches were taken over.
   function methods:_pass(known, count)
-    local work, flying, passed = self.work, self.flying, self.passed
+    local work, flying, spare = self.work, self.flying, self.spare
     local lane, journal, bisect = work.lane, work.journal, work.bisect
     local verdicts, status = lane.verdicts, lane.status
-    local taken, accepted, pending, sent = 0, 0, 0, 0
+    local before = #spare
+    local last, accepted, pending, sent, took, repeated = before, 0, 0, 0, 0, 0
     for at = 1, 4 * count, 4 do
       local id = known[at]
       local attempt = flying[id]
@@ -95,8 +93,6 @@ function M.add(methods)
         local rows = batch.accepted
         local verdict = verdicts[rows]
         local is_pending = verdict.pending or nil
-        flying[id], attempt.request = nil, nil
-        sent = sent + bytes
         if is_pending then
           pending = pending + rows
         else
@@ -109,24 +105,24 @@ function M.add(methods)
         if not ok then
           self:_stop(err)
         end
-        batch.clean = true
-        attempt.seconds = seconds
-        taken = taken + 1
-        passed[taken] = attempt
+        if batch.failed then
+          repeated = repeated + 1
+        end
+        batch.clean, sent, took, last = true, sent + bytes, took + seconds, last + 1
+        flying[id], attempt.batch, attempt.intent = nil, nil, nil
+        spare[last] = attempt -- nobody knows it any more: it serves the next one
       end
+    end
+    local taken = last - before
+    if taken == 0 then
+      return
     end
     self.in_flight, self.batches, self.bytes = self.in_flight - taken, self.batches + taken, self.bytes + sent
     work.passed(accepted, pending)
     if bisect then
       bisect:passed(accepted + pending)
     end
-    work.pace:passed(passed, taken)
-    local spare = self.spare
-    for i = taken, 1, -1 do -- nobody knows them any more: they serve the next ones
-      local attempt = passed[i]
-      passed[i], attempt.batch, attempt.intent = nil, nil, nil
-      spare[#spare + 1] = attempt
-    end
+    work.pace:passed(spare, before + 1, last, took, repeated)
     self:_weigh()
   end
 

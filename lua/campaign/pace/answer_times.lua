@@ -26,11 +26,13 @@ function M.new()
   return setmetatable({ _least = math.huge, _next = math.huge, _turn_at = nil, _usual = 0 }, mt)
 end
 
----A call was answered.
+---A call was answered, or several at once.
 ---@param now number
----@param seconds number that it took
----@return number late seconds, 0 when it was in time
-function methods:late(now, seconds)
+---@param seconds number that it took, or the shortest of them
+---@param count integer? of calls; 1
+---@param mean number? of the seconds that they took
+---@return number late seconds, 0 when it was in time; of several, as their mean was
+function methods:late(now, seconds, count, mean)
   if not self._turn_at or now >= self._turn_at then
     self._least, self._next, self._turn_at = self._next, math.huge, now + VALID / 2
   end
@@ -41,8 +43,9 @@ function methods:late(now, seconds)
   if seconds < least then
     least, self._least = seconds, seconds
   end
-  local late, usual = seconds - least, self._usual
-  self._usual = usual + ALPHA * ((late < MOST and late or MOST) - usual)
+  local late, usual = (mean or seconds) - least, self._usual
+  local share = count and 1 - (1 - ALPHA) ^ count or ALPHA
+  self._usual = usual + share * ((late < MOST and late or MOST) - usual)
   late = late - usual * (usual > QUIET and UNUSUAL or 1)
   return late <= LEAST and 0 or late < MOST and late or MOST
 end

@@ -68,13 +68,14 @@ local function update(self, now)
   self._update_at = now + (self._mean or 0)
 end
 
----An answer came. What was refused for other reasons than speed says nothing: do not tell it.
+---An answer came, or several at once. What was refused for other reasons than speed says nothing: do not tell it.
 ---@param now number seconds of a clock that never jumps
----@param seconds number? how long the attempt took; nil when it was no success
+---@param seconds number? how long the attempt took, or all of them together; nil when it was no success
 ---@param is_pressure boolean? the platform did not answer in time
-function methods:finished(now, seconds, is_pressure)
+---@param count integer? of answers; 1
+function methods:finished(now, seconds, is_pressure, count)
   if seconds then
-    self._sum, self._count = self._sum + seconds, self._count + 1
+    self._sum, self._count = self._sum + seconds, self._count + (count or 1)
   end
   self._pressed = self._pressed or is_pressure == true
   if not self._update_at or now >= self._update_at then

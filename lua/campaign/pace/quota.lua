@@ -30,10 +30,11 @@ function methods:pay(is_timeout)
   return true
 end
 
----A call succeeded.
+---A call succeeded, or several.
 ---@param was_repeated boolean
-function methods:refund(was_repeated)
-  local left, capacity = self._left + (was_repeated and COST or THANKS), self._capacity
+---@param count integer? of calls; 1
+function methods:refund(was_repeated, count)
+  local left, capacity = self._left + (was_repeated and COST or THANKS) * (count or 1), self._capacity
   self._left = left < capacity and left or capacity
 end
 

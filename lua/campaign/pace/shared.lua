@@ -185,15 +185,17 @@ function methods:look()
   end))
 end
 
----A call was answered well.
----@param sent_at number when it had left, by the same clock
+---A call was answered well, or several at once.
+---@param sent_at number when it, or the last of them, had left, by the same clock
 ---@param now? number
-function methods:succeeded(sent_at, now)
+---@param count? integer of calls; 1
+---@param mean? number of the seconds since they left
+function methods:succeeded(sent_at, now, count, mean)
   now = now or self._monotonic()
-  rate.succeeded(self._own, now, 1, sent_at)
-  local late = self._times:late(now, now - sent_at)
+  rate.succeeded(self._own, now, count or 1, sent_at)
+  local late = self._times:late(now, now - sent_at, count, mean)
   if self._given or not is_idle(self._state, now) then
-    self._pending, self._pending_sent = self._pending + 1, math.max(self._pending_sent, sent_at)
+    self._pending, self._pending_sent = self._pending + (count or 1), math.max(self._pending_sent, sent_at)
     if late > 0 then
       self._late[#self._late + 1], self._late[#self._late + 2] = sent_at, sent_at + late
     end

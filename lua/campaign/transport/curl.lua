@@ -57,14 +57,16 @@ function methods:template(request)
   }
 end
 
----Starts a request like a template.
+---Starts requests like a template, one after another up to one that is refused.
 ---@param template userdata
----@param body userdata a source, used up
----@param seconds number its time limit
----@return number? id
----@return campaign.error? err
-function methods:submit_like(template, body, seconds)
-  return self.engine:submit_like(template, body, seconds)
+---@param bodies userdata[] sources, used up
+---@param count integer how many of them
+---@param seconds number time limit of each
+---@param into table their ids
+---@return integer sent
+---@return campaign.error? err of the one behind those that were sent, which is used up too
+function methods:submit_like(template, bodies, count, seconds, into)
+  return self.engine:submit_like(template, bodies, count, seconds, into)
 end
 
 ---Waits for the next finished request.
