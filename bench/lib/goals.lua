@@ -47,8 +47,8 @@ end
 local PEERS = "campaign,campaign-command,campaign-no-ledger,go,luajit,floor"
 step("jobs", ("bench/run --rows 1000000 --rounds %d --jobs j1,j2 --peers %s --out %s && cp %s/results.tsv %s/jobs.tsv"):format(
   rounds, PEERS, out, out, out))
-step("delay", ("bench/run --rows 1000000 --rounds %d --jobs delay --peers campaign,campaign-no-ledger,floor --out %s && cp %s/results.tsv %s/delay.tsv"):format(
-  rounds, out, out, out))
+step("delay", ("bench/run --rows 1000000 --rounds %d --jobs delay --peers campaign,campaign-no-ledger,floor --out %s && "
+  .. "cp %s/results.tsv %s/delay.tsv"):format(rounds, out, out, out))
 step("map", ("bench/run --rows 1000000 --rounds %d --jobs map --peers campaign,campaign-luajit,campaign-command,luajit,lua5.4 --out %s && "
   .. "cp %s/results.tsv %s/map.tsv"):format(rounds, out, out, out))
 if only then -- parts of the parts

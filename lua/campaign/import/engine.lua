@@ -198,9 +198,9 @@ function methods:_submit(attempt)
   attempt.begun = true
   local id, refused
   if attempt.source then
-    local ids, sent = self.ids, nil
-    sent, refused = work.lane:submit({ attempt.source }, 1, ids)
-    id, attempt.source = sent == 1 and ids[1], nil
+    local sent
+    sent, refused = work.lane:submit({ attempt.source }, 1, self.ids)
+    id, attempt.source = sent == 1 and self.ids[1], nil
   else
     id, refused = work.transport:submit(attempt.request)
   end
