@@ -35,6 +35,34 @@ describe("import pace", function()
     return result, imports.handle:control("limit").longlong
   end
 
+  it("is told of several answers at once as of each alone", function()
+    local now = 100
+    local function one()
+      return pace.new{ limit = 4, most = 8, monotonic = function() return now end, random = function(count) return ("a"):rep(count) end }
+    end
+    local alone, together = one(), one()
+    for _ = 1, 40 do
+      local attempts, tickets = { {}, {}, {}, { ticket = { number = 0, at = 0 } } }, {}
+      together:started_all(attempts, 4, 4)
+      for i = 1, 4 do
+        tickets[i] = alone:started(i)
+        assert.same(tickets[i], attempts[i].ticket)
+      end
+      now = now + 0.02
+      together:passed(attempts, 1, 4, 0.08, 1)
+      for i = 1, 4 do
+        alone:finished(tickets[i], { verdict = "accepted" }, { seconds = 0.02, repeated = i == 1 })
+      end
+    end
+    assert.is_true(together:limit() > 4, together:limit())
+    assert.equal(alone:limit(), together:limit())
+    for _, account in ipairs({ alone, together }) do -- a pause that is asked for counts from when a call had left
+      account:finished(account:started(1), { verdict = "not_applied", again = "throttle", after = 5 })
+    end
+    assert.equal(alone:take(), together:take())
+    assert.equal(alone:rate(), together:rate())
+  end)
+
   it("keeps to a rate that was set: the platform has next to nothing to refuse", function()
     local result, counts = run(150, { ["limit.calls_per_second"] = 100, ["limit.kind"] = "second" }, { rate = 80 })
     assert.equal("finished", result.state)

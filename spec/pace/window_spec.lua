@@ -81,6 +81,19 @@ describe("pace.answer_times", function()
     assert.is_true(one:late(12, 0.0125) < 0.001, "as late as the others")
   end)
 
+  it("counts several that are told at once as one after another", function()
+    local one, other = answer_times.new(), answer_times.new()
+    one:late(10, 0.01)
+    other:late(10, 0.01)
+    for call = 1, 5 do
+      one:late(10 + call / 100, 0.05)
+    end
+    other:late(10.05, 0.03, 5, 0.05)
+    assert.is_near(one:spread(), other:spread(), 1e-9)
+    other:late(10.06, 0.005, 3, 0.02)
+    assert.equal(0.005, other:fastest())
+  end)
+
   it("forgets the fastest after a while", function()
     local one = answer_times.new()
     one:late(10, 0.01)

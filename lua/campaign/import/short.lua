@@ -48,7 +48,7 @@ function M.add(methods)
   function methods:_launch_short(attempts)
     local work, flying, sources, ids = self.work, self.flying, self.sources, self.ids
     local lane, journal, pace, count = work.lane, work.journal, work.pace, #attempts
-    if self.error or work.stopped() or self.in_flight + count > pace:limit() or pace:is_paused() then
+    if count == 0 or self.error or work.stopped() or self.in_flight + count > pace:limit() or pace:is_paused() then
       return 0
     end
     for i = 1, count do
