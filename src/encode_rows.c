@@ -18,6 +18,12 @@ static inline unsigned char *put(unsigned char *to, const unsigned char *from, s
   return to + length;
 }
 
+/* The same of what is nearly always longer than one block and shorter than a few. */
+static inline unsigned char *put_long(unsigned char *to, const unsigned char *from, size_t length) {
+  for (size_t i = 0; i < length; i += CAMP_SCAN_PADDING) memcpy(to + i, from + i, CAMP_SCAN_PADDING);
+  return to + length;
+}
+
 static inline unsigned char *put_text(unsigned char *to, const struct camp_field *field) {
   if (field->flags & CAMP_FIELD_SPECIAL) return camp_json_escape(field->text, field->length, to);
   return put(to, field->text, field->length);
@@ -303,7 +309,7 @@ unsigned char *camp_encoder_write_utf8(const struct camp_encoder *encoder, struc
     for (size_t i = 0; i < encoder->run_count; i++) {
       const unsigned char *text = run_text(record, &encoder->runs[i], &length);
       if (i > 0) *to++ = encoder->delimiter;
-      to = put(to, text, length);
+      to = put_long(to, text, length);
     }
   } else {
     const unsigned char *row = csv_row(encoder, work, record, &length);

@@ -33,7 +33,7 @@ struct row_source {
   int verified;
   int streams;             /* nobody has compared the range with the pass: its checksum is made on the way, and compared at the end */
   int encodes;             /* the body is CSV in another encoding than UTF-8 */
-  int is_plain;            /* JSON that a usual record is all of: no function, no other value, no look at its rules */
+  int is_plain;            /* nothing is asked of a usual record: no function, no look at its rules; and in JSON it goes the quick way */
 };
 
 void camp_rows_scratch_init(struct camp_rows_scratch *scratch) {
@@ -63,6 +63,14 @@ static int is_skipped(struct row_source *rows, int64_t number) {
   if (rows->skip_from == 0 || number < rows->skip_from) return 0;
   if (number == rows->skip_to && camp_skip_next(rows->skip, rows->skip_length, &rows->skip_at, &rows->skip_from, &rows->skip_to) != 1)
     rows->skip_from = 0;
+  return 1;
+}
+
+/* The next record where it is a usual one that belongs into the body, and nothing is asked of it. */
+static inline int next_usual(struct row_source *rows, struct camp_record *store, struct camp_error *err) {
+  if (!rows->is_plain || (rows->skip_from != 0 && rows->rows + 1 >= rows->skip_from)) return 0;
+  if (!camp_reader_usual(&rows->scratch->reader, store, err)) return 0;
+  rows->rows++;
   return 1;
 }
 
@@ -131,14 +139,10 @@ static int make_rows(struct row_source *rows, unsigned char *to, size_t size, si
   struct camp_record store, mapped;
   const struct camp_record *record;
   const struct camp_encoder *encoder = rows->encoder;
-  struct camp_reader *reader = &rows->scratch->reader;
   for (*written = 0;;) {
-    /* Most rows are usual ones, and nothing is asked of them. */
-    const int is_usual = rows->is_plain && rows->skip_from == 0 && camp_reader_usual(reader, &store, err);
-    if (is_usual) {
-      rows->rows++;
-      record = &store;
-    } else {
+    const int is_usual = next_usual(rows, &store, err);
+    record = &store;
+    if (!is_usual) {
       int got = next_accepted(rows, &store, &mapped, &record, err);
       if (got < 0) return -1;
       if (got == 0) {
@@ -178,9 +182,12 @@ static int make_encoded(struct row_source *rows, unsigned char *to, size_t size,
   text->length = 0;
   *written = 0;
   while (text->length < TOGETHER) {
-    int got = next_accepted(rows, &store, &mapped, &record, err);
-    if (got < 0) return -1;
-    if (got == 0) break;
+    record = &store;
+    if (!next_usual(rows, &store, err)) {
+      int got = next_accepted(rows, &store, &mapped, &record, err);
+      if (got < 0) return -1;
+      if (got == 0) break;
+    }
     unsigned char *at = (unsigned char *)camp_buf_reserve(text, camp_encoder_room(encoder, record));
     unsigned char *end = at != NULL ? camp_encoder_write_utf8(encoder, &rows->scratch->work, record, at) : NULL;
     if (end == NULL) return camp_fail_nomem(err);
@@ -327,7 +334,7 @@ static struct camp_source *make_source(struct camp_input *input, struct camp_enc
   /* Rows that are left out may be anything; the others were valid where the bytes are the same. */
   if (!rows->check) rows->scratch->reader.known_sum = batch->sum;
   rows->encodes = encoder->encoding != CAMP_ENCODING_UTF8;
-  rows->is_plain = encoder->quick != NULL && encoder->map == NULL && !rows->check;
+  rows->is_plain = (encoder->quick != NULL || rows->encodes) && encoder->map == NULL && !rows->check;
   rows->scratch->reader.unchecked = rows->encodes && !rows->check; /* what is not valid is found when it is encoded */
   return &rows->base;
 failed:
