@@ -9,6 +9,7 @@ local M = {}
 
 -- Most rows of one page of a scan.
 local PAGE = 1000
+local LINES = 100 -- of some 230 bytes: what SQLite, the core and Lua hold of them at a time stays small beside the rest
 
 -- Those after the first follow when it has ended.
 local SCANS = { batches = { "scan_batches" }, attempts = { "scan_attempts", "scan_open" }, rows = { "scan_rows" }, told = { "scan_told" },
@@ -104,7 +105,7 @@ function M.add(methods)
   function methods:lines()
     local after = 0
     return function()
-      local rows, err = self:_query("scan_lines", after, PAGE)
+      local rows, err = self:_query("scan_lines", after, LINES)
       if not rows then
         error(err, 0)
       end
