@@ -82,49 +82,67 @@ TARGET size_t camp_gbk_measure_512(const uint16_t *codes, const uint8_t *text, s
   return encode(codes, text, n, NULL, produced, 0);
 }
 
+/* The UTF-8 of sixteen codes as they come, 1110aaaa 10bbbbbb 10cccccc 0, and a bit in *others for each that is none of three bytes. */
+INLINE __m512i decode_sixteen(const uint16_t *characters, __m256i pairs, uint32_t *others) {
+  const __m512i found = look_up(characters, _mm512_and_si512(_mm512_cvtepu16_epi32(pairs), _mm512_set1_epi32(0x7FFF)));
+  /* 0: no code. Below 0x800: two bytes in UTF-8. 0xD800 to 0xDFFF: a character outside the BMP. */
+  const __m512i top = _mm512_and_si512(found, _mm512_set1_epi32(0xF800));
+  *others = (uint32_t)_mm512_testn_epi32_mask(top, top) | (uint32_t)_mm512_cmpeq_epi32_mask(top, _mm512_set1_epi32(0xD800));
+  return _mm512_or_si512(
+      _mm512_or_si512(_mm512_srli_epi32(found, 12), _mm512_and_si512(_mm512_slli_epi32(found, 2), _mm512_set1_epi32(0x3F00))),
+      _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi32(found, 16), _mm512_set1_epi32(0x3F0000)), _mm512_set1_epi32(0x8080E0)));
+}
+
+/* Half of a block: its bytes, and the next of the texts at the places of its characters, two of their bytes in the lane of the lead and one in
+ * that behind it. Returns how many bytes. */
+INLINE size_t put_half(uint8_t *to, __m256i bytes, __m512i texts, uint32_t places, uint32_t used, uint32_t leads) {
+  const uint64_t kept = _pdep_u64(used, UINT64_C(0x5555555555555555)) | _pdep_u64(leads, UINT64_C(0xAAAAAAAAAAAAAAAA));
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(kept, _mm512_mask_expand_epi16(_mm512_cvtepu8_epi16(bytes), places, texts)));
+  return (size_t)_mm_popcnt_u64(kept);
+}
+
 TARGET size_t camp_gbk_decode_512(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
-  const uint32_t even = UINT32_C(0x55555555);
+  static const uint16_t count_up[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                        16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+  const uint64_t even = UINT64_C(0x5555555555555555);
+  const __m512i numbers = _mm512_loadu_si512(count_up);
   size_t at = 0, made = 0;
   while (n - at >= CAMP_GBK_BLOCK) {
-    const __m256i block = _mm256_loadu_si256((const __m256i *)(const void *)(bytes + at));
-    const uint32_t tops = _mm256_movepi8_mask(block);
+    const __m512i block = _mm512_loadu_si512(bytes + at);
+    const uint64_t tops = _mm512_movepi8_mask(block);
     if (tops == 0) {
-      _mm256_storeu_si256((__m256i *)(void *)(out + made), block);
-      at += 32;
-      made += 32;
+      _mm512_storeu_si512(out + made, block);
+      at += 64;
+      made += 64;
       continue;
     }
     /* In a run of bytes of 0x80 and more every other one begins a character; the last may take an ASCII byte behind the run along. */
-    const uint32_t begins = tops & ~(tops << 1);
-    const uint32_t from_even = tops & ~(tops + (begins & even));
-    uint32_t leads = (from_even & even) | (tops & ~from_even & ~even);
-    size_t size = 32 - (leads >> 31);
-    leads &= UINT32_MAX >> 1;
-    /* One lane a byte; those of leads also take the byte behind. */
-    const __m512i lanes = _mm512_cvtepu8_epi16(block);
-    const __m512i behind = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(bytes + at + 1)));
-    const __m512i pairs = _mm512_maskz_compress_epi16(leads, _mm512_or_si512(_mm512_slli_epi16(lanes, 8), behind));
-    const __m512i index = _mm512_and_si512(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(pairs)), _mm512_set1_epi32(0x7FFF));
-    const __m512i found = look_up(characters, index);
-    /* 0: no code. Below 0x800: two bytes in UTF-8. 0xD800 to 0xDFFF: a character outside the BMP. */
-    const __m512i top = _mm512_and_si512(found, _mm512_set1_epi32(0xF800));
-    const uint32_t none = ((uint32_t)_mm512_testn_epi32_mask(top, top) | (uint32_t)_mm512_cmpeq_epi32_mask(top, _mm512_set1_epi32(0xD800))) &
-                          _bzhi_u32(UINT32_MAX, (unsigned)_mm_popcnt_u32(leads));
-    uint32_t used = _bzhi_u32(UINT32_MAX, (unsigned)size);
-    const uint32_t places = leads | leads << 1;
+    const uint64_t begins = tops & ~(tops << 1);
+    const uint64_t from_even = tops & ~(tops + (begins & even));
+    uint64_t leads = (from_even & even) | (tops & ~from_even & ~even);
+    size_t size = 64 - (size_t)(leads >> 63);
+    leads &= UINT64_MAX >> 1;
+    /* At most 32 characters, as 16-bit lanes. */
+    const __m512i first = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(leads, block)));
+    const __m512i second = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(leads, _mm512_loadu_si512(bytes + at + 1))));
+    const __m512i pairs = _mm512_or_si512(_mm512_slli_epi16(first, 8), second);
+    const unsigned count = (unsigned)_mm_popcnt_u64(leads);
+    uint32_t none, more = 0;
+    const __m512i texts = decode_sixteen(characters, _mm512_castsi512_si256(pairs), &none);
+    const __m512i further = count > 16 ? decode_sixteen(characters, _mm512_extracti64x4_epi64(pairs, 1), &more) : texts;
+    const uint64_t places = leads | leads << 1;
+    uint64_t used = _bzhi_u64(UINT64_MAX, (unsigned)size);
+    none = (none | more << 16) & _bzhi_u32(UINT32_MAX, count);
     if (none != 0) { /* up to there */
-      size = _tzcnt_u32(_pdep_u32(none & (0 - none), leads));
-      used = _bzhi_u32(UINT32_MAX, (unsigned)size);
+      size = (size_t)_tzcnt_u64(_pdep_u64(none & (0 - none), leads));
+      used = _bzhi_u64(used, (unsigned)size);
       leads &= used;
     }
-    /* 1110aaaa 10bbbbbb 10cccccc: the first two in the lane of the lead, the third in the one behind it. */
-    const __m512i text = _mm512_or_si512(
-        _mm512_or_si512(_mm512_srli_epi32(found, 12), _mm512_and_si512(_mm512_slli_epi32(found, 2), _mm512_set1_epi32(0x3F00))),
-        _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi32(found, 16), _mm512_set1_epi32(0x3F0000)), _mm512_set1_epi32(0x8080E0)));
-    const uint64_t kept = _pdep_u64(used, UINT64_C(0x5555555555555555)) | _pdep_u64(leads, UINT64_C(0xAAAAAAAAAAAAAAAA));
-    _mm512_storeu_si512(out + made, _mm512_maskz_compress_epi8(kept, _mm512_mask_expand_epi16(lanes, places, text)));
+    const __m512i behind = _mm512_add_epi16(numbers, _mm512_set1_epi16((short)_mm_popcnt_u32((uint32_t)places)));
+    made += put_half(out + made, _mm512_castsi512_si256(block), texts, (uint32_t)places, (uint32_t)used, (uint32_t)leads);
+    made += put_half(out + made, _mm512_extracti64x4_epi64(block, 1), _mm512_permutex2var_epi16(texts, behind, further),
+                     (uint32_t)(places >> 32), (uint32_t)(used >> 32), (uint32_t)(leads >> 32));
     at += size;
-    made += (size_t)_mm_popcnt_u64(kept);
     if (none != 0) break;
   }
   *produced = made;
