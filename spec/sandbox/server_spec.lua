@@ -120,6 +120,14 @@ describe("sandbox server", function()
     assert.equal(0, files())
   end)
 
+  it("finds a path however its letters are encoded, and takes an encoded slash for none", function()
+    local path = "/api/v1/config/openapi/contact/contactGroupDetail"
+    assert.equal(401, h.get(path).json.code)
+    assert.equal(401, h.get((path:gsub("t", "%%74"))).json.code)
+    assert.equal(401, h.post("/agent%2Dapi/user/%31/async%5Fcustomer", nil, "{}").status)
+    assert.equal(404, h.get((path:gsub("/contactG", "%%2FcontactG"))).status)
+  end)
+
   it("holds many idle connections", function()
     local clients = {}
     for i = 1, 200 do

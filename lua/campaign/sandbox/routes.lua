@@ -76,7 +76,7 @@ local function walk_open(node, segments, index, params, open_first)
   local open = node.children["{}"]
   local found = open and segments[index] ~= "" and walk(open, segments, index + 1, params, open_first)
   if found then
-    params[#params + 1] = { open.param, M.decode(segments[index]) }
+    params[#params + 1] = { open.param, segments[index] }
   end
   return found
 end
@@ -98,8 +98,11 @@ end
 ---@return table? node
 ---@return table<string, string>? params
 function M.find(root, path, open_first)
-  local pairs_found = {}
-  local node = walk(root, split(path), 1, pairs_found, open_first)
+  local pairs_found, segments = {}, split(path)
+  for i, segment in ipairs(segments) do
+    segments[i] = M.decode(segment)
+  end
+  local node = walk(root, segments, 1, pairs_found, open_first)
   if not node then
     return nil
   end
