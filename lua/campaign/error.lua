@@ -94,6 +94,16 @@ function M.wrap(err, fields)
   return setmetatable(wrapped, mt)
 end
 
+---The error of a request that had to be answered before another one could be made (a token, the columns of a target), as that one's:
+---whatever became of the first, nothing of the other was sent.
+---@param err campaign.error
+---@return campaign.error
+function M.unsent(err)
+  local copy = M.wrap(err, {})
+  copy.sent = "no"
+  return copy
+end
+
 M.KINDS = KINDS
 
 return M

@@ -126,6 +126,36 @@ describe("auth.oauth", function()
     assert.equal("response", err.kind)
   end)
 
+  it("leaves a call that waits for a token in no doubt, whatever becomes of the request for it", function()
+    for _, answer in ipairs{ fake.answer("", 503), fake.answer("<html>"), fake.answer("", 302), LOST, NOT_SENT, token(1, { token_type = "mac" }) } do
+      local client, transport = fake.client("hypers", { answer }, { account = ACCOUNT, store = fake.store() })
+      local reply, err = client:create_marketing_group{ name = "autumn" }
+      assert.is_nil(reply)
+      assert.same({ "no", "oauth_obtain_token" }, { err.sent, err.operation })
+      for _, request in ipairs(transport.requests) do
+        assert.equal("password", kind_of(request))
+      end
+      assert.equal(answer == NOT_SENT and 3 or 1, #transport.requests)
+    end
+  end)
+
+  it("keeps no access token that no header can hold, and takes an empty refresh token for none", function()
+    for _, name in ipairs{ "", "a\r\nX: y", "a\0", "\127" } do
+      local call, store = start({ token(1, { access_token = name }), token(2), TASK })
+      local reply, err = call()
+      assert.is_nil(reply)
+      assert.same({ "response", "bad_answer" }, { err.kind, err.reason })
+      assert.is_nil(store.state)
+      assert((call()))
+    end
+    local call, _, env = start({ token(1, { refresh_token = "" }), TASK, token(2), TASK })
+    assert((call()))
+    env.time = env.time + 20000
+    local reply, _, requests = call()
+    assert(reply)
+    assert.equal("password", kind_of(requests[1]))
+  end)
+
   it("R139 client refreshes with the newest refresh token", function()
     local call, store, env = start({ token(2), TASK, token(3), TASK }, stored(1, fake.NOON - 1))
     local _, _, requests = call()

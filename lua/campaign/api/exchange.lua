@@ -77,7 +77,8 @@ local function access_token(self, operation, refused)
       call = function(name, fields) return M.call(self, self.platform.operations[name], fields, { retries = 0, unpaced = true }) end,
     }
   end
-  return self.oauth:token(refused)
+  local token, err = self.oauth:token(refused)
+  return token, err and error_object.unsent(err)
 end
 
 local function secret_values(self, context)

@@ -38,14 +38,20 @@ end
 
 -- The state that a token reply means, counted from the moment it arrived.
 local function state_of(self, reply, now)
+  local wrong
   if type(reply.token_type) == "string" and reply.token_type:lower() ~= "bearer" then
+    wrong = "a token_type other than bearer"
+  elseif reply.access_token == "" or reply.access_token:find("[%c\127]") then
+    wrong = "an access_token that no header can hold" -- kept, it would be in the way of every later call
+  end
+  if wrong then
     return nil, error_object.new{
       kind = "response", reason = "bad_answer", platform = self.platform, operation = self.scheme.obtain, sent = "maybe", retry = false,
-      message = "the token reply has a token_type other than bearer",
+      message = "the token reply has " .. wrong,
     }
   end
   return {
-    access_token = reply.access_token, refresh_token = reply.refresh_token, expires_at = now + reply.expires_in, obtained_at = now,
+    access_token = reply.access_token, refresh_token = reply.refresh_token ~= "" and reply.refresh_token or nil, expires_at = now + reply.expires_in, obtained_at = now,
   }
 end
 

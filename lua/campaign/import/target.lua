@@ -200,7 +200,7 @@ function M.columns(client, operation, options)
   end
   local reply, err = client:call(from.operation, asked)
   if not reply then
-    return nil, error_object.wrap({ kind = err.kind, sent = "no" }, err) -- a question: nothing of the list has left the machine
+    return nil, error_object.unsent(err)
   end
   local list = value_at(reply, from.list) or {}
   local groups = groups_of(list, from.match, options.params)
