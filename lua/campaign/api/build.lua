@@ -5,6 +5,7 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local sorted = require "campaign.sorted"
 
 local M = {}
 
@@ -22,15 +23,6 @@ local function text_of(value)
 end
 
 local write
-
-local function sorted_keys(value)
-  local keys = {}
-  for key in pairs(value) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
-end
 
 -- An object's members in declared order, then unknown ones by name. `stop` is the field at which the text is cut in two.
 local function write_object(description, value, out, stop)
@@ -53,7 +45,7 @@ local function write_object(description, value, out, stop)
     end
   end
   if description.open then
-    for _, key in ipairs(sorted_keys(value)) do
+    for _, key in ipairs(sorted.keys(value)) do
       if not description.fields[key] then
         member(key)
         out[#out + 1] = core.json.encode(value[key])

@@ -3,6 +3,7 @@
 -- operations understand are looked at where they are used.
 
 local later = require "campaign.later"
+local sorted = require "campaign.sorted"
 
 local suggest = later.module "campaign.api.suggest"
 
@@ -21,12 +22,7 @@ local WINDOWS = { wait = true, refuse = true, ignore = true }
 function M.check(options, level)
   for name, value in pairs(options) do
     if not OPTIONS[name] then
-      local names = {}
-      for known in pairs(OPTIONS) do
-        names[#names + 1] = known
-      end
-      table.sort(names)
-      error("unknown option `" .. tostring(name) .. "`" .. suggest.help(name, names), level + 1)
+      error("unknown option `" .. tostring(name) .. "`" .. suggest.help(name, sorted.keys(OPTIONS)), level + 1)
     end
     if type(value) ~= OPTIONS[name] then
       error("option `" .. name .. "` must be a " .. OPTIONS[name] .. ", not a " .. type(value), level + 1)

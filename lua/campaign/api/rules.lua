@@ -2,6 +2,7 @@
 -- Named rules: checks over several fields at once that the vocabulary cannot say. A platform file refers to them by name. A rule gets
 -- the checked values (fields that were refused are missing), and reports faults by their path; it never sees what is not data.
 
+local sorted = require "campaign.sorted"
 local time = require "campaign.api.time"
 
 local M = {}
@@ -172,12 +173,7 @@ end
 ---Names of all rules.
 ---@return string[]
 function M.names()
-  local names = {}
-  for name in pairs(RULES) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
+  return sorted.keys(RULES)
 end
 
 M.RULES = RULES

@@ -6,6 +6,7 @@
 local error_object = require "campaign.error"
 local normalise = require "campaign.api.normalise"
 local position = require "campaign.api.position"
+local sorted = require "campaign.sorted"
 local suggest = require "campaign.api.suggest"
 
 local M = {}
@@ -32,11 +33,7 @@ end
 local function data_of(client, name)
   local data = (client.platform.waiters or {})[name]
   if not data then
-    local names = {}
-    for known in pairs(client.platform.waiters or {}) do
-      names[#names + 1] = known
-    end
-    table.sort(names)
+    local names = sorted.keys(client.platform.waiters or {})
     error("platform `" .. client.platform.name .. "` has no waiter `" .. tostring(name) .. "`" .. suggest.help(tostring(name), names)
       .. (#names > 0 and "; it has " .. table.concat(names, ", ") or ""), 3)
   end

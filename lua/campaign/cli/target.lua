@@ -4,6 +4,7 @@
 local error_object = require "campaign.error"
 local later = require "campaign.later"
 local platforms = require "campaign.api.platform"
+local sorted = require "campaign.sorted"
 
 local facts = later.module "campaign.describe.facts"
 local suggest = later.module "campaign.api.suggest"
@@ -78,11 +79,7 @@ function M.waiter(text)
   end
   local waiter = platform.waiters[name]
   if not waiter then
-    local names = {}
-    for known in pairs(platform.waiters) do
-      names[#names + 1] = known
-    end
-    table.sort(names)
+    local names = sorted.keys(platform.waiters)
     return nil, error_object.new{
       kind = "usage", message = platform.name .. " has no waiter `" .. name .. "`" .. suggest.help(name, names),
       hint = #names > 0 and "it has " .. table.concat(names, ", ") or "it has none",

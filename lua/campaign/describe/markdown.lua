@@ -7,6 +7,7 @@ local facts = require "campaign.describe.facts"
 local page_module = require "campaign.describe.page"
 local rules = require "campaign.api.rules"
 local sample = require "campaign.describe.sample"
+local sorted = require "campaign.sorted"
 
 local M = {}
 
@@ -123,11 +124,7 @@ local function rows_text(page, operation)
   elseif rows.columns then
     page:add("Columns: ", codes(rows.columns), ".")
   end
-  local names, aliases = {}, {}
-  for name in pairs(rows.aliases or {}) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names, aliases = sorted.keys(rows.aliases or {}), {}
   for index, name in ipairs(names) do
     aliases[index] = { code(name), table.concat(rows.aliases[name], ", ") }
   end

@@ -214,58 +214,34 @@ local function make_folder(state)
   return true
 end
 
--- Books and the pass over the file.
-local function check_rows(state)
-  local options = state.options
-  local ok, err = put_job(state, "planning")
-  if not ok then
-    return nil, err
+-- What a later import needs to know the rows again goes into a file of the folder's.
+local function create_keys(state)
+  local keys = state.keys
+  if not (keys and state.folder.keys) then
+    return true
   end
-  local plan
-  if state.keys and state.folder.keys then
-    state.keys.file, err = row_keys.create(state.folder.keys, state.keys.secret)
-    if not state.keys.file then
-      return nil, err
-    end
-  end
-  plan, err = preflight.run{
-    input = state.input, encoder = state.encoder, batch_rows = state.batch_rows, is_file = state.operation.rows.shape == "csv",
-    unique = state.mapping.unique, marker = state.mapping.marker, suppress = state.suppress, keys = state.keys or nil, ledger = state.ledger,
-    folder = state.folder, rows = state.rows, books = state.books, on_unmappable = options.on_unmappable,
-    progress = function(event) progress(state, event) end,
-    stopped = function() return state.stop end, pause = options.env.pause,
-  }
-  if not plan then
-    state.rows:close()
-    return nil, err
-  end
-  if state.keys and state.keys.file then
-    plan.keys = { checksum = state.keys.file.checksum, content = state.keys.content }
-    ok, err = state.keys.file:close()
-    state.keys.file = nil
+  local err
+  keys.file, err = row_keys.create(state.folder.keys, keys.secret)
+  return keys.file ~= nil or nil, err
+end
+
+local function close_keys(state, plan)
+  local keys = state.keys
+  if keys and keys.file then
+    plan.keys = { checksum = keys.file.checksum, content = keys.content }
+    local ok, err = keys.file:close()
+    keys.file = nil
     if not ok then
-      state.rows:close()
       return nil, err
     end
   end
-  state.passed = true
-  row_keys.close(state.keys)
+  row_keys.close(keys)
   state.keys = nil
-  plan.suppress = suppress.facts(state.suppress)
-  suppress.close(state.suppress)
-  state.suppress = nil -- what is left is in the plan
-  local first_batch = plan.first_batch
-  plan.first_batch = nil
-  if state.syncing then
-    ok, err = require("campaign.import.mapped").settle(state)
-    if not ok then
-      return nil, err
-    end
-  end
-  ok, err = put_job(state, "planned", plan)
-  if not ok then
-    return nil, err
-  end
+  return true
+end
+
+-- What people ask of a plan, which the ledger need not know.
+local function tell_plan(state, plan, first_batch)
   plan.sizes, plan.sums = nil, nil
   for _, name in ipairs({ "rejected", "duplicate", "suppressed", "unchanged" }) do
     plan[name] = state.books.counts[name]
@@ -275,10 +251,53 @@ local function check_rows(state)
   plan.encoding, plan.rows_per_batch = state.input:info().encoding, state.batch_rows
   plan.closed_for = state.window:wait()
   preview.add(plan, {
-    platform = state.platform, operation = state.operation, account = state.client.account, options = options, input = state.input,
+    platform = state.platform, operation = state.operation, account = state.client.account, options = state.options, input = state.input,
     mapping = state.mapping, columns = state.columns, first_batch = first_batch, call_seconds = state.call_seconds,
   })
   events.foresee(state, plan)
+end
+
+-- Books and the pass over the file.
+local function check_rows(state)
+  local ok, err = put_job(state, "planning")
+  if ok then
+    ok, err = create_keys(state)
+  end
+  if not ok then
+    return nil, err
+  end
+  local plan
+  plan, err = preflight.run{
+    input = state.input, encoder = state.encoder, batch_rows = state.batch_rows, is_file = state.operation.rows.shape == "csv",
+    unique = state.mapping.unique, marker = state.mapping.marker, suppress = state.suppress, keys = state.keys or nil, ledger = state.ledger,
+    folder = state.folder, rows = state.rows, books = state.books, on_unmappable = state.options.on_unmappable,
+    progress = function(event) progress(state, event) end,
+    stopped = function() return state.stop end, pause = state.options.env.pause,
+  }
+  ok = plan
+  if plan then
+    ok, err = close_keys(state, plan)
+  end
+  if not ok then
+    state.rows:close()
+    return nil, err
+  end
+  state.passed = true
+  plan.suppress = suppress.facts(state.suppress)
+  suppress.close(state.suppress)
+  state.suppress = nil -- what is left is in the plan
+  local first_batch = plan.first_batch
+  plan.first_batch = nil
+  if state.syncing then
+    ok, err = require("campaign.import.mapped").settle(state)
+  end
+  if ok then
+    ok, err = put_job(state, "planned", plan)
+  end
+  if not ok then
+    return nil, err
+  end
+  tell_plan(state, plan, first_batch)
   return plan
 end
 

@@ -7,6 +7,7 @@ local convert = require "campaign.api.convert"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local row_fields = require "campaign.import.row_fields"
+local sorted = require "campaign.sorted"
 local suggest = require "campaign.api.suggest"
 
 local M = {}
@@ -60,7 +61,7 @@ local function take(p, index)
 end
 
 local function read_map(p)
-  for _, name in ipairs(row_fields.sorted_keys(p.options.map)) do
+  for _, name in ipairs(sorted.keys(p.options.map)) do
     local column = p.options.map[name]
     local base, part = name:match("^([^.]+)%.(.+)$") -- linear: disjoint classes
     local index
@@ -84,7 +85,7 @@ local function read_map(p)
 end
 
 local function read_set_and_split(p)
-  for _, name in ipairs(row_fields.sorted_keys(p.options.set)) do
+  for _, name in ipairs(sorted.keys(p.options.set)) do
     if not p.by_name[name] or p.parts[name] then
       unknown_field(p, "set", name)
     elseif p.mapped[name] then
@@ -92,7 +93,7 @@ local function read_set_and_split(p)
         name, p.options.map[name]))
     end
   end
-  for _, name in ipairs(row_fields.sorted_keys(p.options.split)) do
+  for _, name in ipairs(sorted.keys(p.options.split)) do
     local field = p.by_name[name]
     if not field or p.parts[name] then
       unknown_field(p, "split", name)
@@ -276,7 +277,7 @@ local function add_checks(p)
   for _, entry in ipairs(p.out.fields) do
     filled[entry.name] = entry.column and true or nil
   end
-  for _, name in ipairs(row_fields.sorted_keys(p.options.check)) do
+  for _, name in ipairs(sorted.keys(p.options.check)) do
     local check = p.options.check[name]
     if not filled[name] then
       local index = columns.find(p.index, name, {})

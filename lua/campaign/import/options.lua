@@ -6,6 +6,7 @@ local core = require "campaign.core"
 local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local replacements = require "campaign.replacements"
+local sorted = require "campaign.sorted"
 local stop_rule = require "campaign.import.stop_rule"
 local suggest = require "campaign.api.suggest"
 local suppress = require "campaign.import.suppress"
@@ -71,15 +72,6 @@ local function check_type(what, name, value, level)
   error(("%s: option `%s` must be a %s, not a %s"):format(what, name, table.concat(TYPES[name], " or a "), type(value)), level + 1)
 end
 
-local function names()
-  local list = {}
-  for name in pairs(TYPES) do
-    list[#list + 1] = name
-  end
-  table.sort(list)
-  return list
-end
-
 local function copy(value)
   local new = {}
   for key, item in pairs(value or {}) do
@@ -124,11 +116,7 @@ end
 
 local function check_checks(options)
   local known = core.rows.checks()
-  local list = {}
-  for name in pairs(known) do
-    list[#list + 1] = name
-  end
-  table.sort(list)
+  local list = sorted.keys(known)
   for field, name in pairs(options.check) do
     if not known[name] then
       return nil, error_object.new{
@@ -149,7 +137,7 @@ function M.check(given, what, level)
   level = level + 1
   for name, value in pairs(given) do
     if not TYPES[name] then
-      error(what .. ": unknown option `" .. tostring(name) .. "`" .. suggest.help(tostring(name), names()), level)
+      error(what .. ": unknown option `" .. tostring(name) .. "`" .. suggest.help(tostring(name), sorted.keys(TYPES)), level)
     end
     check_type(what, name, value, level)
   end

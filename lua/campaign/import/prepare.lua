@@ -54,11 +54,8 @@ local function new_id(env)
   return os.date("%Y%m%d-%H%M%S", math.floor(env.now())) .. "-" .. random
 end
 
----Finds out everything that is known before the file is read through: client, input, mapping, encoder, lists of keys.
----@param state table
----@return true? ok
----@return campaign.error? err
-function M.prepare(state)
+-- The account, the one the job was planned for, and the hours in which the platform takes calls.
+local function open_account(state)
   local options, operation = state.options, state.operation
   local err
   state.batch_rows, err = options_module.batch_rows(operation, options)
@@ -81,6 +78,13 @@ function M.prepare(state)
   if options.window == "refuse" and not options.dry_run and state.window:opens() then
     return state.window:refuse()
   end
+  return true
+end
+
+-- The list's header, and the target's columns where the platform knows them.
+local function open_list(state)
+  local options = state.options
+  local err
   if type(options.map) == "function" and (state.record or options.mapped) then
     return require("campaign.import.mapped").refuse_again()
   end
@@ -93,63 +97,89 @@ function M.prepare(state)
   if not state.columns then
     return nil, err
   end
-  local target_columns
   local asked = options.env.monotonic()
-  target_columns, err = target.columns(state.client, operation, options)
-  state.call_seconds = target_columns and options.env.monotonic() - asked
+  state.target_columns, err = target.columns(state.client, state.operation, options)
+  state.call_seconds = state.target_columns and options.env.monotonic() - asked
   if err then
     return nil, err
   end
   state.id = state.id or new_id(options.env)
-  state.target_columns = target_columns
+  return true
+end
+
+-- Which column fills which field. A function of the user's looks at the rows first, and what it makes takes the list's place.
+local function map_columns(state)
+  local options = state.options
   local mapped = type(options.map) == "function" and require("campaign.import.mapped")
+  local ok, err
   if mapped then
-    local ok
     ok, err = mapped.run(state)
     if not ok then
       return nil, err
     end
   end
-  state.mapping, err = layout.mapping(operation, state.columns, target_columns, options, state.id)
+  state.mapping, err = layout.mapping(state.operation, state.columns, state.target_columns, options, state.id)
   if not state.mapping then
     return nil, err
   end
   if mapped then
-    local ok
     ok, err = mapped.check(state)
     if not ok then
       return nil, err
     end
   end
   state.shape = record_module.shape(state.mapping, state.columns)
-  local envelope
+  return true
+end
+
+local function open_encoder(state)
+  local operation = state.operation
+  local envelope, err
   if operation.rows.shape ~= "csv" then
-    local prefix, suffix = state.client:envelope(operation.name, options.params)
+    local prefix, suffix = state.client:envelope(operation.name, state.options.params)
     if not prefix then
       return nil, suffix
     end
     envelope = { prefix = prefix, suffix = suffix }
   end
-  state.encoder, err = preflight.encoder(operation, state.mapping, envelope, options.replacements)
-  if not state.encoder then
-    return nil, err
-  end
+  state.encoder, err = preflight.encoder(operation, state.mapping, envelope, state.options.replacements)
+  return state.encoder ~= nil or nil, err
+end
+
+-- Keys of rows, from and for other jobs, and suppression lists. A job that is gone on with has its rows told apart already.
+local function load_keys(state)
+  local options = state.options
   local known = state.record and state.record.plan
-  if not known then
-    state.keys, err = row_keys.prepare(options, state.mapping, { platform = state.platform.name, operation = operation.name,
-      identity = state.identity, id = state.id, bytes = state.input:info().bytes })
-    if err then
-      return nil, err
-    end
-    state.handover = state.keys and state.keys.handover
-  end
   if known then
     return suppress.unchanged(known.suppress, options.env.pause)
   end
+  local err
+  state.keys, err = row_keys.prepare(options, state.mapping, { platform = state.platform.name, operation = state.operation.name,
+    identity = state.identity, id = state.id, bytes = state.input:info().bytes })
+  if err then
+    return nil, err
+  end
+  state.handover = state.keys and state.keys.handover
   state.suppress, err = suppress.load(options.suppress, state.mapping.suppress, {
     pause = options.env.pause, stopped = function() return state.stop end,
   })
   return state.suppress ~= nil or nil, err
+end
+
+local STEPS = { open_account, open_list, map_columns, open_encoder, load_keys }
+
+---Finds out everything that is known before the file is read through: client, input, mapping, encoder, lists of keys.
+---@param state table
+---@return true? ok
+---@return campaign.error? err
+function M.prepare(state)
+  for _, step in ipairs(STEPS) do
+    local ok, err = step(state)
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
 end
 
 return M

@@ -2,6 +2,8 @@
 -- The fields that a row of an operation may have, and what the encoder of the core must know of each: from the platform's data and what the
 -- user said of them. Pure; import/mapping finds a column for each.
 
+local sorted = require "campaign.sorted"
+
 local M = {}
 
 ---Whether a list has a value. Members are compared as text: `set` and `params` may hold 1 where the data says "1".
@@ -143,17 +145,6 @@ function M.names(fields, parts)
   return names
 end
 
----@param values table<string, any>
----@return string[]
-function M.sorted_keys(values)
-  local keys = {}
-  for key in pairs(values) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
-end
-
 ---Rows of an open type take names of the user's own: each is one more text. A name that differs from a field's only in letter case is taken
 ---for a slip.
 ---@param options table `operation`, `map`, `set`
@@ -170,7 +161,7 @@ function M.with_own(options, fields)
     known[field.name:lower()] = true
   end
   for _, given in ipairs({ options.map, options.set }) do
-    for _, name in ipairs(M.sorted_keys(given)) do
+    for _, name in ipairs(sorted.keys(given)) do
       if not known[name:lower()] and not name:find(".", 1, true) then
         known[name:lower()] = true
         list[#list + 1] = { name = name, type = "string" }

@@ -14,6 +14,7 @@ local log = require "campaign.sandbox.log"
 local reply = require "campaign.sandbox.reply"
 local routes = require "campaign.sandbox.routes"
 local rules = require "campaign.sandbox.rules"
+local sorted = require "campaign.sorted"
 local state_of = require "campaign.sandbox.state"
 
 local M = {}
@@ -213,13 +214,8 @@ local function find_route(self)
   end
   local route = node.methods[self.method]
   if not route or not app.platforms[route.platform]:serves(route.operations[1]) then
-    local allowed = {}
-    for method in pairs(node.methods) do
-      allowed[#allowed + 1] = method
-    end
-    table.sort(allowed)
     self.refused = unknown(self, route and 404 or app:on("R011") and 405 or 400,
-      route and "no such path" or "method not allowed", table.concat(allowed, ", "))
+      route and "no such path" or "method not allowed", table.concat(sorted.keys(node.methods), ", "))
     return
   end
   self.route, self.params = route, params

@@ -3,6 +3,8 @@
 -- shows. Every rule holds unless it is switched off by its number; every second form is off unless asked
 -- for. The platforms ask `on("R051")` at the place where the rule acts.
 
+local sorted = require "campaign.sorted"
+
 local M = {}
 
 -- Where a document shows two forms, the sandbox answers the first; these names ask for the second.
@@ -75,18 +77,9 @@ function methods:change(change)
   return true
 end
 
-local function sorted(set)
-  local list = {}
-  for name in pairs(set) do
-    list[#list + 1] = name
-  end
-  table.sort(list)
-  return list
-end
-
 ---The rules switched off and the second forms asked for, sorted.
 function methods:lists()
-  return sorted(self.off), sorted(self.forms)
+  return sorted.keys(self.off), sorted.keys(self.forms)
 end
 
 M.FORMS = FORMS
