@@ -126,11 +126,11 @@ describe("campaign describe", function()
 end)
 
 describe("campaign describe PLATFORM", function()
-  it("shows account keys and operations", function()
+  it("shows account keys, operations and waiters", function()
     local result = campaign{ "describe", "outbound" }
     assert.are.equal(0, result.code, result.err)
     for _, text in ipairs{ "Robots and agents dial", "token          (string, required, secret)", "outbound.upload_dnc_json",
-      "UTC+08:00" } do
+      "UTC+08:00", "outbound.contact_group_updated  until an upload shows" } do
       assert.is_truthy(result.out:find(text, 1, true), text)
     end
   end)
@@ -142,6 +142,10 @@ describe("campaign describe PLATFORM", function()
     assert.are.equal("append", d.operations[1].effect)
     assert.is_true(d.operations[1].rows)
     assert.is_true(d.account[2].secret)
+    assert.are.same({}, d.waiters)
+    d = cjson.decode(campaign{ "describe", "hypers", "--json" }.out)
+    assert.are.equal("hypers.marketing_plan_released", d.waiters[1].waiter)
+    assert.are.equal("get_marketing_plan", d.waiters[1].operation)
   end)
 
   it("takes the path of a platform's file, and refuses one that is not there", function()

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 local options = require "campaign.cli.options"
+local target = require "campaign.cli.target"
 
 -- The help of one command as a parser gives it; --help would end this process.
 local function help_of(parser, name)
@@ -31,5 +32,42 @@ describe("cli.options", function()
     for _, first in ipairs({ "operation", "help", "--json", "--version", "" }) do
       assert.equal(#whole._commands, #options.parser(first)._commands)
     end
+  end)
+
+  -- The words of a line as a shell has them, as far as the examples use one: '...' counts as one word, or as the end of one.
+  local function words_of(line)
+    local words, at = {}, 1
+    while at <= #line do
+      local from, to, quoted = line:find("^%s*'([^']*)'", at)
+      if not from then
+        from, to, quoted = line:find("^%s*(%S+)", at)
+      end
+      words[#words + 1], at = quoted, (to or #line) + 1
+    end
+    return words
+  end
+
+  it("shows examples that can be typed: known commands, options, operations and waiters", function()
+    local count = 0
+    for _, command in ipairs(whole._commands) do
+      local examples = command:get_help():match("\nExamples:\n(.*)$") or ""
+      for line in examples:gmatch("[^\n]+") do
+        assert.is_true(#line <= 100, line) -- argparse has not broken it
+        if line:find("^%s*campaign [^&]*$") then
+          local words = words_of(line)
+          table.remove(words, 1)
+          local ok, given = options.parser(words[1]):pparse(words)
+          assert.is_true(ok, line .. ": " .. tostring(given))
+          local operation = given.to and given.command == "import" and given.to or given.operation
+          if operation then
+            assert.is_truthy(target.find(operation), line)
+          elseif given.waiter then
+            assert.is_truthy(target.waiter(given.waiter), line)
+          end
+          count = count + 1
+        end
+      end
+    end
+    assert.is_true(count >= 15, count)
   end)
 end)

@@ -123,8 +123,13 @@ local function describe_platform(platform)
       auth = facts.auth(operation), effect = operation.effect, window = window_of(platform, operation), rows = operation.rows ~= nil,
       pages = operation.pages ~= nil }
   end
+  local waiters = {}
+  for index, name in ipairs(facts.waiters(platform)) do
+    local waiter = platform.waiters[name]
+    waiters[index] = { waiter = platform.name .. "." .. name, operation = waiter.operation, doc = waiter.doc }
+  end
   return { platform = platform.name, title = platform.title, doc = platform.doc, source = platform.source, zone = platform.zone,
-    account = core.json.array(account), operations = core.json.array(operations) }
+    account = core.json.array(account), operations = core.json.array(operations), waiters = core.json.array(waiters) }
 end
 
 local function platform_text(d)
@@ -147,6 +152,14 @@ local function platform_text(d)
     rows[index] = { "  " .. operation.operation, operation.effect, operation.doc }
   end
   page:add(output.aligned(rows))
+  if #d.waiters > 0 then
+    page:add("\nWaiters (campaign wait)")
+    rows = {}
+    for index, waiter in ipairs(d.waiters) do
+      rows[index] = { "  " .. waiter.waiter, waiter.doc }
+    end
+    page:add(output.aligned(rows))
+  end
   return page:text()
 end
 

@@ -6,6 +6,11 @@ local stop_rule = require "campaign.import.stop_rule"
 
 local M = {}
 
+-- Lines that can be typed, below the options of a command.
+local function add_examples(command, ...)
+  command:epilog("Examples:\n   " .. table.concat({ ... }, "\n   "))
+end
+
 local function add_json(command, text)
   command:flag("--json", text or "Errors as JSON on stderr.")
 end
@@ -24,6 +29,7 @@ local function operations(parser)
   command:argument("platform", "Only those of this platform."):args("?")
   command:option("--format", "How to print; a table without it."):choices{ "table", "tsv", "json" }
   add_json(command, "The same as --format json; errors as JSON on stderr.")
+  add_examples(command, "campaign operations", "campaign operations longlong --format tsv")
 end
 
 local function describe(parser)
@@ -33,6 +39,7 @@ local function describe(parser)
     :choices{ "text", "markdown", "types" }:default("text")
   command:option("-o --output", "File to write; stdout without it."):argname("FILE")
   add_json(command, "The description as JSON on stdout; errors as JSON on stderr.")
+  add_examples(command, "campaign describe longlong", "campaign describe longlong.import_customers_async", "campaign describe ./courier.lua")
 end
 
 local function openapi(parser)
@@ -56,6 +63,8 @@ local function call(parser)
     command:option("--replay", "Sends nothing: answers from a FILE that --record wrote."):argname("FILE"))
   add_account(command)
   add_json(command)
+  add_examples(command, "campaign call outbound.get_contact_group_detail",
+    "campaign call outbound.upload_dnc_json -p dataSourceName=acme-dnc -p 'dataList:=[\"3a5b070f\"]'")
 end
 
 local function wait(parser)
@@ -66,6 +75,7 @@ local function wait(parser)
   command:option("--state", "Keeps the wait in FILE: the same command goes on with it after an interruption."):argname("FILE")
   add_account(command)
   add_json(command, "Errors as JSON on stderr; no progress.")
+  add_examples(command, "campaign wait hypers.notification_task_finished -p taskId=42 --deadline 2h --state wait.json")
 end
 
 -- What every command takes that sends a list: the part of import/run_options.lua that can be written on a command line.
@@ -110,6 +120,10 @@ local function import(parser)
   command:flag("--accept-public-file", "The uploaded file may be read by anyone who guesses its id.")
   command:flag("--dry-run", "Check everything, send nothing, print the plan.")
   add_run(command)
+  add_examples(command, "campaign import people.csv --to longlong.import_customers_async --check phone=mobile_cn --dry-run",
+    "campaign import people.csv --to outbound.upload_contacts_file -p dataSourceName=autumn",
+    "campaign import people.csv --to longlong.import_customers_async --suppress dnc.csv:phone",
+    "campaign import people.csv --to longlong.import_customers_async --since campaign-jobs/JOB")
 end
 
 local function members(parser)
@@ -157,6 +171,7 @@ local function resolve(parser)
   command:option("--note", "Who found out, and how; kept in the ledger."):argname("TEXT")
   add_account(command)
   add_json(command)
+  add_examples(command, "campaign resolve JOB --probe", "campaign resolve JOB --batch 17 --as applied --note 'seen in their console'")
 end
 
 local function verify(parser)
@@ -164,9 +179,11 @@ local function verify(parser)
   add_job(command)
   command:mutex(
     command:option("--server-log", "Log of what the server committed: one JSON object a line, its member row as it was sent."):argname("FILE"),
-    command:option("--sandbox", "Base URL of a sandbox, whose log of commits is asked for."):argname("URL"))
+    command:option("--sandbox", "Base URL of a sandbox, whose log of commits is asked for; that of CAMPAIGN_SANDBOX_URL without one.")
+      :argname("URL"):args("?"))
   command:option("--after", "Leaves out entries of the log up to this number."):argname("N"):convert(M.integer)
   add_json(command, "The figures as JSON on stdout; errors as JSON on stderr.")
+  add_examples(command, "campaign verify JOB", "campaign verify JOB --sandbox", "campaign verify JOB --server-log commits.jsonl")
 end
 
 local function forget(parser)
@@ -209,11 +226,12 @@ end
 local function convert(parser)
   local command = parser:command("convert", "Convert a text file between encodings, losing no character.")
   command:argument("file", "File to read; stdin without it or with -."):args("?")
-  command:option("--from", "utf-8, gbk, cp936 or gb18030."):argname("ENCODING"):count(1)
-  command:option("--to", "utf-8, gbk, cp936 or gb18030."):argname("ENCODING"):count(1)
+  command:option("--from", "utf-8, gbk, cp936, gb18030, utf-16le or utf-16be."):argname("ENCODING"):count(1)
+  command:option("--to", "utf-8, gbk, cp936, gb18030, utf-16le or utf-16be."):argname("ENCODING"):count(1)
   command:option("-o --output", "File to write; stdout without it."):argname("FILE")
   command:option("--on-unmappable", "Characters that the target lacks: fail, or map:FILE."):argname("WHAT"):default("fail")
   add_json(command)
+  add_examples(command, "campaign convert people.csv --from utf-8 --to gb18030 -o people.gb.csv")
 end
 
 local function sandbox(parser)
@@ -226,6 +244,8 @@ local function sandbox(parser)
   command:option("--fault", "Orders a fault: OPERATION:KIND@N (the n-th call) or OPERATION:KIND%P (percent)."):argname("FAULT"):count("*")
   command:option("--without", "Switches a rule of docs/contracts/rules.md off, by number: R020."):argname("RULE"):count("*")
   add_json(command)
+  add_examples(command, "campaign sandbox --ready-file ready > sandbox.log &",
+    "while [ ! -s ready ]; do sleep 0.1; done; set -a; . ./ready; set +a", "kill \"$CAMPAIGN_SANDBOX_PID\"")
 end
 
 local function doctor(parser)

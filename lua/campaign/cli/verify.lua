@@ -3,6 +3,7 @@
 
 local campaign = require "campaign"
 local core = require "campaign.core"
+local error_object = require "campaign.error"
 local human = require "campaign.human"
 local output = require "campaign.cli.output"
 
@@ -37,7 +38,12 @@ local function print_text(proof)
 end
 
 function M.run(given)
-  local proof, err = campaign.verify(given.job, { server_log = given.server_log, sandbox = given.sandbox, after = given.after })
+  local base_url = given.sandbox and (given.sandbox[1] or os.getenv("CAMPAIGN_SANDBOX_URL"))
+  if given.sandbox and not base_url then
+    return output.fail(error_object.new{ kind = "usage", retry = false, sent = "no",
+      message = "--sandbox: no address is given, and CAMPAIGN_SANDBOX_URL is not set" }, given)
+  end
+  local proof, err = campaign.verify(given.job, { server_log = given.server_log, sandbox = base_url, after = given.after })
   if not proof then
     return output.fail(err, given)
   end
