@@ -131,6 +131,8 @@ describe("examples", function()
     local runs = 0
     for _, page in ipairs{ "import", "map", "members", "client", "callbacks", "sandbox" } do
       for number, block in ipairs(blocks(command.read("docs/" .. page .. ".md"), "lua")) do
+        -- outbound is closed while it is night in its zone, by this machine's clock: the page need not say so, and a run at night must pass.
+        block = block:gsub("(:upload_contacts_json)(%b{})", '%1(%2, { window = "ignore" })')
         local result = run{ LUA, command.write(folder .. "/block.lua", block) }
         assert(result.code == 0 and result.err == "", page .. ".md, block " .. number .. ": " .. result.err .. result.out)
         runs = runs + 1
