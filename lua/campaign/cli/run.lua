@@ -57,7 +57,7 @@ function M.main(arguments, place)
   local ok, given = parser:pparse(list)
   if not ok then
     local named = not given:find("^unknown command") and tostring(list[1] or ""):match("^%l+$")
-    given = given:gsub("%s+Did you mean (.*)%?$", " (did you mean %1?)") -- as our own messages say it
+    given = given:gsub("\nDid you mean (.*)%?$", " (did you mean %1?)") -- as our own messages say it
     return output.fail(given .. " (see: campaign help" .. (named and " " .. named or "") .. ")", { json = json, code = output.EXIT.refused })
   end
   if given.version then
