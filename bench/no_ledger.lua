@@ -29,8 +29,9 @@ function methods:claim(count)
   return leases
 end
 
-function methods.begin(_, lease)
-  return { answer = "go", number = lease.attempts + 1 }
+function methods.begin(_, lease, ticket)
+  ticket.answer, ticket.number = "go", lease.attempts + 1
+  return ticket
 end
 
 function methods.finish()

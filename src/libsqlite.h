@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What is used of SQLite, which is loaded when the first store is opened (library.h). For store.c and store_log.c alone. */
+ * What is used of SQLite, which is loaded when the first store is opened (library.h). For the store alone. */
 #ifndef CAMP_LIBSQLITE_H
 #define CAMP_LIBSQLITE_H
 
@@ -10,7 +10,7 @@
 #define CAMP_SQLITE_FUNCTIONS(X) X(sqlite3_bind_double) X(sqlite3_bind_int64) X(sqlite3_bind_null) X(sqlite3_bind_parameter_count) \
    X(sqlite3_bind_text64) X(sqlite3_busy_timeout) X(sqlite3_changes64) X(sqlite3_close) \
    X(sqlite3_column_bytes) X(sqlite3_column_count) X(sqlite3_column_double) X(sqlite3_column_int) X(sqlite3_column_int64) \
-   X(sqlite3_column_text) X(sqlite3_column_type) X(sqlite3_db_config) X(sqlite3_errmsg) X(sqlite3_errstr) X(sqlite3_exec) \
+   X(sqlite3_column_name) X(sqlite3_column_text) X(sqlite3_column_type) X(sqlite3_db_config) X(sqlite3_errmsg) X(sqlite3_errstr) X(sqlite3_exec) \
    X(sqlite3_extended_errcode) X(sqlite3_extended_result_codes) X(sqlite3_file_control) X(sqlite3_finalize) X(sqlite3_free) \
    X(sqlite3_get_autocommit) X(sqlite3_libversion) X(sqlite3_malloc) X(sqlite3_open_v2) X(sqlite3_prepare_v2) X(sqlite3_prepare_v3) \
    X(sqlite3_reset) X(sqlite3_step) X(sqlite3_stmt_readonly) X(sqlite3_system_errno) X(sqlite3_total_changes64) X(sqlite3_vfs_find) \
@@ -39,6 +39,7 @@ int camp_sqlite_load(struct camp_error *err);
 #define sqlite3_column_double camp_sqlite.sqlite3_column_double
 #define sqlite3_column_int camp_sqlite.sqlite3_column_int
 #define sqlite3_column_int64 camp_sqlite.sqlite3_column_int64
+#define sqlite3_column_name camp_sqlite.sqlite3_column_name
 #define sqlite3_column_text camp_sqlite.sqlite3_column_text
 #define sqlite3_column_type camp_sqlite.sqlite3_column_type
 #define sqlite3_db_config camp_sqlite.sqlite3_db_config

@@ -33,6 +33,7 @@ struct camp_database {
   struct statement {
     sqlite3_stmt *first;
     sqlite3_stmt *then; /* directly after the first, if that changed a row; or NULL */
+    struct camp_lines *lines; /* what it gives is told as these; or NULL */
   } statements[CAMP_STORE_STATEMENTS];
   int statement_count;
   sqlite3_stmt *begin_write, *begin_read, *commit, *rollback;
@@ -333,14 +334,19 @@ static void come_to_rest(struct camp_database *database) {
   if (execute(database, SAYS(CAMP_STORE_AT_REST), &ignored) == 0) keep_log(database, 0);
 }
 
+static int drop(struct statement *statement) {
+  sqlite3_finalize(statement->first);
+  sqlite3_finalize(statement->then);
+  camp_lines_free(statement->lines);
+  memset(statement, 0, sizeof *statement);
+  return -1;
+}
+
 void camp_database_close(struct camp_database *database, int leave) {
   if (database == NULL) return;
   if (!leave) {
     if (database->db != NULL) come_to_rest(database);
-    for (int i = 0; i < database->statement_count; i++) {
-      sqlite3_finalize(database->statements[i].first);
-      sqlite3_finalize(database->statements[i].then);
-    }
+    for (int i = 0; i < database->statement_count; i++) drop(&database->statements[i]);
     sqlite3_finalize(database->begin_write);
     sqlite3_finalize(database->begin_read);
     sqlite3_finalize(database->commit);
@@ -358,14 +364,8 @@ const struct camp_error *camp_database_broken(const struct camp_database *databa
   return database->broken.kind != CAMP_OK ? &database->broken : NULL;
 }
 
-static int drop(struct statement *statement) {
-  sqlite3_finalize(statement->first);
-  sqlite3_finalize(statement->then);
-  memset(statement, 0, sizeof *statement);
-  return -1;
-}
-
-int camp_database_prepare(struct camp_database *database, const char *sql, size_t length, int *parameters, struct camp_error *err) {
+int camp_database_prepare(struct camp_database *database, const char *sql, size_t length, enum camp_store_rows rows, int *parameters,
+                          struct camp_error *err) {
   const char *rest = sql, *const end = sql + length;
   if (database->statement_count == CAMP_STORE_STATEMENTS) return camp_fail(err, CAMP_USAGE, 0, "ledger: more than %d statements", CAMP_STORE_STATEMENTS);
   if (length > 65536) return camp_fail(err, CAMP_USAGE, 0, "ledger: the statement is too long");
@@ -381,6 +381,10 @@ int camp_database_prepare(struct camp_database *database, const char *sql, size_
     return drop(to);
   }
   const int first = sqlite3_bind_parameter_count(to->first), then = sqlite3_bind_parameter_count(to->then);
+  if (rows == CAMP_STORE_LINES && (to->lines = camp_lines_new(to->first)) == NULL) {
+    camp_fail_nomem(err);
+    return drop(to);
+  }
   *parameters = first > then ? first : then;
   return database->statement_count++;
 }
@@ -404,10 +408,7 @@ static int bind_values(sqlite3_stmt *statement, const struct camp_entry *entry) 
 /* Copies the current row. Texts move while their buffer grows: until the end their place is kept in `integer`. */
 static int copy_row(struct camp_entry *entry, sqlite3_stmt *statement, size_t columns) {
   struct camp_store_value value;
-  if (entry->result.rows == 0) {
-    camp_buf_init(&entry->cells, MOST_RESULT_BYTES);
-    camp_buf_init(&entry->texts, MOST_RESULT_BYTES);
-  }
+  const char *text;
   for (size_t i = 0; i < columns; i++) {
     memset(&value, 0, sizeof value);
     int at = (int)i;
@@ -423,12 +424,11 @@ static int copy_row(struct camp_entry *entry, sqlite3_stmt *statement, size_t co
         break;
       default:
         value.type = CAMP_STORE_TEXT;
-        value.text = (const char *)sqlite3_column_text(statement, at);
-        if (value.text == NULL) return -1;
-        value.length = (size_t)sqlite3_column_bytes(statement, at);
+        text = (const char *)sqlite3_column_text(statement, at);
+        if (text == NULL) return -1;
+        value.length = (uint32_t)sqlite3_column_bytes(statement, at);
         value.integer = (int64_t)entry->texts.length;
-        if (value.length > 0 && camp_buf_append(&entry->texts, value.text, value.length) != 0) return -1;
-        value.text = NULL;
+        if (value.length > 0 && camp_buf_append(&entry->texts, text, value.length) != 0) return -1;
     }
     if (camp_buf_append(&entry->cells, &value, sizeof value) != 0) return -1;
   }
@@ -436,19 +436,35 @@ static int copy_row(struct camp_entry *entry, sqlite3_stmt *statement, size_t co
   return 0;
 }
 
-static int run_statement(struct camp_database *database, sqlite3_stmt *statement, struct camp_entry *entry, struct camp_error *err) {
+/* Adds the current row to the one of the result. */
+static int add_line(struct camp_entry *entry, sqlite3_stmt *statement, const struct camp_lines *lines) {
+  struct camp_store_value cells[2] = {{.type = CAMP_STORE_INTEGER}, {.type = CAMP_STORE_TEXT}};
+  if (camp_lines_append(&entry->texts, lines, statement) != 0) return -1;
+  cells[0].integer = sqlite3_column_int64(statement, 0);
+  cells[1].length = (uint32_t)entry->texts.length;
+  entry->cells.length = 0;
+  entry->result.rows = 1;
+  return camp_buf_append(&entry->cells, cells, sizeof cells);
+}
+
+static int run_statement(struct camp_database *database, sqlite3_stmt *statement, const struct camp_lines *lines, struct camp_entry *entry,
+                         struct camp_error *err) {
   size_t columns = (size_t)sqlite3_column_count(statement);
   int full = 0;
   int code = bind_values(statement, entry);
+  if (columns > 0) {
+    camp_buf_init(&entry->cells, MOST_RESULT_BYTES);
+    camp_buf_init(&entry->texts, MOST_RESULT_BYTES);
+  }
   while (code == SQLITE_OK || code == SQLITE_ROW) {
     code = sqlite3_step(statement);
-    if (code == SQLITE_ROW && columns > 0 && copy_row(entry, statement, columns) != 0) {
+    if (code == SQLITE_ROW && columns > 0 && (lines != NULL ? add_line(entry, statement, lines) : copy_row(entry, statement, columns)) != 0) {
       full = 1;
       break;
     }
   }
   if (code == SQLITE_DONE) {
-    entry->result.columns = columns;
+    entry->result.columns = lines != NULL ? 2 : columns;
     entry->result.changes = sqlite3_stmt_readonly(statement) ? 0 : sqlite3_changes64(database->db);
   } else if (full) {
     camp_fail_nomem(err);
@@ -461,8 +477,8 @@ static int run_statement(struct camp_database *database, sqlite3_stmt *statement
 
 static int run_entry(struct camp_database *database, struct camp_entry *entry, struct camp_error *err) {
   const struct statement *statement = &database->statements[entry->statement];
-  int result = run_statement(database, statement->first, entry, err);
-  if (result == 0 && statement->then != NULL && entry->result.changes > 0) result = run_statement(database, statement->then, entry, err);
+  int result = run_statement(database, statement->first, statement->lines, entry, err);
+  if (result == 0 && statement->then != NULL && entry->result.changes > 0) result = run_statement(database, statement->then, NULL, entry, err);
   return result;
 }
 
@@ -520,7 +536,7 @@ int camp_database_run(struct camp_database *database, struct camp_entry *first, 
     result = run_group_again(database, first, err);
   for (struct camp_entry *entry = first; entry != NULL; entry = entry->next) {
     if (result != 0) {
-      entry->result.error = *err;
+      entry->result.error = err;
       entry->result.rows = 0;
       entry->result.changes = 0;
     }

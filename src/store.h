@@ -23,16 +23,21 @@ enum camp_store_type { CAMP_STORE_NULL, CAMP_STORE_INTEGER, CAMP_STORE_REAL, CAM
 
 struct camp_store_value {
   enum camp_store_type type;
-  int64_t integer;
-  double real;
-  const char *text; /* of CAMP_STORE_TEXT; may hold NUL bytes */
-  size_t length;
+  uint32_t length; /* of the text */
+  union {
+    int64_t integer;
+    double real;
+    const char *text; /* may hold NUL bytes */
+  };
 };
+
+/* Which results are told: all, those that fail or change no row, those that fail. */
+enum camp_store_tell { CAMP_STORE_ALWAYS, CAMP_STORE_UNCHANGED, CAMP_STORE_FAILED };
 
 struct camp_store_result {
   uint64_t id;
   int statement;
-  struct camp_error error;                /* kind CAMP_OK when its transaction is on disk */
+  const struct camp_error *error;         /* NULL when its transaction is on disk */
   int64_t changes;                        /* rows that the statement changed */
   size_t columns, rows;                   /* what a query gave */
   const struct camp_store_value *values;  /* rows * columns of them, row by row */
@@ -47,13 +52,17 @@ struct camp_store *camp_store_open(const char *path, const char *schema, enum ca
  * that is safe to touch there is freed. */
 void camp_store_close(struct camp_store *store);
 
+/* How a query's rows come: as they are; or as one row, of the last one's first column and a text: a line for each row, a JSON object of its
+ * other columns by their names, but for those that are NULL. A blob stands in it as it is. */
+enum camp_store_rows { CAMP_STORE_CELLS, CAMP_STORE_LINES };
+
 /* Compiles one statement, or two with a semicolon between them, and keeps it: its number, or -1. Of two the second one runs directly after
  * the first, with the same values (?1, ?2, ...), if that changed a row; what is told of them is told of the one that ran last. Texts are constants of the
  * program; values are always bound. Waits for groups on their way. */
-int camp_store_prepare(struct camp_store *store, const char *sql, size_t length, struct camp_error *err);
-/* Queues a statement with its values (copied). 0 and its id, or -1. With `id` NULL nobody asks how it went: there is a result only if it fails. */
-int camp_store_submit(struct camp_store *store, int statement, const struct camp_store_value *values, size_t count, uint64_t *id,
-                      struct camp_error *err);
+int camp_store_prepare(struct camp_store *store, const char *sql, size_t length, enum camp_store_rows rows, struct camp_error *err);
+/* Queues a statement with its values (copied). 0 and its id, or -1. What nobody asks for has no result. */
+int camp_store_submit(struct camp_store *store, int statement, const struct camp_store_value *values, size_t count, enum camp_store_tell tell,
+                      uint64_t *id, struct camp_error *err);
 /* Makes a group of what is waiting and sees to its execution. 0, or -1 with err: nothing was started. After an error of the disk, a full one or
  * a damaged file the store stays broken: every later group fails with that error. */
 int camp_store_start(struct camp_store *store, struct camp_error *err);

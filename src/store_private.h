@@ -18,13 +18,22 @@ struct camp_entry {
   struct camp_store_result result;
   struct camp_buf cells; /* struct camp_store_value, then their texts are found by offset until the run has ended */
   struct camp_buf texts;
+  struct camp_group *group; /* whose memory it lies in */
   int statement;
-  int is_quiet; /* nobody takes its result, unless it fails */
+  enum camp_store_tell tell;
   size_t count;
   struct camp_store_value values[]; /* texts lie behind the last one */
 };
 
 struct camp_database;
+struct camp_lines;
+struct sqlite3_stmt;
+
+/* What is known of the lines of a statement (CAMP_STORE_LINES), until it is finalized; NULL: no memory. */
+struct camp_lines *camp_lines_new(struct sqlite3_stmt *statement);
+void camp_lines_free(struct camp_lines *lines);
+/* Appends the current row. 0, or -1: no memory, or no room. */
+int camp_lines_append(struct camp_buf *to, const struct camp_lines *lines, struct sqlite3_stmt *statement);
 
 /* As camp_store_open. */
 struct camp_database *camp_database_open(const char *path, const char *schema, enum camp_store_mode mode, struct camp_error *err);
@@ -32,8 +41,9 @@ struct camp_database *camp_database_open(const char *path, const char *schema, e
 void camp_database_close(struct camp_database *database, int leave);
 const char *camp_database_path(const struct camp_database *database);
 /* The number of a statement, or of two that belong together, and how many values it takes; or -1. */
-int camp_database_prepare(struct camp_database *database, const char *sql, size_t length, int *parameters, struct camp_error *err);
-/* Executes the entries as one transaction and fills their results. 0 when all of it is on disk, or -1. */
+int camp_database_prepare(struct camp_database *database, const char *sql, size_t length, enum camp_store_rows rows, int *parameters,
+                          struct camp_error *err);
+/* Executes the entries as one transaction and fills their results, which point at err where that failed. 0 when all of it is on disk, or -1. */
 int camp_database_run(struct camp_database *database, struct camp_entry *first, struct camp_error *err);
 /* The next group that writes is followed by a checkpoint. */
 void camp_database_want_checkpoint(struct camp_database *database);

@@ -21,9 +21,21 @@ struct queue {
   size_t count;
 };
 
-struct group {
-  struct group *next;
+/* Entries lie in memory of their group's: a thread that gave back piece by piece what the other one asks for would keep both waiting. */
+#define BLOCK_BYTES 16384
+
+struct block {
+  struct block *next;
+  size_t used, room;
+  _Alignas(16) char bytes[];
+};
+
+struct camp_group {
+  struct camp_group *next;
   struct queue entries;
+  struct block *blocks;    /* the first one has room */
+  size_t untaken;          /* results that are to be told; the caller's when the group has finished */
+  struct camp_error error; /* of its transaction */
 };
 
 struct camp_store {
@@ -33,18 +45,20 @@ struct camp_store {
   int parameters[CAMP_STORE_STATEMENTS]; /* values that each statement takes */
   int statement_count;
   uint64_t last_id;
-  struct queue waiting; /* submitted */
-  struct queue ready;   /* finished, taken over from `done` in one go */
+  struct camp_group *waiting; /* submitted; NULL: nothing */
+  struct camp_group *spare;   /* serves again */
+  struct queue ready;         /* finished, taken over from `done` in one go */
   struct camp_entry *taken;
   int has_thread;
   pthread_t thread;
 
   pthread_mutex_t lock; /* for what follows */
   pthread_cond_t started, finished;
-  struct group *groups, **last_group;
+  struct camp_group *groups, **last_group;
   int busy; /* groups that were started and have not finished */
   int quit;
   struct queue done;
+  struct camp_group *untold;    /* finished, with nothing to tell */
   struct camp_error last_error; /* of the group that finished last; kind CAMP_OK when it is on disk */
   struct camp_error broken;     /* kind CAMP_OK while the file is sound */
 
@@ -83,41 +97,125 @@ static void queue_move(struct queue *to, struct queue *from) {
   queue_init(from);
 }
 
-static void entry_free(struct camp_entry *entry) {
-  if (entry == NULL) return;
-  camp_buf_clear(&entry->cells);
-  camp_buf_clear(&entry->texts);
-  free(entry);
-}
+/* ---- groups and their memory ---- */
 
-/* Takes out those whose success nobody asks for. */
-static void queue_drop_quiet(struct queue *queue) {
-  struct queue all = *queue;
-  if (all.first == NULL) return;
-  queue_init(queue);
-  struct camp_entry *next;
-  for (struct camp_entry *entry = all.first; entry != NULL; entry = next) {
-    next = entry->next;
-    if (entry->is_quiet) entry_free(entry);
-    else queue_push(queue, entry);
+static void free_blocks(struct block *block) {
+  struct block *next;
+  for (; block != NULL; block = next) {
+    next = block->next;
+    free(block);
   }
 }
 
-static void queue_clear(struct queue *queue) {
+static void group_free(struct camp_group *group) {
+  if (group == NULL) return;
+  free_blocks(group->blocks);
+  free(group);
+}
+
+/* An empty group, that of before where there is one. */
+static struct camp_group *group_new(struct camp_store *store) {
+  struct camp_group *group = store->spare;
+  store->spare = NULL;
+  if (group == NULL) group = calloc(1, sizeof *group);
+  if (group == NULL) return NULL;
+  group->next = NULL;
+  group->untaken = 0;
+  group->error.kind = CAMP_OK;
+  queue_init(&group->entries);
+  return group;
+}
+
+/* Nobody looks at its entries any more. It serves again, with as much memory as a group usually takes. */
+static void group_recycle(struct camp_store *store, struct camp_group *group) {
+  if (store->spare != NULL) {
+    group_free(group);
+    return;
+  }
+  if (group->blocks != NULL && group->blocks->next == NULL && group->blocks->room == BLOCK_BYTES) {
+    group->blocks->used = 0;
+  } else {
+    free_blocks(group->blocks);
+    group->blocks = NULL;
+  }
+  store->spare = group;
+}
+
+/* Memory for one entry of the group; NULL when there is none. */
+static void *group_room(struct camp_group *group, size_t bytes) {
+  bytes = (bytes + 15) & ~(size_t)15;
+  struct block *block = group->blocks;
+  if (block == NULL || bytes > block->room - block->used) {
+    const size_t room = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+    block = malloc(sizeof *block + room);
+    if (block == NULL) return NULL;
+    block->used = 0;
+    block->room = room;
+    block->next = group->blocks;
+    group->blocks = block;
+  }
+  void *at = block->bytes + block->used;
+  block->used += bytes;
+  return at;
+}
+
+static void entry_clear(struct camp_entry *entry) {
+  camp_buf_clear(&entry->cells);
+  camp_buf_clear(&entry->texts);
+}
+
+/* A result that was taken, or will not be. */
+static void entry_drop(struct camp_store *store, struct camp_entry *entry) {
+  if (entry == NULL) return;
+  entry_clear(entry);
+  if (--entry->group->untaken == 0) group_recycle(store, entry->group);
+}
+
+static void queue_drop(struct camp_store *store, struct queue *queue) {
   struct camp_entry *entry;
-  while ((entry = queue_pop(queue)) != NULL) entry_free(entry);
+  while ((entry = queue_pop(queue)) != NULL) entry_drop(store, entry);
+}
+
+static void groups_free(struct camp_group *group) {
+  struct camp_group *next;
+  for (; group != NULL; group = next) {
+    next = group->next;
+    group_free(group);
+  }
 }
 
 /* ---- running a group, on whichever thread ---- */
 
-static void group_finished(struct camp_store *store, struct group *group, int result, const struct camp_error *err) {
+static int is_told(const struct camp_entry *entry) {
+  return entry->result.error != NULL || entry->tell == CAMP_STORE_ALWAYS || (entry->tell == CAMP_STORE_UNCHANGED && entry->result.changes == 0);
+}
+
+/* Takes out those whose results nobody asks for. */
+static void group_keep_told(struct camp_group *group) {
+  struct camp_entry *next;
+  struct camp_entry *entry = group->entries.first;
+  queue_init(&group->entries);
+  for (; entry != NULL; entry = next) {
+    next = entry->next;
+    if (is_told(entry)) queue_push(&group->entries, entry);
+    else entry_clear(entry);
+  }
+  group->untaken = group->entries.count;
+}
+
+static void run_group(struct camp_store *store, struct camp_group *group) {
+  const int result = camp_database_run(store->database, group->entries.first, &group->error);
   const struct camp_error *broken = camp_database_broken(store->database);
-  if (result == 0) queue_drop_quiet(&group->entries);
+  group_keep_told(group);
   pthread_mutex_lock(&store->lock);
+  if (result != 0) store->last_error = group->error;
+  else store->last_error.kind = CAMP_OK;
+  if (group->untaken == 0) {
+    group->next = store->untold;
+    store->untold = group;
+  }
   queue_move(&store->done, &group->entries);
   store->busy--;
-  if (result != 0) store->last_error = *err;
-  else store->last_error.kind = CAMP_OK;
   if (broken != NULL) store->broken = *broken;
   pthread_mutex_unlock(&store->lock); /* first: who is woken needs the lock */
   pthread_cond_signal(&store->finished);
@@ -128,13 +226,6 @@ static void group_finished(struct camp_store *store, struct group *group, int re
     (void)wrote;
   }
   pthread_mutex_unlock(&store->bell_lock);
-  free(group);
-}
-
-static void run_group(struct camp_store *store, struct group *group) {
-  struct camp_error err = {CAMP_OK, 0, ""};
-  int result = camp_database_run(store->database, group->entries.first, &err);
-  group_finished(store, group, result, &err);
 }
 
 static void *run_thread(void *data) {
@@ -142,7 +233,7 @@ static void *run_thread(void *data) {
   pthread_mutex_lock(&store->lock);
   for (;;) {
     while (store->groups == NULL && !store->quit) pthread_cond_wait(&store->started, &store->lock);
-    struct group *group = store->groups;
+    struct camp_group *group = store->groups;
     if (group == NULL) break; /* what was started is finished before it ends */
     store->groups = group->next;
     if (store->groups == NULL) store->last_group = &store->groups;
@@ -192,7 +283,6 @@ struct camp_store *camp_store_open(const char *path, const char *schema, enum ca
   store->generation = camp_forks();
   store->bell = -1;
   store->last_group = &store->groups;
-  queue_init(&store->waiting);
   queue_init(&store->ready);
   queue_init(&store->done);
   return store;
@@ -208,16 +298,18 @@ void camp_store_close(struct camp_store *store) {
     pthread_mutex_unlock(&store->lock);
     pthread_join(store->thread, NULL);
   }
-  queue_clear(&store->waiting);
-  queue_clear(&store->ready);
-  entry_free(store->taken);
+  entry_drop(store, store->taken);
+  queue_drop(store, &store->ready);
   if (!leave) { /* in a child the thread may have been at work on them */
-    queue_clear(&store->done);
+    queue_drop(store, &store->done);
+    groups_free(store->untold);
     pthread_cond_destroy(&store->finished);
     pthread_cond_destroy(&store->started);
     pthread_mutex_destroy(&store->bell_lock);
     pthread_mutex_destroy(&store->lock);
   }
+  group_free(store->waiting);
+  group_free(store->spare);
   if (store->bell >= 0) close(store->bell);
   camp_database_close(store->database, leave);
   free(store);
@@ -233,13 +325,13 @@ static void wait_idle(struct camp_store *store) {
   while (store->busy > 0) pthread_cond_wait(&store->finished, &store->lock);
 }
 
-int camp_store_prepare(struct camp_store *store, const char *sql, size_t length, struct camp_error *err) {
+int camp_store_prepare(struct camp_store *store, const char *sql, size_t length, enum camp_store_rows rows, struct camp_error *err) {
   if (check_owner(store, err) != 0) return -1;
   int parameters = 0, number = -1;
   pthread_mutex_lock(&store->lock);
   wait_idle(store);
   if (store->broken.kind != CAMP_OK) *err = store->broken;
-  else number = camp_database_prepare(store->database, sql, length, &parameters, err);
+  else number = camp_database_prepare(store->database, sql, length, rows, &parameters, err);
   pthread_mutex_unlock(&store->lock);
   if (number >= 0) {
     store->parameters[number] = parameters;
@@ -248,13 +340,13 @@ int camp_store_prepare(struct camp_store *store, const char *sql, size_t length,
   return number;
 }
 
-int camp_store_submit(struct camp_store *store, int statement, const struct camp_store_value *values, size_t count, uint64_t *id,
-                      struct camp_error *err) {
+int camp_store_submit(struct camp_store *store, int statement, const struct camp_store_value *values, size_t count, enum camp_store_tell tell,
+                      uint64_t *id, struct camp_error *err) {
   if (check_owner(store, err) != 0) return -1;
   if (statement < 0 || statement >= store->statement_count) return camp_fail(err, CAMP_USAGE, 0, "ledger: no such statement");
   if (count > CAMP_STORE_VALUES || (int)count != store->parameters[statement])
     return camp_fail(err, CAMP_USAGE, 0, "ledger: the statement takes %d values, %zu were given", store->parameters[statement], count);
-  if (store->waiting.count >= CAMP_STORE_WAITING)
+  if (camp_store_waiting(store) >= CAMP_STORE_WAITING)
     return camp_fail(err, CAMP_USAGE, 0, "ledger: %d statements wait already: run them first", CAMP_STORE_WAITING);
   size_t bytes = 0;
   for (size_t i = 0; i < count; i++) {
@@ -262,12 +354,15 @@ int camp_store_submit(struct camp_store *store, int statement, const struct camp
     if (values[i].length > (size_t)16 * 1024 * 1024) return camp_fail(err, CAMP_USAGE, 0, "ledger: a value of more than 16 MiB");
     bytes += values[i].length;
   }
-  struct camp_entry *entry = malloc(sizeof *entry + count * sizeof entry->values[0] + bytes);
+  if (store->waiting == NULL) store->waiting = group_new(store);
+  if (store->waiting == NULL) return camp_fail_nomem(err);
+  struct camp_entry *entry = group_room(store->waiting, sizeof *entry + count * sizeof entry->values[0] + bytes);
   if (entry == NULL) return camp_fail_nomem(err);
   memset(entry, 0, sizeof *entry);
+  entry->group = store->waiting;
   entry->statement = entry->result.statement = statement;
   entry->count = count;
-  entry->is_quiet = id == NULL;
+  entry->tell = tell;
   char *text = (char *)&entry->values[count];
   for (size_t i = 0; i < count; i++) {
     entry->values[i] = values[i];
@@ -276,30 +371,28 @@ int camp_store_submit(struct camp_store *store, int statement, const struct camp
     entry->values[i].text = text;
     text += values[i].length;
   }
-  entry->result.id = ++store->last_id;
-  if (id != NULL) *id = entry->result.id;
-  queue_push(&store->waiting, entry);
+  *id = entry->result.id = ++store->last_id;
+  queue_push(&store->waiting->entries, entry);
   return 0;
 }
 
 int camp_store_start(struct camp_store *store, struct camp_error *err) {
   if (check_owner(store, err) != 0) return -1;
   pthread_mutex_lock(&store->lock);
-  const struct camp_error broken = store->broken;
+  const int is_broken = store->broken.kind != CAMP_OK;
+  if (is_broken && store->waiting == NULL) *err = store->broken;
+  struct camp_group *untold = store->untold;
+  store->untold = NULL;
   pthread_mutex_unlock(&store->lock);
-  if (store->waiting.count == 0) {
-    if (broken.kind != CAMP_OK) *err = broken;
-    return broken.kind != CAMP_OK ? -1 : 0;
+  while (untold != NULL) {
+    struct camp_group *next = untold->next;
+    group_recycle(store, untold);
+    untold = next;
   }
-  struct group *group = malloc(sizeof *group);
-  if (group == NULL) return camp_fail_nomem(err);
-  if (store->driver == CAMP_STORE_THREAD && need_thread(store, err) != 0) {
-    free(group);
-    return -1;
-  }
-  group->next = NULL;
-  queue_init(&group->entries);
-  queue_move(&group->entries, &store->waiting);
+  struct camp_group *group = store->waiting;
+  if (group == NULL) return is_broken ? -1 : 0;
+  if (store->driver == CAMP_STORE_THREAD && need_thread(store, err) != 0) return -1;
+  store->waiting = NULL;
   pthread_mutex_lock(&store->lock);
   store->busy++;
   if (store->driver == CAMP_STORE_THREAD) {
@@ -342,7 +435,7 @@ int camp_store_busy(struct camp_store *store) {
 }
 
 int camp_store_run(struct camp_store *store, struct camp_error *err) {
-  const int any = store->waiting.count > 0 || camp_store_busy(store) > 0;
+  const int any = store->waiting != NULL || camp_store_busy(store) > 0;
   if (camp_store_start(store, err) != 0) return -1;
   if (!any) return 0;
   pthread_mutex_lock(&store->lock);
@@ -355,14 +448,14 @@ int camp_store_run(struct camp_store *store, struct camp_error *err) {
 }
 
 const struct camp_store_result *camp_store_take(struct camp_store *store) {
-  entry_free(store->taken);
+  entry_drop(store, store->taken);
   store->taken = NULL;
   if (store->ready.first == NULL) camp_store_wait(store, 0);
   store->taken = queue_pop(&store->ready);
   return store->taken == NULL ? NULL : &store->taken->result;
 }
 
-size_t camp_store_waiting(const struct camp_store *store) { return store->waiting.count; }
+size_t camp_store_waiting(const struct camp_store *store) { return store->waiting != NULL ? store->waiting->entries.count : 0; }
 
 int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err) {
   if (check_owner(store, err) != 0) return -1;

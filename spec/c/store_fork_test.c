@@ -22,12 +22,12 @@ static int is_refused(int result, const struct camp_error *err) { return result 
 
 static void child(struct camp_store *store, int insert, const char *path) {
   struct camp_error err = {CAMP_OK, 0, ""};
-  struct camp_store_value value = {CAMP_STORE_INTEGER, 666, 0, NULL, 0};
+  struct camp_store_value value = {.type = CAMP_STORE_INTEGER, .integer = 666};
   uint64_t id;
-  CHECK(is_refused(camp_store_submit(store, insert, &value, 1, &id, &err), &err));
+  CHECK(is_refused(camp_store_submit(store, insert, &value, 1, CAMP_STORE_ALWAYS, &id, &err), &err));
   CHECK(is_refused(camp_store_start(store, &err), &err));
   CHECK(is_refused(camp_store_run(store, &err), &err));
-  CHECK(is_refused(camp_store_prepare(store, "SELECT 1", 8, &err), &err));
+  CHECK(is_refused(camp_store_prepare(store, "SELECT 1", 8, CAMP_STORE_CELLS, &err), &err));
   CHECK(is_refused(camp_store_reserve(store, 4096, &err), &err));
   CHECK(is_refused(camp_store_checkpoint(store, &err), &err));
   CHECK(is_refused(camp_store_ring(store, -1, &err), &err));
@@ -39,9 +39,9 @@ static void child(struct camp_store *store, int insert, const char *path) {
 
 static void put(struct camp_store *store, int insert, int64_t number) {
   struct camp_error err = {CAMP_OK, 0, ""};
-  struct camp_store_value value = {CAMP_STORE_INTEGER, number, 0, NULL, 0};
+  struct camp_store_value value = {.type = CAMP_STORE_INTEGER, .integer = number};
   uint64_t id;
-  CHECK(camp_store_submit(store, insert, &value, 1, &id, &err) == 0);
+  CHECK(camp_store_submit(store, insert, &value, 1, CAMP_STORE_ALWAYS, &id, &err) == 0);
 }
 
 static int64_t sum(struct camp_store *store, int query) {
@@ -49,7 +49,7 @@ static int64_t sum(struct camp_store *store, int query) {
   const struct camp_store_result *result;
   int64_t got = -1;
   uint64_t id;
-  CHECK(camp_store_submit(store, query, NULL, 0, &id, &err) == 0 && camp_store_run(store, &err) == 0);
+  CHECK(camp_store_submit(store, query, NULL, 0, CAMP_STORE_ALWAYS, &id, &err) == 0 && camp_store_run(store, &err) == 0);
   while ((result = camp_store_take(store)) != NULL)
     if (result->id == id) got = result->values[0].integer;
   return got;
@@ -68,8 +68,8 @@ int main(void) {
     snprintf(path, sizeof path, "%s/%zu.db", folder, i);
     struct camp_store *store = camp_store_open(path, "CREATE TABLE t (a INTEGER)", CAMP_STORE_CREATE, drivers[i], &err);
     CHECK(store != NULL && camp_store_reserve(store, 65536, &err) == 0);
-    const int insert = camp_store_prepare(store, insert_sql, sizeof insert_sql - 1, &err);
-    const int query = camp_store_prepare(store, sum_sql, sizeof sum_sql - 1, &err);
+    const int insert = camp_store_prepare(store, insert_sql, sizeof insert_sql - 1, CAMP_STORE_CELLS, &err);
+    const int query = camp_store_prepare(store, sum_sql, sizeof sum_sql - 1, CAMP_STORE_CELLS, &err);
     CHECK(insert >= 0 && query >= 0);
     int64_t expected = 0;
     for (int64_t round = 1; round <= 20; round++) {
@@ -88,7 +88,7 @@ int main(void) {
     camp_store_close(store);
     store = camp_store_open(path, NULL, CAMP_STORE_OPEN, drivers[i], &err);
     CHECK(store != NULL);
-    const int again = camp_store_prepare(store, sum_sql, sizeof sum_sql - 1, &err);
+    const int again = camp_store_prepare(store, sum_sql, sizeof sum_sql - 1, CAMP_STORE_CELLS, &err);
     CHECK(again >= 0 && sum(store, again) == expected);
     camp_store_close(store);
     for (size_t at = 0; at < sizeof suffixes / sizeof suffixes[0]; at++) {

@@ -714,7 +714,7 @@ return function(name, back, busted)
           end
         elseif what <= 9 and #held > 0 then
           local lease = held[draw(#held)]
-          if lease.attempt then
+          if lease.began then
             local verdict = verdicts[draw(#verdicts)]
             finish(lease, verdict, { rejected = verdict == "partly" and math.min(3, lease.accepted) or 0 })
           end

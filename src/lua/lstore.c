@@ -151,15 +151,17 @@ static int later_close(lua_State *L) {
 }
 
 /* prepare(sql, names?) → number | nil, err. Of two statements, the second one runs if the first changed a row. With names of its columns, a row
- * comes as a record, else as a list. */
+ * comes as a record, with room for as many more fields as `names.room` says; with "lines" instead all come as one: the last one's first column,
+ * and the others as lines of JSON; else as a list. */
 static int store_prepare(lua_State *L) {
   struct camp_store *store = check_store(L);
   struct camp_error err = {CAMP_OK, 0, ""};
   size_t length;
   const char *sql = luaL_checklstring(L, 2, &length);
   lua_settop(L, 3);
-  if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
-  int number = camp_store_prepare(store, sql, length, &err);
+  const int is_lines = lua_type(L, 3) == LUA_TSTRING && strcmp(lua_tostring(L, 3), "lines") == 0;
+  if (!lua_isnil(L, 3) && !is_lines) luaL_checktype(L, 3, LUA_TTABLE);
+  int number = camp_store_prepare(store, sql, length, is_lines ? CAMP_STORE_LINES : CAMP_STORE_CELLS, &err);
   if (number < 0) return push_store_error(L, &err);
   if (lua_istable(L, 3)) {
     camp_getuservalue(L, 1);
@@ -192,16 +194,19 @@ static void read_value(lua_State *L, int index, struct camp_store_value *value) 
       }
       return;
     }
-    case LUA_TSTRING:
+    case LUA_TSTRING: {
+      size_t length;
       value->type = CAMP_STORE_TEXT;
-      value->text = lua_tolstring(L, index, &value->length);
+      value->text = lua_tolstring(L, index, &length);
+      value->length = length < UINT32_MAX ? (uint32_t)length : UINT32_MAX; /* the store takes none that is so long */
       return;
+    }
     default: luaL_argcheck(L, 0, index, "nil, boolean, number or string expected");
   }
 }
 
-/* What submit and tell do, with the id where somebody asks for the result. */
-static int submit(lua_State *L, uint64_t *id) {
+/* What submit, expect and tell do. */
+static int submit(lua_State *L, enum camp_store_tell tell, uint64_t *id) {
   struct camp_store *store = check_store(L);
   struct camp_error err;
   struct camp_store_value values[MOST_VALUES];
@@ -209,7 +214,7 @@ static int submit(lua_State *L, uint64_t *id) {
   int count = lua_gettop(L) - 2;
   luaL_argcheck(L, count <= MOST_VALUES, MOST_VALUES + 2, "too many values");
   for (int i = 0; i < count; i++) read_value(L, i + 3, &values[i]);
-  if (camp_store_submit(store, statement, values, (size_t)count, id, &err) == 0) return 0;
+  if (camp_store_submit(store, statement, values, (size_t)count, tell, id, &err) == 0) return 0;
   if (err.kind == CAMP_USAGE) return luaL_error(L, "%s", err.text);
   return push_store_error(L, &err);
 }
@@ -217,7 +222,16 @@ static int submit(lua_State *L, uint64_t *id) {
 /* submit(statement, value...) → id | nil, err. Trailing nils need not be given less: the statement knows how many it takes. */
 static int store_submit(lua_State *L) {
   uint64_t id;
-  const int failed = submit(L, &id);
+  const int failed = submit(L, CAMP_STORE_ALWAYS, &id);
+  if (failed != 0) return failed;
+  lua_pushnumber(L, (lua_Number)id);
+  return 1;
+}
+
+/* expect(statement, value...) → id | nil, err: as submit, for who is sure that it changes a row. There is a result only if it does not, or fails. */
+static int store_expect(lua_State *L) {
+  uint64_t id;
+  const int failed = submit(L, CAMP_STORE_UNCHANGED, &id);
   if (failed != 0) return failed;
   lua_pushnumber(L, (lua_Number)id);
   return 1;
@@ -225,7 +239,8 @@ static int store_submit(lua_State *L) {
 
 /* tell(statement, value...) → true | nil, err: as submit, for who does not ask how it went. There is a result only if it fails. */
 static int store_tell(lua_State *L) {
-  const int failed = submit(L, NULL);
+  uint64_t id;
+  const int failed = submit(L, CAMP_STORE_FAILED, &id);
   if (failed != 0) return failed;
   lua_pushboolean(L, 1);
   return 1;
@@ -271,8 +286,8 @@ static int store_take(lua_State *L) {
   const struct camp_store_result *result = camp_store_take(store);
   if (result == NULL) return 0;
   lua_pushnumber(L, (lua_Number)result->id);
-  if (result->error.kind != CAMP_OK) {
-    push_store_error(L, &result->error);
+  if (result->error != NULL) {
+    push_store_error(L, result->error);
     return 3;
   }
   lua_pushnumber(L, (lua_Number)result->changes);
@@ -282,10 +297,16 @@ static int store_take(lua_State *L) {
   lua_rawgeti(L, -1, result->statement);
   const int names = lua_istable(L, -1) ? lua_gettop(L) : 0;
   const int count = (int)result->columns;
+  int room = count;
+  if (names != 0) {
+    lua_getfield(L, names, "room");
+    room += (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  }
   lua_createtable(L, (int)result->rows, 0); /* stack: id changes all-names names rows */
   const struct camp_store_value *value = result->values;
   for (size_t row = 0; row < result->rows; row++) {
-    lua_createtable(L, names != 0 ? 0 : count, names != 0 ? count : 0);
+    lua_createtable(L, names != 0 ? 0 : count, names != 0 ? room : 0);
     for (int column = 1; column <= count; column++, value++) {
       if (names == 0) {
         push_value(L, value);
@@ -400,11 +421,10 @@ static int module_version(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"busy", store_busy},       {"checkpoint", store_checkpoint},   {"close_later", store_close_later}, {"full", store_full},
-                                   {"prepare", store_prepare}, {"reserve", store_reserve},         {"ring", store_ring},
-                                   {"run", store_run},         {"start", store_start},             {"submit", store_submit},
-                                   {"take", store_take},       {"tell", store_tell},               {"wait", store_wait},
-                                   {"waiting", store_waiting}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"busy", store_busy},     {"checkpoint", store_checkpoint}, {"close_later", store_close_later}, {"expect", store_expect},
+                                   {"full", store_full},     {"prepare", store_prepare},       {"reserve", store_reserve},         {"ring", store_ring},
+                                   {"run", store_run},       {"start", store_start},           {"submit", store_submit},           {"take", store_take},
+                                   {"tell", store_tell},     {"wait", store_wait},             {"waiting", store_waiting},         {NULL, NULL}};
 
 static const luaL_Reg later_methods[] = {{"take", later_take}, {NULL, NULL}};
 

@@ -76,8 +76,8 @@ function methods:_ready(batch, others)
   local work = self.work
   batch.attempts = (batch.attempts or 0) + 1
   -- With room for all that is learned of it: a table that grows is made anew.
-  local attempt = { batch = batch, number = batch.attempts, request = nil, source = nil, intent = nil, ticket = nil, begun = nil, looked = nil,
-    before = nil }
+  local attempt = { batch = batch, number = batch.attempts, request = nil, source = nil, lease = nil, answer = nil, ticket = nil, begun = nil,
+    looked = nil, before = nil }
   if work.settler then
     attempt.looked, attempt.before = true, work.settler:before(batch)
   end

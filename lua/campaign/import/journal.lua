@@ -55,7 +55,7 @@ function methods:next_batch()
 end
 
 ---An attempt is about to leave. Nothing may be sent before that is settled and unless `go` is true then.
----@param attempt table batch, number; before (what was seen at the platform, when it was `looked` at)
+---@param attempt table batch, number; before (what was seen at the platform, when it was `looked` at); the ledger's ticket from here on
 ---@return true? ok
 ---@return campaign.error? err
 function methods:begin(attempt)
@@ -67,11 +67,10 @@ function methods:begin(attempt)
     return nil, err
   end
   local ticket
-  ticket, err = self._ledger:begin(attempt.batch)
+  ticket, err = self._ledger:begin(attempt.batch, attempt)
   if not ticket then
     return nil, err
   end
-  attempt.intent = ticket
   self._dirty = true
   return true
 end
@@ -81,14 +80,13 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods.go(_, attempt)
-  if attempt.intent.answer ~= "go" then
+  if attempt.answer ~= "go" then
     return nil, error_object.new{
       kind = "ledger", retry = false, sent = "no",
       message = ("batch %d is no longer ours to send"):format(attempt.batch.index),
       hint = "does another process work on this job?",
     }
   end
-  attempt.number = attempt.intent.number
   attempt.batch.attempts = attempt.number
   return true
 end

@@ -33,7 +33,7 @@ function M.add(methods)
         spare[left], left = nil, left - 1
         attempt.batch, attempt.source = batch, source
       else
-        attempt = { batch = batch, source = source, request = lane.request, number = nil, intent = nil, ticket = nil, begun = nil }
+        attempt = { batch = batch, source = source, request = lane.request, number = nil, lease = nil, answer = nil, ticket = nil, begun = nil }
       end
       local ok, err = journal:begin(attempt)
       if not ok then
@@ -100,7 +100,7 @@ function M.add(methods)
         end
         local ok, err = journal:passed(attempt, {
           verdict = "accepted", cause = verdict.cause, receipt = known[at + 3] or verdict.receipt, sent = "yes", awaits = is_pending,
-          status = status, bytes_sent = bytes, body_bytes = batch.body_bytes, seconds = seconds,
+          status = status, bytes_sent = bytes, body_bytes = batch.body_bytes, seconds = seconds, lease = nil, id = nil, answer = nil,
         })
         if not ok then
           self:_stop(err)
@@ -109,7 +109,7 @@ function M.add(methods)
           repeated = repeated + 1
         end
         batch.clean, sent, took, last = true, sent + bytes, took + seconds, last + 1
-        flying[id], attempt.batch, attempt.intent = nil, nil, nil
+        flying[id], attempt.batch, attempt.lease = nil, nil, nil
         spare[last] = attempt -- nobody knows it any more: it serves the next one
       end
     end

@@ -41,7 +41,8 @@ end
 
 -- Leases those that nobody holds, until there are so many.
 local function hold_all(ledger, batches, leases, most)
-  for _, batch in ipairs(batches) do
+  for i = 1, #batches do
+    local batch = batches[i]
     if #leases < most and not ledger._held[batch.index] then
       leases[#leases + 1] = hold(ledger, batch)
     end
@@ -59,9 +60,12 @@ local function found_ahead(asked, _, batches)
   if asked.after ~= ledger._claimed then
     return
   end
-  for _, batch in ipairs(batches) do
-    if not asked[batch.index] and not ledger._held[batch.index] then
-      leases[#leases + 1] = hold(ledger, batch)
+  local held, count = ledger._held, 0
+  for i = 1, #batches do
+    local batch = batches[i]
+    if not asked[batch.index] and not held[batch.index] then
+      count = count + 1
+      leases[count] = hold(ledger, batch)
     end
   end
   ledger._ahead = leases[1] and leases
@@ -71,13 +75,14 @@ end
 
 -- All of them or none: were one of them not pending any more although nobody else has the file, the others would be in doubt, and nothing sent.
 local function begun(tickets, changes)
-  local is_well = changes == #tickets
-  for _, ticket in ipairs(tickets) do
+  local is_well, began = changes == #tickets, tickets.began
+  for i = 1, #tickets do
+    local ticket = tickets[i]
     if is_well then
       local lease = ticket.lease
-      local number = (lease.begun or 0) + 1
+      local number = lease.begun + 1
       ticket.answer, ticket.number = "go", number
-      lease.begun, lease.began, lease.attempt, lease.is_open = number, tickets.began, lease.index * ATTEMPTS + number, true
+      lease.begun, lease.began, lease.is_open = number, began, true
     else
       ticket.answer = "stale"
     end
@@ -88,20 +93,6 @@ local function settled_late(late, changes)
   late.ticket.answer = late.kept.changes == 0 and "done" or changes > 0 and "late" or "stale"
 end
 
--- Nobody waits for this outcome any more: it is kept, and settles its own batch where that is in doubt.
-local function finished(ticket, changes)
-  if changes > 0 then
-    ticket.answer = "done"
-    return true
-  end
-  local self, lease, outcome, kept = ticket.ledger, ticket.lease, ticket.outcome, { done = keep }
-  local ok, err = self:_queue("late_answer", kept, lease.index, lease.attempt, self._now(), outcome.verdict, outcome.detail)
-  if ok then
-    ok, err = self:_queue("late_batch", { done = settled_late, ticket = ticket, kept = kept }, lease.index, lease.fence, lease.owner,
-      ledger_module.AFTER[outcome.verdict], outcome.rejected or 0, outcome.awaits == true, outcome.receipt)
-  end
-  return ok, err
-end
 
 local function numbered(waiter, _, rows)
   local ledger, lease = waiter.ledger, waiter.lease
@@ -114,6 +105,18 @@ end
 
 ---@param methods table of the ledger
 function M.add(methods)
+  -- Nobody waits for this outcome any more: it is kept, and settles its own batch where that is in doubt.
+  function methods:_came_late(outcome)
+    local lease, kept = outcome.lease, { done = keep }
+    outcome.is_told = true
+    local ok, err = self:_queue("late_answer", kept, lease.index, lease.index * ATTEMPTS + lease.begun, self._now(), outcome.verdict, outcome.detail)
+    if ok then
+      ok, err = self:_queue("late_batch", { done = settled_late, ticket = outcome, kept = kept }, lease.index, lease.fence, lease.owner,
+        ledger_module.AFTER[outcome.verdict], outcome.rejected or 0, outcome.awaits == true, outcome.receipt)
+    end
+    return ok, err
+  end
+
   -- The intents that were gathered, in one statement.
   function methods:_queue_beginning()
     local tickets = self._beginning
@@ -205,20 +208,26 @@ function M.add(methods)
 
   ---Queues the intent to send a leased batch. Nothing may be sent before the commit, nor unless the ticket then says "go".
   ---@param lease table
+  ---@param ticket table? of the caller's, to be filled in
   ---@return table? ticket `answer` after the commit: "go" (with number) or "stale"
   ---@return campaign.error? err
-  function methods:begin(lease)
+  function methods:begin(lease, ticket)
+    local index = lease.index
+    ticket = ticket or { lease = nil, answer = nil, number = nil }
+    ticket.lease, ticket.answer = lease, nil
     if not is_held_by(self, lease) then
-      return { lease = lease, answer = "stale", number = nil }
+      ticket.answer = "stale"
+      return ticket
     end
-    let_go(self, lease.index)
+    let_go(self, index)
     if self._asked then
-      self._asked[lease.index] = true
+      self._asked[index] = true
     end
-    local ticket, gathered = { lease = lease, answer = nil, number = nil }, self._beginning
-    local last = gathered and gathered[#gathered].lease
-    if last and last.index + 1 == lease.index and last.fence == lease.fence then
-      gathered[#gathered + 1] = ticket
+    local gathered = self._beginning
+    local count = gathered and #gathered
+    local last = gathered and gathered[count].lease
+    if last and last.index + 1 == index and last.fence == lease.fence then
+      gathered[count + 1] = ticket
       return ticket
     end
     if gathered then
@@ -231,33 +240,45 @@ function M.add(methods)
     return ticket
   end
 
-  ---Queues the outcome of an attempt.
+  ---Queues the outcome of an attempt. The outcome is the ledger's own from here on.
   ---@param lease table that was begun
   ---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
   ---rejected (rows), awaits (the platform's own result is still to come)
-  ---@return table? ticket `answer` after the commit: "done", "late" (it settled an ambiguous batch) or "stale" (kept as evidence only)
+  ---@return table? ticket the outcome: `answer` after the commit: "done", "late" (it settled an ambiguous batch) or "stale" (kept as evidence only)
   ---@return campaign.error? err
   function methods:finish(lease, outcome)
     local state = ledger_module.AFTER[outcome.verdict]
     if not state then
       error("unknown verdict: " .. tostring(outcome.verdict), 2)
     end
-    if not lease.attempt then
+    if not lease.began then
       error("this batch was not begun", 2)
     end
-    local ticket, code = { done = finished, ledger = self, lease = lease, outcome = outcome, answer = nil }, outcome.code
+    local index, fence, code = lease.index, lease.fence, outcome.code
     if code ~= nil then
       code = tostring(code)
     end
     if lease.is_open and state == "P" then -- still ours, and leased before the file says that it is pending
-      self._held[lease.index], self._held_count = lease.fence, self._held_count + 1
+      self._held[index], self._held_count = fence, self._held_count + 1
     end
     lease.is_open = false
-    -- Before those that are about to begin: these are other batches, or wait for this outcome.
-    local ok, err = self:_queue_now("finish", ticket, lease.index, lease.fence, lease.owner, state, outcome.rejected or 0, outcome.awaits == true,
-      lease.begun, lease.began, self._now(), outcome.verdict, outcome.cause, outcome.receipt, outcome.status, code, outcome.kind, outcome.sent,
-      outcome.guard, outcome.bytes_sent, outcome.body_bytes, outcome.seconds, outcome.detail, outcome.reason, outcome.message)
-    return ok and ticket, err
+    local number, id, err = self._statements.finish, nil, nil
+    if not number then
+      number, err = self:_number("finish")
+    end
+    if number then
+      -- Before those that are about to begin: these are other batches, or wait for this outcome.
+      id, err = self._store:expect(number, index, fence, lease.owner, state, outcome.rejected or 0, outcome.awaits == true, lease.begun, lease.began,
+        self._now(), outcome.verdict, outcome.cause, outcome.receipt, outcome.status, code, outcome.kind, outcome.sent, outcome.guard,
+        outcome.bytes_sent, outcome.body_bytes, outcome.seconds, outcome.detail, outcome.reason, outcome.message)
+    end
+    if not id then
+      return nil, self.explain(err)
+    end
+    local finishing = self._finishing
+    finishing[#finishing + 1] = outcome
+    outcome.lease, outcome.id, outcome.answer, outcome.is_told = lease, id, nil, nil
+    return outcome
   end
 
   ---Queues the pieces that take the place of a batch: of one that was rejected as a whole, or of a lease that was not begun. They are ours,

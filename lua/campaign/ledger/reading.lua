@@ -109,6 +109,9 @@ function M.add(methods)
       if not rows then
         error(err, 0)
       end
+      if not rows[1] then
+        return nil
+      end
       after = rows[1][1]
       return rows[1][2]
     end

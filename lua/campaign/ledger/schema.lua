@@ -63,24 +63,6 @@ local MINE = " seq = ?1 AND fence = ?2 AND owner = ?3 "
 local PENDING = [[seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash FROM batch
   WHERE state = 'P' AND split = 0]]
 
--- One finished attempt as a line of JSON; what is unknown is left out. Only texts of others need quoting: the rest are our own words and
--- numbers. Nearly all are plain successes, whose line is made in one step.
-local FOREIGN = { receipt = true, code = true, detail = true }
-local NUMBERS = { status = true, bytes_sent = true, body_bytes = true, seconds = true }
-local LINE = {}
-for i, name in ipairs({ "cause", "receipt", "status", "code", "kind", "sent", "guard", "bytes_sent", "body_bytes", "seconds", "detail" }) do
-  local form = FOREIGN[name] and "json_quote(a.%s)" or NUMBERS[name] and "a.%s" or "'\"' || a.%s || '\"'"
-  local value = name == "guard" and "'true'" or form:format(name)
-  LINE[i] = ("iif(a.%s IS NULL, '', ',\"%s\":' || %s)"):format(name, name, value)
-end
-LINE = ([[iif(a.cause = 'success' AND a.receipt + a.status + a.bytes_sent + a.body_bytes + a.seconds IS NOT NULL AND a.sent IS NOT NULL
-    AND a.code IS NULL AND a.kind IS NULL AND a.guard IS NULL AND a.detail IS NULL,
-  printf('{"batch":%%d,"attempt":%%d,"first_row":%%d,"rows":%%d,"verdict":"%%s","cause":"success","receipt":%%s,"status":%%d,'
-    || '"sent":"%%s","bytes_sent":%%d,"body_bytes":%%d,"seconds":%%s}', a.batch, a.number, b.first_row, b.accepted, a.verdict,
-    json_quote(a.receipt), a.status, a.sent, a.bytes_sent, a.body_bytes, a.seconds),
-  printf('{"batch":%%d,"attempt":%%d,"first_row":%%d,"rows":%%d,"verdict":"%%s"%s}', a.batch, a.number, b.first_row, b.accepted,
-    a.verdict, %s))]]):format(("%s"):rep(#LINE), table.concat(LINE, ", "))
-
 -- The platform's number: that of the last attempt, unless it was learned in another way.
 local RECEIPT = "coalesce(b.receipt, (SELECT a.receipt FROM attempt a WHERE a.id = b.seq * 1048576 + b.attempts))"
 
@@ -180,8 +162,12 @@ M.STATEMENTS = {
     FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?]],
   scan_open = [[SELECT seq * 1048576 + attempts, seq, attempts, fence, began, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL, NULL, first_row, accepted FROM batch WHERE state = 'S' AND seq > ? / 1048576 ORDER BY seq LIMIT ?]],
-  scan_lines = "SELECT max(id), group_concat(line || char(10), '') FROM (SELECT a.id AS id, " .. LINE .. [[ AS line
-    FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?)]],
+  -- A finished attempt as a line of JSON; what is unknown is left out.
+  -- Finished attempts, to be told as lines of JSON.
+  scan_lines = [[SELECT a.id, a.batch AS batch, a.number AS attempt, b.first_row AS first_row, b.accepted AS rows, a.verdict AS verdict,
+    a.cause AS cause, a.receipt AS receipt, a.status AS status, a.code AS code, a.kind AS kind, a.sent AS sent,
+    iif(a.guard, CAST('true' AS BLOB), NULL) AS guard, a.bytes_sent AS bytes_sent, a.body_bytes AS body_bytes, a.seconds AS seconds,
+    a.detail AS detail FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?]],
   scan_rows = [[SELECT row, batch, state, cause, col, reason, code, message FROM row_result WHERE row > ? ORDER BY row LIMIT ?]],
   scan_late = "SELECT id, batch, attempt, at, source, verdict, detail FROM late WHERE id > ? ORDER BY id LIMIT ?",
   rows_of = [[SELECT row, batch, state, cause, col, reason, code, message FROM row_result WHERE batch = ? ORDER BY row]],
@@ -206,16 +192,18 @@ local function with(list, ...)
   return new
 end
 
+-- A lease has room for what is learned of its batch while it is sent: a table that grows is made anew.
 local LEASE = { "index", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
-  "body_bytes", "skip", "hash" }
+  "body_bytes", "skip", "hash", room = 8 }
 
 local BATCH_NAMES = { "index", "state", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
   "body_bytes", "skip", "hash", "rejected", "awaits", "receipt" }
 
 local ROW = { "row", "batch", "state", "cause", "column", "reason", "code", "message" }
 
----Names of what a statement gives, in its order; the first is what a scan goes on after. Statements without give lists.
+---Names of what a statement gives, in its order; the first is what a scan goes on after. Statements without give lists, or lines.
 M.NAMES = {
+  scan_lines = "lines",
   job_get = { "id", "created", "state", "record" },
   file_get = { "number", "path", "bytes", "mtime", "encoding", "delimiter" },
   claim = LEASE,
