@@ -51,7 +51,8 @@ local function state_of(self, reply, now)
     }
   end
   return {
-    access_token = reply.access_token, refresh_token = reply.refresh_token ~= "" and reply.refresh_token or nil, expires_at = now + reply.expires_in, obtained_at = now,
+    access_token = reply.access_token, refresh_token = reply.refresh_token ~= "" and reply.refresh_token or nil,
+    expires_at = now + reply.expires_in, obtained_at = now,
   }
 end
 
