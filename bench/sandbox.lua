@@ -126,10 +126,10 @@ local function upload()
   end
   local client = assert(campaign.connect("outbound", accounts.outbound))
   local began, used = core.system.monotonic(), processor()
-  assert(client:upload_contacts_file{
+  assert(client:upload_contacts_file({
     dataSourceFile = { content = table.concat(lines), filename = "contacts.csv" }, operationType = "0",
     dataSourceName = accounts.outbound.data_source or handle.seeds.outbound.data_source,
-  })
+  }, { window = "ignore" }))
   local seconds = core.system.monotonic() - began
   client:close()
   local text = "%-44s %8.0f rows/s     %8.0f/s of processor (%d rows, %.2f s)"
