@@ -22,11 +22,6 @@
 
 #define PORT_SLOTS 1024
 
-/* Sockets looked at in one turn. The caller's own thread takes few: their answers are judged and the next requests sent while they still lie in the
- * nearest cache, and the server works meanwhile. Handing over to another thread costs a lock, so that a thread of its own takes more. */
-#define TURN_INLINE 8
-#define TURN_THREAD 64
-
 struct fd_state {
   unsigned char ours;       /* opened by our callback: libcurl tells us when it is closed */
   unsigned char active;     /* libcurl wants to hear of it */
@@ -432,8 +427,7 @@ static void collect(struct camp_loop *loop) {
 }
 
 int camp_loop_run(struct camp_loop *loop, long long milliseconds) {
-  struct epoll_event events[TURN_THREAD];
-  const int most = loop->door != NULL ? TURN_THREAD : TURN_INLINE;
+  struct epoll_event events[64];
   int running, woken = 0;
   long long wait = milliseconds, left = timer_left(loop);
   if (left == 0) {
@@ -448,7 +442,7 @@ int camp_loop_run(struct camp_loop *loop, long long milliseconds) {
     atomic_store(&loop->door->asleep, 1); /* before the look at `waiting`: whoever brings work does it the other way round */
     if (atomic_load(&loop->door->waiting)) wait = 0;
   }
-  int count = epoll_wait(loop->epoll, events, most, wait > 600000 ? 600000 : (int)wait);
+  int count = epoll_wait(loop->epoll, events, 64, wait > 600000 ? 600000 : (int)wait);
   if (loop->door != NULL) atomic_store(&loop->door->asleep, 0);
   for (int i = 0; i < count; i++) {
     int fd = events[i].data.fd;
