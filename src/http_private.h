@@ -91,6 +91,7 @@ struct camp_request {
   int head_done;       /* the final answer's header lines are complete */
   struct camp_unpack *unpack; /* for an answer that says it is compressed, though it was asked not to be; else NULL */
   int64_t header_bytes;
+  int64_t announced;    /* its Content-Length; -1: none so far */
   int64_t packed_bytes; /* of a compressed answer, as they came */
   int64_t source_given;
   struct camp_error fault; /* what a callback found wrong; explains why it stopped the transfer */

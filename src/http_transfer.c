@@ -95,6 +95,25 @@ static int says_packed(const struct camp_request *request, const char *line, siz
   return 0;
 }
 
+/* A Content-Length has one number, in digits, and so have all of an answer (RFC 9112 section 6.3). libcurl reads the digits that a value begins with,
+ * believes the last of several, and takes one that is too large for none: what it then calls whole may lack most of it. */
+static int check_length(struct camp_request *request, const char *line, size_t length) {
+  if (length < 15 || strncasecmp(line, "Content-Length:", 15) != 0) return 0;
+  const char *at = line + 15, *const end = line + length;
+  for (;;) { /* "5, 5" is as good as two lines */
+    int64_t number = 0;
+    while (at < end && (*at == ' ' || *at == '\t')) at++;
+    const char *const digits = at;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+      if (__builtin_mul_overflow(number, 10, &number) || __builtin_add_overflow(number, *at - '0', &number)) return -1;
+    if (at == digits || (request->announced >= 0 && request->announced != number)) return -1;
+    request->announced = number;
+    while (at < end && (*at == ' ' || *at == '\t')) at++;
+    if (at == end) return 0;
+    if (*at++ != ',') return -1;
+  }
+}
+
 size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
   struct camp_request *request = ((struct camp_handle *)data)->request;
   size_t length = size * count, kept = length;
@@ -113,12 +132,18 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
     camp_unpack_free(request->unpack);
     request->unpack = NULL;
     request->status = read_status(line, kept);
+    request->announced = -1;
     return length;
   }
   if (kept == 0) {
     request->head_open = 0;
     request->head_done = request->status >= 200;
     return length;
+  }
+  if ((line[0] | 32) == 'c' && check_length(request, line, kept) != 0) {
+    camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the answer does not say how long it is: its Content-Length is no number, or it has two",
+              request->host);
+    return 0;
   }
   int folded = (line[0] == ' ' || line[0] == '\t') && request->head.length > 0;
   if (folded) request->head.length--; /* an obsolete continuation line belongs to the value before */

@@ -136,6 +136,23 @@ describe("answers of other makers", function()
     template:close()
   end)
 
+  it("are no whole answers where their length is no number, or two", function()
+    local size = #TEXT
+    for _, lengths in ipairs{ { "99999999999999999999999" }, { "9223372036854775808" }, { "0x10" }, { "1e1" }, { "+" .. size }, { size .. ";" },
+      { size .. "," }, { size .. ", 5" }, { 5, size }, { size + 5, size }, { "" } } do
+      local head = "HTTP/1.1 200 OK\r\nX: y\r\n"
+      for _, length in ipairs(lengths) do
+        head = head .. "Content-Length: " .. length .. "\r\n"
+      end
+      local result = ask(head .. "\r\n" .. TEXT)
+      assert.same({ "maybe", "response", 200 }, { result.sent, result.error and result.error.kind, result.status }, table.concat(lengths, " and "))
+    end
+    for _, length in ipairs{ size .. " ", "\t0" .. size, size .. ", " .. size, size .. "\r\nContent-Length: " .. size } do
+      reads("HTTP/1.1 200 OK\r\ncontent-length:" .. length .. "\r\n\r\n" .. TEXT)
+    end
+    reads("HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n" .. answer("X: y", TEXT)) -- of another answer
+  end)
+
   it("are read with interim answers, chunks with extensions and trailers, without a length, folded, and with many headers", function()
     local chunks = ("%x;name=\"v\"\r\n%s\r\n%X\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n"):format(5, TEXT:sub(1, 5), #TEXT - 5, TEXT:sub(6))
     reads("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" .. answer("X: y", TEXT))
