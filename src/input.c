@@ -29,13 +29,19 @@ ptrdiff_t camp_input_pread(const struct camp_input *input, void *to, size_t size
   return (ptrdiff_t)done;
 }
 
-int camp_input_unchanged(const struct camp_input *input, struct camp_error *err) {
+/* What fstat tells now; -1 when the size is another one, or the time of change, where that counts. */
+static int compare_stat(const struct camp_input *input, int with_time, struct camp_error *err) {
   struct stat info;
   if (fstat(input->fd, &info) != 0) return camp_fail(err, CAMP_INVALID, errno, "%s: %s", input->path, strerror(errno));
-  if (info.st_size != input->bytes || info.st_mtim.tv_sec != input->mtime.tv_sec || info.st_mtim.tv_nsec != input->mtime.tv_nsec)
+  if (info.st_size != input->bytes ||
+      (with_time && (info.st_mtim.tv_sec != input->mtime.tv_sec || info.st_mtim.tv_nsec != input->mtime.tv_nsec)))
     return camp_fail(err, CAMP_INVALID, 0, "%s: the file was changed after it was opened; start again with the new one", input->path);
   return 0;
 }
+
+int camp_input_as_long(const struct camp_input *input, struct camp_error *err) { return compare_stat(input, 0, err); }
+
+int camp_input_unchanged(const struct camp_input *input, struct camp_error *err) { return compare_stat(input, 1, err); }
 
 int camp_input_untouched(const struct camp_input *input) {
   struct stat info;

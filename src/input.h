@@ -56,7 +56,9 @@ void camp_input_release(struct camp_input *input);
 /* Reads the header once: fills columns, data_offset and the delimiter. -1 for an empty file, empty or duplicate names. Not for two
  * threads at a time; afterwards the input is constant. */
 int camp_input_header(struct camp_input *input, struct camp_error *err);
-/* -1 when the file's size or time of change is no longer what it was when it was opened. */
+/* -1 when the file's size is no longer what it was when it was opened. */
+int camp_input_as_long(const struct camp_input *input, struct camp_error *err);
+/* The same of size and time of change. */
 int camp_input_unchanged(const struct camp_input *input, struct camp_error *err);
 /* True when that has stayed, and nothing else of the file's state was changed either. */
 int camp_input_untouched(const struct camp_input *input);

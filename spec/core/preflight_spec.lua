@@ -616,14 +616,26 @@ describe("core.rows.preflight", function()
     local encoder = simple()
     local batch = run(input, encoder).batches[1]
     assert.is_true(batch.body_bytes > 1048576)
-    local source = assert(encoder:source(input, batch))
-    assert.equal(1000, #source:read(1000))
-    core.system.sleep(0.02)
-    lists.write(path, "p,n\n" .. rows)
-    local body, err = drain(source)
-    assert(err, "the change went unseen")
-    assert.is_true(#body + 1000 < batch.body_bytes)
-    contains(err.message, "was changed")
+    local function sent_while(change)
+      local source = assert(encoder:source(input, batch))
+      assert.equal(1000, #source:read(1000))
+      core.system.sleep(0.02)
+      change()
+      return drain(source)
+    end
+    -- The same bytes at another time are no change.
+    local body, err = sent_while(function() lists.write(path, "p,n\n" .. rows) end)
+    assert.equal(batch.body_bytes, #assert(body, err) + 1000)
+    for words, change in pairs{
+      ["other bytes"] = function() lists.write(path, "p,n\n" .. rows:sub(1, -3) .. "b\n") end,
+      ["was changed"] = function() lists.write(path, "p,n\n" .. rows .. "2,more\n") end,
+    } do
+      body, err = sent_while(change)
+      assert(err, "the change went unseen: " .. words)
+      assert.is_true(#body + 1000 < batch.body_bytes)
+      contains(err.message, words)
+      lists.write(path, "p,n\n" .. rows)
+    end
     encoder:close()
     input:close()
   end)

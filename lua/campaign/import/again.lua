@@ -44,7 +44,7 @@ function M.add(parts)
     local ok, state
     ok, err = ledger:reserve(folder_module.RESERVE)
     if ok then
-      ok, err = resume.same_file(put.files[1], record)
+      ok, err = resume.same_file(put.files[1], record, ledger)
     end
     if ok then
       state, err = parts.start(record_module.given(record.options, given), level + 1)

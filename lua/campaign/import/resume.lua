@@ -13,26 +13,49 @@ local function refuse(message, hint)
   return nil, error_object.new{ kind = "ledger", reason = "changed", retry = false, sent = "no", message = message, hint = hint }
 end
 
-local function same(file)
+-- Whether the list has the bytes of every batch as they were planned. What lies between batches was refused by the plan and is listed already.
+local function has_planned_bytes(file, ledger)
+  local input = core.rows.input{ path = file.path, encoding = file.encoding }
+  local fine = input and pcall(function()
+    for batch in ledger:scan("batches") do
+      assert(input:checksum(batch) == batch.hash)
+    end
+  end)
+  if input then
+    input:close()
+  end
+  return fine
+end
+
+local function same(file, ledger)
   local found, err = core.system.stat(file.path, true)
   if not found then
     return refuse(file.path .. ": " .. tostring(err), "the job needs the list that it was planned with")
   end
-  if found.size ~= file.bytes or math.abs(found.mtime - file.mtime) > 1e-6 then
-    local how = found.size == file.bytes and "as many bytes, another time of change" or ("%.0f bytes, %.0f then"):format(found.size, file.bytes)
-    return refuse(("%s has changed since the job was planned (%s)"):format(file.path, how), "put the list back as it was"
-      .. (found.size == file.bytes and (" (when only its time is another one: touch -d @%.9f FILE)"):format(file.mtime) or "")
-      .. "; import a changed one as a new job")
+  local advice, how = "put the list back as it was"
+  if found.size ~= file.bytes then
+    how = ("%.0f bytes, %.0f then"):format(found.size, file.bytes)
+  elseif math.abs(found.mtime - file.mtime) <= 1e-6 then
+    return true
+  elseif not ledger then
+    how, advice = "as many bytes, another time of change",
+      ("%s (when only its time is another one: touch -d @%.9f FILE)"):format(advice, file.mtime)
+  elseif has_planned_bytes(file, ledger) then
+    return true
+  else
+    how = "as many bytes, but others"
   end
-  return true
+  return refuse(("%s has changed since the job was planned (%s)"):format(file.path, how), advice .. "; import a changed one as a new job")
 end
 
----The list must be the one that was planned; of one that a function has mapped, also the one that the function saw.
+---The list must be the one that was planned; of one that a function has mapped, also the one that the function saw. A list that was copied or
+---touched has another time of change: then its bytes are compared with those of the plan.
 ---@param file table from the ledger
 ---@param record table of the ledger
+---@param ledger table? with the plan; without one the time must be the same
 ---@return true? ok
 ---@return campaign.error? err
-function M.same_file(file, record)
+function M.same_file(file, record, ledger)
   local mapped = record.options.mapped
   if mapped and mapped.list then
     local ok, err = same({ path = mapped.list.path, bytes = mapped.list.bytes, mtime = tonumber(mapped.list.mtime) })
@@ -40,7 +63,7 @@ function M.same_file(file, record)
       return nil, err
     end
   end
-  return same(file)
+  return same(file, ledger)
 end
 
 ---Whose account and which columns the job was planned for.
