@@ -23,6 +23,17 @@ describe("campaign.openresty.job_folder", function()
     assert.is_nil(folder:active()())
   end)
 
+  it("says of a job that has begun that it runs, where no dictionary says more", function()
+    local folder = job_folder.new(root .. "/jobs-begun", 1)
+    local draft = assert(folder:draft())
+    command.write(draft.list, "phone\n1\n")
+    assert(folder:order(draft))
+    assert.equal("queued", folder:status(draft.id).state)
+    assert(core.system.make_dirs(folder:of(draft.id) .. "/job", 448))
+    command.write(folder:of(draft.id) .. "/job/ledger.db", "")
+    assert.equal("running", folder:status(draft.id).state)
+  end)
+
   it("keeps a draft that the disk fails to settle when somebody was told meanwhile that it is a job, and drops it else", function()
     local folder = job_folder.new(root .. "/jobs-told", 1)
     for _, is_told in ipairs{ true, false } do

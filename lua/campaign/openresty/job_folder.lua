@@ -153,7 +153,11 @@ function methods:status(id)
     return nil
   end
   local status = found.rows and M.of_report(id, found) or { id = id, state = found.state, error = found.error }
-  status.state = due and status.state ~= "queued" and "waiting" or status.state
+  if status.state == "queued" then
+    status.state = core.system.stat(self:of(id) .. "/job/ledger.db") and "running" or "queued"
+  elseif due then
+    status.state = "waiting"
+  end
   return status
 end
 
