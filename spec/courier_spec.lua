@@ -106,13 +106,32 @@ describe("a platform of one's own", function()
   it("takes lists, by the import of the library", function()
     local list = command.write(folder .. "/list.csv", "recipient,mobile\n王芳,13000001111\n,130\n李雷,13000001112\n")
     local result = assert(campaign.import{ source = list, to = PATH .. ".send_message",
-      account = { base_url = url, token = "K-1", sender = "Demo" }, params = { text = "hello" }, window = "ignore", job = folder .. "/job",
-      check = { phone = "mobile_cn" } })
+      account = { base_url = url, token = "K-1", sender = "Demo" }, params = { text = "hello" }, window = "ignore", job = folder .. "/job" })
     assert.equal(2, result.accepted_pending)
     assert.equal(1, result.rejected)
     local messages = assert(client:all("list_messages", {}))
     assert.equal(1, #messages)
     assert.same({ { phone = "13000001111", name = "王芳" }, { phone = "13000001112", name = "李雷" } }, messages[1].request.recipients)
+  end)
+
+  it("keeps the form that the platform asks of a field, also beside a check of the user's and for one value of all rows", function()
+    local list = command.write(folder .. "/list.csv", "recipient,mobile\n王芳,13000001111\n,130\n李雷,+13000001112\n赵四,13000001113\n")
+    local function plan(more)
+      local options = { source = list, to = PATH .. ".send_message", dry_run = true, window = "ignore",
+        account = { base_url = url, token = "K-1", sender = "Demo" }, params = { text = "hello" } }
+      for name, value in pairs(more) do
+        options[name] = value
+      end
+      return campaign.plan(options)
+    end
+    for check, rejected in pairs({ mobile_cn = 2, ascii = 2, phone_e164 = 4 }) do -- no number is both with and without a plus
+      local job = assert(plan({ check = { phone = check } }))
+      assert.equal(rejected, job.plan.rejected, check)
+      job:close()
+    end
+    local job, err = plan({ set = { phone = "130" } })
+    assert.is_nil(job)
+    assert.matches("phone", err.message, 1, true)
   end)
 
   it("is called, listed and filled by the command under the path of its file", function()

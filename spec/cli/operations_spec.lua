@@ -152,6 +152,8 @@ describe("campaign describe PLATFORM", function()
     local path = "./examples/platforms/courier.lua"
     assert.is_truthy(campaign{ "describe", path }.out:find("courier.send_message", 1, true))
     assert.is_truthy(campaign{ "describe", path .. ".send_message" }.out:find("campaign call " .. path .. ".send_message", 1, true))
+    assert.is_truthy(campaign{ "describe", path .. ".send_message" }.out:find("campaign import FILE --to " .. path .. ".send_message", 1, true))
+    assert.is_nil(campaign{ "describe", path }.out:find("docs/contracts", 1, true)) -- which holds those of the platforms that ship
     assert.is_truthy(campaign{ "operations", path }.out:find("list_messages", 1, true))
     assert.are.equal(2, campaign{ "describe", "./nobody.lua" }.code)
     assert.are.equal(2, campaign{ "describe", path .. ".send" }.code)

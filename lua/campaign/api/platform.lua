@@ -431,7 +431,9 @@ local function load_file(path)
   return M.from_table(raw, path)
 end
 
-local function is_shipped(name)
+---@param name string
+---@return boolean
+function M.is_shipped(name)
   for _, ours in ipairs(SHIPPED) do
     if ours == name then
       return true
@@ -466,7 +468,7 @@ function M.load(name)
     end
   end
   local platform, err
-  if is_shipped(name) then
+  if M.is_shipped(name) then
     platform, err = load_shipped(name, path)
   else
     platform, err = load_file(path)

@@ -16,7 +16,8 @@ local M = {}
 
 -- Where the facts come from, for readers who do not have the document: our page quotes it.
 local function vendor_document(source, platform)
-  return ("%s (the vendor's document, quoted in docs/contracts/%s.md)"):format(source, platform)
+  local quoted = platforms.is_shipped(platform) and ", quoted in docs/contracts/" .. platform .. ".md" or ""
+  return source .. " (the vendor's document" .. quoted .. ")"
 end
 
 local function example_of(platform, operation, reference)
@@ -35,7 +36,7 @@ local function describe_operation(platform, operation, reference)
     source = operation.source, public = operation.public or nil, rules = operation.rules,
     window = window_of(platform, operation),
     rows = operation.rows and { field = operation.rows.field, shape = operation.rows.shape, per_call = operation.rows.per_call,
-      per_file = operation.rows.per_file } or nil,
+      per_file = operation.rows.per_file, to = (reference or platform.name) .. "." .. operation.name } or nil,
     fields = facts.flatten({ fields = operation.fields }, facts.filled_by_account(platform)),
     reply = facts.flatten(operation.reply),
     example = example_of(platform, operation, reference),
@@ -82,7 +83,7 @@ local function operation_text(d)
   end
   if d.rows then
     local most = d.rows.per_call or d.rows.per_file
-    lines[#lines + 1] = { "rows", "campaign import --to " .. d.operation .. " fills " .. d.rows.field
+    lines[#lines + 1] = { "rows", "campaign import FILE --to " .. d.rows.to .. " fills " .. d.rows.field
       .. (most and ", " .. most .. " rows at a time" or "") }
   end
   for index, name in ipairs(d.rules) do

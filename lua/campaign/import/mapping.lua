@@ -278,8 +278,10 @@ local function add_checks(p)
     filled[entry.name] = entry.column and true or nil
   end
   for _, name in ipairs(sorted.keys(p.options.check)) do
-    local check = p.options.check[name]
-    if not filled[name] then
+    local check, pattern = p.options.check[name], row_fields.pattern(p.by_name[name])
+    if filled[name] and pattern and pattern ~= check then -- the encoder takes one of them with the field
+      p.out.checks[#p.out.checks + 1] = { column = p.by_entry[name].column, name = name, check = pattern }
+    elseif not filled[name] then
       local index = columns.find(p.index, name, {})
       if index then
         p.used[index] = true

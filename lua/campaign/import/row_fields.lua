@@ -2,6 +2,7 @@
 -- The fields that a row of an operation may have, and what the encoder of the core must know of each: from the platform's data and what the
 -- user said of them. Pure; import/mapping finds a column for each.
 
+local core = require "campaign.core"
 local sorted = require "campaign.sorted"
 
 local M = {}
@@ -84,6 +85,14 @@ local SCALARS = {
   datetime = "datetime", date = "date", any = "string",
 }
 
+---The form that the platform's data asks of a field, where the core can look at it.
+---@param field table?
+---@return string?
+function M.pattern(field)
+  local pattern = field and field.pattern
+  return pattern and core.rows.checks()[pattern] and pattern or nil
+end
+
 ---A field as the encoder takes it, without its column.
 ---@param field table
 ---@param options table `check`, `split`
@@ -94,7 +103,7 @@ function M.describe(field, options)
   return {
     name = field.name,
     type = list and "string" or SCALARS[field.type or "string"],
-    check = options.check[field.name],
+    check = options.check[field.name] or M.pattern(field),
     enum = enum_values(limits.values),
     -- A name that holds the separator would turn into two on the other side.
     forbid = limits.forbid, join = field.join, split = list and options.split[field.name] or nil,
