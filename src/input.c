@@ -448,8 +448,8 @@ int camp_input_header(struct camp_input *input, struct camp_error *err) {
   if (got == 0) {
     camp_fail(err, CAMP_INVALID, 0, "%s: the file is empty; its first line must name the columns", input->path);
   } else if (record.faults & CAMP_RECORD_NUL) {
-    camp_fail(err, CAMP_INVALID, 0, "%s: the header holds NUL bytes; if the file is UTF-16 without a byte-order mark, give the encoding (utf-16le)",
-              input->path);
+    camp_fail(err, CAMP_INVALID, 0, "%s: the header holds NUL bytes; if the file is UTF-16 without a byte-order mark, give the encoding (%s)",
+              input->path, record.fields[0].length > 0 && record.fields[0].text[0] == '\0' ? "utf-16be" : "utf-16le");
   } else if (record.faults & CAMP_RECORD_ENCODING) {
     camp_fail(err, CAMP_INVALID, (long)record.fault_offset, "%s: the header is not valid %s at byte %lld", input->path,
               camp_encoding_name(input->encoding), (long long)record.fault_offset);

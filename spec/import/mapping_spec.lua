@@ -37,6 +37,9 @@ describe("import.mapping", function()
       { "姓名,手机号", 'separated by commas: delimiter = ","' },
       { "name;phone", 'separated otherwise: delimiter = "auto"' },
       { "name\tphone", 'separated otherwise: delimiter = "auto"' },
+      { "name|phone", "separated by what is not read" },
+      { "name\1phone", "separated by what is not read" },
+      { "姓名，手机号", "separated by what is not read" },
       { ("꟥趐"):rep(200), "is the file in another encoding (option `encoding`)?" },
       { "mobile number", 'say which: map = { phone = "..." }' },
     }) do

@@ -70,6 +70,8 @@ function M.doubt(names)
     return 'its columns seem to be separated otherwise: delimiter = "auto"'
   elseif only:find(",", 1, true) then
     return 'its columns seem to be separated by commas: delimiter = ","'
+  elseif only:find("[|^\1]") or only:find("，", 1, true) then
+    return "its columns seem to be separated by what is not read: save it with commas, semicolons or tabs"
   elseif #only > 200 then
     return "that is one column: is the file in another encoding (option `encoding`)?"
   end
