@@ -55,6 +55,25 @@ local function numbers(from, to)
 end
 
 describe("api.pages", function()
+  it("gives every row where the total is less than a full page shows, and asks no further behind a page that is not full", function()
+    local asked
+    local function lists(total)
+      local client
+      client, asked = executions(total, function(page)
+        local records = json.array()
+        for number = page * 3 + 1, math.min((page + 1) * 3, total) do
+          records[#records + 1] = { memberId = number }
+        end
+        return fake.answer{ page = { total = 0 }, records = records }
+      end)
+      return (walk(client:each(LIST, TASK)))
+    end
+    for _, case in ipairs{ { 0, 1 }, { 1, 1 }, { 2, 1 }, { 3, 2 }, { 4, 2 }, { 6, 3 }, { 7, 3 } } do
+      assert.same(numbers(1, case[1]), lists(case[1]))
+      assert.equal(case[2], #asked)
+    end
+  end)
+
   it("gives every row once, in order, page by page", function()
     for _, total in ipairs{ 0, 1, 2, 3, 4, 6, 7 } do
       local client, asked = executions(total)

@@ -91,7 +91,9 @@ local function fetch(self)
   self._seen = self._seen + #rows
   self._page = self._page + 1
   local total = tonumber(first_of(reply, rules.total or {}))
-  self._last = not rules.page or #rows == 0 or total ~= nil and self._seen >= total
+  -- More rows than the total, and a full page: the total is wrong, and an empty page is the end.
+  local is_full = #rows >= self._size
+  self._last = not rules.page or #rows == 0 or total == self._seen or total ~= nil and total < self._seen and not is_full
   return true
 end
 
