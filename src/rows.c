@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "encode_plain.h"
 
 #define TOGETHER ((size_t)16 << 10) /* bytes of rows that are encoded in one piece */
@@ -352,7 +353,7 @@ failed:
 struct camp_source *camp_rows_source(struct camp_input *input, struct camp_encoder *encoder, const struct camp_batch *batch,
                                      const char *skip, struct camp_rows_scratch *scratch, int64_t *sum, struct camp_error *err) {
   *sum = -1;
-  if (batch->body_bytes > CAMP_ROWS_MEMORY) return make_source(input, encoder, batch, skip, NULL, err);
+  if (batch->body_bytes > CAMP_ROWS_MEMORY) return camp_source_ahead(make_source(input, encoder, batch, skip, NULL, err));
   struct camp_source *source = make_source(input, encoder, batch, skip, scratch, err);
   if (source == NULL) return NULL;
   const size_t size = (size_t)batch->body_bytes;
