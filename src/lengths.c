@@ -67,7 +67,7 @@ struct camp_lengths *camp_lengths_new(const struct camp_encoder *encoder) {
   if (!__builtin_cpu_supports("avx2")) return NULL;
   struct camp_lengths *lengths = calloc(1, sizeof *lengths);
   if (lengths == NULL) return NULL;
-  uint32_t *numbers = calloc(5 * room, sizeof *numbers);
+  uint32_t *numbers = calloc(6 * room, sizeof *numbers);
   lengths->columns = encoder->columns;
   lengths->least = numbers;
   if (numbers == NULL) goto failed;
@@ -75,6 +75,8 @@ struct camp_lengths *camp_lengths_new(const struct camp_encoder *encoder) {
   lengths->times = numbers + 2 * room;
   lengths->filled = numbers + 3 * room;
   lengths->empty = numbers + 4 * room;
+  lengths->there = numbers + 5 * room;
+  for (size_t i = 0; i < encoder->columns; i++) lengths->there[i] = UINT32_MAX;
   for (size_t i = 0; i < room; i++) lengths->span[i] = UINT32_MAX;
   if (take_spans(lengths, encoder) != 0) goto failed;
   if (encoder->quick != NULL) take_sizes(lengths, encoder->quick);
@@ -92,7 +94,8 @@ __attribute__((target("avx2"))) int camp_lengths_hold(const struct camp_lengths 
   const uint32_t *const places = record->places;
   __m256i sum = _mm256_setzero_si256(), inside = _mm256_set1_epi32(-1);
   for (size_t i = 0; i < lengths->columns; i += STEP) {
-    const __m256i length = _mm256_sub_epi32(_mm256_sub_epi32(load(places + i), load(places + i - 1)), _mm256_set1_epi32(1));
+    const __m256i between = _mm256_sub_epi32(_mm256_sub_epi32(load(places + i), load(places + i - 1)), _mm256_set1_epi32(1));
+    const __m256i length = _mm256_and_si256(between, load(lengths->there + i));
     const __m256i over = _mm256_sub_epi32(length, load(lengths->least + i));
     inside = _mm256_and_si256(inside, _mm256_cmpeq_epi32(_mm256_min_epu32(over, load(lengths->span + i)), over));
     const __m256i beside = _mm256_blendv_epi8(load(lengths->filled + i), load(lengths->empty + i),

@@ -12,6 +12,7 @@ struct camp_lengths {
   size_t columns;
   uint32_t *least, *span;            /* rules hold for least to least + span bytes */
   uint32_t *times, *filled, *empty;  /* how often its bytes are written; bytes beside them, or instead of them */
+  uint32_t *there;                   /* all bits, or none behind the last one */
   size_t base;                       /* bytes of every row */
   size_t numbers;                    /* how often the row's number is written */
   int brackets;                      /* the row has them */
