@@ -13,7 +13,7 @@
    X(sqlite3_column_name) X(sqlite3_column_text) X(sqlite3_column_type) X(sqlite3_db_config) X(sqlite3_errmsg) X(sqlite3_errstr) X(sqlite3_exec) \
    X(sqlite3_extended_errcode) X(sqlite3_extended_result_codes) X(sqlite3_file_control) X(sqlite3_finalize) X(sqlite3_free) \
    X(sqlite3_get_autocommit) X(sqlite3_libversion) X(sqlite3_malloc) X(sqlite3_open_v2) X(sqlite3_prepare_v2) X(sqlite3_prepare_v3) \
-   X(sqlite3_reset) X(sqlite3_step) X(sqlite3_stmt_readonly) X(sqlite3_system_errno) X(sqlite3_total_changes64) X(sqlite3_vfs_find) \
+   X(sqlite3_reset) X(sqlite3_serialize) X(sqlite3_step) X(sqlite3_stmt_readonly) X(sqlite3_system_errno) X(sqlite3_total_changes64) X(sqlite3_vfs_find) \
    X(sqlite3_vfs_register) X(sqlite3_wal_checkpoint_v2)
 
 struct camp_sqlite {
@@ -58,6 +58,7 @@ int camp_sqlite_load(struct camp_error *err);
 #define sqlite3_prepare_v2 camp_sqlite.sqlite3_prepare_v2
 #define sqlite3_prepare_v3 camp_sqlite.sqlite3_prepare_v3
 #define sqlite3_reset camp_sqlite.sqlite3_reset
+#define sqlite3_serialize camp_sqlite.sqlite3_serialize
 #define sqlite3_step camp_sqlite.sqlite3_step
 #define sqlite3_stmt_readonly camp_sqlite.sqlite3_stmt_readonly
 #define sqlite3_system_errno camp_sqlite.sqlite3_system_errno

@@ -158,32 +158,42 @@ int camp_database_reserve(struct camp_database *database, long long bytes, struc
 
 int camp_database_full(struct camp_database *database) { return atomic_load(&database->full); }
 
-static int sync_folder_of(const char *path) {
-  char folder[PATH_MAX];
-  snprintf(folder, sizeof folder, "%s", path);
-  char *slash = strrchr(folder, '/');
-  if (slash == NULL) snprintf(folder, sizeof folder, ".");
-  else if (slash == folder) slash[1] = '\0';
-  else *slash = '\0';
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return -1;
-  int result = fsync(fd);
-  int reason = errno;
-  close(fd);
-  errno = reason;
-  return result;
-}
-
 static int fail_errno(struct camp_database *database, struct camp_error *err) {
   return camp_fail(err, CAMP_LEDGER, errno == ENOSPC ? SQLITE_FULL : 0, "ledger %.120s: %s", database->path, strerror(errno));
 }
 
-/* SQLite would make the file with the umask's mode; ours is 0600 from its first moment. */
-static int make_file(struct camp_database *database, struct camp_error *err) {
-  int fd = open(database->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return fail_errno(database, err);
-  close(fd); /* before SQLite opens it: closing any descriptor later would drop SQLite's locks */
-  return sync_folder_of(database->path) == 0 ? 0 : fail_errno(database, err);
+/* A file with this schema, as it stands on the disk: at rest, with a log from its first write on. SQLite's to be freed; NULL with err. */
+static unsigned char *make_image(struct camp_database *database, const char *schema, sqlite3_int64 *size, struct camp_error *err) {
+  unsigned char *image = NULL;
+  int code = sqlite3_open_v2(":memory:", &database->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX, NULL);
+  if (code != SQLITE_OK) {
+    fail_sqlite(database, code, err);
+  } else if (execute(database, "PRAGMA page_size=" PAGE_SIZE "; BEGIN", err) == 0 && (schema == NULL || execute(database, schema, err) == 0) &&
+             execute(database, SAYS(CAMP_STORE_AT_REST) "; COMMIT", err) == 0) {
+    image = sqlite3_serialize(database->db, "main", size, 0);
+    if (image == NULL) camp_fail_nomem(err);
+  }
+  sqlite3_close(database->db);
+  database->db = NULL;
+  if (image != NULL) image[18] = image[19] = 2; /* how it is written and read: with a log */
+  return image;
+}
+
+/* All of the file or none of it, for it is the job's record from the moment on in which it has its name. SQLite alone would sync nine times, and
+ * its file would have the umask's mode. */
+static int make_file(struct camp_database *database, const char *schema, struct camp_error *err) {
+  struct stat info;
+  sqlite3_int64 size = 0;
+  if (lstat(database->path, &info) == 0) errno = EEXIST;
+  if (errno != ENOENT) return fail_errno(database, err);
+  unsigned char *image = make_image(database, schema, &size, err);
+  if (image == NULL) return -1;
+  const int result = camp_write_atomic(database->path, image, (size_t)size, 0600, err);
+  sqlite3_free(image);
+  if (result == 0) return 0;
+  unlink(database->path); /* it has its name, and nobody knows for how long, where only its folder could not be synced */
+  errno = (int)err->code;
+  return fail_errno(database, err);
 }
 
 static int check_file(struct camp_database *database, struct camp_error *err) {
@@ -240,7 +250,6 @@ static int configure(struct camp_database *database, enum camp_store_mode mode, 
   sqlite3_db_config(database->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config(database->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
   if (expect(database, "PRAGMA locking_mode=EXCLUSIVE", "exclusive", err) != 0) return -1;
-  if (mode == CAMP_STORE_CREATE && execute(database, "PRAGMA page_size=" PAGE_SIZE, err) != 0) return -1;
   if (expect(database, "PRAGMA journal_mode=WAL", "wal", err) != 0) return -1;
   if (execute(database, "PRAGMA synchronous=FULL", err) != 0) return -1;
   if (expect(database, "PRAGMA synchronous", "2", err) != 0) return -1;
@@ -283,16 +292,6 @@ static void checkpoint(struct camp_database *database) {
   sqlite3_wal_checkpoint_v2(database->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
-static int make_schema(struct camp_database *database, const char *schema, struct camp_error *err) {
-  if (execute(database, "BEGIN IMMEDIATE", err) != 0 || execute(database, schema, err) != 0 || execute(database, SAYS(CAMP_STORE_AT_WORK), err) != 0 ||
-      execute(database, "COMMIT", err) != 0)
-    return -1;
-  database->is_at_work = 1;
-  keep_log(database, 1);
-  checkpoint(database);
-  return 0;
-}
-
 struct camp_database *camp_database_open(const char *path, const char *schema, enum camp_store_mode mode, struct camp_error *err) {
   const int create = mode == CAMP_STORE_CREATE;
   if (camp_sqlite_load(err) != 0) return NULL;
@@ -310,7 +309,7 @@ struct camp_database *camp_database_open(const char *path, const char *schema, e
   }
   if (!create && check_file(database, err) != 0) goto failed; /* before the lock: no lock file beside what is not there */
   if (take_lock(database, err) != 0) goto failed;
-  if (create ? make_file(database, err) != 0 : check_log(database, err) != 0) goto failed;
+  if (create ? make_file(database, schema, err) != 0 : check_log(database, err) != 0) goto failed;
   made = create;
   code = sqlite3_open_v2(database->path, &database->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, camp_log_vfs());
   if (code != SQLITE_OK) {
@@ -318,7 +317,6 @@ struct camp_database *camp_database_open(const char *path, const char *schema, e
     goto failed;
   }
   if (configure(database, mode, err) != 0 || prepare_own(database, err) != 0) goto failed;
-  if (schema != NULL && make_schema(database, schema, err) != 0) goto failed;
   database->is_open = 1;
   return database;
 failed:

@@ -290,7 +290,7 @@ describe("core.store", function()
     for at = 1, 40 do
       local path = ("%s/%d/b.db"):format(root, at)
       os.execute("mkdir " .. root .. "/" .. at)
-      env.SHIM = at .. " EIO file " .. path .. " 0"
+      env.SHIM = at .. " EIO file " .. root .. "/" .. at .. " 0"
       local out = command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, path }, { env = env, seconds = 60 }).out
       if out == "made" then
         made = made + 1

@@ -87,6 +87,11 @@ static void mark(int fd, int kind) {
 
 static int is_under(const char *path) { return path != NULL && under[0] != '\0' && strncmp(path, under, strlen(under)) == 0; }
 
+/* The same of a name in an open folder. */
+static int is_within(int folder, const char *path) {
+  return is_under(path) || (path != NULL && path[0] != '/' && folder >= 0 && folder < MOST_FDS && kinds[folder] == 1);
+}
+
 /* One call: `normal` gives its result. */
 #define SHIM(kind, name, failed, normal) \
   do { \
@@ -102,7 +107,7 @@ static int is_under(const char *path) { return path != NULL && under[0] != '\0' 
 
 static int open_real(const char *name, int folder, const char *path, int flags, mode_t mode) {
   REAL("openat64", int, int, const char *, int, mode_t);
-  if (!is_under(path)) return real(folder, path, flags, mode);
+  if (!is_within(folder, path)) return real(folder, path, flags, mode);
   enum decision decision = decide(FILES, name);
   if (decision == FAIL) return -1;
   if (decision == HALF) die();
@@ -227,6 +232,18 @@ int rename(const char *from, const char *to) {
   REAL("rename", int, const char *, const char *);
   if (!is_under(to)) return real(from, to);
   SHIM(FILES, "rename", -1, real(from, to));
+}
+
+int renameat(int folder, const char *from, int folder_to, const char *to) {
+  REAL("renameat", int, int, const char *, int, const char *);
+  if (!is_within(folder_to, to)) return real(folder, from, folder_to, to);
+  SHIM(FILES, "renameat", -1, real(folder, from, folder_to, to));
+}
+
+int unlinkat(int folder, const char *path, int flags) {
+  REAL("unlinkat", int, int, const char *, int);
+  if (!is_within(folder, path)) return real(folder, path, flags);
+  SHIM(FILES, "unlinkat", -1, real(folder, path, flags));
 }
 
 int unlink(const char *path) {

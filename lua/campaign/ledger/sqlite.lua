@@ -247,6 +247,13 @@ local function keep(query, changes, rows)
   query.changes, query.rows = changes, rows
 end
 
+local function check_put(put, changes)
+  if changes ~= 1 then
+    return refuse(put.ledger, "it belongs to another job than " .. put.id)
+  end
+  return true
+end
+
 -- One query now, with whatever is queued: rows as records where schema.NAMES has names for them, else as lists by position.
 function methods:_query(name, ...)
   local query = { done = keep }
@@ -257,13 +264,14 @@ function methods:_query(name, ...)
   return ok and query.rows, err
 end
 
----Writes down the job and its files. Later calls may change state and record, never the id.
+---Writes down the job and its files. Later calls may change state and record, never the id. Durable when this returns; that a job is being planned is
+---so with its plan at the latest: nothing is sent before.
 ---@param job table id, state, record (text)
 ---@param files table[]? number, path, bytes, mtime, encoding, delimiter
 ---@return true? ok
 ---@return campaign.error? err
 function methods:job_put(job, files)
-  local put = { done = keep }
+  local put = { done = check_put, ledger = self, id = job.id }
   if job.state == "planned" then
     local settled, err = self:_settle() -- a plan whose parts are not all there is none
     if not settled then
@@ -277,16 +285,12 @@ function methods:job_put(job, files)
       ok, err = self:_queue("file_put", nil, file.number, file.path, file.bytes, file.mtime, file.encoding, file.delimiter)
     end
   end
-  if ok then
-    ok, err = self:commit()
-  end
   if not ok then
     return nil, err
+  elseif job.state == "planning" then
+    return self:start()
   end
-  if put.changes ~= 1 then
-    return refuse(self, "it belongs to another job than " .. job.id)
-  end
-  return true
+  return self:commit()
 end
 
 ---@return table? job id, created, state, record, files; nil without error when none was put
