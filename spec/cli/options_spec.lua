@@ -38,9 +38,9 @@ describe("cli.options", function()
   local function words_of(line)
     local words, at = {}, 1
     while at <= #line do
-      local from, to, quoted = line:find("^%s*'([^']*)'", at)
-      if not from then
-        from, to, quoted = line:find("^%s*(%S+)", at)
+      local _, to, quoted = line:find("^%s*'([^']*)'", at)
+      if not to then
+        _, to, quoted = line:find("^%s*(%S+)", at)
       end
       words[#words + 1], at = quoted, (to or #line) + 1
     end
