@@ -196,6 +196,9 @@ end
 function methods:_submit(attempt)
   local work, batch = self.work, attempt.batch
   attempt.begun = true
+  if not attempt.ticket or attempt.ticket.number == 0 then -- made ready for the short way, which did not take its group
+    attempt.ticket = work.pace:started(self.in_flight + 1)
+  end
   local id, refused
   if attempt.source then
     local sent

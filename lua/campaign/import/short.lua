@@ -31,7 +31,7 @@ function M.add(methods)
       local attempt = spare[left]
       if attempt then
         spare[left], left = nil, left - 1
-        attempt.batch, attempt.source = batch, source
+        attempt.batch, attempt.source, attempt.ticket.number = batch, source, 0 -- that it has not started
       else
         attempt = { batch = batch, source = source, request = lane.request, number = nil, lease = nil, answer = nil, ticket = nil, begun = nil }
       end
