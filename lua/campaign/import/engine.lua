@@ -126,8 +126,8 @@ end
 function methods:_launch(attempts, ok, err)
   local work = self.work
   local pace, journal, pause = work.pace, work.journal, work.env.pause
-  local limit, is_paused = pace:limit(), pace:is_paused()
   local gone = ok and work.lane and self:_launch_short(attempts) or 0
+  local limit, is_paused = pace:limit(), pace:is_paused()
   for i = gone + 1, #attempts do
     local attempt = attempts[i]
     local may_go = ok
