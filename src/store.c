@@ -183,9 +183,13 @@ static unsigned char *make_image(struct camp_database *database, const char *sch
  * its file would have the umask's mode. */
 static int make_file(struct camp_database *database, const char *schema, struct camp_error *err) {
   struct stat info;
+  char log[PATH_MAX + 16];
   sqlite3_int64 size = 0;
   if (lstat(database->path, &info) == 0) errno = EEXIST;
   if (errno != ENOENT) return fail_errno(database, err);
+  snprintf(log, sizeof log, "%s-wal", database->path);
+  if (lstat(log, &info) == 0) /* SQLite would take what stands in it for this file's */
+    return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: is not there, but its log is: it can only be made where neither is", database->path);
   unsigned char *image = make_image(database, schema, &size, err);
   if (image == NULL) return -1;
   const int result = camp_write_atomic(database->path, image, (size_t)size, 0600, err);

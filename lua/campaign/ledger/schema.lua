@@ -162,8 +162,7 @@ M.STATEMENTS = {
     FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?]],
   scan_open = [[SELECT seq * 1048576 + attempts, seq, attempts, fence, began, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL, NULL, first_row, accepted FROM batch WHERE state = 'S' AND seq > ? / 1048576 ORDER BY seq LIMIT ?]],
-  -- A finished attempt as a line of JSON; what is unknown is left out.
-  -- Finished attempts, to be told as lines of JSON.
+  -- Finished attempts, to be told as lines of JSON; what is unknown is left out.
   scan_lines = [[SELECT a.id, a.batch AS batch, a.number AS attempt, b.first_row AS first_row, b.accepted AS rows, a.verdict AS verdict,
     a.cause AS cause, a.receipt AS receipt, a.status AS status, a.code AS code, a.kind AS kind, a.sent AS sent,
     iif(a.guard, CAST('true' AS BLOB), NULL) AS guard, a.bytes_sent AS bytes_sent, a.body_bytes AS body_bytes, a.seconds AS seconds,
