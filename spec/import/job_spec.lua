@@ -286,6 +286,30 @@ describe("a job", function()
     assert.equal(3000, last.accepted)
     assert.equal(0, last.in_flight)
   end)
+
+  it("lets others have a turn while a list with another time of change is compared with the plan", function()
+    local options = imports.options(LONGLONG, imports.people(50), { rows_per_call = 10 })
+    local job = assert(campaign.plan(options))
+    job:close()
+    assert(os.execute("touch -d 2001-01-01 " .. options.source))
+    local turns, asked = 0, nil
+    local env = imports.env()
+    function env.pause()
+      turns = turns + 1
+    end
+    local resume = require "campaign.import.resume"
+    local same = resume.same_file
+    function resume.same_file(...)
+      local before = turns
+      local ok, err = same(...)
+      asked = turns - before
+      return ok, err
+    end
+    local result = assert(assert(campaign.open_job(job.folder, { account = options.account, env = env })):resume())
+    resume.same_file = same
+    assert.equal("finished", result.state)
+    assert.equal(5, asked)
+  end)
 end)
 
 describe("import.listing", function()

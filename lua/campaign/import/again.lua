@@ -4,6 +4,7 @@
 
 local callback = require "campaign.callback"
 local core = require "campaign.core"
+local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local family = require "campaign.import.family"
 local folder_module = require "campaign.import.folder"
@@ -44,7 +45,7 @@ function M.add(parts)
     local ok, state
     ok, err = ledger:reserve(folder_module.RESERVE)
     if ok then
-      ok, err = resume.same_file(put.files[1], record, ledger)
+      ok, err = resume.same_file(put.files[1], record, ledger, (given.env or env_module.default()).pause)
     end
     if ok then
       state, err = parts.start(record_module.given(record.options, given), level + 1)

@@ -14,11 +14,14 @@ local function refuse(message, hint)
 end
 
 -- Whether the list has the bytes of every batch as they were planned. What lies between batches was refused by the plan and is listed already.
-local function has_planned_bytes(file, ledger)
+local function has_planned_bytes(file, ledger, pause)
   local input = core.rows.input{ path = file.path, encoding = file.encoding }
   local fine = input and pcall(function()
     for batch in ledger:scan("batches") do
       assert(input:checksum(batch) == batch.hash)
+      if pause then
+        pause()
+      end
     end
   end)
   if input then
@@ -27,7 +30,7 @@ local function has_planned_bytes(file, ledger)
   return fine
 end
 
-local function same(file, ledger)
+local function same(file, ledger, pause)
   local found, err = core.system.stat(file.path, true)
   if not found then
     return refuse(file.path .. ": " .. tostring(err), "the job needs the list that it was planned with")
@@ -40,7 +43,7 @@ local function same(file, ledger)
   elseif not ledger then
     how, advice = "as many bytes, another time of change",
       ("%s (when only its time is another one: touch -d @%.9f FILE)"):format(advice, file.mtime)
-  elseif has_planned_bytes(file, ledger) then
+  elseif has_planned_bytes(file, ledger, pause) then
     return true
   else
     how = "as many bytes, but others"
@@ -53,9 +56,10 @@ end
 ---@param file table from the ledger
 ---@param record table of the ledger
 ---@param ledger table? with the plan; without one the time must be the same
+---@param pause fun()? lets others have a turn
 ---@return true? ok
 ---@return campaign.error? err
-function M.same_file(file, record, ledger)
+function M.same_file(file, record, ledger, pause)
   local mapped = record.options.mapped
   if mapped and mapped.list then
     local ok, err = same({ path = mapped.list.path, bytes = mapped.list.bytes, mtime = tonumber(mapped.list.mtime) })
@@ -63,7 +67,7 @@ function M.same_file(file, record, ledger)
       return nil, err
     end
   end
-  return same(file, ledger)
+  return same(file, ledger, pause)
 end
 
 ---Whose account and which columns the job was planned for.

@@ -91,7 +91,7 @@ local function check_root(root, given)
     return refuse("ledger", ("job %s has not taken over what %s left open: its rejected rows may be that one's"):format(root.path,
       root.record.options.since), "go on with it first: campaign resume " .. root.path)
   end
-  local ok, err = resume.same_file(root.file, root.record, root.ledger)
+  local ok, err = resume.same_file(root.file, root.record, root.ledger, (given.env or env_module.default()).pause)
   if ok then
     ok, err = root:open_list()
   end
