@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A body made on another thread is the body: bytes, end and failure, whatever pieces it is made and read in, also by a reader that leaves early,
- * and after fork(), which ThreadSanitizer does not follow. AHEAD_TEST_ROUNDS says how many bodies (default 100). */
+ * where no thread can begin, and after fork(), which ThreadSanitizer does not follow. AHEAD_TEST_ROUNDS says how many bodies (default 100). */
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,8 @@ static size_t below(size_t n) {
 static unsigned char byte_at(size_t at) { return (unsigned char)(at * 7 + at / 251 + at / 65537); }
 
 static int freed;
+static pthread_t maker; /* who made the last piece */
+static int blocked;     /* whether signals went elsewhere meanwhile */
 
 /* Gives pieces of one size and ends, or fails. */
 struct made {
@@ -39,6 +43,9 @@ struct made {
 
 static ptrdiff_t made_read(struct camp_source *source, void *to, size_t size, struct camp_error *err) {
   struct made *made = (struct made *)source;
+  sigset_t now;
+  maker = pthread_self();
+  blocked = pthread_sigmask(SIG_BLOCK, NULL, &now) == 0 && sigismember(&now, SIGTERM) && sigismember(&now, SIGALRM);
   if (size > made->piece) size = made->piece;
   if (size > made->length - made->at) size = made->length - made->at;
   if (size == 0 && made->fails) return camp_fail(err, CAMP_INVALID, 42, "it changed at %zu", made->at);
@@ -90,6 +97,25 @@ static void one_body(void) {
   CHECK(freed == before + 1);
 }
 
+/* Made by another thread, which no signal interrupts; by the reader where none can begin: its stack would be larger than any memory. */
+static void who_makes(int can_begin) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  pthread_attr_t usual, huge;
+  ptrdiff_t last;
+  sigset_t before, after;
+  CHECK(pthread_getattr_default_np(&usual) == 0 && pthread_attr_init(&huge) == 0 && pthread_attr_setstacksize(&huge, (size_t)1 << 52) == 0);
+  CHECK(pthread_sigmask(SIG_BLOCK, NULL, &before) == 0);
+  if (!can_begin) CHECK(pthread_setattr_default_np(&huge) == 0);
+  struct camp_source *source = make(1000000, 5000, 0);
+  CHECK(read_some(source, 0, SIZE_MAX, &last, &err) == 1000000 && last == 0);
+  camp_source_free(source);
+  CHECK(pthread_equal(maker, pthread_self()) == !can_begin && blocked == can_begin);
+  CHECK(pthread_sigmask(SIG_BLOCK, NULL, &after) == 0 && sigismember(&after, SIGTERM) == sigismember(&before, SIGTERM));
+  CHECK(pthread_setattr_default_np(&usual) == 0);
+  pthread_attr_destroy(&usual);
+  pthread_attr_destroy(&huge);
+}
+
 /* The child has no such thread: it can neither read nor wait for it, and ends all the same. */
 static void after_fork(void) {
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -118,6 +144,8 @@ int main(void) {
   const long rounds = text != NULL ? atol(text) : 100;
   CHECK(camp_source_ahead(NULL) == NULL);
   for (long i = 0; i < rounds; i++) one_body();
+  who_makes(1);
+  who_makes(0);
   after_fork();
   printf("ahead: %ld bodies, no difference\n", rounds);
   return 0;

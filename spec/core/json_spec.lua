@@ -176,4 +176,30 @@ describe("core.json", function()
     local text = encode(rows)
     assert.are.equal(20000 * #'{"name":"王小明","phone":"13012340000"}' + 19999 + 2, #text)
   end)
+
+  it("gives its text and the guard's also where a finalizer uses them meanwhile #heavy", function()
+    local newproxy = rawget(_G, "newproxy")
+    local text, calls, wrong = "[" .. ("1,"):rep(10000) .. "1]", 0, 0
+    local function finalizer()
+      calls = calls + 1
+      json.guard("[2]")
+      encode({ ("y"):rep(20000) })
+    end
+    local function leave()
+      if newproxy then -- LuaJIT, where a table has no finalizer
+        getmetatable(newproxy(true)).__gc = finalizer
+      else
+        setmetatable({}, { __gc = finalizer })
+      end
+    end
+    while calls < 2000 do
+      for _ = 1, 10 do
+        leave()
+      end
+      if json.guard(text) ~= text or encode(("x"):rep(5000)) ~= '"' .. ("x"):rep(5000) .. '"' then
+        wrong = wrong + 1
+      end
+    end
+    assert.are.equal(0, wrong)
+  end)
 end)

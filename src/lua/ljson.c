@@ -31,6 +31,7 @@ struct key {
 struct writer {
   struct camp_buf out;
   struct camp_buf keys; /* struct key of the open objects */
+  int is_taken;         /* by a call that has not returned */
   int indent;           /* spaces a level; 0: all on one line */
   size_t depth;
   struct step path[CAMP_JSON_DEPTH_MAX];
@@ -255,10 +256,48 @@ static int write_value(lua_State *L, struct writer *writer) {
   return refuse(writer, "neither text, number, boolean, table nor null");
 }
 
+/* The writer of this Lua state, for `encode` and `guard`. */
+static struct writer *push_writer(lua_State *L) {
+  struct writer *writer = lua_newuserdatauv(L, sizeof *writer, 0);
+  memset(writer, 0, sizeof *writer);
+  camp_buf_init(&writer->out, TEXT_MAX);
+  camp_buf_init(&writer->keys, TEXT_MAX);
+  luaL_getmetatable(L, WRITER_CLASS);
+  lua_setmetatable(L, -2);
+  return writer;
+}
+
+/* One for all calls: a userdata of its own for each would take longer than most texts. But LuaJIT collects garbage before it copies a text, and
+ * a finalizer that comes here then gets one of its own, which goes to the bottom of the stack. */
+static struct writer *take_writer(lua_State *L) {
+  struct writer *writer = lua_touserdata(L, lua_upvalueindex(1));
+  if (writer->is_taken) {
+    writer = push_writer(L);
+    lua_insert(L, 1);
+  }
+  writer->is_taken = 1;
+  writer->out.length = writer->keys.length = 0;
+  writer->err = (struct camp_error){CAMP_OK, 0, ""};
+  return writer;
+}
+
 /* Long texts are not kept for the next call. */
-static void forget_long(struct writer *writer) {
+static void give_back(struct writer *writer) {
   if (writer->out.room > KEPT_BYTES) camp_buf_clear(&writer->out);
   if (writer->keys.room > KEPT_BYTES) camp_buf_clear(&writer->keys);
+  writer->is_taken = 0;
+}
+
+/* The text, or nil, err; the writer is given back. */
+static int push_result(lua_State *L, struct writer *writer, int failed) {
+  if (failed) {
+    const struct camp_error err = writer->err;
+    give_back(writer);
+    return camp_push_error(L, &err);
+  }
+  lua_pushlstring(L, writer->out.data, writer->out.length);
+  give_back(writer);
+  return 1;
 }
 
 /* encode(value, { indent = n }?) → text | nil, err that names the place in the value. */
@@ -271,28 +310,10 @@ static int json_encode(lua_State *L) {
     luaL_argcheck(L, indent >= 0 && indent <= 8, 2, "indent must be 0 to 8");
   }
   lua_settop(L, 1); /* stack: the value, at the top as write_value wants it */
-  /* One writer for all calls of a Lua state: nothing in here calls back into Lua, so no two are under way at once. */
-  struct writer *writer = lua_touserdata(L, lua_upvalueindex(1));
-  writer->out.length = writer->keys.length = 0;
+  struct writer *writer = take_writer(L);
   writer->depth = 0;
   writer->indent = (int)indent;
-  if (write_value(L, writer) != 0) {
-    forget_long(writer);
-    return camp_push_error(L, &writer->err);
-  }
-  lua_pushlstring(L, writer->out.data, writer->out.length);
-  forget_long(writer);
-  return 1;
-}
-
-/* The writer of this Lua state, for `encode` and `guard`. */
-static void push_writer(lua_State *L) {
-  struct writer *writer = lua_newuserdatauv(L, sizeof *writer, 0);
-  memset(writer, 0, sizeof *writer);
-  camp_buf_init(&writer->out, TEXT_MAX);
-  camp_buf_init(&writer->keys, TEXT_MAX);
-  luaL_getmetatable(L, WRITER_CLASS);
-  lua_setmetatable(L, -2);
+  return push_result(L, writer, write_value(L, writer) != 0);
 }
 
 /* array(t?) → t, marked: it is written as an array also when it is empty. */
@@ -361,20 +382,13 @@ static int json_guard(lua_State *L) {
     limits.depth = limit_field(L, 2, "depth", CAMP_JSON_DEPTH_MAX);
     limits.keys = limit_field(L, 2, "keys", 1000000);
   }
-  struct writer *writer = lua_touserdata(L, lua_upvalueindex(1)); /* as for json_encode; a userdata of its own for each text would take longer than most texts */
-  writer->out.length = 0;
-  writer->err = (struct camp_error){CAMP_OK, 0, ""};
-  if (camp_json_guard(text, length, &limits, &writer->out, &writer->err) != 0) {
-    int offset = (int)writer->err.code;
-    forget_long(writer);
-    camp_push_error(L, &writer->err);
-    lua_pushinteger(L, offset);
-    lua_setfield(L, -2, "code"); /* the offset, also when it is 0 */
-    return 2;
-  }
-  lua_pushlstring(L, writer->out.data, writer->out.length);
-  forget_long(writer);
-  return 1;
+  struct writer *writer = take_writer(L);
+  const int failed = camp_json_guard(text, length, &limits, &writer->out, &writer->err) != 0;
+  const lua_Integer offset = writer->err.code;
+  if (push_result(L, writer, failed) == 1) return 1;
+  lua_pushinteger(L, offset);
+  lua_setfield(L, -2, "code"); /* also when it is 0 */
+  return 2;
 }
 
 static const luaL_Reg functions[] = {{"array", json_array}, {"is_array", json_is_array}, {"literal", json_literal}, {NULL, NULL}};
