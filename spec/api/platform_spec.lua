@@ -189,6 +189,79 @@ describe("api.platform", function()
     { "a probe that asks with an unknown field", function(raw, send)
       send.probe = look(raw, { params = { until_when = "who" } })
     end, "has no field `until_when`" },
+    { "a negative limit", function(raw) raw.limits = { concurrency = -5 } end, "limits.concurrency: must be a whole number from 1 to 1000" },
+    { "a limit without end", function(raw) raw.limits = { calls_per_second = math.huge } end, "limits.calls_per_second: must be a number from" },
+    { "a limit of nothing", function(_, send) send.rows.per_call = 0 end, "rows.per_call: must be a whole number from 1" },
+    { "half a row", function(_, send) send.rows.per_call = 2.5 end, "rows.per_call: must be a whole number" },
+    { "a number without end", function(raw) raw.types.Row.fields[1].max = math.huge end, "must be a number that has an end" },
+    { "limits that nothing meets", function(raw)
+      raw.types.Row.fields[1].min, raw.types.Row.fields[1].max = 5, 2
+    end, "types.Row[id].min: is over `max`" },
+    { "more rows in a call than their field takes", function(_, send) send.fields[2].max_items, send.rows.per_call = 10, 11 end,
+      "rows.per_call: is over `max_items`" },
+    { "an alias of two fields", function(_, send) send.rows.aliases = { colour = { "x" }, id = { "x" } } end, "`x` means `colour` already" },
+    { "an alias that is a field", function(_, send) send.rows.aliases = { id = { "colour" } } end, "`colour` means `colour` already" },
+    { "aliases of no field", function(_, send) send.rows.aliases = { color = { "x" } } end, "did you mean `colour`" },
+    { "rows of another type", function(_, send) send.rows.type = "Rwo" end, "rows.type: must be the type of the items of `rows`: `Row`" },
+    { "a mark in no field", function(_, send) send.rows.mark = "mark" end, "rows.mark: there is no field `mark`" },
+    { "values made of objects", function(_, send) send.rows.shape = "value" end, "needs items of one value" },
+    { "columns in no order", function(_, send) send.rows.shape = "array" end, "needs `columns` or `columns_from`" },
+    { "a result that tells nothing", function(_, send) send.rows.result = {} end, "nothing in the reply would account for rows" },
+    { "one count of two", function(_, send) send.rows.result = { success_count = "id" } end, "`success_count` and `fail_count` together" },
+    { "a condition on nothing", function(raw) raw.throttle = { {} } end, "throttle[1]: needs `path` and `is`, or `status`" },
+    { "a path without its values", function(_, send) send.success = { { path = "id" } } end, "`path` needs `is`" },
+    { "a setting that no account has", function(_, send) send.success = { { path = "id", setting = "good" } } end, "no account key `good`" },
+    { "a misspelt path of the reply", function(_, send) send.present = { "colur" } end, "the reply has no field `colur` (did you mean `colour`?)" },
+    { "a message that its type lacks", function(_, send) send.message = "message" end, "message: the reply has no field `message`" },
+    { "no place to call", function(raw) table.remove(raw.account, 1) end, "account: needs a key `base_url`" },
+    { "an account key that no variable can have", function(raw) raw.account[2].name = "to ken" raw.auth.bearer.key = "to ken" end, "variable" },
+    { "a key of the account that fills nothing", function(raw) raw.account[2].fills = "wo" end, "fills: there is no field `wo`" },
+    { "a scheme's header with a line end", function(raw)
+      raw.auth.bearer = { kind = "header", header = "X-A\r\nEvil: 1", key = "token" }
+    end, "must be the name of a header" },
+    { "a header with a line end", function(_, send)
+      send.fields[3] = { name = "X-A: 1", where = "header" }
+    end, "is no name of a header" },
+    { "a field with a line end in its name", function(_, send) send.fields[1].name = "a\r\nb" end, "without control characters" },
+    { "a token of a form in a JSON body", function(raw)
+      raw.auth.bearer = { kind = "form", field = "token", key = "token" }
+    end, "a body `json` cannot carry it" },
+    { "a key of another scheme", function(raw) raw.auth.bearer.user = "token" end, "auth.bearer.user: does not go with kind `bearer`" },
+    { "a token that needs a token", function(raw)
+      raw.auth.bearer = { kind = "oauth2", key = "token", obtain = "send", refresh = "send" }
+    end, "`send` needs a token itself" },
+    { "a token's call that gives none", function(raw, send)
+      look(raw)
+      send.auth = "none"
+      raw.auth.bearer = { kind = "oauth2", key = "token", obtain = "look", refresh = "look" }
+    end, "`look` needs `expires_in` in its reply and in `present`" },
+    { "a default of another type", function(_, send) send.fields[1].default = 5 end, "default: must be a string for a field of type `string`" },
+    { "a default that its enum lacks", function(_, send)
+      send.fields[1].enum, send.fields[1].default = "colour", "green"
+    end, "is not a value of enum `colour`" },
+    { "an enum's value given twice", function(raw) raw.enums.colour[3] = { "red" } end, "the value `red` is given twice" },
+    { "an enum of nothing", function(raw) raw.enums.empty = {} end, "has no values" },
+    { "a pattern of a number", function(raw) raw.types.Row.fields[1].pattern = "url" end, "belongs to fields of type `string`" },
+    { "a file in a JSON body", function(_, send) send.fields[3] = { name = "f", where = "json", type = "file" } end, "a file goes into `form`" },
+    { "an object in a query", function(_, send)
+      send.fields[3] = { name = "o", where = "query", type = "object", shape = "Row" }
+    end, "an object goes into a JSON body only" },
+    { "a path that may lack its value", function(_, send) send.fields[1].required = nil end, "a field of the path must be `required`" },
+    { "a path with other letters", function(_, send) send.path = "/中/{who}" end, "printable ASCII" },
+    { "a path with an odd brace", function(_, send) send.path = "/{a-b}/{who}" end, "braces around names" },
+    { "pages by a missing field", function(_, send)
+      send.pages = { page = "page", size = "who", list = "id", total = "id", default_size = 10 }
+    end, "pages.page: there is no field `page`" },
+    { "a refusal given twice", function(_, send)
+      send.refusals = { { code = 1, reason = "a" }, { code = 1, reason = "b" } }
+    end, "the code `1` is given twice" },
+    { "a wait without a pause", function(raw)
+      look(raw)
+      raw.waiters = { done = { operation = "look", doc = "d", delay = 0, max_delay = 1, timeout = 9, changed = { "list" } } }
+    end, "delay: must be a number from 0.001" },
+    { "a zone that is nowhere", function(raw) raw.zone = "+99:99" end, "like +08:00" },
+    { "a link that is posted", function(raw) raw.links = { x = { operation = "send" } } end, "an address is opened by GET" },
+    { "a receipt of a missing part", function(_, send) send.receipt = { part = "file" } end, "receipt.part: there is no field `file`" },
     { "a probe that waits for ever", function(raw, send) send.probe = look(raw, { settle = 86400 }) end, "seconds from 1 to" },
   }
   for _, case in ipairs(broken) do
@@ -197,6 +270,13 @@ describe("api.platform", function()
       assert(message:find(case[3], 1, true), message)
     end)
   end
+
+  it("tells of names with line ends, colons and formats in one line, with the place whole", function()
+    local message, err = refused(function(_, send) send.name = "a:b\r\n%s\"" end)
+    assert.is_nil(message:find("%c"))
+    assert.equal("small.operations[a:b??%s\"].name", err.faults[1].path)
+    assert.equal("must be lower case letters, digits and underscores", err.faults[1].message)
+  end)
 
   it("reports all faults, not only the first", function()
     local _, err = refused(function(raw, send) raw.zone = nil send.method = "FETCH" send.fields[1].typ = 1 end)
@@ -250,6 +330,8 @@ describe("api.platform", function()
     { "a negative text", "return { n = -\"x\" }", "cannot be read" },
     { "an assignment inside", "return { a = b = 1 }", "only literals" },
     { "megabytes", "return {" .. (" "):rep(1100000) .. "}", "larger than 1 MiB" },
+    { "a key given twice", "return {\n a = { phone = 1 }, b = { phone = 1,\n phone = 2 } }", "line 3: `phone` stands twice" },
+    { "a key given twice in brackets", "return { phone = 1, [\"phone\"] = 2 }", "`phone` stands twice" },
     { "deep nesting", "return " .. ("{"):rep(5000) .. ("}"):rep(5000), "not a Lua table" },
   }
   for _, case in ipairs(hostile) do
@@ -275,7 +357,8 @@ describe("api.platform", function()
     with_file([==[
 -- a comment, and "quotes"
 return {
-  name = "fifth", title = 'Fifth', doc = [[long]], source = "f.txt", zone = "-03:30", --[[ inline ]] account = { },
+  name = "fifth", title = 'Fifth', doc = [[long]], source = "f.txt", zone = "-03:30", --[[ inline ]]
+  account = { { name = "base_url", type = "url", doc = "d" } },
   auth = {}, ["operations"] = { { name = "ping", doc = "d", source = ":1", method = "GET", path = "/ping", auth = "none",
     body = "none", response = "empty", effect = "safe" }; },
 }

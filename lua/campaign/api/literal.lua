@@ -98,6 +98,7 @@ end
 local function find_forbidden(text)
   local at, first, previous = 1, true, nil
   local name, name_at
+  local tables, bracketed = {}, nil -- the keys of every table that is open; a text in brackets, which may be a key
   while true do
     local kind, after, token, start = next_token(text, at)
     if not kind then
@@ -105,6 +106,23 @@ local function find_forbidden(text)
     end
     if name and token ~= "=" then
       return "`" .. name .. "`: only literals may stand in a platform file (no functions, calls or variables)", name_at
+    end
+    local key, keys = token == "=" and (name or bracketed), tables[#tables]
+    if key and keys then
+      if keys[key] then
+        return "`" .. key .. "` stands twice in one table: the first would be lost without a word", start
+      end
+      keys[key] = true
+    end
+    if token == "{" and kind == "symbol" then
+      tables[#tables + 1] = {}
+    elseif token == "}" and kind == "symbol" then
+      tables[#tables] = nil
+    end
+    if kind == "string" and previous == "[" then
+      bracketed = sub(token, 2, -2)
+    elseif token ~= "]" then
+      bracketed = nil
     end
     name = nil
     if kind == "end" then

@@ -9,6 +9,7 @@ local later = require "campaign.later"
 
 local literal = later.module "campaign.api.literal"
 local platform_checks = later.module "campaign.api.platform_checks"
+local platform_fit = later.module "campaign.api.platform_fit"
 local suggest = later.module "campaign.api.suggest"
 local vocabulary = later.module "campaign.api.vocabulary"
 
@@ -299,7 +300,7 @@ end
 
 local function zone_seconds(zone)
   local sign, hours, minutes = zone:match("^([+-])(%d%d):(%d%d)$")
-  if not sign then
+  if not sign or tonumber(hours) > 14 or tonumber(minutes) > 59 then
     return nil
   end
   local seconds = tonumber(hours) * 3600 + tonumber(minutes) * 60
@@ -366,6 +367,9 @@ local function resolve(raw, is_foreign)
   end
   if is_foreign then
     platform_checks.check(self)
+    if #self.faults == 0 then -- it looks along the names, which must lead somewhere
+      platform_fit.check(self)
+    end
   end
   return platform, self.faults
 end
@@ -374,8 +378,9 @@ end
 local function refuse(place, faults)
   local shown, listed = {}, {}
   for index, fault in ipairs(faults) do
-    local path, text = fault:match("^([^:]*): (.*)$") -- linear: the colon is in no class before it
-    listed[index] = { path = path, message = text }
+    fault = fault:gsub("%c", "?") -- names in the file may hold anything; a message is one line
+    local colon = fault:find(": ", 1, true)
+    listed[index] = { path = fault:sub(1, colon - 1), message = fault:sub(colon + 2) }
     if index <= 5 then
       shown[index] = fault
     end

@@ -5,7 +5,13 @@
 local M = {}
 
 -- How a value is described: a word for a Lua type; { "word", ... } for one of these texts; { list = d }, { map = d };
--- { of = "name" } for a table of this vocabulary; { any = { d, ... } } for one of several forms. `required` keys end in "!".
+-- { of = "name" } for a table of this vocabulary; { any = { d, ... } } for one of several forms; { least, most, whole } for a number;
+-- { matches = pattern, must = "what to write" } for a text. `required` keys end in "!".
+local amount = { least = 1, most = 1000000000, whole = true }
+local size = { least = 0, most = 4294967295, whole = true }
+local seconds = { least = 0, most = 31536000 }
+local text_of_a_name = { matches = "^[^%c]+$", must = "must be a text without control characters, and not empty" }
+local header = { matches = "^[%w!#$&'*+.^_`|~-]+$", must = "must be the name of a header (letters, digits, `-`)" }
 local scalar = { any = { "string", "number", "boolean" } }
 local strings = { list = "string" }
 local paths = { any = { "string", strings } }
@@ -29,26 +35,28 @@ local VOCABULARY = {
     type = { "string", "integer", "boolean", "list", "url" }, default = scalar,
   },
   scheme = {
-    ["kind!"] = { "header", "form", "bearer", "basic", "oauth2" }, header = "string", field = "string", key = "string",
-    user = "string", password = "string", obtain = "string", refresh = "string", early = "number", grace = "number",
+    ["kind!"] = { "header", "form", "bearer", "basic", "oauth2" }, header = header, field = text_of_a_name, key = "string",
+    user = "string", password = "string", obtain = "string", refresh = "string", early = seconds, grace = seconds,
   },
   type = { ["fields!"] = fields, doc = "string", open = "boolean", source = "string" },
   window = { ["from!"] = "string", ["to!"] = "string", doc = "string", source = "string" },
   link = { ["operation!"] = "string", doc = "string" },
-  limits = { concurrency = "number", calls_per_second = "number", keep_alive = "number" },
+  limits = {
+    concurrency = { least = 1, most = 1000, whole = true }, calls_per_second = { least = 0.001, most = 1000000 }, keep_alive = seconds,
+  },
   condition = {
-    path = "string", is = { list = scalar }, or_absent = "boolean", status = { list = "number" }, setting = "string",
+    path = "string", is = { list = scalar }, or_absent = "boolean", status = { list = { least = 100, most = 599, whole = true } }, setting = "string",
   },
   when = { ["field!"] = "string", is = { list = scalar }, given = "boolean" },
   field = {
-    ["name!"] = "string", type = TYPES, where = { "path", "query", "header", "form", "json" }, required = "boolean",
+    ["name!"] = text_of_a_name, type = TYPES, where = { "path", "query", "header", "form", "json" }, required = "boolean",
     default = scalar, constant = scalar, items = { any = { "string", { of = "item" } } }, fields = fields, shape = "string",
-    open = "boolean", enum = "string", min = "number", max = "number", min_length = "number", max_length = "number",
-    unit = { "char", "utf16", "byte" }, min_items = "number", max_items = "number", not_blank = "boolean",
+    open = "boolean", enum = "string", min = "number", max = "number", min_length = size, max_length = size,
+    unit = { "char", "utf16", "byte" }, min_items = size, max_items = size, not_blank = "boolean",
     pattern = { "identifier", "mobile_cn", "url", "text", "clock_or_datetime" }, forbid = "string", join = "string",
     required_if = { of = "when" }, only_if = { of = "when" }, one_of = "string", any_of = "string", not_after = "string",
-    whole_minutes = "boolean", redact = { any = { "boolean", { "phone" } } }, digest = "boolean", content_type = "string",
-    example = scalar, names = strings, also = strings, map = { map = scalar }, or_empty = "boolean",
+    whole_minutes = "boolean", redact = { any = { "boolean", { "phone" } } }, digest = "boolean", content_type = text_of_a_name,
+    example = scalar, names = strings, also = { list = TYPES }, map = { map = scalar }, or_empty = "boolean",
     doc = "string", source = "string",
   },
   operation = {
@@ -70,8 +78,9 @@ local VOCABULARY = {
   },
   receipt = { ["part!"] = "string", sha256 = "string", size = "string", filename = "string" },
   rows = {
-    ["field!"] = "string", ["shape!"] = { "object", "array", "value", "csv" }, type = "string", per_call = "number",
-    per_call_max = "number", per_file = "number", concurrency = "number", all_or_nothing = "boolean", columns_from = { of = "columns_from" },
+    ["field!"] = "string", ["shape!"] = { "object", "array", "value", "csv" }, type = "string", per_call = amount,
+    per_call_max = amount, per_file = amount,
+    concurrency = { least = 1, most = 1000, whole = true }, all_or_nothing = "boolean", columns_from = { of = "columns_from" },
     columns = strings, aliases = { map = strings }, mark = "string", named_by = "string", once = "boolean",
     result = { of = "result" }, file = { of = "file" },
   },
@@ -89,14 +98,14 @@ local VOCABULARY = {
     partly_status = { list = scalar }, failed_status = { list = scalar },
   },
   file = {
-    ["part!"] = "string", ["encoding!"] = { "utf-8", "gbk", "gb18030" }, ["line_end!"] = { "\n", "\r\n" }, ["filename!"] = "string",
+    ["part!"] = "string", ["encoding!"] = { "utf-8", "gbk", "gb18030" }, ["line_end!"] = { "\n", "\r\n" }, ["filename!"] = text_of_a_name,
     header = "boolean", quote = { "minimal", "all" }, type = "string",
   },
   pages = {
-    page = "string", size = "string", ["list!"] = paths, total = paths, first = "number", default_size = "number",
+    page = "string", size = "string", ["list!"] = paths, total = paths, first = size, default_size = amount,
   },
   waiter = {
-    ["operation!"] = "string", ["doc!"] = "string", ["delay!"] = "number", ["max_delay!"] = "number", ["timeout!"] = "number",
+    ["operation!"] = "string", ["doc!"] = "string", ["delay!"] = { least = 0.001, most = 86400 }, ["max_delay!"] = seconds, ["timeout!"] = seconds,
     list = "string", match = { map = "string" }, success = { list = { of = "condition" } }, failure = { list = { of = "condition" } },
     changed = strings,
   },
@@ -173,7 +182,7 @@ end
 
 local function walk_map(value, description, place, faults)
   for key, inner in pairs(value) do
-    if type(key) ~= "string" then
+    if type(key) ~= "string" or key == "" or key:find("%c") then
       faults[#faults + 1] = place .. ": keys must be names, not `" .. tostring(key) .. "`"
     else
       walk(inner, description, place .. "." .. key, faults)
@@ -216,10 +225,28 @@ local function walk_enum(value, place, faults)
   end
 end
 
+local function walk_number(value, description, place, faults)
+  local well = type(value) == "number" and value >= description.least and value <= description.most
+  if not well or description.whole and value % 1 ~= 0 then
+    faults[#faults + 1] = ("%s: must be a %snumber from %s to %.14g"):format(
+      place, description.whole and "whole " or "", tostring(description.least), description.most)
+  end
+end
+
 function walk(value, description, place, faults)
   if type(description) == "string" then
     if type(value) ~= description then
       faults[#faults + 1] = place .. ": must be a " .. description .. ", not a " .. type(value)
+    elseif description == "number" and (value ~= value or value == math.huge or value == -math.huge) then
+      faults[#faults + 1] = place .. ": must be a number that has an end"
+    end
+    return
+  end
+  if description.least then
+    return walk_number(value, description, place, faults)
+  elseif description.matches then
+    if type(value) ~= "string" or not value:find(description.matches) then
+      faults[#faults + 1] = place .. ": " .. description.must
     end
     return
   end

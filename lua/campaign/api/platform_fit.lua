@@ -1,0 +1,372 @@
+-- SPDX-License-Identifier: MIT
+-- Whether the values of a platform's file fit what they speak of: limits and each other, names and the fields they name, schemes and the bodies
+-- that carry them. A part of the loader (api/platform) for the files of others, after api/platform_checks. Faults go to the loader.
+
+local suggest = require "campaign.api.suggest"
+
+local M = {}
+
+local SCHEME_KEYS = {
+  header = { header = true, key = true }, form = { field = true, key = true }, bearer = { key = true },
+  basic = { user = true, password = true },
+  oauth2 = { key = true, obtain = true, refresh = true, early = true, grace = true },
+}
+
+-- The Lua type that a default or constant of a field must have; other field types are texts.
+local LUA_TYPES = { integer = "number", number = "number", boolean = "boolean" }
+
+local TEXT_KEYS = { "min_length", "max_length", "unit", "not_blank", "pattern", "forbid" }
+local NUMBERS = { integer = true, int64 = true, number = true }
+local LIMITS = { { "min", "max" }, { "min_length", "max_length" }, { "min_items", "max_items" } }
+
+local function names_of(list)
+  local names = {}
+  for index, member in ipairs(list) do
+    names[index] = member.name
+  end
+  return names
+end
+
+-- Faults unless `name` is one of the fields.
+local function needs_field(resolver, fields, name, place)
+  if name and not fields[name] then
+    resolver:fault(place, "there is no field `" .. name .. "`" .. suggest.help(name, names_of(fields)))
+  end
+end
+
+-- Where a path leads in a described reply; nil where nothing is said. Faults for a name that is not there, unless the reply is open and no name is near.
+local function reply_fits(resolver, described, path, place)
+  for step in path:gmatch("[^.]+") do
+    local fields = described and described.fields
+    if not fields or #fields == 0 then
+      return nil
+    end
+    local near = not fields[step] and suggest.help(step, names_of(fields))
+    if near and (near ~= "" or not described.open) then
+      resolver:fault(place, "the reply has no field `" .. step .. "`" .. near)
+    end
+    described = fields[step]
+  end
+  return described
+end
+
+-- The same for one path, several, or none.
+local function all_fit(resolver, described, paths, place)
+  for _, path in ipairs(type(paths) == "table" and paths or { paths }) do
+    reply_fits(resolver, described, path, place)
+  end
+end
+
+local function constant_fits(resolver, field, key, here)
+  local value = field[key]
+  if value == nil then
+    return
+  end
+  local wanted = LUA_TYPES[field.type] or "string"
+  if field.type ~= "any" and field.type ~= "array" and type(value) ~= wanted then
+    resolver:fault(here .. "." .. key, "must be a " .. wanted .. " for a field of type `" .. field.type .. "`, not a " .. type(value))
+  elseif field.values and not field.values.open and not field.values.set[value] then
+    resolver:fault(here .. "." .. key, "is not a value of enum `" .. field.values.name .. "`")
+  end
+end
+
+local function field_fits(resolver, field, here)
+  for _, pair in ipairs(LIMITS) do
+    local least, most = field[pair[1]], field[pair[2]]
+    if least and most and least > most then
+      resolver:fault(here .. "." .. pair[1], "is over `" .. pair[2] .. "`: no value would ever do")
+    end
+  end
+  for _, key in ipairs(TEXT_KEYS) do
+    if field[key] ~= nil and field.type ~= "string" then
+      resolver:fault(here .. "." .. key, "belongs to fields of type `string`, not `" .. field.type .. "`")
+    end
+  end
+  for _, key in ipairs{ "min", "max" } do
+    if field[key] and not NUMBERS[field.type] then
+      resolver:fault(here .. "." .. key, "belongs to numbers, not to `" .. field.type .. "` (of texts: `" .. key .. "_length`)")
+    end
+  end
+  for _, key in ipairs{ "min_items", "max_items", "join", "or_empty" } do
+    if field[key] and field.type ~= "array" then
+      resolver:fault(here .. "." .. key, "belongs to arrays, not to `" .. field.type .. "`")
+    end
+  end
+  constant_fits(resolver, field, "default", here)
+  constant_fits(resolver, field, "constant", here)
+end
+
+local function fields_fit(resolver, fields, place)
+  for _, field in ipairs(fields) do
+    local here = place .. "[" .. field.name .. "]"
+    field_fits(resolver, field, here)
+    local inner = field.type == "array" and type(field.items) == "table" and field.items or field
+    if inner.type == "object" and not inner.shape then -- a named type is looked at once, under its name
+      fields_fit(resolver, inner.fields, here)
+    end
+  end
+end
+
+-- Where a field of a request may go.
+local function places_fit(resolver, operation, place)
+  for _, field in ipairs(operation.fields) do
+    local here = place .. ".fields[" .. field.name .. "]"
+    if field.type == "file" and not (field.where == "form" and operation.body == "multipart") then
+      resolver:fault(here, "a file goes into `form` of a body `multipart` only")
+    elseif field.where ~= "json" and (field.type == "object" or field.type == "array" and field.items and field.items.type == "object") then
+      resolver:fault(here, "an object goes into a JSON body only, not into `" .. tostring(field.where) .. "`")
+    elseif field.where == "header" and field.name:find("[^%w!#$&'*+.^_`|~-]") then
+      resolver:fault(here .. ".name", "is no name of a header (letters, digits, `-`)")
+    elseif field.where == "path" and not field.required and field.default == nil and field.constant == nil then
+      resolver:fault(here, "a field of the path must be `required`, or have a `default`")
+    end
+  end
+  if operation.path:find("[^\33-\126]") or operation.path:gsub("{[%w_]+}", ""):find("[{}]") then
+    resolver:fault(place .. ".path", "may hold printable ASCII, and braces around names of fields only")
+  end
+end
+
+local function conditions_fit(resolver, list, place, reply)
+  for index, condition in ipairs(list or {}) do
+    local here = place .. "[" .. index .. "]"
+    if not condition.path and not condition.status then
+      resolver:fault(here, "needs `path` and `is`, or `status`")
+    elseif condition.path and not condition.is and not condition.setting then
+      resolver:fault(here, "`path` needs `is`: which values hold?")
+    end
+    if condition.path and reply then
+      reply_fits(resolver, reply, condition.path, here .. ".path")
+    end
+    local setting = condition.setting and resolver.account[condition.setting]
+    if condition.setting and not (setting and setting.type == "list") then
+      resolver:fault(here .. ".setting", "there is no account key `" .. condition.setting .. "` of type `list`")
+    end
+  end
+end
+
+local function aliases_fit(resolver, aliases, row, place)
+  local meant = {}
+  for _, field in ipairs(row.fields or {}) do
+    meant[field.name] = field.name
+  end
+  local names = {}
+  for name in pairs(aliases) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    if row.fields and not row.open and #row.fields > 0 then
+      needs_field(resolver, row.fields, name, place)
+    end
+    for _, alias in ipairs(aliases[name]) do
+      if meant[alias] then
+        resolver:fault(place .. "." .. name, "`" .. alias .. "` means `" .. meant[alias] .. "` already")
+      end
+      meant[alias] = name
+    end
+  end
+end
+
+local function rows_fit(resolver, operation, place)
+  local rows, row = operation.rows, operation.rows.row
+  place = place .. ".rows"
+  if rows.shape == "object" and row and not (row.type == "object" and rows.type == row.shape) then
+    resolver:fault(place .. ".type", "must be the type of the items of `" .. rows.field .. "`" .. (row.shape and ": `" .. row.shape .. "`" or ""))
+  elseif rows.shape == "value" and row and (row.type == "object" or row.type == "array") then
+    resolver:fault(place .. ".shape", "`value` needs items of one value, not `" .. row.type .. "`")
+  elseif rows.shape == "array" and not rows.columns and not rows.columns_from then
+    resolver:fault(place, "shape `array` needs `columns` or `columns_from`: values go in their order")
+  end
+  local fields = rows.shape == "object" and row and row.fields
+  if fields and not row.open then
+    needs_field(resolver, fields, rows.mark, place .. ".mark")
+    needs_field(resolver, fields, rows.named_by, place .. ".named_by")
+  end
+  if rows.aliases then
+    aliases_fit(resolver, rows.aliases, rows.shape == "object" and row or {}, place .. ".aliases")
+  end
+  local field = operation.fields[rows.field]
+  if rows.per_call and field and field.max_items and rows.per_call > field.max_items then
+    resolver:fault(place .. ".per_call", "is over `max_items` of `" .. rows.field .. "`: every full call would be refused")
+  end
+  local result = rows.result
+  for _, key in ipairs{ "id", "success_count", "fail_count", "failed_rows", "status", "message" } do
+    all_fit(resolver, operation.reply, result and result[key], place .. ".result." .. key)
+  end
+  if result and (result.success_count == nil) ~= (result.fail_count == nil) then
+    resolver:fault(place .. ".result", "needs `success_count` and `fail_count` together: they must add up to the rows")
+  end
+  if result and result.accepted == nil and not (result.success_count or result.fail_count or result.status) then
+    resolver:fault(place .. ".result", "needs `accepted`, counts or `status`: nothing in the reply would account for rows")
+  end
+end
+
+local function pages_fit(resolver, operation, place)
+  local pages = operation.pages
+  needs_field(resolver, operation.fields, pages.page, place .. ".pages.page")
+  needs_field(resolver, operation.fields, pages.size, place .. ".pages.size")
+  for _, key in ipairs{ "list", "total" } do
+    if pages[key] ~= "." then
+      all_fit(resolver, operation.reply, pages[key], place .. ".pages." .. key)
+    end
+  end
+  local size = pages.size and operation.fields[pages.size]
+  if size and size.max and pages.default_size and pages.default_size > size.max then
+    resolver:fault(place .. ".pages.default_size", "is over `max` of `" .. size.name .. "`")
+  end
+end
+
+-- A token lives in calls of its own: they cannot need one, and the product fills and reads fields of these names.
+local function oauth_fits(resolver, scheme, place)
+  for key, needed in pairs{ obtain = { "username", "password" }, refresh = { "refresh_token" } } do
+    local operation = resolver.operations[scheme[key]]
+    if operation then
+      if operation.scheme and operation.scheme.kind == "oauth2" then
+        resolver:fault(place .. "." .. key, "`" .. operation.name .. "` needs a token itself: its `auth` must be another")
+      end
+      for _, name in ipairs(needed) do
+        if not operation.fields[name] then
+          resolver:fault(place .. "." .. key, "`" .. operation.name .. "` needs a field `" .. name .. "`")
+        end
+      end
+      local present = {}
+      for _, path in ipairs(operation.present or {}) do
+        present[path] = true
+      end
+      for _, name in ipairs{ "access_token", "expires_in" } do
+        if not (present[name] and operation.reply.fields and operation.reply.fields[name]) then
+          resolver:fault(place .. "." .. key, "`" .. operation.name .. "` needs `" .. name .. "` in its reply and in `present`")
+        end
+      end
+    end
+  end
+end
+
+local function schemes_fit(resolver)
+  for name, scheme in pairs(resolver.raw.auth) do
+    local place = "auth." .. name
+    for key in pairs(scheme) do
+      if key ~= "kind" and not SCHEME_KEYS[scheme.kind][key] then
+        resolver:fault(place .. "." .. key, "does not go with kind `" .. scheme.kind .. "`")
+      end
+    end
+    if scheme.kind == "oauth2" then
+      oauth_fits(resolver, scheme, place)
+    end
+  end
+end
+
+local function waiter_fits(resolver, waiter, place)
+  if waiter.max_delay < waiter.delay then
+    resolver:fault(place .. ".max_delay", "is under `delay`")
+  end
+  local described = resolver.operations[waiter.operation].reply
+  if waiter.list and waiter.list ~= "." then
+    described = reply_fits(resolver, described, waiter.list, place .. ".list")
+  end
+  if described and described.type == "array" then
+    described = described.items
+  end
+  for _, key in ipairs{ "success", "failure" } do
+    conditions_fit(resolver, waiter[key], place .. "." .. key, described)
+  end
+  all_fit(resolver, described, waiter.changed, place .. ".changed")
+end
+
+local function account_fits(resolver)
+  local fields, base_needed = {}, false
+  for _, operation in ipairs(resolver.operations) do
+    base_needed = base_needed or not operation.url
+    for _, field in ipairs(operation.fields) do
+      if not fields[field.name] then
+        fields[#fields + 1] = field
+        fields[field.name] = field
+      end
+    end
+  end
+  if base_needed and not resolver.account.base_url then
+    resolver:fault("account", "needs a key `base_url`: calls without a `url` of their own go there")
+  end
+  for _, key in ipairs(resolver.account) do
+    local here = "account[" .. key.name .. "]"
+    if not key.name:find("^[a-z][a-z0-9_]*$") then
+      resolver:fault(here .. ".name", "must be lower case letters, digits and underscores: it becomes a variable of the environment")
+    end
+    needs_field(resolver, fields, key.fills, here .. ".fills")
+  end
+end
+
+local function enums_fit(resolver)
+  for name, enum in pairs(resolver.enums) do
+    local seen = {}
+    if #enum == 0 and not enum.open then
+      resolver:fault("enums." .. name, "has no values, and is not `open`: nothing would ever do")
+    end
+    for _, entry in ipairs(enum) do
+      if seen[entry.value] then
+        resolver:fault("enums." .. name, "the value `" .. tostring(entry.value) .. "` is given twice")
+      end
+      seen[entry.value] = true
+    end
+  end
+end
+
+local function operation_fits(resolver, operation)
+  local place = "operations[" .. operation.name .. "]"
+  fields_fit(resolver, operation.fields, place .. ".fields")
+  places_fit(resolver, operation, place)
+  for _, key in ipairs{ "success", "throttle", "not_applied" } do
+    conditions_fit(resolver, operation[key], place .. "." .. key, operation.reply)
+  end
+  for _, key in ipairs{ "present", "code", "message" } do
+    all_fit(resolver, operation.reply, operation[key], place .. "." .. key)
+  end
+  if operation.scheme and operation.scheme.kind == "form" and operation.body ~= "form" and operation.body ~= "multipart" then
+    resolver:fault(place .. ".auth", "scheme `" .. operation.auth .. "` is of kind `form`: a body `" .. operation.body .. "` cannot carry it")
+  end
+  if operation.rows then
+    rows_fit(resolver, operation, place)
+  end
+  if operation.pages then
+    pages_fit(resolver, operation, place)
+  end
+  for key, name in pairs{ receipt = "part", destructive = "field" } do
+    if operation[key] then
+      needs_field(resolver, operation.fields, operation[key][name], place .. "." .. key .. "." .. name)
+    end
+  end
+  local codes = {}
+  for _, refusal in ipairs(operation.refusals or {}) do
+    if codes[refusal.code] then
+      resolver:fault(place .. ".refusals", "the code `" .. tostring(refusal.code) .. "` is given twice")
+    end
+    codes[refusal.code] = true
+  end
+end
+
+---Checks a resolved platform in which every name leads somewhere.
+---@param resolver table the loader: `raw`, `account`, `operations`, `types`, `enums`, `fault`
+function M.check(resolver)
+  account_fits(resolver)
+  enums_fit(resolver)
+  for name, named in pairs(resolver.types) do
+    fields_fit(resolver, named.fields, "types." .. name)
+  end
+  for _, operation in ipairs(resolver.operations) do
+    operation_fits(resolver, operation)
+  end
+  schemes_fit(resolver)
+  conditions_fit(resolver, resolver.raw.throttle, "throttle")
+  conditions_fit(resolver, resolver.raw.not_applied, "not_applied")
+  for name, waiter in pairs(resolver.raw.waiters or {}) do
+    waiter_fits(resolver, waiter, "waiters." .. name)
+  end
+  for name, link in pairs(resolver.raw.links or {}) do
+    local operation = resolver.operations[link.operation]
+    if operation and operation.method ~= "GET" then
+      resolver:fault("links." .. name, "operation `" .. operation.name .. "` is a " .. operation.method .. ": an address is opened by GET")
+    end
+  end
+end
+
+return M
