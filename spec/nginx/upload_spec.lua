@@ -70,6 +70,11 @@ local SERVER = [[
       if name:find("^campaign") and not loaded[name] then ngx.print(name, " ") end
     end
   } }
+  location = /reused { content_by_lua_block { -- what a killed worker left, whose number another process has now
+    for _, process in ipairs{ "1", "1.7", ngx.worker.pid() .. ".7" } do
+      assert(ngx.shared.campaign:set("metric:campaign_jobs_running@" .. process, 5))
+    end
+  } }
   location = /metrics { content_by_lua_block { require("campaign.openresty.metrics").handle() } }
 ]]
 
@@ -185,6 +190,35 @@ describe("campaign.openresty.upload", function()
       assert.equal(last, tonumber(metrics:match(name .. "_count{" .. label .. "} (%d+)")))
       assert.is_true(last >= 1 and tonumber(metrics:match(name .. "_sum{" .. label .. "} (%S+)")) > 0)
     end
+  end)
+
+  it("sends of a row file what it told the length of, though it grows or is cut meanwhile", function()
+    local id = send("/upload", { body = form(imports.people(8, function(i) return i == 7 and "c-7,客户,,公司," or nil end)) }).job
+    assert.equal("finished", finished(id).state)
+    local path = root .. "/jobs/" .. id .. "/job/rejects.csv"
+    local whole = ("x"):rep(20000000) -- more than lies in the buffers of a connection
+    local function get(meanwhile)
+      command.write(path, whole)
+      local client = assert(socket.connect("127.0.0.1", server.port))
+      client:settimeout(20)
+      client:send(("GET /jobs/%s/rejects.csv HTTP/1.1\r\nHost: x\r\n\r\nGET /pid HTTP/1.1\r\nHost: x\r\n\r\n"):format(id))
+      local length, line
+      repeat
+        line = assert(client:receive("*l"))
+        length = length or line:lower():match("^content%-length: (%d+)")
+      until line == ""
+      meanwhile()
+      local body, why = client:receive(tonumber(length))
+      local next_line = body and client:receive("*l")
+      client:close()
+      return body, next_line, why
+    end
+    local body, next_line = get(function() command.write(path, whole .. ("y"):rep(1000000)) end)
+    assert.is_true(body == whole, "other bytes than the file had")
+    assert.equal("HTTP/1.1 200 OK", next_line:sub(1, 15))
+    local cut, _, why = get(function() command.write(path, "") end)
+    assert.is_nil(cut)
+    assert.equal("closed", why)
   end)
 
   it("has read before the workers start what an import needs", function()
@@ -397,6 +431,7 @@ describe("campaign.openresty.upload", function()
       assert.equal("finished", done.state)
       assert_once(1000, done)
       assert.is_true(done.ambiguous <= kills * 2 * 20, "more in doubt than was in flight")
+      assert.equal(200, mortal:get("/reused").status)
       raw_server.eventually(function()
         return mortal:get("/metrics").body:find("\ncampaign_jobs_running 0\n", 1, true)
       end, "that no job runs any more")

@@ -162,16 +162,17 @@ local function conclude(self, id, fine, result, err)
     return false
   elseif fine and result then
     self._folder:let_go(id)
-    local status = tell(self, id, job_folder.of_report(id, result))
+    local status = job_folder.of_report(id, result)
     local _, due = self._folder:look_at(id)
     if due then
       self._folder:tried(id)
-      status.state = "waiting"
-      tell(self, id, status)
-      return false
+      status.state = "waiting" -- told at once: whoever follows the events would take "stopped" for the end
     end
-    count_result(result)
-    return true
+    tell(self, id, status)
+    if not due then
+      count_result(result)
+    end
+    return not due
   elseif fine and err.kind == "ledger" and err.reason == "locked" then
     tell(self, id, { state = "running", error = job_folder.plain_error(err) }) -- by somebody else: the message says by whom
     return false

@@ -104,9 +104,25 @@ local function known(name, label, value, make)
   return found
 end
 
+local START = 20 -- of what /proc says of a process behind its name: when it began
+
+-- A process by its number and its beginning, since numbers are given again; nothing when there is none of that number.
+local function process_of(pid)
+  local text = core.system.read_file("/proc/" .. pid .. "/stat", 4096) or ""
+  local at = 0
+  for word in text:sub((text:find("%)[^)]*$") or #text) + 1):gmatch("%S+") do
+    at = at + 1
+    if at == START then
+      return pid .. "." .. word
+    end
+  end
+  return nil
+end
+
 -- A gauge is each process's own, so that what a worker counted that was killed does not stay for ever.
 local function make_key(name, label, value)
-  return PREFIX .. name .. series_of(label, value) .. (HELP[name][1] == "gauge" and "@" .. ngx.worker.pid() or "")
+  local pid = ngx.worker.pid()
+  return PREFIX .. name .. series_of(label, value) .. (HELP[name][1] == "gauge" and "@" .. (process_of(pid) or pid) or "")
 end
 
 local function make_parts(name, label, value)
@@ -184,7 +200,8 @@ end
 
 -- Adds a process's part of a gauge, if that process is there.
 local function read_part(found, key, at)
-  local series, is_there = key:sub(#PREFIX + 1, at - 1), core.system.stat("/proc/" .. key:sub(at + 1))
+  local series, process = key:sub(#PREFIX + 1, at - 1), key:sub(at + 1)
+  local is_there = process == process_of(process:match("^%d+"))
   found[series] = (found[series] or 0) + (is_there and shared:get(key) or 0)
   if not is_there then
     shared:delete(key)

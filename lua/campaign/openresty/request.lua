@@ -176,7 +176,8 @@ function M.pieces()
   end
 end
 
----Sends a file in pieces, or its head alone.
+---Sends a file in pieces, or its head alone: as much as there is of it now, though it may be written still, and not one byte beyond the length
+---that was told, since that would be taken for the next answer.
 ---@param path string
 ---@param name string under which a browser keeps it
 ---@return boolean found
@@ -185,20 +186,22 @@ function M.send_file(path, name)
   if not file then
     return false
   end
+  local left = file:seek("end")
   ngx.header["Content-Type"] = "text/csv; charset=utf-8"
   ngx.header["Content-Disposition"] = 'attachment; filename="' .. name .. '"'
   ngx.header["Cache-Control"] = "no-store"
-  ngx.header["Content-Length"] = file:seek("end")
-  if ngx.req.get_method() == "HEAD" then
-    file:close()
-    return true
-  end
+  ngx.header["Content-Length"] = left
   file:seek("set", 0)
-  repeat
-    local piece = file:read(PIECE)
-    local sent = piece and ngx.print(piece) and ngx.flush(true)
-  until not sent
+  local is_whole = true
+  while left > 0 and is_whole and ngx.req.get_method() ~= "HEAD" do
+    local piece = file:read(math.min(left, PIECE))
+    is_whole = piece and ngx.print(piece) and ngx.flush(true)
+    left = left - #(piece or "")
+  end
   file:close()
+  if not is_whole then
+    ngx.exit(ngx.ERROR) -- it was cut meanwhile, or the client is gone: the connection ends
+  end
   return true
 end
 
