@@ -267,8 +267,9 @@ static struct writer *push_writer(lua_State *L) {
   return writer;
 }
 
-/* One for all calls: a userdata of its own for each would take longer than most texts. But LuaJIT collects garbage before it copies a text, and
- * a finalizer that comes here then gets one of its own, which goes to the bottom of the stack. */
+/* One for all calls: a userdata of its own for each would take longer than most texts. But strings that are made meanwhile may run a finalizer,
+ * in Lua 5.4 while a value is written, in LuaJIT also before a text is copied: one that comes here gets a writer of its own, which goes to the
+ * bottom of the stack. */
 static struct writer *take_writer(lua_State *L) {
   struct writer *writer = lua_touserdata(L, lua_upvalueindex(1));
   if (writer->is_taken) {
