@@ -43,8 +43,8 @@ struct camp_store_result {
   const struct camp_store_value *values;  /* rows * columns of them, row by row */
 };
 
-/* Opens the file. With CAMP_STORE_CREATE it must not exist and is made with mode 0600, its name synced, with what `schema` says (statements, or NULL) in
- * one transaction; without, it must be a regular file of this user that is closed to others, and file and log are checked for damage. Either
+/* Opens the file. With CAMP_STORE_CREATE neither it nor its log may exist; it is made with mode 0600, its name synced, with what `schema` says (statements,
+ * or NULL) in it, whole or not at all; without, it must be a regular file of this user that is closed to others, and file and log are checked for damage. Either
  * way its lock (path + ".lock") is taken at once or refused. NULL with err
  * (CAMP_LEDGER; code is SQLite's, 0 where SQLite was not asked). */
 struct camp_store *camp_store_open(const char *path, const char *schema, enum camp_store_mode mode, enum camp_store_driver driver, struct camp_error *err);
