@@ -228,6 +228,27 @@ describe("the lock of a target", function()
     command.remove(folder)
   end)
 
+  it("takes no turn for its own that could not be written, and writes it when it is asked again", function()
+    local folder = command.folder()
+    local options = imports.options(JSON, imports.people(5))
+    options.env.getenv = function(name) return name == "CAMPAIGN_STATE_DIR" and folder or nil end
+    local lock = require("campaign.import.target_lock").new{ options = options, identity = "x", id = "y", folder = folder,
+      operation = require("campaign.api.platform").load("outbound").operations.upload_contacts_json }
+    assert.is_true(lock:try())
+    local path = lock._path .. ".json"
+    assert(os.remove(path))
+    assert(core.system.make_dirs(path)) -- a folder where the file would be
+    local ok, err = lock:begin()
+    assert.is_nil(ok)
+    assert.same({ "ledger", "no" }, { err.kind, err.sent })
+    assert.is_nil(lock:turn())
+    assert(os.remove(path))
+    assert.is_true(lock:begin())
+    contains(command.read(path), lock:turn())
+    lock:close()
+    command.remove(folder)
+  end)
+
   it("is let go of by a process that is killed", function()
     local folder = command.folder()
     local env = { CAMPAIGN_STATE_DIR = folder .. "/state" }

@@ -182,9 +182,13 @@ function methods:begin()
   local turn = self._env.random(8):gsub(".", function(byte)
     return ("%02x"):format(byte:byte())
   end)
-  said.job, said.folder, said.turn = self._job, self._folder, turn
-  local ok, err = self:_write(said)
-  return ok, not ok and trouble(self, err) or nil
+  local begun = { holder = said.holder, job = self._job, folder = self._folder, turn = turn }
+  local ok, err = self:_write(begun)
+  if not ok then
+    return nil, trouble(self, err) -- asked again, it must not take the turn for written
+  end
+  self._said = begun
+  return true
 end
 
 ---Lets go of it. Closing twice is fine.
