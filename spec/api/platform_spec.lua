@@ -213,6 +213,10 @@ describe("api.platform", function()
     { "a setting that no account has", function(_, send) send.success = { { path = "id", setting = "good" } } end, "no account key `good`" },
     { "a misspelt path of the reply", function(_, send) send.present = { "colur" } end, "the reply has no field `colur` (did you mean `colour`?)" },
     { "a message that its type lacks", function(_, send) send.message = "message" end, "message: the reply has no field `message`" },
+    { "an empty path of the reply", function(_, send) send.present = { "" } end, "`` is no path" },
+    { "a path with a dot too many", function(raw) raw.throttle = { { path = "a..b", is = { 1 } } } end, "throttle[1].path: `a..b` is no path" },
+    { "an example that is no number", function(raw) raw.types.Row.fields[1].example = "soon" end, "example: must be digits" },
+    { "an address that is no url", function(raw) raw.account[1].type = "integer" end, "account[base_url].type: must be `url`" },
     { "no place to call", function(raw) table.remove(raw.account, 1) end, "account: needs a key `base_url`" },
     { "an account key that no variable can have", function(raw) raw.account[2].name = "to ken" raw.auth.bearer.key = "to ken" end, "variable" },
     { "a key of the account that fills nothing", function(raw) raw.account[2].fills = "wo" end, "fills: there is no field `wo`" },
@@ -366,6 +370,25 @@ return {
       local platform = assert(platforms.load(path))
       assert.equal(-12600, platform.zone_seconds)
       assert.is_nil(platform.operations.ping.scheme)
+    end)
+  end)
+
+  it("has calls whose form is all optional refused before anything is sent when nothing is given", function()
+    with_file([==[
+return {
+  name = "sixth", title = "t", doc = "d", source = "s.txt", zone = "+08:00", auth = {},
+  account = { { name = "base_url", type = "url", required = true, doc = "d" } },
+  operations = { { name = "put", doc = "d", source = ":1", method = "POST", path = "/put", auth = "none", body = "multipart",
+    response = "empty", effect = "create", fields = { { name = "note", where = "form" } } } },
+}
+]==], function(path)
+      local client = assert(require("campaign").connect(path, { base_url = "http://127.0.0.1:9" }))
+      local reply, err = client:put{}
+      client:close()
+      assert.is_nil(reply)
+      assert.equal("invalid", err.kind)
+      assert.equal("no", err.sent)
+      assert.matches("give at least one", err.message)
     end)
   end)
 

@@ -78,6 +78,12 @@ local function multipart(body, operation, options, context)
       name = file.part, filename = options.rows_filename or file.filename, type = file.type, source = options.rows,
     }
   end
+  if #form == 0 then -- a platform may leave every field to the caller; a multipart body of nothing cannot be written
+    return nil, error_object.new{
+      kind = "invalid", platform = operation.platform, operation = operation.name, sent = "no", retry = false,
+      message = "none of the fields of its form is given: give at least one (see `campaign describe`)",
+    }
+  end
   local ready, err = core.form(form)
   if not ready then
     return nil, error_object.wrap(err, { platform = operation.platform, operation = operation.name, sent = "no", retry = false })

@@ -36,6 +36,10 @@ end
 
 -- Where a path leads in a described reply; nil where nothing is said. Faults for a name that is not there, unless the reply is open and no name is near.
 local function reply_fits(resolver, described, path, place)
+  if ("." .. path .. "."):find("..", 1, true) then
+    resolver:fault(place, "`" .. path .. "` is no path: names with one dot between them")
+    return nil
+  end
   for step in path:gmatch("[^.]+") do
     local fields = described and described.fields
     if not fields or #fields == 0 then
@@ -63,9 +67,13 @@ local function constant_fits(resolver, field, key, here)
     return
   end
   local wanted = LUA_TYPES[field.type] or "string"
-  if field.type ~= "any" and field.type ~= "array" and type(value) ~= wanted then
+  if field.type == "any" or field.type == "array" or field.type == "object" then
+    return
+  elseif type(value) ~= wanted then
     resolver:fault(here .. "." .. key, "must be a " .. wanted .. " for a field of type `" .. field.type .. "`, not a " .. type(value))
-  elseif field.values and not field.values.open and not field.values.set[value] then
+  elseif field.type == "int64" and not value:find("^%-?%d+$") then
+    resolver:fault(here .. "." .. key, "must be digits, as \"1790000000000001\"")
+  elseif key ~= "example" and field.values and not field.values.open and not field.values.set[value] then
     resolver:fault(here .. "." .. key, "is not a value of enum `" .. field.values.name .. "`")
   end
 end
@@ -94,6 +102,7 @@ local function field_fits(resolver, field, here)
   end
   constant_fits(resolver, field, "default", here)
   constant_fits(resolver, field, "constant", here)
+  constant_fits(resolver, field, "example", here)
 end
 
 local function fields_fit(resolver, fields, place)
@@ -134,7 +143,7 @@ local function conditions_fit(resolver, list, place, reply)
     elseif condition.path and not condition.is and not condition.setting then
       resolver:fault(here, "`path` needs `is`: which values hold?")
     end
-    if condition.path and reply then
+    if condition.path then
       reply_fits(resolver, reply, condition.path, here .. ".path")
     end
     local setting = condition.setting and resolver.account[condition.setting]
@@ -286,6 +295,12 @@ local function account_fits(resolver)
   end
   if base_needed and not resolver.account.base_url then
     resolver:fault("account", "needs a key `base_url`: calls without a `url` of their own go there")
+  end
+  for _, operation in ipairs(resolver.operations) do
+    local key = resolver.account[operation.url or "base_url"]
+    if key and key.type and key.type ~= "url" and key.type ~= "string" then
+      resolver:fault("account[" .. key.name .. "].type", "must be `url`: calls go there")
+    end
   end
   for _, key in ipairs(resolver.account) do
     local here = "account[" .. key.name .. "]"
