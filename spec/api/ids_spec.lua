@@ -71,7 +71,8 @@ for _, first in ipairs{ "9007199254740993", "1790000000000000001" } do
         local platform = assert(platforms.from_table({
           name = "invented", title = "t", doc = "d", source = "s.txt", zone = "+08:00", account = { { name = "base_url", doc = "d" } }, auth = {},
           operations = { { name = "send", method = "POST", path = "/{id}", auth = "none", body = kind, response = "json", effect = "create",
-            source = ":1", doc = "d", fields = { { name = "id", where = "path", type = "int64" }, { name = "n", where = "form", type = "int64" },
+            source = ":1", doc = "d", fields = { { name = "id", where = "path", type = "int64", required = true },
+              { name = "n", where = "form", type = "int64" },
               { name = "list", where = "form", type = "array", items = { type = "int64" }, join = "," },
               { name = "q", where = "query", type = "int64" } } } },
         }, "invented.lua"))
