@@ -19,6 +19,7 @@
 #define MOST_IDLE_HANDLES 512 /* no fewer: whoever has many requests in flight would make handles anew for each of them */
 #define IDLE_AGES 2           /* handles that are idle for so many of their connection's longest ages go */
 #define SWEEP_MS 1000
+#define BLIND_MS 100 /* until libcurl is asked again which sockets it waits for */
 
 #define PORT_SLOTS 1024
 
@@ -63,6 +64,7 @@ struct camp_loop {
   struct camp_request *running;
   struct camp_request *done, *done_last;
   struct camp_door *door; /* NULL: none */
+  int is_blind;           /* libcurl could not say which sockets it waits for */
 };
 
 static long long now_ms(void) {
@@ -426,16 +428,34 @@ static void collect(struct camp_loop *loop) {
   }
 }
 
+static void act(struct camp_loop *loop, curl_socket_t fd, int flags) {
+  int running;
+  if (curl_multi_socket_action(loop->multi, fd, flags, &running) != CURLM_OK) loop->is_blind = 1;
+}
+
+/* Where memory is short libcurl forgets to have a transfer's socket watched, and would come back to it only when its time is over. */
+static void look_at_all(struct camp_loop *loop) {
+  int running;
+  loop->is_blind = curl_multi_socket_all(loop->multi, &running) != CURLM_OK;
+  collect(loop);
+}
+
 int camp_loop_run(struct camp_loop *loop, long long milliseconds) {
   struct epoll_event events[64];
-  int running, woken = 0;
+  int woken = 0;
   long long wait = milliseconds, left = timer_left(loop);
   if (left == 0) {
     loop->timer = -1;
-    curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    act(loop, CURL_SOCKET_TIMEOUT, 0);
     collect(loop);
     if (loop->done != NULL) wait = 0;
     left = timer_left(loop);
+  }
+  if (loop->is_blind) {
+    look_at_all(loop);
+    if (loop->done != NULL) wait = 0;
+    left = timer_left(loop);
+    if (loop->is_blind && (left < 0 || left > BLIND_MS)) left = BLIND_MS;
   }
   if (left >= 0 && (wait < 0 || left < wait)) wait = left;
   if (loop->door != NULL && wait != 0) {
@@ -460,7 +480,7 @@ int camp_loop_run(struct camp_loop *loop, long long milliseconds) {
     }
     int flags = (events[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                 (events[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-    curl_multi_socket_action(loop->multi, fd, flags, &running);
+    act(loop, fd, flags);
   }
   if (count > 0) collect(loop);
   return woken;

@@ -5,6 +5,7 @@
 #ifndef CAMP_LIBCURL_H
 #define CAMP_LIBCURL_H
 
+#define CURL_DISABLE_DEPRECATION /* of curl_multi_socket_all: nothing else mends a transfer that nobody watches (http_loop.c) */
 #ifdef CAMP_LIBCURL_LINKED
 #include <curl/curl.h>
 #else
@@ -28,7 +29,7 @@ int camp_curl_load(struct camp_error *err);
    X(curl_easy_strerror) X(curl_free) X(curl_global_init) X(curl_global_init_mem) X(curl_mime_addpart) X(curl_mime_data_cb) \
    X(curl_mime_filename) X(curl_mime_free) X(curl_mime_headers) X(curl_mime_init) X(curl_mime_name) X(curl_mime_type) \
    X(curl_multi_add_handle) X(curl_multi_cleanup) X(curl_multi_info_read) X(curl_multi_init) X(curl_multi_remove_handle) \
-   X(curl_multi_setopt) X(curl_multi_socket_action) X(curl_share_cleanup) X(curl_share_init) X(curl_share_setopt) X(curl_slist_append) \
+   X(curl_multi_setopt) X(curl_multi_socket_action) X(curl_multi_socket_all) X(curl_share_cleanup) X(curl_share_init) X(curl_share_setopt) X(curl_slist_append) \
    X(curl_url) X(curl_url_cleanup) X(curl_url_get) X(curl_url_set) X(curl_url_strerror) X(curl_version)
 
 struct camp_curl {
@@ -62,6 +63,7 @@ extern struct camp_curl camp_curl;
 #define curl_multi_remove_handle camp_curl.curl_multi_remove_handle
 #define curl_multi_setopt camp_curl.curl_multi_setopt
 #define curl_multi_socket_action camp_curl.curl_multi_socket_action
+#define curl_multi_socket_all camp_curl.curl_multi_socket_all
 #define curl_share_cleanup camp_curl.curl_share_cleanup
 #define curl_share_init camp_curl.curl_share_init
 #define curl_share_setopt camp_curl.curl_share_setopt
