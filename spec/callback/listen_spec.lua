@@ -129,6 +129,23 @@ describe("campaign listen", function()
     assert(reader():result("after"))
   end)
 
+  it("answers no 200 for a body whose length is missing or told twice, and takes HTTP/1.0 at its word", function()
+    local before = #reader().inbox:list()
+    local body = '{"unique_id":"odd","rows":[]}'
+    for _, version in ipairs{ "1.0", "1.1" } do -- a body that ends with the connection: nobody can see that it is whole
+      local answer = raw(("POST /%s HTTP/%s\r\nHost: x\r\n\r\n%s"):format(secret, version, body))
+      assert.matches("^HTTP/1%.%d 411 ", answer)
+    end
+    for _, length in ipairs{ #body, #body - 3, #body + 3 } do
+      local more = ("Content-Length: %d\r\n"):format(length)
+      assert.equal(400, status(raw(request("/" .. secret, body, more))))
+    end
+    assert.equal(before, #reader().inbox:list())
+    local old = request("/" .. secret, body, "Expect: 100-continue\r\n"):gsub("HTTP/1.1", "HTTP/1.0", 1)
+    assert.matches("^HTTP/1%.0 200 ", raw(old))
+    assert(reader():result("odd"))
+  end)
+
   it("has every body on disk that it answered 200 for, when it is killed at any moment", function()
     local answered = {}
     for round = 1, 4 do

@@ -227,6 +227,9 @@ local function refuse_body(self, request, body)
   if length and tonumber(length) ~= #body then
     return response(400, "the body broke off")
   end
+  if body == "" and not length and not headers["transfer-encoding"] then -- HTTP takes that for no body: one that ends with the connection is lost
+    return response(411, "send the length of the body")
+  end
   if not self.signature then
     return nil
   elseif not self.signature:check(headers, body, self.env.now()) then

@@ -34,6 +34,19 @@ local function read_body(stream, limit)
   return table.concat(pieces):sub(1, limit + 1)
 end
 
+-- By name in lower case; of one that came twice the first counts, but lengths that came twice are none.
+local function fields_of(head)
+  local headers = {}
+  for name, value in head:each() do
+    if name == "content-length" and headers[name] then
+      headers[name] = headers[name] .. ", " .. value
+    elseif name:sub(1, 1) ~= ":" and headers[name] == nil then
+      headers[name] = value
+    end
+  end
+  return headers
+end
+
 -- Closes so that the answer is not lost with what was not read: our end first, then a short look at the rest.
 local function close(stream)
   local socket = stream.connection:take_socket()
@@ -57,17 +70,12 @@ local function serve(receiver, stream, tell)
   if not head then
     return
   end
-  local headers = {}
-  for name, value in head:each() do
-    if name:sub(1, 1) ~= ":" and headers[name] == nil then
-      headers[name] = value
-    end
-  end
+  local headers = fields_of(head)
   local path = (head:get(":path") or ""):gsub("^https?://[^/?#]*", "") -- it may name the host, too, as clients write it to a proxy
   local answer, kind = receiver:handle{
     method = head:get(":method"), path = path, headers = headers,
     body = function(limit)
-      if (headers.expect or ""):lower() == "100-continue" then
+      if (headers.expect or ""):lower() == "100-continue" and stream.peer_version > 1 then -- HTTP/1.0 knows no such answer
         stream:write_continue(SEND_SECONDS)
       end
       return read_body(stream, limit)
