@@ -161,6 +161,21 @@ describe("callback", function()
     end
   end)
 
+  it("reads counts and places that are written as texts, and leaves out none that contradicts", function()
+    local receiver = assert(open())
+    local rows = { { index = "0", ok = true }, { index = "1", ok = false } }
+    post(receiver, body("texts", rows, { total = "2", success = "1", fail = "1" }))
+    local result = assert(receiver:result("texts"))
+    assert.same({ 2, 1, 1 }, { result.total, result.success, result.fail })
+    local outcomes, unmatched = callback.join(result, { { row = 7 }, { row = 9 } })
+    assert.same({ true, false, 0 }, { outcomes[7].ok, outcomes[9].ok, #unmatched })
+    post(receiver, (body("long", rows, { total = 7 }):gsub('"total":7', '"total":9007199254740993')))
+    assert.is_true(receiver:result("long").total > 2)
+    post(receiver, body("words", rows, { total = "two", success = "0x1", fail = "" }))
+    result = assert(receiver:result("words"))
+    assert.same({}, { result.total, result.success, result.fail })
+  end)
+
   it("joins rows by their mark, else by their place, and leaves the rest over", function()
     local receiver = assert(open())
     post(receiver, GOOD)

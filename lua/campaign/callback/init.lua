@@ -269,6 +269,11 @@ local function plain(value, wanted)
   return type(value) == wanted and value or nil
 end
 
+-- A count or a place; some senders write numbers as texts, and json.decode gives the longest ones as such.
+local function number_of(value)
+  return plain(value, "number") or type(value) == "string" and value:find("^%d+$") and tonumber(value) or nil
+end
+
 ---What came for a batch number, whenever it came; nil when nothing did.
 ---@param id string the batch number that an import got
 ---@return { id: string, total: number?, success: number?, fail: number?, conflict: boolean, rows: table[] }? result
@@ -281,11 +286,11 @@ function methods:result(id)
   local data, value = self.data, json.decode(body)
   local result = { id = id, conflict = self.inbox.in_conflict[id] or false, rows = {} }
   for _, key in ipairs{ "total", "success", "fail" } do
-    result[key] = data[key] and plain(normalise.at(value, data[key]), "number")
+    result[key] = data[key] and number_of(normalise.at(value, data[key]))
   end
   local rows = normalise.at(value, data.rows)
   for number, row in ipairs(type(rows) == "table" and rows or {}) do
-    local index = data.index and plain(normalise.at(row, data.index), "number")
+    local index = data.index and number_of(normalise.at(row, data.index))
     local mark = data.mark and normalise.at(row, data.mark)
     result.rows[number] = {
       index = index and index + 1, mark = plain(mark, "string"), ok = plain(normalise.at(row, data.ok), "boolean"),
