@@ -12,17 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "http.h"
 
 static int port;
-
-#define CHECK(condition)                                                          \
-  do {                                                                            \
-    if (!(condition)) {                                                           \
-      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-      exit(1);                                                                    \
-    }                                                                             \
-  } while (0)
 
 /* Answers every request on a connection; one whose path says so after 300 ms. */
 static void *serve(void *data) {

@@ -8,15 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "store.h"
-
-#define CHECK(condition)                                                          \
-  do {                                                                            \
-    if (!(condition)) {                                                           \
-      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-      exit(1);                                                                    \
-    }                                                                             \
-  } while (0)
 
 static int is_refused(int result, const struct camp_error *err) { return result != 0 && strstr(err->text, "parent") != NULL; }
 

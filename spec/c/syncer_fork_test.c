@@ -9,15 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "syncer.h"
-
-#define CHECK(condition)                                                          \
-  do {                                                                            \
-    if (!(condition)) {                                                           \
-      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-      exit(1);                                                                    \
-    }                                                                             \
-  } while (0)
 
 static void expect(struct camp_syncer *syncer, uint64_t id) {
   struct camp_error err = {CAMP_OK, 0, ""};
