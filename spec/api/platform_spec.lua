@@ -208,6 +208,23 @@ describe("api.platform", function()
     { "columns in no order", function(_, send) send.rows.shape = "array" end, "needs `columns` or `columns_from`" },
     { "a result that tells nothing", function(_, send) send.rows.result = {} end, "nothing in the reply would account for rows" },
     { "one count of two", function(_, send) send.rows.result = { success_count = "id" } end, "`success_count` and `fail_count` together" },
+    { "refused rows named in two ways", function(_, send)
+      send.rows.result = { failed_rows = { list = "id", index = "n", from = 1, value = "v", field = "id" } }
+    end, "by `index` or by `value`" },
+    { "refused rows numbered from nowhere", function(_, send) send.rows.result = { failed_rows = { list = "id", index = "n" } } end,
+      "`index` and `from` together" },
+    { "refused rows named by a value of no field", function(_, send)
+      send.rows.result = { failed_rows = { list = "id", value = "v" } }
+    end, "`value` needs `field`" },
+    { "refused rows named by a missing field", function(_, send)
+      send.rows.result = { failed_rows = { list = "id", value = "v", field = "ide" } }
+    end, "there is no field `ide`" },
+    { "refused rows of a list that came back, in rows without names", function(_, send)
+      send.rows.shape, send.rows.columns, send.rows.result = "array", { "id" }, { failed_rows = "id" }
+    end, "are named by `index` only" },
+    { "refused rows beside a result that comes later", function(_, send)
+      send.rows.result = { accepted = "pending", id = "id", failed_rows = "id" }
+    end, "does not go with `accepted = \"pending\"`" },
     { "a condition on nothing", function(raw) raw.throttle = { {} } end, "throttle[1]: needs `path` and `is`, or `status`" },
     { "a path without its values", function(_, send) send.success = { { path = "id" } } end, "`path` needs `is`" },
     { "a setting that no account has", function(_, send) send.success = { { path = "id", setting = "good" } } end, "no account key `good`" },

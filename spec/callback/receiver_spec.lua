@@ -489,6 +489,8 @@ describe("callback", function()
       end
       return post(receiver, text, { path = "/signed", headers = headers })
     end
+    -- printf '1762740000.{"a":1}' | openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef
+    assert.equal("e4f499efc85c03a863bfae78f065427c4b2fac878b351d0512f8c5e4dbc8bdeb", signature.sign(key, "1762740000", '{"a":1}'))
     local now = math.floor(env.now())
     for _ = 1, 50 do -- more than the rate takes
       assert.equal(401, signed(GOOD, now, { ["x-campaign-signature"] = ("0"):rep(64) }).status)

@@ -187,38 +187,72 @@ describe("import.verdict", function()
     end
   end)
 
-  describe("match_failed", function()
-    local sent = {
-      { phone = "1", groups = "a" }, { phone = "2", groups = "a" }, { phone = "1", groups = "a" }, { phone = "3", groups = "b", thirdId = "x" },
-    }
+  describe("of an answer that lists refused rows with what is wrong with each", function()
+    local function judge(result, reply, rows)
+      if type(result.failed_rows) == "string" then
+        result.failed_rows = { list = result.failed_rows }
+      end
+      return verdict.success({ rows = { result = result } }, rows or 5, reply)
+    end
+    local BY_NUMBER = { list = "errors", index = "row", from = 1, reason = "why", code = "code" }
 
-    it("finds the rows that came back, with keys in any order and absent ones as null or empty", function()
-      assert.same({ 2, 4 }, verdict.match_failed(sent, { { thirdId = "x", groups = "b", phone = "3" }, { groups = "a", phone = "2", thirdId = "" } }))
+    it("without counts, takes all others for accepted", function()
+      local got = judge({ failed_rows = BY_NUMBER }, { errors = { { row = 2, why = "blocked", code = 7 }, { row = "5" } } })
+      assert.equal("partly", got.verdict)
+      assert.same({ { position = 2, code = "7", message = "blocked" }, { position = 5 } }, got.failed)
+      assert.equal("accepted", judge({ failed_rows = BY_NUMBER }, { errors = json.array({}) }).verdict)
     end)
 
-    it("F13 client counts equal rows as a multiset", function()
-      assert.same({ 1 }, verdict.match_failed(sent, { sent[1] }))
-      assert.same({ 1, 3 }, verdict.match_failed(sent, { sent[1], sent[3] }))
-      assert.is_nil(verdict.match_failed(sent, { sent[1], sent[1], sent[1] }))
+    it("without counts and without the list, decides nothing", function()
+      for _, reply in ipairs({ {}, { errors = "none" }, { errors = { row = 1 } }, { errors = json.null } }) do
+        assert.equal("ambiguous", judge({ failed_rows = BY_NUMBER }, reply).verdict)
+      end
     end)
 
-    it("refuses a row that was not sent, and one with a value we did not send", function()
-      local found, why = verdict.match_failed(sent, { { phone = "9", groups = "a" } })
-      assert.is_nil(found)
-      assert.matches("1 of the 1 rows", why, 1, true)
-      assert.is_nil(verdict.match_failed({ { phone = "1" } }, { { phone = "1", openid = "o" } }, { "phone", "openid" }))
-      assert.is_nil(verdict.match_failed(sent, { "text" }))
+    it("keeps what is said of each row when all are refused", function()
+      local got = judge({ failed_rows = BY_NUMBER, success_count = "ok", fail_count = "bad" }, { ok = 0, bad = 2, errors = { { row = 1 }, { row = 2 } } }, 2)
+      assert.equal("partly", got.verdict)
+      assert.equal(2, #got.failed)
+      assert.equal("rejected", judge({ failed_rows = BY_NUMBER, success_count = "ok", fail_count = "bad" }, { ok = 0, bad = 5 }).verdict)
     end)
 
-    it("keeps numbers, texts and borders between values apart", function()
-      assert.same({ 1 }, verdict.match_failed({ { a = 1 } }, { { a = "1" } }))
-      assert.is_nil(verdict.match_failed({ { a = "1:x", b = "" } }, { { a = "1", b = "x" } }))
-      assert.same({ 1 }, verdict.match_failed({ { a = { b = { "c" } } } }, { { a = { b = { "c" } } } }))
-      assert.is_nil(verdict.match_failed({ { a = { b = { "c" } } } }, { { a = { b = { "d" } } } }))
+    for name, reply in pairs({
+      ["a number beyond the rows"] = { errors = { { row = 6 } } }, ["a number before the first"] = { errors = { { row = 0 } } },
+      ["one row twice"] = { errors = { { row = 3 }, { row = 3 } } }, ["half a row"] = { errors = { { row = 1.5 } } },
+      ["no number"] = { errors = { { why = "x" } } }, ["a number that is text"] = { errors = { { row = "second" } } },
+      ["a number without end"] = { errors = { { row = math.huge } } }, ["a row that is none"] = { errors = { 3 } },
+      ["more rows than were sent"] = { errors = { { row = 1 }, { row = 2 }, { row = 3 }, { row = 4 }, { row = 5 }, { row = 1 } } },
+      ["other counts"] = { ok = 3, bad = 2, errors = { { row = 1 } } },
+    }) do
+      it("F14 puts it in doubt: " .. name, function()
+        local counts = reply.ok and true
+        local got = judge({ failed_rows = BY_NUMBER, success_count = counts and "ok", fail_count = counts and "bad" }, reply)
+        assert.equal("ambiguous", got.verdict)
+        assert.equal("counts_disagree", got.cause)
+      end)
+    end
+
+    it("reads bare numbers, from 0 or from the line behind the names of a file", function()
+      local got = judge({ failed_rows = { list = "bad", index = ".", from = 0 } }, { bad = { 0, 4 } })
+      assert.same({ { position = 1 }, { position = 5 } }, got.failed)
+      assert.equal("ambiguous", judge({ failed_rows = { list = "bad", index = ".", from = 2 } }, { bad = { 1 } }).verdict)
     end)
 
-    it("ignores the platform's own keys in a row that came back", function()
-      assert.same({ 2 }, verdict.match_failed(sent, { { phone = "2", groups = "a", reason = "blocked" } }))
+    it("goes by a status alone only where it speaks of all rows", function()
+      local how = { status = "state", success_status = { "done" }, failed_status = { "failed" }, partly_status = { "some" }, pending_status = { "later" } }
+      for state, expected in pairs({ done = "accepted", failed = "rejected", some = "ambiguous", later = "accepted", new = "ambiguous" }) do
+        local got = judge(how, { state = state })
+        assert.equal(expected, got.verdict, state)
+        assert.equal(state == "later" or nil, got.pending)
+      end
+      assert.equal("ambiguous", judge(how, {}).verdict)
+    end)
+
+    it("goes by counts alone where all rows had one fate", function()
+      local how = { success_count = "ok", fail_count = "bad" }
+      assert.equal("accepted", judge(how, { ok = 5, bad = 0 }).verdict)
+      assert.equal("rejected", judge(how, { ok = 0, bad = 5 }).verdict)
+      assert.equal("ambiguous", judge(how, { ok = 4, bad = 1 }).verdict)
     end)
   end)
 end)

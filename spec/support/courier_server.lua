@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Courier's other side: a tiny HTTP server for the invented vendor of examples/platforms/courier.lua. It knows nothing of that file; it
--- plays the vendor as the guide describes it. Prints its port, then serves one request a connection until it is ended.
+-- plays the vendor as the guide describes it.
 
 local cjson = require "cjson"
-local socket = require "socket"
+local tiny_server = dofile("spec/support/tiny_server.lua")
 
 local FIRST = "90071992547409" -- ids are longer than a double can hold
 local messages = {}
@@ -52,7 +52,7 @@ ROUTES["GET /v1/messages/{id}"] = function(request)
 end
 
 local function answer(request)
-  if request.key ~= "K-1" then
+  if request.headers["x-courier-key"] ~= "K-1" then
     return 401, '{"code":401,"message":"who are you?"}'
   end
   request.id = request.path:match("^/v1/messages/(%d+)$")
@@ -63,53 +63,4 @@ local function answer(request)
   return route(request)
 end
 
-local function read(peer)
-  local first = peer:receive("*l")
-  if not first then
-    return nil
-  end
-  local request = { query = {}, body = "" }
-  local target
-  request.method, target = first:match("^(%u+) (%S+) HTTP/1%.1$")
-  request.path = target:match("^[^?]+")
-  for name, value in (target:match("?(.*)$") or ""):gmatch("([^=&]+)=([^&]*)") do
-    request.query[name] = value
-  end
-  local length = 0
-  for line in function() return peer:receive("*l") end do
-    if line == "" then
-      break
-    end
-    local name, value = line:match("^([^:]+): *(.*)$")
-    if name:lower() == "content-length" then
-      length = tonumber(value)
-    elseif name:lower() == "x-courier-key" then
-      request.key = value
-    end
-  end
-  if length > 0 then
-    request.body = peer:receive(length)
-  end
-  return request.body and request
-end
-
-local server = assert(socket.bind("127.0.0.1", 0))
-local _, port = server:getsockname()
-io.stdout:write(port, "\n")
-io.stdout:flush()
--- Whoever started us has us ended; a minute without a request means that nobody is left to do it.
-server:settimeout(60)
-while true do
-  local peer = server:accept()
-  if not peer then
-    break
-  end
-  peer:settimeout(10)
-  local request = read(peer)
-  if request then
-    local status, body = answer(request)
-    peer:send(("HTTP/1.1 %d Said\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(status,
-      #body, body))
-  end
-  peer:close()
-end
+tiny_server.serve(answer)

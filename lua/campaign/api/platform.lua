@@ -210,7 +210,11 @@ function Resolver:rows(raw, operation, place)
   else
     rows.row = field.items
   end
-  local result = rows.result or {}
+  local result = copy(rows.result or {})
+  if type(result.failed_rows) == "string" then
+    result.failed_rows = { list = result.failed_rows }
+  end
+  rows.result = rows.result and result
   if result.status and not result.success_status then
     self:fault(place .. ".result", "`status` needs `success_status`: no answer would ever be a success")
   end

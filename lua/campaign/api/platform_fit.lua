@@ -176,6 +176,34 @@ local function aliases_fit(resolver, aliases, row, place)
   end
 end
 
+-- How refused rows are named: by what can be found again among those that were sent.
+local function failed_rows_fit(resolver, operation, result, place)
+  local how, rows = result.failed_rows, operation.rows
+  local entry = reply_fits(resolver, operation.reply, how.list, place .. ".list")
+  entry = entry and entry.type == "array" and entry.items or nil
+  for _, key in ipairs{ "index", "value", "reason", "code" } do
+    if how[key] and how[key] ~= "." then
+      reply_fits(resolver, entry, how[key], place .. "." .. key)
+    end
+  end
+  if how.index and how.value then
+    resolver:fault(place, "names rows by `index` or by `value`, not by both")
+  elseif (how.index == nil) ~= (how.from == nil) then
+    resolver:fault(place, "needs `index` and `from` together: the first row is 0 or 1 (2 where the line of names counts)")
+  elseif not how.index and (rows.shape == "csv" or rows.shape == "array") then
+    resolver:fault(place, "rows of shape `" .. rows.shape .. "` are named by `index` only")
+  elseif how.value and rows.shape == "object" and not how.field then
+    resolver:fault(place, "`value` needs `field`: which field of a row has it?")
+  elseif how.field and (not how.value or rows.shape ~= "object") then
+    resolver:fault(place .. ".field", "goes with `value`, in rows of shape `object`")
+  elseif how.field then
+    needs_field(resolver, rows.row and rows.row.fields or {}, how.field, place .. ".field")
+  end
+  if result.accepted == "pending" then
+    resolver:fault(place, "does not go with `accepted = \"pending\"`: what is said later, a callback says")
+  end
+end
+
 local function rows_fit(resolver, operation, place)
   local rows, row = operation.rows, operation.rows.row
   place = place .. ".rows"
@@ -199,14 +227,17 @@ local function rows_fit(resolver, operation, place)
     resolver:fault(place .. ".per_call", "is over `max_items` of `" .. rows.field .. "`: every full call would be refused")
   end
   local result = rows.result
-  for _, key in ipairs{ "id", "success_count", "fail_count", "failed_rows", "status", "message" } do
+  for _, key in ipairs{ "id", "success_count", "fail_count", "status", "message" } do
     all_fit(resolver, operation.reply, result and result[key], place .. ".result." .. key)
+  end
+  if result and result.failed_rows then
+    failed_rows_fit(resolver, operation, result, place .. ".result.failed_rows")
   end
   if result and (result.success_count == nil) ~= (result.fail_count == nil) then
     resolver:fault(place .. ".result", "needs `success_count` and `fail_count` together: they must add up to the rows")
   end
-  if result and result.accepted == nil and not (result.success_count or result.fail_count or result.status) then
-    resolver:fault(place .. ".result", "needs `accepted`, counts or `status`: nothing in the reply would account for rows")
+  if result and result.accepted == nil and not (result.success_count or result.fail_count or result.status or result.failed_rows) then
+    resolver:fault(place .. ".result", "needs `accepted`, counts, `status` or `failed_rows`: nothing in the reply would account for rows")
   end
 end
 

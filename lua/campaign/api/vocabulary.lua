@@ -93,9 +93,14 @@ local VOCABULARY = {
     ["name!"] = "string", required = { of = "condition" },
   },
   result = {
-    accepted = { "pending", "all" }, id = "string", success_count = "string", fail_count = "string", failed_rows = "string",
+    accepted = { "pending", "all" }, id = "string", success_count = "string", fail_count = "string",
+    failed_rows = { any = { "string", { of = "failed_rows" } } },
     status = "string", message = "string", pending_status = { list = scalar }, success_status = { list = scalar },
     partly_status = { list = scalar }, failed_status = { list = scalar },
+  },
+  failed_rows = {
+    ["list!"] = "string", index = "string", from = { least = 0, most = 2, whole = true }, value = "string", field = "string",
+    reason = "string", code = "string",
   },
   file = {
     ["part!"] = "string", ["encoding!"] = { "utf-8", "gbk", "gb18030" }, ["line_end!"] = { "\n", "\r\n" }, ["filename!"] = text_of_a_name,

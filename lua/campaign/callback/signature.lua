@@ -42,7 +42,7 @@ end
 ---@param body string
 ---@return string
 function M.sign(key, timestamp, body)
-  return core.digest.hex(core.digest.hmac_sha256(key, timestamp .. "." .. body))
+  return core.digest.hmac_sha256(key, timestamp .. "." .. body)
 end
 
 ---@param headers table<string, string> names in lower case

@@ -177,9 +177,13 @@ function M.reply(operation)
   end
   local result = operation.rows and operation.rows.result
   if result and result.status then
-    put(reply, result.status, 1)
+    put(reply, result.status, result.success_status[1])
+  end
+  if result and result.fail_count then
     put(reply, result.fail_count, 0)
-    put(reply, result.failed_rows, core.json.array{})
+  end
+  if result and result.failed_rows then
+    put(reply, result.failed_rows.list, core.json.array{})
   end
   local receipt = operation.receipt
   if receipt then

@@ -14,6 +14,12 @@ local LEAST = 4
 -- Most bytes of a text that are kept.
 local MOST = 2000
 
+-- Most bytes that are kept of what is said about one row.
+local MOST_OF_ROW = 300
+
+-- Most bytes of what is said about single rows of one batch; of the rows behind that, only codes are kept.
+local MOST_SAID = 65536
+
 -- Values that were found once are looked for again: a refused batch is narrowed down, and its pieces may be answered with the same words.
 local MOST_REMEMBERED = 1000
 
@@ -42,21 +48,56 @@ local function found_in(texts, input, batch, known)
   return hidden
 end
 
+-- Different words that are said of single rows, one a line, as far as they are kept.
+local function words_of(refusals)
+  local lines, known, size = {}, {}, 0
+  for _, refusal in ipairs(refusals or {}) do
+    for _, name in ipairs({ "code", "message" }) do
+      local text = refusal[name]
+      if text and not known[text] then
+        size = size + #text + 1
+        known[text] = true
+        lines[#lines + 1] = size <= MOST_SAID and text or nil
+      end
+    end
+  end
+  return lines, table.concat(lines, "\n")
+end
+
+-- Puts the cleaned words in the place of those that were said. What a row holds may have held line ends: then nobody can tell any more which
+-- words belong together, and none are kept.
+local function put_words(refusals, lines, cleaned)
+  local new, at = {}, 0
+  for line in (cleaned .. "\n"):gmatch("([^\n]*)\n") do
+    at = at + 1
+    new[lines[at] or ""] = line
+  end
+  for _, refusal in ipairs(refusals) do
+    for _, name in ipairs({ "code", "message" }) do
+      local text = refusal[name]
+      refusal[name] = text and at == #lines and new[text] and redact.scrub(new[text], {}, MOST_OF_ROW) or nil
+    end
+  end
+end
+
 ---Takes what the batch's rows hold out of what is said about them.
 ---@param input userdata
 ---@param batch table
----@param verdict table its `message` and `detail` are replaced
+---@param verdict table its `message` and `detail` are replaced, and what `failed` says of each row
 ---@param err campaign.error?
 ---@param known string[] values that were found before; grows
 ---@return campaign.error? err the same, or a cleaned copy
 function M.answer(input, batch, verdict, err, known)
-  if not (verdict.message or verdict.detail or err) then
+  local failed = verdict.failed
+  if not (verdict.message or verdict.detail or err or failed) then
     return nil -- nearly all answers say nothing
   end
   local texts = {}
   for _, text in ipairs({ verdict.message or false, verdict.detail or false, err and err.message or false, err and err.body or false }) do
     texts[#texts + 1] = text or nil
   end
+  local lines, words = words_of(failed)
+  texts[#texts + 1] = #lines > 0 and words or nil
   if #texts == 0 then
     return err
   end
@@ -65,6 +106,9 @@ function M.answer(input, batch, verdict, err, known)
     return text and redact.scrub(text, hidden, MOST)
   end
   verdict.message, verdict.detail = clean(verdict.message), clean(verdict.detail)
+  if #lines > 0 then
+    put_words(failed, lines, redact.scrub(words, hidden, MOST_SAID))
+  end
   if not err or clean(err.message) == err.message and clean(err.body) == err.body then
     return err
   end

@@ -99,7 +99,7 @@ local function masked(text)
 end
 
 ---The outcome of an attempt is known.
----@param attempt table batch, number, refused? (numbers of the rows that the platform gave back)
+---@param attempt table batch, number, refused? (numbers of the rows that the platform refused; `said` of each)
 ---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
 ---awaits; the journal's own from here on
 ---@return true? ok
@@ -116,7 +116,9 @@ function methods:finish(attempt, outcome)
   if refused and #refused > 0 then
     local rows = {}
     for i, row in ipairs(refused) do
-      rows[i] = { row = row, batch = attempt.batch.index, state = "rejected", cause = "platform", reason = "refused" }
+      local said = refused.said[row]
+      rows[i] = { row = row, batch = attempt.batch.index, state = "rejected", cause = "platform", reason = "refused",
+        code = masked(said.code), message = masked(said.message) }
     end
     outcome.rejected = #refused
     local ok, err = self._ledger:record(rows)

@@ -95,10 +95,10 @@ local function restore_batches(ledger, rows, books)
   end
   for batch in ledger:scan("told") do
     local attempts = assert(ledger:ask("last_of", batch.index))
-    local refused = { messages = {} }
+    local refused = { said = {} }
     if batch.rejected > 0 and batch.state ~= "X" then
       for i, row in ipairs(assert(ledger:ask("rows_of", batch.index))) do
-        refused[i], refused.messages[row.row] = row.row, row.message
+        refused[i], refused.said[row.row] = row.row, row
       end
     end
     local ok, err = rows:restore(batch, attempts[1], refused)

@@ -4,9 +4,8 @@
 
 local accounting = require "campaign.import.accounting"
 local error_object = require "campaign.error"
-local json = require "campaign.json"
 local listing = require "campaign.import.listing"
-local verdicts = require "campaign.import.verdict"
+local refused = require "campaign.import.refused"
 
 local M = {}
 
@@ -156,22 +155,37 @@ function methods:unchanged(row)
   }, row.fields, row.of_row)
 end
 
--- Lists the rows of a batch, all or those at the given positions (or, of an earlier run, of the given numbers), in one of the files. What
--- cannot be read any more is told, not lost.
-function methods:_list(state, attempt, why, positions, numbers)
+-- Books rows for one reason each; those of which the platform said something by its code for them.
+function methods:_book(state, count, why, numbers)
+  local left, codes = count, {}
+  for _, number in ipairs(why.said and numbers or {}) do
+    local said = why.said[number]
+    if said and said.code then
+      codes[#codes + 1] = codes[said.code] == nil and said.code or nil
+      codes[said.code] = (codes[said.code] or 0) + 1
+      left = left - 1
+    end
+  end
+  for _, code in ipairs(codes) do
+    self.books:book(state, codes[code], { cause = why.cause, column = why.column, reason = why.reason, code = code })
+  end
+  self.books:book(state, left, why)
+end
+
+local NOTHING = {}
+
+-- Lists the rows of a batch, all or those of the given numbers, in one of the files. What cannot be read any more is told, not lost.
+function methods:_list(state, attempt, why, numbers)
   local batch, file = attempt.batch, self.files[state]
   local at, listed, unlisted = 1, 0, nil
   local ok, problem = pcall(function()
     for position, row, fields, line in M.each_sent(self.input, batch) do -- to its end in any case: that closes the list
-      local wanted = not positions or positions[at] == position
-      if numbers then
-        wanted = numbers[at] == row
-      end
-      if wanted and not unlisted then
+      if (not numbers or numbers[at] == row) and not unlisted then
         at = at + 1
+        local said = why.said and why.said[row] or NOTHING
         local added, err = file:add({
           row = row, line = line, state = state, cause = why.cause, column = why.column, reason = why.reason,
-          code = why.code, message = why.messages and why.messages[row] or why.message, batch = batch.index, attempt = attempt.number,
+          code = said.code or why.code, message = said.message or why.message, batch = batch.index, attempt = attempt.number,
         }, fields)
         unlisted = not added and err or nil
         listed = listed + (added and 1 or 0)
@@ -184,11 +198,8 @@ function methods:_list(state, attempt, why, positions, numbers)
   if unlisted then
     ok, problem = false, unlisted
   end
-  local expected = #(positions or numbers or {})
-  if not positions and not numbers then
-    expected = batch.accepted
-  end
-  self.books:book(state, expected, why)
+  local expected = numbers and #numbers or batch.accepted
+  self:_book(state, expected, why, numbers)
   if not ok or listed ~= expected then
     local err = not ok and error_object.is(problem) and problem or nil
     return nil, error_object.new{
@@ -201,36 +212,23 @@ function methods:_list(state, attempt, why, positions, numbers)
   return true
 end
 
--- Which of the rows that were sent the platform gave back.
-function methods:_failed_positions(batch, verdict)
-  local text, err = self.encoder:text(self.input, batch)
-  if not text then
-    return nil, tostring(err)
-  end
-  local body, decode_err = json.decode(text, { bytes = #text + 1 })
-  local sent = body and body[self.operation.rows.field]
-  if type(sent) ~= "table" or #sent ~= batch.accepted then
-    return nil, "the rows of the batch could not be read again" .. (decode_err and ": " .. tostring(decode_err) or "")
-  end
-  local known = {}
-  for i, field in ipairs(self.operation.rows.row.fields) do
-    known[i] = field.name
-  end
-  return verdicts.match_failed(sent, verdict.failed, known)
-end
-
 function methods:_partly(attempt, verdict, err)
   local batch = attempt.batch
-  local positions, why_not = self:_failed_positions(batch, verdict)
+  local positions, by_position = refused.find(self.operation, verdict.failed, self.encoder, self.input, batch)
   if not positions then
-    local doubt = { verdict = "ambiguous", cause = "unknown_rows", detail = why_not }
+    local doubt = { verdict = "ambiguous", cause = "unknown_rows", detail = by_position }
     return self:settle(attempt, doubt, err)
   end
-  attempt.refused = numbers_of(batch, positions)
+  local numbers = numbers_of(batch, positions)
+  numbers.said = {}
+  for i, position in ipairs(positions) do
+    numbers.said[numbers[i]] = by_position[position]
+  end
+  attempt.refused = numbers
   self.books:book("accepted", batch.accepted - #positions)
   local ok, list_err = self:_list("rejected", attempt, {
-    cause = "platform", reason = "refused", message = verdict.message,
-  }, positions)
+    cause = "platform", reason = "refused", message = verdict.message, said = numbers.said,
+  }, numbers)
   return verdict, not ok and list_err or nil
 end
 
@@ -270,19 +268,19 @@ end
 ---Books a batch of an earlier run as its ledger has it.
 ---@param batch table from the ledger
 ---@param last table? its last attempt
----@param refused integer[] numbers of the rows that the platform gave back; `messages` by row, where it said something of each
+---@param given_back integer[] numbers of the rows that the platform refused; `said` of each, by row: code, message
 ---@return true? ok
 ---@return campaign.error? err
-function methods:restore(batch, last, refused)
+function methods:restore(batch, last, given_back)
   local attempt = { batch = batch, number = last and last.number }
   local why = last and { cause = last.cause, code = last.code, message = last.detail or last.message } or {}
   if batch.state == "A" or batch.state == "C" or batch.state == "R" then
-    self.books:book(batch.awaits == 1 and "accepted_pending" or "accepted", batch.accepted - #refused)
-    if #refused == 0 then
+    self.books:book(batch.awaits == 1 and "accepted_pending" or "accepted", batch.accepted - #given_back)
+    if #given_back == 0 then
       return true
     end
     return self:_list("rejected", attempt, { cause = "platform", reason = "refused", message = last and last.message,
-      messages = refused.messages }, nil, refused)
+      said = given_back.said }, given_back)
   elseif batch.state == "X" then
     return self:_list("rejected", attempt, { cause = "platform", reason = last and (last.reason or last.cause), code = last and last.code,
       message = last and last.message })

@@ -2,6 +2,8 @@
 -- What one attempt means for its rows: one pure function of the platform's data, the evidence of the transfer and the reply.
 -- Whatever is not proved is ambiguous. Sends nothing, waits for nothing, knows no clock; the engine acts on the answer.
 
+local refused_rows = require "campaign.import.refused"
+
 local M = {}
 
 -- HTTP's own meaning: the request was understood well enough to be refused before it was acted on. The only statuses that are
@@ -199,22 +201,34 @@ local function told_by(result, status)
   return false
 end
 
--- A success that says how many rows it took. `status` and the counts must tell the same story (F13, F14).
+-- A success that says what became of its rows: counts, a list of the refused ones, a status, or several of them, which must tell the same story
+-- (F13, F14). Without counts the list alone tells how many were refused, and must be there.
 local function counted(result, rows, reply)
+  local how = result.failed_rows
   local status = result.status and at(reply, result.status)
-  local good, bad = at(reply, result.success_count), at(reply, result.fail_count)
-  local failed = at(reply, result.failed_rows)
+  local told = result.status and told_by(result, status)
+  local failed = how and at(reply, how.list)
+  local is_listed = failed ~= nil
   failed = failed == nil and {} or failed
   local listed = type(failed) == "table" and #failed or 0
-  local detail = ("%s accepted and %s failed of %d rows, %d rows listed%s"):format(
-    tostring(good), tostring(bad), rows, listed, status ~= nil and ", status " .. tostring(status) or "")
-  local function disagree()
-    return answer("ambiguous", "counts_disagree", { detail = detail })
+  local good, bad
+  if result.success_count then
+    good, bad = at(reply, result.success_count), at(reply, result.fail_count)
+  elseif is_listed then
+    good, bad = rows - listed, listed
+  elseif not how and (told == "all" or told == "none") then
+    good, bad = told == "all" and rows or 0, told == "none" and rows or 0
+  end
+  local function disagree(why)
+    return answer("ambiguous", "counts_disagree", { detail = ("%s accepted and %s failed of %d rows, %d rows listed%s%s"):format(
+      tostring(good), tostring(bad), rows, listed, status ~= nil and ", status " .. tostring(status) or "", why and "; " .. why or "") })
+  end
+  if told == "pending" and not result.success_count and not is_listed then
+    return answer("accepted", "pending", { pending = true })
   end
   if not is_count(good) or not is_count(bad) or type(failed) ~= "table" or listed == 0 and next(failed) ~= nil then
     return disagree()
   end
-  local told = result.status and told_by(result, status)
   if told == "pending" then
     -- What comes later may be anything; what is said already must be possible, and a row that failed is not to come.
     if good > rows or bad > 0 or listed > 0 then
@@ -223,18 +237,22 @@ local function counted(result, rows, reply)
     return answer("accepted", "pending", { pending = true })
   end
   local counts = bad == 0 and "all" or good == 0 and "none" or "some"
-  if good + bad ~= rows or result.status and told ~= counts then
+  if good + bad ~= rows or result.status and told ~= counts or listed > 0 and listed ~= bad then
     return disagree()
   end
   local message = result.message and at(reply, result.message)
   if counts == "all" then
-    return listed == 0 and answer("accepted", "success") or disagree()
-  elseif counts == "none" then
-    return (listed == 0 or listed == bad) and answer("rejected", "refused", { message = message, by_row = true }) or disagree()
-  elseif listed ~= bad then
+    return answer("accepted", "success")
+  elseif counts == "none" and (listed == 0 or not refused_rows.is_each(how)) then
+    return answer("rejected", "refused", { message = message, by_row = true })
+  elseif listed == 0 then
     return disagree()
   end
-  return answer("partly", "success", { message = message, failed = failed })
+  local refusals, why = refused_rows.read(how, failed, rows)
+  if not refusals then
+    return disagree(why)
+  end
+  return answer("partly", "success", { message = message, failed = refusals })
 end
 
 local NOTHING = {}
@@ -246,7 +264,7 @@ local NOTHING = {}
 ---@return campaign.verdict
 function M.success(operation, rows, reply)
   local result = operation.rows.result or NOTHING
-  if result.success_count then
+  if result.success_count or result.failed_rows or result.status then
     return counted(result, rows, reply)
   end
   local receipt = result.id and at(reply, result.id)
@@ -275,7 +293,7 @@ end
 ---@field stop boolean? no further batch can do better
 ---@field pending boolean? accepted, the result comes later
 ---@field receipt string? the platform's number for this batch
----@field failed table[]? the rows that the platform gives back
+---@field failed campaign.import.refusal[]? what the platform says of the rows that it refused
 ---@field message string? the platform's words for them
 ---@field reason string? the named refusal
 ---@field by_row boolean? rejected, and the platform looked at every row
@@ -296,74 +314,6 @@ function M.decide(platform, operation, evidence, reply, err)
     return M.success(operation, evidence.rows, reply)
   end
   return refused(platform, operation, evidence, err or {})
-end
-
--- One text for a row, so that equal rows have equal texts. Empty and absent are the same: a platform that echoes a row may write
--- null or "" for what we left out. Keys that we did not send (its own reason) do not count.
-local function row_key(row, names)
-  local parts = {}
-  for i, name in ipairs(names) do
-    local value = type(row) == "table" and row[name] or nil
-    if type(value) == "table" then
-      local inner = {}
-      for key in pairs(value) do
-        inner[#inner + 1] = key
-      end
-      table.sort(inner, function(left, right)
-        return tostring(left) < tostring(right)
-      end)
-      value = tostring(#inner) .. "{" .. row_key(value, inner) .. "}"
-    elseif type(value) == "number" and value == math.floor(value) then
-      value = string.format("%.0f", value)
-    elseif type(value) ~= "string" and type(value) ~= "number" and type(value) ~= "boolean" then
-      value = ""
-    end
-    value = tostring(value)
-    parts[i] = #value .. ":" .. value
-  end
-  return table.concat(parts, ",")
-end
-
----Finds the rows that a platform gave back among those that were sent, as a multiset: of equal rows the first count.
----@param sent table[] decoded rows, in the order sent
----@param failed table[]
----@param known string[]? field names that count even where no sent row has them
----@return integer[]? positions in `sent`, ascending
----@return string? why not: a row that we never sent
-function M.match_failed(sent, failed, known)
-  local names, seen = {}, {}
-  local function add(name)
-    if not seen[name] then
-      seen[name] = true
-      names[#names + 1] = name
-    end
-  end
-  for _, name in ipairs(known or {}) do
-    add(name)
-  end
-  for _, row in ipairs(sent) do
-    for name in pairs(row) do
-      add(name)
-    end
-  end
-  table.sort(names)
-  local wanted = {}
-  for _, row in ipairs(failed) do
-    local key = row_key(row, names)
-    wanted[key] = (wanted[key] or 0) + 1
-  end
-  local found = {}
-  for i, row in ipairs(sent) do
-    local key = row_key(row, names)
-    if (wanted[key] or 0) > 0 then
-      wanted[key] = wanted[key] - 1
-      found[#found + 1] = i
-    end
-  end
-  if #found ~= #failed then
-    return nil, ("%d of the %d rows given back are not rows of this batch"):format(#failed - #found, #failed)
-  end
-  return found
 end
 
 return M

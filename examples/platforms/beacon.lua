@@ -1,0 +1,78 @@
+-- SPDX-License-Identifier: MIT
+-- Beacon, an invented marketing platform with the habits of many real ones: refused rows come back by number or by value with a reason each.
+-- Facts only.
+
+return {
+  name = "beacon",
+  title = "Beacon: contacts and events (an invented vendor)",
+  doc = "Contacts are imported and listed; numbers can be blocked.",
+  source = "beacon-api.txt",
+  zone = "+08:00",
+
+  account = {
+    { name = "base_url", required = true, type = "url", doc = "https address of the API" },
+    { name = "app_key", required = true, doc = "who calls" },
+    { name = "app_secret", required = true, secret = true, doc = "signs the calls" },
+  },
+
+  auth = { signed = { kind = "header", header = "X-Beacon-Secret", key = "app_secret" } },
+
+  types = {
+    Contact = {
+      doc = "one person", source = ":41",
+      fields = {
+        { name = "mobile", required = true, pattern = "mobile_cn", redact = "phone", source = ":42" },
+        { name = "name", required = true, not_blank = true, max_length = 20, redact = true, source = ":43" },
+        { name = "age", type = "integer", min = 1, max = 150, source = ":44" },
+        { name = "balance", type = "number", min = -0.5, max = 99999.5, source = ":45" },
+        { name = "remind_at", type = "datetime", whole_minutes = true, source = ":46" },
+      },
+    },
+    Refused = {
+      doc = "a row that was not taken over", open = true,
+      fields = { { name = "row", type = "integer" }, { name = "mobile", also = { "integer" } }, { name = "code" }, { name = "reason" } },
+    },
+  },
+
+  operations = {
+    {
+      name = "import_contacts", doc = "Add contacts; those that are refused are named by their number.", source = ":30",
+      method = "POST", path = "/open/contacts", auth = "signed", body = "json", response = "json", effect = "append",
+      fields = {
+        { name = "group", where = "json", required = true, max_length = 40, example = "autumn", source = ":31" },
+        { name = "contacts", where = "json", type = "array", items = "Contact", required = true, min_items = 1, max_items = 500, source = ":32" },
+      },
+      reply = {
+        { name = "code", type = "integer", also = { "string" } }, { name = "message" },
+        { name = "data", type = "object", open = true, fields = { { name = "errors", type = "array", items = "Refused" } } },
+      },
+      success = { { path = "code", is = { 0 } } }, present = { "data" }, code = "code", message = "message",
+      rows = {
+        field = "contacts", shape = "object", type = "Contact", per_call = 500, concurrency = 2,
+        aliases = { mobile = { "phone", "手机号" }, name = { "姓名" } },
+        result = { failed_rows = { list = "data.errors", index = "row", from = 1, reason = "reason", code = "code" } },
+      },
+      probe = "none",
+    },
+    {
+      name = "block_numbers", doc = "Block numbers; those that are refused are named by themselves.", source = ":60",
+      method = "POST", path = "/open/blocked", auth = "signed", body = "json", response = "json", effect = "append",
+      fields = {
+        { name = "contacts", where = "json", type = "array", items = "Contact", required = true, min_items = 1, max_items = 500, source = ":61" },
+      },
+      reply = {
+        { name = "code", type = "integer", also = { "string" } }, { name = "message" },
+        { name = "data", type = "object", open = true, fields = {
+          { name = "good", type = "integer" }, { name = "bad", type = "integer" }, { name = "failed", type = "array", items = "Refused" },
+        } },
+      },
+      success = { { path = "code", is = { 0 } } }, present = { "data" }, code = "code", message = "message",
+      rows = {
+        field = "contacts", shape = "object", type = "Contact", per_call = 500, concurrency = 2, aliases = { mobile = { "phone" } },
+        result = { success_count = "data.good", fail_count = "data.bad",
+          failed_rows = { list = "data.failed", value = "mobile", field = "mobile", reason = "reason" } },
+      },
+      probe = "none",
+    },
+  },
+}

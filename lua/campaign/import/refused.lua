@@ -1,0 +1,234 @@
+-- SPDX-License-Identifier: MIT
+-- Which rows of a batch an answer refuses, and with what words: read from the list that the platform's data names (`rows.result.failed_rows`), by
+-- the row's number, by the value of a field, or by the row as it was sent. Pure. A list that cannot be meant of this batch gives nil and why.
+
+local error_object = require "campaign.error"
+local json = require "campaign.json"
+local normalise = require "campaign.api.normalise"
+
+local M = {}
+
+---@class campaign.import.refusal what an answer says of one row
+---@field position integer? among the rows that were sent, from 1
+---@field row any? else what names the row: the row itself, or the text of one of its fields
+---@field code string|number|nil
+---@field message string?
+
+local function at(item, path)
+  if path == "." then
+    return item
+  end
+  return normalise.at(item, path)
+end
+
+local function text_of(value)
+  if type(value) == "number" and value == math.floor(value) then
+    return ("%.0f"):format(value) -- %d raises for what no integer can hold
+  end
+  local kind = type(value)
+  return (kind == "string" or kind == "number" or kind == "boolean") and tostring(value) or nil
+end
+
+-- What is said of the row, as one line.
+local function said(how, item)
+  local code, message = how.code and text_of(at(item, how.code)), how.reason and text_of(at(item, how.reason))
+  return code ~= "" and code or nil, message and message:find("%S") and (message:gsub("%s+", " ")) or nil
+end
+
+---Reads the list of an answer, as far as that can be done without a look at the rows.
+---@param how table `failed_rows` of the platform's data
+---@param list any[] as it came
+---@param rows integer that were sent
+---@return campaign.import.refusal[]?
+---@return string? why not
+function M.read(how, list, rows)
+  local refusals, seen = {}, {}
+  for i, item in ipairs(list) do
+    local refusal = { row = item }
+    if how.index then
+      local number = tonumber(text_of(at(item, how.index)) or "")
+      local position = number and number == math.floor(number) and number - how.from + 1
+      if not position or position < 1 or position > rows then
+        return nil, ("it refuses row %s, counted from %d"):format(text_of(at(item, how.index)) or "without a number", how.from)
+      elseif seen[position] then
+        return nil, ("it refuses row %.0f twice"):format(number)
+      end
+      seen[position] = true
+      refusal = { position = position }
+    elseif how.value then
+      refusal.row = text_of(at(item, how.value))
+      if not refusal.row or refusal.row == "" then
+        return nil, ("entry %d of its refused rows has no `%s`"):format(i, how.value)
+      end
+    end
+    refusal.code, refusal.message = said(how, item)
+    refusals[i] = refusal
+  end
+  return refusals
+end
+
+---Whether the platform says something of each row: then its words are kept row by row.
+---@param how table
+---@return boolean
+function M.is_each(how)
+  return (how.index or how.value or how.reason or how.code) ~= nil
+end
+
+-- One text for a row, so that equal rows have equal texts. Empty and absent are the same: a platform that echoes a row may write
+-- null or "" for what we left out. Keys that we did not send (its own reason) do not count.
+local function row_key(row, names)
+  if type(row) ~= "table" then
+    return text_of(row) or ""
+  end
+  local parts = {}
+  for i, name in ipairs(names) do
+    local value = row[name]
+    if type(value) == "table" then
+      local inner = {}
+      for key in pairs(value) do
+        inner[#inner + 1] = key
+      end
+      table.sort(inner, function(left, right)
+        return tostring(left) < tostring(right)
+      end)
+      value = tostring(#inner) .. "{" .. row_key(value, inner) .. "}"
+    else
+      value = text_of(value) or ""
+    end
+    parts[i] = #value .. ":" .. value
+  end
+  return table.concat(parts, ",")
+end
+
+-- Names that occur in the rows, and the known ones.
+local function names_in(sent, known)
+  local names, seen = {}, {}
+  local function add(name)
+    if not seen[name] then
+      seen[name] = true
+      names[#names + 1] = name
+    end
+  end
+  for _, name in ipairs(known or {}) do
+    add(name)
+  end
+  for _, row in ipairs(sent) do
+    for name in pairs(type(row) == "table" and row or {}) do
+      add(name)
+    end
+  end
+  table.sort(names, function(left, right)
+    return tostring(left) < tostring(right)
+  end)
+  return names
+end
+
+-- Of rows that bear one name, some were refused: that says which only where they are equal in everything.
+local function are_told_apart(sent, known, key_of, named)
+  local names = names_in(sent, known)
+  local whole, counts = {}, {}
+  for i, row in ipairs(sent) do
+    local key = key_of(i)
+    if named[key] then
+      local text = row_key(row, names)
+      counts[key] = (counts[key] or 0) + 1
+      if whole[key] and whole[key] ~= text then
+        whole[key] = false
+      elseif whole[key] == nil then
+        whole[key] = text
+      end
+    end
+  end
+  for key, refusals in pairs(named) do
+    if whole[key] == false and #refusals < counts[key] then
+      return false
+    end
+  end
+  return true
+end
+
+---Finds the rows that an answer refuses among those that were sent, as a multiset: of equal rows the first count.
+---@param how table `failed_rows`
+---@param sent any[] decoded rows, in the order sent
+---@param refusals campaign.import.refusal[] of `read`, without positions
+---@param known string[]? field names that count even where no sent row has them
+---@return integer[]? positions in `sent`, ascending
+---@return table<integer, campaign.import.refusal>|string by position; or why not: a row that we never sent
+function M.match(how, sent, refusals, known)
+  local names = not how.value and names_in(sent, known)
+  local function key_of(i)
+    local row = sent[i]
+    if how.value then
+      return text_of(how.field and type(row) == "table" and row[how.field] or row) or ""
+    end
+    return row_key(row, names)
+  end
+  local named = {}
+  for _, refusal in ipairs(refusals) do
+    local is_alike = (type(refusal.row) == "table") == (type(sent[1]) == "table")
+    local key = how.value and refusal.row or is_alike and row_key(refusal.row, names) or false
+    named[key] = named[key] or {}
+    table.insert(named[key], refusal)
+  end
+  if how.value and not are_told_apart(sent, known, key_of, named) then
+    return nil, "rows that it refuses share their `" .. (how.field or "value") .. "` with others of this batch: which is meant is not said"
+  end
+  local positions, by_position = {}, {}
+  for i = 1, #sent do
+    local waiting = named[key_of(i)]
+    if waiting and waiting[1] then
+      positions[#positions + 1] = i
+      by_position[i] = table.remove(waiting, 1)
+    end
+  end
+  if #positions ~= #refusals then
+    return nil, ("%d of the %d rows given back are not rows of this batch"):format(#refusals - #positions, #refusals)
+  end
+  return positions, by_position
+end
+
+-- The rows of a batch as they were sent.
+local function sent_rows(encoder, input, operation, batch)
+  local text, err = encoder:text(input, batch)
+  if not text then
+    return nil, tostring(err)
+  end
+  local body, decode_err = json.decode(text, { bytes = #text + 1 })
+  local sent = body and body[operation.rows.field]
+  if type(sent) ~= "table" or #sent ~= batch.accepted then
+    return nil, "the rows of the batch could not be read again"
+      .. (error_object.is(decode_err) and ": " .. tostring(decode_err) or "")
+  end
+  return sent
+end
+
+---The rows of a batch that an answer refuses.
+---@param operation table
+---@param refusals campaign.import.refusal[] of `read`
+---@param encoder userdata
+---@param input userdata
+---@param batch table
+---@return integer[]? positions among the rows that were sent, ascending
+---@return table<integer, campaign.import.refusal>|string by position; or why not
+function M.find(operation, refusals, encoder, input, batch)
+  local how, rows = operation.rows.result.failed_rows, operation.rows
+  if how.index then
+    local positions, by_position = {}, {}
+    for i, refusal in ipairs(refusals) do
+      positions[i], by_position[refusal.position] = refusal.position, refusal
+    end
+    table.sort(positions)
+    return positions, by_position
+  end
+  local sent, why = sent_rows(encoder, input, operation, batch)
+  if not sent then
+    return nil, why
+  end
+  local known = {}
+  for i, field in ipairs(rows.row.fields or {}) do
+    known[i] = field.name
+  end
+  return M.match(how, sent, refusals, known)
+end
+
+return M

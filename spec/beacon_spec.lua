@@ -1,0 +1,124 @@
+-- SPDX-License-Identifier: MIT
+-- A fifth platform with the habits that many vendors have, from its data alone, against a server that knows nothing of that data: refused rows
+-- named by number or value.
+
+local campaign = require "campaign"
+local command = require "spec.support.command"
+local core = require "campaign.core"
+local lists = require "spec.support.lists"
+
+local PATH = "./examples/platforms/beacon.lua"
+
+local function rows_of(path)
+  local rows, header = {}, nil
+  for _, record in ipairs(path and lists.parse(command.read(path), ",", nil) or {}) do
+    if not header then
+      header = record.fields
+    else
+      local row = {}
+      for i, name in ipairs(header) do
+        row[name] = record.fields[i]
+      end
+      rows[#rows + 1] = row
+    end
+  end
+  return rows
+end
+
+describe("a platform whose answers say what is wrong with each row", function()
+  local server, account, folder, jobs
+
+  setup(function()
+    folder, jobs = command.folder(), 0
+    server = assert(core.system.spawn{ command.LUA == "5.4" and "lua5.4" or "luajit", "spec/support/beacon_server.lua", pipe = true })
+    account = { base_url = "http://127.0.0.1:" .. assert(server:read_line(30)), app_key = "app-1", app_secret = "S-3cret" }
+  end)
+  teardown(function()
+    server:close()
+    command.remove(folder)
+  end)
+
+  local function import(operation, text, more)
+    jobs = jobs + 1
+    local options = { source = command.write(folder .. "/list" .. jobs .. ".csv", text), to = PATH .. "." .. operation, account = account,
+      job = folder .. "/job" .. jobs }
+    for name, value in pairs(more or {}) do
+      options[name] = value
+    end
+    return assert(campaign.import(options))
+  end
+
+  local AUTUMN = { params = { group = "autumn" } }
+
+  it("rejects rows that it names by their number, each with its reason and code, and accepts the others", function()
+    local result = import("import_contacts", "name,mobile\n王芳,13000001111\nblocked,13000001112\nbad,130\nsame,13000001113\n"
+      .. "李雷,13000001114\nblocked too,13000001115\n", AUTUMN)
+    assert.same({ 2, 4, 0, 7 }, { result.accepted, result.rejected, result.ambiguous, result.exit_code })
+    local rows = rows_of(result.rejects_file)
+    local found = {}
+    for _, row in ipairs(rows) do
+      found[row._row] = { row._cause, row._reason, row._code, row._message }
+    end
+    assert.same({ "platform", "refused", "E102", "number *** may not be called" }, found["2"])
+    assert.same({ "platform", "refused", "E103", "is in the group already" }, found["4"])
+    assert.same({ "platform", "refused", "E102", "number *** may not be called" }, found["6"])
+    assert.equal("invalid", found["3"][1])
+    local codes = {}
+    for _, reason in ipairs(result.reasons) do
+      codes[reason.code or ""] = reason.count
+    end
+    assert.equal(2, codes.E102)
+    assert.equal(1, codes.E103)
+  end)
+
+  it("keeps each row's reason over a new start of the report, without the row's own values", function()
+    local result = import("import_contacts", "name,mobile\nblocked,13000001112\n王芳,13000001111\nsame,13000001113\n", AUTUMN)
+    local before = command.read(result.rejects_file)
+    os.remove(result.rejects_file)
+    os.remove(result.job .. "/report.json")
+    local again = assert(assert(campaign.open_job(result.job, { account = account })):resume())
+    assert.equal(before, command.read(again.rejects_file))
+    assert.same(result.reasons, again.reasons)
+    for _, name in ipairs({ "ledger.db", "batches.jsonl", "report.json" }) do
+      assert.is_nil(command.read(result.job .. "/" .. name):find("13000001112", 1, true), name)
+    end
+    local verified = command.campaign({ "verify", result.job })
+    assert.equal(0, verified.code, verified.out .. verified.err)
+  end)
+
+  it("keeps them too when no row was taken over, and in every batch", function()
+    local result = import("import_contacts", "name,mobile\nblocked,13000001112\nsame,13000001113\n", AUTUMN)
+    assert.same({ 0, 2, 5 }, { result.accepted, result.rejected, result.exit_code })
+    assert.equal("E102", rows_of(result.rejects_file)[1]._code)
+    local lines = { "name,mobile" }
+    for i = 1, 2500 do
+      lines[#lines + 1] = (i % 100 == 7 and "blocked" or "x") .. (",1300001%04d"):format(i)
+    end
+    result = import("import_contacts", table.concat(lines, "\n") .. "\n", AUTUMN)
+    assert.same({ 2475, 25, 0 }, { result.accepted, result.rejected, result.ambiguous })
+    for i, row in ipairs(rows_of(result.rejects_file)) do
+      assert.same({ ("%d"):format(i * 100 - 93), "E102" }, { row._row, row._code })
+    end
+  end)
+
+  for _, name in ipairs({ "lies", "twice", "silence" }) do
+    it("leaves a batch in doubt whose answer contradicts itself: " .. name, function()
+      local result = import("import_contacts", "name,mobile\n" .. name .. ",13000001112\n王芳,13000001111\n", AUTUMN)
+      assert.same({ 0, 0, 2, 4 }, { result.accepted, result.rejected, result.ambiguous, result.exit_code })
+    end)
+  end
+
+  it("finds rows that it names by the value of a field, also one that came back as a number", function()
+    local result = import("block_numbers", "name,mobile\n王芳,13000001111\nknown,13000001112\n李雷,13000001114\n")
+    assert.same({ 2, 1, 0 }, { result.accepted, result.rejected, result.ambiguous })
+    local row = rows_of(result.rejects_file)[1]
+    assert.same({ "2", "is blocked already" }, { row._row, row._message })
+  end)
+
+  it("leaves a batch in doubt where that value was not sent, or is that of several rows of which some were refused", function()
+    for _, text in ipairs({ "stranger,13000001111\nx,13000001112\n", "known,13000001111\nx,13000001111\n" }) do
+      local result = import("block_numbers", "name,mobile\n" .. text)
+      assert.same({ 0, 0, 2 }, { result.accepted, result.rejected, result.ambiguous })
+    end
+  end)
+end)

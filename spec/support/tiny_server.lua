@@ -1,0 +1,66 @@
+-- SPDX-License-Identifier: MIT
+-- A tiny HTTP server for the invented vendors of the examples: one request a connection, read whole, and answered by a function. It knows nothing of
+-- any platform's data. Prints its port, and serves until it is ended.
+
+local socket = require "socket"
+
+local M = {}
+
+local function decoded(text)
+  return (text:gsub("%+", " "):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+-- method, target (as sent), path, query (decoded), headers (lower-case names), body; nil when the peer went away.
+local function read(peer)
+  local first = peer:receive("*l")
+  if not first then
+    return nil
+  end
+  local request = { query = {}, headers = {}, body = "" }
+  request.method, request.target = first:match("^(%u+) (%S+) HTTP/1%.1$")
+  request.path = request.target:match("^[^?]+")
+  for name, value in (request.target:match("?(.*)$") or ""):gmatch("([^=&]+)=([^&]*)") do
+    request.query[decoded(name)] = decoded(value)
+  end
+  for line in function() return peer:receive("*l") end do
+    if line == "" then
+      break
+    end
+    local name, value = line:match("^([^:]+): *(.*)$")
+    request.headers[name:lower()] = value
+  end
+  local length = tonumber(request.headers["content-length"] or 0)
+  if request.headers.expect then
+    peer:send("HTTP/1.1 100 Continue\r\n\r\n")
+  end
+  if length > 0 then
+    request.body = peer:receive(length)
+  end
+  return request.body and request
+end
+
+---Serves until nobody asks for a minute: whoever started it has it ended.
+---@param answer fun(request: table): integer, string status and JSON body
+function M.serve(answer)
+  local server = assert(socket.bind("127.0.0.1", 0))
+  local _, port = server:getsockname()
+  io.stdout:write(port, "\n")
+  io.stdout:flush()
+  server:settimeout(60)
+  while true do
+    local peer = server:accept()
+    if not peer then
+      break
+    end
+    peer:settimeout(10)
+    local request = read(peer)
+    if request then
+      local status, body = answer(request)
+      peer:send(("HTTP/1.1 %d Said\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(status,
+        #body, body))
+    end
+    peer:close()
+  end
+end
+
+return M
