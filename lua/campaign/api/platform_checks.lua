@@ -12,9 +12,11 @@ local M = {}
 local RESERVED = { all = true, call = true, close = true, each = true, envelope = true, finish = true, link = true, prepare = true,
   wait = true, waiter = true }
 
+-- The keys that go with each kind of scheme, and whether it needs them.
 local SCHEME_KEYS = {
-  header = { "header", "key" }, form = { "field", "key" }, bearer = { "key" }, basic = { "user", "password" },
-  oauth2 = { "obtain", "refresh" },
+  header = { header = true, key = true }, form = { field = true, key = true }, bearer = { key = true },
+  basic = { user = true, password = true },
+  oauth2 = { obtain = true, refresh = true, key = false, early = false, grace = false },
 }
 
 local function check_when(resolver, when, fields, root, place)
@@ -84,9 +86,15 @@ end
 local function schemes(resolver)
   for name, scheme in pairs(resolver.raw.auth) do
     local place = "auth." .. name
-    for _, key in ipairs(SCHEME_KEYS[scheme.kind]) do
-      if not scheme[key] then
+    local keys = SCHEME_KEYS[scheme.kind]
+    for key, needed in pairs(keys) do
+      if needed and not scheme[key] then
         resolver:fault(place, "kind `" .. scheme.kind .. "` needs `" .. key .. "`")
+      end
+    end
+    for key in pairs(scheme) do
+      if key ~= "kind" and keys[key] == nil then
+        resolver:fault(place .. "." .. key, "does not go with kind `" .. scheme.kind .. "`")
       end
     end
     for _, key in ipairs{ "key", "user", "password" } do

@@ -6,12 +6,6 @@ local suggest = require "campaign.api.suggest"
 
 local M = {}
 
-local SCHEME_KEYS = {
-  header = { header = true, key = true }, form = { field = true, key = true }, bearer = { key = true },
-  basic = { user = true, password = true },
-  oauth2 = { key = true, obtain = true, refresh = true, early = true, grace = true },
-}
-
 -- The Lua type that a default or constant of a field must have; other field types are texts.
 local LUA_TYPES = { integer = "number", number = "number", boolean = "boolean" }
 
@@ -284,14 +278,8 @@ end
 
 local function schemes_fit(resolver)
   for name, scheme in pairs(resolver.raw.auth) do
-    local place = "auth." .. name
-    for key in pairs(scheme) do
-      if key ~= "kind" and not SCHEME_KEYS[scheme.kind][key] then
-        resolver:fault(place .. "." .. key, "does not go with kind `" .. scheme.kind .. "`")
-      end
-    end
     if scheme.kind == "oauth2" then
-      oauth_fits(resolver, scheme, place)
+      oauth_fits(resolver, scheme, "auth." .. name)
     end
   end
 end
