@@ -3,9 +3,11 @@
 -- named by number or value.
 
 local campaign = require "campaign"
+local check = require "campaign.api.check"
 local command = require "spec.support.command"
 local core = require "campaign.core"
 local lists = require "spec.support.lists"
+local platforms = require "campaign.api.platform"
 
 local PATH = "./examples/platforms/beacon.lua"
 
@@ -99,6 +101,42 @@ describe("a platform whose answers say what is wrong with each row", function()
     for i, row in ipairs(rows_of(result.rejects_file)) do
       assert.same({ ("%d"):format(i * 100 - 93), "E102" }, { row._row, row._code })
     end
+  end)
+
+  it("is held to the limits of its row fields by an import as by a single call", function()
+    local platform = assert(platforms.load(PATH))
+    local operation = platform.operations.import_contacts
+    local names = { "name", "mobile", "age", "balance", "remind_at" }
+    local rows = {
+      { "王芳", "13000001111", "1", "-0.5", "2026-01-01 09:30:00" }, { "王芳", "13000001111", "150", "99999.5", "" },
+      { "王芳", "13000001111", "0", "", "" }, { "王芳", "13000001111", "151", "", "" }, { "王芳", "13000001111", "-1", "", "" },
+      { "王芳", "13000001111", "", "-0.51", "" }, { "王芳", "13000001111", "", "1e5", "" }, { "王芳", "13000001111", "", "", "2026-01-01 09:30:01" },
+      { " ", "13000001111", "", "", "" }, { "\t", "13000001111", "", "", "" }, { "", "13000001111", "", "", "" },
+    }
+    local lines, refused = { table.concat(names, ",") }, {}
+    for i, values in ipairs(rows) do
+      lines[#lines + 1] = table.concat(values, ",")
+      local contact = {}
+      for place, name in ipairs(names) do
+        local is_number = name == "age" or name == "balance"
+        contact[name] = (values[place] ~= "" or name == "name") and (is_number and tonumber(values[place]) or values[place]) or nil
+      end
+      local well = check.fields(platform, operation, { group = "g", contacts = { contact } }, account, {})
+      refused[#refused + 1] = not well and tostring(i) or nil
+    end
+    assert.equal(9, #refused)
+    local result = import("import_contacts", table.concat(lines, "\n") .. "\n", AUTUMN)
+    local found, reasons = {}, {}
+    for i, row in ipairs(rows_of(result.rejects_file)) do
+      found[i], reasons[i] = row._row, row._reason
+    end
+    assert.same(refused, found)
+    assert.same({ "too_low", "too_high", "too_low", "too_low", "too_high", "check", "blank", "blank", "required" }, reasons)
+    assert.equal(2, result.accepted)
+    local nothing, err = campaign.plan{ source = command.write(folder .. "/one.csv", "name,mobile\na,13000001111\n"),
+      to = PATH .. ".import_contacts", account = account, params = { group = "g" }, set = { age = 151 }, dry_run = true }
+    assert.is_nil(nothing)
+    assert.matches("too_high", tostring(err), 1, true)
   end)
 
   for _, name in ipairs({ "lies", "twice", "silence" }) do

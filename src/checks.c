@@ -12,6 +12,7 @@ const char *camp_reason_name(enum camp_reason reason) {
   static const char *const names[] = {
       "none",       "required", "check", "too_long", "too_short", "enum",      "integer",   "number",
       "boolean",    "unmappable", "encoding", "nul", "width",    "quote",     "forbidden", "too_large",
+      "too_low",    "too_high", "blank",
   };
   return (unsigned)reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
 }
@@ -164,6 +165,13 @@ static const struct camp_check checks[] = {
     {"uuid", holds_uuid, "a UUID (8-4-4-4-12 hexadecimal digits)"},
 };
 
+/* What `whole_minutes` makes of a datetime; nothing that a check of the user's could name. */
+static int holds_whole_minute(const unsigned char *text, size_t length) {
+  return holds_datetime(text, length) && text[17] == '0' && text[18] == '0';
+}
+
+static const struct camp_check whole_minute = {"whole_minutes", holds_whole_minute, "a whole minute, as yyyy-MM-dd HH:mm:00"};
+
 const struct camp_check *camp_check_at(size_t i) { return i < sizeof checks / sizeof checks[0] ? &checks[i] : NULL; }
 
 const struct camp_check *camp_check_find(const char *name) {
@@ -275,6 +283,35 @@ static int set_values(struct camp_rule *rule, const struct camp_rule_spec *spec,
   return 0;
 }
 
+/* The whole numbers that are not under, or not over, a bound. */
+static int64_t least_above(double bound) {
+  if (bound <= (double)INT64_MIN) return INT64_MIN;
+  if (bound >= 0x1p63) return INT64_MAX;
+  const int64_t whole = (int64_t)bound;
+  return (double)whole < bound ? whole + 1 : whole;
+}
+
+static int64_t most_below(double bound) {
+  if (bound >= 0x1p63) return INT64_MAX;
+  if (bound <= (double)INT64_MIN) return INT64_MIN;
+  const int64_t whole = (int64_t)bound;
+  return (double)whole > bound ? whole - 1 : whole;
+}
+
+static int set_bounds(struct camp_rule *rule, const struct camp_rule_spec *spec, struct camp_error *err) {
+  if (spec->min == NULL && spec->max == NULL) return 0;
+  if (rule->type != CAMP_TYPE_INTEGER && rule->type != CAMP_TYPE_NUMBER)
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' is no number: min and max say nothing of it", rule->name);
+  rule->has_min = spec->min != NULL;
+  rule->has_max = spec->max != NULL;
+  rule->min = spec->min != NULL ? *spec->min : 0;
+  rule->max = spec->max != NULL ? *spec->max : 0;
+  rule->least = spec->min != NULL ? least_above(rule->min) : INT64_MIN;
+  rule->most = spec->max != NULL ? most_below(rule->max) : INT64_MAX;
+  rule->digits = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  return rule->digits != (locale_t)0 ? 0 : camp_fail_nomem(err);
+}
+
 int camp_rule_init(struct camp_rule *rule, const struct camp_rule_spec *spec, struct camp_error *err) {
   memset(rule, 0, sizeof *rule);
   rule->name = copy_bytes(spec->name.bytes, spec->name.length);
@@ -283,7 +320,9 @@ int camp_rule_init(struct camp_rule *rule, const struct camp_rule_spec *spec, st
   rule->required = spec->required;
   rule->min_length = spec->min_length;
   rule->max_length = spec->max_length;
-  if (set_type(rule, spec->type, err) != 0) goto failed;
+  rule->not_blank = spec->not_blank;
+  if (set_type(rule, spec->type, err) != 0 || set_bounds(rule, spec, err) != 0) goto failed;
+  if (spec->whole_minutes && rule->form == camp_check_find("datetime")) rule->form = &whole_minute;
   if (spec->unit == NULL || strcmp(spec->unit, "char") == 0) {
     rule->unit = CAMP_UNIT_CHAR;
   } else if (strcmp(spec->unit, "utf16") == 0) {
@@ -319,14 +358,17 @@ void camp_rule_clear(struct camp_rule *rule) {
   free(rule->forbid_wide);
   free(rule->split);
   free(rule->name);
+  if (rule->digits != (locale_t)0) freelocale(rule->digits);
   memset(rule, 0, sizeof *rule);
 }
 
 int camp_rule_matters(const struct camp_rule *rule) {
   return rule->required || rule->min_length > 0 || rule->max_length != SIZE_MAX || rule->type != CAMP_TYPE_STRING || rule->check != NULL ||
          rule->form != NULL || rule->value_count > 0 || rule->forbid_ascii[0] != 0 || rule->forbid_ascii[1] != 0 || rule->forbid_count > 0 ||
-         rule->split_length > 0;
+         rule->split_length > 0 || rule->not_blank;
 }
+
+int camp_rule_is_wider(const struct camp_rule *rule) { return rule->has_min || rule->has_max || rule->not_blank; }
 
 /* U+3000, the blank of Chinese text, or an ASCII blank at `at` going forward: its length, or 0. */
 static size_t blank_at(const unsigned char *text, size_t length) {
@@ -387,6 +429,29 @@ static int has_forbidden(const struct camp_rule *rule, const unsigned char *text
   return 0;
 }
 
+static int is_blank(const unsigned char *text, size_t length) {
+  while (length > 0 && (text[length - 1] == ' ' || (text[length - 1] >= '\t' && text[length - 1] <= '\r'))) length--;
+  return length == 0;
+}
+
+/* Of a whole number all digits count, also those that a double cannot hold. */
+static enum camp_reason test_bounds(const struct camp_rule *rule, const unsigned char *text, size_t length) {
+  char digits[48];
+  if (length >= sizeof digits) return CAMP_REASON_NUMBER; /* is_number takes none of that length */
+  memcpy(digits, text, length);
+  digits[length] = '\0';
+  if (rule->type == CAMP_TYPE_INTEGER) {
+    const int64_t number = strtoll(digits, NULL, 10);
+    return rule->has_min && number < rule->least ? CAMP_REASON_TOO_LOW
+         : rule->has_max && number > rule->most  ? CAMP_REASON_TOO_HIGH
+                                                 : CAMP_REASON_NONE;
+  }
+  const double number = strtod_l(digits, NULL, rule->digits);
+  return rule->has_min && number < rule->min ? CAMP_REASON_TOO_LOW
+       : rule->has_max && number > rule->max ? CAMP_REASON_TOO_HIGH
+                                             : CAMP_REASON_NONE;
+}
+
 /* What holds for a whole text, or for each item of a list. */
 static enum camp_reason test_content(const struct camp_rule *rule, const unsigned char *text, size_t length, struct camp_finding *finding) {
   const struct camp_check *failed = rule->form != NULL && !rule->form->holds(text, length)     ? rule->form
@@ -409,6 +474,10 @@ static enum camp_reason test_content(const struct camp_rule *rule, const unsigne
     if (camp_boolean_word(text, length) == NULL) return CAMP_REASON_BOOLEAN;
     break;
   }
+  if (rule->has_min || rule->has_max) {
+    const enum camp_reason reason = test_bounds(rule, text, length);
+    if (reason != CAMP_REASON_NONE) return reason;
+  }
   if (rule->value_count > 0 && (length != 1 || !(rule->single[text[0] / 64] >> (text[0] % 64) & 1))) {
     struct camp_text key = {(const char *)text, length};
     if (bsearch(&key, rule->values, rule->value_count, sizeof key, compare_texts) == NULL) return CAMP_REASON_ENUM;
@@ -421,6 +490,7 @@ static enum camp_reason test_content(const struct camp_rule *rule, const unsigne
 
 enum camp_reason camp_rule_test(const struct camp_rule *rule, const unsigned char *text, size_t length, struct camp_finding *finding) {
   if (length == 0) return rule->required ? CAMP_REASON_REQUIRED : CAMP_REASON_NONE;
+  if (rule->not_blank && is_blank(text, length)) return CAMP_REASON_BLANK;
   enum camp_reason reason = test_length(rule, text, length);
   if (reason != CAMP_REASON_NONE) return reason;
   if (rule->split_length == 0) return test_content(rule, text, length, finding);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * What one field of a row must hold: required, lengths, values, forbidden characters, a type, a named check. All of it in time linear in
+ * What one field of a row must hold: required, lengths, bounds, values, forbidden characters, a type, a named check. All of it in time linear in
  * the field's length. A rule is compiled once and then only read. */
 #ifndef CAMP_CHECKS_H
 #define CAMP_CHECKS_H
 
+#include <locale.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,7 +26,10 @@ enum camp_reason {
   CAMP_REASON_WIDTH,
   CAMP_REASON_QUOTE,
   CAMP_REASON_FORBIDDEN,
-  CAMP_REASON_TOO_LARGE
+  CAMP_REASON_TOO_LARGE,
+  CAMP_REASON_TOO_LOW,
+  CAMP_REASON_TOO_HIGH,
+  CAMP_REASON_BLANK
 };
 
 /* As Lua sees it: "required", "too_long", ... */
@@ -60,6 +64,9 @@ struct camp_rule_spec {
   const char *unit;  /* NULL is "char"; "utf16", "byte" (of UTF-8) */
   int required;
   size_t min_length, max_length; /* 0 and SIZE_MAX: none */
+  const double *min, *max;       /* of numbers; NULL: none */
+  int not_blank;                 /* a text of nothing but ASCII white space is refused */
+  int whole_minutes;             /* of a datetime: its seconds are 00 */
   const struct camp_text *values; /* the only ones allowed; NULL: any */
   size_t value_count;
   struct camp_text forbid; /* characters that may not occur */
@@ -73,6 +80,10 @@ struct camp_rule {
   enum camp_unit unit;
   int required;
   size_t min_length, max_length;
+  int has_min, has_max, not_blank;
+  double min, max;
+  int64_t least, most;           /* the whole numbers among them */
+  locale_t digits;               /* whose decimal sign is a point; (locale_t)0 without min and max */
   const struct camp_check *check;
   const struct camp_check *form; /* of the types date and datetime */
   struct camp_text *values; /* sorted; values and their bytes are the rule's own */
@@ -90,6 +101,8 @@ int camp_rule_init(struct camp_rule *rule, const struct camp_rule_spec *spec, st
 void camp_rule_clear(struct camp_rule *rule);
 /* True when the rule can refuse anything. */
 int camp_rule_matters(const struct camp_rule *rule);
+/* True when type, length and named check are not all that it looks at in a text of one piece. */
+int camp_rule_is_wider(const struct camp_rule *rule);
 
 struct camp_finding {
   const char *check;    /* CHECK: its name, with what it wants */

@@ -179,7 +179,7 @@ void camp_encoder_release(struct camp_encoder *encoder) {
 
 static enum camp_quick quick_look(const struct camp_rule *rule) {
   int forbids = rule->forbid_count > 0 || rule->forbid_ascii[0] != 0 || rule->forbid_ascii[1] != 0;
-  if (rule->min_length > 1 || rule->split_length > 0 || forbids || rule->form != NULL) return CAMP_QUICK_NONE;
+  if (rule->min_length > 1 || rule->split_length > 0 || forbids || rule->form != NULL || camp_rule_is_wider(rule)) return CAMP_QUICK_NONE;
   if (rule->check != NULL) return rule->type == CAMP_TYPE_STRING && rule->value_count == 0 ? CAMP_QUICK_CHECK : CAMP_QUICK_NONE;
   if (rule->type == CAMP_TYPE_INTEGER) return CAMP_QUICK_DIGIT;
   return rule->type == CAMP_TYPE_STRING && rule->value_count == 0 ? CAMP_QUICK_LENGTH : CAMP_QUICK_NONE;
@@ -560,6 +560,7 @@ size_t camp_encoder_faults(const struct camp_encoder *encoder, const struct camp
     fault->column = encoder->rules[i].column;
     fault->name = rule->name;
     fault->limit = fault->reason == CAMP_REASON_TOO_SHORT ? rule->min_length : rule->max_length;
+    fault->bound = fault->reason == CAMP_REASON_TOO_LOW ? rule->min : rule->max;
     count++;
   }
   for (size_t i = 0; i < encoder->demand_count && count < max; i++) {

@@ -168,6 +168,7 @@ struct camp_fault {
   enum camp_reason reason;
   struct camp_finding finding;
   size_t limit;           /* TOO_LONG, TOO_SHORT */
+  double bound;           /* TOO_LOW, TOO_HIGH */
 };
 /* All faults of the fields of a well-formed record, at most one a rule; returns how many, at most max. */
 size_t camp_encoder_faults(const struct camp_encoder *encoder, const struct camp_record *record, struct camp_fault *faults, size_t max);

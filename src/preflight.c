@@ -458,6 +458,9 @@ static void describe_reason(const struct camp_preflight *pass, const struct camp
   case CAMP_REASON_CHECK: snprintf(text, size, "must be %s", fault->finding.wants); break;
   case CAMP_REASON_TOO_LONG: snprintf(text, size, "is longer than %zu", fault->limit); break;
   case CAMP_REASON_TOO_SHORT: snprintf(text, size, "is shorter than %zu", fault->limit); break;
+  case CAMP_REASON_TOO_LOW: snprintf(text, size, "is under %.15g", fault->bound); break;
+  case CAMP_REASON_TOO_HIGH: snprintf(text, size, "is over %.15g", fault->bound); break;
+  case CAMP_REASON_BLANK: snprintf(text, size, "is blank"); break;
   case CAMP_REASON_ENUM: snprintf(text, size, "is none of the allowed values"); break;
   case CAMP_REASON_INTEGER: snprintf(text, size, "must be a whole number (digits without leading zeros, 64 bits)"); break;
   case CAMP_REASON_NUMBER: snprintf(text, size, "must be a number"); break;

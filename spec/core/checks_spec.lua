@@ -147,6 +147,40 @@ describe("core.rows checks", function()
     expect({ type = "datetime" }, { "2026-01-01 00:00:00" }, { "2026-01-01" }, "datetime")
   end)
 
+  it("know bounds of numbers, of whole ones to the last digit", function()
+    expect({ type = "integer", min = 1, max = 150 }, { "1", "150", "99", "" }, { "0", "-1", "-9223372036854775808" }, "too_low")
+    expect({ type = "integer", min = 1, max = 150 }, {}, { "151", "9223372036854775807" }, "too_high")
+    expect({ type = "integer", min = 0.5, max = 2.5 }, { "1", "2" }, { "0" }, "too_low")
+    expect({ type = "integer", max = -0.5 }, { "-1" }, { "0" }, "too_high")
+    expect({ type = "int64", max = 9007199254740992 }, { "9007199254740992" }, { "9007199254740993" }, "too_high")
+    expect({ type = "int64", min = -1e300, max = 1e300 }, { "-9223372036854775808", "9223372036854775807" }, {}, "too_low")
+    expect({ type = "int64", min = 1e300 }, {}, { "9223372036854775806" }, "too_low")
+    expect({ type = "number", min = -0.5, max = 99999.5 }, { "-0.5", "-5e-1", "0", "9.99995E4" }, { "-0.51", "-1e400" }, "too_low")
+    expect({ type = "number", min = -0.5, max = 99999.5 }, {}, { "99999.51", "1e5", "1e400" }, "too_high")
+    expect({ type = "integer", min = 5, enum = { "3", "7" } }, { "7" }, { "3" }, "too_low")
+    expect({ type = "integer", min = 1 }, {}, { "x", "1.5" }, "integer")
+  end)
+
+  it("read numbers with a point, whatever the locale of the process", function()
+    for _, name in ipairs({ "de_DE.UTF-8", "fr_FR.UTF-8", "C.UTF-8" }) do
+      if os.setlocale(name, "numeric") then
+        expect({ type = "number", min = 1.25 }, { "1.5" }, { "1.2" }, "too_low")
+      end
+    end
+    os.setlocale("C", "numeric")
+  end)
+
+  it("refuse white space alone where a text must not be blank", function()
+    expect({ not_blank = true }, { "", "a", " a ", "　" }, { " ", "\t", " \t\v\f " }, "blank")
+    expect({ not_blank = true, required = true }, { "a" }, { "" }, "required")
+    expect({ not_blank = true, max_length = 3 }, { "abc" }, { "     " }, "blank")
+  end)
+
+  it("refuse seconds where a time has whole minutes", function()
+    expect({ type = "datetime", whole_minutes = true }, { "2026-01-01 09:30:00", "" },
+      { "2026-01-01 09:30:01", "2026-01-01 09:30:10", "2026-01-01 09:30", "2026-02-30 09:30:00" }, "whole_minutes")
+  end)
+
   it("allow only listed values and no forbidden characters", function()
     expect({ enum = { "0", "1", "未知" } }, { "0", "1", "未知" }, { "2", "00", "未", "10" }, "enum")
     expect({ forbid = ",，\n" }, { "a。b" }, { "a,b", "a，b", "a\nb" }, "forbidden")
@@ -170,12 +204,16 @@ describe("core.rows checks", function()
       { name = "v", column = 3 },
       { name = "v", required = true },
       { name = "v", column = 1, forbid = "\255" },
+      { name = "v", column = 1, max = 5 },
     } do
       local made, err = encoder(field)
       assert.is_nil(made)
       assert.equal("usage", err.kind)
     end
-    assert.has_error(function() encoder { name = "v", column = 1, max = 5 } end)
+    assert.has_error(function() encoder { name = "v", column = 1, maximum = 5 } end)
+    assert.has_error(function() encoder { name = "v", column = 1, type = "integer", max = "5" } end)
+    assert.has_error(function() encoder { name = "v", column = 1, type = "number", max = 0 / 0 } end)
+    assert.has_error(function() encoder { name = "v", column = 1, type = "number", max = math.huge } end)
     assert.has_error(function() encoder { name = "v", column = "1" } end)
     assert.has_error(function() encoder { name = "v", column = 1.5 } end)
     assert.has_error(function() encoder { name = "v", column = 0 } end)

@@ -60,8 +60,19 @@ static struct camp_text *push_texts(lua_State *L, int table, const char *name, s
   return texts;
 }
 
+/* A number, in room that the caller gives; NULL when there is none. */
+static const double *number_field(lua_State *L, int table, const char *name, double *room) {
+  lua_getfield(L, table, name);
+  const int type = lua_type(L, -1);
+  *room = (double)lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  if (type != LUA_TNIL && (type != LUA_TNUMBER || !(*room >= -1e308 && *room <= 1e308)))
+    luaL_error(L, "field '%s' must be a number that has an end, not a %s", name, lua_typename(L, type));
+  return type == LUA_TNIL ? NULL : room;
+}
+
 /* Reads what a rule needs; may leave values on the stack that keep the strings alive. */
-static void read_rule(lua_State *L, int table, struct camp_rule_spec *rule) {
+static void read_rule(lua_State *L, int table, struct camp_rule_spec *rule, double bounds[2]) {
   memset(rule, 0, sizeof *rule);
   rule->name.bytes = camp_check_string_field(L, table, "name", &rule->name.length);
   rule->type = camp_opt_string_field(L, table, "type", NULL);
@@ -71,6 +82,10 @@ static void read_rule(lua_State *L, int table, struct camp_rule_spec *rule) {
   rule->min_length = (size_t)camp_integer_field(L, table, "min_length", 0, 0, (int64_t)1 << 40);
   int64_t most = camp_integer_field(L, table, "max_length", -1, 0, (int64_t)1 << 40);
   rule->max_length = most < 0 ? SIZE_MAX : (size_t)most;
+  rule->min = number_field(L, table, "min", &bounds[0]);
+  rule->max = number_field(L, table, "max", &bounds[1]);
+  rule->not_blank = camp_opt_boolean_field(L, table, "not_blank", 0);
+  rule->whole_minutes = camp_opt_boolean_field(L, table, "whole_minutes", 0);
   rule->forbid = text_field(L, table, "forbid");
   rule->split = text_field(L, table, "split");
   rule->values = push_texts(L, table, "enum", &rule->value_count);
@@ -123,13 +138,14 @@ static void read_items(lua_State *L, int table, struct camp_field_spec *spec) {
 
 static int add_field(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
   static const char *const known[] = {"name", "column", "type", "check", "unit", "required", "min_length", "max_length", "forbid", "split",
-                                      "join", "enum", "constant", "mark", "items", NULL};
+                                      "join", "enum", "constant", "mark", "items", "min", "max", "not_blank", "whole_minutes", NULL};
   struct camp_field_spec spec;
+  double bounds[2];
   int top = lua_gettop(L);
   luaL_checkstack(L, 16, NULL);
   memset(&spec, 0, sizeof spec);
   check_keys(L, table, "field", known);
-  read_rule(L, table, &spec.rule);
+  read_rule(L, table, &spec.rule, bounds);
   spec.column = read_column(L, table);
   spec.join = text_field(L, table, "join");
   spec.mark.bytes = camp_opt_string_field(L, table, "mark", &spec.mark.length);
@@ -147,12 +163,14 @@ static int add_field(lua_State *L, int table, struct camp_encoder *encoder, stru
 
 static int add_check(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
   static const char *const known[] = {"name",       "column",     "type",   "check", "unit", "required",
-                                      "min_length", "max_length", "forbid", "split", "enum", NULL};
+                                      "min_length", "max_length", "forbid", "split", "enum", "min", "max",
+                                      "not_blank",  "whole_minutes", NULL};
   struct camp_rule_spec rule;
+  double bounds[2];
   int top = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
   check_keys(L, table, "check", known);
-  read_rule(L, table, &rule);
+  read_rule(L, table, &rule, bounds);
   size_t column = read_column(L, table);
   if (column == CAMP_NO_COLUMN) return luaL_error(L, "check '%s' needs a column", rule.name.bytes);
   int result = camp_encoder_add_check(encoder, &rule, column, err);

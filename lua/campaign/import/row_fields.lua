@@ -108,6 +108,7 @@ function M.describe(field, options)
     -- A name that holds the separator would turn into two on the other side.
     forbid = limits.forbid, join = field.join, split = list and options.split[field.name] or nil,
     max_length = limits.max_length, min_length = limits.min_length, unit = limits.unit,
+    min = not list and field.min or nil, max = not list and field.max or nil, not_blank = limits.not_blank, whole_minutes = field.whole_minutes,
   }
 end
 
