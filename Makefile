@@ -76,12 +76,12 @@ goals: build bench-deps
 install: build
 	@cmake --install $(BUILD) --prefix "$(PREFIX)"
 
-# What the last install of this build wrote, and the folders of its modules that are empty then.
+# What the last install of this build wrote, and the folders of its own that are empty then.
 MANIFEST = $(BUILD)/install_manifest.txt
 uninstall:
 	@[ -f $(MANIFEST) ] || { echo "make: nothing is known that was installed from $(BUILD)" >&2; exit 1; }
 	@sed 's|^|$(DESTDIR)|' $(MANIFEST) | xargs -d '\n' rm -f
-	@sed -n 's|/[^/]*$$||; /\/lua\/5[.][14]\/campaign\(\/\|$$\)/ s|^|$(DESTDIR)|p' $(MANIFEST) | sort -ru | while IFS= read -r folder; do \
+	@sed -n 's|/[^/]*$$||; /\/\(lua\/5[.][14]\|share\/doc\)\/campaign\(\/\|$$\)/ s|^|$(DESTDIR)|p' $(MANIFEST) | sort -ru | while IFS= read -r folder; do \
 	  [ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder" || exit 1; done
 	@rm $(MANIFEST)
 

@@ -31,4 +31,5 @@ build = {
     CAMPAIGN_INSTALL_LUA = "$(LUADIR)",
     CAMPAIGN_INSTALL_C = "$(LIBDIR)",
   },
+  copy_directories = { "docs", "examples" },
 }

@@ -89,7 +89,7 @@ describe("campaign call", function()
 
   it("writes the reply into a file that only its owner can read", function()
     local path = folder .. "/reply.json"
-    local result = call({ "outbound.get_contact_group_detail", "--out", path }, { env = user(handle, folder) })
+    local result = call({ "outbound.get_contact_group_detail", "--output", path }, { env = user(handle, folder) })
     assert.are.equal(0, result.code, result.err)
     assert.are.equal("", result.out)
     assert.are.equal(200, cjson.decode(command.read(path)).code)
@@ -135,7 +135,7 @@ describe("campaign call", function()
       { "a file that is not there", { "hypers.upload_file", "-p", "file=/nonexistent", "--accept-public-file" }, "/nonexistent" },
       { "a folder as file", { "hypers.upload_file", "-p", "file=docs", "--accept-public-file" }, "docs" },
       { "a public upload without consent", { "hypers.upload_file", "-p", "file=README.md" }, "public" },
-      { "a file as reply without a place for it", { "hypers.download_file", "-p", "id=1" }, "--out" },
+      { "a file as reply without a place for it", { "hypers.download_file", "-p", "id=1" }, "-o FILE" },
     }
     for _, case in ipairs(cases) do
       it(case[1], function()
@@ -328,7 +328,7 @@ describe("campaign call", function()
   it("says so when the reply cannot be written, since the call was made", function()
     local before = committed("import_customers_async")
     local argv = good()
-    argv[#argv + 1] = "--out"
+    argv[#argv + 1] = "-o"
     argv[#argv + 1] = folder .. "/no/such/folder/x"
     local result = call(argv, { env = user(handle, folder) })
     assert.are.equal(8, result.code, result.err)

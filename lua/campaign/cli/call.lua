@@ -118,8 +118,8 @@ function M.run(given)
     return output.fail(operation, given)
   end
   local context = { json = given.json, effect = operation.effect }
-  if operation.response == "binary" and not given.out then
-    return output.fail(select(2, usage(operation.key .. " answers with a file", "say where it goes: --out FILE")), context)
+  if operation.response == "binary" and not given.output then
+    return output.fail(select(2, usage(operation.key .. " answers with a file", "say where it goes: -o FILE")), context)
   end
   local fields, client, reply, err
   fields, err = read_body(given.body)
@@ -132,12 +132,12 @@ function M.run(given)
       .. "been applied, so look at the platform before you send it again"), asks and "no" or "maybe", given)
     reply, err = client[operation.name](client, fields, {
       timeout = given.timeout, window = given.window, accept_public_file = given.accept_public_file,
-      save_to = operation.response == "binary" and given.out or nil,
+      save_to = operation.response == "binary" and given.output or nil,
     })
   end
   local ok
   if reply then
-    ok, err = write_reply(reply, operation.response ~= "binary" and given.out or nil)
+    ok, err = write_reply(reply, operation.response ~= "binary" and given.output or nil)
   end
   if client and not given.json then
     client:warn(function(text) io.stderr:write("campaign: warning: ", text, "\n") end)

@@ -97,10 +97,17 @@ local function accounts(env)
   }
 end
 
-local function sandbox_interpreter()
-  for _, name in ipairs{ "luajit", "lua5.4" } do
-    if os.execute(name .. " -e 'require \"http.server\"' >/dev/null 2>&1") == 0
-      or os.execute(name .. " -e 'require \"http.server\"' >/dev/null 2>&1") == true then
+local function is_file(path)
+  return lfs.attributes(path, "mode") == "file"
+end
+
+-- The Lua on which bin/campaign would run the sandbox: it has lua-http, and the core is built for it.
+local function sandbox_interpreter(place)
+  local core_file = place.c_path:gsub("%?", "campaign/core")
+  local for_luajit = core_file:gsub("/lua5%.4/campaign/", "/luajit/campaign/"):gsub("/lua/5%.4/campaign/", "/lua/5.1/campaign/")
+  for name, path in pairs{ luajit = for_luajit, ["lua5.4"] = place.flavour == "lua5.4" and core_file or nil } do
+    local status = is_file(path) and os.execute(name .. " -e 'require \"http.server\"' >/dev/null 2>&1")
+    if status == 0 or status == true then
       return name
     end
   end
@@ -109,7 +116,7 @@ end
 function M.run(given, place)
   local found = components(place)
   local file = accounts(os.getenv)
-  local interpreter = sandbox_interpreter()
+  local interpreter = sandbox_interpreter(place)
   local healthy = file.ok
   for _, component in ipairs(found) do
     for _, finding in ipairs(component.findings) do
@@ -128,7 +135,8 @@ function M.run(given, place)
     rows[#rows + 1] = { component.name, component.version }
   end
   rows[#rows + 1] = { "accounts", file.path .. ": " .. file.state }
-  rows[#rows + 1] = { "sandbox", interpreter and "runs on " .. interpreter or "no Lua here has lua-http; run 'make deps'" }
+  rows[#rows + 1] = { "sandbox", interpreter
+    and "runs on " .. interpreter or "does not run here: it needs lua-http, and campaign built for the same Lua (LuaJIT on Debian)" }
   output.columns(rows)
   for _, component in ipairs(found) do
     for _, finding in ipairs(component.findings) do

@@ -19,7 +19,8 @@ function M.refusal(given, who)
   if not tostring(reason):find("module 'http.server' not found", 1, true) then
     error(reason, 0)
   end
-  return output.fail(who .. " needs lua-http for LuaJIT; run 'make deps', or install lua-http and luajit2", given)
+  return output.fail(who .. " runs on LuaJIT: it needs luajit2, lua-http ('make deps' installs both) and campaign built for LuaJIT "
+    .. "('make build'; as a rock: luarocks --lua-version 5.1 make)", given)
 end
 
 return M

@@ -277,7 +277,7 @@ function M.command(operation, fields, reference)
     words[#words + 1] = "--accept-public-file"
   end
   if operation.response == "binary" then
-    words[#words + 1] = "--out file.bin"
+    words[#words + 1] = "-o file.bin"
   end
   return words
 end
