@@ -146,6 +146,34 @@ describe("a platform whose answers say what is wrong with each row", function()
     end)
   end
 
+  it("is read to its end by a cursor and by an offset, by a server that gives less than was asked for, and from a saved position", function()
+    local lines = { "name,mobile" }
+    for i = 1, 333 do
+      lines[#lines + 1] = ("p%d,1310001%04d"):format(i, i)
+    end
+    assert.equal(333, import("import_contacts", table.concat(lines, "\n") .. "\n", AUTUMN).accepted)
+    local client = assert(campaign.connect(PATH, account))
+    local by_cursor = assert(client:all("list_contacts", {}))
+    assert.equal("p333", by_cursor[#by_cursor].name)
+    for _, case in ipairs({ { "list_contacts", { limit = 7 } }, { "list_records", {} }, { "list_records", { limit = 200 } } }) do
+      assert.same(by_cursor, assert(client:all(case[1], case[2])))
+      local walk, seen = client:each(case[1], case[2]), {}
+      while #seen < #by_cursor do
+        local before = #seen
+        for row, err in walk do
+          seen[#seen + 1] = assert(row, tostring(err))
+          if #seen == before + 101 then
+            break
+          end
+        end
+        walk = client:each(case[1], case[2], { token = walk:token() })
+      end
+      assert.same(by_cursor, seen)
+      assert.is_nil(walk())
+    end
+    client:close()
+  end)
+
   it("finds rows that it names by the value of a field, also one that came back as a number", function()
     local result = import("block_numbers", "name,mobile\n王芳,13000001111\nknown,13000001112\n李雷,13000001114\n")
     assert.same({ 2, 1, 0 }, { result.accepted, result.rejected, result.ambiguous })

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Beacon, an invented marketing platform with the habits of many real ones: refused rows come back by number or by value with a reason each.
--- Facts only.
+-- Beacon, an invented marketing platform with the habits of many real ones: refused rows come back by number or by value with a reason each, and
+-- lists go by a cursor or an offset. Facts only.
 
 return {
   name = "beacon",
@@ -73,6 +73,39 @@ return {
           failed_rows = { list = "data.failed", value = "mobile", field = "mobile", reason = "reason" } },
       },
       probe = "none",
+    },
+    {
+      name = "list_contacts", doc = "Contacts by a cursor.", source = ":70",
+      method = "GET", path = "/open/contacts", auth = "signed", body = "none", response = "json", effect = "safe",
+      fields = {
+        { name = "cursor", where = "query", source = ":71" },
+        { name = "limit", where = "query", type = "integer", min = 1, max = 200, source = ":72" },
+      },
+      reply = {
+        { name = "code", type = "integer", also = { "string" } }, { name = "message" },
+        { name = "data", type = "object", open = true, fields = {
+          { name = "items", type = "array", items = "Contact", or_empty = true }, { name = "next" }, { name = "has_more", type = "boolean" },
+        } },
+      },
+      success = { { path = "code", is = { 0 } } }, present = { "data", "data.has_more" }, code = "code", message = "message",
+      pages = { cursor = "cursor", next = "data.next", more = { path = "data.has_more", is = { true } }, list = "data.items", size = "limit",
+        default_size = 100 },
+    },
+    {
+      name = "list_records", doc = "What was sent, by the offset of the first row.", source = ":80",
+      method = "GET", path = "/open/records", auth = "signed", body = "none", response = "json", effect = "safe",
+      fields = {
+        { name = "offset", where = "query", type = "integer", min = 0, source = ":81" },
+        { name = "limit", where = "query", type = "integer", min = 1, max = 200, source = ":82" },
+      },
+      reply = {
+        { name = "code", type = "integer", also = { "string" } }, { name = "message" },
+        { name = "data", type = "object", open = true, fields = {
+          { name = "items", type = "array", items = "Contact", or_empty = true }, { name = "total", type = "integer" },
+        } },
+      },
+      success = { { path = "code", is = { 0 } } }, present = { "data", "data.total" }, code = "code", message = "message",
+      pages = { offset = "offset", size = "limit", list = "data.items", total = "data.total", default_size = 100 },
     },
   },
 }

@@ -227,4 +227,72 @@ describe("api.pages", function()
     assert.has_error(function() client:each("get_notification_task", { taskId = 1 }) end)
     assert.has_error(function() client:all("nothing") end)
   end)
+
+  describe("by a cursor", function()
+    local BEACON = "./examples/platforms/beacon.lua"
+
+    local function page(from, to, more, next_cursor)
+      local items = json.array()
+      for i = from, to do
+        items[#items + 1] = { mobile = "13000001111", name = "p" .. i }
+      end
+      return fake.answer{ code = 0, data = { items = items, has_more = more, next = next_cursor } }
+    end
+
+    local function names(client)
+      local seen, failure = {}, nil
+      for row, err in client:each("list_contacts", {}) do
+        seen[#seen + 1] = row and row.name or nil
+        failure = err
+      end
+      return table.concat(seen, " "), failure
+    end
+
+    local function connect(answers)
+      return fake.client(BEACON, answers, { account = { base_url = "https://beacon.example", app_key = "a", app_secret = "s" } })
+    end
+
+    it("asks for the first page without one, then with what the page before said, as it was said", function()
+      local client, transport = connect({ page(1, 2, true, "a b&c=1+/"), page(3, 3, false, "unused") })
+      assert.equal("p1 p2 p3", (names(client)))
+      assert.equal(2, #transport.requests)
+      assert.is_nil(transport.requests[1].url:find("cursor", 1, true))
+      assert.matches("cursor=a%20b%26c%3D1%2B%2F", transport.requests[2].url, 1, true)
+    end)
+
+    it("goes on behind a page without rows", function()
+      local client = connect({ page(1, 1, true, "a"), page(1, 0, true, "b"), page(2, 2, false) })
+      assert.equal("p1 p2", (names(client)))
+    end)
+
+    it("gives the rows of a page whose cursor does not move, or is none, and fails behind them", function()
+      for _, case in ipairs({
+        { "repeated_page", "p1 p2", { page(1, 1, true, "a"), page(2, 2, true, "a") } },
+        { "repeated_page", "p1 p2 p3 p4", { page(1, 1, true, "a"), page(2, 2, true, "b"), page(3, 3, true, "c"), page(4, 4, true, "b") } },
+        { "no_cursor", "p1", { page(1, 1, true) } }, { "no_cursor", "p1", { page(1, 1, true, "") } },
+      }) do
+        local client, transport = connect(case[3])
+        local seen, err = names(client)
+        assert.equal(case[1], err and err.reason)
+        assert.equal(case[2], seen:sub(1, #case[2]))
+        assert(#transport.requests <= 2 * #case[3])
+      end
+    end)
+
+    it("goes by the cursor alone where nothing else says that there is more, and by values that mean the end", function()
+      local function ends(last, answers)
+        local client, transport = connect(answers)
+        local rules = client.platform.operations.list_contacts.pages
+        local before = { more = rules.more, last = rules.last }
+        rules.more, rules.last = nil, last
+        local seen, err = names(client)
+        rules.more, rules.last = before.more, before.last
+        return seen, err, #transport.requests
+      end
+      assert.same({ "p1 p2", nil, 2 }, { ends(nil, { page(1, 1, false, "a"), page(2, 2, false, "") }) })
+      assert.same({ "p1 p2", nil, 2 }, { ends(nil, { page(1, 1, false, "a"), page(2, 2, false) }) })
+      assert.same({ "p1 p2", nil, 2 }, { ends({ 0, "end" }, { page(1, 1, false, "a"), page(2, 2, false, "end") }) })
+      assert.same({ "p1", nil, 1 }, { ends({ 0 }, { page(1, 1, false, "0") }) })
+    end)
+  end)
 end)

@@ -273,6 +273,20 @@ describe("api.platform", function()
     { "pages by a missing field", function(_, send)
       send.pages = { page = "page", size = "who", list = "id", total = "id", default_size = 10 }
     end, "pages.page: there is no field `page`" },
+    { "pages by a number and a cursor", function(_, send)
+      send.pages = { page = "who", size = "who", cursor = "who", next = "id", list = "id", total = "id", default_size = 10 }
+    end, "only one of them" },
+    { "pages by an offset that never end", function(_, send)
+      send.pages = { offset = "who", size = "who", list = "id", default_size = 10 }
+    end, "and `total` or `more` together" },
+    { "pages by a cursor that comes from nowhere", function(_, send) send.pages = { cursor = "who", list = "id" } end, "`cursor` needs `next`" },
+    { "a next cursor without a cursor", function(_, send) send.pages = { next = "id", list = "id" } end, "belongs to pages by a `cursor`" },
+    { "a cursor that the first page needs", function(_, send)
+      send.pages = { cursor = "who", next = "id", list = "id" }
+    end, "may be left out" },
+    { "more pages by nothing", function(_, send)
+      send.pages = { cursor = "who", next = "id", list = "id", more = { status = { 200 } } }
+    end, "takes `path`, `is`" },
     { "a refusal given twice", function(_, send)
       send.refusals = { { code = 1, reason = "a" }, { code = 1, reason = "b" } }
     end, "the code `1` is given twice" },

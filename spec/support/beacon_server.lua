@@ -50,8 +50,26 @@ ROUTES["POST /open/blocked"] = function(request)
   return good(('{"good":%d,"bad":%d,"failed":%s}'):format(#body.contacts - #failed, #failed, json_list(failed)))
 end
 
-ROUTES["GET /taken"] = function()
-  return good(#contacts > 0 and cjson.encode(contacts) or "[]")
+local function slice(from, count)
+  local items = {}
+  for i = from, math.min(from + count - 1, #contacts) do
+    items[#items + 1] = cjson.encode(contacts[i])
+  end
+  return json_list(items)
+end
+
+-- The cursor says where to go on, in a form that nobody can count up.
+ROUTES["GET /open/contacts"] = function(request)
+  local from, count = tonumber((request.query.cursor or "after=0+"):match("^after=(%d+)%+$")) + 1, tonumber(request.query.limit or 100)
+  local more = from + count <= #contacts
+  return good(('{"items":%s,"has_more":%s,"next":%s}'):format(slice(from, count), tostring(more),
+    more and ('"after=%d+"'):format(from + count - 1) or '""'))
+end
+
+-- Never more than 50, whatever is asked for.
+ROUTES["GET /open/records"] = function(request)
+  local offset, count = tonumber(request.query.offset or 0), math.min(tonumber(request.query.limit or 20), 50)
+  return good(('{"items":%s,"total":%d}'):format(slice(offset + 1, count), #contacts))
 end
 
 tiny_server.serve(function(request)

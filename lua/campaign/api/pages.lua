@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Walks over the rows of all pages by the platform's data (`pages`). One page is in memory at a time; a walk can be gone on with in
--- another process; a failure, or a platform that gives the same page again, ends the walk loudly. Repeats are the call's own task.
+-- Walks over the rows of all pages by the platform's data (`pages`): by a number, by the offset of a row, or by a cursor. One page is in memory at a
+-- time; a walk can be gone on with in another process; a failure, or a platform that does not move on, ends it loudly. Repeats are the
+-- call's own task.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -35,11 +36,15 @@ local function copy(values)
   return new
 end
 
-local function fail(self, fields)
-  self._failed = true
+local function problem(self, fields)
   fields.platform, fields.operation = self._operation.platform, self._operation.name
   fields.sent, fields.retry = fields.sent or "yes", false
-  return nil, error_object.new(fields)
+  return error_object.new(fields)
+end
+
+local function fail(self, fields)
+  self._failed = true
+  return nil, problem(self, fields)
 end
 
 local function paged_operation(client, name)
@@ -50,10 +55,10 @@ local function paged_operation(client, name)
   return operation
 end
 
--- A page that came before shows that the page number is ignored, or that pages go round in a circle. The page to compare with is moved
--- on at every power of two, so that a circle of any length is found with one mark in memory.
-local function came_before(self, rows)
-  local mark = core.digest.sha256(json.encode(rows) or "")
+-- What came before shows that the way to ask is ignored, or that the pages go round in a circle: the same rows, or the same cursor. What is
+-- compared with is moved on at every power of two, so that a circle of any length is found with one mark in memory.
+local function came_before(self, what)
+  local mark = core.digest.sha256(what)
   if self._mark == mark then
     return true
   end
@@ -64,6 +69,78 @@ local function came_before(self, rows)
   return false
 end
 
+local function text_of(value)
+  return type(value) == "number" and value == math.floor(value) and ("%.0f"):format(value) or tostring(value)
+end
+
+local function is_one_of(list, value)
+  for _, expected in ipairs(list or {}) do
+    if text_of(value) == text_of(expected) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether the reply says that there are more pages.
+local function says_more(condition, reply)
+  local value = normalise.at(reply, condition.path)
+  if value == nil then
+    return condition.or_absent or false
+  end
+  return is_one_of(condition.is, value)
+end
+
+local NUMBERS = { integer = true, number = true }
+
+-- The cursor of the page behind a reply, as its field takes it; nil at the end, false where it leads nowhere.
+local function next_cursor(self, rules, reply)
+  local value = normalise.at(reply, rules.next)
+  local is_there = value ~= nil and value ~= "" and not is_one_of(rules.last, value)
+  if rules.more and not says_more(rules.more, reply) or not rules.more and not is_there then
+    return nil
+  end
+  local field = self._operation.fields[rules.cursor]
+  if not is_there or type(value) == "table" or type(value) == "boolean" then
+    return false
+  end
+  local cursor = NUMBERS[field.type] and tonumber(value) or not NUMBERS[field.type] and text_of(value)
+  return cursor or false
+end
+
+-- Where the next page is, and whether there is one, by the reply of the last. What is wrong with that is told behind its rows.
+local function move_on(self, rules, reply, rows)
+  if rules.cursor then
+    local cursor = next_cursor(self, rules, reply)
+    if cursor == false then
+      self._problem = problem(self, {
+        kind = "response", reason = "no_cursor", message = "there are more rows, but no cursor in `" .. rules.next .. "` leads to them",
+      })
+    elseif cursor and (self._asked[rules.cursor] == cursor or came_before(self, text_of(cursor))) then
+      self._problem = problem(self, {
+        kind = "response", reason = "repeated_page", message = "the cursor behind page " .. self._fetched .. " is one that came before",
+        hint = "the platform does not move on, or the list goes round",
+      })
+    else
+      self._page, self._last = cursor, cursor == nil
+    end
+    return
+  end
+  local total = tonumber(first_of(reply, rules.total or {}))
+  -- More rows than the total, and a full page: the total is wrong, and an empty page is the end.
+  local is_full = #rows >= self._size
+  if rules.page then
+    self._page = self._page + 1
+  elseif rules.offset then
+    self._page = self._page + #rows
+  end
+  local is_end = total == self._seen or total ~= nil and total < self._seen and not is_full
+  if rules.more then
+    is_end = not says_more(rules.more, reply)
+  end
+  self._last = not (rules.page or rules.offset) or #rows == 0 or is_end
+end
+
 -- Fetches the next page that has rows to give; false at the end.
 local function fetch(self)
   local rules = self._operation.pages
@@ -71,8 +148,12 @@ local function fetch(self)
   if self._fetched >= MAX_PAGES then
     return fail(self, { kind = "response", reason = "endless_pages", message = "there is no end after " .. MAX_PAGES .. " pages" })
   end
-  if rules.page then
-    self._asked[rules.page], self._asked[rules.size] = self._page, self._size
+  local by = rules.page or rules.offset or rules.cursor
+  if by then
+    self._asked[by] = self._page
+  end
+  if rules.size then
+    self._asked[rules.size] = self._size
   end
   local reply, err = self._client:call(self._operation.name, self._asked, self._options)
   if not reply then
@@ -80,20 +161,17 @@ local function fetch(self)
     return nil, err
   end
   local rows = first_of(reply, rules.list) or {}
-  if #rows > 0 and rules.page and came_before(self, rows) then
+  if #rows > 0 and by and not rules.cursor and came_before(self, json.encode(rows) or "") then
     return fail(self, {
-      kind = "response", reason = "repeated_page", message = "page " .. self._page .. " holds the same rows as an earlier page",
-      hint = "the platform ignores the page number, or the list goes round",
+      kind = "response", reason = "repeated_page",
+      message = (rules.page and "page " or "the page from ") .. self._page .. " holds the same rows as an earlier page",
+      hint = "the platform ignores " .. (rules.page and "the page number" or "the offset") .. ", or the list goes round",
     })
   end
   self._rows, self._fetched = rows, self._fetched + 1
-  self._before = self._seen
+  self._before, self._here = self._seen, self._page
   self._seen = self._seen + #rows
-  self._page = self._page + 1
-  local total = tonumber(first_of(reply, rules.total or {}))
-  -- More rows than the total, and a full page: the total is wrong, and an empty page is the end.
-  local is_full = #rows >= self._size
-  self._last = not rules.page or #rows == 0 or total == self._seen or total ~= nil and total < self._seen and not is_full
+  move_on(self, rules, reply, rows)
   return true
 end
 
@@ -125,9 +203,14 @@ end
 ---@return string
 function methods:token()
   local inside = self._given > 0
+  local page, by_cursor = self._page, self._operation.pages.cursor
+  if inside then
+    page = self._here
+  end
   return position.write("pages", self._operation.name, self._fields, {
-    page = inside and self._page - 1 or self._page, size = self._size, seen = inside and self._before or self._seen,
-    skip = inside and self._given or self._skip, ended = self._ended or self._last and self._given >= #self._rows or false,
+    page = not by_cursor and page or nil, cursor = by_cursor and text_of(page or ""), size = self._size,
+    seen = inside and self._before or self._seen, skip = inside and self._given or self._skip,
+    ended = self._ended or self._last and self._given >= #self._rows or false,
   })
 end
 
@@ -150,23 +233,28 @@ function M.each(client, name, fields, options)
     _rows = {}, _given = 0, _seen = 0, _before = 0, _skip = 0, _fetched = 0, _compared = 0, _move_at = 1,
     _ended = false, _last = false, _failed = false,
   }, mt)
-  if rules.page then
-    self._size = self._asked[rules.size] or rules.default_size
-    self._page = self._asked[rules.page] or rules.first or 0
-    if type(self._page) == "number" and type(self._size) == "number" then
-      self._seen = (self._page - (rules.first or 0)) * self._size
-    end
+  self._size = rules.size and (self._asked[rules.size] or rules.default_size) or 0
+  if rules.cursor then
+    self._page = self._asked[rules.cursor]
   else
-    self._size, self._page = 0, 0
+    self._page = self._asked[rules.page or rules.offset or {}] or rules.first or 0
+    if type(self._page) == "number" and type(self._size) == "number" then
+      self._seen = (self._page - (rules.first or 0)) * (rules.offset and 1 or self._size)
+    end
   end
   if token ~= nil then
     local stood, err = position.read(token, "pages", name, self._fields,
-      { page = "number", size = "number", seen = "number", skip = "number", ended = "boolean" })
+      { [rules.cursor and "cursor" or "page"] = rules.cursor and "string" or "number", size = "number", seen = "number", skip = "number",
+        ended = "boolean" })
     if not stood then
       self._problem = error_object.wrap(err, { platform = operation.platform, operation = name })
       return self
     end
     self._page, self._size, self._seen, self._skip, self._ended = stood.page, stood.size, stood.seen, stood.skip, stood.ended
+    if rules.cursor then
+      local is_number = NUMBERS[operation.fields[rules.cursor].type]
+      self._page = stood.cursor ~= "" and (is_number and tonumber(stood.cursor) or stood.cursor) or nil
+    end
   end
   return self
 end

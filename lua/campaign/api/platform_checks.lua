@@ -143,7 +143,7 @@ local function references(resolver)
   end
 end
 
--- Waiters and pages need more than the vocabulary can say.
+-- Waiters need more than the vocabulary can say.
 local function waits(resolver)
   for name, waiter in pairs(resolver.raw.waiters or {}) do
     local place = "waiters." .. name
@@ -167,10 +167,34 @@ local function waits(resolver)
       end
     end
   end
-  for _, operation in ipairs(resolver.operations) do
-    local pages = operation.pages
-    if pages and ((pages.page == nil) ~= (pages.size == nil) or pages.page and not (pages.total and pages.default_size)) then
-      resolver:fault("operations[" .. operation.name .. "].pages", "needs `page`, `size`, `total` and `default_size` together, or none of them")
+end
+
+-- Pages go by a number, by the offset of a row, by a cursor, or come as one.
+local function check_pages(resolver, pages, place)
+  local ways = (pages.page and 1 or 0) + (pages.offset and 1 or 0) + (pages.cursor and 1 or 0)
+  if ways > 1 then
+    resolver:fault(place, "go by `page`, by `offset` or by `cursor`: only one of them")
+  elseif pages.page or pages.offset then
+    if not (pages.size and pages.default_size and (pages.total or pages.more)) then
+      resolver:fault(place, "needs `page` or `offset`, `size`, `default_size`, and `total` or `more` together, or none of them")
+    end
+  elseif pages.cursor then
+    if not pages.next then
+      resolver:fault(place, "`cursor` needs `next`: where in the reply does the next one stand?")
+    elseif (pages.size == nil) ~= (pages.default_size == nil) then
+      resolver:fault(place, "needs `size` and `default_size` together")
+    end
+  elseif pages.size or pages.total then
+    resolver:fault(place, "needs `page` or `offset` beside `size` and `total`, or `list` alone")
+  end
+  for _, key in ipairs{ "next", "last" } do
+    if pages[key] and not pages.cursor then
+      resolver:fault(place .. "." .. key, "belongs to pages by a `cursor`")
+    end
+  end
+  for key in pairs(pages.cursor and { total = true, first = true } or {}) do
+    if pages[key] then
+      resolver:fault(place .. "." .. key, "does not go with a `cursor`")
     end
   end
 end
@@ -188,6 +212,9 @@ local function check_operation(resolver, operation)
     end
   end
   check_path(resolver, operation, place)
+  if operation.pages then
+    check_pages(resolver, operation.pages, place .. ".pages")
+  end
 end
 
 ---Checks a resolved platform.

@@ -237,12 +237,23 @@ end
 
 local function pages_fit(resolver, operation, place)
   local pages = operation.pages
-  needs_field(resolver, operation.fields, pages.page, place .. ".pages.page")
-  needs_field(resolver, operation.fields, pages.size, place .. ".pages.size")
-  for _, key in ipairs{ "list", "total" } do
+  for _, key in ipairs{ "page", "offset", "cursor", "size" } do
+    needs_field(resolver, operation.fields, pages[key], place .. ".pages." .. key)
+  end
+  for _, key in ipairs{ "list", "total", "next" } do
     if pages[key] ~= "." then
       all_fit(resolver, operation.reply, pages[key], place .. ".pages." .. key)
     end
+  end
+  if pages.more then
+    conditions_fit(resolver, { pages.more }, place .. ".pages.more", operation.reply)
+    if pages.more.status or pages.more.setting then
+      resolver:fault(place .. ".pages.more", "takes `path`, `is` and `or_absent` only")
+    end
+  end
+  local cursor = pages.cursor and operation.fields[pages.cursor]
+  if cursor and (cursor.required or cursor.type == "array" or cursor.type == "object" or cursor.type == "file") then
+    resolver:fault(place .. ".pages.cursor", "must be one value that may be left out: the first page is asked for without it, or with its `default`")
   end
   local size = pages.size and operation.fields[pages.size]
   if size and size.max and pages.default_size and pages.default_size > size.max then

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What a walk or a wait needs to be gone on with elsewhere, as one text: base64 of JSON, bound to what was asked for. It holds numbers
--- and marks, never the fields themselves: whoever goes on gives those again.
+-- What a walk or a wait needs to be gone on with elsewhere, as one text: base64 of JSON, bound to what was asked for. It holds numbers,
+-- marks and the platform's cursor, never the fields themselves: whoever goes on gives those again.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

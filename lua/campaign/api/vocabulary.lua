@@ -107,7 +107,8 @@ local VOCABULARY = {
     header = "boolean", quote = { "minimal", "all" }, type = "string",
   },
   pages = {
-    page = "string", size = "string", ["list!"] = paths, total = paths, first = size, default_size = amount,
+    page = "string", offset = "string", cursor = "string", next = "string", last = { list = scalar }, size = "string", ["list!"] = paths,
+    total = paths, more = { of = "condition" }, first = size, default_size = amount,
   },
   waiter = {
     ["operation!"] = "string", ["doc!"] = "string", ["delay!"] = { least = 0.001, most = 86400 }, ["max_delay!"] = seconds, ["timeout!"] = seconds,

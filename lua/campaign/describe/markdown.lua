@@ -169,10 +169,14 @@ local function states_text(page, platform, operation)
   local pages = operation.pages
   if pages then
     local how = "They come whole, in " .. paths_text(pages.list)
-    if pages.page then
-      how = code(pages.page) .. " counts from " .. (pages.first or 0) .. ", " .. code(pages.size) .. " rows a page ("
-        .. (pages.default_size or 100) .. " when left out); rows in " .. paths_text(pages.list) .. ", how many there are in "
-        .. paths_text(pages.total)
+    local size = pages.size and ", " .. code(pages.size) .. " rows a page (" .. pages.default_size .. " when left out)" or ""
+    local more = pages.more and "more while " .. conditions_text({ pages.more })
+    if pages.page or pages.offset then
+      how = (pages.page and code(pages.page) .. " counts from " or code(pages.offset) .. " counts rows from ") .. (pages.first or 0) .. size
+        .. "; rows in " .. paths_text(pages.list) .. ", " .. (more or "how many there are in " .. paths_text(pages.total))
+    elseif pages.cursor then
+      how = code(pages.cursor) .. " is what " .. code(pages.next) .. " of the page before says" .. size .. "; rows in " .. paths_text(pages.list)
+        .. ", " .. (more or "more while it is there")
     elseif pages.list == "." then
       how = "They come whole, as the reply itself"
     end
