@@ -146,6 +146,33 @@ describe("campaign listen", function()
     assert(reader():result("odd"))
   end)
 
+  it("is not held up by heads that are none, whatever they hold and however their senders leave", function()
+    local before = #reader().inbox:list()
+    for _, head in ipairs{
+      "Transfer-Encoding: ,;@\r\n", "Transfer-Encoding:\r\n", "Transfer-Encoding: gzip, chunked\r\n", "Content-Length: 1e3\r\n",
+      "Content-Length: -3\r\n", "Content-Length:\r\n", "Content-Length: nan\r\n", "Content-Length: 99999999999999999999\r\n",
+      "Content-Length: 7, 7\r\n", "name : value\r\n", ("a: b\r\n"):rep(200), "a: " .. ("x"):rep(70000) .. "\r\n",
+    } do
+      for _, path in ipairs{ "/" .. secret, "/nobody" } do
+        assert.equal(400, status(raw(("POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n{}"):format(path, head))), head:sub(1, 60))
+      end
+    end
+    assert.equal(before, #reader().inbox:list())
+    assert.equal(200, status(raw(request("/" .. secret, '{"unique_id":"well","rows":[]}', "X-Long: " .. ("x"):rep(9000) .. "\r\n"))))
+  end)
+
+  it("gives up a chunk that is too large before it has come, and sends no body to HEAD", function()
+    local head = ("POST /%s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"):format(secret)
+    assert.equal(413, status(raw(head .. "7fffffff\r\n" .. ("x"):rep(1200000), true)))
+    local answer = raw("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert.matches("^HTTP/1%.1 405 .+\r\n\r\n$", answer)
+    assert.is_nil(answer:find("POST only", 1, true))
+    local body = '{"unique_id":"zeros","rows":[]}' -- leading zeros, extensions, trailers
+    local chunks = ("%016x;a=b\r\n%s\r\n000 ;c\r\nX: y\r\n\r\n"):format(#body, body)
+    assert.equal(200, status(raw(head:gsub("\r\n\r\n", "\r\nConnection: close%0") .. chunks)))
+    assert(reader():result("zeros"))
+  end)
+
   it("has every body on disk that it answered 200 for, when it is killed at any moment", function()
     local answered = {}
     for round = 1, 4 do

@@ -56,6 +56,33 @@ describe("sandbox server", function()
     end
   end)
 
+  it("answers 400 where it is not clear what was sent, and goes on", function()
+    h.reset()
+    local head = "POST /agent-api/user/" .. h.accounts.longlong.user_id .. "/async_customer HTTP/1.1\r\nHost: x\r\n"
+      .. "Authorization: Bearer " .. h.accounts.longlong.token .. "\r\nContent-Type: application/json\r\n"
+    local body = '{"data":[{"phone":"1"}]}'
+    for _, lines in ipairs{
+      "Content-Length: 24\r\nContent-Length: 20\r\n", "Content-Length: 20\r\nContent-Length: 24\r\n", "Content-Length: 24, 24\r\n",
+      "Transfer-Encoding: ,;@\r\n", "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding:\r\n", ("a: b\r\n"):rep(200),
+    } do
+      assert.matches("^HTTP/1%.1 400 ", exchange(head .. lines .. "\r\n" .. body), lines:sub(1, 60))
+      is_alive()
+    end
+    assert.equal(0, #h.commits())
+    assert.matches("success", exchange(head .. "Content-Length: 24\r\nContent-Length: 24\r\n\r\n" .. body, "success"))
+    assert.equal(1, #h.commits())
+  end)
+
+  it("sends no body to HEAD, no 100 to HTTP/1.0, and takes long lines", function()
+    local text = exchange("HEAD /_sandbox/clock HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\n\r\n", "no such path")
+    assert.matches("^HTTP/1%.1 %d%d%d [^\r]+\r\n.-\r\n\r\nHTTP/1%.1 404 ", text)
+    local body = '{"advance":0}'
+    local old = "POST /_sandbox/clock HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body
+    assert.matches("^HTTP/1%.0 200 ", exchange(old))
+    local long = ("x"):rep(12000)
+    assert.matches("^HTTP/1%.1 200 ", exchange("GET /_sandbox/clock?" .. long .. " HTTP/1.1\r\nHost: x\r\nX-Long: " .. long .. "\r\n\r\n", "zone"))
+  end)
+
   it("commits nothing of a request that breaks off", function()
     h.reset()
     local head = "POST /agent-api/user/" .. h.accounts.longlong.user_id .. "/async_customer HTTP/1.1\r\nHost: x\r\n"

@@ -7,12 +7,14 @@ local cs = require "cqueues.signal"
 local http_headers = require "http.headers"
 local http_server = require "http.server"
 
+local peer = require "campaign.http_peer"
+
 local M = {}
 
 local HEAD_SECONDS = 10
+local LIMITS = { head = HEAD_SECONDS, rest = 1 }
 local BODY_SECONDS = 20
 local SEND_SECONDS = 10
-local LINGER_SECONDS = 1
 local CONNECTIONS = 256
 local TICK = 0.1
 
@@ -47,37 +49,13 @@ local function fields_of(head)
   return headers
 end
 
--- Closes so that the answer is not lost with what was not read: our end first, then a short look at the rest.
-local function close(stream)
-  local socket = stream.connection:take_socket()
-  if not socket then
-    return
-  end
-  socket:onerror(function(_, _, code) return code end) -- a peer that is gone already is none to be told of
-  socket:flush("n", LINGER_SECONDS)
-  socket:shutdown("w")
-  local deadline = cqueues.monotime() + LINGER_SECONDS
-  while cqueues.monotime() < deadline do
-    if not socket:xread(-4096, nil, math.max(0, deadline - cqueues.monotime())) then
-      break
-    end
-  end
-  socket:close()
-end
-
-local function serve(receiver, stream, tell)
-  local head = stream:get_headers(HEAD_SECONDS)
-  if not head then
-    return
-  end
+local function serve(receiver, stream, head, tell)
   local headers = fields_of(head)
-  local path = (head:get(":path") or ""):gsub("^https?://[^/?#]*", "") -- it may name the host, too, as clients write it to a proxy
+  local path = (head:get(":path") or ""):gsub("^%a+://[^/?#]*", "") -- it may name the host, too, as clients write it to a proxy
   local answer, kind = receiver:handle{
     method = head:get(":method"), path = path, headers = headers,
     body = function(limit)
-      if (headers.expect or ""):lower() == "100-continue" and stream.peer_version > 1 then -- HTTP/1.0 knows no such answer
-        stream:write_continue(SEND_SECONDS)
-      end
+      peer.go_on(stream, head, SEND_SECONDS)
       return read_body(stream, limit)
     end,
   }
@@ -88,11 +66,9 @@ local function serve(receiver, stream, tell)
     out:append(header[1]:lower(), header[2])
   end
   out:append("content-length", tostring(#answer.body))
-  if stream:write_headers(out, false, SEND_SECONDS) then
-    stream:write_chunk(answer.body, true, SEND_SECONDS)
-  end
+  peer.answer(stream, out, answer.body, SEND_SECONDS)
   if answer.close then
-    close(stream)
+    peer.close(stream)
   end
 end
 
@@ -109,7 +85,9 @@ function M.run(receiver, options)
   local server, err = http_server.listen{
     cq = queue, host = options.address or "127.0.0.1", port = options.port or 0, tls = false, version = 1.1,
     max_concurrent = CONNECTIONS, intra_stream_timeout = HEAD_SECONDS, connection_setup_timeout = HEAD_SECONDS,
-    onstream = function(_, stream) serve(receiver, stream, options.tell) end,
+    onstream = function(_, stream)
+      peer.serve(stream, LIMITS, function(head) return serve(receiver, stream, head, options.tell) end, options.note)
+    end,
     onerror = function(_, _, operation, problem)
       if operation == "onstream" then -- a peer that goes away is no business of ours
         options.note(tostring(problem))

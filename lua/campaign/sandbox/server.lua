@@ -11,13 +11,14 @@ local http_server = require "http.server"
 
 local app_of = require "campaign.sandbox.app"
 local core = require "campaign.core"
+local peer = require "campaign.http_peer"
 
 local M = {}
 
 local IDLE = 75 -- seconds that an unused connection is kept
+local LIMITS = { head = IDLE, rest = 10 }
 local BODY_STALL = 60 -- seconds without a byte of a request's body
 local SEND_STALL = 60
-local DRAIN_STALL, DRAIN_MAX = 2, 64 * 1048576 -- of a request that was answered before its end
 local TICK = 0.05
 local SAVE_EVERY = 1
 local FILE_CHUNK = 65536
@@ -32,22 +33,19 @@ local SOL_SOCKET, SO_LINGER = 1, 13
 -- Closing ---------------------------------------------------------------------------------------
 
 local function drop(stream, how)
-  local socket = stream.connection:take_socket()
-  if not socket then
-    return
-  end
-  if how == "reset" then
+  local socket = stream.connection.socket
+  if socket and how == "reset" then
     local linger = ffi.new("struct campaign_linger", 1, 0)
     ffi.C.setsockopt(socket:pollfd(), SOL_SOCKET, SO_LINGER, linger, ffi.sizeof(linger))
   end
-  socket:close()
+  peer.drop(stream)
 end
 
 -- Requests --------------------------------------------------------------------------------------
 
 -- A target may name the host, too, as clients write it to a proxy.
 local function head_of(headers)
-  local target = (headers:get(":path") or ""):gsub("^https?://[^/?#]*", "")
+  local target = (headers:get(":path") or ""):gsub("^%a+://[^/?#]*", "")
   local head = { method = headers:get(":method"), target = target, headers = {} }
   for name, value in headers:each() do
     if name:sub(1, 1) ~= ":" and head.headers[name] == nil then
@@ -57,38 +55,17 @@ local function head_of(headers)
   return head
 end
 
-local function has_sane_length(headers)
-  local length = headers:get("content-length")
-  return length == nil or (length:find("^%d+$") ~= nil and #length <= 15)
-end
-
--- True while bytes of the request are still to come. lua-http tells an early end of a body by nothing else; and its own
--- clean-up of such a stream would wait for them for ever, so that it must never see one.
-local function is_unread(stream)
-  return stream.state == "open" or stream.state == "half closed (local)"
-end
-
 -- Moves the body into the exchange. False when the request broke off.
 local function read_body(stream, exchange)
   while true do
     local bytes = stream:get_next_chunk(BODY_STALL)
     if not bytes then
-      return not is_unread(stream)
+      return not peer.is_unread(stream)
     end
     if not exchange:feed(bytes) then
       return true
     end
   end
-end
-
--- After a reply that came before the request's end: lets the peer finish within reason, so that it reads the reply.
-local function drain(stream)
-  local total = 0
-  repeat
-    local bytes = stream:get_next_chunk(DRAIN_STALL)
-    total = total + #(bytes or "")
-  until not bytes or total > DRAIN_MAX
-  drop(stream, "close")
 end
 
 -- Replies ---------------------------------------------------------------------------------------
@@ -124,6 +101,9 @@ local function send(app, stream, answer)
   if answer.close or answer.cut then
     head:append("connection", "close")
   end
+  if not answer.cut and not answer.path then
+    return peer.answer(stream, head, answer.body, SEND_STALL)
+  end
   if not stream:write_headers(head, false, SEND_STALL) then
     return
   end
@@ -135,23 +115,13 @@ local function send(app, stream, answer)
     stream.connection.socket:xwrite(body, "n", SEND_STALL)
     return drop(stream, "close")
   end
-  if answer.path then
-    return send_file(stream, answer.path)
-  end
-  stream:write_chunk(answer.body, true, SEND_STALL)
+  send_file(stream, answer.path)
 end
 
-local function serve(app, stream)
-  local headers = stream:get_headers(IDLE)
-  -- What lua-http makes of a length that is none can keep it busy for ever: such peers are dropped.
-  if not headers or not has_sane_length(headers) then
-    return drop(stream, "close")
-  end
+local function serve(app, stream, headers)
   local exchange = app:exchange(head_of(headers))
   if exchange:wants_body() then
-    if (headers:get("expect") or ""):lower() == "100-continue" then
-      stream:write_continue(SEND_STALL)
-    end
+    peer.go_on(stream, headers, SEND_STALL)
     if not read_body(stream, exchange) then
       exchange:abort()
       return drop(stream, "close")
@@ -165,28 +135,25 @@ local function serve(app, stream)
     return exchange:finish()
   end, debug.traceback)
   if not ok then
-    io.stderr:write("sandbox: ", tostring(answer), "\n")
     exchange:abort()
-    return drop(stream, "close")
+    error(answer, 0)
   end
   send(app, stream, answer)
-  if is_unread(stream) and stream.connection.socket then
-    drain(stream)
-  end
 end
 
--- One request; whatever goes wrong costs this connection only.
-local function serve_safely(app, stream)
+local function note(problem)
+  io.stderr:write("sandbox: ", problem, "\n")
+end
+
+local function take_request(app, stream)
   local connection = stream.connection
   if connection.socket and not connection.has_room then
     connection.has_room = true
     connection.socket:setbufsiz(SOCKET_BUFFER, SOCKET_BUFFER)
   end
-  local ok, problem = pcall(serve, app, stream)
-  if not ok then
-    io.stderr:write("sandbox: ", tostring(problem), "\n")
-    drop(stream, "close")
-  end
+  peer.serve(stream, LIMITS, function(headers)
+    return serve(app, stream, headers)
+  end, note)
 end
 
 -- Background ------------------------------------------------------------------------------------
@@ -313,7 +280,7 @@ local function listen(app, options, queue)
     cq = queue, host = "127.0.0.1", port = options.port or 0, tls = false, version = 1.1,
     intra_stream_timeout = IDLE,
     onstream = function(_, stream)
-      serve_safely(app, stream)
+      take_request(app, stream)
     end,
     onerror = function(_, _, operation, problem)
       -- A peer that goes away or sends no HTTP is no business of ours; anything else is told.

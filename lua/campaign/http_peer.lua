@@ -1,0 +1,155 @@
+-- SPDX-License-Identifier: MIT
+-- What the sandbox and the callback receiver need around lua-http so that no peer can hang, fill or deafen them: heads and
+-- bodies within limits, 400 for what is no clear request, and an end to each connection whose request was not read whole.
+-- lua-http's own clean-up of such a connection can wait for ever without yielding, so that it must never see one.
+-- What a request means is left to the two.
+
+local cqueues = require "cqueues"
+local ce = require "cqueues.errno"
+
+local M = {}
+
+local MAX_LINE = 16384
+local LINGER_SECONDS = 1
+local BAD_REQUEST = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+-- Peers that are gone or say nothing: there is nobody to answer.
+local IS_GONE = { [ce.ETIMEDOUT] = true, [ce.ECONNRESET] = true, [ce.EPIPE] = true }
+
+local function unclear(connection, code)
+  connection.socket:seterror("r", code)
+  return nil, ce.strerror(code), code
+end
+
+-- In place of lua-http's, which keeps a chunk of any size in memory until it is whole; this one gives it in pieces. False at the last one.
+local function read_body_chunk(connection, timeout)
+  local deadline = timeout and cqueues.monotime() + timeout
+  local socket, left = connection.socket, connection.left_of_chunk
+  local function seconds()
+    return deadline and math.max(0, deadline - cqueues.monotime())
+  end
+  if not left then
+    local line, err, errno = socket:xread("*L", seconds())
+    if not line then
+      return nil, err, errno
+    end
+    local digits = line:match("^0*(%x+)[ \t]*;?.-\r\n$") -- linear: the two sets before the last repeat are disjoint
+    if not digits or #digits > 8 then
+      return unclear(connection, ce.EILSEQ)
+    end
+    left = tonumber(digits, 16)
+    if left == 0 then
+      return false
+    end
+  end
+  local piece, err, errno = socket:xread(-left, seconds())
+  if not piece then
+    return nil, err, errno
+  end
+  left = left - #piece
+  connection.left_of_chunk = left > 0 and left or nil
+  if left == 0 and socket:xread(2, seconds()) ~= "\r\n" then
+    return unclear(connection, ce.EILSEQ)
+  end
+  return piece
+end
+
+local function prepare(connection)
+  if connection.socket and connection.read_body_chunk ~= read_body_chunk then
+    connection.read_body_chunk = read_body_chunk
+    connection:setmaxline(MAX_LINE)
+  end
+end
+
+-- False where two servers could differ about the end of the request.
+local function is_clear(headers)
+  local lengths = headers:get_as_sequence("content-length")
+  for number = 1, lengths.n do
+    if not lengths[number]:find("^%d+$") or #lengths[number] > 15 or lengths[number] ~= lengths[1] then
+      return false
+    end
+  end
+  local encoding = headers:get_comma_separated("transfer-encoding")
+  return encoding == nil or encoding:lower() == "chunked"
+end
+
+---Closes at once.
+function M.drop(stream)
+  local socket = stream.connection:take_socket()
+  if socket then
+    socket:close()
+  end
+end
+
+---Closes so that the answer is not lost with what was not read: our end first, then a look at the rest.
+---@param stream table
+---@param seconds? number
+function M.close(stream, seconds)
+  local socket = stream.connection:take_socket()
+  if not socket then
+    return
+  end
+  local deadline = cqueues.monotime() + (seconds or LINGER_SECONDS)
+  local function left()
+    return math.max(0, deadline - cqueues.monotime())
+  end
+  socket:onerror(function(_, _, code) return code end) -- a peer that is gone already is none to be told of
+  socket:clearerr("r")
+  socket:flush("n", left())
+  socket:shutdown("w")
+  repeat
+    local bytes = socket:xread(-65536, nil, left())
+  until not bytes or left() == 0
+  socket:close()
+end
+
+local function refuse(stream)
+  local connection = stream.connection
+  if connection.socket and connection.pipeline:peek() == stream then
+    connection.socket:xwrite(BAD_REQUEST, "n", LINGER_SECONDS)
+  end
+  M.close(stream)
+end
+
+---True while bytes of the request are still to come. lua-http tells an early end of a body by nothing else.
+---@return boolean
+function M.is_unread(stream)
+  return stream.state == "open" or stream.state == "half closed (local)"
+end
+
+---Tells a peer that waits for it to send the body. HTTP/1.0 knows no such answer.
+function M.go_on(stream, headers, seconds)
+  if (headers:get("expect") or ""):lower() == "100-continue" and stream.peer_version > 1 then
+    stream:write_continue(seconds)
+  end
+end
+
+---Sends an answer whose length stands in its head; to HEAD the head alone.
+function M.answer(stream, head, body, seconds)
+  local is_head = stream.req_method == "HEAD"
+  return stream:write_headers(head, is_head, seconds) and (is_head or stream:write_chunk(body, true, seconds))
+end
+
+---Gives the head of a request to `handle`. Whatever goes wrong costs this connection only.
+---@param stream table
+---@param limits { head: number, rest: number } seconds for the head, and for what nobody wants to read of the body
+---@param handle fun(headers: table)
+---@param note fun(problem: string) of an error in `handle`
+function M.serve(stream, limits, handle, note)
+  prepare(stream.connection)
+  local is_read, headers, problem, errno = pcall(stream.get_headers, stream, limits.head)
+  if not is_read or headers and not is_clear(headers) or problem and not IS_GONE[errno] then
+    return refuse(stream)
+  elseif not headers then
+    return M.drop(stream)
+  end
+  local ok, why = xpcall(function() return handle(headers) end, debug.traceback)
+  if not ok then
+    note(tostring(why))
+    M.drop(stream)
+  elseif M.is_unread(stream) then
+    M.close(stream, limits.rest)
+  end
+end
+
+return M
