@@ -9,6 +9,8 @@
 #endif
 #include <string.h>
 
+#include "cpu.h"
+
 static uint32_t by_table(uint32_t crc, const uint8_t *at, size_t n) {
   static const uint32_t table[16] = {0x00000000, 0x105EC76F, 0x20BD8EDE, 0x30E349B1, 0x417B1DBC, 0x5125DAD3, 0x61C69362, 0x7198540D,
                                      0x82F63B78, 0x92A8FC17, 0xA24BB5A6, 0xB21572C9, 0xC38D26C4, 0xD3D3E1AB, 0xE330A81A, 0xF36E6F75};
@@ -86,12 +88,9 @@ static void fill_folds(void) {
   folds.by_vector[1] = power(64 - 5);
 }
 
-#define TARGET512 target("sse4.2,avx512f,avx512bw,avx512vl,vpclmulqdq")
+#define TARGET512 target("sse4.2,vpclmulqdq," CAMP_TARGET_512)
 
-static int has_512(void) {
-  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("vpclmulqdq");
-}
+static int can_fold(void) { return camp_has_512() && __builtin_cpu_supports("vpclmulqdq") && __builtin_cpu_supports("sse4.2"); }
 
 /* `behind`, and what `before` becomes there. */
 __attribute__((TARGET512, always_inline)) static inline __m512i folded(__m512i before, __m512i by, __m512i behind) {
@@ -118,7 +117,7 @@ __attribute__((TARGET512)) static uint32_t by_folding(uint32_t crc, const uint8_
 
 uint32_t camp_crc32c_by(enum camp_crc32c_way way, uint32_t before, const void *bytes, size_t n) {
 #if defined(__x86_64__)
-  if (way == CAMP_CRC32C_FOLDING && n >= LEAST_FOLDED && has_512()) {
+  if (way == CAMP_CRC32C_FOLDING && n >= LEAST_FOLDED && can_fold()) {
     pthread_once(&folds_once, fill_folds);
     return ~by_folding(~before, bytes, n);
   }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The usual record in few steps, in as many ways as there are scans that tell enough; the walk of csv.c is the oracle of them all
  * (spec/c/rows_test.c). */
+#include "cpu.h"
 #include "csv_private.h"
 
 #if defined(__x86_64__)
@@ -44,7 +45,7 @@ __attribute__((target("avx2"), always_inline)) static inline void fields_avx2(co
   }
 }
 
-#define TARGET512 target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi,bmi2,popcnt")
+#define TARGET512 target(CAMP_TARGET_512)
 
 /* Eight at a time, up to seven more are touched. */
 __attribute__((TARGET512, always_inline)) static inline void fields_512(const unsigned char *text, const uint32_t *places, size_t columns,

@@ -9,6 +9,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include "cpu.h"
+
 #define TARGET __attribute__((target("avx2,bmi,bmi2,popcnt")))
 #define INLINE __attribute__((target("avx2,bmi,bmi2,popcnt"), always_inline)) static inline
 
@@ -222,7 +224,7 @@ void camp_gbk_limit_way(enum camp_gbk_way way) { limit = way; }
 size_t camp_gbk_encode_blocks(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced) {
   *produced = 0;
 #if defined(__x86_64__)
-  if (limit == CAMP_GBK_512 && camp_gbk_has_512())
+  if (limit == CAMP_GBK_512 && camp_has_512())
     return out != NULL ? camp_gbk_encode_512(codes, text, n, out, produced) : camp_gbk_measure_512(codes, text, n, produced);
   if (limit <= CAMP_GBK_AVX2 && have_vectors())
     return out != NULL ? encode_avx2(codes, text, n, out, produced) : measure_avx2(codes, text, n, produced);
@@ -237,7 +239,7 @@ size_t camp_gbk_encode_blocks(const uint16_t *codes, const uint8_t *text, size_t
 size_t camp_gbk_decode_blocks(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
   *produced = 0;
 #if defined(__x86_64__)
-  if (limit == CAMP_GBK_512 && camp_gbk_has_512()) return camp_gbk_decode_512(characters, bytes, n, out, produced);
+  if (limit == CAMP_GBK_512 && camp_has_512()) return camp_gbk_decode_512(characters, bytes, n, out, produced);
   if (limit <= CAMP_GBK_AVX2 && have_vectors()) return decode_avx2(characters, bytes, n, out, produced);
 #endif
   (void)characters;

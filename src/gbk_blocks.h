@@ -24,8 +24,7 @@ enum camp_gbk_way { CAMP_GBK_512, CAMP_GBK_AVX2, CAMP_GBK_PLAIN };
 void camp_gbk_limit_way(enum camp_gbk_way way);
 
 #if defined(__x86_64__)
-/* gbk_blocks512.c */
-int camp_gbk_has_512(void);
+/* gbk_blocks512.c, where camp_has_512() */
 size_t camp_gbk_encode_512(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced);
 size_t camp_gbk_measure_512(const uint16_t *codes, const uint8_t *text, size_t n, size_t *produced);
 size_t camp_gbk_decode_512(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced);

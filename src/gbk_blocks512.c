@@ -7,14 +7,10 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt")))
-#define INLINE __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt"), always_inline)) static inline
+#include "cpu.h"
 
-int camp_gbk_has_512(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi") &&
-         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
-}
+#define TARGET __attribute__((target(CAMP_TARGET_512)))
+#define INLINE __attribute__((target(CAMP_TARGET_512), always_inline)) static inline
 
 /* table[] of sixteen numbers, each a pair with the one before it: table[0] is not looked at, and 0 finds what 1 does. */
 INLINE __m512i look_up(const uint16_t *table, __m512i numbers) {

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "cpu.h"
 #include "gbk.h"
 
 #if defined(__x86_64__)
@@ -79,10 +80,8 @@ __attribute__((target("avx2,bmi,popcnt"))) static size_t leads_avx2(const unsign
   return leads;
 }
 
-#define TARGET512 target("avx512f,avx512bw,avx512vl,bmi,bmi2,popcnt")
-
 /* As with AVX2, 64 bytes a step. */
-__attribute__((TARGET512)) static size_t reach_512(const uint64_t *known, const unsigned char *text, size_t length) {
+__attribute__((target(CAMP_TARGET_512))) static size_t reach_512(const uint64_t *known, const unsigned char *text, size_t length) {
   const __m512i lead = _mm512_set1_epi8((char)0xC0), e4 = _mm512_set1_epi8((char)0xE4), e5 = _mm512_set1_epi8((char)0xE5);
   const __m512i e9 = _mm512_set1_epi8((char)0xE9), b8 = _mm512_set1_epi8((char)0xB8), bd = _mm512_set1_epi8((char)0xBD);
   const __m512i three = _mm512_set1_epi8(3);
@@ -100,7 +99,7 @@ __attribute__((TARGET512)) static size_t reach_512(const uint64_t *known, const 
   return length;
 }
 
-__attribute__((TARGET512)) static size_t leads_512(const unsigned char *text, size_t length) {
+__attribute__((target(CAMP_TARGET_512))) static size_t leads_512(const unsigned char *text, size_t length) {
   size_t leads = 0;
   for (size_t at = 0; at < length; at += 64) {
     uint64_t found = _mm512_cmpge_epu8_mask(_mm512_loadu_si512(text + at), _mm512_set1_epi8((char)0xC0));
@@ -108,12 +107,6 @@ __attribute__((TARGET512)) static size_t leads_512(const unsigned char *text, si
     leads += (size_t)_mm_popcnt_u64(found);
   }
   return leads;
-}
-
-static int has_512(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-         __builtin_cpu_supports("popcnt");
 }
 
 int camp_measures(enum camp_encoding encoding) {
@@ -136,11 +129,11 @@ int camp_measure(enum camp_encoding encoding, const unsigned char *text, size_t 
 size_t camp_measure_reach(enum camp_encoding encoding, const unsigned char *text, size_t length) {
   size_t wide;
   if (!camp_measures(encoding)) return 0;
-  return has_512() ? reach_512(known_in(encoding), text, length) : reach_avx2(known_in(encoding), text, length, &wide);
+  return camp_has_512() ? reach_512(known_in(encoding), text, length) : reach_avx2(known_in(encoding), text, length, &wide);
 }
 
 size_t camp_measure_run(const unsigned char *text, size_t length) {
-  return length - (has_512() ? leads_512(text, length) : leads_avx2(text, length));
+  return length - (camp_has_512() ? leads_512(text, length) : leads_avx2(text, length));
 }
 #else
 int camp_measures(enum camp_encoding encoding) {

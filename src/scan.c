@@ -2,6 +2,7 @@
  * Several ways to the same bits: the portable one is the oracle of the others (spec/core/csv_spec.lua, spec/c/vectors_test.c). */
 #include "scan.h"
 
+#include "cpu.h"
 #include "utf8.h"
 
 #if defined(__x86_64__)
@@ -79,7 +80,7 @@ static void marks_neon(const unsigned char *text, size_t blocks, unsigned char d
 
 enum camp_scan_level camp_scan_best(void) {
 #ifdef CAMP_X86
-  return camp_scan_has_512() ? CAMP_SCAN_AVX512 : __builtin_cpu_supports("avx2") ? CAMP_SCAN_AVX2 : CAMP_SCAN_SSE2;
+  return camp_has_512() ? CAMP_SCAN_AVX512 : __builtin_cpu_supports("avx2") ? CAMP_SCAN_AVX2 : CAMP_SCAN_SSE2;
 #elif defined(CAMP_NEON)
   return CAMP_SCAN_NEON;
 #else
@@ -143,7 +144,7 @@ uint32_t *camp_scan_index(enum camp_scan_level level, const unsigned char *text,
                           uint32_t *to, unsigned char *kinds) {
   uint64_t marks[CAMP_SCAN_INDEX_MAX / 64];
 #ifdef CAMP_X86
-  if (level == CAMP_SCAN_AVX512 && camp_scan_has_512()) return camp_scan_index_512(text, length, delimiter, base, to, kinds);
+  if (level == CAMP_SCAN_AVX512 && camp_has_512()) return camp_scan_index_512(text, length, delimiter, base, to, kinds);
 #endif
   (void)kinds;
   camp_scan_marks(level, text, length, delimiter, marks);

@@ -32,8 +32,7 @@ uint32_t *camp_scan_index(enum camp_scan_level level, const unsigned char *text,
 int camp_scan_utf8(enum camp_scan_level level, const unsigned char *text, size_t length);
 
 #if defined(__x86_64__)
-/* scan512.c */
-int camp_scan_has_512(void);
+/* scan512.c, where camp_has_512() */
 uint32_t *camp_scan_index_512(const unsigned char *text, size_t length, unsigned char delimiter, uint32_t base, uint32_t *to, unsigned char *kinds);
 #endif
 

@@ -6,16 +6,10 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi,bmi2,popcnt")))
+#include "cpu.h"
 
-int camp_scan_has_512(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-         __builtin_cpu_supports("popcnt");
-}
-
-TARGET uint32_t *camp_scan_index_512(const unsigned char *text, size_t length, unsigned char delimiter, uint32_t base, uint32_t *to,
-                                     unsigned char *kinds) {
+__attribute__((target(CAMP_TARGET_512))) uint32_t *camp_scan_index_512(const unsigned char *text, size_t length, unsigned char delimiter,
+                                                                       uint32_t base, uint32_t *to, unsigned char *kinds) {
   static const unsigned char count[64] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
                                           22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
                                           44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};

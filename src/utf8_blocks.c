@@ -4,6 +4,8 @@
  * than one instruction per byte", 2020). Where a fault is, and what kind, is left to utf8.c, which goes on byte by byte. */
 #include "utf8.h"
 
+#include "cpu.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
@@ -87,13 +89,7 @@ __attribute__((target("avx2"))) static size_t blocks_avx2(const uint8_t *text, s
   return leave_out_cut(text, at);
 }
 
-#define TARGET512 __attribute__((target("avx512f,avx512bw,avx512vl,bmi,popcnt")))
-
-/* Where vectors of 64 bytes slow nothing else down: all processors that also have VBMI2. */
-static int has_512(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
-}
+#define TARGET512 __attribute__((target(CAMP_TARGET_512)))
 
 TARGET512 static inline __m512i table512(const uint8_t *bytes) {
   return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)bytes));
@@ -165,7 +161,7 @@ void camp_utf8_limit_blocks(int most) { limited = most < 64; }
 size_t camp_utf8_blocks(const uint8_t *text, size_t n) {
 #if defined(__x86_64__)
   if (n < 64) return 0;
-  if (!limited && has_512()) return blocks_512(text, n);
+  if (!limited && camp_has_512()) return blocks_512(text, n);
   if (__builtin_cpu_supports("avx2")) return blocks_avx2(text, n);
 #elif defined(__aarch64__)
   if (n >= 64) return blocks_neon(text, n);
