@@ -3,11 +3,11 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "forks.h"
+#include "threads.h"
 
 #define BLOCK ((size_t)256 << 10) /* what libcurl takes at a time of a long body; smaller ones wake the other thread too often */
 #define BLOCKS 2
@@ -68,13 +68,8 @@ static void *run(void *argument) {
 }
 
 static enum state start(struct ahead *ahead) {
-  sigset_t all, before;
   ahead->generation = camp_forks();
-  sigfillset(&all); /* signals are the host program's business */
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  const int code = pthread_create(&ahead->thread, NULL, run, ahead);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return code == 0 ? STARTED : DIRECT;
+  return camp_thread_start(&ahead->thread, run, ahead) == 0 ? STARTED : DIRECT;
 }
 
 /* The block to be read next: waits for one unless `given` bytes came already. NULL at the end, and where there is none yet. */

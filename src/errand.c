@@ -2,12 +2,12 @@
 #include "errand.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "forks.h"
+#include "threads.h"
 
 struct camp_errand {
   pthread_t thread;
@@ -26,7 +26,6 @@ static void *run(void *argument) {
 
 struct camp_errand *camp_errand_start(void (*work)(void *data), void *data, struct camp_error *err) {
   struct camp_errand *errand = calloc(1, sizeof *errand);
-  sigset_t all, before;
   if (errand == NULL) {
     camp_fail_nomem(err);
     return NULL;
@@ -35,10 +34,7 @@ struct camp_errand *camp_errand_start(void (*work)(void *data), void *data, stru
   atomic_init(&errand->is_done, 0);
   errand->work = work;
   errand->data = data;
-  sigfillset(&all); /* signals are the host program's business */
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  int code = pthread_create(&errand->thread, NULL, run, errand);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  const int code = camp_thread_start(&errand->thread, run, errand);
   if (code == 0) return errand;
   camp_fail(err, CAMP_LEDGER, code, "a thread cannot start: %s", strerror(code));
   free(errand);

@@ -6,17 +6,16 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "forks.h"
 #include "http_private.h"
 #include "http_template.h"
 #include "notice.h"
+#include "threads.h"
 
 #define MOST_SPARE 512
 #define MOST_SPARE_LARGE 32 /* of them may keep buffers that a large request made them get */
@@ -112,18 +111,6 @@ static void append(struct camp_request **first, struct camp_request **last, stru
   *last = list;
 }
 
-static void ring(int fd) {
-  uint64_t one = 1;
-  ssize_t wrote = write(fd, &one, sizeof one); /* full means: it rings already */
-  (void)wrote;
-}
-
-static long long clock_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* With the lock held. */
 static void pay_byte(struct shared *shared) {
   if (!shared->armed) return;
@@ -143,7 +130,7 @@ static void *run_thread(void *data) {
     shared->cancels = 0;
     atomic_store(&shared->door.waiting, 0);
     int has_notice = shared->notice.fd >= 0;
-    if (shared->armed && clock_ms() - shared->armed_at >= HEARTBEAT_MS) pay_byte(shared);
+    if (shared->armed && camp_clock_ms() - shared->armed_at >= HEARTBEAT_MS) pay_byte(shared);
     pthread_mutex_unlock(&shared->lock);
     while (forgotten != NULL) {
       struct forgotten *next = forgotten->next;
@@ -171,21 +158,17 @@ static void *run_thread(void *data) {
     shared->done_count += count;
     pay_byte(shared);
     if (was_empty) {
-      if (shared->bell >= 0) ring(shared->bell);
+      if (shared->bell >= 0) camp_bell_ring(shared->bell);
       else pthread_cond_signal(&shared->finished);
     }
     pthread_mutex_unlock(&shared->lock);
   }
 }
 
-static void wake(struct shared *shared) { ring(camp_loop_wake_fd(shared->loop)); }
+static void wake(struct shared *shared) { camp_bell_ring(camp_loop_wake_fd(shared->loop)); }
 
 static int start_thread(struct shared *shared, struct camp_error *err) {
-  sigset_t all, before;
-  sigfillset(&all); /* signals are the host program's business */
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  int code = pthread_create(&shared->thread, NULL, run_thread, shared);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  const int code = camp_thread_start(&shared->thread, run_thread, shared);
   if (code != 0) return camp_fail(err, CAMP_NETWORK, code, "the HTTP engine's thread cannot start: %s", strerror(code));
   return 0;
 }
@@ -214,12 +197,8 @@ static int need_shared(struct camp_http *http, struct camp_error *err) {
   if (shared == NULL) return camp_fail_nomem(err);
   shared->bell = -1;
   camp_notice_init(&shared->notice);
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   pthread_mutex_init(&shared->lock, NULL);
-  pthread_cond_init(&shared->finished, &attributes);
-  pthread_condattr_destroy(&attributes);
+  camp_condition_init(&shared->finished);
   shared->loop = camp_loop_new(err);
   if (shared->loop != NULL && http->driver == CAMP_HTTP_THREAD) camp_loop_set_door(shared->loop, &shared->door);
   if (shared->loop == NULL || (http->driver == CAMP_HTTP_THREAD && start_thread(shared, err) != 0)) {
@@ -361,13 +340,13 @@ static void take_done_inline(struct camp_http *http) {
 }
 
 static void wait_inline(struct camp_http *http, double seconds) {
-  long long left = (long long)(seconds * 1000 + 0.999), end = left > 0 ? clock_ms() + left : 0;
+  long long left = (long long)(seconds * 1000 + 0.999), end = left > 0 ? camp_clock_ms() + left : 0;
   const int waits = left > 0;
   for (;;) {
     if (!camp_loop_has_done(http->shared->loop)) http->rung |= camp_loop_run(http->shared->loop, http->rung ? 0 : left);
     take_done_inline(http);
     if (http->ready != NULL || http->rung || left <= 0) break;
-    left = end - clock_ms();
+    left = end - camp_clock_ms();
     if (left <= 0) break;
   }
   if (waits) http->rung = 0;
@@ -385,14 +364,7 @@ static void wait_bell(int bell, double seconds) {
 
 static void wait_thread(struct camp_http *http, double seconds) {
   struct shared *shared = http->shared;
-  struct timespec end = {0};
-  if (seconds > 0) clock_gettime(CLOCK_MONOTONIC, &end);
-  end.tv_sec += (time_t)seconds;
-  end.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
-  if (end.tv_nsec >= 1000000000L) {
-    end.tv_nsec -= 1000000000L;
-    end.tv_sec++;
-  }
+  const struct timespec end = seconds > 0 ? camp_deadline(seconds) : (struct timespec){0, 0};
   pthread_mutex_lock(&shared->lock);
   if (shared->bell >= 0 && shared->done == NULL && seconds > 0) {
     pthread_mutex_unlock(&shared->lock);
@@ -418,7 +390,7 @@ int camp_http_bell(struct camp_http *http, struct camp_error *err) {
     if (bell < 0) return camp_fail(err, CAMP_NETWORK, errno, "the HTTP engine has no bell: %s", strerror(errno));
     pthread_mutex_lock(&shared->lock);
     shared->bell = bell;
-    if (shared->done != NULL) ring(bell);
+    if (shared->done != NULL) camp_bell_ring(bell);
     pthread_mutex_unlock(&shared->lock);
   }
   return shared->bell;
@@ -460,7 +432,7 @@ int camp_http_arm(struct camp_http *http) {
   int count = shared->done_count;
   if (count == 0) {
     shared->armed = 1;
-    shared->armed_at = clock_ms();
+    shared->armed_at = camp_clock_ms();
   }
   pthread_mutex_unlock(&shared->lock);
   return count;

@@ -9,10 +9,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "http_private.h"
+#include "threads.h"
 
 #define GROUP_HANDLES 16
 #define MOST_CONNECTIONS 64L  /* kept per group: as many as its handles can have to four hosts */
@@ -66,12 +66,6 @@ struct camp_loop {
   struct camp_door *door; /* NULL: none */
   int is_blind;           /* libcurl could not say which sockets it waits for */
 };
-
-static long long now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static struct fd_state *fd_state(struct camp_loop *loop, int fd) {
   if (fd < 0) return NULL;
@@ -128,7 +122,7 @@ static int on_timer(CURLM *multi, long milliseconds, void *data) {
  * no small part of what a request costs: there is one for each wait. */
 static long long timer_left(struct camp_loop *loop) {
   if (loop->timer < 0 || (loop->timer == 0 && loop->timer_in == 0)) return loop->timer;
-  long long now = now_ms();
+  long long now = camp_clock_ms();
   if (loop->timer_in > 0) loop->timer = now + loop->timer_in;
   loop->timer_in = 0;
   return loop->timer > now ? loop->timer - now : 0;
@@ -331,7 +325,7 @@ static void handle_give_back(struct camp_account *account, struct camp_handle *h
       }
     }
     if (account->idle_count < account->idle_room) {
-      const long long now = now_ms();
+      const long long now = camp_clock_ms();
       handle->idle_until = now + (long long)(age * IDLE_AGES * 1000);
       account->idle[account->idle_count++] = handle;
       sweep(account, now);

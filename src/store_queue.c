@@ -5,16 +5,14 @@
 #include "store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "forks.h"
 #include "store_private.h"
+#include "threads.h"
 
 struct queue {
   struct camp_entry *first, **last;
@@ -220,11 +218,7 @@ static void run_group(struct camp_store *store, struct camp_group *group) {
   pthread_mutex_unlock(&store->lock); /* first: who is woken needs the lock */
   pthread_cond_signal(&store->finished);
   pthread_mutex_lock(&store->bell_lock);
-  if (store->bell >= 0) {
-    uint64_t one = 1;
-    ssize_t wrote = write(store->bell, &one, sizeof one); /* full means: it rings already */
-    (void)wrote;
-  }
+  camp_bell_ring(store->bell);
   pthread_mutex_unlock(&store->bell_lock);
 }
 
@@ -247,11 +241,7 @@ static void *run_thread(void *data) {
 
 static int need_thread(struct camp_store *store, struct camp_error *err) {
   if (store->has_thread) return 0;
-  sigset_t all, before;
-  sigfillset(&all); /* signals are the host program's business */
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  int code = pthread_create(&store->thread, NULL, run_thread, store);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  const int code = camp_thread_start(&store->thread, run_thread, store);
   if (code != 0) return camp_fail(err, CAMP_LEDGER, 0, "ledger: its thread cannot start: %s", strerror(code));
   store->has_thread = 1;
   return 0;
@@ -271,14 +261,10 @@ struct camp_store *camp_store_open(const char *path, const char *schema, enum ca
     free(store);
     return NULL;
   }
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   pthread_mutex_init(&store->lock, NULL);
   pthread_mutex_init(&store->bell_lock, NULL);
   pthread_cond_init(&store->started, NULL);
-  pthread_cond_init(&store->finished, &attributes);
-  pthread_condattr_destroy(&attributes);
+  camp_condition_init(&store->finished);
   store->driver = driver;
   store->generation = camp_forks();
   store->bell = -1;
@@ -408,16 +394,9 @@ int camp_store_start(struct camp_store *store, struct camp_error *err) {
 size_t camp_store_wait(struct camp_store *store, double seconds) {
   if (store->ready.first != NULL) return store->ready.count;
   if (store->generation != camp_forks()) return 0;
-  struct timespec end;
   if (!(seconds > 0)) seconds = 0;
   if (seconds > 86400) seconds = 86400;
-  clock_gettime(CLOCK_MONOTONIC, &end);
-  end.tv_sec += (time_t)seconds;
-  end.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
-  if (end.tv_nsec >= 1000000000L) {
-    end.tv_nsec -= 1000000000L;
-    end.tv_sec++;
-  }
+  const struct timespec end = camp_deadline(seconds);
   pthread_mutex_lock(&store->lock);
   while (store->done.first == NULL && store->busy > 0 && seconds > 0)
     if (pthread_cond_timedwait(&store->finished, &store->lock, &end) == ETIMEDOUT) break;
@@ -459,7 +438,7 @@ size_t camp_store_waiting(const struct camp_store *store) { return store->waitin
 
 int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err) {
   if (check_owner(store, err) != 0) return -1;
-  int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  const int own = camp_bell_copy(fd);
   if (fd >= 0 && own < 0) return camp_fail(err, CAMP_LEDGER, 0, "ledger: its bell cannot be had: %s", strerror(errno));
   pthread_mutex_lock(&store->bell_lock);
   int before = store->bell;

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "files.h"
 #include "forks.h"
+#include "threads.h"
 
 struct task {
   uint64_t id;
@@ -80,14 +80,6 @@ static void task_do(struct task *task) {
   }
 }
 
-/* With the lock held. */
-static void ring(const struct camp_syncer *syncer) {
-  const uint64_t one = 1;
-  if (syncer->bell < 0) return;
-  ssize_t wrote = write(syncer->bell, &one, sizeof one); /* full means: it rings already */
-  (void)wrote;
-}
-
 static void *run(void *argument) {
   struct camp_syncer *syncer = argument;
   pthread_mutex_lock(&syncer->lock);
@@ -98,7 +90,7 @@ static void *run(void *argument) {
       task_do(task);
       pthread_mutex_lock(&syncer->lock);
       list_push(&syncer->done, task);
-      ring(syncer);
+      camp_bell_ring(syncer->bell);
     } else if (syncer->closing) {
       break;
     } else {
@@ -107,15 +99,6 @@ static void *run(void *argument) {
   }
   pthread_mutex_unlock(&syncer->lock);
   return NULL;
-}
-
-static int start(struct camp_syncer *syncer, struct camp_error *err) {
-  sigset_t all, before;
-  sigfillset(&all); /* signals are the host program's business */
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  int code = pthread_create(&syncer->thread, NULL, run, syncer);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return code == 0 ? 0 : camp_fail(err, CAMP_LEDGER, code, "the thread that syncs files cannot start: %s", strerror(code));
 }
 
 struct camp_syncer *camp_syncer_new(struct camp_error *err) {
@@ -130,7 +113,9 @@ struct camp_syncer *camp_syncer_new(struct camp_error *err) {
   pthread_cond_init(&syncer->wake, NULL);
   syncer->generation = camp_forks();
   syncer->bell = -1;
-  if (start(syncer, err) == 0) return syncer;
+  const int code = camp_thread_start(&syncer->thread, run, syncer);
+  if (code == 0) return syncer;
+  camp_fail(err, CAMP_LEDGER, code, "the thread that syncs files cannot start: %s", strerror(code));
   pthread_cond_destroy(&syncer->wake);
   pthread_mutex_destroy(&syncer->lock);
   free(syncer);
@@ -202,7 +187,7 @@ int camp_syncer_replace(struct camp_syncer *syncer, const char *path, const void
 
 int camp_syncer_ring(struct camp_syncer *syncer, int fd, struct camp_error *err) {
   if (check_owner(syncer, err) != 0) return -1;
-  int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  const int own = camp_bell_copy(fd);
   if (fd >= 0 && own < 0) return camp_fail(err, CAMP_LEDGER, errno, "the thread that syncs files has no bell: %s", strerror(errno));
   pthread_mutex_lock(&syncer->lock);
   int before = syncer->bell;
