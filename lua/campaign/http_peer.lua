@@ -73,6 +73,12 @@ local function is_clear(headers)
   return encoding == nil or encoding:lower() == "chunked"
 end
 
+---What is asked for. It may name the host, too, as clients write it to a proxy.
+---@return string
+function M.target(headers)
+  return ((headers:get(":path") or ""):gsub("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]*", ""))
+end
+
 ---Closes at once.
 function M.drop(stream)
   local socket = stream.connection:take_socket()

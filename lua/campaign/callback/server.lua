@@ -51,9 +51,8 @@ end
 
 local function serve(receiver, stream, head, tell)
   local headers = fields_of(head)
-  local path = (head:get(":path") or ""):gsub("^%a+://[^/?#]*", "") -- it may name the host, too, as clients write it to a proxy
   local answer, kind = receiver:handle{
-    method = head:get(":method"), path = path, headers = headers,
+    method = head:get(":method"), path = peer.target(head), headers = headers,
     body = function(limit)
       peer.go_on(stream, head, SEND_SECONDS)
       return read_body(stream, limit)

@@ -43,10 +43,8 @@ end
 
 -- Requests --------------------------------------------------------------------------------------
 
--- A target may name the host, too, as clients write it to a proxy.
 local function head_of(headers)
-  local target = (headers:get(":path") or ""):gsub("^%a+://[^/?#]*", "")
-  local head = { method = headers:get(":method"), target = target, headers = {} }
+  local head = { method = headers:get(":method"), target = peer.target(headers), headers = {} }
   for name, value in headers:each() do
     if name:sub(1, 1) ~= ":" and head.headers[name] == nil then
       head.headers[name] = value
