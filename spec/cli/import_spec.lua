@@ -194,6 +194,23 @@ describe("campaign import", function()
     assert.are.equal(16, run.result.estimate.in_flight)
   end)
 
+  it("needs no libcurl for a dry run that asks the platform for nothing", function()
+    local build = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
+    local function dry_run(to)
+      return campaign({ "import", "examples/data/contacts.csv", "--to", to, "--dry-run", "-p", to == LONGLONG and "encryption=false"
+        or "dataSourceName=autumn" }, { env = { LD_PRELOAD = build .. "/spec/without_library.so", WITHOUT = "libcurl",
+        CAMPAIGN_LONGLONG_BASE_URL = "http://127.0.0.1:1", CAMPAIGN_LONGLONG_TOKEN = "t", CAMPAIGN_LONGLONG_USER_ID = "1",
+        CAMPAIGN_OUTBOUND_BASE_URL = "http://127.0.0.1:1", CAMPAIGN_OUTBOUND_TOKEN = "t", CAMPAIGN_OUTBOUND_ABBREVIATE = "a",
+        CAMPAIGN_OUTBOUND_COMPANY_ID = "1" } })
+    end
+    local run = dry_run(LONGLONG)
+    assert.equal("", run.err)
+    assert.equal(0, run.code)
+    run = dry_run(OUTBOUND)
+    assert.is_truthy(run.err:find("apt-get install libcurl4", 1, true), run.err)
+    assert.equal(2, run.code)
+  end)
+
   it("says what a dry run found, masked, and leaves nothing behind", function()
     local place = command.folder()
     local run = campaign({ "import", require("lfs").currentdir() .. "/examples/data/contacts.csv", "--to", OUTBOUND, "--dry-run", "-p",

@@ -331,9 +331,14 @@ local function start(given, level)
     end
   end
   if not options.transport then
-    options.transport, err = require("campaign.transport").new()
-    if not options.transport then
-      return nil, err
+    local transports = require "campaign.transport"
+    if options.dry_run and not options.job then -- it may ask for the columns of the target, and no more
+      options.transport = transports.late()
+    else
+      options.transport, err = transports.new()
+      if not options.transport then
+        return nil, err
+      end
     end
   end
   return state

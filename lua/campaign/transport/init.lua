@@ -9,4 +9,35 @@ function M.new()
   return require(package.loaded.ngx and "campaign.transport.openresty" or "campaign.transport.curl").new()
 end
 
+local late = {}
+local mt = { __index = late, __name = "campaign.transport.late" }
+
+function late:perform(request)
+  local err
+  if not self._transport then
+    self._transport, err = M.new()
+    if not self._transport then
+      return nil, err
+    end
+  end
+  return self._transport:perform(request)
+end
+
+function late:forget(account)
+  return self._transport and self._transport:forget(account)
+end
+
+function late:close()
+  if self._transport then
+    self._transport:close()
+    self._transport = nil
+  end
+end
+
+---A transport for whoever will send one request at a time, if any: made with the first one, so that without one no libcurl is needed.
+---@return table transport
+function M.late()
+  return setmetatable({}, mt)
+end
+
 return M
