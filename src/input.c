@@ -279,7 +279,7 @@ int camp_input_open(struct camp_input **out, const struct camp_input_options *op
   }
   if (strcmp(delimiter, "auto") != 0) {
     if (strcmp(delimiter, ",") != 0 && strcmp(delimiter, ";") != 0 && strcmp(delimiter, "\t") != 0) {
-      camp_fail(err, CAMP_USAGE, 0, "the delimiter is \",\", \";\", a tab or \"auto\"");
+      camp_fail(err, CAMP_USAGE, 0, "the delimiter must be \",\", \";\", a tab or \"auto\"");
       goto failed;
     }
     input->delimiter = (unsigned char)delimiter[0];

@@ -284,21 +284,22 @@ local function gather(platform, keys, given, file, env)
 end
 
 local function missing(platform, keys, values)
-  local names, only_secrets = {}, true
+  local names, given, variables, only_secrets = {}, {}, {}, true
   for _, key in ipairs(keys) do
     if key.required and values[key.name] == nil then
       names[#names + 1] = "`" .. key.name .. "`"
+      given[#given + 1] = key.name .. " = ..."
+      variables[#variables + 1] = env_name(platform, key)
       only_secrets = only_secrets and key.secret or false
     end
   end
   if #names == 0 then
     return nil
   end
-  local first = names[1]:gsub("`", "")
   return refuse(platform, "the account has no " .. table.concat(names, " and no "), {
     kind = only_secrets and "auth" or "usage", reason = "missing_credentials",
-    hint = ("give it as campaign.connect(\"%s\", { %s = ... }), as %s, or in the accounts file %s"):format(platform.name, first,
-      env_name(platform, { name = first }), "~/.config/campaign/accounts.json"),
+    hint = ("set %s in the environment, or give %s to campaign.connect(\"%s\", { %s }) or in ~/.config/campaign/accounts.json"):format(
+      table.concat(variables, " and "), #names > 1 and "them" or "it", platform.name, table.concat(given, ", ")),
   })
 end
 

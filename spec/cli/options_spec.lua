@@ -70,4 +70,22 @@ describe("cli.options", function()
     end
     assert.is_true(count >= 15, count)
   end)
+
+  it("says what to do instead of a list on stdin, and of an option that takes the word behind it", function()
+    local function refused(...)
+      local words = { ... }
+      local ok, why = options.parser(words[1]):pparse(words)
+      assert.is_false(ok)
+      return why
+    end
+    assert.matches("save it to a file", refused("import", "-", "--to", "longlong.import_customers_async"), 1, true)
+    assert.matches("campaign verify JOB --sandbox", refused("verify", "--sandbox", "campaign-jobs/1"), 1, true)
+  end)
+
+  it("takes a tab by its name", function()
+    for _, text in ipairs{ "tab", "\\t", "\t" } do
+      local _, given = options.parser("import"):pparse{ "import", "a.csv", "--to", "a.b", "--delimiter", text }
+      assert.equal("\t", given.delimiter)
+    end
+  end)
 end)

@@ -35,8 +35,8 @@ describe("import.mapping", function()
   it("says what to try where the header is one column, and shows no more than the start of a name", function()
     for _, case in ipairs({
       { "姓名,手机号", 'separated by commas: delimiter = ","' },
-      { "name;phone", 'separated otherwise: delimiter = "auto"' },
-      { "name\tphone", 'separated otherwise: delimiter = "auto"' },
+      { "name;phone", 'separated otherwise: say delimiter = "auto"' },
+      { "name\tphone", 'separated otherwise: say delimiter = "auto"' },
       { "name|phone", "separated by what is not read" },
       { "name\1phone", "separated by what is not read" },
       { "姓名，手机号", "separated by what is not read" },
@@ -86,7 +86,7 @@ describe("import.mapping", function()
 
   it("says that the separator is another one when a header has a single column with one in it", function()
     local _, err = plan(LONGLONG, { "姓名;手机号" })
-    assert.truthy(err.message:find('separated otherwise: delimiter = "auto"', 1, true), err.message)
+    assert.truthy(err.message:find('separated otherwise: say delimiter = "auto"', 1, true), err.message)
   end)
 
   it("takes names of the user's own where the platform's rows are open, but no slip in the letter case of a field", function()

@@ -71,7 +71,7 @@ function CONVERT.array(self, field, value, path)
   end
   local count = length_of(value)
   if not count then
-    return nil, self:fault(path, "must be a list without holes and named keys")
+    return nil, self:fault(path, "must be a list, without holes or named keys")
   end
   if field.min_items and count < field.min_items then
     return nil, self:fault(path, "needs at least " .. field.min_items .. (field.min_items == 1 and " item" or " items"))

@@ -177,7 +177,7 @@ end
 
 local function walk_list(value, description, place, faults)
   if not is_list(value) then
-    faults[#faults + 1] = place .. ": must be a list without holes and named keys"
+    faults[#faults + 1] = place .. ": must be a list, without holes or named keys"
     return
   end
   for index, inner in ipairs(value) do

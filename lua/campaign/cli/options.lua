@@ -102,7 +102,7 @@ end
 
 local function import(parser)
   local command = parser:command("import", "Import a contact list and account for every row.")
-  command:argument("file", "CSV file with a header line.")
+  command:argument("file", "CSV file with a header line."):convert(M.list_file)
   command:option("--to", "PLATFORM.OPERATION that takes rows."):argname("PLATFORM.OPERATION"):count(1)
   add_parameters(command)
   command:option("--map", "Take a field from a column: phone=手机号, components.<id>=等级; or a script that returns a function "
@@ -120,7 +120,7 @@ local function import(parser)
   command:option("--on-unmappable", "For characters that the target's encoding lacks: reject the row, fail, or map:FILE.")
     :argname("WHAT"):default("reject")
   command:option("--encoding", "Encoding of the file: utf-8, gbk, gb18030, utf-16le, utf-16be (default: detected)."):argname("NAME")
-  command:option("--delimiter", "Column separator: a comma (default), a semicolon, a tab, or auto."):argname("CHARACTER")
+  command:option("--delimiter", "Column separator: a comma (default), a semicolon, tab, or auto."):argname("CHARACTER"):convert(M.delimiter)
   command:option("--rows-per-call", "Maximum rows in one call."):argname("N"):convert(M.count)
   command:option("--rows-per-file", "Maximum rows in one uploaded file."):argname("N"):convert(M.count)
   command:option("--job", "Folder for the job's files; must be new or empty (default: one under campaign-jobs)."):argname("DIR")
@@ -137,7 +137,7 @@ end
 
 local function members(parser)
   local command = parser:command("members", "Write the Excel file of members for an operation from a list; nothing is sent.")
-  command:argument("file", "CSV file with a header line.")
+  command:argument("file", "CSV file with a header line."):convert(M.list_file)
   command:option("--to", "PLATFORM.OPERATION that takes such files."):argname("PLATFORM.OPERATION"):count(1)
   command:option("-o --output", "The file to write; its name must end in .xlsx."):argname("FILE"):count(1)
   command:option("--variable", "A column that every row must fill: one that message texts name as {{NAME}}. Repeatable."):argname("NAME"):count("*")
@@ -147,7 +147,7 @@ local function members(parser)
   command:option("--unique", "Of rows with the same text in this column, write only the first."):argname("NAME")
   command:option("--replace", "Table of characters to replace, one `character=replacement` a line."):argname("FILE")
   command:option("--encoding", "Encoding of the list: utf-8, gbk, gb18030, utf-16le, utf-16be (default: detected)."):argname("NAME")
-  command:option("--delimiter", "Column separator: a comma (default), a semicolon, a tab, or auto."):argname("CHARACTER")
+  command:option("--delimiter", "Column separator: a comma (default), a semicolon, tab, or auto."):argname("CHARACTER"):convert(M.delimiter)
   command:option("--rows-per-file", "Write several files of at most N rows: -1, -2, ... before .xlsx."):argname("N"):convert(M.count)
   command:option("--temporary", "Folder for temporary files (default: that of the output)."):argname("DIR")
   add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
@@ -197,8 +197,8 @@ local function verify(parser)
   command:mutex(
     command:option("--server-log", "Log of what the server committed: one JSON object a line, with the row as sent in its member "
     .. "`row`."):argname("FILE"),
-    command:option("--sandbox", "Compare with the commits of the sandbox at URL (default: CAMPAIGN_SANDBOX_URL). Put it after JOB.")
-      :argname("URL"):args("?"))
+    command:option("--sandbox", "Compare with the commits of the sandbox at URL (default: CAMPAIGN_SANDBOX_URL).")
+      :argname("URL"):args("?"):convert(M.url))
   command:option("--after", "Ignore entries of the log up to this number."):argname("N"):convert(M.integer)
   add_json(command, "The figures as JSON on stdout; errors as JSON on stderr.")
   add_examples(command, "campaign verify JOB", "campaign verify JOB --sandbox", "campaign verify JOB --server-log commits.jsonl")
@@ -230,7 +230,7 @@ local function retry(parser)
   add_job(command)
   command:option("--file", "The corrected file (default: the job's rejects.csv)."):argname("FILE")
   command:option("--encoding", "Encoding of the file (default: utf-8)."):argname("NAME")
-  command:option("--delimiter", "Column separator of the file (default: detected)."):argname("CHARACTER")
+  command:option("--delimiter", "Column separator of the file (default: detected)."):argname("CHARACTER"):convert(M.delimiter)
   command:flag("--unchanged", "Also send rows that nobody changed, when the platform was to blame.")
   add_run(command)
   add_examples(command, "campaign retry campaign-jobs/JOB", "campaign retry campaign-jobs/JOB --file corrected.csv --encoding gb18030")
@@ -332,6 +332,30 @@ function M.max_reject(text)
   local rule, why = stop_rule.read(text)
   if not rule then
     return nil, "'" .. text .. "': --max-reject " .. why
+  end
+  return text
+end
+
+---The path of a list, which is read more than once.
+---@return string? path, string? message
+function M.list_file(text)
+  if text == "-" then
+    return nil, "a list cannot come from stdin, since it is read more than once: save it to a file"
+  end
+  return text
+end
+
+---A tab can hardly be typed in a shell: its name and `\t` stand for it.
+---@return string delimiter
+function M.delimiter(text)
+  return (text == "tab" or text == "\\t") and "\t" or text
+end
+
+---An option whose value may be left out takes the word behind it.
+---@return string? url, string? message
+function M.url(text)
+  if not text:find("://", 1, true) then
+    return nil, "--sandbox '" .. text .. "' is no URL; without one, --sandbox comes last: campaign verify JOB --sandbox"
   end
   return text
 end

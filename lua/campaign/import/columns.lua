@@ -67,7 +67,7 @@ end
 function M.doubt(names)
   local only = #names == 1 and names[1] or ""
   if only:find("[;\t]") then
-    return 'its columns seem to be separated otherwise: delimiter = "auto"'
+    return 'its columns seem to be separated otherwise: say delimiter = "auto" (--delimiter auto)'
   elseif only:find(",", 1, true) then
     return 'its columns seem to be separated by commas: delimiter = ","'
   elseif only:find("[|^\1]") or only:find("，", 1, true) then

@@ -254,7 +254,7 @@ function M.plan(path, given)
   check_given(given, 2)
   local root_path, number = family.root(path)
   local file = given.file or (number and family.retry(root_path, number) or root_path) .. "/" .. folder_module.FILES.rejects
-  if not core.system.stat(file, true) then
+  if not core.system.stat(file, true) and core.system.stat(root_path .. "/" .. folder_module.FILES.job, true) then
     return refuse("usage", file .. " is not there", given.file and nil or "a job without rejected rows has none, nor one that was forgotten")
   end
   local root, err = opened_module.open(root_path)
