@@ -28,6 +28,9 @@
 #define TEXT_OF(number) #number
 #define SAYS(id) "PRAGMA application_id=" TEXT_OF(id)
 
+/* What a commit is followed by. Needed: the group is not done before it is. */
+enum checkpoint { CHECKPOINT_NONE, CHECKPOINT_WANTED, CHECKPOINT_NEEDED };
+
 struct camp_database {
   sqlite3 *db;
   struct statement {
@@ -43,7 +46,7 @@ struct camp_database {
   int is_open;   /* found well, and all that follows is known */
   int is_at_work; /* the file says that commits may stand in the log alone */
   int is_noted;  /* the mark is on disk: whatever an earlier log left there is gone */
-  atomic_int wants_checkpoint; /* after the next commit */
+  atomic_int checkpoint; /* enum checkpoint: after the next group that writes */
   struct camp_error broken; /* kind CAMP_OK while the file is sound */
   int reserved;             /* there is room set aside beside the file */
   atomic_int full;          /* the room was needed */
@@ -267,7 +270,7 @@ static int configure(struct camp_database *database, enum camp_store_mode mode, 
   int id = 0;
   if (query_integer(database, "PRAGMA application_id", &id, err) != 0) return -1;
   database->is_at_work = id == CAMP_STORE_AT_WORK;
-  database->wants_checkpoint = database->is_at_work;
+  database->checkpoint = database->is_at_work ? CHECKPOINT_WANTED : CHECKPOINT_NONE;
   camp_log_note_in(database->db, database->lock);
   keep_log(database, database->is_at_work);
   sqlite3_db_config(database->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
@@ -289,11 +292,17 @@ static int prepare_own(struct camp_database *database, struct camp_error *err) {
   return 0;
 }
 
-/* What was committed is written back into the file. Where that fails it stays in the log, and is tried again in time. */
-static void checkpoint(struct camp_database *database) {
-  if (!database->is_noted && fdatasync(database->lock) != 0) return;
-  database->is_noted = 1; /* before the file says that a log belongs to it: what an earlier one left must not be taken for its mark */
-  sqlite3_wal_checkpoint_v2(database->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+/* What was committed is written back into the file. Where that fails it stays in the log. */
+static int checkpoint(struct camp_database *database, struct camp_error *err) {
+  /* Before the file says that a log belongs to it: what an earlier one left must not be taken for its mark. */
+  if (!database->is_noted && fdatasync(database->lock) != 0) {
+    camp_fail(err, CAMP_LEDGER, SQLITE_IOERR_FSYNC, "ledger %.120s.lock: %s", database->path, strerror(errno));
+    database->broken = *err;
+    return -1;
+  }
+  database->is_noted = 1;
+  const int code = sqlite3_wal_checkpoint_v2(database->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+  return code == SQLITE_OK ? 0 : fail_sqlite(database, sqlite3_extended_errcode(database->db), err);
 }
 
 struct camp_database *camp_database_open(const char *path, const char *schema, enum camp_store_mode mode, struct camp_error *err) {
@@ -491,10 +500,15 @@ static int step_own(struct camp_database *database, sqlite3_stmt *statement, str
   return result;
 }
 
-static int run_group(struct camp_database *database, struct camp_entry *first, struct camp_error *err) {
+static int is_writing(const struct camp_database *database, const struct camp_entry *first) {
   int writes = 0;
-  for (struct camp_entry *entry = first; entry != NULL && !writes; entry = entry->next)
+  for (const struct camp_entry *entry = first; entry != NULL && !writes; entry = entry->next)
     writes = !sqlite3_stmt_readonly(database->statements[entry->statement].first);
+  return writes;
+}
+
+static int run_group(struct camp_database *database, struct camp_entry *first, struct camp_error *err) {
+  const int writes = is_writing(database, first);
   if (step_own(database, writes ? database->begin_write : database->begin_read, err) != 0) return -1;
   int result = 0;
   const sqlite3_int64 before = sqlite3_total_changes64(database->db);
@@ -508,13 +522,25 @@ static int run_group(struct camp_database *database, struct camp_entry *first, s
   }
   if (result == 0 && begins_work) {
     database->is_at_work = 1;
+    atomic_store(&database->checkpoint, CHECKPOINT_NEEDED);
     keep_log(database, 1);
   }
-  if (result == 0 && writes && (atomic_exchange(&database->wants_checkpoint, 0) || begins_work)) checkpoint(database);
   return result;
 }
 
-void camp_database_want_checkpoint(struct camp_database *database) { atomic_store(&database->wants_checkpoint, 1); }
+void camp_database_need_checkpoint(struct camp_database *database) { atomic_store(&database->checkpoint, CHECKPOINT_NEEDED); }
+
+/* The group is in the log by now. Where nobody needs more, a checkpoint that fails is tried again in time. */
+static int run_checkpoint(struct camp_database *database, struct camp_error *err) {
+  const int wish = atomic_exchange(&database->checkpoint, CHECKPOINT_NONE);
+  if (wish == CHECKPOINT_NONE || checkpoint(database, err) == 0) return 0;
+  if (wish == CHECKPOINT_NEEDED) {
+    atomic_store(&database->checkpoint, CHECKPOINT_NEEDED);
+    return -1;
+  }
+  err->kind = database->broken.kind = CAMP_OK;
+  return 0;
+}
 
 /* The disk is full: the room that was set aside is given up, so that the outcomes of what is on its way can still be written. A write that
  * failed for want of room has left nothing behind; only a failed sync would leave us in the dark, and that is another error. */
@@ -536,6 +562,7 @@ int camp_database_run(struct camp_database *database, struct camp_entry *first, 
   else result = run_group(database, first, err);
   if (result != 0 && database->reserved && database->broken.kind != CAMP_OK && (database->broken.code & 0xFF) == SQLITE_FULL)
     result = run_group_again(database, first, err);
+  if (result == 0 && is_writing(database, first)) result = run_checkpoint(database, err);
   for (struct camp_entry *entry = first; entry != NULL; entry = entry->next) {
     if (result != 0) {
       entry->result.error = err;

@@ -76,7 +76,8 @@ const struct camp_store_result *camp_store_take(struct camp_store *store);
 int camp_store_busy(struct camp_store *store);
 /* From now on one is written to this eventfd (kept as a duplicate) when a group has finished; -1: no more. */
 int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err);
-/* After the next group that writes, what the log holds is written back into the file. It is done without order, too, when the log has grown. */
+/* After the next group that writes, what the log holds is written back into the file: the group fails where that fails, although the log has it. It
+ * is done without order, too, when the log has grown; that this fails is no harm. */
 int camp_store_checkpoint(struct camp_store *store, struct camp_error *err);
 /* Statements that wait for a start. */
 size_t camp_store_waiting(const struct camp_store *store);

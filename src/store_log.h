@@ -12,8 +12,8 @@
 
 #include "error.h"
 
-#define CAMP_STORE_AT_REST 1128353863 /* "CAMG": the file is whole without a log */
-#define CAMP_STORE_AT_WORK 1128353879 /* "CAMW": commits may stand in the log alone */
+#define CAMP_STORE_AT_REST 1128353863 /* "CAPG": the file is whole without a log */
+#define CAMP_STORE_AT_WORK 1128353879 /* "CAPW": commits may stand in the log alone */
 
 /* A number of the log's heads and the file's. */
 static inline uint32_t camp_log_number(const unsigned char *at) {

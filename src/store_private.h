@@ -45,8 +45,8 @@ int camp_database_prepare(struct camp_database *database, const char *sql, size_
                           struct camp_error *err);
 /* Executes the entries as one transaction and fills their results, which point at err where that failed. 0 when all of it is on disk, or -1. */
 int camp_database_run(struct camp_database *database, struct camp_entry *first, struct camp_error *err);
-/* The next group that writes is followed by a checkpoint. */
-void camp_database_want_checkpoint(struct camp_database *database);
+/* The next group that writes is followed by a checkpoint, and fails where that fails: it is in the log all the same. */
+void camp_database_need_checkpoint(struct camp_database *database);
 /* Sets room aside in a file beside the database (path + ".reserve"), which is given up when the disk is full and removed in the end. 0 or -1. */
 int camp_database_reserve(struct camp_database *database, long long bytes, struct camp_error *err);
 /* True once that room was needed. */

@@ -450,7 +450,7 @@ int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err) {
 
 int camp_store_checkpoint(struct camp_store *store, struct camp_error *err) {
   if (check_owner(store, err) != 0) return -1;
-  camp_database_want_checkpoint(store->database);
+  camp_database_need_checkpoint(store->database);
   return 0;
 }
 

@@ -289,26 +289,34 @@ describe("core.store", function()
     assert.equal("exclusive", rows[1][1])
   end)
 
+  -- What a script says to a new store in a folder of its own, when one of its calls fails after it has opened /shim/arm. It should end as if it were
+  -- killed.
+  local function under_shim(text)
+    local script = root .. "/script.lua"
+    command.write(script, "local core = require 'campaign.core'\n" .. text)
+    local build = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
+    local env = { LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath,
+      LD_PRELOAD = build .. "/spec/fault_shim.so" }
+    return function(at)
+      local folder = root .. "/" .. at
+      os.execute("mkdir " .. folder)
+      env.SHIM = at .. " EIO file " .. folder .. " 0"
+      local path = folder .. "/b.db"
+      return command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, path }, { env = env, seconds = 60 }).out, path
+    end
+  end
+
   it("F25 is made whole or not at all, whichever call of its making fails #heavy", function()
-    -- Ends as if it were killed, once it is made.
-    local script = root .. "/make.lua"
-    command.write(script, [[
-      local core = require "campaign.core"
+    local run_with = under_shim([[
       io.open("/shim/arm")
       local store = core.store.open(arg[1], "create", "inline", "CREATE TABLE t (a)")
       io.write(store and "made" or "refused")
       io.flush()
       os.exit(0)
     ]])
-    local build = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
-    local env = { LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath,
-      LD_PRELOAD = build .. "/spec/fault_shim.so" }
     local made, refused = 0, 0
     for at = 1, 40 do
-      local path = ("%s/%d/b.db"):format(root, at)
-      os.execute("mkdir " .. root .. "/" .. at)
-      env.SHIM = at .. " EIO file " .. root .. "/" .. at .. " 0"
-      local out = command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, path }, { env = env, seconds = 60 }).out
+      local out, path = run_with(at)
       if out == "made" then
         made = made + 1
         local again, err = core.store.open(path)
@@ -320,6 +328,35 @@ describe("core.store", function()
       end
     end
     assert.is_true(made > 2 and refused > 10, made .. " made, " .. refused .. " refused")
+  end)
+
+  it("F25 is not done with its first commit, nor with one that asks for a checkpoint, before these are in the file itself #heavy", function()
+    local run_with = under_shim([[
+      io.open("/shim/arm")
+      local store = core.store.open(arg[1], "create", "inline", "CREATE TABLE t (a)")
+      local insert = store and store:prepare("INSERT INTO t VALUES (?)")
+      local function put(text)
+        store:submit(insert, text)
+        if not store:run() then return "failed" end
+        local file = io.open(arg[1], "rb")
+        local bytes = file:read("*a")
+        return bytes:sub(69, 72) == "CAPW" and bytes:find(text, 1, true) and "done" or "not in the file"
+      end
+      local first = insert and put("first of all") or "refused"
+      if first == "done" then store:checkpoint() end
+      io.write(first, ", ", first == "done" and put("second of all") or "none")
+      io.flush()
+      os.exit(0)
+    ]])
+    local counts = { ["done, done"] = 0, ["done, failed"] = 0, ["failed, none"] = 0 }
+    for at = 16, 52 do -- from where it is made on
+      local out = run_with(at)
+      assert.truthy(counts[out], at .. ": " .. out)
+      counts[out] = counts[out] + 1
+    end
+    for out, count in pairs(counts) do
+      assert.is_true(count > 0, out)
+    end
   end)
 
   it("F22 stays shut once the disk was full", function()

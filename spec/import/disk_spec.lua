@@ -176,6 +176,17 @@ describe("an import on a bad day", function()
     assert(ok, problem)
   end)
 
+  it("F25 does not begin in a folder whose own name cannot be synced", function()
+    local parent = root .. "/parent"
+    for at = 3, 4 do -- both are made, the upper one is opened, and synced
+      local seen = run("run", parent .. "/job", { shim = at .. " EIO file " .. parent .. " 0" })
+      assert.equal("ledger", seen.kind, seen.out)
+      assert.matches(parent .. "/: Input/output error", seen.message, 1, true)
+      command.remove(parent)
+    end
+    assert.equal(0, #server:read().requests)
+  end)
+
   it("F25 ends at once when a write or a sync fails, and is resumed with no more doubt than was on its way", function()
     for _, what in ipairs{ "40 EIO file", "70 EIO file", "100 EIO file", "130 EIO file" } do
       local folder = job()
@@ -347,6 +358,20 @@ describe("an import on a bad day", function()
       os.remove(source)
       assert_untouched(run("resume", folder), rows)
       put(text, true)
+      assert_resumes(folder, 0)
+    end)
+
+    it("F36 says that a list cannot be read where that is so, and does not call it changed", function()
+      local rows = server:read().rows
+      lists.write(source, command.read(source)) -- another time of change: its bytes are looked at
+      local seen
+      for at = 1, 4 do
+        seen = run("resume", folder, { shim = at .. "+ EIO file " .. source .. " 0" })
+        assert.is_nil(seen.code, seen.out)
+        assert.equal(rows, server:read().rows)
+        assert.matches("Input/output error", seen.message, 1, true)
+        assert.is_nil(seen.message:find("has changed", 1, true), seen.message)
+      end
       assert_resumes(folder, 0)
     end)
   end)

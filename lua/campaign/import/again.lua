@@ -104,6 +104,9 @@ function M.add(parts)
       return nil, err
     end
     ok, err = target_lock.hold(state, parts.progress)
+    if ok then
+      ok, err = state.folder:withdraw_report()
+    end
     if ok and not state.stop then
       ok, err = settle_doubt(state)
     end
@@ -208,16 +211,19 @@ function M.add(parts)
     if not ledger then
       return nil, err
     end
-    local changed
-    changed, err = ledger:resolve(batch, as, "operator", detail)
-    ledger:close()
+    local told, changed
+    told, err = folder:withdraw_report()
+    if told then
+      changed, err = ledger:resolve(batch, as, "operator", detail)
+    end
     if changed == false then
+      folder:restore_report(told)
       err = not_in_doubt(batch, self.folder)
     end
+    ledger:close()
     if not changed then
       return nil, err
     end
-    os.remove(folder.report)
     self.result = nil
     return true
   end
@@ -232,16 +238,19 @@ function M.add(parts)
     if ok then
       ok, err = resume.same_target(state.record, nil, state.shape)
     end
-    local found
+    local told, found
     if ok then
+      told, err = state.folder:withdraw_report()
+    end
+    if told then
       found, err = question(state)
     end
-    local folder = state.folder
-    parts.close_all(state)
-    if found and #found > 0 then
-      os.remove(folder.report)
+    if found and #found == 0 then
+      state.folder:restore_report(told)
+    elseif found then
       job.result = nil
     end
+    parts.close_all(state)
     return found, err
   end
 

@@ -16,6 +16,8 @@ M.RESERVE = 16777216
 
 local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
 
+local MOST_REPORT = 16777216
+
 M.FILES = {
   job = "job.json", batches = "batches.jsonl", rejects = "rejects.csv",
   ledger = "ledger.db", ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", suppressed = "suppressed.csv",
@@ -72,6 +74,26 @@ function M.default_path(now, platform, operation, try)
   return "campaign-jobs/" .. name .. (try > 1 and "-" .. try or "")
 end
 
+local EACCES = 13
+
+-- With the folders above it. Their names are on the disk when it returns: a job that lost its folder with the power would be sent anew.
+local function make(path)
+  local parents, child = {}, path:gsub("/+$", "")
+  while child ~= "" and not core.system.stat(child, true) do
+    local parent = child:match("^.*/") or "."
+    parents[#parents + 1] = parent
+    child = parent:gsub("/+$", "")
+  end
+  local ok, err = core.system.make_dirs(path, FOLDER_MODE)
+  for _, parent in ipairs(parents) do
+    if ok then
+      ok, err = durable.folder(parent)
+      ok = ok or err.code == EACCES -- a folder that we may write into and not read
+    end
+  end
+  return ok, err
+end
+
 ---Makes the folder. One that holds anything is refused, so that two imports never share one.
 ---@param path string? given by the user
 ---@param default fun(try: integer): string
@@ -95,7 +117,7 @@ function M.create(path, default)
       return nil, taken
     end
   end
-  local ok, err = core.system.make_dirs(chosen, FOLDER_MODE)
+  local ok, err = make(chosen)
   if not ok then
     return trouble(chosen, err)
   end
@@ -196,6 +218,35 @@ function methods:write(name, value)
     return trouble(self.path, err)
   end
   return true
+end
+
+---report.json tells what the ledger says. Before that changes it goes, for good: a process that ends on its way must not leave one that is out of
+---date. While the ledger's lock is held.
+---@return string? text what it said, to be put back where nothing changed; empty when there was none
+---@return campaign.error? err it is there still
+function methods:withdraw_report()
+  local text, err = core.system.read_file(self.report, MOST_REPORT)
+  local ok = text
+  if text then
+    ok, err = core.system.remove(self.report)
+  elseif err.reason == "missing" then
+    return ""
+  end
+  if ok then
+    ok, err = durable.folder(self.path)
+  end
+  if not ok then
+    return trouble(self.path, err)
+  end
+  return text
+end
+
+---Puts a report back that was withdrawn for nothing. Without it one is made by `resume`.
+---@param text string
+function methods:restore_report(text)
+  if text ~= "" then
+    durable.write(self.report, text, FILE_MODE)
+  end
 end
 
 ---Opens a file that grows: `write(text)` and `close()`, both `true | nil, err`.

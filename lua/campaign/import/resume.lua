@@ -13,21 +13,33 @@ local function refuse(message, hint)
   return nil, error_object.new{ kind = "ledger", reason = "changed", retry = false, sent = "no", message = message, hint = hint }
 end
 
--- Whether the list has the bytes of every batch as they were planned. What lies between batches was refused by the plan and is listed already.
-local function has_planned_bytes(file, ledger, pause)
-  local input = core.rows.input{ path = file.path, encoding = file.encoding }
-  local fine = input and pcall(function()
-    for batch in ledger:scan("batches") do
-      assert(input:checksum(batch) == batch.hash)
-      if pause then
-        pause()
-      end
+-- nil, err where a batch cannot be read; raises what the ledger refuses.
+local function compare(input, ledger, pause)
+  for batch in ledger:scan("batches") do
+    local sum, err = input:checksum(batch)
+    if sum ~= batch.hash then
+      return sum and false, err
     end
-  end)
-  if input then
-    input:close()
+    if pause then
+      pause()
+    end
   end
-  return fine
+  return true
+end
+
+-- Whether the list has the bytes of every batch as they were planned; nil, err where nobody can tell. What lies between batches was refused by the
+-- plan and is listed already.
+local function has_planned_bytes(file, ledger, pause)
+  local input, err = core.rows.input{ path = file.path, encoding = file.encoding }
+  if not input then
+    return nil, err
+  end
+  local fine, is_same, why_not = pcall(compare, input, ledger, pause)
+  input:close()
+  if not fine then
+    return nil, is_same
+  end
+  return is_same, why_not
 end
 
 local function same(file, ledger, pause)
@@ -43,9 +55,11 @@ local function same(file, ledger, pause)
   elseif not ledger then
     how, advice = "as many bytes, another time of change",
       ("%s (when only its time is another one: touch -d @%.9f FILE)"):format(advice, file.mtime)
-  elseif has_planned_bytes(file, ledger, pause) then
-    return true
   else
+    local is_same, why_not = has_planned_bytes(file, ledger, pause)
+    if is_same or why_not then
+      return is_same, why_not
+    end
     how = "as many bytes, but others"
   end
   return refuse(("%s has changed since the job was planned (%s)"):format(file.path, how), advice .. "; import a changed one as a new job")
