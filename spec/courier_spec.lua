@@ -149,7 +149,7 @@ describe("a platform of one's own", function()
     assert.equal(1, cjson.decode(result.out).accepted_pending)
     result = command.campaign({ "call", PATH .. ".send", "-p", "text=hello" }, { env = env })
     assert.equal(2, result.code)
-    assert.matches("campaign operations " .. PATH .. " lists them", result.err, 1, true)
+    assert.matches("`campaign operations " .. PATH .. "` lists them", result.err, 1, true)
   end)
 end)
 

@@ -459,7 +459,7 @@ local loaded = {}
 ---@return campaign.error? err
 function M.load(name)
   if type(name) ~= "string" then
-    error("platform must be a name or a path, not a " .. type(name), 2)
+    error("platform must be a name or a path, not a " .. type(name), 3) -- of whoever called connect
   end
   if loaded[name] then
     return loaded[name]

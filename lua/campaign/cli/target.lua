@@ -34,7 +34,12 @@ function M.find(text)
   if not platform_name then
     return nil, error_object.new{
       kind = "usage", message = "'" .. text .. "' is no PLATFORM.OPERATION",
-      hint = "campaign operations lists them",
+      hint = "`campaign operations` lists them",
+    }
+  elseif operation_name == "lua" then
+    return nil, error_object.new{
+      kind = "usage", message = "'" .. text .. "' names a platform; put one of its operations behind it: " .. text .. ".OPERATION",
+      hint = "`campaign operations " .. text .. "` lists them",
     }
   end
   local platform, err = platforms.load(platform_name)
@@ -50,7 +55,7 @@ function M.find(text)
     return nil, error_object.new{
       kind = "usage",
       message = platform.name .. " has no operation `" .. operation_name .. "`" .. suggest.help(operation_name, names),
-      hint = "campaign operations " .. platform_name .. " lists them",
+      hint = "`campaign operations " .. platform_name .. "` lists them",
     }
   end
   return platform, operation

@@ -30,6 +30,8 @@ function M.find(to, takes)
   local platform_name, operation_name = to:match("^(.+)%.([%w_]+)$") -- linear: anchored, the last dot
   if not platform_name then
     return refuse(('to: "%s" is not of the form platform.operation'):format(to))
+  elseif operation_name == "lua" then
+    return refuse(('to: "%s" names a platform; put one of its operations behind it: %s.operation'):format(to, to))
   end
   local platform, err = platforms.load(platform_name)
   if not platform then
