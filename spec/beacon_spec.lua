@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A fifth platform with the habits that many vendors have, from its data alone, against a server that knows nothing of that data: refused rows
--- named by number or value.
+-- A fifth platform with the habits that many vendors have, from its data alone, against a server that knows nothing of that data: signed calls,
+-- refused rows named by number or value, lists by a cursor or an offset.
 
 local campaign = require "campaign"
 local check = require "campaign.api.check"
@@ -27,7 +27,7 @@ local function rows_of(path)
   return rows
 end
 
-describe("a platform whose answers say what is wrong with each row", function()
+describe("a platform with signed calls, whose answers say what is wrong with each row", function()
   local server, account, folder, jobs
 
   setup(function()
@@ -51,6 +51,38 @@ describe("a platform whose answers say what is wrong with each row", function()
   end
 
   local AUTUMN = { params = { group = "autumn" } }
+
+  it("is called with signatures, of which a server finds by itself that they are right", function()
+    local client = assert(campaign.connect(PATH, account))
+    for _, label in ipairs({ "VIP & 老客户", "a=b", "{secret}", "+ %20" }) do
+      assert(client:tag_contact{ mobile = "13000001111", label = label })
+      assert(client:tag_contact{ mobile = "13000001111", label = label, note = "" })
+    end
+    assert(client:list_contacts{ cursor = "after=0+" })
+    client:close()
+    for key, value in pairs({ app_secret = "S-4cret", app_key = "app-2" }) do
+      local other = { base_url = account.base_url, app_key = account.app_key, app_secret = account.app_secret }
+      other[key] = value
+      client = assert(campaign.connect(PATH, other))
+      for _, call in ipairs({ { "list_contacts", {} }, { "list_records", {} } }) do
+        local reply, err = client:call(call[1], call[2])
+        assert.is_nil(reply)
+        assert.same({ "auth", 401 }, { err.kind, err.status })
+      end
+      client:close()
+    end
+  end)
+
+  it("is described with its signatures", function()
+    local result = command.campaign({ "operations", PATH, "--format", "tsv" })
+    assert.matches("list_records\tGET\t/open/records\tsignature:md5", result.out, 1, true)
+    result = command.campaign({ "openapi", PATH })
+    assert.matches('"name": "sign"', result.out, 1, true)
+    assert.matches("{secret}{params}{secret}", result.out, 1, true)
+    result = command.campaign({ "describe", PATH, "--format", "markdown" })
+    assert.matches("`signature:hmac-sha256`", result.out, 1, true)
+    assert.matches("`cursor` is what `data.next` of the page before says", result.out, 1, true)
+  end)
 
   it("rejects rows that it names by their number, each with its reason and code, and accepts the others", function()
     local result = import("import_contacts", "name,mobile\n王芳,13000001111\nblocked,13000001112\nbad,130\nsame,13000001113\n"
@@ -155,7 +187,7 @@ describe("a platform whose answers say what is wrong with each row", function()
     local client = assert(campaign.connect(PATH, account))
     local by_cursor = assert(client:all("list_contacts", {}))
     assert.equal("p333", by_cursor[#by_cursor].name)
-    for _, case in ipairs({ { "list_contacts", { limit = 7 } }, { "list_records", {} }, { "list_records", { limit = 200 } } }) do
+    for _, case in ipairs({ { "list_contacts", { limit = 90 } }, { "list_records", {} }, { "list_records", { limit = 200 } } }) do
       assert.same(by_cursor, assert(client:all(case[1], case[2])))
       local walk, seen = client:each(case[1], case[2]), {}
       while #seen < #by_cursor do

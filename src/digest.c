@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/params.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
@@ -71,6 +73,18 @@ void camp_digest_free(struct camp_digest *digest) {
   if (digest == NULL) return;
   EVP_MAC_CTX_free(digest->keyed);
   free(digest);
+}
+
+int camp_digest_named(const char *name, const void *key, size_t key_size, const void *bytes, size_t size, uint8_t out[CAMP_DIGEST_MOST]) {
+  const EVP_MD *digest = strcmp(name, "md5") == 0      ? EVP_md5()
+                         : strcmp(name, "sha1") == 0   ? EVP_sha1()
+                         : strcmp(name, "sha256") == 0 ? EVP_sha256()
+                         : strcmp(name, "sha512") == 0 ? EVP_sha512()
+                                                       : NULL;
+  unsigned made = 0;
+  if (digest == NULL || key_size > INT_MAX) return 0;
+  if (key == NULL) return EVP_Digest(bytes, size, out, &made, digest, NULL) == 1 ? (int)made : -1;
+  return HMAC(digest, key, (int)key_size, bytes, size, out, &made) != NULL ? (int)made : -1;
 }
 
 int camp_digest_sha256_file(const char *path, char out[CAMP_SHA256_HEX], struct camp_error *err) {

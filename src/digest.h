@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * SHA-256, HMAC-SHA-256, base64, and comparison in constant time. The only file of the core that knows libcrypto, besides auth.c. */
+ * SHA-256, HMAC-SHA-256, the digests that others ask of signatures, base64, and comparison in constant time. The only file of the core that knows libcrypto, besides auth.c. */
 #ifndef CAMP_DIGEST_H
 #define CAMP_DIGEST_H
 
@@ -23,6 +23,12 @@ int camp_digest_final(struct camp_digest *digest, uint8_t out[CAMP_SHA256_SIZE])
 int camp_digest_final_hex(struct camp_digest *digest, char out[CAMP_SHA256_HEX]);
 /* NULL is fine. */
 void camp_digest_free(struct camp_digest *digest);
+
+#define CAMP_DIGEST_MOST 64 /* bytes of the longest one */
+
+/* The digest of a text by its name: "md5", "sha1", "sha256", "sha512"; with a key (not NULL) its HMAC. Returns its bytes; 0 for an unknown name, -1
+ * when libcrypto refuses it. Old ones are there because vendors sign with them. */
+int camp_digest_named(const char *name, const void *key, size_t key_size, const void *bytes, size_t size, uint8_t out[CAMP_DIGEST_MOST]);
 
 /* A whole regular file, read as a stream. */
 int camp_digest_sha256_file(const char *path, char out[CAMP_SHA256_HEX], struct camp_error *err);

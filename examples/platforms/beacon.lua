@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Beacon, an invented marketing platform with the habits of many real ones: refused rows come back by number or by value with a reason each, and
--- lists go by a cursor or an offset. Facts only.
+-- Beacon, an invented marketing platform with the habits of many real ones: calls are signed, refused rows come back by number or by value with a
+-- reason each, and lists go by a cursor or an offset. Facts only.
 
 return {
   name = "beacon",
@@ -15,7 +15,22 @@ return {
     { name = "app_secret", required = true, secret = true, doc = "signs the calls" },
   },
 
-  auth = { signed = { kind = "header", header = "X-Beacon-Secret", key = "app_secret" } },
+  auth = {
+    signed = {
+      kind = "signature", key = "app_key", secret = "app_secret", algorithm = "hmac-sha256", output = "base64",
+      timestamp = "milliseconds", nonce = 16, body_digest = { algorithm = "sha256", output = "hex" },
+      text = "{method}\n{path}\n{params}\n{header:X-Beacon-Time}\n{nonce}\n{body_digest}",
+      send = {
+        { header = "X-Beacon-Time", value = "{timestamp}" }, { header = "X-Beacon-Nonce", value = "{nonce}" },
+        { header = "Authorization", value = "BEACON {key}:{signature}" },
+      },
+    },
+    sorted = { -- the older calls
+      kind = "signature", key = "app_key", secret = "app_secret", algorithm = "md5", output = "upper_hex", timestamp = "datetime",
+      params = { of = { "query", "form" }, equals = "", between = "", skip_empty = true }, text = "{secret}{params}{secret}",
+      send = { { query = "app_key", value = "{key}" }, { query = "timestamp", value = "{timestamp}" }, { query = "sign", value = "{signature}" } },
+    },
+  },
 
   types = {
     Contact = {
@@ -93,7 +108,7 @@ return {
     },
     {
       name = "list_records", doc = "What was sent, by the offset of the first row.", source = ":80",
-      method = "GET", path = "/open/records", auth = "signed", body = "none", response = "json", effect = "safe",
+      method = "GET", path = "/open/records", auth = "sorted", body = "none", response = "json", effect = "safe",
       fields = {
         { name = "offset", where = "query", type = "integer", min = 0, source = ":81" },
         { name = "limit", where = "query", type = "integer", min = 1, max = 200, source = ":82" },
@@ -106,6 +121,17 @@ return {
       },
       success = { { path = "code", is = { 0 } } }, present = { "data", "data.total" }, code = "code", message = "message",
       pages = { offset = "offset", size = "limit", list = "data.items", total = "data.total", default_size = 100 },
+    },
+    {
+      name = "tag_contact", doc = "Give one contact a label.", source = ":90",
+      method = "POST", path = "/open/labels", auth = "sorted", body = "form", response = "json", effect = "idempotent",
+      fields = {
+        { name = "mobile", where = "form", required = true, pattern = "mobile_cn", redact = "phone", source = ":91" },
+        { name = "label", where = "form", required = true, max_length = 20, example = "VIP & 老客户", source = ":92" },
+        { name = "note", where = "form", source = ":93" },
+      },
+      reply = { { name = "code", type = "integer", also = { "string" } }, { name = "message" } },
+      success = { { path = "code", is = { 0 } } }, code = "code", message = "message",
     },
   },
 }

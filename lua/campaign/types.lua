@@ -37,7 +37,7 @@
 ---@field window "refuse"|"wait"|"ignore"|nil inside closed hours; default refuse
 ---@field accept_public_file boolean? the uploaded file may be read by anybody who knows its id
 ---@field server_variables string[]? {{variables}} that the platform fills by itself
----@field rows userdata? a body source with the rows of a bulk operation
+---@field rows userdata|string? the body with the rows of a bulk operation: a source, or a text where a signature covers it
 ---@field rows_filename string? name of that file in a form
 
 ---The reply to a download.

@@ -130,6 +130,22 @@ describe("api.platform", function()
     assert(platforms.from_table(raw, "small.lua"))
   end)
 
+  -- The scheme of the small platform as a signature.
+  local function signature(raw, change)
+    raw.auth.bearer = { kind = "signature", secret = "token", algorithm = "hmac-sha256", text = "{method}",
+      send = { { header = "X-Sign", value = "{signature}" } } }
+    for key, value in pairs(change or {}) do
+      raw.auth.bearer[key] = value
+    end
+  end
+
+  it("takes a signature that is whole", function()
+    local raw = small()
+    raw.account[2].secret = true
+    signature(raw, { text = "{method}{params}{header:Content-Type}" })
+    assert(platforms.from_table(raw, "small.lua"))
+  end)
+
   local broken = {
     { "a missing key", function(raw) raw.zone = nil end, "`zone` is missing" },
     { "a value of another type", function(_, send) send.path = 7 end, "path: must be a string, not a number" },
@@ -256,6 +272,32 @@ describe("api.platform", function()
       send.auth = "none"
       raw.auth.bearer = { kind = "oauth2", key = "token", obtain = "look", refresh = "look" }
     end, "`look` needs `expires_in` in its reply and in `present`" },
+    { "a signature with an unknown word", function(raw) signature(raw, { text = "{secret}{mehtod}" }) end, "`{mehtod}` stands for nothing" },
+    { "a signature of a time that is none", function(raw) signature(raw, { text = "{timestamp}" }) end, "`{timestamp}` needs `timestamp`" },
+    { "a signature with an odd brace", function(raw) signature(raw, { text = "{method" }) end, "a brace that belongs to no word" },
+    { "a signature that anybody could make", function(raw) signature(raw, { algorithm = "md5" }) end, "the secret is no part" },
+    { "a signature that sends its secret", function(raw)
+      signature(raw, { send = { { header = "X-S", value = "{signature} {secret}" } } })
+    end, "`{secret}` stands for nothing" },
+    { "a signature that is not sent", function(raw) signature(raw, { send = { { header = "X-S", value = "x" } } }) end, "carries no `{signature}`" },
+    { "a signature that goes nowhere", function(raw) signature(raw, { send = { { value = "{signature}" } } }) end, "into a `header` or" },
+    { "a signature in two headers of one name", function(raw)
+      signature(raw, { send = { { header = "X-S", value = "{signature}" }, { header = "x-s", value = "{signature}" } } })
+    end, "is given twice" },
+    { "a signature over a header that the call lacks", function(raw) signature(raw, { text = "{header:X-Date}" }) end, "signs the header `X-Date`" },
+    { "a signature in a header that the call has", function(raw)
+      signature(raw, { send = { { header = "Content-Type", value = "{signature}" } } })
+    end, "sends `Content-Type`" },
+    { "a signature by an open secret", function(raw) raw.account[2].secret = nil signature(raw) end, "must be `secret = true`" },
+    { "a signature by a missing secret", function(raw) signature(raw, { secret = "tok" }) end, "no account key `tok`" },
+    { "a key for what has none", function(raw) signature(raw, { algorithm = "md5", text = "{secret}", hmac_key = "{secret}" }) end,
+      "hmac_key: does not go with" },
+    { "a signature over a body that streams", function(raw, send)
+      signature(raw, { text = "{body}" })
+      send.body, send.rows = "multipart", nil
+      send.fields[2] = { name = "f", where = "form", type = "file" }
+    end, "made while it is sent, and cannot be signed" },
+    { "an unknown algorithm", function(raw) signature(raw, { algorithm = "rot13" }) end, "must be one of hmac-sha256" },
     { "a default of another type", function(_, send) send.fields[1].default = 5 end, "default: must be a string for a field of type `string`" },
     { "a default that its enum lacks", function(_, send)
       send.fields[1].enum, send.fields[1].default = "colour", "green"

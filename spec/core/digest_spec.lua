@@ -49,6 +49,29 @@ describe("core.digest", function()
     assert.are.equal("b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad", digest.hmac_sha256("", ""))
   end)
 
+  it("computes the digests that others sign with: RFC 1321, FIPS 180-4, RFC 2202, RFC 4231", function()
+    for _, case in ipairs({
+      { "md5", "", "d41d8cd98f00b204e9800998ecf8427e" }, { "md5", "message digest", "f96b697d7cb7938d525a2f31aaf161d0" },
+      { "sha1", "abc", "a9993e364706816aba3e25717850c26c9cd0d89d" },
+      { "sha256", "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+    }) do
+      assert.equal(case[3], digest.hex(digest.of(case[1], case[2])))
+    end
+    assert.equal("ddaf35a193617abacc417349ae204131", digest.hex(digest.of("sha512", "abc")):sub(1, 32))
+    for _, case in ipairs({
+      { "md5", ("\11"):rep(16), "Hi There", "9294727a3638bb1c13f48ef8158bfc9d" },
+      { "sha1", ("\11"):rep(20), "Hi There", "b617318655057264e28bc0b6fb378c8ef146be00" },
+      { "sha1", "Jefe", "what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79" },
+      { "sha256", "Jefe", "what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843" },
+      { "sha256", "", "", "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad" },
+    }) do
+      assert.equal(case[4], digest.hex(digest.hmac(case[1], case[2], case[3])))
+    end
+    assert.has_error(function() digest.of("crc", "x") end)
+    assert.has_error(function() digest.of("md5") end)
+    assert.has_error(function() digest.hmac("sha256", "x") end)
+  end)
+
   it("reads a file as a stream and refuses what is no file", function()
     local path = os.tmpname()
     local file = assert(io.open(path, "wb"))

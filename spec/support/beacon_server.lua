@@ -72,7 +72,71 @@ ROUTES["GET /open/records"] = function(request)
   return good(('{"items":%s,"total":%d}'):format(slice(offset + 1, count), #contacts))
 end
 
+ROUTES["POST /open/labels"] = function()
+  return good("{}")
+end
+
+-- Who calls is proved by others than the product: the openssl command.
+local KEY, SECRET = "app-1", "S-3cret"
+
+local function openssl(command, text)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  local pipe = assert(io.popen("openssl dgst " .. command .. " " .. path))
+  local out = pipe:read("*a")
+  pipe:close()
+  os.remove(path)
+  return out
+end
+
+local function encoded(text)
+  return (text:gsub("[^%w%-._~]", function(character) return ("%%%02X"):format(character:byte()) end))
+end
+
+local seen = {}
+
+local function is_signed(request)
+  local query = {}
+  for name, value in pairs(request.query) do
+    query[#query + 1] = encoded(name) .. "=" .. encoded(value)
+  end
+  table.sort(query)
+  local stamp, nonce = request.headers["x-beacon-time"] or "", request.headers["x-beacon-nonce"] or ""
+  local digest = openssl("-sha256 -r", request.body):match("^%x+")
+  local text = table.concat({ request.method, request.path, table.concat(query, "&"), stamp, nonce, digest }, "\n")
+  local wanted = openssl("-sha256 -hmac " .. SECRET .. " -binary", text)
+  local given = (request.headers.authorization or ""):match("^BEACON " .. KEY:gsub("%-", "%%-") .. ":(.*)$")
+  local is_new = not seen[nonce] and stamp:find("^%d+$") and math.abs(tonumber(stamp) / 1000 - os.time()) < 300 and #nonce == 16
+  seen[nonce] = true
+  return is_new and given == require("mime").b64(wanted)
+end
+
+local function is_sorted(request)
+  local names, all = {}, {}
+  for _, list in ipairs({ request.query, request.form }) do
+    for name, value in pairs(list) do
+      if name ~= "sign" and value ~= "" then
+        names[#names + 1], all[name] = name, value
+      end
+    end
+  end
+  table.sort(names)
+  local text = SECRET
+  for _, name in ipairs(names) do
+    text = text .. name .. all[name]
+  end
+  local is_timed = (request.query.timestamp or ""):find("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$")
+  return is_timed and request.query.app_key == KEY and request.query.sign == openssl("-md5 -r", text .. SECRET):match("^%x+"):upper()
+end
+
+local SORTED = { ["/open/records"] = true, ["/open/labels"] = true }
+
 tiny_server.serve(function(request)
+  if not (SORTED[request.path] and is_sorted or is_signed)(request) then
+    return 401, '{"code":401,"message":"the signature is not right"}'
+  end
   local route = ROUTES[request.method .. " " .. request.path]
   if not route then
     return 404, '{"code":404,"message":"no such path"}'

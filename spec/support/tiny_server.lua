@@ -6,22 +6,29 @@ local socket = require "socket"
 
 local M = {}
 
-local function decoded(text)
+-- Names and values of a query or a form.
+local function pairs_in(text)
+  local list = {}
+  for name, value in text:gmatch("([^=&]+)=([^&]*)") do
+    list[M.decoded(name)] = M.decoded(value)
+  end
+  return list
+end
+
+function M.decoded(text)
   return (text:gsub("%+", " "):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
--- method, target (as sent), path, query (decoded), headers (lower-case names), body; nil when the peer went away.
+-- method, target (as sent), path, query and form (decoded), headers (lower-case names), body; nil when the peer went away.
 local function read(peer)
   local first = peer:receive("*l")
   if not first then
     return nil
   end
-  local request = { query = {}, headers = {}, body = "" }
+  local request = { form = {}, headers = {}, body = "" }
   request.method, request.target = first:match("^(%u+) (%S+) HTTP/1%.1$")
   request.path = request.target:match("^[^?]+")
-  for name, value in (request.target:match("?(.*)$") or ""):gmatch("([^=&]+)=([^&]*)") do
-    request.query[decoded(name)] = decoded(value)
-  end
+  request.query = pairs_in(request.target:match("?(.*)$") or "")
   for line in function() return peer:receive("*l") end do
     if line == "" then
       break
@@ -35,6 +42,9 @@ local function read(peer)
   end
   if length > 0 then
     request.body = peer:receive(length)
+  end
+  if request.body and (request.headers["content-type"] or ""):find("form-urlencoded", 1, true) then
+    request.form = pairs_in(request.body)
   end
   return request.body and request
 end

@@ -83,6 +83,28 @@ static int digest_hmac_sha256(lua_State *L) {
   return finish_box(L, box);
 }
 
+static int push_named(lua_State *L, const char *name, const char *key, size_t key_size, int at) {
+  uint8_t out[CAMP_DIGEST_MOST];
+  size_t size;
+  const char *text = luaL_checklstring(L, at, &size);
+  int made = camp_digest_named(name, key, key_size, text, size, out);
+  if (made == 0) return luaL_error(L, "unknown digest '%s': md5, sha1, sha256 or sha512", name);
+  if (made < 0) return luaL_error(L, "libcrypto could not compute %s", name);
+  lua_pushlstring(L, (const char *)out, (size_t)made);
+  return 1;
+}
+
+/* of(name, text) → the bytes of its digest. */
+static int digest_of(lua_State *L) { return push_named(L, luaL_checkstring(L, 1), NULL, 0, 2); }
+
+/* hmac(name, key, text) → bytes. */
+static int digest_hmac(lua_State *L) {
+  size_t size;
+  const char *name = luaL_checkstring(L, 1);
+  const char *key = luaL_checklstring(L, 2, &size);
+  return push_named(L, name, key, size, 3);
+}
+
 /* sha256_file(path) → 64 hex digits | nil, err. */
 static int digest_sha256_file(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -182,7 +204,9 @@ static const luaL_Reg functions[] = {{"base64_decode", digest_base64_decode},
                                      {"crc32c", digest_crc32c},
                                      {"equal", digest_equal},
                                      {"hex", digest_hex},
+                                     {"hmac", digest_hmac},
                                      {"hmac_sha256", digest_hmac_sha256},
+                                     {"of", digest_of},
                                      {"sha256", digest_sha256},
                                      {"sha256_file", digest_sha256_file},
                                      {"sha256_start", digest_sha256_start},

@@ -116,20 +116,38 @@ local function texts_of(field, value)
   return field.join and { table.concat(texts, field.join) } or texts
 end
 
+---The names and texts of the fields that go to a place of the request, in the order in which they are sent: `query`, or `form` without files.
+---@param operation campaign.operation
+---@param values table
+---@param where "query"|"form"
+---@return { [1]: string, [2]: string }[]
+function M.pairs_of(operation, values, where)
+  local list = {}
+  for _, field in ipairs(operation.fields) do
+    if field.where == where and field.type ~= "file" and values[field.name] ~= nil then
+      for _, text in ipairs(texts_of(field, values[field.name])) do
+        list[#list + 1] = { field.name, text }
+      end
+    end
+  end
+  return list
+end
+
+local function encoded_pairs(list)
+  local texts = {}
+  for i, pair in ipairs(list) do
+    texts[i] = percent_encode(pair[1]) .. "=" .. percent_encode(pair[2])
+  end
+  return table.concat(texts, "&")
+end
+
 local function url_of(operation, values, account)
   local base = (operation.url and account[operation.url] or account.base_url):gsub("/+$", "")
   local path = operation.path:gsub("{([%w_]+)}", function(name)
     return percent_encode(text_of(values[name]))
   end)
-  local query = {}
-  for _, field in ipairs(operation.fields) do
-    if field.where == "query" and values[field.name] ~= nil then
-      for _, text in ipairs(texts_of(field, values[field.name])) do
-        query[#query + 1] = percent_encode(field.name) .. "=" .. percent_encode(text)
-      end
-    end
-  end
-  return base .. path .. (#query > 0 and "?" .. table.concat(query, "&") or "")
+  local query = encoded_pairs(M.pairs_of(operation, values, "query"))
+  return base .. path .. (query ~= "" and "?" .. query or "")
 end
 
 local function missing(operation, key)
@@ -153,6 +171,13 @@ local function credentials(operation, account, access_token)
       return missing(operation, user and scheme.password or scheme.user)
     end
     return { header = { "Authorization", "Basic " .. core.digest.base64_encode(user .. ":" .. password) } }
+  end
+  if scheme.kind == "signature" then -- put on by api/sign, anew for each attempt
+    local lacking = not account[scheme.secret] and scheme.secret or scheme.key and not account[scheme.key] and scheme.key
+    if lacking then
+      return missing(operation, lacking)
+    end
+    return {}
   end
   local token = access_token or account[scheme.key]
   if not token or token == "" then
@@ -190,18 +215,11 @@ local function multipart(operation, values, token_part)
 end
 
 local function form(operation, values, token_part)
-  local pairs_of = {}
-  for _, field in ipairs(operation.fields) do
-    if field.where == "form" and values[field.name] ~= nil then
-      for _, text in ipairs(texts_of(field, values[field.name])) do
-        pairs_of[#pairs_of + 1] = percent_encode(field.name) .. "=" .. percent_encode(text)
-      end
-    end
-  end
+  local list = M.pairs_of(operation, values, "form")
   if token_part then
-    pairs_of[#pairs_of + 1] = percent_encode(token_part.name) .. "=" .. percent_encode(token_part.value)
+    list[#list + 1] = { token_part.name, token_part.value }
   end
-  return { kind = "form", text = table.concat(pairs_of, "&") }
+  return { kind = "form", text = encoded_pairs(list) }
 end
 
 -- Nothing that goes into a header may end it. The value is not shown: it may be a secret.

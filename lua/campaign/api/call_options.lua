@@ -14,6 +14,9 @@ local OPTIONS = {
   server_variables = "table", timeout = "number", window = "string",
 }
 
+-- A signature that covers the body needs it as a text.
+local ALSO = { rows = "string" }
+
 local WINDOWS = { wait = true, refuse = true, ignore = true }
 
 ---Raises where an option is none, or not of its kind.
@@ -24,7 +27,7 @@ function M.check(options, level)
     if not OPTIONS[name] then
       error("unknown option `" .. tostring(name) .. "`" .. suggest.help(name, sorted.keys(OPTIONS)), level + 1)
     end
-    if type(value) ~= OPTIONS[name] then
+    if type(value) ~= OPTIONS[name] and type(value) ~= ALSO[name] then
       error("option `" .. name .. "` must be a " .. OPTIONS[name] .. ", not a " .. type(value), level + 1)
     end
   end

@@ -14,6 +14,7 @@ local time = require "campaign.api.time"
 local files = later.module "campaign.api.files"
 local oauth = later.module "campaign.auth.oauth"
 local paced = later.module "campaign.api.paced"
+local sign = later.module "campaign.api.sign"
 local store_module = later.module "campaign.auth.store"
 
 local M = {}
@@ -111,6 +112,18 @@ local function materialise(self, context, request)
   return ready
 end
 
+-- The request with the signature that its scheme asks for, at this moment.
+local function signed(self, operation, values, request, options)
+  local body = options.rows or request.body and request.body.text
+  if type(body) == "userdata" and sign.covers_body(operation.scheme) then
+    return fail(operation, { kind = "usage", message = "the signature covers the body: give it as a text, not as a source" })
+  end
+  return sign.request(request, {
+    operation = operation, values = values, account = self.account, body = type(body) == "string" and body or nil,
+    now = self.env.now(), zone_seconds = self.platform.zone_seconds, random = self.env.random,
+  })
+end
+
 -- What is kept of the options of a call: not the earlier request, which would keep the one before it, and so on.
 local function without_like(options)
   local kept = {}
@@ -172,6 +185,12 @@ function M.prepare(self, operation, fields, options, refused)
   end
   local context = { operation = operation, values = values, options = earlier and without_like(options) or options, token = token,
     built = request, sizes = {} }
+  if operation.scheme and operation.scheme.kind == "signature" then
+    request, err = signed(self, operation, values, request, options)
+    if not request then
+      return nil, err
+    end
+  end
   local ready
   ready, err = materialise(self, context, request)
   if not ready then
@@ -190,7 +209,8 @@ function M.again(self, request, rows, timeout)
     error("this request was not prepared by a client", 2)
   end
   local operation = context.operation
-  if operation.body ~= "json" or not context.options.rows or context.final then
+  local is_signed = operation.scheme and operation.scheme.kind == "signature"
+  if operation.body ~= "json" or not context.options.rows or context.final or is_signed then
     return nil
   end
   local open, err = pass_window(self, operation, context.options)

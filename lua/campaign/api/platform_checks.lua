@@ -17,6 +17,8 @@ local SCHEME_KEYS = {
   header = { header = true, key = true }, form = { field = true, key = true }, bearer = { key = true },
   basic = { user = true, password = true },
   oauth2 = { obtain = true, refresh = true, key = false, early = false, grace = false },
+  signature = { secret = true, algorithm = true, text = true, send = true, key = false, output = false, hmac_key = false, timestamp = false,
+    nonce = false, body_digest = false, params = false },
 }
 
 local function check_when(resolver, when, fields, root, place)
@@ -97,7 +99,7 @@ local function schemes(resolver)
         resolver:fault(place .. "." .. key, "does not go with kind `" .. scheme.kind .. "`")
       end
     end
-    for _, key in ipairs{ "key", "user", "password" } do
+    for _, key in ipairs{ "key", "user", "password", "secret" } do
       if scheme[key] and not resolver.account[scheme[key]] then
         resolver:fault(place .. "." .. key, "there is no account key `" .. scheme[key] .. "`")
       end

@@ -2,6 +2,7 @@
 -- Whether the values of a platform's file fit what they speak of: limits and each other, names and the fields they name, schemes and the bodies
 -- that carry them. A part of the loader (api/platform) for the files of others, after api/platform_checks. Faults go to the loader.
 
+local signature_fit = require "campaign.api.signature_fit"
 local suggest = require "campaign.api.suggest"
 
 local M = {}
@@ -291,6 +292,8 @@ local function schemes_fit(resolver)
   for name, scheme in pairs(resolver.raw.auth) do
     if scheme.kind == "oauth2" then
       oauth_fits(resolver, scheme, "auth." .. name)
+    elseif scheme.kind == "signature" then
+      signature_fit.check(resolver, name, scheme, "auth." .. name)
     end
   end
 end

@@ -18,6 +18,7 @@ local paths = { any = { "string", strings } }
 local fields = { list = { of = "field" } }
 
 local TYPES = { "string", "integer", "int64", "number", "boolean", "datetime", "date", "file", "array", "object", "any" }
+local OUTPUTS = { "hex", "upper_hex", "base64" }
 local KINDS = { "auth", "throttle", "platform", "window", "http" }
 
 local VOCABULARY = {
@@ -35,9 +36,18 @@ local VOCABULARY = {
     type = { "string", "integer", "boolean", "list", "url" }, default = scalar,
   },
   scheme = {
-    ["kind!"] = { "header", "form", "bearer", "basic", "oauth2" }, header = header, field = text_of_a_name, key = "string",
+    ["kind!"] = { "header", "form", "bearer", "basic", "oauth2", "signature" }, header = header, field = text_of_a_name, key = "string",
+    secret = "string", algorithm = { "hmac-sha256", "hmac-sha1", "hmac-sha512", "hmac-md5", "md5", "sha1", "sha256" }, output = OUTPUTS,
+    text = "string", hmac_key = "string", timestamp = { "seconds", "milliseconds", "datetime", "iso8601" },
+    nonce = { least = 8, most = 64, whole = true }, body_digest = { of = "body_digest" }, params = { of = "params" },
+    send = { list = { of = "sent" } },
     user = "string", password = "string", obtain = "string", refresh = "string", early = seconds, grace = seconds,
   },
+  body_digest = { ["algorithm!"] = { "md5", "sha1", "sha256" }, output = OUTPUTS },
+  params = {
+    ["of!"] = { list = { "query", "form" } }, encoded = "boolean", equals = "string", between = "string", skip_empty = "boolean",
+  },
+  sent = { header = header, query = text_of_a_name, ["value!"] = "string" },
   type = { ["fields!"] = fields, doc = "string", open = "boolean", source = "string" },
   window = { ["from!"] = "string", ["to!"] = "string", doc = "string", source = "string" },
   link = { ["operation!"] = "string", doc = "string" },

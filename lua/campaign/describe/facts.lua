@@ -28,6 +28,9 @@ function M.auth(operation)
   if scheme.kind == "form" then
     return "form:" .. scheme.field
   end
+  if scheme.kind == "signature" then
+    return "signature:" .. scheme.algorithm
+  end
   return scheme.kind == "basic" and "basic" or "bearer"
 end
 

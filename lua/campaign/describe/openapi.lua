@@ -24,6 +24,22 @@ local function token_url(platform, name)
   return host(platform) .. operation.path
 end
 
+-- OpenAPI has no word for signatures: what carries it stands as a key, and the rest of the scheme in its description.
+local function signature(scheme)
+  local carrier, others = nil, {}
+  for _, sent in ipairs(scheme.send) do
+    if not carrier and sent.value:find("{signature}", 1, true) then
+      carrier = sent
+    else
+      others[#others + 1] = ("; %s `%s` is `%s`"):format(sent.header and "header" or "query parameter", sent.header or sent.query, sent.value)
+    end
+  end
+  local text = scheme.text:gsub("\n", "\\n")
+  return { type = "apiKey", ["in"] = carrier.header and "header" or "query", name = carrier.header or carrier.query,
+    description = ("`%s`, where the signature is %s (%s) of `%s`"):format(carrier.value, scheme.algorithm, scheme.output or "hex", text)
+      .. table.concat(others) }
+end
+
 -- A form token is no security scheme of OpenAPI: it stands as a field of the body.
 local function security_schemes(platform)
   local schemes = {}
@@ -36,12 +52,14 @@ local function security_schemes(platform)
       made = { type = "http", scheme = "bearer" }
     elseif scheme.kind == "basic" then
       made = { type = "http", scheme = "basic" }
+    elseif scheme.kind == "signature" then
+      made = signature(scheme)
     elseif scheme.kind == "oauth2" then
       made = { type = "oauth2", flows = { password = { tokenUrl = token_url(platform, scheme.obtain),
         refreshUrl = token_url(platform, scheme.refresh), scopes = {} } } }
     end
     if made then
-      made.description = key and key.doc
+      made.description = made.description or key and key.doc
       schemes[scheme_name(name)] = made
     end
   end

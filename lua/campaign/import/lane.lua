@@ -31,7 +31,7 @@ function M.new(work, state)
   local class = getmetatable(work.transport)
   local may = type(class) == "table" and class.offers_templates and operation.body == "json" and operation.response == "json"
     and not operation.receipt and not operation.closed -- each answer tells the time
-    and not (scheme and scheme.kind == "oauth2") -- tokens run out
+    and not (scheme and (scheme.kind == "oauth2" or scheme.kind == "signature")) -- tokens run out; each call is signed anew
     and not state.options.overwrite and not work.settler and not work.env.pause
   if not may then
     return nil

@@ -3,6 +3,7 @@
 -- which is checked and built for the first batch only.
 
 local error_object = require "campaign.error"
+local sign = require "campaign.api.sign"
 local target = require "campaign.import.target"
 
 local M = {}
@@ -26,9 +27,14 @@ end
 ---@return campaign.error? err
 function M.of(state, batch)
   local options, operation = state.options, state.operation
-  local source, sum = state.encoder:source(state.input, batch)
-  local err = not source and sum or nil
-  if source and not sum and state.passed and state.input:untouched() then
+  local source, sum, err
+  if sign.covers_body(operation.scheme) then
+    source, err = state.encoder:text(state.input, batch) -- all of it is looked at before its first byte goes
+  else
+    source, sum = state.encoder:source(state.input, batch)
+    err = not source and sum or nil
+  end
+  if type(source) == "userdata" and not sum and state.passed and state.input:untouched() then
     sum = batch.hash -- made while it is sent, of a file that is as this run's pass left it; the source compares once more before the last byte
   elseif not source or not sum then -- of a body that is made while it is sent, or could not be made: perhaps for that very reason
     local sum_err
@@ -41,7 +47,7 @@ function M.of(state, batch)
     err = changed(batch, "was changed while it was imported", err)
   end
   if err then
-    if source then
+    if type(source) == "userdata" then
       source:close()
     end
     return nil, err

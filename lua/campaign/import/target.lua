@@ -7,7 +7,9 @@ local client_module = require "campaign.api.client"
 local config = require "campaign.config"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local files = require "campaign.api.files"
 local platforms = require "campaign.api.platform"
+local sign = require "campaign.api.sign"
 local suggest = require "campaign.api.suggest"
 
 local M = {}
@@ -117,12 +119,12 @@ function M.connect(options, platform, operation)
     -- A request without rows finds what is wrong with credentials and headers; it is never submitted.
     local trial
     trial, err = client:prepare(operation.name, options.params, {
-      rows = core.source("-"), window = "ignore", accept_public_file = options.accept_public_file,
+      rows = sign.covers_body(operation.scheme) and "-" or core.source("-"), window = "ignore", accept_public_file = options.accept_public_file,
     })
     if not trial then
       return nil, err
     end
-    trial.body:close()
+    files.abandon(trial.body)
   end
   return client
 end

@@ -1,0 +1,226 @@
+-- SPDX-License-Identifier: MIT
+-- Signs a built request by a scheme of kind `signature`: the text that is signed, and the headers and query parameters that carry what came of it,
+-- are templates of the platform's data. Pure: time and random bytes are given. Each attempt is signed anew; the secret goes nowhere but
+-- into the text, and neither is shown.
+
+local build = require "campaign.api.build"
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local time = require "campaign.api.time"
+
+local M = {}
+
+-- A word of a template: `{timestamp}`, `{header:X-Date}`.
+local WORD = "{([%w_:-]+)}"
+
+---Calls a function with each word of a template, and gives what of the template is no word.
+---@param template string
+---@param each fun(word: string)
+---@return string rest
+function M.words(template, each)
+  return (template:gsub(WORD, function(word)
+    each(word)
+    return ""
+  end))
+end
+
+---Whether a template has a word.
+---@param template string
+---@param word string
+---@return boolean
+function M.has(template, word)
+  return template:find("{" .. word .. "}", 1, true) ~= nil
+end
+
+---Whether the signature covers the bytes of the body, which must then be at hand as one text.
+---@param scheme table?
+---@return boolean
+function M.covers_body(scheme)
+  if not scheme or scheme.kind ~= "signature" then
+    return false
+  end
+  for _, sent in ipairs(scheme.send) do
+    if M.has(sent.value, "body_digest") then
+      return true
+    end
+  end
+  return M.has(scheme.text, "body") or M.has(scheme.text, "body_digest")
+end
+
+local function fill(template, words)
+  return (template:gsub(WORD, function(word)
+    return words(word) or ""
+  end))
+end
+
+local OUTPUT = {}
+
+function OUTPUT.hex(bytes)
+  return core.digest.hex(bytes)
+end
+
+function OUTPUT.upper_hex(bytes)
+  return core.digest.hex(bytes):upper()
+end
+
+function OUTPUT.base64(bytes)
+  return core.digest.base64_encode(bytes)
+end
+
+local TIMES = {}
+
+function TIMES.seconds(now)
+  return ("%.0f"):format(math.floor(now))
+end
+
+function TIMES.milliseconds(now)
+  return ("%.0f"):format(math.floor(now * 1000))
+end
+
+function TIMES.datetime(now, zone_seconds)
+  return time.format_datetime(math.floor(now), zone_seconds)
+end
+
+function TIMES.iso8601(now)
+  return (time.format_datetime(math.floor(now), 0):gsub(" ", "T")) .. "Z"
+end
+
+-- How the parameters are written that are signed, unless the platform's data says it.
+local PARAMS = { of = { "query" }, encoded = true }
+
+-- Names and values that are signed in their order: those of the call, and those that this scheme adds.
+local function parameters(scheme, operation, values, added)
+  local how, list = scheme.params or PARAMS, {}
+  local function add(name, text)
+    if how.encoded then
+      name, text = build.percent_encode(name), build.percent_encode(text)
+    end
+    if not (how.skip_empty and text == "") then
+      list[#list + 1] = { name = name, text = text }
+    end
+  end
+  for _, where in ipairs(how.of) do
+    for _, pair in ipairs(build.pairs_of(operation, values, where)) do
+      add(pair[1], pair[2])
+    end
+    for _, pair in ipairs(where == "query" and added or {}) do
+      add(pair[1], pair[2])
+    end
+  end
+  table.sort(list, function(left, right)
+    if left.name ~= right.name then
+      return left.name < right.name
+    end
+    return left.text < right.text
+  end)
+  local texts = {}
+  for i, parameter in ipairs(list) do
+    texts[i] = parameter.name .. (how.equals or "=") .. parameter.text
+  end
+  return table.concat(texts, how.between or "&")
+end
+
+local function header_of(headers, name)
+  for _, pair in ipairs(headers) do
+    if pair[1]:lower() == name:lower() then
+      return pair[2]
+    end
+  end
+  return nil
+end
+
+-- What the words of the templates stand for; made when they are asked for.
+local function dictionary(call, request)
+  local scheme = call.operation.scheme
+  local host, path = request.url:match("^%a+://([^/?]*)([^?]*)") -- linear: disjoint borders
+  local known = { method = request.method, host = host, path = path, key = scheme.key and call.account[scheme.key], body = call.body or "",
+    secret = call.account[scheme.secret] }
+  if scheme.timestamp then
+    known.timestamp = TIMES[scheme.timestamp](call.now, call.zone_seconds)
+  end
+  if scheme.nonce then
+    known.nonce = core.digest.hex(call.random(math.ceil(scheme.nonce / 2))):sub(1, scheme.nonce)
+  end
+  return function(word)
+    if known[word] == nil and word == "body_digest" then
+      known.body_digest = OUTPUT[scheme.body_digest.output or "hex"](core.digest.of(scheme.body_digest.algorithm, known.body))
+    end
+    return known[word]
+  end
+end
+
+local function signature_of(scheme, text, word)
+  local kind, name = scheme.algorithm:match("^(hmac%-)(%w+)$")
+  local bytes
+  if kind then
+    bytes = core.digest.hmac(name, fill(scheme.hmac_key or "{secret}", word), text)
+  else
+    bytes = core.digest.of(scheme.algorithm, text)
+  end
+  return OUTPUT[scheme.output or "hex"](bytes)
+end
+
+-- Nothing of it may end a header. The value is not shown: it may be made of a secret.
+local function unfit(operation, name)
+  return nil, error_object.new{
+    kind = "invalid", sent = "no", retry = false, platform = operation.platform, operation = operation.name,
+    message = "the value for header `" .. name .. "` holds control characters (a line end at the end of a key?)",
+  }
+end
+
+---Signs a request.
+---@param request table of `build.request`; stays as it is
+---@param call { operation: table, values: table, account: table, body: string?, now: number, zone_seconds: integer, random: fun(n: integer): string }
+---@return table? request a signed copy
+---@return campaign.error? err
+function M.request(request, call)
+  local operation, scheme = call.operation, call.operation.scheme
+  local headers, word = {}, dictionary(call, request)
+  for i, header in ipairs(request.headers) do
+    headers[i] = header
+  end
+  -- What does not hold the signature goes in first: the signature may cover it.
+  local query, signed = {}, {}
+  local function put(sent, value)
+    if sent.query then
+      query[#query + 1] = { sent.query, value }
+    else
+      headers[#headers + 1] = { sent.header, value }
+    end
+    return sent.query or not value:find("[%z\1-\31\127]")
+  end
+  for _, sent in ipairs(scheme.send) do
+    if M.has(sent.value, "signature") then
+      signed[#signed + 1] = sent
+    elseif not put(sent, fill(sent.value, word)) then
+      return unfit(operation, sent.header)
+    end
+  end
+  local text = fill(scheme.text, function(name)
+    local header = name:match("^header:(.+)$")
+    if header then
+      return header_of(headers, header)
+    end
+    if name == "params" or name == "params_encoded" then
+      local params = parameters(scheme, operation, call.values, query)
+      return name == "params" and params or build.percent_encode(params)
+    end
+    return word(name)
+  end)
+  local signature = signature_of(scheme, text, word)
+  for _, sent in ipairs(signed) do
+    local value = fill(sent.value, function(name)
+      return name == "signature" and signature or word(name)
+    end)
+    if not put(sent, value) then
+      return unfit(operation, sent.header)
+    end
+  end
+  local url = request.url
+  for _, pair in ipairs(query) do
+    url = url .. (url:find("?", 1, true) and "&" or "?") .. build.percent_encode(pair[1]) .. "=" .. build.percent_encode(pair[2])
+  end
+  return { method = request.method, url = url, headers = headers, body = request.body }
+end
+
+return M

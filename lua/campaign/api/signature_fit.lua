@@ -1,0 +1,103 @@
+-- SPDX-License-Identifier: MIT
+-- Whether a scheme of kind `signature` can be carried out: each word of its templates stands for something, its secret stays one, and the
+-- operations that use it have at hand what it covers. A part of the loader, for api/platform_fit. Faults go to the loader.
+
+local sign = require "campaign.api.sign"
+
+local M = {}
+
+local SIGNED = { method = true, host = true, path = true, params = true, params_encoded = true, body = true, secret = true }
+
+-- Words that need another key of the scheme.
+local NEEDS = { timestamp = "timestamp", nonce = "nonce", body_digest = "body_digest", key = "key" }
+
+-- Faults for what a template cannot say; `known` are the words besides those that other keys of the scheme give.
+local function template_fits(resolver, scheme, template, known, place)
+  local rest = sign.words(template, function(word)
+    local needed = NEEDS[word]
+    if needed and not scheme[needed] then
+      resolver:fault(place, "`{" .. word .. "}` needs `" .. needed .. "`")
+    elseif not needed and not known[word] and not (known.params and word:find("^header:[%w_-]+$")) then
+      resolver:fault(place, "`{" .. word .. "}` stands for nothing here")
+    end
+  end)
+  if rest:find("[{}]") then
+    resolver:fault(place, "has a brace that belongs to no word")
+  end
+end
+
+local function sent_fits(resolver, scheme, place)
+  local carries, names = false, {}
+  for i, sent in ipairs(scheme.send) do
+    local here = place .. ".send[" .. i .. "]"
+    local name = sent.header and "header `" .. sent.header:lower() .. "`" or "query parameter `" .. tostring(sent.query) .. "`"
+    if (sent.header == nil) == (sent.query == nil) then
+      resolver:fault(here, "goes into a `header` or into the `query`")
+    elseif names[name] then
+      resolver:fault(here, "the " .. name .. " is given twice")
+    end
+    names[name] = true
+    template_fits(resolver, scheme, sent.value, { signature = true }, here .. ".value")
+    carries = carries or sign.has(sent.value, "signature")
+  end
+  if not carries then
+    resolver:fault(place .. ".send", "carries no `{signature}`")
+  end
+end
+
+-- A header that is signed must be one that the call has, and what is sent must not meet a field of the same name.
+local function headers_fit(resolver, scheme, operation, place)
+  local there = { ["content-type"] = operation.body == "json" or operation.body == "form" }
+  for _, field in ipairs(operation.fields) do
+    there[field.where == "header" and field.name:lower() or ""] = true
+  end
+  for _, sent in ipairs(scheme.send) do
+    local field = sent.query and operation.fields[sent.query]
+    if field and field.where == "query" or sent.header and there[sent.header:lower()] then
+      resolver:fault(place, "scheme `" .. operation.auth .. "` sends `" .. (sent.header or sent.query) .. "`, which the call has already")
+    end
+  end
+  for _, sent in ipairs(scheme.send) do
+    if sent.header and not sign.has(sent.value, "signature") then
+      there[sent.header:lower()] = true
+    end
+  end
+  sign.words(scheme.text, function(word)
+    local name = word:match("^header:(.+)$")
+    if name and not there[name:lower()] then
+      resolver:fault(place, "scheme `" .. operation.auth .. "` signs the header `" .. name .. "`, which the call does not have")
+    end
+  end)
+end
+
+---@param resolver table the loader
+---@param name string
+---@param scheme table
+---@param place string
+function M.check(resolver, name, scheme, place)
+  template_fits(resolver, scheme, scheme.text, SIGNED, place .. ".text")
+  sent_fits(resolver, scheme, place)
+  local is_keyed = scheme.algorithm:find("^hmac%-") ~= nil
+  if scheme.hmac_key then
+    template_fits(resolver, scheme, scheme.hmac_key, { secret = true }, place .. ".hmac_key")
+  end
+  if scheme.hmac_key and not is_keyed then
+    resolver:fault(place .. ".hmac_key", "does not go with algorithm `" .. scheme.algorithm .. "`")
+  elseif not sign.has(is_keyed and (scheme.hmac_key or "{secret}") or scheme.text, "secret") then
+    resolver:fault(place, "the secret is no part of the signature: everybody could make it")
+  end
+  if not resolver.account[scheme.secret].secret then
+    resolver:fault(place .. ".secret", "account key `" .. scheme.secret .. "` must be `secret = true`")
+  end
+  for _, operation in ipairs(resolver.operations) do
+    local here = "operations[" .. operation.name .. "].auth"
+    if operation.auth == name then
+      headers_fit(resolver, scheme, operation, here)
+      if operation.body == "multipart" and sign.covers_body(scheme) then
+        resolver:fault(here, "scheme `" .. name .. "` covers the body: a body `multipart` is made while it is sent, and cannot be signed")
+      end
+    end
+  end
+end
+
+return M

@@ -1,0 +1,166 @@
+-- SPDX-License-Identifier: MIT
+-- Signed calls: published vectors of real vendors' schemes, each attempt signed anew, and a secret that shows nowhere.
+
+local build = require "campaign.api.build"
+local campaign = require "campaign"
+local command = require "spec.support.command"
+local error_object = require "campaign.error"
+local fake = require "support.fake"
+local replay = require "campaign.recording.replay"
+local sign = require "campaign.api.sign"
+
+local function header(request, name)
+  for _, pair in ipairs(request.headers) do
+    if pair[1] == name then
+      return pair[2]
+    end
+  end
+end
+
+-- A call with these fields, all of them in the query unless `where` says it.
+local function signed(scheme, fields, more)
+  more = more or {}
+  local operation = { name = "call", platform = "p", path = more.path or "/", method = more.method or "GET", body = more.body or "none",
+    scheme = scheme, fields = {} }
+  local values = {}
+  for _, field in ipairs(fields) do
+    operation.fields[#operation.fields + 1] = { name = field[1], where = more.where or "query", type = "string" }
+    values[field[1]] = field[2]
+  end
+  local account = { base_url = "https://api.example", id = more.id, secret = more.secret }
+  local request = assert(build.request(operation, values, account))
+  return sign.request(request, { operation = operation, values = values, account = account, body = request.body and request.body.text,
+    now = more.now or 0, zone_seconds = 28800, random = more.random or function(count) return ("\171"):rep(count) end })
+end
+
+describe("api.sign", function()
+  it("signs as a gateway that hashes sorted parameters between its secret has it (MD5, upper hex)", function()
+    local request = signed({
+      kind = "signature", key = "id", secret = "secret", algorithm = "md5", output = "upper_hex", timestamp = "datetime",
+      params = { of = { "query", "form" }, equals = "", between = "", skip_empty = true }, text = "{secret}{params}{secret}",
+      send = { { query = "app_key", value = "{key}" }, { query = "timestamp", value = "{timestamp}" }, { query = "sign", value = "{signature}" } },
+    }, {
+      { "method", "taobao.item.seller.get" }, { "v", "2.0" }, { "sign_method", "md5" }, { "format", "json" }, { "session", "test" },
+      { "fields", "num_iid,title,nick,price,num" }, { "num_iid", "11223344" }, { "empty", "" },
+    }, { id = "12345678", secret = "helloworld", now = 1451620800 })
+    assert.matches("sign=66987CB115214E59E6EC978214934FB8", request.url, 1, true)
+    assert.matches("timestamp=2016%-01%-01%%2012%%3A00%%3A00&", request.url)
+  end)
+
+  it("signs as an API that ends its sorted parameters with a key has it (MD5, and HMAC-SHA256)", function()
+    local fields = { { "mch_id", "10000100" }, { "appid", "wxd930ea5d5a258f4f" }, { "device_info", "1000" }, { "body", "test" },
+      { "nonce_str", "ibuaiVcKdpRxkhJA" } }
+    for algorithm, wanted in pairs({ md5 = "9A0A8659F005D6984697E2CA0A9CF3B7",
+      ["hmac-sha256"] = "6A9AE1657590FD6257D693A078E1C3E4BB6BA4DC30B23E0EE2496E54170DACD6" }) do
+      local request = signed({
+        kind = "signature", secret = "secret", algorithm = algorithm, output = "upper_hex", params = { of = { "form" } },
+        text = "{params}&key={secret}", send = { { header = "X-Sign", value = "{signature}" } },
+      }, fields, { secret = "192006250b4c09247ec02edce69f6a2d", method = "POST", body = "form", where = "form" })
+      assert.equal(wanted, header(request, "X-Sign"))
+    end
+  end)
+
+  it("signs as an API that encodes its parameters twice has it (HMAC-SHA1 with a longer key, base64)", function()
+    local request = signed({
+      kind = "signature", key = "id", secret = "secret", hmac_key = "{secret}&", algorithm = "hmac-sha1", output = "base64", timestamp = "iso8601",
+      text = "{method}&%2F&{params_encoded}", send = { { query = "AccessKeyId", value = "{key}" }, { query = "Timestamp", value = "{timestamp}" },
+        { query = "Signature", value = "{signature}" } },
+    }, {
+      { "Format", "XML" }, { "Action", "DescribeRegions" }, { "SignatureMethod", "HMAC-SHA1" }, { "Version", "2014-05-26" },
+      { "SignatureNonce", "3ee8c1b8-83d3-44af-a94f-4e0ad82fd6cf" }, { "SignatureVersion", "1.0" },
+    }, { id = "testid", secret = "testsecret", now = 1456231584 })
+    assert.matches("&Signature=OLeaidS1JvxuMvnyHOwuJ%2BuX5qY%3D", request.url, 1, true)
+  end)
+
+  it("covers method, host, path, headers, nonce and the digest of the body, and looks at each word once", function()
+    local request = signed({
+      kind = "signature", key = "id", secret = "secret", algorithm = "sha256", timestamp = "milliseconds", nonce = 9,
+      body_digest = { algorithm = "md5", output = "base64" },
+      text = "{method}|{host}|{path}|{header:Content-Type}|{header:x-time}|{nonce}|{body_digest}|{body}|{secret}",
+      send = { { header = "X-Time", value = "{timestamp}" }, { header = "Authorization", value = "S {key}:{nonce}:{signature}" } },
+    }, { { "a", "{secret}" } }, { id = "{secret}", secret = "s&c", method = "POST", body = "form", where = "form", path = "/v1/x", now = 1.5 })
+    local text = "POST|api.example|/v1/x|application/x-www-form-urlencoded|1500|ababababa|bSyszV6lSgN8bDPZ9HjXtw==|a=%7Bsecret%7D|s&c"
+    local core = require "campaign.core"
+    text = text:gsub("bSys[^|]*", (core.digest.base64_encode(core.digest.of("md5", "a=%7Bsecret%7D")):gsub("%%", "%%%%")))
+    assert.equal("S {secret}:ababababa:" .. core.digest.sha256(text), header(request, "Authorization"))
+    assert.equal("https://api.example/v1/x", request.url)
+  end)
+
+  it("refuses what would end a header, and does not show it", function()
+    local request, err = signed({ kind = "signature", key = "id", secret = "secret", algorithm = "hmac-sha256", text = "{method}",
+      send = { { header = "X-Sign", value = "{key} {signature}" } } }, {}, { id = "key\r\nX-Evil: 1", secret = "s" })
+    assert.is_nil(request)
+    assert.equal("invalid", err.kind)
+    assert.is_nil(tostring(err):find("Evil", 1, true))
+  end)
+
+  describe("in a client", function()
+    local PATH = "./examples/platforms/beacon.lua"
+    local ACCOUNT = { base_url = "https://beacon.example", app_key = "app-1", app_secret = "S-3cret-42" }
+    local GOOD = fake.answer{ code = 0, data = { errors = require("campaign.json").array({}) } }
+    local FIELDS = { group = "g", contacts = { { mobile = "13000001111", name = "x" } } }
+
+    it("signs every attempt anew", function()
+      local count = 0
+      local env = fake.env()
+      env.random = function(length)
+        count = count + 1
+        return string.char(count):rep(length)
+      end
+      local client, transport = fake.client(PATH, { { error = error_object.new{ kind = "network", message = "refused" }, sent = "no" }, GOOD },
+        { account = ACCOUNT, env = env })
+      assert(client:call("import_contacts", FIELDS, { retries = 2 }))
+      local first, second = transport.requests[1], transport.requests[2]
+      assert.equal(2, #transport.requests)
+      for _, name in ipairs({ "X-Beacon-Time", "X-Beacon-Nonce", "Authorization" }) do
+        assert.not_equal(header(first, name), header(second, name))
+      end
+    end)
+
+    it("says which key an account lacks", function()
+      for _, key in ipairs({ "app_key", "app_secret" }) do
+        local account = { base_url = ACCOUNT.base_url, app_key = "app-1", app_secret = "S-3cret-42" }
+        account[key] = ""
+        local well, client = pcall(fake.client, PATH, { GOOD }, { account = account })
+        local err = client
+        if well then
+          err = select(2, client:call("import_contacts", FIELDS))
+        end
+        assert.matches(key, tostring(err), 1, true)
+      end
+    end)
+
+    it("shows the secret in no error and no recording, nor what was made of it", function()
+      local folder = command.folder()
+      local said = "no: key S-3cret-42 for app-1 and 13000001111"
+      local client = fake.client(PATH, { fake.answer({ code = 9, message = said }) }, { account = ACCOUNT })
+      local reply, err = client:call("import_contacts", FIELDS)
+      assert.is_nil(reply)
+      assert.is_nil((tostring(err) .. tostring(err.body)):find("3cret", 1, true))
+      client:close()
+      client = assert(campaign.connect(PATH, ACCOUNT, { transport = fake.transport({ GOOD, fake.answer{ code = 0, data = { total = 0 } } }),
+        env = fake.env(), record = folder .. "/calls.jsonl" }))
+      assert(client:call("import_contacts", FIELDS))
+      assert(client:call("list_records", {}))
+      client:close()
+      local text = command.read(folder .. "/calls.jsonl")
+      for _, hidden in ipairs({ "3cret", "13000001111", "sign=", "BEACON" }) do
+        assert.is_nil(text:find(hidden, 1, true), hidden)
+      end
+      local replayed = assert(campaign.connect(PATH, ACCOUNT, { transport = assert(replay.new(folder .. "/calls.jsonl")), env = fake.env() }))
+      assert(replayed:call("import_contacts", FIELDS))
+      assert.equal(0, assert(replayed:call("list_records", {})).data.total)
+      replayed:close()
+      command.remove(folder)
+    end)
+
+    it("refuses a body that is made while it is sent, where the signature covers it", function()
+      local client = fake.client(PATH, { GOOD }, { account = ACCOUNT })
+      local source = require("campaign.core").source("[]")
+      local request, err = client:prepare("import_contacts", { group = "g" }, { rows = source })
+      source:close()
+      assert.is_nil(request)
+      assert.matches("covers the body", tostring(err), 1, true)
+    end)
+  end)
+end)
