@@ -18,10 +18,14 @@ local FARTHEST = BASE * BASE - 1
 -- Longest time into the future that a list may name: damage beyond it.
 local HORIZON = 3700
 
-local digits = {}
-for i = 0, BASE - 1 do
-  digits[i] = string.char(FIRST + i)
-end
+local ceil = math.ceil
+
+-- Steps as two characters: made once, since every call has all times of a second written.
+local codes = setmetatable({}, { __index = function(known, steps)
+  local low = steps % BASE
+  known[steps] = string.char(FIRST + (steps - low) / BASE, FIRST + low)
+  return known[steps]
+end })
 
 -- Where a time belongs: behind all that are no later.
 local function place(times, at)
@@ -96,10 +100,8 @@ function M.free_at(times, most, seconds)
   return last and last + seconds or 0
 end
 
--- A time that was read is written as the same again; others are rounded up.
-local function steps_of(at)
-  return math.ceil(at / STEP - 0.01)
-end
+-- Of a step. A time that was read is so written as the same again; others are rounded up.
+local SAME = 0.01
 
 ---@param times number[]
 ---@return string
@@ -108,14 +110,13 @@ function M.encode(times)
   if count == 0 then
     return ""
   end
-  local newest, pieces = steps_of(times[count]), {}
-  pieces[1] = ("%.0f "):format(newest)
+  local newest = ceil(times[count] / STEP - SAME)
+  local pieces, length = { ("%.0f "):format(newest) }, 1
   for i = 1, count - 1 do
-    local back = newest - steps_of(times[i])
+    local back = newest - ceil(times[i] / STEP - SAME)
     if back <= FARTHEST then
-      local low = back % BASE
-      pieces[#pieces + 1] = digits[(back - low) / BASE]
-      pieces[#pieces + 1] = digits[low]
+      length = length + 1
+      pieces[length] = codes[back]
     end
   end
   return table.concat(pieces)
