@@ -37,11 +37,3 @@ int camp_buf_append(struct camp_buf *buf, const void *bytes, size_t size) {
   buf->length += size;
   return 0;
 }
-
-char *camp_buf_take(struct camp_buf *buf, size_t *length) {
-  char *data = buf->data;
-  *length = buf->length;
-  buf->data = NULL;
-  buf->length = buf->room = 0;
-  return data;
-}

@@ -23,7 +23,5 @@ char *camp_buf_reserve(struct camp_buf *buf, size_t more);
 int camp_buf_append(struct camp_buf *buf, const void *bytes, size_t size);
 /* True when `more` further bytes would pass the maximum. */
 static inline int camp_buf_full(const struct camp_buf *buf, size_t more) { return more > buf->max - buf->length; }
-/* The bytes become the caller's (free() them); the buffer is empty afterwards. */
-char *camp_buf_take(struct camp_buf *buf, size_t *length);
 
 #endif

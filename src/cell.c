@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,14 +68,13 @@ static int swap(uint64_t *word, uint64_t old, uint64_t new) {
 /* Writes an empty image beside the path and gives it the path's name: in place of what is there, or only where nothing is. */
 static int make_file(const char *path, const char *stamp, int replace, struct camp_error *err) {
   int result = -1;
-  unsigned char random[8];
+  char random[CAMP_RANDOM_HEX];
   char temporary[PATH_MAX];
   int fd = -1;
   struct image *image = calloc(1, sizeof *image);
   if (image == NULL) return camp_fail_nomem(err);
-  if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) goto failed;
-  int length = snprintf(temporary, sizeof temporary, "%s.%02x%02x%02x%02x%02x%02x%02x%02x.tmp", path, random[0], random[1], random[2],
-                        random[3], random[4], random[5], random[6], random[7]);
+  if (camp_random_hex(random) != 0) goto failed;
+  int length = snprintf(temporary, sizeof temporary, "%s.%s.tmp", path, random);
   if (length < 0 || (size_t)length >= sizeof temporary) {
     errno = ENAMETOOLONG;
     goto failed;

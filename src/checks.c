@@ -174,7 +174,7 @@ static const struct camp_check whole_minute = {"whole_minutes", holds_whole_minu
 
 const struct camp_check *camp_check_at(size_t i) { return i < sizeof checks / sizeof checks[0] ? &checks[i] : NULL; }
 
-const struct camp_check *camp_check_find(const char *name) {
+static const struct camp_check *find_check(const char *name) {
   for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
     if (strcmp(checks[i].name, name) == 0) return &checks[i];
   return NULL;
@@ -242,7 +242,7 @@ static int set_type(struct camp_rule *rule, const char *type, struct camp_error 
   } else if (strcmp(type, "boolean") == 0) {
     rule->type = CAMP_TYPE_BOOLEAN;
   } else if (strcmp(type, "date") == 0 || strcmp(type, "datetime") == 0) {
-    rule->form = camp_check_find(type);
+    rule->form = find_check(type);
   } else {
     return camp_fail(err, CAMP_USAGE, 0, "unknown type '%.40s' of field '%.60s'", type, rule->name);
   }
@@ -322,7 +322,7 @@ int camp_rule_init(struct camp_rule *rule, const struct camp_rule_spec *spec, st
   rule->max_length = spec->max_length;
   rule->not_blank = spec->not_blank;
   if (set_type(rule, spec->type, err) != 0 || set_bounds(rule, spec, err) != 0) goto failed;
-  if (spec->whole_minutes && rule->form == camp_check_find("datetime")) rule->form = &whole_minute;
+  if (spec->whole_minutes && rule->form == find_check("datetime")) rule->form = &whole_minute;
   if (spec->unit == NULL || strcmp(spec->unit, "char") == 0) {
     rule->unit = CAMP_UNIT_CHAR;
   } else if (strcmp(spec->unit, "utf16") == 0) {
@@ -333,7 +333,7 @@ int camp_rule_init(struct camp_rule *rule, const struct camp_rule_spec *spec, st
     camp_fail(err, CAMP_USAGE, 0, "unknown unit '%.40s' of field '%.60s': char, utf16 or byte", spec->unit, rule->name);
     goto failed;
   }
-  if (spec->check != NULL && (rule->check = camp_check_find(spec->check)) == NULL) {
+  if (spec->check != NULL && (rule->check = find_check(spec->check)) == NULL) {
     camp_fail(err, CAMP_USAGE, 0, "unknown check '%.40s' of field '%.60s'", spec->check, rule->name);
     goto failed;
   }

@@ -45,8 +45,6 @@ struct camp_check {
   const char *wants; /* "11 digits that start with 13 to 19": completes "must be ..." */
 };
 
-/* NULL when there is none of that name. */
-const struct camp_check *camp_check_find(const char *name);
 /* The i-th check, NULL past the last: for lists and messages. */
 const struct camp_check *camp_check_at(size_t i);
 

@@ -530,7 +530,8 @@ static inline int needs_quotes(__m128i bytes, unsigned char delimiter) {
 static inline __m128i load16(const unsigned char *at) { return _mm_loadu_si128((const __m128i *)(const void *)at); }
 #endif
 
-int camp_csv_quotes(const unsigned char *text, size_t length, unsigned char delimiter) {
+/* True when the field must stand in quotes. */
+static int must_quote(const unsigned char *text, size_t length, unsigned char delimiter) {
 #if defined(__SSE2__)
   if (length >= 16) {
     for (size_t at = 0; at < length - 16; at += 16)
@@ -550,7 +551,7 @@ int camp_csv_quotes(const unsigned char *text, size_t length, unsigned char deli
 }
 
 unsigned char *camp_csv_write(unsigned char *to, const unsigned char *text, size_t length, unsigned char delimiter) {
-  if (!camp_csv_quotes(text, length, delimiter)) {
+  if (!must_quote(text, length, delimiter)) {
     if (length > 0) memcpy(to, text, length);
     return to + length;
   }

@@ -10,6 +10,8 @@
 #include "input.h"
 #include "scan.h"
 
+#define CAMP_NO_COLUMN SIZE_MAX /* where a column may be named, from 0: none is */
+
 struct camp_field {
   const unsigned char *text; /* UTF-8, quotes taken off; 64 further bytes are readable */
   uint32_t length;
@@ -98,8 +100,6 @@ static inline int camp_reader_usual(struct camp_reader *reader, struct camp_reco
  * last. False when it is not known: of UTF-16, or where the record was passed over. */
 int camp_reader_part(struct camp_reader *reader, int64_t offset, uint32_t *sum);
 
-/* True when the field must stand in quotes. */
-int camp_csv_quotes(const unsigned char *text, size_t length, unsigned char delimiter);
 /* Writes the field, in quotes where it must; returns the end. `to` has room for 2 * length + 2 bytes. */
 unsigned char *camp_csv_write(unsigned char *to, const unsigned char *text, size_t length, unsigned char delimiter);
 

@@ -2,11 +2,8 @@
  * Demands on several fields of a row at once: the names are few, so they are compared one by one. */
 #include "demand.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NO_COLUMN SIZE_MAX
 
 void camp_demand_clear(struct camp_demand *demand) {
   for (size_t i = 0; i < demand->count; i++) free(demand->names[i]);
@@ -55,10 +52,10 @@ int camp_demand_init(struct camp_demand *demand, const struct camp_demand_spec *
   demand->by = spec->by;
   if (spec->count == 0 || spec->count > CAMP_DEMAND_MAX)
     return camp_fail(err, CAMP_USAGE, 0, "a demand needs 1 to %d fields", CAMP_DEMAND_MAX);
-  if (spec->by != NO_COLUMN && spec->by >= width)
+  if (spec->by != CAMP_NO_COLUMN && spec->by >= width)
     return camp_fail(err, CAMP_USAGE, 0, "a demand asks for column %zu of %zu", spec->by + 1, width);
   for (size_t i = 0; i < spec->count; i++)
-    if (spec->columns[i] != NO_COLUMN && spec->columns[i] >= width)
+    if (spec->columns[i] != CAMP_NO_COLUMN && spec->columns[i] >= width)
       return camp_fail(err, CAMP_USAGE, 0, "a demand asks for column %zu of %zu", spec->columns[i] + 1, width);
   if (copy_fields(demand, spec) != 0) {
     camp_demand_clear(demand);
@@ -68,11 +65,11 @@ int camp_demand_init(struct camp_demand *demand, const struct camp_demand_spec *
 }
 
 static int is_filled(const struct camp_demand *demand, size_t i, const struct camp_record *record) {
-  return demand->columns[i] == NO_COLUMN || record->fields[demand->columns[i]].length > 0;
+  return demand->columns[i] == CAMP_NO_COLUMN || record->fields[demand->columns[i]].length > 0;
 }
 
 int camp_demand_holds(const struct camp_demand *demand, const struct camp_record *record, size_t *column, const char **name) {
-  if (demand->by == NO_COLUMN) {
+  if (demand->by == CAMP_NO_COLUMN) {
     for (size_t i = 0; i < demand->count; i++)
       if (is_filled(demand, i, record)) return 1;
     *column = demand->columns[0];

@@ -12,9 +12,9 @@
 #define CAMP_DEMAND_MAX 64 /* fields of one demand */
 
 struct camp_demand_spec {
-  size_t by;                     /* column that names the field; SIZE_MAX: any one of them will do */
+  size_t by;                     /* column that names the field; CAMP_NO_COLUMN: any one of them will do */
   const struct camp_text *names;
-  const size_t *columns;         /* SIZE_MAX: filled by a constant */
+  const size_t *columns;         /* CAMP_NO_COLUMN: filled by a constant */
   size_t count;
 };
 

@@ -53,7 +53,7 @@ void camp_digest_update(struct camp_digest *digest, const void *bytes, size_t si
   if (ok != 1) digest->failed = 1;
 }
 
-int camp_digest_final(struct camp_digest *digest, uint8_t out[CAMP_SHA256_SIZE]) {
+static int finish(struct camp_digest *digest, uint8_t out[CAMP_SHA256_SIZE]) {
   size_t size = 0;
   int ok = digest->keyed == NULL ? SHA256_Final(out, &digest->plain)
                                   : EVP_MAC_final(digest->keyed, out, &size, CAMP_SHA256_SIZE);
@@ -63,7 +63,7 @@ int camp_digest_final(struct camp_digest *digest, uint8_t out[CAMP_SHA256_SIZE])
 int camp_digest_final_hex(struct camp_digest *digest, char out[CAMP_SHA256_HEX]) {
   uint8_t bytes[CAMP_SHA256_SIZE];
   out[0] = '\0';
-  if (camp_digest_final(digest, bytes) != 0) return -1;
+  if (finish(digest, bytes) != 0) return -1;
   camp_hex(bytes, sizeof bytes, out);
   out[CAMP_SHA256_HEX - 1] = '\0';
   return 0;
@@ -188,5 +188,3 @@ void camp_hex(const void *bytes, size_t n, char *out) {
 int camp_equal(const void *a, size_t size_a, const void *b, size_t size_b) {
   return size_a == size_b && CRYPTO_memcmp(a, b, size_a) == 0;
 }
-
-void camp_wipe(void *bytes, size_t n) { OPENSSL_cleanse(bytes, n); }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * SHA-256, HMAC-SHA-256, the digests that others ask of signatures, base64, and comparison in constant time. The only file of the core that knows libcrypto, besides auth.c. */
+ * SHA-256, HMAC-SHA-256, the digests that others ask of signatures, base64, and comparison in constant time. The only file that knows
+ * libcrypto. */
 #ifndef CAMP_DIGEST_H
 #define CAMP_DIGEST_H
 
@@ -19,7 +20,6 @@ struct camp_digest *camp_digest_sha256_new(void);
 struct camp_digest *camp_digest_hmac_sha256_new(const void *key, size_t size);
 void camp_digest_update(struct camp_digest *digest, const void *bytes, size_t size);
 /* Ends it; only camp_digest_free may follow. Lower-case hex. A failure inside libcrypto, at any point, shows here as -1. */
-int camp_digest_final(struct camp_digest *digest, uint8_t out[CAMP_SHA256_SIZE]);
 int camp_digest_final_hex(struct camp_digest *digest, char out[CAMP_SHA256_HEX]);
 /* NULL is fine. */
 void camp_digest_free(struct camp_digest *digest);
@@ -44,7 +44,5 @@ ptrdiff_t camp_base64_decode(const char *text, size_t n, uint8_t *out, size_t *b
 void camp_hex(const void *bytes, size_t n, char *out);
 /* 1 when equal. Takes the same time wherever they differ; the lengths may show. */
 int camp_equal(const void *a, size_t size_a, const void *b, size_t size_b);
-/* Overwrites with zeros in a way no compiler removes. */
-void camp_wipe(void *bytes, size_t n);
 
 #endif

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,12 +24,11 @@ void camp_draft_init(struct camp_draft *draft) {
 /* Of the form that everybody knows as left over by a process that died (camp_write_atomic). */
 static int open_hidden(struct camp_draft *draft, const char *folder) {
   for (int attempt = 0; attempt < 16; attempt++) {
-    unsigned char random[8];
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) return -1;
+    char random[CAMP_RANDOM_HEX];
+    if (camp_random_hex(random) != 0) return -1;
     free(draft->hidden);
     draft->hidden = NULL;
-    if (asprintf(&draft->hidden, "%s/.campaign-%02x%02x%02x%02x%02x%02x%02x%02x.tmp", folder, random[0], random[1], random[2], random[3],
-                 random[4], random[5], random[6], random[7]) < 0) {
+    if (asprintf(&draft->hidden, "%s/.campaign-%s.tmp", folder, random) < 0) {
       draft->hidden = NULL;
       errno = ENOMEM;
       return -1;

@@ -48,6 +48,13 @@ static inline unsigned char *camp_plain_write(const struct camp_plain *plain, co
 /* Has rows written with the vectors of this level, or smaller ones. */
 void camp_plain_choose(struct camp_plain *plain, enum camp_scan_level level);
 
+/* True when one of the components has a text in the record. */
+static inline int camp_has_components(const struct camp_op *op, const struct camp_record *record) {
+  for (size_t i = 0; i < op->item_count; i++)
+    if (record->fields[op->items[i].column].length > 0) return 1;
+  return 0;
+}
+
 /* Decimal digits of a row's number. */
 size_t camp_number_length(int64_t number);
 unsigned char *camp_put_number(unsigned char *to, int64_t number);

@@ -55,12 +55,6 @@ static unsigned char *put_list(unsigned char *to, const struct camp_encoder *enc
   return to;
 }
 
-static int has_components(const struct camp_op *op, const struct camp_record *record) {
-  for (size_t i = 0; i < op->item_count; i++)
-    if (record->fields[op->items[i].column].length > 0) return 1;
-  return 0;
-}
-
 static const struct camp_field empty_field = {(const unsigned char *)"                                                                ", 0, 0};
 
 static inline const struct camp_field *field_of(const struct camp_op *op, const struct camp_record *record) {
@@ -77,7 +71,7 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
     const struct camp_op *op = &encoder->ops[i];
     const struct camp_field *field = field_of(op, record);
     if (field->length == 0 && op->kind != CAMP_OP_CONSTANT && op->kind != CAMP_OP_MARK) {
-      if (op->kind == CAMP_OP_COMPONENTS ? !has_components(op, record) && object : object) continue;
+      if (op->kind == CAMP_OP_COMPONENTS ? !camp_has_components(op, record) && object : object) continue;
     }
     to = put(to, op->before.bytes + skip, op->before.length - skip);
     skip = 0;

@@ -470,12 +470,6 @@ nomem:
   return NULL;
 }
 
-static int components_empty(const struct camp_op *op, const struct camp_record *record) {
-  for (size_t i = 0; i < op->item_count; i++)
-    if (record->fields[op->items[i].column].length > 0) return 0;
-  return 1;
-}
-
 /* True when a short look is enough to see that the rule holds; what it says of other fields is nothing. */
 static inline int holds_at_once(const struct camp_column_rule *entry, const struct camp_field *field) {
   const struct camp_rule *rule = &entry->rule;
@@ -513,7 +507,7 @@ static inline int others_hold(const struct camp_encoder *encoder, const struct c
   if (encoder->other_count > 0 && !test_rules(encoder, record, encoder->others, encoder->other_count)) return 0;
   if (encoder->plain || encoder->format == CAMP_FORMAT_CSV) return 1;
   for (size_t i = 0; i < encoder->op_count; i++)
-    if (encoder->ops[i].kind == CAMP_OP_COMPONENTS && encoder->ops[i].required && components_empty(&encoder->ops[i], record)) return 0;
+    if (encoder->ops[i].kind == CAMP_OP_COMPONENTS && encoder->ops[i].required && !camp_has_components(&encoder->ops[i], record)) return 0;
   return 1;
 }
 
@@ -572,7 +566,7 @@ size_t camp_encoder_faults(const struct camp_encoder *encoder, const struct camp
   }
   for (size_t i = 0; i < encoder->op_count && count < max; i++) {
     const struct camp_op *op = &encoder->ops[i];
-    if (op->kind == CAMP_OP_COMPONENTS && op->required && components_empty(op, record)) {
+    if (op->kind == CAMP_OP_COMPONENTS && op->required && !camp_has_components(op, record)) {
       memset(&faults[count], 0, sizeof faults[count]);
       faults[count].column = op->item_count > 0 ? op->items[0].column : CAMP_NO_COLUMN;
       faults[count].name = op->name;

@@ -20,7 +20,6 @@
 enum camp_format { CAMP_FORMAT_JSON, CAMP_FORMAT_CSV };
 enum camp_shape { CAMP_SHAPE_OBJECT, CAMP_SHAPE_ARRAY, CAMP_SHAPE_VALUE };
 
-#define CAMP_NO_COLUMN SIZE_MAX
 #define CAMP_JOIN_MAX 16 /* bytes: every byte of a list may be followed by one */
 
 /* Bytes of our own, followed by CAMP_SCAN_PADDING readable ones. */

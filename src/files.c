@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,13 @@ int camp_fail_path(struct camp_error *err, const char *path) {
   size_t length = strlen(path);
   if (length > 150) return camp_fail(err, CAMP_INVALID, code, "...%s: %s", path + length - 150, strerror(code));
   return camp_fail(err, CAMP_INVALID, code, "%s: %s", path, strerror(code));
+}
+
+int camp_random_hex(char out[CAMP_RANDOM_HEX]) {
+  uint64_t number;
+  if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) return -1;
+  snprintf(out, CAMP_RANDOM_HEX, "%016" PRIx64, number);
+  return 0;
 }
 
 double camp_monotonic(void) {
@@ -73,11 +81,10 @@ int camp_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode
     goto done;
   }
   for (int attempt = 0; fd < 0 && attempt < 16; attempt++) {
-    unsigned char random[8];
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) break;
+    char random[CAMP_RANDOM_HEX];
+    if (camp_random_hex(random) != 0) break;
     /* Short and hidden; the target's own name may already be as long as names can be. */
-    snprintf(temporary, sizeof temporary, ".campaign-%02x%02x%02x%02x%02x%02x%02x%02x.tmp", random[0], random[1], random[2], random[3],
-             random[4], random[5], random[6], random[7]);
+    snprintf(temporary, sizeof temporary, ".campaign-%s.tmp", random);
     fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0 && errno != EEXIST) break;
   }

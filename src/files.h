@@ -37,6 +37,10 @@ int camp_sync_folder(const char *path, struct camp_error *err);
 /* Removes a file, a symbolic link or an empty folder. */
 int camp_remove(const char *path, struct camp_error *err);
 
+/* 16 hex digits that nobody guesses and a NUL, for names of temporary files. 0, or -1 with errno. */
+#define CAMP_RANDOM_HEX 17
+int camp_random_hex(char out[CAMP_RANDOM_HEX]);
+
 /* Fills err from errno for a path: "<path>: <reason>". Returns -1. */
 int camp_fail_path(struct camp_error *err, const char *path);
 

@@ -70,14 +70,6 @@ static int check_text(const char *what, const char *text, size_t length, struct 
   return 0;
 }
 
-static char *copy_text(const char *text, size_t length) {
-  char *copy = malloc(length + 1);
-  if (copy == NULL) return NULL;
-  memcpy(copy, text, length);
-  copy[length] = '\0';
-  return copy;
-}
-
 /* Each character outside ASCII becomes one "_", and so do quotes and backslashes, which no two servers read alike. */
 static char *ascii_name(const char *name) {
   char *copy = malloc(strlen(name) + 1), *to = copy;
@@ -119,7 +111,7 @@ static int check_end(const char *what, const char *text, struct camp_error *err)
 
 /* Spells the file name as the form's mode wants it. */
 static int set_filename(struct form_part *part, const char *name, size_t length, struct camp_error *err) {
-  char *given = copy_text(name, length);
+  char *given = strndup(name, length);
   if (given == NULL) return camp_fail_nomem(err);
   switch (part->form->mode) {
     case CAMP_FILENAME_UTF8:
@@ -166,8 +158,8 @@ int camp_form_add(struct camp_form *form, const char *name, size_t name_length, 
   part->source = source;
   if (check_part(form, name, name_length, filename, filename_length, type, type_length, err) != 0) goto failed;
   if (filename != NULL && (set_filename(part, filename, filename_length, err) != 0 || check_end("the file name", part->filename, err) != 0)) goto failed;
-  part->name = copy_text(name, name_length);
-  if (type != NULL) part->type = copy_text(type, type_length);
+  part->name = strndup(name, name_length);
+  if (type != NULL) part->type = strndup(type, type_length);
   if (digest) part->digest = camp_digest_sha256_new();
   if (part->name == NULL || (type != NULL && part->type == NULL) || (digest && part->digest == NULL)) {
     camp_fail_nomem(err);

@@ -93,7 +93,7 @@ size_t camp_gbk_put(enum camp_encoding encoding, uint32_t character, uint8_t out
     return 1;
   }
   uint16_t code = 0;
-  if (character < 0x10000) code = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_codes[character] : camp_gbk_codes[character];
+  if (character < 0x10000) code = camp_gbk_codes_of(encoding)[character];
   if (code != 0) {
     out[0] = (uint8_t)(code >> 8);
     out[1] = (uint8_t)code;
@@ -167,7 +167,7 @@ static inline uint32_t two_bytes(const uint8_t *at, const uint8_t *end) {
 }
 
 enum camp_stop camp_gbk_encode(enum camp_encoding encoding, const uint8_t *text, size_t n, uint8_t *out, struct camp_converted *result) {
-  const uint16_t *codes = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_codes : camp_gbk_codes;
+  const uint16_t *codes = camp_gbk_codes_of(encoding);
   const uint8_t *at = text;
   const uint8_t *end = text + n;
   const uint8_t *again = text;
@@ -206,7 +206,7 @@ enum camp_stop camp_gbk_encode(enum camp_encoding encoding, const uint8_t *text,
 }
 
 enum camp_stop camp_gbk_encoded_length(enum camp_encoding encoding, const uint8_t *text, size_t n, struct camp_converted *result) {
-  const uint16_t *codes = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_codes : camp_gbk_codes;
+  const uint16_t *codes = camp_gbk_codes_of(encoding);
   const uint8_t *at = text;
   const uint8_t *end = text + n;
   const uint8_t *again = text;

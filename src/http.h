@@ -29,7 +29,6 @@ struct camp_http_options {
   int deny_private;             /* refuse addresses that are not public: for URLs that come from data */
 };
 
-
 struct camp_http_result {
   uint64_t id;
   uint64_t like;          /* number of the template; 0: none */

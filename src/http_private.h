@@ -8,11 +8,11 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#include "auth.h"
 #include "buf.h"
 #include "http.h"
 #include "libcurl.h"
 #include "save.h"
+#include "secret.h"
 
 #define CAMP_ORIGIN_MAX 320
 

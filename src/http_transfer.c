@@ -10,7 +10,6 @@
 #include "http_private.h"
 #include "unpack.h"
 
-
 /* libcurl is about to send the request. The second time within one attempt is its silent repeat on a new connection, after a reused
  * one died without an answer: the platform may have applied the first, so the attempt ends here and says so. */
 int camp_on_request(void *data, char *peer, char *local, int peer_port, int local_port) {

@@ -4,15 +4,15 @@
 #include "notice.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "files.h"
 
 #define NAME_ROOM sizeof "/campaign-0123456789abcdef"
 
@@ -45,11 +45,11 @@ static int fail(struct camp_notice *notice, struct camp_error *err, const char *
 int camp_notice_listen(struct camp_notice *notice, struct camp_error *err) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   const char *root = getenv("TMPDIR");
-  uint64_t number;
+  char random[CAMP_RANDOM_HEX];
   camp_notice_close(notice);
   if (root == NULL || root[0] != '/' || strlen(root) > sizeof notice->folder - NAME_ROOM) root = "/tmp";
-  if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) return fail(notice, err, "random number");
-  snprintf(notice->folder, sizeof notice->folder, "%s/campaign-%016llx", root, (unsigned long long)number);
+  if (camp_random_hex(random) != 0) return fail(notice, err, "random number");
+  snprintf(notice->folder, sizeof notice->folder, "%s/campaign-%s", root, random);
   if (mkdir(notice->folder, 0700) != 0) { /* also when somebody made one of this name */
     notice->folder[0] = '\0';
     return fail(notice, err, root);

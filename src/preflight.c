@@ -190,8 +190,7 @@ static enum camp_event reject(struct camp_preflight *pass, struct camp_error *er
   return leave_out(pass, err) == 0 ? CAMP_EVENT_REJECT : CAMP_EVENT_FAILED;
 }
 
-/* A record whose form is broken. */
-static enum camp_event reject_form(struct camp_preflight *pass, struct camp_error *err) {
+enum camp_reason camp_form_reason(unsigned faults, size_t *at) {
   static const struct {
     unsigned bit;
     enum camp_reason reason;
@@ -199,9 +198,19 @@ static enum camp_event reject_form(struct camp_preflight *pass, struct camp_erro
       {CAMP_RECORD_TOO_LARGE, CAMP_REASON_TOO_LARGE}, {CAMP_RECORD_ENCODING, CAMP_REASON_ENCODING}, {CAMP_RECORD_NUL, CAMP_REASON_NUL},
       {CAMP_RECORD_QUOTE, CAMP_REASON_QUOTE},         {CAMP_RECORD_WIDTH, CAMP_REASON_WIDTH},
   };
+  while (*at < sizeof forms / sizeof forms[0]) {
+    const size_t i = (*at)++;
+    if (faults & forms[i].bit) return forms[i].reason;
+  }
+  return CAMP_REASON_NONE;
+}
+
+/* A record whose form is broken. */
+static enum camp_event reject_form(struct camp_preflight *pass, struct camp_error *err) {
+  enum camp_reason reason;
+  size_t at = 0;
   pass->fault_count = 0;
-  for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
-    if (pass->record.faults & forms[i].bit) add_fault(pass, forms[i].reason);
+  while ((reason = camp_form_reason(pass->record.faults, &at)) != CAMP_REASON_NONE) add_fault(pass, reason);
   return reject(pass, err);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * One pass over a list before anything is sent: every row is checked, measured and put into a batch, or refused by name. The pass gives
- * events; whoever drives it (src/lua/lrows.c) decides how many at a time. Memory does not grow with the list, but for sets of keys. */
+ * events; whoever drives it (src/lua/lpreflight.c) decides how many at a time. Memory does not grow with the list, but for sets of keys. */
 #ifndef CAMP_PREFLIGHT_H
 #define CAMP_PREFLIGHT_H
 
@@ -97,6 +97,9 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
 /* As many accepted rows as come one after another before offset `until` of the file, *rows of them, and then what happened next, as
  * camp_preflight_next tells it; NONE at `until`. What it tells is what camp_preflight_next tells row by row (spec/c/rows_test.c). */
 enum camp_event camp_preflight_rows(struct camp_preflight *pass, int64_t until, int64_t *rows, struct camp_error *err);
+/* The next reason why a record of these faults is broken in its form, the gravest first, from *at on, which starts as 0; CAMP_REASON_NONE
+ * after the last. */
+enum camp_reason camp_form_reason(unsigned faults, size_t *at);
 /* One line about a fault of the last REJECT: where, what, without the value. */
 void camp_preflight_describe(const struct camp_preflight *pass, const struct camp_fault *fault, char *text, size_t size);
 /* What is broken of a record's form, without saying which record it is. */

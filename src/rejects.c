@@ -43,23 +43,30 @@ static const struct camp_field *mark_of(const struct camp_rejects *rejects, cons
   return field->length > 0 ? field : NULL;
 }
 
+/* What stands in the mark behind "<word>: "; NULL when it begins with something else. */
+static const char *behind(const struct camp_field *mark, const char *word, size_t *length) {
+  const size_t head = strlen(word);
+  const char *text = (const char *)mark->text;
+  if (mark->length < head + 2 || memcmp(text, word, head) != 0 || memcmp(text + head, ": ", 2) != 0) return NULL;
+  *length = mark->length - head - 2;
+  return text + head + 2;
+}
+
 /* "width: has 3 fields, ..." was found in the form of a row; anything else is what somebody said of it. */
 static struct camp_reject_reason reason_of_mark(const struct camp_field *mark, const struct camp_preflight *pass, char *message, size_t size) {
-  static const enum camp_reason forms[] = {CAMP_REASON_TOO_LARGE, CAMP_REASON_ENCODING, CAMP_REASON_NUL, CAMP_REASON_QUOTE, CAMP_REASON_WIDTH};
   static const char by_map[] = "map"; /* reasons are told apart by where they lie */
   struct camp_reject_reason found = {"invalid", by_map, {"", 0}, "", 1};
-  const char *text = (const char *)mark->text, *said = "rejected by map: ";
-  size_t length = mark->length;
-  for (size_t i = 0; i <= sizeof forms / sizeof forms[0]; i++) {
-    const char *word = i > 0 ? camp_reason_name(forms[i - 1]) : by_map;
-    const size_t head = strlen(word);
-    if (length < head + 2 || memcmp(text, word, head) != 0 || memcmp(text + head, ": ", 2) != 0) continue;
-    found.reason = word;
-    if (i > 0) said = "";
-    text += head + 2;
-    length -= head + 2;
-    break;
+  const char *said = "rejected by map: ";
+  size_t length = mark->length, at = 0;
+  enum camp_reason form;
+  const char *text = behind(mark, by_map, &length);
+  while (text == NULL && (form = camp_form_reason(~0u, &at)) != CAMP_REASON_NONE) {
+    text = behind(mark, camp_reason_name(form), &length);
+    if (text == NULL) continue;
+    found.reason = camp_reason_name(form);
+    said = "";
   }
+  if (text == NULL) text = (const char *)mark->text;
   snprintf(message, size, "row %lld (line %lld) %s%.*s", (long long)pass->record.row, (long long)pass->record.line, said,
            (int)(length < size / 2 ? length : size / 2), text);
   return found;

@@ -304,18 +304,11 @@ static int write_record(struct camp_rewrite *rw, const char *marker, size_t mark
 
 /* A record that nobody is to look at. */
 static int refuse_form(struct camp_rewrite *rw, struct camp_error *err) {
-  static const struct {
-    unsigned bit;
-    enum camp_reason reason;
-  } forms[] = {
-      {CAMP_RECORD_TOO_LARGE, CAMP_REASON_TOO_LARGE}, {CAMP_RECORD_ENCODING, CAMP_REASON_ENCODING}, {CAMP_RECORD_NUL, CAMP_REASON_NUL},
-      {CAMP_RECORD_QUOTE, CAMP_REASON_QUOTE},         {CAMP_RECORD_WIDTH, CAMP_REASON_WIDTH},
-  };
   char text[300];
-  size_t i = 0;
-  while (i + 1 < sizeof forms / sizeof forms[0] && (rw->record.faults & forms[i].bit) == 0) i++;
-  int length = snprintf(text, sizeof text, "%s: ", camp_reason_name(forms[i].reason));
-  camp_record_describe(rw->input, &rw->record, forms[i].reason, text + length, sizeof text - (size_t)length);
+  size_t at = 0;
+  const enum camp_reason reason = camp_form_reason(rw->record.faults, &at);
+  int length = snprintf(text, sizeof text, "%s: ", camp_reason_name(reason));
+  camp_record_describe(rw->input, &rw->record, reason, text + length, sizeof text - (size_t)length);
   rw->refused++;
   rw->broken++;
   return write_record(rw, text, strlen(text), 1, err);

@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "files.h"
 
 void camp_save_init(struct camp_save *save) {
   memset(save, 0, sizeof *save);
@@ -23,7 +24,7 @@ static int fail_path(const char *path, const char *what, struct camp_error *err)
 
 int camp_save_open(struct camp_save *save, const char *path, struct camp_error *err) {
   struct stat info;
-  uint64_t number;
+  char random[CAMP_RANDOM_HEX];
   const char *slash = strrchr(path, '/');
   size_t folder = slash == NULL ? 0 : (size_t)(slash - path) + 1;
   if (lstat(path, &info) == 0) {
@@ -37,10 +38,11 @@ int camp_save_open(struct camp_save *save, const char *path, struct camp_error *
     camp_save_clear(save);
     return camp_fail_nomem(err);
   }
-  if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) number = (uint64_t)getpid();
   memcpy(save->temporary, path, folder);
-  snprintf(save->temporary + folder, 48, ".campaign-%016llx.part", (unsigned long long)number);
-  save->fd = open(save->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (camp_random_hex(random) == 0) {
+    snprintf(save->temporary + folder, 48, ".campaign-%s.part", random);
+    save->fd = open(save->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  }
   if (save->fd < 0) {
     fail_path(path, "cannot be written", err);
     free(save->temporary); /* nothing of ours to remove */

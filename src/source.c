@@ -26,30 +26,23 @@ static ptrdiff_t memory_read(struct camp_source *source, void *to, size_t size, 
 
 static void memory_free(struct camp_source *source) {
   char *data = ((struct memory_source *)source)->data;
-  if (data != NULL) explicit_bzero(data, (size_t)source->length); /* tokens ride in form fields, people in bodies */
+  explicit_bzero(data, (size_t)source->length); /* tokens ride in form fields, people in bodies */
   free(data);
   free(source);
 }
 
-struct camp_source *camp_source_memory_take(char *data, size_t length) {
+struct camp_source *camp_source_memory_copy(const void *data, size_t length) {
   struct memory_source *memory = calloc(1, sizeof *memory);
-  if (memory == NULL) {
-    free(data);
+  char *copy = malloc(length > 0 ? length : 1);
+  if (memory == NULL || copy == NULL) {
+    free(memory);
+    free(copy);
     return NULL;
   }
-  memory->base.length = (int64_t)length;
-  memory->base.read = memory_read;
-  memory->base.free = memory_free;
-  memory->base.memory = data != NULL ? data : "";
-  memory->data = data;
-  return &memory->base;
-}
-
-struct camp_source *camp_source_memory_copy(const void *data, size_t length) {
-  char *copy = malloc(length > 0 ? length : 1);
-  if (copy == NULL) return NULL;
   if (length > 0) memcpy(copy, data, length);
-  return camp_source_memory_take(copy, length);
+  memory->base = (struct camp_source){.length = (int64_t)length, .read = memory_read, .free = memory_free, .memory = copy};
+  memory->data = copy;
+  return &memory->base;
 }
 
 struct file_source {

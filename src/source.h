@@ -18,8 +18,6 @@ struct camp_source {
   const void *memory; /* the whole content when it already lies in memory (length bytes, valid until free), else NULL */
 };
 
-/* Takes `data` (from malloc; may be NULL when length is 0) in any case. NULL when out of memory. */
-struct camp_source *camp_source_memory_take(char *data, size_t length);
 /* Copies. NULL when out of memory. */
 struct camp_source *camp_source_memory_copy(const void *data, size_t length);
 /* A regular file, opened now; its size now is the length, and reading fails when the file has changed size meanwhile. */

@@ -191,15 +191,6 @@ void camp_push_fields(lua_State *L, const struct camp_record *record) {
   }
 }
 
-static const char *form_fault(unsigned faults) {
-  return faults & CAMP_RECORD_TOO_LARGE  ? "too_large"
-         : faults & CAMP_RECORD_ENCODING ? "encoding"
-         : faults & CAMP_RECORD_NUL      ? "nul"
-         : faults & CAMP_RECORD_QUOTE    ? "quote"
-         : faults & CAMP_RECORD_WIDTH    ? "width"
-                                         : NULL;
-}
-
 static int rows_close(lua_State *L) {
   struct lua_rows *rows = luaL_checkudata(L, 1, ROWS_CLASS);
   struct camp_input *input = rows->input;
@@ -233,8 +224,9 @@ static int rows_next(lua_State *L) {
   if (got == 0) return 0;
   lua_pushinteger(L, (lua_Integer)record.row);
   camp_push_fields(L, &record);
-  const char *fault = form_fault(record.faults);
-  lua_pushstring(L, fault); /* nil when well-formed */
+  size_t at = 0;
+  const enum camp_reason reason = camp_form_reason(record.faults, &at);
+  lua_pushstring(L, reason != CAMP_REASON_NONE ? camp_reason_name(reason) : NULL); /* nil when well-formed */
   lua_pushinteger(L, (lua_Integer)record.line);
   return 4;
 }

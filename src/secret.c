@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Memory that is wiped. What libcurl copies for itself while it sends (its own send buffer) is outside our reach. */
-#include "auth.h"
+#include "secret.h"
 
 #include <stdlib.h>
 #include <string.h>

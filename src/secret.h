@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Bytes that may hold tokens and passwords: the lines and texts of a request. Growing and clearing overwrite what they leave behind, so
  * that freed memory keeps no secret. The same bounds rule as camp_buf: length never passes the maximum. */
-#ifndef CAMP_AUTH_H
-#define CAMP_AUTH_H
+#ifndef CAMP_SECRET_H
+#define CAMP_SECRET_H
 
 #include <stddef.h>
 
