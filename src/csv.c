@@ -15,7 +15,7 @@
 #define WINDOW ((size_t)256 << 10)
 #define CHUNK ((size_t)16 << 10) /* of the window, whose marks are found at once: their places stay in the nearest cache */
 #define LINE_END_MAX ((size_t)2)  /* no part of the record */
-#define STORED_MAX ((size_t)1 << 16) /* fields kept of one record */
+#define STORED_MAX (((size_t)1 << 20) + 1) /* fields kept of one record: all of one of the default size, so that none is missing where it is refused */
 
 enum outcome { DONE, MORE, UNCLOSED, FAILED };
 
@@ -209,7 +209,8 @@ static inline size_t next_mark(struct camp_reader *r, size_t *marks, struct camp
 /* More room for fields; without memory, or past STORED_MAX, the rest of the record's fields is only counted. */
 static __attribute__((noinline)) void grow_fields(struct camp_reader *r) {
   size_t room = r->field_room == 0 ? r->columns + 16 : r->field_room * 2;
-  struct camp_field *fields = room <= STORED_MAX ? realloc(r->fields, (room + CAMP_FIELDS_SPARE) * sizeof *fields) : NULL;
+  if (room > STORED_MAX) room = STORED_MAX;
+  struct camp_field *fields = room > r->field_room ? realloc(r->fields, (room + CAMP_FIELDS_SPARE) * sizeof *fields) : NULL;
   if (fields == NULL) return;
   r->fields = fields;
   r->field_room = room;

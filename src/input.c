@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "csv.h"
+#include "foreign.h"
 #include "gbk.h"
 #include "utf8.h"
 
@@ -150,26 +151,19 @@ static int refuse_doubtful(const struct camp_input *input, unsigned char *block,
                    "which it is (option `encoding`)", input->path, found);
 }
 
-/* Big5, which is not read but passes for GBK, of other characters: two in five of its second bytes are below 0x7F, and its bytes stay within
- * rows and columns that traditional characters in GBK leave again and again. */
-static int looks_like_big5(const unsigned char *text, size_t n) {
-  size_t pairs = 0, low = 0, outside = 0;
-  for (size_t at = camp_ascii_run(text, n); at + 1 < n; at += camp_ascii_run(text + at, n - at)) {
-    const unsigned char first = text[at], second = text[at + 1];
-    pairs++;
-    low += second >= 0x40 && second < 0x7F;
-    outside += first < 0xA1 || first > 0xF9 || second < 0x40 || (second >= 0x7F && second < 0xA1);
-    at += 2;
-  }
-  return low >= 6 && low * 10 >= pairs * 3 && outside <= pairs / 50;
-}
-
-static int refuse_big5(const struct camp_input *input, unsigned char *block, int64_t offset, struct camp_error *err) {
+/* What passes for GB18030 or UTF-8 but seems to be, or may as well be, something else. */
+static int refuse_foreign(const struct camp_input *input, unsigned char *block, int64_t offset, enum camp_encoding taken, struct camp_error *err) {
   ptrdiff_t got = camp_input_pread(input, block, BLOCK, offset, err);
   if (got < 0) return -1;
-  if (!looks_like_big5(block, (size_t)got)) return 0;
-  return camp_fail(err, CAMP_INVALID, 0,
-                   "%s: seems to be Big5, which is not read; save it as UTF-8, or say which encoding it is (option `encoding`)", input->path);
+  if (taken == CAMP_ENCODING_UTF8) {
+    if (!camp_foreign_is_doubtful(block, (size_t)got)) return 0;
+    return camp_fail(err, CAMP_INVALID, 0,
+                     "%s: could be UTF-8 as well as GBK, of other characters; say which encoding it is (option `encoding`)", input->path);
+  }
+  const char *name = camp_foreign_name(block, (size_t)got);
+  if (name == NULL) return 0;
+  return camp_fail(err, CAMP_INVALID, 0, "%s: seems to be %s, which is not read; save it as UTF-8, or say which encoding it is (option `encoding`)",
+                   input->path, name);
 }
 
 /* Without a byte-order mark: strict UTF-8, else GB18030 when the sample breaks that less often and does not look like UTF-8 all the same.
@@ -191,14 +185,14 @@ static int judge(struct camp_input *input, unsigned char *block, struct camp_err
   }
   const int64_t size = input->bytes - offset < SAMPLE ? input->bytes - offset : SAMPLE;
   if (look_through(input, block, offset, size, find_faults, CAMP_ENCODING_UTF8, &as_utf8, err) != 0) return -1;
-  if (as_utf8 == 0) return 0;
+  if (as_utf8 == 0) return refuse_foreign(input, block, offset > 0 ? offset - 1 : 0, CAMP_ENCODING_UTF8, err); /* with what stands before */
   if (look_through(input, block, offset, size, find_faults, CAMP_ENCODING_GB18030, &as_gb18030, err) != 0 ||
       look_through(input, block, offset, size, find_long, CAMP_ENCODING_UTF8, &long_ones, err) != 0)
     return -1;
   if (as_gb18030 < as_utf8 && long_ones / 2 < as_utf8) {
     ptrdiff_t header = utf8_header(input, block, err);
     if (header != 0) return header < 0 ? -1 : refuse_doubtful(input, block, header, err);
-    if (refuse_big5(input, block, offset, err) != 0) return -1;
+    if (refuse_foreign(input, block, offset, CAMP_ENCODING_GB18030, err) != 0) return -1;
     input->encoding = CAMP_ENCODING_GB18030;
     input->detected = "gb18030";
   }

@@ -430,6 +430,19 @@ describe("core.rows.preflight", function()
     return table.concat(lines), records, reasons
   end
 
+  it("lists a refused row with all of its fields, however many", function()
+    local wide = ("x,"):rep(200000) .. "end"
+    local input = assert(core.rows.input { path = lists.file("a,b\n1,2\n" .. wide .. "\n") })
+    local encoder = assert(core.rows.encoder { format = "json", row = "array", columns = 2, fields = { { name = "a", column = 1 } } })
+    local pass = assert(core.rows.preflight(input, encoder, { lines = true }))
+    local lines = ""
+    for step in function() return pass:step() end do
+      lines = lines .. step.lines
+    end
+    pass:close()
+    assert.is_true(lines:sub(-#wide - 2) == wide .. "\r\n")
+  end)
+
   it("gives rejected rows as lines of their file, as records and as counts of their reasons, all as the values have them", function()
     local random = lists.random(random_seed + 7)
     local bytes = { "", "x", '"a,b"', '"q""q"', "back\\slash", "张三", "䶮", "\255", "\0", "a\rb", '"two\r\nlines"', "13800000000", '"x"y' }

@@ -255,6 +255,46 @@ describe("core.rows.input", function()
     end
   end)
 
+  it("tells few names in Big5 from rare characters in GBK, of which a list may be full", function()
+    -- 曾郁婷 賴品妤 徐子晴 莊雅雯 江沛瑜 羅婉婷 簡嘉玲 趙品睿 陳建志 黃美玲
+    local _, err = open("name,phone\n\180\191\173\167\180@,\191\224\171~\167\177,\174}\164l\180\184,\178"
+      .. "\248\182\174\182\178,\166\191\168K\183\236,\195\185\176\251\180@,\194\178\185\197\172\194,\187"
+      .. "\175\171~\186\205,\179\175\171\216\167\211,\182\192\172\252\172\194\n")
+    contains(err and err.message, "seems to be Big5")
+    for _, names in ipairs{ "谢玥,1\n王珺,2\n陈镕,3\n杨赟,4\n唐骉,5\n余頔,6\n", "王玥珺\n", "唐骉骉,1\n赵镕镕,2\n", "龑,1\n喆,2\n堃淼焱,3\n" } do
+      assert.equal("gb18030", assert(open(assert(core.gbk.encode("name,phone\n" .. names, "gbk")))):info().encoding)
+    end
+  end)
+
+  it("refuses Japanese and Korean, which pass for GBK, of other characters", function()
+    local _, err = open("name,phone\n\141\178\147\161\145\190\152Y,\130\179\130\173\130\231,1\n") -- 佐藤太郎 さくら
+    contains(err and err.message, "seems to be Shift_JIS")
+    local korean = "name,phone\n\177\232\192\204\185\218\195\214\193\164\176\173\193\182\192\177\192\229"
+      .. "\192\211\199\209\191\192\188\173\189\197\177\199\200\178\190\200\188\219\183\249\200\171\192"
+      .. "\252\176\237\185\174\190\231\188\213\185\232\185\233\199\227\192\175\179\178\189\201\179\235"
+      .. "\199\207\176\251\188\186\194\247\193\214\191\236\177\184\185\206,1\n" -- forty family names
+    _, err = open(korean)
+    contains(err and err.message, "seems to be EUC-KR")
+    assert.equal("gbk", assert(open(korean, { encoding = "gbk" })):info().encoding)
+    for _, names in ipairs{ ("客户,1\n"):rep(99), ("李明,1\n"):rep(99), "婷婷,1\n鑫鑫,2\n琪琪,3\n怡怡,4\n" } do
+      assert.equal("gb18030", assert(open(assert(core.gbk.encode("name,phone\n" .. names, "gbk")))):info().encoding)
+    end
+  end)
+
+  it("refuses a small list whose characters are Chinese in GBK and letters in UTF-8", function()
+    for _, name in ipairs{ "叶伟", "谢强", "谢", "卢平" } do
+      local gbk = assert(core.gbk.encode("name,phone\n" .. name .. ",1\n", "gbk"))
+      local _, err = open(gbk)
+      contains(err and err.message, "could be UTF-8 as well as GBK")
+      assert.same({ { { name, "1" } } }, (rows_of(gbk, { encoding = "gbk" })))
+      assert.truthy(open(gbk, { encoding = "utf-8" }))
+      assert.equal("gb18030", assert(open(gbk .. "\213\197,2\n")):info().encoding) -- one more that is none in UTF-8
+    end
+    for _, name in ipairs{ "Jos\195\169", "\195\169l\195\169", "25\194\176C", "\194\169", "Иван", "Мария", "Νίκος", "叶", "k\195\188\195\159" } do
+      assert.equal("utf-8", assert(open("name,phone\n" .. name .. ",1\n")):info().encoding, name)
+    end
+  end)
+
   it("goes by the encoding that is given, and refuses one that the mark contradicts", function()
     local rows, _, info = rows_of("a,b\n\196\227,\196\227\n", { encoding = "GBK" })
     assert.equal("gbk", info.encoding)

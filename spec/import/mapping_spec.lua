@@ -185,6 +185,8 @@ describe("import.mapping", function()
   it("R103 client needs identityType in every row when matching is exact", function()
     local _, err = plan(TUZHAN, { "phone", "groups" }, { params = EXACT })
     assert.matches('no column for "identityType"', err.message, 1, true)
+    _, err = plan(TUZHAN, { "phone", "groups" }, { params = { publicParams = { isMatching = true, matchingType = 2 / 2, optType = "add" } } })
+    assert.matches('no column for "identityType"', err and err.message, 1, true) -- 1.0 is 1
     local fuzzy = { publicParams = { isMatching = true, matchingType = 2, identifyWay = 1, optType = "add" } }
     assert.truthy(plan(TUZHAN, { "phone", "groups" }, { params = fuzzy }))
   end)

@@ -2,18 +2,25 @@
 -- The fields that a row of an operation may have, and what the encoder of the core must know of each: from the platform's data and what the
 -- user said of them. Pure; import/mapping finds a column for each.
 
+local convert = require "campaign.api.convert"
 local core = require "campaign.core"
 local sorted = require "campaign.sorted"
 
 local M = {}
+
+-- 1.0, as Lua 5.4 keeps a number that was divided or decoded, is the 1 of the data.
+local function text_of(value)
+  return type(value) == "number" and convert.int64_text(value) or tostring(value)
+end
 
 ---Whether a list has a value. Members are compared as text: `set` and `params` may hold 1 where the data says "1".
 ---@param list any[]?
 ---@param value any
 ---@return boolean
 function M.contains(list, value)
+  local text = text_of(value)
   for _, item in ipairs(list or {}) do
-    if tostring(item) == tostring(value) then
+    if text_of(item) == text then
       return true
     end
   end

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ * Encodings are told apart by where the bytes of their usual characters lie. The bounds were tried on names of each language, from one row to
+ * hundreds: a list in GBK is taken for another hardly ever, a foreign one is found from some ten names on. */
+#include "foreign.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "utf8.h"
+
+#define FEW 8 /* distinct characters; that many are in doubt by accident in one of a million texts */
+
+/* How the pairs of a text lie in the table of GBK. */
+struct pairs {
+  size_t count;
+  size_t low;      /* second byte below 0x7F: rare in GBK, two in five of Big5 */
+  size_t far;      /* first byte over 0xC8: half of all usual characters in GBK, rare ones in Big5, none in EUC-KR */
+  size_t outside;  /* of the rows and columns of Big5 */
+  size_t leads;    /* distinct first bytes */
+};
+
+static struct pairs count_pairs(const unsigned char *text, size_t n) {
+  struct pairs pairs = {0, 0, 0, 0, 0};
+  unsigned char seen[256] = {0};
+  for (size_t at = camp_ascii_run(text, n); at + 1 < n; at += camp_ascii_run(text + at, n - at)) {
+    const unsigned char first = text[at], second = text[at + 1];
+    pairs.count++;
+    pairs.low += second >= 0x40 && second < 0x7F;
+    pairs.far += first > 0xC8;
+    pairs.outside += first < 0xA1 || first > 0xF9 || second < 0x40 || (second >= 0x7F && second < 0xA1);
+    pairs.leads += !seen[first];
+    seen[first] = 1;
+    at += 2;
+  }
+  return pairs;
+}
+
+static int is_big5(const struct pairs *pairs) {
+  return pairs->low >= 4 && pairs->low * 20 >= pairs->count * 3 && pairs->far * 4 <= pairs->count && pairs->outside * 50 <= pairs->count;
+}
+
+/* Hangul fills the rows 0xB0 to 0xC8, in which there is less than half of the usual characters of GBK. */
+static int is_euc_kr(const struct pairs *pairs) {
+  return pairs->count >= 40 && pairs->leads >= 12 && pairs->low == 0 && pairs->far == 0 && pairs->outside == 0;
+}
+
+/* Kana and the usual kanji begin with 0x81 to 0x9F. What begins the usual characters of GBK stands for a half-width kana, by itself. */
+static int is_shift_jis(const unsigned char *text, size_t n) {
+  size_t pairs = 0, usual = 0;
+  for (size_t at = camp_ascii_run(text, n); at < n; at += camp_ascii_run(text + at, n - at)) {
+    const unsigned char first = text[at], second = at + 1 < n ? text[at + 1] : 0;
+    if (first == 0x80 || first == 0xA0 || (first > 0x9F && first < 0xE0) || first > 0xFC) return 0;
+    if (at + 1 == n) break; /* cut by the end of the piece */
+    if (second < 0x40 || second == 0x7F || second > 0xFC) return 0;
+    pairs++;
+    usual += first < 0xA0;
+    at += 2;
+  }
+  return pairs >= 6 && usual * 2 >= pairs;
+}
+
+const char *camp_foreign_name(const unsigned char *text, size_t n) {
+  const struct pairs pairs = count_pairs(text, n);
+  if (is_big5(&pairs)) return "Big5";
+  if (is_euc_kr(&pairs)) return "EUC-KR";
+  if (is_shift_jis(text, n)) return "Shift_JIS";
+  return NULL;
+}
+
+static int is_alphanumeric(unsigned char c) {
+  return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
+/* A letter with an accent stands among others ("José"), a sign beside a number or a word ("25°C"): not in doubt. */
+int camp_foreign_is_doubtful(const unsigned char *text, size_t n) {
+  uint16_t seen[FEW];
+  size_t count = 0, letters = 0;
+  for (size_t at = camp_ascii_run(text, n); at + 1 < n; at += camp_ascii_run(text + at, n - at)) {
+    const unsigned char first = text[at], second = text[at + 1];
+    if (first > 0xDF || second < 0xA1) return 0;
+    if (at > 0 && is_alphanumeric(text[at - 1])) return 0;
+    if (at + 2 < n && is_alphanumeric(text[at + 2])) return 0;
+    const uint16_t pair = (uint16_t)(first << 8 | second);
+    size_t i = 0;
+    while (i < count && seen[i] != pair) i++;
+    if (i == count) {
+      if (++count == FEW) return 0;
+      seen[i] = pair;
+    }
+    letters += first > 0xC2; /* of the signs of Latin-1 alone nobody is called */
+    at += 2;
+  }
+  return letters > 0;
+}
