@@ -13,20 +13,25 @@ local seconds, rounds = tonumber(arg[1] or 3), tonumber(arg[2] or 3)
 local SECRET = "b7c1d2e3f4a5968778695a4b3c2d1e0f"
 
 local secure = tls_server.start()
-local tls_port = nginx.free_port()
-local upstream = nginx.new({ values = { tls = tls_port, certificates = secure.folder }, http = "keepalive_requests 100000000;", server = [[
-  listen 127.0.0.1:%(tls) ssl;
+local tls_port, tls12_port = nginx.free_port(), nginx.free_port()
+local upstream = nginx.new({ values = { tls = tls_port, tls12 = tls12_port, certificates = secure.folder }, http = [[
+  keepalive_requests 100000000;
   ssl_session_cache shared:tls:1m;
   ssl_certificate %(certificates)/good.pem;
   ssl_certificate_key %(certificates)/good.key;
+  server { listen 127.0.0.1:%(tls12) ssl; ssl_protocols TLSv1.2; location = /fast { return 200 "ok"; } }
+]], server = [[
+  listen 127.0.0.1:%(tls) ssl;
+  ssl_protocols TLSv1.2 TLSv1.3;
   location = /slow { content_by_lua_block { ngx.header.content_length = 2 ngx.sleep(0.05) ngx.print("ok") } }
   location = /fast { return 200 "ok"; }
 ]] }):start()
 local front = nginx.new({
-  values = { upport = upstream.port, tlsport = tls_port, ca = secure.ca_file, bench = command.ROOT .. "/bench" },
+  values = { upport = upstream.port, tlsport = tls_port, tls12port = tls12_port, ca = secure.ca_file, bench = command.ROOT .. "/bench" },
   http = [[
     keepalive_requests 100000000;
     lua_ssl_trusted_certificate %(ca);
+    lua_ssl_protocols TLSv1.2 TLSv1.3; # as the transport offers; without the line 1.2 alone
     lua_shared_dict campaign 1m;
     init_by_lua_block {
       package.path = "%(root)/bench/?.lua;" .. package.path
@@ -41,6 +46,8 @@ local front = nginx.new({
     location = /campaign/fast { content_by_lua_block { calls.campaign("http://127.0.0.1:%(upport)/fast") } }
     location = /campaign/tls { content_by_lua_block { calls.campaign("https://127.0.0.1:%(tlsport)/fast", "%(ca)") } }
     location = /campaign/anew { content_by_lua_block { calls.campaign("https://127.0.0.1:%(tlsport)/fast", "%(ca)", true) } }
+    location = /campaign/anew12 { content_by_lua_block { calls.campaign("https://127.0.0.1:%(tls12port)/fast", "%(ca)", true) } }
+    location = /cosocket/anew12 { content_by_lua_block { calls.cosocket(%(tls12port), "/fast", true, true) } }
     location = /cosocket/anew { content_by_lua_block { calls.cosocket(%(tlsport), "/fast", true, true) } }
     location = /cosocket/slow { content_by_lua_block { calls.cosocket(%(upport), "/slow") } }
     location = /cosocket/fast { content_by_lua_block { calls.cosocket(%(upport), "/fast") } }
@@ -111,7 +118,7 @@ print(("neighbour idle: p99 %.2f ms"):format(p99(idle)))
 print("upstream, connections    campaign               cosocket               campaign beside cosocket, medians of " .. rounds)
 print("                         calls/s  CPU  nb. p99   calls/s  CPU  nb. p99   calls    CPU   neighbour's p99")
 for _, case in ipairs({ { "50 ms", "slow", 64 }, { "50 ms", "slow", 512 }, { "at once", "fast", 64 }, { "TLS, at once", "tls", 64 },
-  { "TLS, anew", "anew", 64 } }) do
+  { "TLS 1.3, anew", "anew", 64 }, { "TLS 1.2, anew", "anew12", 64 } }) do
   load_on("/campaign/" .. case[2], case[3]) -- connections and compiled code
   load_on("/cosocket/" .. case[2], case[3])
   local ours, theirs, rate, used, noticed = {}, {}, {}, {}, {}
