@@ -14,6 +14,8 @@ local M = {}
 ---@field pause? fun() where others share the thread: lets them have a turn when this one was long enough
 ---@field check? fun(level: integer) raises where nothing can wait
 ---@field pace_home? fun(account_id: string): table where the rate of an account is kept (see pace/home.lua); a file without it
+---@field apart? fun(work: fun(...): any, any, ...): any, any runs what must come to its end whatever becomes of the caller's light thread
+---@field watch? fun(): { is_over: boolean } has work looked after that may be ended in the middle, until it says that it is over
 ---@field yields? boolean sleeping lets others go on: whoever would block waits in short sleeps instead
 
 ---The real world: of plain Lua, or of an nginx worker.

@@ -6,6 +6,7 @@ local imports = require "support.imports"
 local json = require "campaign.json"
 local nginx = require "support.nginx"
 local raw_server = require "support.raw_server"
+local socket = require "socket"
 
 local HTTP = [[
   client_max_body_size 0;
@@ -146,6 +147,22 @@ describe("campaign.openresty.sandbox", function()
     assert.equal(503, result.status)
     assert.is_truthy(result.body:find("callbacks", 1, true), result.body)
     ill:stop()
+  end)
+
+  it("the health location calls nothing ill in a worker that a reload replaces", function()
+    local one = nginx.new({ http = HTTP, server = SERVER, values = { order = order } }):start()
+    local before = json.decode(one:get("/health").body).worker
+    local client = assert(socket.connect("127.0.0.1", one.port))
+    assert(client:send("GET /health HTTP/1.0\r\n")) -- the worker waits for the rest, and a reload for the worker
+    one:signal("HUP")
+    raw_server.eventually(function() return one:read_log():find("gracefully shutting down", 1, true) end, "the end of the worker")
+    assert(client:send("\r\n"))
+    client:settimeout(10)
+    local answer = assert(client:receive("*a"))
+    client:close()
+    assert.is_truthy(answer:find("^HTTP/1.1 200 "), answer)
+    assert.is_truthy(answer:find(('"worker":%d'):format(before), 1, true), answer)
+    one:stop()
   end)
 
   it("the health location looks again after an attempt that never ended, and after one that raised an error", function()

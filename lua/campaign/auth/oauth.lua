@@ -165,6 +165,19 @@ local function renew(self, refused)
   return by_password(self, why)
 end
 
+local function renew_locked(self, refused)
+  local lock, err = self.store:lock(LOCK_SECONDS)
+  if not lock then
+    return nil, err
+  end
+  local well, token, problem = pcall(renew, self, refused)
+  lock:close()
+  if not well then
+    error(token, 0)
+  end
+  return token, problem
+end
+
 ---The access token to use now.
 ---@param refused string? the token that the platform has just refused with 401
 ---@return string? token
@@ -189,16 +202,10 @@ function methods:token(refused)
       return state.access_token
     end
   end
-  local lock, err = self.store:lock(LOCK_SECONDS)
-  if not lock then
-    return nil, err
+  if self.env.apart then -- else nobody could renew it as long as a light thread that was ended in the middle is not collected
+    return self.env.apart(renew_locked, self, refused)
   end
-  local well, token, problem = pcall(renew, self, refused)
-  lock:close()
-  if not well then
-    error(token, 0)
-  end
-  return token, problem
+  return renew_locked(self, refused)
 end
 
 return M

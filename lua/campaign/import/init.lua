@@ -133,6 +133,9 @@ local function close_all(state)
   if state.client then
     state.client:clock():warn(nil)
   end
+  if state.watched then
+    state.watched.is_over = true
+  end
   if state.target_lock then
     state.target_lock:close()
     state.target_lock = nil
@@ -324,7 +327,12 @@ local function start(given, level)
     platform = platform, operation = operation, mode = options.window, random = options.env.random,
     now = function() return state.client and state.client:clock():now() or options.env.now() end,
   }
-  state.warn = function(text) events.warn(state, progress, text) end
+  local known = setmetatable({ state = state }, { __mode = "v" }) -- the client's clock keeps the function, and this state the client, by which its
+  state.warn = function(text) -- clock is found: a job that was broken off would never be collected
+    if known.state then
+      events.warn(known.state, progress, text)
+    end
+  end
   state.tell = function(event_of) -- of what comes before the preflight
     if options.on_progress and options.env.monotonic() >= state.next_progress then
       progress(state, event_of())
@@ -341,6 +349,7 @@ local function start(given, level)
       end
     end
   end
+  state.watched = options.env.watch and options.env.watch()
   return state
 end
 

@@ -9,7 +9,10 @@ local durable = require "campaign.durable"
 local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local later = require "campaign.later"
 local record_module = require "campaign.import.record"
+
+local left_over = later.module "campaign.left_over"
 
 local M = {}
 
@@ -18,6 +21,9 @@ local MOST_BYTES = 16384
 
 -- Seconds between two attempts to get the lock.
 local TICK = 0.5
+
+-- Seconds between two looks whether a job of this process that has it was left in the middle: most likely it goes on.
+local LOOK = 60
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.target_lock" }
@@ -103,6 +109,9 @@ function methods:try()
     return true
   end
   self._lock, err = core.system.lock(self._path .. ".lock", 0)
+  if not self._lock and left_over.let_go(err, LOOK) then
+    self._lock, err = core.system.lock(self._path .. ".lock", 0)
+  end
   if not self._lock then
     if err.kind ~= "timeout" then
       return nil, trouble(self, err)

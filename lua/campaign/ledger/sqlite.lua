@@ -4,7 +4,10 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local later = require "campaign.later"
 local schema = require "campaign.ledger.schema"
+
+local left_over = later.module "campaign.left_over"
 
 local M = {}
 
@@ -478,6 +481,17 @@ local function recover(self)
   return ok, err
 end
 
+local function open_store(path, mode, made_with, options)
+  if not options.sleep then
+    return core.store.open(path, mode, options.driver, made_with)
+  end
+  local store, err = core.store.open_later(path, mode, options.driver, made_with)
+  if store then
+    store, err = await(store, options.sleep)
+  end
+  return store, err
+end
+
 ---@param path string
 ---@param options table create, owner, now, checked; driver of the store; sleep: waits for the disk in short sleeps of this kind, wait: until a store has
 ---finished something; pause: lets others have a turn
@@ -498,14 +512,9 @@ function M.open(path, options)
   elseif options.checked and options.checked == stamp_of(path) then
     mode = "reopen"
   end
-  local store, err
-  if options.sleep then
-    store, err = core.store.open_later(path, mode, options.driver, made_with)
-    if store then
-      store, err = await(store, options.sleep)
-    end
-  else
-    store, err = core.store.open(path, mode, options.driver, made_with)
+  local store, err = open_store(path, mode, made_with, options)
+  if not store and left_over.let_go(err, 0) then
+    store, err = open_store(path, mode, made_with, options)
   end
   if not store then
     return nil, explain(err)

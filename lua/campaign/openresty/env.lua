@@ -29,6 +29,9 @@ local SHORTEST = 0.001
 -- Seconds without a turn given, after which the timer that gives them is taken for lost and ordered anew; so often, then one goes on without.
 local LOST, MOST_LOST = 0.1, 3
 
+-- A wait that nothing need end looks around this often: an nginx timer holds the worker meanwhile.
+local ROUND = 1
+
 ---The semaphores of lua-resty-core.
 ---@return table
 function M.semaphores()
@@ -185,19 +188,58 @@ function M.pause()
   order_turn(delay)
 end
 
+-- Seconds after which a timer that was not seen running is not counted on: nginx drops those it has no room for.
+local UNSEEN = 0.25
+
+local function run_apart(_, errand, work, ...)
+  if not errand.is_begun then
+    errand.is_begun = true
+    errand.said = { pcall(work, ...) }
+    errand.done:post(1)
+  end
+end
+
+---Runs what must come to its end though nginx may end the request, or the light thread, that asks for it.
+---@param work fun(...): any, any no closure made by who calls: nginx empties what one has in common with a light thread that is ended
+---@param ... any its arguments
+---@return any, any what work gave
+function M.apart(work, ...)
+  M.check(2)
+  local errand = { done = M.semaphores().new(0), is_begun = false, said = nil }
+  if ngx.timer.at(0, run_apart, errand, work, ...) then
+    M.woken(errand.done:wait(UNSEEN))
+  end
+  run_apart(false, errand, work, ...) -- nginx had no timer to give, or dropped it
+  while not errand.said do
+    M.woken(errand.done:wait(ROUND))
+  end
+  if not errand.said[1] then
+    error(errand.said[2], 0)
+  end
+  return errand.said[2], errand.said[3]
+end
+
 ---The world of an nginx worker.
 ---@return campaign.env
 function M.new()
-  return {
+  local self
+  self = {
     now = core.system.now,
-    monotonic = core.system.monotonic,
+    monotonic = function()
+      self.heard = core.system.monotonic()
+      return self.heard
+    end,
+    heard = core.system.monotonic(),
+    watch = function() return require("campaign.openresty.watch").begin(self) end,
     sleep = M.sleep,
     random = core.system.random,
     getenv = os.getenv,
     pause = M.pause,
     check = M.check,
+    apart = M.apart,
     yields = true,
   }
+  return self
 end
 
 return M

@@ -53,9 +53,6 @@ function methods:problems()
   if self._shared and self._shared:free_space() == 0 then
     problems.dictionary = "the shared dictionary has no free page left: progress and counts may be missing"
   end
-  if ngx.worker.exiting() then
-    problems.worker = "this worker is leaving"
-  end
   return problems
 end
 

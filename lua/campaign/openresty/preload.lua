@@ -11,7 +11,7 @@ local M = {}
 local LATE = {
   "campaign", "campaign.api.client", "campaign.durable", "campaign.import", "campaign.import.resume",
   "campaign.ledger.sqlite", "campaign.openresty.bell", "campaign.openresty.env", "campaign.openresty.linger", "campaign.openresty.sync",
-  "campaign.reading", "campaign.transport", "campaign.transport.openresty", "ngx.semaphore",
+  "campaign.openresty.watch", "campaign.reading", "campaign.transport", "campaign.transport.openresty", "ngx.semaphore",
 }
 
 ---Reads the modules, and the data of platforms.

@@ -1,0 +1,38 @@
+-- SPDX-License-Identifier: MIT
+-- Jobs that a coroutine left in the middle: nginx ended its light thread, or a script dropped it. Files and locks are let go of when such a job is
+-- collected, which an idle process may never do, and LuaJIT not as long as compiled code knows the job's functions.
+
+local core = require "campaign.core"
+
+local M = {}
+
+local OURS = "this process holds the lock" -- in the message of whoever finds a lock taken (src/files.c)
+
+local collected = -math.huge
+
+---Collects them.
+---@param seconds number not again within so many: it takes as long as Lua's memory is large
+---@return boolean done
+function M.collect(seconds)
+  local now = core.system.monotonic()
+  if now - collected < seconds then
+    return false
+  end
+  collected = now
+  if jit then
+    jit.flush()
+  end
+  collectgarbage()
+  collectgarbage() -- what the first one ended may have held others
+  return true
+end
+
+---Collects them where one may hold a lock.
+---@param err campaign.error? why the lock was not to be had
+---@param seconds number not again within so many
+---@return boolean done the lock is worth another attempt
+function M.let_go(err, seconds)
+  return err ~= nil and err.message ~= nil and err.message:find(OURS, 1, true) ~= nil and M.collect(seconds)
+end
+
+return M

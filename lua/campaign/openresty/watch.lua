@@ -1,0 +1,52 @@
+-- SPDX-License-Identifier: MIT
+-- Looks after the imports of a worker: of one whose light thread nginx has ended nothing is heard any more, and others must get its locks. An import
+-- that only waits is heard of as little; collecting what is left over does it no harm.
+
+local core = require "campaign.core"
+local left_over = require "campaign.left_over"
+
+local M = {}
+
+local ngx = package.loaded.ngx
+
+local LOOK, SILENT = 1, 2 -- seconds
+local EVERY = 30 -- seconds between two collections, each of which holds the loop for some milliseconds
+
+local watched = {}
+local WEAK = { __mode = "v" }
+local is_looking = false
+
+local ensure_look
+
+local function look(premature)
+  is_looking = false
+  if premature then
+    return
+  end
+  for i = #watched, 1, -1 do
+    local entry = watched[i]
+    local env = entry.weak.env
+    if not env or entry.is_over then
+      table.remove(watched, i)
+    elseif core.system.monotonic() - env.heard > SILENT and entry.collected ~= env.heard and left_over.collect(EVERY) then
+      entry.collected = env.heard
+    end
+  end
+  ensure_look()
+end
+
+function ensure_look()
+  is_looking = is_looking or watched[1] ~= nil and ngx.timer.at(LOOK, look) ~= nil
+end
+
+---Looks after whoever works in this environment, as long as it is not over.
+---@param env campaign.env with `heard`, when it last asked for the time
+---@return { is_over: boolean } entry
+function M.begin(env)
+  local entry = { weak = setmetatable({ env = env }, WEAK), is_over = false, collected = nil }
+  watched[#watched + 1] = entry
+  ensure_look()
+  return entry
+end
+
+return M
