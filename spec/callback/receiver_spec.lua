@@ -138,6 +138,18 @@ describe("callback", function()
     assert.equal(200, post(receiver, ("x"):rep(1000)).status)
   end)
 
+  it("reads bodies in GBK, and keeps them as they came", function()
+    local receiver = assert(open())
+    local text = '{"unique_id":"u-gbk","total":1,"rows":[{"index":0,"extra":"j.1","ok":false,"reason":"\186\197\194\235\180\237\206\243"}]}'
+    assert.equal("first", select(2, post(receiver, text)))
+    assert.equal("repeat", select(2, post(receiver, " " .. text)))
+    assert.equal(text, receiver.inbox:text(receiver.inbox:list("first")[1]))
+    assert.same({ index = 1, mark = "j.1", ok = false, reason = "号码错误" }, receiver:result("u-gbk").rows[1])
+    for _, bytes in ipairs{ "\255\255", "\129" } do
+      assert.equal("unreadable", select(2, post(receiver, '{"unique_id":"u-2","x":"' .. bytes .. '"}')))
+    end
+  end)
+
   it("keeps what it cannot read, and never takes it for a result", function()
     local receiver = assert(open())
     local broken = { "", "{", "null", "[]", "7", '"u-1"', "{}", '{"unique_id":7}', '{"unique_id":""}', '{"unique_id":null}', GOOD:sub(1, -2),

@@ -179,9 +179,17 @@ local function take_token(self)
   return true
 end
 
+-- The JSON of a body in UTF-8, or in GBK: no header is kept that could say which.
+local function decode(body)
+  if not core.utf8.validate(body) then
+    body = core.gbk.decode(body, "gb18030") or body
+  end
+  return json.decode(body)
+end
+
 -- The id and the outcome in a form that does not depend on spacing and order; nothing for what cannot be read.
 local function read(self, body)
-  local value = json.decode(body)
+  local value = decode(body)
   if type(value) ~= "table" then
     return nil
   end
@@ -283,7 +291,7 @@ function methods:result(id)
   if not body then
     return nil, err
   end
-  local data, value = self.data, json.decode(body)
+  local data, value = self.data, decode(body)
   local result = { id = id, conflict = self.inbox.in_conflict[id] or false, rows = {} }
   for _, key in ipairs{ "total", "success", "fail" } do
     result[key] = data[key] and number_of(normalise.at(value, data[key]))
