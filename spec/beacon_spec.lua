@@ -206,6 +206,18 @@ describe("a platform with signed calls, whose answers say what is wrong with eac
     client:close()
   end)
 
+  it("gets files behind a mark of UTF-8, and names refused rows by their line", function()
+    local result = import("upload_contacts", "姓名,手机号\n王芳,13000001111\nblocked,13000001112\n,13000001113\n李雷,13000001114\nblocked,13000001115\n",
+      { params = { group = "秋 & co" } })
+    assert.same({ 2, 3, 0 }, { result.accepted, result.rejected, result.ambiguous })
+    local found = {}
+    for i, row in ipairs(rows_of(result.rejects_file)) do
+      found[i] = row._row .. row._cause
+    end
+    table.sort(found)
+    assert.same({ "2platform", "3invalid", "5platform" }, found)
+  end)
+
   it("finds rows that it names by the value of a field, also one that came back as a number", function()
     local result = import("block_numbers", "name,mobile\n王芳,13000001111\nknown,13000001112\n李雷,13000001114\n")
     assert.same({ 2, 1, 0 }, { result.accepted, result.rejected, result.ambiguous })

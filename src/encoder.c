@@ -51,6 +51,7 @@ static int is_mappable(const struct camp_encoder *encoder, const struct camp_tex
 static int compile_header(struct camp_encoder *encoder, const struct camp_encoder_options *options, struct camp_error *err) {
   struct camp_buf line;
   camp_buf_init(&line, (size_t)16 << 20);
+  if (options->bom && camp_buf_append(&line, "\xEF\xBB\xBF", 3) != 0) goto nomem;
   for (size_t i = 0; i < options->header_count; i++) {
     const struct camp_text *name = &options->header[i];
     if (is_mappable(encoder, name, "the header", err) != 0) goto failed;
@@ -61,7 +62,7 @@ static int compile_header(struct camp_encoder *encoder, const struct camp_encode
     end = camp_csv_write(end, (const unsigned char *)name->bytes, name->length, encoder->delimiter);
     line.length += (size_t)(end - (unsigned char *)to);
   }
-  if (camp_buf_append(&line, encoder->line_end.bytes, encoder->line_end.length) != 0) goto nomem;
+  if (options->header_count > 0 && camp_buf_append(&line, encoder->line_end.bytes, encoder->line_end.length) != 0) goto nomem;
   struct camp_converted done = {0, 0, 0};
   encoder->prefix.bytes = calloc(1, camp_encode_room(encoder->encoding, line.length) + CAMP_SCAN_PADDING);
   if (encoder->prefix.bytes == NULL) goto nomem;
@@ -115,9 +116,10 @@ static int set_options(struct camp_encoder *encoder, const struct camp_encoder_o
     if (set_literal(&encoder->line_end, unix_end ? "\n" : "\r\n", unix_end ? 1 : 2, err) != 0) return -1;
     if (options->prefix.length > 0 || options->suffix.length > 0 || options->separator.length > 0)
       return camp_fail(err, CAMP_USAGE, 0, "prefix, separator and suffix are for JSON");
-    return options->header_count > 0 ? compile_header(encoder, options, err) : 0;
+    if (options->bom && encoder->encoding != CAMP_ENCODING_UTF8) return camp_fail(err, CAMP_USAGE, 0, "a byte-order mark is for UTF-8");
+    return options->header_count > 0 || options->bom ? compile_header(encoder, options, err) : 0;
   }
-  if (options->header_count > 0) return camp_fail(err, CAMP_USAGE, 0, "a header line is for CSV");
+  if (options->header_count > 0 || options->bom) return camp_fail(err, CAMP_USAGE, 0, "a header line and a byte-order mark are for CSV");
   if (is_valid_text(&options->prefix, "prefix", err) != 0 || is_valid_text(&options->separator, "separator", err) != 0 ||
       is_valid_text(&options->suffix, "suffix", err) != 0)
     return -1;

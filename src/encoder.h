@@ -69,7 +69,7 @@ struct camp_encoder {
   enum camp_encoding encoding;
   unsigned char delimiter;     /* CSV */
   size_t columns;              /* width of every record */
-  struct camp_literal prefix, separator, suffix; /* JSON: as given; CSV: the header line in `encoding`, none, none */
+  struct camp_literal prefix, separator, suffix; /* JSON: as given; CSV: mark and header line in `encoding`, none, none */
   struct camp_literal line_end;
   struct camp_map *map;        /* NULL: none */
   struct camp_op *ops;
@@ -101,6 +101,7 @@ struct camp_encoder_options {
   struct camp_text prefix, separator, suffix, line_end;
   const struct camp_text *header; /* CSV: names of the header line */
   size_t header_count;            /* 0: none */
+  int bom;                        /* CSV in UTF-8: its mark stands before everything */
   struct camp_map *map;           /* taken in any case; NULL: none */
 };
 

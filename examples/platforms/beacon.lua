@@ -123,6 +123,25 @@ return {
       pages = { offset = "offset", size = "limit", list = "data.items", total = "data.total", default_size = 100 },
     },
     {
+      name = "upload_contacts", doc = "Add the contacts of a file; those that are refused are named by their line.", source = ":50",
+      method = "POST", path = "/open/files", auth = "sorted", body = "multipart", response = "json", effect = "append",
+      fields = {
+        { name = "group", where = "form", required = true, max_length = 40, example = "autumn", source = ":51" },
+        { name = "file", where = "form", type = "file", required = true, content_type = "text/csv", source = ":52" },
+      },
+      reply = {
+        { name = "code", type = "integer", also = { "string" } }, { name = "message" },
+        { name = "data", type = "object", open = true, fields = { { name = "failed", type = "array", items = "integer" } } },
+      },
+      success = { { path = "code", is = { 0 } } }, present = { "data" }, code = "code", message = "message",
+      rows = {
+        field = "file", shape = "csv", per_file = 100000, concurrency = 1, columns = { "mobile", "name" },
+        aliases = { mobile = { "phone", "手机号" }, name = { "姓名" } }, result = { failed_rows = { list = "data.failed", index = ".", from = 2 } },
+        file = { part = "file", encoding = "utf-8", bom = true, line_end = "\r\n", header = true, filename = "contacts.csv", type = "text/csv" },
+      },
+      probe = "none",
+    },
+    {
       name = "tag_contact", doc = "Give one contact a label.", source = ":90",
       method = "POST", path = "/open/labels", auth = "sorted", body = "form", response = "json", effect = "idempotent",
       fields = {

@@ -272,6 +272,11 @@ describe("api.platform", function()
       send.auth = "none"
       raw.auth.bearer = { kind = "oauth2", key = "token", obtain = "look", refresh = "look" }
     end, "`look` needs `expires_in` in its reply and in `present`" },
+    { "a mark of UTF-8 before GBK", function(_, send)
+      send.body, send.fields[2] = "multipart", { name = "rows", where = "form", type = "file" }
+      send.rows = { field = "rows", shape = "csv", columns = { "id" }, file = { part = "rows", encoding = "gbk", bom = true, line_end = "\n",
+        filename = "r.csv" } }
+    end, "is a mark of UTF-8, not of `gbk`" },
     { "a signature with an unknown word", function(raw) signature(raw, { text = "{secret}{mehtod}" }) end, "`{mehtod}` stands for nothing" },
     { "a signature of a time that is none", function(raw) signature(raw, { text = "{timestamp}" }) end, "`{timestamp}` needs `timestamp`" },
     { "a signature with an odd brace", function(raw) signature(raw, { text = "{method" }) end, "a brace that belongs to no word" },

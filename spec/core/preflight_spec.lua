@@ -148,6 +148,15 @@ describe("core.rows.encoder", function()
     encoder:close()
     turned:close()
     input:close()
+    local one = { { name = "a", column = 1 } }
+    assert.same({ "\239\187\191x\r\n", "\239\187\191y\r\n" }, (bodies("a\nx\ny\n", { format = "csv", columns = 1, bom = true, fields = one }, { batch_rows = 1 })))
+    assert.same({ "\239\187\191h\r\nx\r\n" }, (bodies("a\nx\n", { format = "csv", columns = 1, bom = true, header = { "h" }, fields = one })))
+    for _, wrong in ipairs({ { format = "csv", encoding = "gbk" }, { format = "json" } }) do
+      wrong.columns, wrong.fields, wrong.bom = 1, one, true
+      local none, err = core.rows.encoder(wrong)
+      assert.is_nil(none)
+      assert.matches("byte-order mark", err.message, 1, true)
+    end
     assert.same({ '""\r\nx\r\n' }, (bodies('a,b\n,1\nx,2\n', { format = "csv", columns = 2, fields = { { name = "a", column = 1 } } })))
   end)
 

@@ -72,6 +72,23 @@ ROUTES["GET /open/records"] = function(request)
   return good(('{"items":%s,"total":%d}'):format(slice(offset + 1, count), #contacts))
 end
 
+-- A file without the mark of UTF-8 is read as GBK here, as spreadsheets do: that would be another name.
+ROUTES["POST /open/files"] = function(request)
+  local text, failed, line = request.files.file, {}, 1
+  if text:sub(1, 16) ~= "\239\187\191mobile,name\r\n" then
+    return 200, '{"code":7,"message":"the columns are not mobile,name"}'
+  end
+  for mobile, name in text:sub(17):gmatch("([^,\r]*),([^\r]*)\r\n") do
+    line = line + 1
+    if name:find("blocked", 1, true) then
+      failed[#failed + 1] = tostring(line)
+    else
+      contacts[#contacts + 1] = { mobile = mobile, name = name }
+    end
+  end
+  return good('{"failed":' .. json_list(failed) .. "}")
+end
+
 ROUTES["POST /open/labels"] = function()
   return good("{}")
 end
@@ -131,7 +148,7 @@ local function is_sorted(request)
   return is_timed and request.query.app_key == KEY and request.query.sign == openssl("-md5 -r", text .. SECRET):match("^%x+"):upper()
 end
 
-local SORTED = { ["/open/records"] = true, ["/open/labels"] = true }
+local SORTED = { ["/open/records"] = true, ["/open/labels"] = true, ["/open/files"] = true }
 
 tiny_server.serve(function(request)
   if not (SORTED[request.path] and is_sorted or is_signed)(request) then

@@ -19,7 +19,22 @@ function M.decoded(text)
   return (text:gsub("%+", " "):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
--- method, target (as sent), path, query and form (decoded), headers (lower-case names), body; nil when the peer went away.
+-- Texts and files of a form in parts.
+local function parts_in(body, border)
+  local texts, files = {}, {}
+  local _, at = body:find(border, 1, true)
+  while body:sub(at + 1, at + 2) ~= "--" do
+    local head_end = body:find("\r\n\r\n", at, true)
+    local from, to = body:find(border, head_end, true)
+    local head = body:sub(at, head_end)
+    local list = head:find("filename=", 1, true) and files or texts
+    list[head:match(' name="([^"]*)"')] = body:sub(head_end + 4, from - 1)
+    at = to
+  end
+  return texts, files
+end
+
+-- method, target (as sent), path, query and form (decoded), files, headers (lower-case names), body; nil when the peer went away.
 local function read(peer)
   local first = peer:receive("*l")
   if not first then
@@ -43,7 +58,11 @@ local function read(peer)
   if length > 0 then
     request.body = peer:receive(length)
   end
-  if request.body and (request.headers["content-type"] or ""):find("form-urlencoded", 1, true) then
+  local content_type = request.headers["content-type"] or ""
+  local boundary = content_type:match("^multipart/form%-data; *boundary=(.+)$")
+  if request.body and boundary then
+    request.form, request.files = parts_in("\r\n" .. request.body, "\r\n--" .. boundary)
+  elseif request.body and content_type:find("form-urlencoded", 1, true) then
     request.form = pairs_in(request.body)
   end
   return request.body and request

@@ -256,7 +256,7 @@ static int read_map(lua_State *L, struct lua_encoder *box, struct camp_error *er
 
 int camp_rows_encoder(lua_State *L) {
   static const char *const known[] = {"format", "row",    "columns", "prefix", "suffix", "separator", "encoding",
-                                      "line_end", "delimiter", "header", "map", "fields", "checks", "demands", NULL};
+                                      "line_end", "delimiter", "header", "bom", "map", "fields", "checks", "demands", NULL};
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_encoder_options options;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -273,6 +273,7 @@ int camp_rows_encoder(lua_State *L) {
   options.delimiter = camp_opt_string_field(L, 1, "delimiter", NULL);
   options.columns = (size_t)camp_integer_field(L, 1, "columns", 0, 1, CAMP_MAX_COLUMNS);
   if (options.columns == 0) return luaL_error(L, "field 'columns' is required");
+  options.bom = camp_opt_boolean_field(L, 1, "bom", 0);
   options.prefix = text_field(L, 1, "prefix");
   options.suffix = text_field(L, 1, "suffix");
   options.separator = text_field(L, 1, "separator");

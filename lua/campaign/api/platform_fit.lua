@@ -217,6 +217,9 @@ local function rows_fit(resolver, operation, place)
   if rows.aliases then
     aliases_fit(resolver, rows.aliases, rows.shape == "object" and row or {}, place .. ".aliases")
   end
+  if rows.file and rows.file.bom and rows.file.encoding ~= "utf-8" then
+    resolver:fault(place .. ".file.bom", "is a mark of UTF-8, not of `" .. rows.file.encoding .. "`")
+  end
   local field = operation.fields[rows.field]
   if rows.per_call and field and field.max_items and rows.per_call > field.max_items then
     resolver:fault(place .. ".per_call", "is over `max_items` of `" .. rows.field .. "`: every full call would be refused")

@@ -114,7 +114,7 @@ local VOCABULARY = {
   },
   file = {
     ["part!"] = "string", ["encoding!"] = { "utf-8", "gbk", "gb18030" }, ["line_end!"] = { "\n", "\r\n" }, ["filename!"] = text_of_a_name,
-    header = "boolean", quote = { "minimal", "all" }, type = "string",
+    header = "boolean", bom = "boolean", quote = { "minimal", "all" }, type = "string",
   },
   pages = {
     page = "string", offset = "string", cursor = "string", next = "string", last = { list = scalar }, size = "string", ["list!"] = paths,

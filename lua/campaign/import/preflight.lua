@@ -27,6 +27,7 @@ function M.encoder(operation, mapping, envelope, map)
     description.encoding = rows.file.encoding
     description.line_end = rows.file.line_end
     description.header = rows.file.header and mapping.header or nil
+    description.bom = rows.file.bom
   else
     description.format = "json"
     description.row = rows.shape
