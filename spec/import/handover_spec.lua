@@ -187,7 +187,7 @@ describe("import.handover", function()
       assert_once(20)
       local refused, err = resume(later)
       assert.is_nil(refused)
-      contains(err.hint, "plan the import anew")
+      contains(err.hint, "plan the import again")
       assert_once(20)
     end
   end)

@@ -116,7 +116,7 @@ function methods:refusal(operation)
     kind = "window", reason = "clock", retry = false, sent = "no", platform = operation.platform, operation = operation.name,
     message = ("%s: it cannot be told whether the platform is open (closed from %s to %s)"):format(self:text(), operation.closed.from,
       operation.closed.to),
-    hint = "set this machine's clock (NTP) and go on; window = \"ignore\" sends all the same",
+    hint = "set this machine's clock (NTP) and try again; window = \"ignore\" sends all the same",
   }
 end
 

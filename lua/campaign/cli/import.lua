@@ -92,8 +92,8 @@ local function print_plan(given, job)
   local plan = job.plan
   if not given.json then
     io.stdout:write(given.file, " to ", given.to, ": ", summary.plan(plan), "\n",
-      job.folder and "  job: " .. job.folder .. " (goes on with: campaign resume " .. job.folder .. ")\n"
-        or "  nothing was left behind; with --job DIR the rows that are left out are listed there\n")
+      job.folder and "  job: " .. job.folder .. " (run it with: campaign resume " .. job.folder .. ")\n"
+        or "  nothing was left behind; --job DIR keeps lists of the rows that are left out\n")
     return
   end
   local shown = { state = "planned", job = job.folder, reasons = running.json_reasons(plan.reasons) }

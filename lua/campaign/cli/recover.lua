@@ -8,7 +8,7 @@ local output = require "campaign.cli.output"
 local M = {}
 
 local function print_text(recovered)
-  io.stdout:write(("%s: the ledger was made anew, the damaged one is %s\n"):format(recovered.job, recovered.damaged))
+  io.stdout:write(("%s: the ledger was rebuilt; the damaged one is %s\n"):format(recovered.job, recovered.damaged))
   for _, line in ipairs({
     { recovered.kept, "batches whose outcome is known" }, { recovered.ambiguous, "batches in doubt" }, { recovered.pending, "batches to send" },
   }) do
@@ -19,7 +19,7 @@ local function print_text(recovered)
       " --batch N --as applied|not-applied|resend\n")
   end
   if recovered.pending > 0 then
-    io.stdout:write("  go on with: campaign resume ", recovered.job, "\n")
+    io.stdout:write("  continue with: campaign resume ", recovered.job, "\n")
   end
 end
 

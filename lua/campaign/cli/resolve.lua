@@ -19,7 +19,7 @@ local function by_person(given, job)
   if given.json then
     output.json{ batch = given.batch, as = given.as }
   else
-    io.stdout:write(("batch %d: %s; go on with: campaign resume %s\n"):format(given.batch, given.as, given.job))
+    io.stdout:write(("batch %d: %s; continue with: campaign resume %s\n"):format(given.batch, given.as, given.job))
   end
   return output.EXIT.ok
 end
@@ -44,7 +44,7 @@ local function by_probe(given, job)
     if #found == 0 then
       io.stdout:write("nothing that the platform could be asked for is in doubt\n")
     elseif open < #found then
-      io.stdout:write("go on with: campaign resume ", given.job, "\n")
+      io.stdout:write("continue with: campaign resume ", given.job, "\n")
     end
   end
   return open > 0 and output.EXIT.unknown or output.EXIT.ok
@@ -71,7 +71,7 @@ local function by_callbacks(given, job)
     end
     io.stdout:write(("%d batches confirmed by callbacks, %d of their rows rejected\n"):format(confirmed, rejected))
     if #joined > 0 then
-      io.stdout:write("make the report again with: campaign resume ", given.job, "\n")
+      io.stdout:write("update the report with: campaign resume ", given.job, "\n")
     end
   end
   return conflicts > 0 and output.EXIT.unknown or output.EXIT.ok

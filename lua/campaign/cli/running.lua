@@ -72,13 +72,13 @@ end
 local function next_steps(result)
   local lines = { "  job: " .. result.job }
   if result.pending > 0 then
-    lines[#lines + 1] = "  go on with: campaign resume " .. result.job
+    lines[#lines + 1] = "  continue with: campaign resume " .. result.job
   end
   if result.ambiguous > 0 then
-    lines[#lines + 1] = "  what to do about the ambiguous ones: campaign status " .. result.job
+    lines[#lines + 1] = "  to settle the ambiguous rows, see: campaign status " .. result.job
   end
   if result.rejected > 0 and result.pending == 0 then
-    lines[#lines + 1] = "  rejected rows can be mended in their file, then: campaign retry " .. result.job
+    lines[#lines + 1] = "  correct the rejected rows in rejects.csv, then: campaign retry " .. result.job
   end
   return table.concat(lines, "\n")
 end

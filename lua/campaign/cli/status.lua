@@ -62,7 +62,7 @@ local function print_text(given, found)
   if found.handed_over then
     io.stdout:write("  what was not sent, or rejected, was handed over to: campaign status ", found.handed_over, "\n")
   elseif found.state == "interrupted" or found.state == "stopped" or found.state == "planned" then
-    io.stdout:write("  go on with: campaign resume ", given.job, "\n")
+    io.stdout:write("  continue with: campaign resume ", given.job, "\n")
   end
   for number = 1, found.retries or 0 do
     io.stdout:write("  a retry of it: campaign status ", given.job, "/retry-", number, "\n")

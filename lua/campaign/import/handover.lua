@@ -129,7 +129,7 @@ function M.may_send(path, what)
     return nil, M.named(err, path)
   end
   return refuse(("%s: %s were handed over to %s (--since): sending them here could send them twice"):format(path, what,
-    mark.to), "go on with that one: campaign resume, or campaign retry, " .. mark.to)
+    mark.to), "continue with that one: campaign resume, or campaign retry, " .. mark.to)
 end
 
 ---What an import since a job must know of it later, and whether it may: only one may take over what is open.
@@ -211,7 +211,7 @@ local function unchanged(seen)
   elseif now.state ~= seen.state then
     ledger:close()
     return refuse(seen.path .. " has gone on since this import was planned: some of these rows may be with the platform by now",
-      "plan the import anew: nothing of it was sent")
+      "plan the import again: nothing of it was sent")
   end
   return ledger
 end
@@ -227,7 +227,7 @@ local function take_first(root, given, mark, seen)
     end
   end
   if ok and core.system.stat(family.retry(root, #seen) .. "/ledger.db") then
-    ok, err = refuse(root .. " was retried since this import was planned", "plan the import anew: nothing of it was sent")
+    ok, err = refuse(root .. " was retried since this import was planned", "plan the import again: nothing of it was sent")
   end
   if ok then
     ok, err = write(root, mark)
@@ -256,7 +256,7 @@ local function take_again(root, mark, seen)
   end
   if ok and (not found or found.id ~= mark.id) then
     ok, err = refuse(("%s has gone on by itself, or was handed over to another job: its rows are not this job's any more"):format(root),
-      "plan the import anew")
+      "plan the import again")
   end
   for _, lock in pairs(held) do
     lock:close()

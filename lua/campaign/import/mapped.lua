@@ -40,7 +40,7 @@ end
 ---@return nil
 ---@return campaign.error
 function M.refuse_again()
-  return fail("map", "map: a job that was planned goes on with its mapped list; its function is not called again", "leave `map` out")
+  return fail("map", "map: a planned job continues with its mapped list; its function is not called again", "leave `map` out")
 end
 
 -- The line of the script that is to blame, as the handler of xpcall sees the stack.

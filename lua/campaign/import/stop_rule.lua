@@ -50,7 +50,7 @@ function M.check(rule, books, sendable)
     kind = "platform", reason = "max_reject", retry = false,
     message = ("%s of %s rows were refused by the platform (%.1f %%), more than max_reject = %s allows: the rest is not sent"):format(
       human.count(rejected), human.count(decided), 100 * rejected / decided, rule.text),
-    hint = "look at the reasons in rejects.csv; go on with campaign resume JOB --max-reject and a higher figure, or none",
+    hint = "look at the reasons in rejects.csv; continue with campaign resume JOB --max-reject and a higher figure, or none",
   }
 end
 

@@ -107,7 +107,7 @@ function M.intent(plan)
   end
   local seconds, tail = plan.estimate.seconds, #left_out > 0 and "; left out: " .. table.concat(left_out, ", ") or ""
   if plan.sendable == 0 then
-    return ("none of %s rows is to be sent%s"):format(human.count(plan.rows), tail)
+    return ("none of %s rows will be sent%s"):format(human.count(plan.rows), tail)
   end
   return ("%s of %s rows go in %s %s, %s%s"):format(human.count(plan.sendable), human.count(plan.rows), human.count(plan.calls),
     requests(plan.calls), seconds < 1 and "less than a second" or "about " .. human.duration(seconds), tail)
@@ -214,7 +214,7 @@ function M.plan(plan)
     out[#out + 1] = "  characters that the target lacks: " .. characters(plan.unmappable)
   end
   if #plan.unused > 0 then
-    out[#out + 1] = "  columns that go nowhere: " .. table.concat(plan.unused, ", ")
+    out[#out + 1] = "  unused columns: " .. table.concat(plan.unused, ", ")
   end
   if plan.closed_for > 0 then
     out[#out + 1] = "  the platform is closed for another " .. human.duration(plan.closed_for)
@@ -252,7 +252,7 @@ function M.members(file)
   end
   out[#out + 1] = "  columns: " .. table.concat(file.columns, ", ")
   if #file.unused > 0 then
-    out[#out + 1] = "  columns of the list that go nowhere: " .. table.concat(file.unused, ", ")
+    out[#out + 1] = "  unused columns of the list: " .. table.concat(file.unused, ", ")
   end
   for _, name in ipairs(FILES) do
     if file[name[1]] then

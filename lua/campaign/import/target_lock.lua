@@ -157,7 +157,7 @@ function methods:refusal(holder)
   return error_object.new{
     kind = "ledger", reason = "busy", retry = false, sent = "no",
     message = ("%s is sending to the same target: of two at once nobody could tell what became of a batch in doubt"):format(holder),
-    hint = "let it end, then go on: campaign resume " .. self._folder,
+    hint = "wait for it to end, then continue: campaign resume " .. self._folder,
   }
 end
 

@@ -72,7 +72,7 @@ function work:remove(path, shown)
   local ok, why = os.remove(path)
   if not ok then
     return nil, error_object.new{ kind = "ledger", retry = false, message = path .. " cannot be removed: " .. tostring(why),
-      hint = "say it again once that is mended: what is gone stays gone" }
+      hint = "repeat the command once that is corrected; what was removed stays removed" }
   end
   self.removed[#self.removed + 1], self.bytes = shown, self.bytes + (found and found.size or 0)
   return true

@@ -81,7 +81,7 @@ function work:read_retry(retry)
   end)
   if unfinished then
     error(error_object.new{ kind = "ledger", retry = false, sent = "no", message = retry.path .. " is not finished: rows of it wait to be sent",
-      hint = "go on with it first: campaign resume " .. retry.path }, 0)
+      hint = "finish it first: campaign resume " .. retry.path }, 0)
   end
 end
 
