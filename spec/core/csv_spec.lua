@@ -267,7 +267,7 @@ describe("the reader", function()
       rows[i] = fields
       lines[#lines + 1] = core.csv.line(fields)
     end
-    local input = assert(core.rows.input { path = lists.file(table.concat(lines)) })
+    local input = assert(core.rows.input { path = lists.file(table.concat(lines)), encoding = "utf-8" })
     local count = 0
     for row, fields, reason in input:rows() do
       count = count + 1

@@ -285,7 +285,7 @@ describe("core.rows.rewrite", function()
         if makes then
           return mine.set
         end
-      end, { delimiter = delimiter })
+      end, { delimiter = delimiter, encoding = "utf-8" })
       assert(made, label .. ": " .. tostring(info))
       local before, after = lists.parse(text, delimiter, columns), records_of(made, delimiter)
       local names = after[1].fields
