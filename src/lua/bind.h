@@ -32,10 +32,13 @@ void camp_complete_error(lua_State *L, int index);
  * Returns the length. */
 size_t camp_number_text(lua_State *L, int index, char out[40]);
 
-/* Registers a class: methods reachable by index, `close` also as __gc and __close, __name set on both Luas. `close` may be NULL. */
+/* Registers a class: methods reachable by index, `close` also as __gc and __close, __name set on both Luas. `methods` and `close` may be NULL. */
 void camp_new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
 
-/* Counts what is alive, by class; core.live() is 0 when every object was closed or collected. */
+/* Pushes an object of the class, all zero: its closed state, so that whatever raises from here on closes it as it is. */
+void *camp_push_object(lua_State *L, size_t size, const char *name);
+
+/* Counts what is alive; core.live() is 0 when every object was closed or collected. */
 void camp_live_add(int change);
 int camp_live_count(void);
 
@@ -56,6 +59,8 @@ double camp_opt_number_field(lua_State *L, int table, const char *name, double f
 const char *camp_opt_string_field(lua_State *L, int table, const char *name, size_t *length);
 const char *camp_check_string_field(lua_State *L, int table, const char *name, size_t *length);
 
+/* Pushes a CRC-32C as 8 hex digits. */
+void camp_push_checksum(lua_State *L, uint32_t sum);
 /* Set a field of the table on top. Integers stay integers on Lua 5.4; all of ours are below 2^53. */
 void camp_set_integer(lua_State *L, const char *name, int64_t value);
 void camp_set_string(lua_State *L, const char *name, const char *value);

@@ -22,10 +22,7 @@ static int system_cell(lua_State *L) {
   const char *path = camp_check_path(L, 1);
   const char *stamp = camp_check_path(L, 2);
   int create = lua_toboolean(L, 3);
-  struct cell_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->cell = NULL;
-  luaL_getmetatable(L, CELL_CLASS);
-  lua_setmetatable(L, -2);
+  struct cell_box *box = camp_push_object(L, sizeof *box, CELL_CLASS);
   box->cell = camp_cell_open(path, stamp, create, &err);
   if (box->cell == NULL) return camp_push_system_error(L, &err);
   camp_live_add(1);

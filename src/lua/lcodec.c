@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.utf8 and campaign.core.gbk: checking, measuring and converting text. The work is done in src/utf8.c and src/convert.c. */
-#include <string.h>
-
 #include "../convert.h"
 #include "../utf8.h"
 #include "bind.h"
@@ -87,12 +85,9 @@ int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_err
 
 /* Pushes a converter; `map` is the index of its table, or of nil. NULL with err filled when the table is refused. */
 static struct box *push_converter(lua_State *L, enum camp_encoding from, enum camp_encoding to, int map, struct camp_error *err) {
-  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  memset(box, 0, sizeof *box);
+  struct box *box = camp_push_object(L, sizeof *box, CONVERTER_CLASS);
   camp_converter_init(&box->converter, from, to, NULL);
   camp_buf_init(&box->out, TEXT_MAX);
-  luaL_getmetatable(L, CONVERTER_CLASS);
-  lua_setmetatable(L, -2);
   if (lua_isnoneornil(L, map)) return box;
   luaL_checktype(L, map, LUA_TTABLE);
   box->map = camp_map_new();
@@ -217,7 +212,7 @@ int camp_open_utf8(lua_State *L) {
 }
 
 int camp_open_gbk(lua_State *L) {
-  camp_new_class(L, CONVERTER_CLASS, NULL, converter_close);
+  camp_new_class(L, CONVERTER_CLASS, NULL, converter_close); /* methods are set below, with their upvalue */
   luaL_getmetatable(L, CONVERTER_CLASS);
   lua_getfield(L, -1, "__index");
   camp_push_stop_class(L);

@@ -24,6 +24,18 @@ static const char *field_text(lua_State *L, int at, char room[40], size_t *lengt
   return room;
 }
 
+/* Ends the line, for which there are four more bytes of room, and pushes it. */
+static int push_line(lua_State *L, const unsigned char *line, unsigned char *to) {
+  if (to == line) { /* with nothing in it, it would be taken for none */
+    *to++ = '"';
+    *to++ = '"';
+  }
+  *to++ = '\r';
+  *to++ = '\n';
+  lua_pushlstring(L, (const char *)line, (size_t)(to - line));
+  return 1;
+}
+
 /* line(fields, delimiter?): one RFC 4180 line with its CRLF. Fields are strings, written unaltered, or numbers, written digit by digit. */
 static int csv_line(lua_State *L) {
   char number[40];
@@ -50,14 +62,7 @@ static int csv_line(lua_State *L) {
     to = camp_csv_write(to, text, length, (unsigned char)delimiter[0]);
     lua_pop(L, 1);
   }
-  if (to == line) { /* a line with nothing in it would be taken for none */
-    *to++ = '"';
-    *to++ = '"';
-  }
-  *to++ = '\r';
-  *to++ = '\n';
-  lua_pushlstring(L, (const char *)line, (size_t)(to - line));
-  return 1;
+  return push_line(L, line, to);
 }
 
 /* The text of a value that goes before the fields of a row. `room` is for numbers. */
@@ -108,14 +113,7 @@ static int csv_row(lua_State *L) {
     if (i > 0) *to++ = ',';
     to = camp_csv_write(to, (const unsigned char *)text, length, ',');
   }
-  if (to == line) { /* a line with nothing in it would be taken for none */
-    *to++ = '"';
-    *to++ = '"';
-  }
-  *to++ = '\r';
-  *to++ = '\n';
-  lua_pushlstring(L, (const char *)line, (size_t)(to - line));
-  return 1;
+  return push_line(L, line, to);
 }
 
 /* In the order of enum camp_scan_level. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.digest: SHA-256, HMAC, CRC-32C, base64, hex and comparison, over src/digest.c and crc32c.c. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "../crc32c.h"
@@ -26,10 +25,7 @@ static int digest_close(lua_State *L) {
 }
 
 static struct box *push_box(lua_State *L) {
-  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->digest = NULL;
-  luaL_getmetatable(L, DIGEST_CLASS);
-  lua_setmetatable(L, -2);
+  struct box *box = camp_push_object(L, sizeof *box, DIGEST_CLASS);
   return box;
 }
 
@@ -191,11 +187,9 @@ static int digest_crc32c(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &size);
   const char *before = luaL_optstring(L, 2, "00000000");
   char *end;
-  char hex[9];
   unsigned long crc = strtoul(before, &end, 16);
   luaL_argcheck(L, end != before && *end == 0 && crc <= UINT32_MAX, 2, "8 hex digits");
-  snprintf(hex, sizeof hex, "%08x", (unsigned)camp_crc32c((uint32_t)crc, text, size));
-  lua_pushstring(L, hex);
+  camp_push_checksum(L, camp_crc32c((uint32_t)crc, text, size));
   return 1;
 }
 

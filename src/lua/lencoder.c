@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.rows.encoder{...}: the description of a row, read key by key (an unknown key is an error), and encoder:source. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,16 +241,9 @@ static int read_map(lua_State *L, struct lua_encoder *box, struct camp_error *er
   lua_pop(L, 2);
   box->map = camp_map_new();
   if (box->map == NULL) return camp_fail_nomem(err);
-  lua_pushnil(L);
-  while (lua_next(L, table) != 0) { /* stack: key value */
-    size_t key_length, value_length;
-    if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING) return luaL_error(L, "map must hold strings only");
-    const char *key = lua_tolstring(L, -2, &key_length), *value = lua_tolstring(L, -1, &value_length);
-    if (camp_map_add(box->map, key, key_length, value, value_length, err) != 0) return -1;
-    lua_pop(L, 1);
-  }
+  int result = camp_fill_map(L, table, box->map, err);
   lua_pop(L, 1);
-  return 0;
+  return result;
 }
 
 int camp_rows_encoder(lua_State *L) {
@@ -262,10 +254,7 @@ int camp_rows_encoder(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   check_keys(L, 1, "encoder", known);
-  struct lua_encoder *box = lua_newuserdatauv(L, sizeof *box, 0); /* stack: options box */
-  memset(box, 0, sizeof *box);
-  luaL_getmetatable(L, CAMP_ENCODER_CLASS);
-  lua_setmetatable(L, -2);
+  struct lua_encoder *box = camp_push_object(L, sizeof *box, CAMP_ENCODER_CLASS); /* stack: options box */
   memset(&options, 0, sizeof options);
   options.format = camp_check_string_field(L, 1, "format", NULL);
   options.row = camp_opt_string_field(L, 1, "row", NULL);
@@ -352,9 +341,7 @@ static int encoder_source(lua_State *L) {
   if (source == NULL) return camp_push_error(L, &err);
   camp_fill_source_box(source_box, source);
   if (sum < 0) return 1;
-  char text[9];
-  snprintf(text, sizeof text, "%08x", (unsigned)sum);
-  lua_pushstring(L, text);
+  camp_push_checksum(L, (uint32_t)sum);
   return 2;
 }
 

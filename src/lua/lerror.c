@@ -38,7 +38,7 @@ size_t camp_number_text(lua_State *L, int index, char out[40]) {
 #endif
   const lua_Number number = lua_tonumber(L, index);
   if (!isfinite(number)) return (size_t)snprintf(out, 40, "%g", number);
-  if (number == floor(number) && fabs(number) < 1e18) return camp_json_write_integer((int64_t)number, out);
+  if (number == floor(number) && fabs(number) < 9223372036854775808.0) return camp_json_write_integer((int64_t)number, out);
   return camp_json_write_double(number, out);
 }
 
@@ -165,7 +165,7 @@ void camp_new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua
   lua_pushstring(L, name);
   lua_setfield(L, -2, "__name");
   lua_newtable(L);
-  if (methods != NULL) luaL_setfuncs(L, methods, 0); /* NULL: the caller gives them upvalues */
+  if (methods != NULL) luaL_setfuncs(L, methods, 0);
   if (close != NULL) {
     lua_pushcfunction(L, close);
     lua_setfield(L, -2, "close");
@@ -176,6 +176,14 @@ void camp_new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua
   }
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
+}
+
+void *camp_push_object(lua_State *L, size_t size, const char *name) {
+  void *object = lua_newuserdatauv(L, size, 0);
+  memset(object, 0, size);
+  luaL_getmetatable(L, name);
+  lua_setmetatable(L, -2);
+  return object;
 }
 
 static int source_close(lua_State *L) {
@@ -257,6 +265,12 @@ int camp_opt_boolean_field(lua_State *L, int table, const char *name, int fallba
   int value = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;
+}
+
+void camp_push_checksum(lua_State *L, uint32_t sum) {
+  char text[9];
+  snprintf(text, sizeof text, "%08x", (unsigned)sum);
+  lua_pushlstring(L, text, sizeof text - 1);
 }
 
 void camp_set_integer(lua_State *L, const char *name, int64_t value) {

@@ -90,10 +90,7 @@ static int form_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   enum camp_filename_mode mode = check_mode(L);
-  struct form_box *box = lua_newuserdatauv(L, sizeof *box, 0); /* stack: parts form */
-  box->form = NULL;
-  luaL_getmetatable(L, CAMP_FORM_CLASS);
-  lua_setmetatable(L, -2);
+  struct form_box *box = camp_push_object(L, sizeof *box, CAMP_FORM_CLASS); /* stack: parts form */
   box->form = camp_form_new(mode);
   if (box->form == NULL) return luaL_error(L, "out of memory");
   camp_live_add(1);
@@ -108,10 +105,8 @@ static int form_new(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg form_methods[] = {{NULL, NULL}};
-
 int camp_open_form(lua_State *L) {
-  camp_new_class(L, CAMP_FORM_CLASS, form_methods, form_close);
+  camp_new_class(L, CAMP_FORM_CLASS, NULL, form_close);
   lua_pushcfunction(L, form_new);
   return 1;
 }

@@ -309,11 +309,6 @@ static void push_digests(lua_State *L, const struct camp_http_result *result) {
   lua_setfield(L, -2, "digests");
 }
 
-static void push_integer_field(lua_State *L, const char *name, int64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 const struct camp_http_result *camp_take_result(lua_State *L, struct camp_http *http) {
   lua_Number seconds = luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0, 2, "seconds, not negative");
@@ -325,7 +320,7 @@ int camp_push_result(lua_State *L, struct camp_http *http, const struct camp_htt
   luaL_checkstack(L, 8, NULL);
   lua_pushinteger(L, (lua_Integer)result->id);
   lua_createtable(L, 0, 4); /* stack: id result */
-  if (result->status != 0) push_integer_field(L, "status", result->status);
+  if (result->status != 0) camp_set_integer(L, "status", result->status);
   if (result->body != NULL) {
     lua_pushlstring(L, result->body, result->body_length);
     lua_setfield(L, -2, "body");
@@ -334,7 +329,7 @@ int camp_push_result(lua_State *L, struct camp_http *http, const struct camp_htt
     lua_createtable(L, 0, 3);
     lua_pushstring(L, result->saved_path);
     lua_setfield(L, -2, "path");
-    push_integer_field(L, "bytes", result->saved_bytes);
+    camp_set_integer(L, "bytes", result->saved_bytes);
     if (result->content_type[0] != '\0') {
       lua_pushstring(L, result->content_type);
       lua_setfield(L, -2, "content_type");
@@ -347,7 +342,7 @@ int camp_push_result(lua_State *L, struct camp_http *http, const struct camp_htt
     camp_push_error(L, &result->error); /* stack: id result nil err */
     lua_pushstring(L, sent_names[result->sent]);
     lua_setfield(L, -2, "sent");
-    if (result->status != 0) push_integer_field(L, "status", result->status);
+    if (result->status != 0) camp_set_integer(L, "status", result->status);
     lua_setfield(L, -3, "error");
     lua_pop(L, 1);
   }
@@ -463,8 +458,8 @@ static int engine_progress(lua_State *L) {
   int64_t sent, received;
   if (camp_http_progress(http, check_id(L), &sent, &received) != 0) return 0;
   lua_createtable(L, 0, 2);
-  push_integer_field(L, "sent", sent);
-  push_integer_field(L, "received", received);
+  camp_set_integer(L, "sent", sent);
+  camp_set_integer(L, "received", received);
   return 1;
 }
 
@@ -498,12 +493,11 @@ static const luaL_Reg engine_methods[] = {{"accept", engine_accept},       {"arm
                                           {"submit_like", camp_engine_submit_like},
                                           {"take_known", camp_engine_take_known}, {"template", camp_engine_template},
                                           {NULL, NULL}};
-static const luaL_Reg no_methods[] = {{NULL, NULL}}; /* set below, with their upvalues */
 static const luaL_Reg functions[] = {{"engine", http_engine}, {"versions", http_versions}, {NULL, NULL}};
 
 int camp_open_http(lua_State *L) {
   camp_register_template(L);
-  camp_new_class(L, ENGINE_CLASS, no_methods, engine_close);
+  camp_new_class(L, ENGINE_CLASS, NULL, engine_close); /* methods are set below, with their upvalues */
   luaL_newmetatable(L, RESULT_CLASS);
   lua_pushstring(L, RESULT_CLASS);
   lua_setfield(L, -2, "__name");

@@ -258,12 +258,9 @@ static int write_value(lua_State *L, struct writer *writer) {
 
 /* The writer of this Lua state, for `encode` and `guard`. */
 static struct writer *push_writer(lua_State *L) {
-  struct writer *writer = lua_newuserdatauv(L, sizeof *writer, 0);
-  memset(writer, 0, sizeof *writer);
+  struct writer *writer = camp_push_object(L, sizeof *writer, WRITER_CLASS);
   camp_buf_init(&writer->out, TEXT_MAX);
   camp_buf_init(&writer->keys, TEXT_MAX);
-  luaL_getmetatable(L, WRITER_CLASS);
-  lua_setmetatable(L, -2);
   return writer;
 }
 
@@ -394,11 +391,9 @@ static int json_guard(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"array", json_array}, {"is_array", json_is_array}, {"literal", json_literal}, {NULL, NULL}};
 
-static const luaL_Reg no_methods[] = {{NULL, NULL}};
-
 int camp_open_json(lua_State *L) {
-  camp_new_class(L, WRITER_CLASS, no_methods, writer_close);
-  camp_new_class(L, LITERAL_CLASS, no_methods, NULL);
+  camp_new_class(L, WRITER_CLASS, NULL, writer_close);
+  camp_new_class(L, LITERAL_CLASS, NULL, NULL);
   luaL_getmetatable(L, LITERAL_CLASS);
   lua_pushcfunction(L, literal_tostring);
   lua_setfield(L, -2, "__tostring");

@@ -23,10 +23,7 @@ struct camp_key_list *camp_check_key_list(lua_State *L, int index) {
 }
 
 static struct lua_key_list *push_box(lua_State *L) {
-  struct lua_key_list *box = lua_newuserdatauv(L, sizeof *box, 0);
-  memset(box, 0, sizeof *box);
-  luaL_getmetatable(L, CAMP_KEY_LIST_CLASS);
-  lua_setmetatable(L, -2);
+  struct lua_key_list *box = camp_push_object(L, sizeof *box, CAMP_KEY_LIST_CLASS);
   return box;
 }
 
@@ -107,21 +104,16 @@ static int list_add(lua_State *L) {
   return 1;
 }
 
-static void set_count(lua_State *L, const char *name, int64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 /* info() → keys, rows, empty, repeated, unusual, and memory in bytes. */
 static int list_info(lua_State *L) {
   const struct camp_key_list *list = camp_check_key_list(L, 1);
   lua_createtable(L, 0, 6);
-  set_count(L, "keys", (int64_t)list->set.count);
-  set_count(L, "rows", list->rows);
-  set_count(L, "empty", list->empty);
-  set_count(L, "repeated", list->repeated);
-  set_count(L, "unusual", list->unusual);
-  set_count(L, "memory", (int64_t)camp_keyset_bytes(&list->set));
+  camp_set_integer(L, "keys", (int64_t)list->set.count);
+  camp_set_integer(L, "rows", list->rows);
+  camp_set_integer(L, "empty", list->empty);
+  camp_set_integer(L, "repeated", list->repeated);
+  camp_set_integer(L, "unusual", list->unusual);
+  camp_set_integer(L, "memory", (int64_t)camp_keyset_bytes(&list->set));
   return 1;
 }
 

@@ -44,10 +44,7 @@ static int multipart_reader(lua_State *L) {
     camp_fail(&err, CAMP_INVALID, 0, "the Content-Type contains a NUL byte");
     return camp_push_error(L, &err);
   }
-  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->reader = NULL;
-  luaL_getmetatable(L, READER_CLASS);
-  lua_setmetatable(L, -2);
+  struct box *box = camp_push_object(L, sizeof *box, READER_CLASS);
   box->reader = camp_multipart_new(content_type, &limits, &err);
   if (box->reader == NULL) return camp_push_error(L, &err);
   camp_live_add(1);

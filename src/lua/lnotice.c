@@ -20,10 +20,7 @@ static struct camp_notice *check_notice(lua_State *L) {
 
 /* notice() → notice */
 static int system_notice(lua_State *L) {
-  struct notice_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->is_open = 0;
-  luaL_getmetatable(L, NOTICE_CLASS);
-  lua_setmetatable(L, -2);
+  struct notice_box *box = camp_push_object(L, sizeof *box, NOTICE_CLASS);
   camp_notice_init(&box->notice);
   box->is_open = 1;
   camp_live_add(1);

@@ -110,10 +110,7 @@ int camp_rows_preflight(lua_State *L) {
       options.line = range.first_line;
     }
   }
-  struct lua_pass *box = lua_newuserdatauv(L, sizeof *box, 0);
-  memset(box, 0, sizeof *box);
-  luaL_getmetatable(L, PASS_CLASS);
-  lua_setmetatable(L, -2);
+  struct lua_pass *box = camp_push_object(L, sizeof *box, PASS_CLASS);
   box->open = 1;
   box->lines = lines;
   camp_rejects_init(&box->refused);
@@ -239,10 +236,86 @@ static void push_batch(lua_State *L, const struct camp_preflight *pass) {
   lua_pushlstring(L, pass->batch_skip.length > 0 ? pass->batch_skip.data : "", pass->batch_skip.length);
   lua_setfield(L, -2, "skip");
   if (batch->sum >= 0) {
-    char sum[9];
-    snprintf(sum, sizeof sum, "%08x", (unsigned)batch->sum);
-    camp_set_string(L, "hash", sum);
+    camp_push_checksum(L, (uint32_t)batch->sum);
+    lua_setfield(L, -2, "hash");
   }
+}
+
+/* Where the tables of a step lie while it is made. */
+enum { STEP = 2, BATCHES, REJECTS, DUPLICATES, SUPPRESSED, UNCHANGED };
+
+struct counts {
+  int64_t rows, accepted, skipped, blank;
+  int batches, rejects, duplicates, suppressed, unchanged;
+};
+
+/* 0, or -1 without memory. */
+static int take_reject(lua_State *L, struct lua_pass *box, int number) {
+  if (!box->lines) {
+    push_reject(L, &box->pass);
+    lua_rawseti(L, REJECTS, number);
+    return 0;
+  }
+  const int is_unmappable = camp_rejects_add(&box->refused, &box->pass);
+  if (is_unmappable < 0) return camp_fail_nomem(&box->failure);
+  if (is_unmappable) set_unmappable(L, STEP, &box->refused);
+  return 0;
+}
+
+/* Takes over what happened: 0, or -1 with the failure in the box. */
+static int take_event(lua_State *L, struct lua_pass *box, enum camp_event event, struct counts *counts) {
+  const struct camp_preflight *pass = &box->pass;
+  switch (event) {
+  case CAMP_EVENT_FAILED: return -1;
+  case CAMP_EVENT_NONE:
+  case CAMP_EVENT_END: break;
+  case CAMP_EVENT_ROW:
+    counts->rows++;
+    counts->accepted++;
+    break;
+  case CAMP_EVENT_REJECT: counts->rows++; return take_reject(L, box, ++counts->rejects);
+  case CAMP_EVENT_SKIP:
+    counts->rows++;
+    counts->skipped++;
+    break;
+  case CAMP_EVENT_DUPLICATE:
+    counts->rows++;
+    push_left_out(L, pass, pass->options.unique, "of_row");
+    lua_rawseti(L, DUPLICATES, ++counts->duplicates);
+    break;
+  case CAMP_EVENT_SUPPRESSED:
+    counts->rows++;
+    push_left_out(L, pass, pass->options.suppress[pass->match_list].column, "list_line");
+    camp_set_integer(L, "list", (int64_t)pass->match_list + 1);
+    lua_rawseti(L, SUPPRESSED, ++counts->suppressed);
+    break;
+  case CAMP_EVENT_UNCHANGED:
+    counts->rows++;
+    push_left_out(L, pass, CAMP_NO_COLUMN, "of_row");
+    lua_rawseti(L, UNCHANGED, ++counts->unchanged);
+    break;
+  case CAMP_EVENT_BLANK: counts->blank++; break;
+  case CAMP_EVENT_BATCH:
+    push_batch(L, pass);
+    lua_rawseti(L, BATCHES, ++counts->batches);
+    break;
+  }
+  return 0;
+}
+
+/* Sets the tables and counts in the step and leaves it on top. */
+static void set_step(lua_State *L, const struct counts *counts) {
+  static const char *const names[] = {[BATCHES] = "batches",       [REJECTS] = "rejects",           [DUPLICATES] = "duplicates",
+                                      [SUPPRESSED] = "suppressed_rows", [UNCHANGED] = "unchanged_rows"};
+  for (int table = UNCHANGED; table > STEP; table--) lua_setfield(L, STEP, names[table]);
+  camp_set_integer(L, "rows", counts->rows);
+  camp_set_integer(L, "accepted", counts->accepted);
+  camp_set_integer(L, "rejected", counts->rejects);
+  camp_set_integer(L, "duplicate", counts->duplicates);
+  camp_set_integer(L, "suppressed", counts->suppressed);
+  camp_set_integer(L, "unchanged", counts->unchanged);
+  camp_set_integer(L, "skipped", counts->skipped);
+  camp_set_integer(L, "blank", counts->blank);
 }
 
 /* step(bytes = 1 MiB): the next records of about so many bytes. */
@@ -251,92 +324,31 @@ static int pass_step(lua_State *L) {
   luaL_argcheck(L, box->open, 1, "the pass is closed");
   const lua_Number wanted = luaL_optnumber(L, 2, (lua_Number)STEP_BYTES);
   luaL_argcheck(L, wanted >= 1 && wanted <= (lua_Number)STEP_BYTES, 2, "bytes of a step, from 1 to 1 MiB");
-  const int64_t most = (int64_t)wanted;
   struct camp_preflight *pass = &box->pass;
   if (box->failure.kind != CAMP_OK) return camp_push_error(L, &box->failure);
   if (pass->ended) return 0;
-  int64_t rows = 0, accepted = 0, skipped = 0, blank = 0;
-  int batches = 0, rejects = 0, duplicates = 0, suppressed = 0, unchanged = 0, more = 1;
-  const int64_t start = pass->reader.at_offset;
+  struct counts counts = {0};
+  const int64_t start = pass->reader.at_offset, end = start + (int64_t)wanted;
+  enum camp_event event = CAMP_EVENT_NONE;
   luaL_checkstack(L, 8, NULL);
   lua_settop(L, 1);
-  lua_newtable(L); /* 2: the step; 3: batches; 4: rejects; 5: duplicates; 6: suppressed; 7: unchanged */
-  for (int i = 3; i <= 7; i++) lua_newtable(L);
+  for (int table = STEP; table <= UNCHANGED; table++) lua_newtable(L);
   pass->row_keys.length = 0;
   camp_rejects_empty(&box->refused);
-  while (more && batches < STEP_TABLES && rejects + duplicates + suppressed + unchanged < STEP_TABLES &&
-         pass->reader.at_offset - start < most) {
+  while (event != CAMP_EVENT_END && counts.batches < STEP_TABLES && pass->reader.at_offset < end &&
+         counts.rejects + counts.duplicates + counts.suppressed + counts.unchanged < STEP_TABLES) {
     int64_t usual;
-    const enum camp_event event = camp_preflight_rows(pass, start + most, &usual, &box->failure);
-    rows += usual;
-    accepted += usual;
-    switch (event) {
-    case CAMP_EVENT_FAILED: return camp_push_error(L, &box->failure);
-    case CAMP_EVENT_NONE: break;
-    case CAMP_EVENT_END: more = 0; break;
-    case CAMP_EVENT_ROW:
-      rows++;
-      accepted++;
-      break;
-    case CAMP_EVENT_REJECT:
-      rows++;
-      rejects++;
-      if (!box->lines) {
-        push_reject(L, pass);
-        lua_rawseti(L, 4, rejects);
-        break;
-      }
-      switch (camp_rejects_add(&box->refused, pass)) {
-      case 0: break;
-      case 1: set_unmappable(L, 2, &box->refused); break;
-      default: camp_fail_nomem(&box->failure); return camp_push_error(L, &box->failure);
-      }
-      break;
-    case CAMP_EVENT_SKIP:
-      rows++;
-      skipped++;
-      break;
-    case CAMP_EVENT_DUPLICATE:
-      rows++;
-      push_left_out(L, pass, pass->options.unique, "of_row");
-      lua_rawseti(L, 5, ++duplicates);
-      break;
-    case CAMP_EVENT_SUPPRESSED:
-      rows++;
-      push_left_out(L, pass, pass->options.suppress[pass->match_list].column, "list_line");
-      camp_set_integer(L, "list", (int64_t)pass->match_list + 1);
-      lua_rawseti(L, 6, ++suppressed);
-      break;
-    case CAMP_EVENT_UNCHANGED:
-      rows++;
-      push_left_out(L, pass, CAMP_NO_COLUMN, "of_row");
-      lua_rawseti(L, 7, ++unchanged);
-      break;
-    case CAMP_EVENT_BLANK: blank++; break;
-    case CAMP_EVENT_BATCH:
-      push_batch(L, pass);
-      lua_rawseti(L, 3, ++batches);
-      break;
-    }
+    event = camp_preflight_rows(pass, end, &usual, &box->failure);
+    counts.rows += usual;
+    counts.accepted += usual;
+    if (take_event(L, box, event, &counts) != 0) return camp_push_error(L, &box->failure);
   }
-  lua_setfield(L, 2, "unchanged_rows");
-  lua_setfield(L, 2, "suppressed_rows");
-  lua_setfield(L, 2, "duplicates");
-  lua_setfield(L, 2, "rejects");
-  lua_setfield(L, 2, "batches");
-  camp_set_integer(L, "rows", rows);
-  camp_set_integer(L, "accepted", accepted);
-  camp_set_integer(L, "rejected", rejects);
-  camp_set_integer(L, "duplicate", duplicates);
-  camp_set_integer(L, "suppressed", suppressed);
-  camp_set_integer(L, "unchanged", unchanged);
-  camp_set_integer(L, "skipped", skipped);
-  camp_set_integer(L, "blank", blank);
+  set_step(L, &counts);
   camp_set_integer(L, "bytes", pass->reader.at_offset - start);
-  if (box->lines && rejects > 0) set_rejects(L, &box->refused);
+  if (box->lines && counts.rejects > 0) set_rejects(L, &box->refused);
   if (pass->row_columns != NULL) {
     lua_pushlstring(L, pass->row_keys.length > 0 ? pass->row_keys.data : "", pass->row_keys.length);
-    lua_setfield(L, 2, "keys");
+    lua_setfield(L, STEP, "keys");
   }
   return 1;
 }

@@ -134,11 +134,8 @@ static int system_spawn(lua_State *L) {
   spawn.hold_input = camp_opt_boolean_field(L, 1, "hold_stdin", 0);
   spawn.group = camp_opt_boolean_field(L, 1, "group", 0);
   luaL_argcheck(L, !spawn.pipe || spawn.output_path == NULL, 1, "stdout goes to a file or to the pipe, not to both");
-  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->open = 0;
+  struct box *box = camp_push_object(L, sizeof *box, PROCESS_CLASS);
   camp_process_init(&box->process);
-  luaL_getmetatable(L, PROCESS_CLASS);
-  lua_setmetatable(L, -2);
   if (camp_process_spawn(&box->process, &spawn, &err) != 0) return camp_push_system_error(L, &err);
   box->open = 1;
   camp_live_add(1);

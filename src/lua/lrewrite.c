@@ -2,7 +2,6 @@
  * campaign.core.rows.rewrite: a list made anew by a Lua function, which the caller calls for each row; C calls no Lua. The row that the function
  * sees is one userdata, whose fields become strings when they are touched. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,30 +99,9 @@ static int row_index(lua_State *L) {
   return 1;
 }
 
-/* A number in decimal digits that give it back. Returns the length, 0 for what has none. */
-static size_t number_text(lua_State *L, int index, char room[64]) {
-#if LUA_VERSION_NUM >= 503
-  if (lua_isinteger(L, index)) return (size_t)snprintf(room, 64, "%lld", (long long)lua_tointeger(L, index));
-#endif
-  const double number = lua_tonumber(L, index);
-  if (isnan(number) || isinf(number)) return 0;
-  int length = 0;
-  if (number == floor(number) && fabs(number) < 9223372036854775808.0) {
-    length = snprintf(room, 64, "%lld", (long long)number);
-  } else {
-    for (int digits = 15; digits <= 17; digits++) {
-      length = snprintf(room, 64, "%.*g", digits, number);
-      if (strtod(room, NULL) == number) break;
-    }
-    for (int i = 0; i < length; i++) /* of whatever locale the host set */
-      if (strchr("0123456789+-eE", room[i]) == NULL) room[i] = '.';
-  }
-  return (size_t)length;
-}
-
 /* Gives the column the value at `index`. -1 with err filled. */
 static int set_value(lua_State *L, struct camp_rewrite *rw, size_t column, int index, struct camp_error *err) {
-  char room[64];
+  char room[40];
   size_t length = 0;
   const char *text = "";
   switch (lua_type(L, index)) {
@@ -133,9 +111,10 @@ static int set_value(lua_State *L, struct camp_rewrite *rw, size_t column, int i
     length = strlen(text);
     break;
   case LUA_TNUMBER:
-    length = number_text(L, index, room);
+    if (!isfinite(lua_tonumber(L, index)))
+      return camp_fail(err, CAMP_USAGE, 0, "column \"%.60s\": this number has no digits", rw->made[column].name.text);
+    length = camp_number_text(L, index, room);
     text = room;
-    if (length == 0) return camp_fail(err, CAMP_USAGE, 0, "column \"%.60s\": this number has no digits", rw->made[column].name.text);
     break;
   case LUA_TSTRING: text = lua_tolstring(L, index, &length); break;
   default:

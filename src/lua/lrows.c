@@ -3,7 +3,6 @@
  * over a list is lpreflight.c, the encoder lencoder.c. */
 #include "lrows.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "../crc32c.h"
@@ -46,10 +45,7 @@ static void read_options(lua_State *L, struct camp_input_options *options) {
 }
 
 static struct lua_input *push_input(lua_State *L) {
-  struct lua_input *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->input = NULL;
-  luaL_getmetatable(L, CAMP_INPUT_CLASS);
-  lua_setmetatable(L, -2);
+  struct lua_input *box = camp_push_object(L, sizeof *box, CAMP_INPUT_CLASS);
   return box;
 }
 
@@ -68,10 +64,7 @@ static int rows_input_later(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_input_options options;
   read_options(L, &options);
-  struct lua_later *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->later = NULL;
-  luaL_getmetatable(L, LATER_CLASS);
-  lua_setmetatable(L, -2);
+  struct lua_later *box = camp_push_object(L, sizeof *box, LATER_CLASS);
   box->later = camp_input_open_later(&options, &err);
   if (box->later == NULL) return camp_push_error(L, &err);
   camp_live_add(1);
@@ -158,7 +151,6 @@ static int input_checksum(lua_State *L) {
   luaL_argcheck(L, offset >= 0 && left >= 0 && left <= ((int64_t)1 << 53), 2, "a batch with offset and bytes");
   char *room = lua_newuserdatauv(L, block, 0);
   uint32_t crc = 0;
-  char text[9];
   while (left > 0) {
     ptrdiff_t got = camp_input_pread(input, room, left < (int64_t)block ? (size_t)left : block, offset, &err);
     if (got < 0) return camp_push_error(L, &err);
@@ -171,8 +163,7 @@ static int input_checksum(lua_State *L) {
     camp_fail(&err, CAMP_INVALID, 0, "%.150s: is shorter than it was", input->path);
     return camp_push_error(L, &err);
   }
-  snprintf(text, sizeof text, "%08x", (unsigned)crc);
-  lua_pushstring(L, text);
+  camp_push_checksum(L, crc);
   return 1;
 }
 
@@ -244,10 +235,7 @@ static int input_rows(lua_State *L) {
   if (camp_input_header(input, &err) != 0) return camp_push_error(L, &err);
   if (ranged && (batch.offset < input->data_offset || batch.bytes > input->bytes - batch.offset))
     return luaL_error(L, "the batch does not lie in this file");
-  struct lua_rows *rows = lua_newuserdatauv(L, sizeof *rows, 0);
-  memset(rows, 0, sizeof *rows);
-  luaL_getmetatable(L, ROWS_CLASS);
-  lua_setmetatable(L, -2);
+  struct lua_rows *rows = camp_push_object(L, sizeof *rows, ROWS_CLASS);
   rows->input = camp_input_retain(input);
   rows->left = (int64_t)most;
   camp_live_add(1);
@@ -270,7 +258,6 @@ static int rows_checks(lua_State *L) {
 static const luaL_Reg input_methods[] = {
     {"checksum", input_checksum}, {"columns", input_columns}, {"info", input_info}, {"rows", input_rows}, {"untouched", input_untouched},
     {NULL, NULL}};
-static const luaL_Reg rows_methods[] = {{NULL, NULL}};
 static const luaL_Reg later_methods[] = {{"take", later_take}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"checks", rows_checks},
                                      {"encoder", camp_rows_encoder},
@@ -285,7 +272,7 @@ static const luaL_Reg functions[] = {{"checks", rows_checks},
 
 int camp_open_rows(lua_State *L) {
   camp_new_class(L, CAMP_INPUT_CLASS, input_methods, input_close);
-  camp_new_class(L, ROWS_CLASS, rows_methods, rows_close);
+  camp_new_class(L, ROWS_CLASS, NULL, rows_close);
   camp_new_class(L, LATER_CLASS, later_methods, later_close);
   camp_register_encoder(L);
   camp_register_key_list(L);

@@ -42,10 +42,7 @@ static int sheet_writer(lua_State *L) {
   double columns = camp_opt_number_field(L, 1, "columns", 0);
   luaL_argcheck(L, columns >= 0 && columns <= 1e9, 1, "columns is a whole number");
   options.columns = (size_t)columns;
-  struct writer_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  memset(box, 0, sizeof *box);
-  luaL_getmetatable(L, WRITER_CLASS);
-  lua_setmetatable(L, -2);
+  struct writer_box *box = camp_push_object(L, sizeof *box, WRITER_CLASS);
   lua_getfield(L, 1, "source"); /* stack: options box source */
   box->source = camp_take_source(L, 3);
   lua_settop(L, 2);

@@ -89,10 +89,7 @@ struct later_box {
 };
 
 static struct later_box *push_later(lua_State *L) {
-  struct later_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->later = NULL;
-  luaL_getmetatable(L, LATER_CLASS);
-  lua_setmetatable(L, -2);
+  struct later_box *box = camp_push_object(L, sizeof *box, LATER_CLASS);
   return box;
 }
 

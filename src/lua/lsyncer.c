@@ -19,10 +19,7 @@ static struct camp_syncer *check_syncer(lua_State *L) {
 /* syncer() → syncer | nil, err */
 static int system_syncer(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
-  struct syncer_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->syncer = NULL;
-  luaL_getmetatable(L, SYNCER_CLASS);
-  lua_setmetatable(L, -2);
+  struct syncer_box *box = camp_push_object(L, sizeof *box, SYNCER_CLASS);
   box->syncer = camp_syncer_new(&err);
   if (box->syncer == NULL) return camp_push_error(L, &err);
   camp_live_add(1);

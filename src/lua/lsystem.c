@@ -121,10 +121,8 @@ static int system_read_file(lua_State *L) {
   lua_Number max = luaL_optnumber(L, 2, 64 << 20);
   int private = lua_toboolean(L, 3);
   luaL_argcheck(L, max >= 0 && max <= (lua_Number)((size_t)1 << 40), 2, "bytes, not negative");
-  struct camp_buf *buf = lua_newuserdatauv(L, sizeof *buf, 0);
+  struct camp_buf *buf = camp_push_object(L, sizeof *buf, READ_CLASS);
   camp_buf_init(buf, (size_t)max);
-  luaL_getmetatable(L, READ_CLASS);
-  lua_setmetatable(L, -2);
   if (camp_read_file(path, private, buf, &err) != 0) {
     camp_buf_clear(buf);
     return camp_push_system_error(L, &err);
@@ -141,13 +139,11 @@ struct file_box {
 };
 
 static struct file_box *push_file_box(lua_State *L, const char *class, const char *path) {
-  struct file_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  struct file_box *box = camp_push_object(L, sizeof *box, class);
   size_t length = strlen(path);
   size_t skip = length < sizeof box->path ? 0 : length - sizeof box->path + 1; /* of a long path the end says more */
   box->fd = -1;
   memcpy(box->path, path + skip, length - skip + 1);
-  luaL_getmetatable(L, class);
-  lua_setmetatable(L, -2);
   return box;
 }
 
@@ -313,10 +309,7 @@ static int system_list_dir(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_check_path(L, 1);
   lua_Integer count = 0;
-  struct folder_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->folder = NULL;
-  luaL_getmetatable(L, FOLDER_CLASS);
-  lua_setmetatable(L, -2);
+  struct folder_box *box = camp_push_object(L, sizeof *box, FOLDER_CLASS);
   box->folder = opendir(path);
   if (box->folder == NULL) {
     camp_fail_path(&err, path);
@@ -360,13 +353,11 @@ static const luaL_Reg functions[] = {{"append_open", system_append_open},
 
 static const luaL_Reg append_methods[] = {{"sync", append_sync}, {"truncate", append_truncate}, {"write", append_write}, {NULL, NULL}};
 
-static const luaL_Reg no_methods[] = {{NULL, NULL}};
-
 int camp_open_system(lua_State *L) {
   camp_new_class(L, APPEND_CLASS, append_methods, append_close);
-  camp_new_class(L, LOCK_CLASS, no_methods, lock_close);
-  camp_new_class(L, READ_CLASS, no_methods, reading_close);
-  camp_new_class(L, FOLDER_CLASS, no_methods, folder_close);
+  camp_new_class(L, LOCK_CLASS, NULL, lock_close);
+  camp_new_class(L, READ_CLASS, NULL, reading_close);
+  camp_new_class(L, FOLDER_CLASS, NULL, folder_close);
   luaL_newlib(L, functions);
   camp_add_cell(L);
   camp_add_notice(L);

@@ -47,10 +47,7 @@ int camp_engine_template(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_http *http = camp_check_engine(L);
   if (camp_fill_request(L, http, &err) != 0) return camp_push_error(L, &err);
-  struct template_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->template = NULL;
-  luaL_getmetatable(L, TEMPLATE_CLASS);
-  lua_setmetatable(L, -2);
+  struct template_box *box = camp_push_object(L, sizeof *box, TEMPLATE_CLASS);
   box->template = camp_http_template(http, &err);
   if (box->template == NULL) return camp_push_error(L, &err);
   camp_live_add(1);
