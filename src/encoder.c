@@ -119,7 +119,8 @@ static int set_options(struct camp_encoder *encoder, const struct camp_encoder_o
     if (options->bom && encoder->encoding != CAMP_ENCODING_UTF8) return camp_fail(err, CAMP_USAGE, 0, "a byte-order mark is for UTF-8");
     return options->header_count > 0 || options->bom ? compile_header(encoder, options, err) : 0;
   }
-  if (options->header_count > 0 || options->bom) return camp_fail(err, CAMP_USAGE, 0, "a header line and a byte-order mark are for CSV");
+  if (options->header_count > 0) return camp_fail(err, CAMP_USAGE, 0, "a header line is for CSV");
+  if (options->bom) return camp_fail(err, CAMP_USAGE, 0, "a byte-order mark is for CSV");
   if (is_valid_text(&options->prefix, "prefix", err) != 0 || is_valid_text(&options->separator, "separator", err) != 0 ||
       is_valid_text(&options->suffix, "suffix", err) != 0)
     return -1;

@@ -149,8 +149,10 @@ describe("core.rows.encoder", function()
     turned:close()
     input:close()
     local one = { { name = "a", column = 1 } }
-    assert.same({ "\239\187\191x\r\n", "\239\187\191y\r\n" }, (bodies("a\nx\ny\n", { format = "csv", columns = 1, bom = true, fields = one }, { batch_rows = 1 })))
-    assert.same({ "\239\187\191h\r\nx\r\n" }, (bodies("a\nx\n", { format = "csv", columns = 1, bom = true, header = { "h" }, fields = one })))
+    local marked = { format = "csv", columns = 1, bom = true, fields = one }
+    assert.same({ "\239\187\191x\r\n", "\239\187\191y\r\n" }, (bodies("a\nx\ny\n", marked, { batch_rows = 1 })))
+    marked.header = { "h" }
+    assert.same({ "\239\187\191h\r\nx\r\n" }, (bodies("a\nx\n", marked)))
     for _, wrong in ipairs({ { format = "csv", encoding = "gbk" }, { format = "json" } }) do
       wrong.columns, wrong.fields, wrong.bom = 1, one, true
       local none, err = core.rows.encoder(wrong)
