@@ -34,8 +34,11 @@ function methods.begin(_, lease, ticket)
   return ticket
 end
 
-function methods.finish()
-  return { answer = "done" }
+function methods:begin_all(tickets, first, last)
+  for i = first, last do
+    self:begin(tickets[i].lease, tickets[i])
+  end
+  return last
 end
 
 function methods.full() -- luacheck: no unused args

@@ -41,6 +41,8 @@ struct camp_store_result {
   int64_t changes;                        /* rows that the statement changed */
   size_t columns, rows;                   /* what a query gave */
   const struct camp_store_value *values;  /* rows * columns of them, row by row */
+  const struct camp_store_value *given;   /* CAMP_STORE_UNCHANGED: what the statement was submitted with */
+  size_t given_count;
 };
 
 /* Opens the file. With CAMP_STORE_CREATE neither it nor its log may exist; it is made with mode 0600, its name synced, with what `schema` says (statements,

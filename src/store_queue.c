@@ -357,6 +357,10 @@ int camp_store_submit(struct camp_store *store, int statement, const struct camp
     entry->values[i].text = text;
     text += values[i].length;
   }
+  if (tell == CAMP_STORE_UNCHANGED) {
+    entry->result.given = entry->values;
+    entry->result.given_count = count;
+  }
   *id = entry->result.id = ++store->last_id;
   queue_push(&store->waiting->entries, entry);
   return 0;

@@ -155,6 +155,63 @@ describe("core.store", function()
     end
   end)
 
+  it("gives back what it was given for a change that did not come about, and says nothing of the others", function()
+    for _, driver in ipairs({ "inline", "thread" }) do
+      store:close()
+      store = assert(core.store.open(root .. "/a.db", "open", driver))
+      run("DELETE FROM t")
+      run("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (4, 'd')")
+      local pair = assert(store:prepare("UPDATE t SET b = ?2 || ?4 WHERE a = ?1 AND ?3 IS NOT 7; INSERT INTO t VALUES (?1 + 100, ?5)"))
+      local list = { 1, "one", nil, 2, "two", 7, 3, "", false, 4, "four", 0.5, 99, "beyond" }
+      assert.is_true(store:expect(list, 3, 4, pair, "!", nil))
+      for i = 1, 12 do
+        list[i] = "other" -- it was copied
+      end
+      assert(store:run())
+      local given = {}
+      local id, changes, values = store:take()
+      while id do
+        assert.equal(0, changes)
+        given[#given + 1] = values
+        id, changes, values = store:take()
+      end
+      assert.same({ { 2, "two", 7, "!" }, { 3, "", 0, "!" } }, given)
+      local _, rows = run("SELECT a, b FROM t ORDER BY a")
+      assert.same({ { 1, "one!" }, { 2, "b" }, { 4, "four!" }, { 101 }, { 104 } }, rows)
+      assert.is_true(store:expect({}, 3, 0, pair, "!", nil))
+      assert.equal(0, store:waiting())
+      local insert = assert(store:prepare("INSERT INTO t (a, b) SELECT ?1, ?2 WHERE ?1 < 500"))
+      local many = {}
+      for i = 1, 400 do
+        many[i] = 200 + i
+      end
+      assert(store:expect(many, 1, 400, insert, "m"))
+      assert(store:run())
+      for i = 500, 600 do
+        assert.same({ i, "m" }, (select(3, store:take())))
+      end
+      assert.is_nil((store:take()))
+      -- A transaction that fails tells the error of each.
+      run("CREATE UNIQUE INDEX IF NOT EXISTS u ON t (a)")
+      assert(store:expect({ 900, 1 }, 1, 2, assert(store:prepare("INSERT INTO t VALUES (?1, ?2)")), "x"))
+      assert.is_nil((store:run()))
+      for _ = 1, 2 do
+        local _, none, err = store:take()
+        assert.is_nil(none)
+        assert.equal("conflict", err.reason)
+      end
+      run("DROP INDEX u")
+      assert.has_error(function() store:expect(list, 0, 1, insert, 1, "m") end)
+      assert.has_error(function() store:expect(list, 65, 1, insert) end)
+      assert.has_error(function() store:expect(list, 1, -1, insert, "m") end)
+      assert.has_error(function() store:expect("list", 1, 1, insert, "m") end)
+      assert.has_error(function() store:expect(list, 1, 1, insert) end) -- it takes two values
+      assert.has_error(function() store:expect(list, 2, 1, insert, "m") end)
+      assert.has_error(function() store:expect(list, 1, 1, 99, "m") end)
+      assert.has_error(function() store:expect({ {} }, 1, 1, insert, "m") end)
+    end
+  end)
+
   it("runs groups on a thread of its own, in order, while others are submitted", function()
     store:close()
     store = assert(core.store.open(root .. "/a.db", "open", "thread"))

@@ -42,12 +42,11 @@ describe("import pace", function()
     end
     local alone, together = one(), one()
     for _ = 1, 40 do
-      local attempts, tickets = { {}, {}, {}, { ticket = { number = 0, at = 0 } } }, {}
-      together:started_all(attempts, 4, 4)
+      local attempts, tickets, shared = {}, {}, together:started_all(4, 4)
       for i = 1, 4 do
-        tickets[i] = alone:started(i)
-        assert.same(tickets[i], attempts[i].ticket)
+        tickets[i], attempts[i] = alone:started(i), { ticket = shared }
       end
+      assert.same(tickets[4], shared)
       now = now + 0.02
       together:passed(attempts, 1, 4, 0.08, 1)
       for i = 1, 4 do
@@ -56,6 +55,18 @@ describe("import pace", function()
     end
     assert.is_true(together:limit() > 4, together:limit())
     assert.equal(alone:limit(), together:limit())
+    local ticket = together:started_all(3, 3) -- those that fail together make one pause, one after it another
+    local waits = {}
+    for i = 1, 3 do
+      together:finished(ticket, { verdict = "not_applied", again = "soon" })
+      waits[i] = together:take()
+    end
+    assert.is_true(waits[1] > 0 and waits[2] == waits[1] and waits[3] == waits[1])
+    local tickets = { alone:started(1), alone:started(2), alone:started(3) }
+    for i = 1, 3 do
+      alone:finished(tickets[i], { verdict = "not_applied", again = "soon" })
+      assert.equal(waits[i], alone:take())
+    end
     for _, account in ipairs({ alone, together }) do -- a pause that is asked for counts from when a call had left
       account:finished(account:started(1), { verdict = "not_applied", again = "throttle", after = 5 })
     end

@@ -35,14 +35,33 @@ return function(name, back, busted)
       return ticket.answer
     end
 
+    -- The state of a batch, and how many answers came late.
+    local function look(index)
+      local state, late = nil, 0
+      for found in ledger:scan("batches") do
+        state = found.index == index and found.state or state
+      end
+      for _ in ledger:scan("late") do
+        late = late + 1
+      end
+      return state, late
+    end
+
+    -- What became of the outcome: it was written down, or came late and settled its batch, or is kept as evidence only.
+    local function became(lease, queue)
+      local before, count = look(lease.index)
+      assert(queue())
+      assert(ledger:commit())
+      local after, now = look(lease.index)
+      return now == count and "done" or after ~= before and "late" or "stale"
+    end
+
     local function finish(lease, verdict, more)
       local outcome = { verdict = verdict, sent = "yes", status = 200 }
       for key, value in pairs(more or {}) do
         outcome[key] = value
       end
-      local ticket = assert(ledger:finish(lease, outcome))
-      assert(ledger:commit())
-      return ticket.answer
+      return became(lease, function() return ledger:finish(lease, outcome) end)
     end
 
     local function sent(count)
@@ -182,6 +201,69 @@ return function(name, back, busted)
       assert(ledger:commit())
       assert.same({ "go", 2, "go" }, { second.answer, second.number, fourth.answer })
       assert.equal("SSSSSSLSSLLS", states())
+    end)
+
+    it("begins and finishes many in one go, as each alone", function()
+      fill(9)
+      local leases, tickets, told = assert(ledger:claim(8)), {}, {}
+      assert(ledger:release(leases[4]))
+      for i, lease in ipairs(leases) do
+        tickets[i] = { lease = lease, answer = "of before" }
+      end
+      assert.equal(5, (assert(ledger:begin_all(tickets, 1, 5))))
+      assert.equal(8, (assert(ledger:begin_all(tickets, 6, 8))))
+      assert.equal(8, (assert(ledger:begin_all(tickets, 9, 8)))) -- none
+      assert.is_nil(tickets[8].answer)
+      assert(ledger:commit())
+      local answers = {}
+      for i, ticket in ipairs(tickets) do
+        answers[i] = ticket.answer .. (ticket.number or "")
+      end
+      assert.same({ "go1", "go1", "go1", "stale", "go1", "go1", "go1", "go1" }, answers)
+      assert.equal("SSSPSSSSP", states())
+      table.remove(leases, 4)
+      for i = 1, 7 do
+        told[4 * i - 3], told[4 * i - 2], told[4 * i - 1], told[4 * i] = 70 + i, i / 8, 100 + i, i < 6 and "number " .. i or false
+      end
+      assert(ledger:finish_all(leases, 6, told, { verdict = "accepted", cause = "success", sent = "yes", status = 201, awaits = true,
+        receipt = "for all" }))
+      assert(ledger:finish(leases[7], { verdict = "accepted", cause = "success", sent = "yes", status = 201, awaits = true, receipt = "own",
+        bytes_sent = 107, body_bytes = leases[7].body_bytes, seconds = 7 / 8 }))
+      assert(ledger:commit())
+      assert.equal("AAAPAAAAP", states())
+      for i, lease in ipairs(leases) do
+        local list = assert(ledger:ask("attempts_of", lease.index))
+        assert.equal(1, #list)
+        local found = list[1]
+        assert.same({ 1, "accepted", "success", "yes", 201, 100 + i, 120, i / 8, i < 6 and "number " .. i or i == 6 and "for all" or "own" },
+          { found.number, found.verdict, found.cause, found.sent, found.status, found.bytes_sent, found.body_bytes, found.seconds, found.receipt })
+        assert.is_nil(found.code or found.kind or found.guard or found.detail or found.reason or found.message)
+      end
+      assert.equal(7 * 9, assert(ledger:progress()).rows.accepted_pending)
+    end)
+
+    it("keeps what comes late among many, and settles with it what is in doubt", function()
+      fill(4)
+      local _, leases = sent(4)
+      finish(leases[2], "ambiguous")
+      finish(leases[3], "rejected")
+      local told, outcome = {}, { verdict = "accepted", cause = "success", sent = "yes", status = 200 }
+      for i = 1, 16 do
+        told[i] = i % 4 == 0 and ("number %d"):format(i / 4) or i
+      end
+      assert(ledger:finish_all(leases, 4, told, outcome))
+      assert(ledger:commit())
+      assert.equal("AAXA", states())
+      local late = {}
+      for entry in ledger:scan("late") do
+        late[#late + 1] = entry.batch .. entry.verdict
+      end
+      assert.same({ "2accepted", "3accepted" }, late)
+      local receipts = {}
+      for found in ledger:scan("batches") do
+        receipts[found.index] = found.receipt
+      end
+      assert.same({ "number 1", "number 2", nil, "number 4" }, receipts)
     end)
 
     it("keeps a plan as it was planned, also when it is said again", function()
@@ -356,10 +438,9 @@ return function(name, back, busted)
       assert(ledger:commit())
       assert.equal("go", one.answer)
       assert.equal("go", two.answer)
-      local first = assert(ledger:finish(leases[1], { verdict = "accepted" }))
+      assert(ledger:finish(leases[1], { verdict = "accepted" }))
       local third = assert(ledger:begin(leases[3]))
       assert(ledger:commit())
-      assert.equal("done", first.answer)
       assert.equal("go", third.answer)
       assert.equal("ASS", states())
     end)

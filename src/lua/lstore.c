@@ -4,6 +4,7 @@
 #include "../store_later.h"
 #include "../store_log.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -202,7 +203,7 @@ static void read_value(lua_State *L, int index, struct camp_store_value *value) 
   }
 }
 
-/* What submit, expect and tell do. */
+/* What submit and tell do. */
 static int submit(lua_State *L, enum camp_store_tell tell, uint64_t *id) {
   struct camp_store *store = check_store(L);
   struct camp_error err;
@@ -225,12 +226,31 @@ static int store_submit(lua_State *L) {
   return 1;
 }
 
-/* expect(statement, value...) → id | nil, err: as submit, for who is sure that it changes a row. There is a result only if it does not, or fails. */
+/* expect(list, width, count, statement, value...) → true | nil, err: as submit, `count` times, for who is sure that each changes a row; each with
+ * the next `width` values of the list, then with those behind. There is a result only of one that changes none, with the values that it was
+ * given, or that fails. */
 static int store_expect(lua_State *L) {
-  uint64_t id;
-  const int failed = submit(L, CAMP_STORE_UNCHANGED, &id);
-  if (failed != 0) return failed;
-  lua_pushnumber(L, (lua_Number)id);
+  struct camp_store *store = check_store(L);
+  struct camp_error err;
+  struct camp_store_value values[MOST_VALUES];
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const lua_Integer width = luaL_checkinteger(L, 3), count = luaL_checkinteger(L, 4);
+  const int statement = (int)luaL_checkinteger(L, 5) - 1, shared = lua_gettop(L) - 5;
+  luaL_argcheck(L, width >= 1 && width <= MOST_VALUES - shared, 3, "how many values are each one's own");
+  luaL_argcheck(L, count >= 0 && count <= INT_MAX / MOST_VALUES, 4, "how many times");
+  for (int i = 0; i < shared; i++) read_value(L, i + 6, &values[width + i]);
+  for (int at = 1; at <= (int)(width * count); at += (int)width) {
+    uint64_t id;
+    for (int i = 0; i < (int)width; i++) {
+      lua_rawgeti(L, 2, at + i);
+      read_value(L, -1, &values[i]); /* a text stays where it is: the list has it */
+      lua_pop(L, 1);
+    }
+    if (camp_store_submit(store, statement, values, (size_t)(width + shared), CAMP_STORE_UNCHANGED, &id, &err) == 0) continue;
+    if (err.kind == CAMP_USAGE) return luaL_error(L, "%s", err.text);
+    return push_store_error(L, &err);
+  }
+  lua_pushboolean(L, 1);
   return 1;
 }
 
@@ -277,7 +297,8 @@ static void push_value(lua_State *L, const struct camp_store_value *value) {
   }
 }
 
-/* take() → id, changes, rows? | id, nil, err; nothing when no result is left. A row is a table by column position. */
+/* take() → id, changes, rows? | id, nil, err; nothing when no result is left. A row is a table by column position. Of what was expected to change a
+ * row: id, 0, the values that it was given. */
 static int store_take(lua_State *L) {
   struct camp_store *store = check_store(L);
   const struct camp_store_result *result = camp_store_take(store);
@@ -288,6 +309,14 @@ static int store_take(lua_State *L) {
     return 3;
   }
   lua_pushnumber(L, (lua_Number)result->changes);
+  if (result->given_count > 0) {
+    lua_createtable(L, (int)result->given_count, 0);
+    for (size_t i = 0; i < result->given_count; i++) {
+      push_value(L, &result->given[i]);
+      lua_rawseti(L, -2, (int)i + 1);
+    }
+    return 3;
+  }
   if (result->columns == 0) return 2;
   luaL_checkstack(L, 6, NULL);
   camp_getuservalue(L, 1);

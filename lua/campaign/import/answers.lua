@@ -180,7 +180,7 @@ function M.add(methods)
       work.bisect:learn(batch, verdict)
     end
     if work.lane and verdict.verdict == "accepted" then
-      work.lane:learn()
+      work.lane:learn(batch.accepted)
     end
     if not is_written then
       local timing = self.timing

@@ -20,16 +20,17 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field env campaign.env
 ---@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`; `ready` where results may be asked for without waiting: `next(0)`
 ---@field pace table
----@field journal table `begin(attempt)`, `finish(attempt, outcome)`, `dirty()`, `hold()`, `start()`, `settled()`, `wait(seconds)`, `commit()`, `go(attempt)`
+---@field journal table of import/journal: `begin`, `go`, `finish`, of groups `begin_all`, `go_all`, `passed`; `dirty`, `hold`, `start`, `settled`,
+---`wait`, `commit`, `full`
 ---@field lane campaign.import.lane? the short way of usual batches
 ---@field slice number? longest wait for an answer while a commit is on its way, in seconds; nil where its end ends that wait
----@field next_batch fun(): table?, campaign.error?
+---@field next_batches fun(into: table, last: integer): integer, campaign.error? adds some behind place `last`, and says which is the last place now
 ---@field prepare fun(batch: table): table?, campaign.error? the transport's request
 ---@field finish fun(request: table, result: table, batch: table): table?, campaign.error?
 ---@field settle fun(attempt: table, verdict: table, err: campaign.error?): table?, campaign.error? books the rows of a batch; may
 ---return another verdict that it came to
 ---@field clean (fun(batch: table, verdict: table, err: campaign.error?): campaign.error?)? takes personal data out of what a platform says
----@field passed (fun(accepted: integer, pending: integer))? books rows of batches that took the short way
+---@field passed (fun(rows: integer, is_pending: boolean?))? books rows of batches that took the short way
 ---@field unsent fun(batch: table): true?, campaign.error? books the rows of a batch that was not delivered
 ---@field window (fun(batch: table): number)? seconds until the batch may begin, 0 now; left out where the platform is never closed
 ---@field refuse_window? fun(): campaign.error why it may not, for who does not wait
@@ -53,7 +54,7 @@ function M.new(work)
     drained = false, -- the plan had no more batches when it was asked last
     requests = 0, retries = 0, bytes = 0, batches = 0,
     timing = { seconds = nil, repeated = nil }, -- what the pace is told of an answer, one after another
-    known = {}, sources = {}, ids = {}, spare = {}, -- of the short way: answers, bodies and ids of a group, and attempts that serve again
+    known = {}, sources = {}, ids = {}, passed = {}, spare = {}, -- of the short way: answers, bodies, ids, batches; attempts that serve again
   }, mt)
 end
 
@@ -196,7 +197,7 @@ end
 function methods:_submit(attempt)
   local work, batch = self.work, attempt.batch
   attempt.begun = true
-  if not attempt.ticket or attempt.ticket.number == 0 then -- made ready for the short way, which did not take its group
+  if not attempt.ticket then -- made ready for the short way, which did not take its group
     attempt.ticket = work.pace:started(self.in_flight + 1)
   end
   local id, refused
@@ -306,7 +307,7 @@ function methods:_collect()
     return true
   end
   if self.committing then
-    if not self:_load_ahead() then
+    if not self:_load_some() then
       work.journal:wait(seconds)
     end
     return true

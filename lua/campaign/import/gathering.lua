@@ -22,8 +22,10 @@ function M.new(monotonic)
   return setmetatable({ _monotonic = monotonic, _started = nil, _ended = nil, _commit = nil, _answer = nil }, mt)
 end
 
-local function usual(before, seconds)
-  return before and before + (seconds - before) * NEW or seconds
+-- What is usual after one more time, or after `count` that were `seconds` in the mean.
+local function usual(before, seconds, count)
+  local share = count and 1 - (1 - NEW) ^ count or NEW
+  return before and before + (seconds - before) * share or seconds
 end
 
 ---A group goes to the disk.
@@ -40,10 +42,11 @@ function methods:settled()
   end
 end
 
----An answer came.
----@param seconds number after its request left
-function methods:answered(seconds)
-  self._answer = usual(self._answer, seconds)
+---An answer came, or several at once.
+---@param seconds number after its request left; of several, in the mean
+---@param count integer? of answers; 1
+function methods:answered(seconds, count)
+  self._answer = usual(self._answer, seconds, count)
 end
 
 ---How long the next group may wait for answers that are under way.

@@ -21,37 +21,40 @@ function M.new(folder, ledger, monotonic)
   return setmetatable({ _folder = folder, _ledger = ledger, _leases = nil, _at = 0, _dirty = false, _gathering = gathering.new(monotonic) }, mt)
 end
 
----The next batch of the plan that nobody took over and that nobody has in doubt.
----@return table? batch
+---Adds the next batches of the plan that nobody took over, that nobody has in doubt, and that have rows to send, to a list.
+---@param into table
+---@param last integer where the list ends
+---@return integer last where it ends now; as before when no batch is left
 ---@return campaign.error? err
-function methods:next_batch()
-  if not self._leases then -- pieces that an earlier run left come first: their rows are before those of all other batches
-    local left, err = self._ledger:pieces()
-    if not left then
-      return nil, err
+function methods:next_batches(into, last)
+  local ledger, leases, at, before = self._ledger, self._leases, self._at, last
+  local ok, err = true, nil
+  if not leases then -- pieces that an earlier run left come first: their rows are before those of all other batches
+    leases, err = ledger:pieces()
+    ok = leases
+  elseif at > 0 and at < #leases then -- those that were kept back, so that the ledger has time to lease more
+    ok, err = ledger:claim_ahead(CLAIM)
+  end
+  if ok and at == #leases then
+    leases, err = ledger:claim(CLAIM)
+    ok, self._leases, self._at, at = leases, leases or {}, 0, 0
+  end
+  if not ok then
+    return last, err
+  end
+  local to = at == 0 and #leases > LEFT and #leases - LEFT or #leases
+  for i = at + 1, to do
+    local batch = leases[i]
+    if batch.accepted > 0 then
+      last = last + 1
+      into[last] = batch
     end
-    self._leases, self._at = left, 0
   end
-  if self._at == #self._leases then
-    local leases, err = self._ledger:claim(CLAIM)
-    if not leases then
-      self._leases, self._at = {}, 0
-      return nil, err
-    end
-    self._leases, self._at = leases, 0
+  self._leases, self._at = leases, to
+  if last == before and to > at then
+    return self:next_batches(into, last)
   end
-  self._at = self._at + 1
-  if self._at + LEFT == #self._leases then
-    local ok, err = self._ledger:claim_ahead(CLAIM)
-    if not ok then
-      return nil, err
-    end
-  end
-  local batch = self._leases[self._at]
-  if not batch then
-    self._at = #self._leases
-  end
-  return batch
+  return last
 end
 
 ---An attempt is about to leave. Nothing may be sent before that is settled and unless `go` is true then.
@@ -75,6 +78,17 @@ function methods:begin(attempt)
   return true
 end
 
+---Attempts are about to leave, one after another, as in `begin`; nothing was looked at before.
+---@param attempts table[] lease: the batch; the ledger's tickets from here on
+---@param first integer the first of them
+---@param last integer
+---@return integer last the last one of which that went well
+---@return campaign.error? err
+function methods:begin_all(attempts, first, last)
+  self._dirty = true
+  return self._ledger:begin_all(attempts, first, last)
+end
+
 ---Whether the attempt may leave.
 ---@param attempt table
 ---@return true? ok
@@ -91,6 +105,21 @@ function methods.go(_, attempt)
   return true
 end
 
+---Whether all of these attempts may leave; where not, `go` tells of each.
+---@param attempts table[]
+---@param count integer how many of them
+---@return boolean
+function methods.go_all(_, attempts, count)
+  for i = 1, count do
+    local attempt = attempts[i]
+    if attempt.answer ~= "go" then
+      return false
+    end
+    attempt.batch.attempts = attempt.number
+  end
+  return true
+end
+
 -- Long runs of digits could be somebody's number: a platform may say it in its message.
 local function masked(text)
   return text and (text:gsub("%d%d%d%d%d%d%d+", function(digits)
@@ -101,7 +130,7 @@ end
 ---The outcome of an attempt is known.
 ---@param attempt table batch, number, refused? (numbers of the rows that the platform refused; `said` of each)
 ---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
----awaits; the journal's own from here on
+---awaits
 ---@return true? ok
 ---@return campaign.error? err
 function methods:finish(attempt, outcome)
@@ -126,20 +155,21 @@ function methods:finish(attempt, outcome)
       return nil, err
     end
   end
-  local ticket, err = self._ledger:finish(attempt.batch, outcome)
-  return ticket and true, err
+  return self._ledger:finish(attempt.batch, outcome)
 end
 
----An attempt was a full success, of which the platform has said nothing but its number.
----@param attempt table
----@param outcome table as for `finish`; the journal's own from here on
+---Attempts were full successes, of each of which the platform has said nothing but its number.
+---@param batches table[]
+---@param count integer how many of them
+---@param told table of each: its id, seconds, bytes sent, and the platform's number or false
+---@param outcome table what they have in common, as for `finish`
+---@param seconds number that they took together
 ---@return true? ok
 ---@return campaign.error? err
-function methods:passed(attempt, outcome)
+function methods:passed(batches, count, told, outcome, seconds)
   self._dirty = true
-  self._gathering:answered(outcome.seconds)
-  local ticket, err = self._ledger:finish(attempt.batch, outcome)
-  return ticket and true, err
+  self._gathering:answered(seconds / count, count)
+  return self._ledger:finish_all(batches, count, told, outcome)
 end
 
 ---Puts pieces in the place of a batch, durable when this returns, together with the batch's outcome.

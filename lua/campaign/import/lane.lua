@@ -18,8 +18,7 @@ local mt = { __index = methods, __name = "campaign.import.lane" }
 
 ---@class campaign.import.lane
 ---@field template userdata? of the transport; nil as long as no good answer was seen
----@field status integer? of the known answer
----@field verdicts table<integer, campaign.verdict|false> what the known answer means for a batch, by its rows
+---@field outcome table? what the known answer means for a batch that it suits: the same for all of them
 ---@field request table? the request of the plain way that the template was made of
 
 ---A lane, where all that could be asked of a single call is answered by the call before it.
@@ -37,20 +36,22 @@ function M.new(work, state)
     return nil
   end
   return setmetatable({
-    template = nil, request = nil, status = nil, verdicts = {}, _entry = nil, _bytes = 0,
+    template = nil, request = nil, outcome = nil, _suits = {}, _entry = nil, _bytes = 0,
     _operation = operation, _transport = work.transport, _state = state, _clock = state.client:clock(),
   }, mt)
 end
 
--- What the known answer means for a batch of so many rows, where it is a full success; else false.
-function methods:_means(rows)
-  local verdict = self.verdicts[rows]
-  if verdict == nil then
-    verdict = verdicts.success(self._operation, rows, self._entry.reply)
-    verdict = verdict.verdict == "accepted" and verdict
-    self.verdicts[rows] = verdict
+-- Whether an answer is a full success for a batch of so many rows.
+local function is_good(operation, rows, entry)
+  return verdicts.success(operation, rows, entry.reply).verdict == "accepted"
+end
+
+-- Whether the known answer is.
+function methods:_is_known_good(rows)
+  if self._suits[rows] == nil and self._entry then
+    self._suits[rows] = is_good(self._operation, rows, self._entry)
   end
-  return verdict
+  return self._suits[rows]
 end
 
 ---The body of a batch, when its call can take the short way.
@@ -63,7 +64,7 @@ function methods:load(batch)
     return body
   end
   local rows = batch.accepted
-  if not (self.verdicts[rows] or self._entry and self:_means(rows)) then
+  if not (self._suits[rows] or self:_is_known_good(rows)) then
     return nil
   end
   local state = self._state
@@ -109,7 +110,7 @@ end
 ---@param seconds number to wait for the first
 ---@param most integer known answers, at most
 ---@param into table id, seconds, bytes sent and the platform's number (or false) of each known answer, one after another
----@return integer count known answers: what they mean for a batch says `verdicts`, by its rows
+---@return integer count known answers: what they mean says `outcome`
 ---@return number? id of an answer that takes the plain way
 ---@return table? result
 function methods:take(seconds, most, into)
@@ -125,26 +126,31 @@ end
 
 ---The plain way took an answer for a full success: answers like it are known from now on, unless they say something else of batches that the
 ---answer known before was good for, since some of these may be under way.
-function methods:learn()
+---@param rows integer of the batch whose answer it was
+function methods:learn(rows)
   local state = self._state
   local entry = state.client:remembered(self._operation.name)
   if not entry or entry == self._entry then
     return
   end
-  local known = {}
-  for rows, before in pairs(self.verdicts) do
-    local verdict = before and verdicts.success(self._operation, rows, entry.reply)
-    if before and verdict.verdict ~= "accepted" then
+  local verdict = verdicts.success(self._operation, rows, entry.reply)
+  local suits = { [rows] = true }
+  for before, was_good in pairs(self._suits) do
+    suits[before] = was_good or nil
+  end
+  for others in pairs(suits) do
+    if not is_good(self._operation, others, entry) then
       return
     end
-    known[rows] = verdict or nil
   end
   if not self.template then
     self.template = self._transport:template(state.like)
     self.request = state.like
   end
   if self.template and self.template:expect(entry.status, entry.before or entry.body, entry.after) then
-    self._entry, self.verdicts, self.status = entry, known, entry.status
+    self._entry, self._suits = entry, suits
+    self.outcome = { verdict = "accepted", cause = verdict.cause, receipt = verdict.receipt, awaits = verdict.pending, sent = "yes",
+      status = entry.status }
   end
 end
 

@@ -6,23 +6,19 @@ local M = {}
 
 ---@param methods table of the engine
 function M.add(methods)
-  -- One more batch of the plan, behind those that are known to come. Asking is not cheap: the ledger commits what it has first.
+  -- More batches of the plan, behind those that are known to come; gives the first of them. Asking is not cheap: the ledger may commit what it has
+  -- first.
   function methods:_look_ahead()
     if self.drained and self:_busy() > 0 then
       return nil -- what is under way gives nothing back but what is sent again
     end
-    local batch, err
-    repeat
-      batch, err = self.work.next_batch()
-    until not batch or batch.accepted > 0 -- one whose rows were all rejected is not sent
-    self.drained = batch == nil
-    if batch then
-      self.last = self.last + 1
-      self.coming[self.last] = batch
-    elseif err then
+    local before = self.last
+    local last, err = self.work.next_batches(self.coming, before)
+    self.last, self.drained = last, last == before
+    if err then
       self:_stop(err)
     end
-    return batch
+    return self.coming[before + 1]
   end
 
   -- The batch that is next, left where it is.

@@ -98,28 +98,17 @@ end
 ---@param in_flight integer with this one
 ---@return campaign.import.pace.ticket
 function methods:started(in_flight)
-  self._sent = self._sent + 1
-  self._concurrency:started(in_flight)
-  return { number = self._sent, at = self._monotonic() }
+  return self:started_all(1, in_flight)
 end
 
----As `started`, of requests that leave together.
----@param attempts table[] `ticket`: one of an attempt that is over serves again
----@param count integer how many of them
+---As `started`, of requests that leave together: the ticket is that of all of them, since nothing that was learned comes between them.
+---@param count integer
 ---@param in_flight integer with them
-function methods:started_all(attempts, count, in_flight)
-  local sent, now = self._sent, self._monotonic()
-  for i = 1, count do
-    local attempt = attempts[i]
-    local ticket = attempt.ticket
-    if ticket then
-      ticket.number, ticket.at = sent + i, now
-    else
-      attempt.ticket = { number = sent + i, at = now }
-    end
-  end
-  self._sent = sent + count
+---@return campaign.import.pace.ticket
+function methods:started_all(count, in_flight)
+  self._sent = self._sent + count
   self._concurrency:started(in_flight)
+  return { number = self._sent, at = self._monotonic() }
 end
 
 local function wait(self, seconds, reason)
@@ -179,16 +168,16 @@ end
 ---@param repeated integer how many were sent before
 function methods:passed(attempts, first, last, seconds, repeated)
   local now, count = self._monotonic(), last - first + 1
-  local since, latest = 0, 0
+  local started, latest = 0, 0
   for i = first, last do
     local at = attempts[i].ticket.at
-    since = since + (now - at)
+    started = started + at
     if at > latest then
       latest = at
     end
   end
   self._concurrency:finished(now, seconds, false, count)
-  self._shared:succeeded(latest, now, count, since / count)
+  self._shared:succeeded(latest, now, count, now - started / count)
   self._quota:refund(false, count - repeated)
   self._quota:refund(true, repeated)
   self._doubt_since, self._doubts, self._failures, self._failed_since = nil, 0, 0, 0

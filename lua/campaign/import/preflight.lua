@@ -40,7 +40,9 @@ end
 local SHORT_STEP = 32768
 
 local function write_plan(plan, work, batches)
-  for _, batch in ipairs(batches) do
+  local rows, bytes, count = 0, 0, #batches
+  for i = 1, count do
+    local batch = batches[i]
     if not batch.hash then -- the pass does not know it of UTF-16
       local err
       batch.hash, err = work.input:checksum(batch)
@@ -48,10 +50,9 @@ local function write_plan(plan, work, batches)
         return nil, err
       end
     end
-    plan.batches = plan.batches + 1
-    plan.sendable = plan.sendable + batch.accepted
-    plan.bytes = plan.bytes + batch.body_bytes
+    rows, bytes = rows + batch.accepted, bytes + batch.body_bytes
   end
+  plan.batches, plan.sendable, plan.bytes = plan.batches + count, plan.sendable + rows, plan.bytes + bytes
   return work.ledger:enqueue(batches)
 end
 

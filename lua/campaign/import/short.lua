@@ -13,34 +13,38 @@ function M.add(methods)
   -- As many batches as may leave and can take the short way, up to the first that cannot.
   function methods:_fill_short()
     local work, lane = self.work, self.work.lane
-    local pace, journal, bisect = work.pace, work.journal, work.bisect
+    local pace, bisect = work.pace, work.bisect
     if not lane.template or work.window or bisect and not bisect:is_idle() or not pace:is_free() or self.again[1] or self.error
       or work.stopped() then
       return
     end
     local coming, ready, spare = self.coming, self.ready, self.spare
-    local left = #spare
-    for place = #ready + 1, #ready + pace:limit() - self:_busy() do
+    local left, last = #spare, #ready
+    local before = last
+    for place = before + 1, before + pace:limit() - self:_busy() do
       local first = self.first
       local batch = coming[first] or self:_look_ahead()
       local source = batch and lane:load(batch)
       if not source then
-        return
+        break
       end
       coming[first], self.first = nil, first + 1
       local attempt = spare[left]
       if attempt then
         spare[left], left = nil, left - 1
-        attempt.batch, attempt.source, attempt.ticket.number = batch, source, 0 -- that it has not started
+        attempt.batch, attempt.lease, attempt.source, attempt.ticket = batch, batch, source, nil
       else
-        attempt = { batch = batch, source = source, request = lane.request, number = nil, lease = nil, answer = nil, ticket = nil, begun = nil }
+        attempt = { batch = batch, lease = batch, source = source, request = lane.request, number = nil, answer = nil, ticket = nil, begun = nil }
       end
-      local ok, err = journal:begin(attempt)
-      if not ok then
-        self:_stop(err)
-        return self:_unsent(batch)
+      ready[place], last = attempt, place
+    end
+    local begun, err = work.journal:begin_all(ready, before + 1, last)
+    if begun < last then
+      self:_stop(err)
+      for place = begun + 1, last do
+        self:_unsent(ready[place].batch)
+        ready[place] = nil
       end
-      ready[place] = attempt
     end
   end
 
@@ -54,16 +58,19 @@ function M.add(methods)
     for i = 1, count do
       local attempt = attempts[i]
       local source = attempt.source
-      if not source or not journal:go(attempt) then
+      if not source then
         return 0
       end
       sources[i], attempt.begun = source, true
     end
-    pace:started_all(attempts, count, self.in_flight + count)
+    if not journal:go_all(attempts, count) then
+      return 0
+    end
+    local ticket = pace:started_all(count, self.in_flight + count)
     local sent, refused = lane:submit(sources, count, ids)
     for i = 1, sent do
       local attempt = attempts[i]
-      flying[ids[i]], attempt.source = attempt, nil
+      flying[ids[i]], attempt.ticket, attempt.source = attempt, ticket, nil
       if attempt.number > 1 and attempt.number - (attempt.batch.withdrawn or 0) > 1 then
         self.retries = self.retries + 1
       end
@@ -73,56 +80,37 @@ function M.add(methods)
       return count
     end
     local attempt = attempts[sent + 1]
-    attempt.source = nil
+    attempt.ticket, attempt.source = ticket, nil
     self:_conclude(attempt, nil, nil, refused)
     return sent + 1
   end
 
   -- Known answers, which say that their batches were taken over.
   function methods:_pass(known, count)
-    local work, flying, spare = self.work, self.flying, self.spare
-    local lane, journal, bisect = work.lane, work.journal, work.bisect
-    local verdicts, status = lane.verdicts, lane.status
-    local before = #spare
-    local last, accepted, pending, sent, took, repeated = before, 0, 0, 0, 0, 0
-    for at = 1, 4 * count, 4 do
+    local work, flying, spare, passed = self.work, self.flying, self.spare, self.passed
+    local lane, bisect, before = work.lane, work.bisect, #self.spare
+    local rows, sent, took, repeated, at = 0, 0, 0, 0, 1
+    for i = 1, count do
       local id = known[at]
       local attempt = flying[id]
-      if attempt then
-        local batch, seconds, bytes = attempt.batch, known[at + 1], known[at + 2]
-        local rows = batch.accepted
-        local verdict = verdicts[rows]
-        local is_pending = verdict.pending or nil
-        if is_pending then
-          pending = pending + rows
-        else
-          accepted = accepted + rows
-        end
-        local ok, err = journal:passed(attempt, {
-          verdict = "accepted", cause = verdict.cause, receipt = known[at + 3] or verdict.receipt, sent = "yes", awaits = is_pending,
-          status = status, bytes_sent = bytes, body_bytes = batch.body_bytes, seconds = seconds, lease = nil, id = nil, answer = nil,
-        })
-        if not ok then
-          self:_stop(err)
-        end
-        if batch.failed then
-          repeated = repeated + 1
-        end
-        batch.clean, sent, took, last = true, sent + bytes, took + seconds, last + 1
-        flying[id], attempt.batch, attempt.lease = nil, nil, nil
-        spare[last] = attempt -- nobody knows it any more: it serves the next one
+      local batch = attempt.batch
+      flying[id], spare[before + i], passed[i] = nil, attempt, batch -- nobody knows the attempt any more: it serves the next one
+      batch.clean = true
+      if batch.failed then
+        repeated = repeated + 1
       end
+      rows, took, sent, at = rows + batch.accepted, took + known[at + 1], sent + known[at + 2], at + 4
     end
-    local taken = last - before
-    if taken == 0 then
-      return
+    local ok, err = work.journal:passed(passed, count, known, lane.outcome, took)
+    if not ok then
+      self:_stop(err)
     end
-    self.in_flight, self.batches, self.bytes = self.in_flight - taken, self.batches + taken, self.bytes + sent
-    work.passed(accepted, pending)
+    self.in_flight, self.batches, self.bytes = self.in_flight - count, self.batches + count, self.bytes + sent
+    work.passed(rows, lane.outcome.awaits)
     if bisect then
-      bisect:passed(accepted + pending)
+      bisect:passed(rows)
     end
-    work.pace:passed(spare, before + 1, last, took, repeated)
+    work.pace:passed(spare, before + 1, before + count, took, repeated)
     self:_weigh()
   end
 
@@ -140,6 +128,15 @@ function M.add(methods)
     end
     self.loaded = at
     return true
+  end
+
+  -- As many as are made between two looks at a commit.
+  function methods:_load_some()
+    local made = 0
+    while made < AHEAD and self:_load_ahead() do
+      made = made + 1
+    end
+    return made > 0
   end
 
   -- Answers that are there, or the next that comes; until then bodies are made. What else has come meanwhile shares the next commit; half of

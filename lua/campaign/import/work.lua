@@ -60,7 +60,7 @@ function M.of(state, book, progress)
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
     pace = state.pace,
     slice = not rings and COMMIT_SLICE or nil,
-    next_batch = function() return book:next_batch() end,
+    next_batches = function(into, last) return book:next_batches(into, last) end,
     prepare = function(batch) return request_module.of(state, batch) end,
     finish = function(request, result, batch)
       if state.window.closed and result.status then
@@ -73,10 +73,7 @@ function M.of(state, book, progress)
       state.barrier:settled(changed or verdict)
       return changed, err
     end,
-    passed = function(accepted, pending)
-      state.books:book("accepted", accepted)
-      state.books:book("accepted_pending", pending)
-    end,
+    passed = function(rows, is_pending) state.books:book(is_pending and "accepted_pending" or "accepted", rows) end,
     too_many = options.stop_rule and function() return stop_rule.check(options.stop_rule, state.books, state.plan.sendable) end,
     clean = function(batch, verdict, problem) return clean.answer(state.input, batch, verdict, problem, known) end,
     unsent = function(batch) return state.rows:unsent(batch) end,

@@ -15,24 +15,15 @@ local M = {}
 -- Attempts of one batch, at most: an attempt's id is made of batch and number (ledger/schema).
 local ATTEMPTS = 1048576
 
-local function keep(waiter, changes)
-  waiter.changes = changes
-end
+-- What an outcome is made of: so many values are its attempt's own, the others may be those of several.
+local OWN = 9
 
 -- A pending batch as a lease. What was given back may be leased again: its old lease must not fit any more.
 local function hold(ledger, batch)
   batch.fence = batch.fence + 1 + ledger._given_back
   batch.owner, batch.begun = ledger.owner, batch.attempts
   ledger._held[batch.index] = batch.fence
-  ledger._held_count = ledger._held_count + 1
   return batch
-end
-
-local function let_go(ledger, index)
-  if ledger._held[index] then
-    ledger._held[index] = nil
-    ledger._held_count = ledger._held_count - 1
-  end
 end
 
 local function is_held_by(ledger, lease)
@@ -63,7 +54,8 @@ local function found_ahead(asked, _, batches)
   local held, count = ledger._held, 0
   for i = 1, #batches do
     local batch = batches[i]
-    if not asked[batch.index] and not held[batch.index] then
+    local index = batch.index
+    if not asked[index] and not held[index] then
       count = count + 1
       leases[count] = hold(ledger, batch)
     end
@@ -71,48 +63,37 @@ local function found_ahead(asked, _, batches)
   ledger._ahead = leases[1] and leases
 end
 
--- The tickets of begin, finish and late outcomes: what they wait for, then the answer.
-
 -- All of them or none: were one of them not pending any more although nobody else has the file, the others would be in doubt, and nothing sent.
 local function begun(tickets, changes)
-  local is_well, began = changes == #tickets, tickets.began
+  local answer, began = changes == #tickets and "go" or "stale", tickets.began
   for i = 1, #tickets do
     local ticket = tickets[i]
-    if is_well then
+    ticket.answer = answer
+    if answer == "go" then
       local lease = ticket.lease
       local number = lease.begun + 1
-      ticket.answer, ticket.number = "go", number
-      lease.begun, lease.began, lease.is_open = number, began, true
-    else
-      ticket.answer = "stale"
+      ticket.number, lease.begun, lease.began, lease.is_open = number, number, began, true
     end
   end
 end
-
-local function settled_late(late, changes)
-  late.ticket.answer = late.kept.changes == 0 and "done" or changes > 0 and "late" or "stale"
-end
-
 
 local function numbered(waiter, _, rows)
   local ledger, lease = waiter.ledger, waiter.lease
   lease.index = rows[1] and rows[1][1]
   if lease.index then
-    let_go(ledger, lease.parent)
-    ledger._held[lease.index], ledger._held_count = lease.fence, ledger._held_count + 1
+    ledger._held[lease.parent], ledger._held[lease.index] = nil, lease.fence
   end
 end
 
 ---@param methods table of the ledger
 function M.add(methods)
-  -- Nobody waits for this outcome any more: it is kept, and settles its own batch where that is in doubt.
-  function methods:_came_late(outcome)
-    local lease, kept = outcome.lease, { done = keep }
-    outcome.is_told = true
-    local ok, err = self:_queue("late_answer", kept, lease.index, lease.index * ATTEMPTS + lease.begun, self._now(), outcome.verdict, outcome.detail)
+  -- No batch waits for this outcome any more: it is kept, and settles its own batch where that is in doubt. `given`: as queued by `_queue_outcomes`.
+  function methods:_came_late(given)
+    local index, fence, owner, number, receipt = given[1], given[2], given[3], given[4], given[6]
+    local state, rejected, awaits, verdict, detail = given[10], given[11], given[12], given[14], given[21]
+    local ok, err = self:_queue("late_answer", nil, index, index * ATTEMPTS + number, self._now(), verdict, detail)
     if ok then
-      ok, err = self:_queue("late_batch", { done = settled_late, ticket = outcome, kept = kept }, lease.index, lease.fence, lease.owner,
-        ledger_module.AFTER[outcome.verdict], outcome.rejected or 0, outcome.awaits == true, outcome.receipt)
+      ok, err = self:_queue("late_batch", nil, index, fence, owner, state, rejected, awaits, receipt)
     end
     return ok, err
   end
@@ -190,9 +171,9 @@ function M.add(methods)
   function methods:release(lease)
     self._claimed, self._given_back = 0, self._given_back + 1
     if not lease then
-      self._held, self._held_count, self._ahead = {}, 0, nil
+      self._held, self._ahead = {}, nil
     elseif is_held_by(self, lease) then
-      let_go(self, lease.index)
+      self._held[lease.index] = nil
     end
     return true
   end
@@ -206,45 +187,82 @@ function M.add(methods)
     return not is_held_by(self, lease) or self:_queue("seen_before", nil, lease.index, text)
   end
 
-  ---Queues the intent to send a leased batch. Nothing may be sent before the commit, nor unless the ticket then says "go".
-  ---@param lease table
-  ---@param ticket table? of the caller's, to be filled in
-  ---@return table? ticket `answer` after the commit: "go" (with number) or "stale"
-  ---@return campaign.error? err
-  function methods:begin(lease, ticket)
-    local index = lease.index
-    ticket = ticket or { lease = nil, answer = nil, number = nil }
-    ticket.lease, ticket.answer = lease, nil
-    if not is_held_by(self, lease) then
-      ticket.answer = "stale"
-      return ticket
-    end
-    let_go(self, index)
-    if self._asked then
-      self._asked[index] = true
-    end
-    local gathered = self._beginning
-    local count = gathered and #gathered
-    local last = gathered and gathered[count].lease
-    if last and last.index + 1 == index and last.fence == lease.fence then
-      gathered[count + 1] = ticket
-      return ticket
-    end
-    if gathered then
-      local ok, err = self:_queue_beginning()
-      if not ok then
-        return nil, err
+  ---Queues the intents to send leased batches. Nothing may be sent before the commit, nor unless a batch's ticket then says "go".
+  ---@param tickets table[] `lease`; to be filled in: `answer` after the commit: "go" (with number) or "stale"
+  ---@param first integer the first of them
+  ---@param last integer
+  ---@return integer last the last one that was queued
+  ---@return campaign.error? err of the next one
+  function methods:begin_all(tickets, first, last)
+    local held, owner, asked, gathered = self._held, self.owner, self._asked, self._beginning
+    local count = gathered and #gathered or 0
+    local before = gathered and gathered[count].lease
+    local next_index, same_fence = before and before.index + 1, before and before.fence
+    for i = first, last do
+      local ticket = tickets[i]
+      local lease = ticket.lease
+      local index, fence = lease.index, lease.fence
+      if held[index] ~= fence or lease.owner ~= owner then
+        ticket.answer = "stale"
+      else
+        if index ~= next_index or fence ~= same_fence then
+          if count > 0 then
+            local ok, err = self:_queue_beginning()
+            if not ok then
+              return i - 1, err
+            end
+          end
+          gathered, count = { done = begun, began = nil }, 0
+          self._beginning, same_fence = gathered, fence
+        end
+        count, next_index = count + 1, index + 1
+        gathered[count], ticket.answer, held[index] = ticket, nil, nil
+        if asked then
+          asked[index] = true
+        end
       end
     end
-    self._beginning = { ticket, done = begun, began = nil }
+    return last
+  end
+
+  ---Queues the intent to send a leased batch.
+  ---@param lease table
+  ---@param ticket table? of the caller's, to be filled in
+  ---@return table? ticket as of `begin_all`
+  ---@return campaign.error? err
+  function methods:begin(lease, ticket)
+    ticket = ticket or { lease = nil, answer = nil, number = nil }
+    ticket.lease = lease
+    local last, err = self:begin_all({ ticket }, 1, 1)
+    if last == 0 then
+      return nil, err
+    end
     return ticket
   end
 
-  ---Queues the outcome of an attempt. The outcome is the ledger's own from here on.
+  -- Queues so many outcomes, whose own values stand in `_outcomes`, of attempts with whose batches it comes to the same. Before those that are
+  -- about to begin: these are other batches, or wait for this outcome.
+  function methods:_queue_outcomes(count, outcome, state)
+    local code = outcome.code
+    local number, err = self:_number("finish")
+    if not number then
+      return nil, err
+    end
+    local ok, failed = self._store:expect(self._outcomes, OWN, count, number, state, outcome.rejected or 0, outcome.awaits == true, self._now(),
+      outcome.verdict, outcome.cause, outcome.status, code ~= nil and tostring(code) or nil, outcome.kind, outcome.sent, outcome.guard,
+      outcome.detail, outcome.reason, outcome.message)
+    if not ok then
+      return nil, self.explain(failed)
+    end
+    return true
+  end
+
+  ---Queues the outcome of an attempt. One that no batch of this lease waits for any more settles its batch if that is in doubt, and is else kept as
+  ---evidence only.
   ---@param lease table that was begun
   ---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
   ---rejected (rows), awaits (the platform's own result is still to come)
-  ---@return table? ticket the outcome: `answer` after the commit: "done", "late" (it settled an ambiguous batch) or "stale" (kept as evidence only)
+  ---@return true? ok
   ---@return campaign.error? err
   function methods:finish(lease, outcome)
     local state = ledger_module.AFTER[outcome.verdict]
@@ -254,31 +272,33 @@ function M.add(methods)
     if not lease.began then
       error("this batch was not begun", 2)
     end
-    local index, fence, code = lease.index, lease.fence, outcome.code
-    if code ~= nil then
-      code = tostring(code)
-    end
     if lease.is_open and state == "P" then -- still ours, and leased before the file says that it is pending
-      self._held[index], self._held_count = fence, self._held_count + 1
+      self._held[lease.index] = lease.fence
     end
     lease.is_open = false
-    local number, id, err = self._statements.finish, nil, nil
-    if not number then
-      number, err = self:_number("finish")
+    local own = self._outcomes
+    own[1], own[2], own[3], own[4], own[5] = lease.index, lease.fence, lease.owner, lease.begun, lease.began
+    own[6], own[7], own[8], own[9] = outcome.receipt, outcome.bytes_sent, outcome.body_bytes, outcome.seconds
+    return self:_queue_outcomes(1, outcome, state)
+  end
+
+  ---Queues the outcomes of attempts that were full successes, as `finish` does.
+  ---@param leases table[] that were begun
+  ---@param count integer how many of them
+  ---@param told table four values of each, one after another: anything, seconds, bytes that were sent of the body, the platform's number or false
+  ---@param outcome table what they have in common
+  ---@return true? ok
+  ---@return campaign.error? err
+  function methods:finish_all(leases, count, told, outcome)
+    local own, receipt, at, from = self._outcomes, outcome.receipt, 0, 0
+    for i = 1, count do
+      local lease = leases[i]
+      lease.is_open = false
+      own[at + 1], own[at + 2], own[at + 3], own[at + 4], own[at + 5] = lease.index, lease.fence, lease.owner, lease.begun, lease.began
+      own[at + 6], own[at + 7], own[at + 8], own[at + 9] = told[from + 4] or receipt, told[from + 3], lease.body_bytes, told[from + 2]
+      at, from = at + OWN, from + 4
     end
-    if number then
-      -- Before those that are about to begin: these are other batches, or wait for this outcome.
-      id, err = self._store:expect(number, index, fence, lease.owner, state, outcome.rejected or 0, outcome.awaits == true, lease.begun, lease.began,
-        self._now(), outcome.verdict, outcome.cause, outcome.receipt, outcome.status, code, outcome.kind, outcome.sent, outcome.guard,
-        outcome.bytes_sent, outcome.body_bytes, outcome.seconds, outcome.detail, outcome.reason, outcome.message)
-    end
-    if not id then
-      return nil, self.explain(err)
-    end
-    local finishing = self._finishing
-    finishing[#finishing + 1] = outcome
-    outcome.lease, outcome.id, outcome.answer, outcome.is_told = lease, id, nil, nil
-    return outcome
+    return self:_queue_outcomes(count, outcome, "A")
   end
 
   ---Queues the pieces that take the place of a batch: of one that was rejected as a whole, or of a lease that was not begun. They are ours,

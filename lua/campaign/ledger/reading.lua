@@ -47,7 +47,11 @@ function M.add(methods)
         counts.pending = counts.pending + accepted
       end
     end
-    progress.batches.P, progress.batches.L = progress.batches.P - self._held_count, progress.batches.L + self._held_count
+    local leased = 0
+    for _ in pairs(self._held) do
+      leased = leased + 1
+    end
+    progress.batches.P, progress.batches.L = progress.batches.P - leased, progress.batches.L + leased
     rows, err = self:_query("progress_rows")
     if not rows then
       return nil, err

@@ -122,10 +122,10 @@ M.STATEMENTS = {
   begin_all = [[UPDATE batch SET state = 'S', fence = ?2, owner = ?3, attempts = attempts + 1, began = ?4
     WHERE seq BETWEEN ?1 AND ?5 AND split = 0 AND state = 'P']],
   -- The attempt is written down if the batch waits for its outcome.
-  finish = "UPDATE batch SET state = ?4, rejected = ?5, awaits = ?6, receipt = NULL WHERE" .. MINE .. [[AND state = 'S';
-    INSERT INTO attempt (id, batch, number, fence, owner, began, ended, verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent,
-      body_bytes, seconds, detail, reason, message)
-    VALUES (?1 * 1048576 + ?7, ?1, ?7, ?2, ?3, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)]],
+  finish = "UPDATE batch SET state = ?10, rejected = ?11, awaits = ?12, receipt = NULL WHERE" .. MINE .. [[AND state = 'S';
+    INSERT INTO attempt (id, batch, fence, owner, number, began, receipt, bytes_sent, body_bytes, seconds, ended, verdict, cause, status, code,
+      kind, sent, guard, detail, reason, message)
+    VALUES (?1 * 1048576 + ?4, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)]],
   -- For an outcome that no batch of this lease waits for any more.
   late_answer = [[INSERT INTO late (batch, attempt, at, source, verdict, detail) SELECT ?1, ?2, ?3, 'answer', ?4, ?5
     WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE id = ?2 AND verdict = ?4)]],

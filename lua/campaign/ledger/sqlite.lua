@@ -91,29 +91,6 @@ function methods:_queue_now(name, waiter, ...)
   return true
 end
 
--- The outcome that was queued under this number.
-function methods:_outcome(id)
-  for _, outcomes in ipairs({ self._settling, self._under_way, self._finishing }) do
-    for _, outcome in ipairs(outcomes) do
-      if outcome.id == id then
-        return outcome
-      end
-    end
-  end
-end
-
--- A result that no waiter is for: an outcome was not written down, since its batch did not wait for it, or with all of its transaction.
-function methods:_unexpected(id, changes)
-  local outcome = self:_outcome(id)
-  if not outcome then
-    return true
-  elseif changes then
-    return self:_came_late(outcome)
-  end
-  outcome.is_told = true
-  return true
-end
-
 -- Takes what has finished and tells whoever waits for it. A plan of thousands of batches is no reason to hold others up.
 function methods:_take()
   local store, waiting, pause = self._store, self._waiting, self._pause
@@ -126,10 +103,10 @@ function methods:_take()
       problem = problem or explain(rows)
     end
     local _, err
-    if not waiter then
-      _, err = self:_unexpected(id, changes)
-    elseif changes then
+    if changes and waiter then
       _, err = waiter:done(changes, rows)
+    elseif changes then
+      _, err = self:_came_late(rows)
     end
     problem = problem or err
     taken = taken + 1
@@ -158,10 +135,6 @@ function methods:start()
   if not ok then
     return nil, explain(err)
   end
-  local finishing, under_way = self._finishing, self._under_way
-  for i = #finishing, 1, -1 do
-    under_way[#under_way + 1], finishing[i] = finishing[i], nil
-  end
   return true
 end
 
@@ -170,20 +143,7 @@ end
 ---@return campaign.error? err a transaction failed: nothing of it is in the ledger
 function methods:settled()
   local busy = self._store:busy() > 0 -- asked first: what finishes meanwhile is taken next time
-  local outcomes = self._under_way
-  if not busy then
-    self._under_way, self._settling = self._settling, outcomes
-  end
   local ok, err = self:_take()
-  if not busy then -- the outcomes of which nothing was told are written down
-    for i = #outcomes, 1, -1 do
-      local outcome = outcomes[i]
-      outcomes[i] = nil
-      if not outcome.is_told then
-        outcome.answer = "done"
-      end
-    end
-  end
   if not ok then
     return nil, err
   end
@@ -318,16 +278,18 @@ function methods:enqueue(batches)
   local owner, now, store = self.owner, self._now(), self._store
   local number, err = self:_number("enqueue")
   local ok = number
-  for i = 1, #batches do
+  local count = #batches
+  for i = 1, count do
     local batch = batches[i]
+    local parent = batch.parent
     if ok then
-      ok, err = store:tell(number, batch.index, batch.parent, batch.offset, batch.bytes, batch.first_row, batch.first_line, batch.rows,
+      ok, err = store:tell(number, batch.index, parent, batch.offset, batch.bytes, batch.first_row, batch.first_line, batch.rows,
         batch.accepted, batch.body_bytes, batch.skip, batch.hash, owner, now)
     end
-    if ok and batch.parent then
-      ok, err = self:_queue("split", nil, batch.parent)
+    if ok and parent then
+      ok, err = self:_queue("split", nil, parent)
     end
-    if ok and (i % AT_ONCE == 0 or i == #batches) then
+    if ok and (i % AT_ONCE == 0 or i == count) then
       ok, err = self:_bounded()
     end
     if not ok then
@@ -377,7 +339,7 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function methods:forget_plan()
-  self._claimed, self._held, self._held_count, self._beginning, self._ahead, self._asked = 0, {}, 0, nil, nil, nil
+  self._claimed, self._held, self._beginning, self._ahead, self._asked = 0, {}, nil, nil, nil
   local ok, err = self:_queue("forget_rows")
   if ok then
     ok, err = self:_queue("forget_batches")
@@ -523,8 +485,7 @@ function M.open(path, options)
     path = path, owner = options.owner or ("%d:%s"):format(core.system.pid(), core.digest.hex(core.system.random(8))), recovered = 0,
     _store = store, _statements = {}, _waiting = {}, _now = options.now or core.system.now, _sleep = options.sleep, _pause = options.pause,
     _wait = options.wait or options.sleep and function() options.sleep(SLICE) end,
-    _finishing = {}, _under_way = {}, _settling = {}, -- outcomes: queued, on their way to the disk, there
-    _claimed = 0, _held = {}, _held_count = 0, _given_back = 0, _refused = 0, _beginning = nil, _ahead = nil, _asked = nil, -- of ledger/leases
+    _claimed = 0, _held = {}, _given_back = 0, _refused = 0, _beginning = nil, _ahead = nil, _asked = nil, _outcomes = {}, -- of ledger/leases
   }, mt)
   local ok = true
   if not options.create then
