@@ -206,7 +206,7 @@ static int make_file(struct camp_database *database, const char *schema, struct 
 static int check_file(struct camp_database *database, struct camp_error *err) {
   struct stat info;
   if (lstat(database->path, &info) != 0) return fail_errno(database, err);
-  if (!S_ISREG(info.st_mode)) return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: is no regular file", database->path);
+  if (!S_ISREG(info.st_mode)) return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: is no regular file; put the ledger back", database->path);
   if (info.st_uid != geteuid()) return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: belongs to another user", database->path);
   if ((info.st_mode & 077) != 0)
     return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: others may read or write it (mode %04o); use chmod 600", database->path,

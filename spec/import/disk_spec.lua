@@ -285,6 +285,21 @@ describe("an import on a bad day", function()
       assert_resumes(folder, 0)
     end)
 
+    it("F24 refuses a ledger with another letter in the text of its tables or in the record of the job", function()
+      local rows, path = server:read().rows, folder .. "/ledger.db"
+      local good = command.read(path)
+      for from, to in pairs{ ["DEFAULT 'P'"] = "DEFAULT 'X'", ['"longlong.'] = '"longlonh.' } do
+        local at = assert(good:find(from, 1, true), from)
+        lists.write(path, good:sub(1, at - 1) .. to .. good:sub(at + #from))
+        local seen = run("resume", folder)
+        assert_untouched(seen, rows)
+        assert.equal("damaged", seen.reason, seen.out)
+        assert.matches(path, seen.message, 1, true)
+      end
+      lists.write(path, good)
+      assert_resumes(folder, 0)
+    end)
+
     it("F24 refuses a ledger of another version", function()
       local rows = server:read().rows
       assert.equal(0, command.run({ "sqlite3", folder .. "/ledger.db", "PRAGMA user_version = 99" }).code)

@@ -147,6 +147,21 @@ describe("campaign.recover", function()
     judge(result.job, "resolved")
   end)
 
+  it("keeps evidence that came later beside what it adds itself, of a batch whose attempt is lost", function()
+    local result, given = run_half()
+    assert.equal(0, command.run({ "sqlite3", result.job .. "/ledger.db", "DROP TRIGGER attempt_stays; DELETE FROM attempt WHERE batch = 1;"
+      .. " INSERT INTO late (batch, attempt, at, source, verdict) SELECT batch, id, 1, 'operator', 'noted' FROM attempt WHERE batch = 2" }).code)
+    damage(result.job, 1)
+    assert.equal(result.taken_over, assert(campaign.recover(result.job, given)).result.taken_over)
+    local ledger, found = assert(require("campaign.ledger").open(result.job .. "/ledger.db")), {}
+    for late in ledger:scan("late") do
+      found[late.batch] = late.source
+    end
+    ledger:close()
+    assert.same({ "recover", "operator" }, found)
+    judge(result.job, "late")
+  end)
+
   it("goes on by itself where it is told that nothing was sent since", function()
     local result, given = run_half()
     damage(result.job, 1)

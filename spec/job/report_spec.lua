@@ -17,7 +17,7 @@ local SCRIPT = [[
   local done, err
   if arg[1] == "import" then
     done, err = campaign.import{ source = arg[4], to = "longlong.import_customers_async", job = arg[2], account = account, rows_per_call = 10,
-      concurrency = 1, attempts = 1 }
+      concurrency = 1, attempts = 1, unique = "uuid" }
   else
     local job
     job, err = campaign.open_job(arg[2], { account = account })
@@ -36,7 +36,7 @@ describe("a job's report", function()
   setup(function()
     server, root = commit_server.start(), command.folder()
     script = command.write(root .. "/script.lua", SCRIPT)
-    source = lists.file(imports.people(40))
+    source = lists.file(imports.people(40) .. "c-00007,客户41,13800000041,公司,老客户\n")
   end)
   teardown(function()
     server:stop()
@@ -98,5 +98,18 @@ describe("a job's report", function()
     assert.same({ true, 20 }, { stands, rows.pending })
     server:order("calm")
     sweep(job, 4, "resume")
+  end)
+
+  it("and row files that are damaged, or none at all, are made again from the ledger", function()
+    local job = root .. "/hurt"
+    server:order("reset\nfault L 3+ drop status 403")
+    assert.equal("done", run(nil, "import", job, source).out)
+    server:order("calm")
+    command.write(job .. "/report.json", "{ torn")
+    os.execute(("rm %s/duplicates.csv && mkfifo %s/duplicates.csv"):format(job, job))
+    assert.equal("done", run(nil, "resume", job).out)
+    local stands, rows = compare(job, "made again")
+    assert.same({ true, 40, 0 }, { stands, rows.accepted_pending, rows.pending })
+    assert.equal("41", imports.read(job .. "/duplicates.csv")[1]._row)
   end)
 end)

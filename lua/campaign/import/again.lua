@@ -376,11 +376,8 @@ function M.add(parts)
     local job = setmetatable({ folder = path }, parts.mt)
     local state = { state = "interrupted", folder = folder, given = given }
     parts.inner[job] = state
-    if core.system.stat(folder.report) then
-      local plain, err = folder:read("report")
-      if not plain then
-        return nil, err
-      end
+    local plain = core.system.stat(folder.report) and folder:read("report") or nil -- of a damaged one the ledger knows more
+    if plain and type(plain.state) == "string" then
       job.result = report.restore(plain, path)
       state.state = plain.state
       return job

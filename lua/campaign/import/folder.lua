@@ -16,7 +16,7 @@ M.RESERVE = 16777216
 
 local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
 
-local MOST_REPORT = 16777216
+local MOST_JSON = 16777216
 
 M.FILES = {
   job = "job.json", batches = "batches.jsonl", rejects = "rejects.csv",
@@ -186,22 +186,29 @@ function M.open(path)
   return self, job
 end
 
+-- What a damaged one means: the ledger is the record of the job, these two are made of it or beside it.
+local DAMAGED = {
+  job = ("what was sent stands in ledger.db: put job.json back from a copy, or write {\"format\":%d} into it"):format(M.FORMAT),
+  report = "campaign resume makes it again",
+}
+
 ---Reads one of the JSON files.
 ---@param name "job"|"report"
 ---@return table? value
 ---@return campaign.error? err
 function methods:read(name)
-  local file, why = io.open(self[name], "rb")
-  if not file then
+  local text, why = core.system.read_file(self[name], MOST_JSON)
+  if not text and why.reason == "missing" then
     return refuse(self.path, tostring(why), "is it the folder of an import?")
   end
-  local text = file:read("*a")
-  file:close()
-  local value, err = json.decode(text or "")
+  local value, err
+  if text then
+    value, err = json.decode(text)
+  end
   if type(value) ~= "table" then
     return nil, error_object.new{
-      kind = "ledger", retry = false, cause = err,
-      message = self[name] .. " is damaged: " .. tostring(err or "no JSON object"),
+      kind = "ledger", retry = false, cause = why or err, hint = DAMAGED[name],
+      message = why and tostring(why) or self[name] .. " is damaged: " .. tostring(err or "no JSON object"),
     }
   end
   return value
@@ -225,7 +232,7 @@ end
 ---@return string? text what it said, to be put back where nothing changed; empty when there was none
 ---@return campaign.error? err it is there still
 function methods:withdraw_report()
-  local text, err = core.system.read_file(self.report, MOST_REPORT)
+  local text, err = core.system.read_file(self.report, MOST_JSON)
   local ok = text
   if text then
     ok, err = core.system.remove(self.report)

@@ -9,9 +9,10 @@ local M = {}
 
 local CHUNK = 262144
 
--- SHA-256 of the first bytes of a file; nil when it is shorter or not there.
+-- SHA-256 of the first bytes of a file; nil when it is shorter, not there or none: a pipe that stands there would hold us up.
 local function digest(path, bytes)
-  local file = io.open(path, "rb")
+  local found = core.system.stat(path, true)
+  local file = found and found.type == "file" and io.open(path, "rb")
   if not file then
     return nil
   end

@@ -99,16 +99,27 @@ end
 ---@return string? text
 ---@return campaign.error? err
 function M.encode(record)
-  return core.json.encode(record)
+  local text, err = core.json.encode(record)
+  if not text then
+    return nil, err
+  end
+  return text .. "\n" .. core.digest.crc32c(text)
 end
 
 ---@param text string
+---@param path string? of the ledger that it is from
 ---@return table? record
 ---@return campaign.error? err
-function M.decode(text)
-  local record, err = json.decode(text, { bytes = #text + 1 })
+function M.decode(text, path)
+  local plain, sum = text:sub(1, -10), text:sub(-9)
+  local record, err
+  if sum == "\n" .. core.digest.crc32c(plain) then -- one letter of it could send the rows elsewhere
+    record, err = json.decode(plain, { bytes = #plain + 1 })
+  end
   if type(record) ~= "table" or type(record.options) ~= "table" then
-    return nil, error_object.new{ kind = "ledger", retry = false, cause = err, message = "the ledger's record of the job is damaged" }
+    return nil, error_object.new{ kind = "ledger", reason = "damaged", retry = false, sent = "no", cause = err,
+      message = (path and "ledger " .. path or "the ledger") .. ": its record of the job is damaged",
+      hint = "put ledger.db back from a copy that was made after the job's last run; else look at the platform for what was sent" }
   end
   return record
 end

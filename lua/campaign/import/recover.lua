@@ -128,6 +128,7 @@ function overlay:copy_attempts(seq)
     end
   end
   for _, late in ipairs(self.salvage:ask("late_of", seq)) do
+    late.id = nil -- `settle` adds some of its own
     self:insert("late", late)
   end
   return last

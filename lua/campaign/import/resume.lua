@@ -96,8 +96,8 @@ function M.same_target(record, identity, shape)
       .. ", with the address, tenant and user that it had then")
   end
   if shape and record.shape ~= shape then
-    return refuse("the fields of the target or their columns are no longer those that the job was planned with",
-      "import what is left of the list as a new job")
+    return refuse(("the header of %s, or the fields of the target, are no longer those that the job was planned with"):format(record.options.source),
+      "put the list back as it was, or import what is left of it as a new job")
   end
   return true
 end

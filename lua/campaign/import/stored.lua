@@ -36,7 +36,7 @@ function M.open(path, options)
   local put, record
   put, err = ledger:job_get()
   if put and put.files[1] then
-    record, err = record_module.decode(put.record)
+    record, err = record_module.decode(put.record, folder.ledger)
   end
   if not record then
     ledger:close()

@@ -75,6 +75,7 @@ local REPEATED = [[ b.doubts > 0 AND (SELECT count(*) FROM attempt a WHERE a.id 
 
 M.STATEMENTS = {
   version = "PRAGMA user_version",
+  texts = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence'",
   job_put = [[INSERT INTO job (one, id, created, state, record) VALUES (1, ?, ?, ?, ?)
     ON CONFLICT (one) DO UPDATE SET state = excluded.state, record = excluded.record WHERE id = excluded.id]],
   job_get = "SELECT id, created, state, record FROM job",

@@ -423,6 +423,18 @@ local function check_version(self)
   return true
 end
 
+-- The tables must be those of this version, to the letter: SQLite notices a damaged page by its form, not by the words in it.
+local function check_tables(self)
+  local rows, err = self:_query("texts")
+  for _, row in ipairs(rows or {}) do
+    if not schema.TEXT:find(row[1], 1, true) then
+      return nil, explain(error_object.new{ kind = "ledger", reason = "damaged", retry = false,
+        message = "ledger " .. self.path .. ": its tables are not as they were made" })
+    end
+  end
+  return rows and true, err
+end
+
 -- What a dead owner left open.
 local function recover(self)
   local open, failed = self:_query("left_open")
@@ -490,6 +502,9 @@ function M.open(path, options)
   local ok = true
   if not options.create then
     ok, err = check_version(self)
+    if ok then
+      ok, err = check_tables(self)
+    end
     if ok then
       ok, err = recover(self)
     end
