@@ -11,6 +11,7 @@ local imports = require "support.imports"
 local json = require "campaign.json"
 local ledger_module = require "campaign.ledger"
 local lfs = require "lfs"
+local record_module = require "campaign.import.record"
 
 local LONGLONG = "longlong.import_customers_async"
 
@@ -154,7 +155,8 @@ describe("import.handover", function()
     later:close()
     local ledger = assert(ledger_module.open(later.folder .. "/ledger.db"))
     local put = assert(ledger:job_get())
-    local state = { id = put.id, folder = { path = later.folder }, handover = json.decode(put.record).handover, record_text = put.record }
+    local record = assert(record_module.decode(put.record))
+    local state = { id = put.id, folder = { path = later.folder }, handover = record.handover, record_text = put.record }
     assert(handover.begin(state, 1))
     if is_noted then
       assert(ledger:job_put{ id = put.id, state = "running", record = state.record_text })

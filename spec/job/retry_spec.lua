@@ -4,8 +4,11 @@
 local campaign = require "campaign"
 local command = require "support.command"
 local core = require "campaign.core"
+local folder_module = require "campaign.import.folder"
 local imports = require "support.imports"
 local json = require "campaign.json"
+local ledger_module = require "campaign.ledger"
+local record_module = require "campaign.import.record"
 
 local LONGLONG, TUZHAN, JSON = "longlong.import_customers_async", "tuzhan.batch_add_group_relations", "outbound.upload_contacts_json"
 
@@ -276,13 +279,24 @@ describe("campaign.retry", function()
     mend(result.job, 5)
     local job = assert(campaign.plan_retry(result.job, given))
     job:close()
-    local store = assert(core.store.open(result.job .. "/ledger.db")) -- as if it had not been written down
-    local number = assert(store:prepare("UPDATE job SET record = json_remove(record, '$.retries')"))
-    assert(store:submit(number))
-    assert(store:run())
-    store:close()
+    local ledger = assert(ledger_module.open(result.job .. "/ledger.db")) -- as if it had not been written down
+    local put = assert(ledger:job_get())
+    local record = assert(record_module.decode(put.record))
+    record.retries = nil
+    assert(ledger:job_put{ id = put.id, state = put.state, record = assert(record_module.encode(record)) })
+    ledger:close()
     assert.equal(1, assert(retry(result.job, given)).taken_over)
     assert.equal(37, #imports.commits())
+    assert_proved(result.job)
+  end)
+
+  it("throws away the folder of a retry that was not planned yet when its process died", function()
+    local result, given = run(LONGLONG)
+    mend(result.job, 5)
+    local folder = assert(folder_module.create(result.job .. "/retry-1"))
+    assert(folder:write("job", { format = folder_module.FORMAT }))
+    assert(ledger_module.open(folder.ledger, { create = true })):close()
+    assert.equal(1, assert(retry(result.job, given)).taken_over)
     assert_proved(result.job)
   end)
 

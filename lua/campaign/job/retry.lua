@@ -117,7 +117,7 @@ local function adopt_leftover(root, number)
     if err and err.reason == "locked" then
       return nil, err
     end
-    if progress and progress.attempts > 0 or not progress then
+    if progress and progress.attempts > 0 or not progress and err.reason ~= "unplanned" then
       return refuse("ledger", ("%s is there and the job does not know of it"):format(path),
         progress and "finish it with campaign resume, then move it away" or "look at it: " .. tostring(err))
     end
