@@ -5,6 +5,7 @@
 local command = require "support.command"
 local core = require "campaign.core"
 local inbox_module = require "campaign.callback.inbox"
+local json = require "campaign.json"
 local nginx = require "support.nginx"
 local raw_server = require "support.raw_server"
 local signature = require "campaign.callback.signature"
@@ -58,6 +59,7 @@ local SERVER = [[
     core.system.monotonic = monotonic
   } }
   location /pid { content_by_lua_block { ngx.print(ngx.worker.pid()) } }
+  location = /health { content_by_lua_block { require("campaign.openresty.health").new{ shared = "full" }:handle() } }
   location /metrics { content_by_lua_block { require("campaign.openresty.metrics").handle() } }
 ]]
 
@@ -214,6 +216,12 @@ describe("campaign.openresty.callback", function()
     end
     assert.same({ [200] = 50 }, answers())
     assert.equal(50, #kept("crowded"))
+  end)
+
+  it("is no reason to call a worker ill that the dictionary is full", function()
+    local result = server:get("/health")
+    assert.equal(200, result.status, result.body)
+    assert.is_truthy(json.decode(result.body).warnings.dictionary, result.body)
   end)
 
   it("works with lua_code_cache off", function()

@@ -50,10 +50,14 @@ function methods:problems()
   for name, problem in pairs(self._problems) do
     problems[name] = problem
   end
-  if self._shared and self._shared:free_space() == 0 then
-    problems.dictionary = "the shared dictionary has no free page left: progress and counts may be missing"
-  end
   return problems
+end
+
+---What is worth a look though all work is done; empty else.
+---@return table<string, string> warnings
+function methods:warnings()
+  return { dictionary = self._shared and self._shared:free_space() == 0
+    and "the shared dictionary has no free page left: progress and counts may be missing" or nil }
 end
 
 ---The whole location.
@@ -62,9 +66,10 @@ function methods:handle()
     return
   end
   local problems = self:problems()
+  local warnings = self:warnings()
   local is_well = next(problems) == nil
   request.json(is_well and 200 or 503, { ok = is_well, version = core.version, worker = ngx.worker.pid(),
-    problems = not is_well and problems or nil })
+    problems = not is_well and problems or nil, warnings = next(warnings) and warnings or nil })
 end
 
 return M
