@@ -45,6 +45,10 @@ describe("a user's script", function()
     end)
   end
 
+  it("makes no global that nginx warns of", function()
+    assert.is_nil(server:read_log():match("[^\n]*writing a global[^\n]*"))
+  end)
+
   for _, lua in ipairs({ "lua5.4", "luajit" }) do
     it("runs unchanged in plain Lua: " .. lua, function()
       imports.reset()
