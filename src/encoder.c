@@ -18,8 +18,9 @@ static int set_literal(struct camp_literal *literal, const void *bytes, size_t l
   return 0;
 }
 
-static int literal_from_buf(struct camp_literal *literal, struct camp_buf *buf, struct camp_error *err) {
-  int result = set_literal(literal, buf->data, buf->length, err);
+/* What was put into the buffer, which is cleared; `failed`: there was no memory for all of it. */
+static int literal_from_buf(struct camp_literal *literal, struct camp_buf *buf, int failed, struct camp_error *err) {
+  int result = failed ? camp_fail_nomem(err) : set_literal(literal, buf->data, buf->length, err);
   camp_buf_clear(buf);
   return result;
 }
@@ -227,11 +228,7 @@ static int compile_before(const struct camp_encoder *encoder, struct camp_op *op
   }
   if (op->kind == CAMP_OP_TEXT || op->kind == CAMP_OP_MARK || op->kind == CAMP_OP_LIST) failed |= append(&buf, "\"");
   if (op->kind == CAMP_OP_COMPONENTS) failed |= append(&buf, "[");
-  if (failed) {
-    camp_buf_clear(&buf);
-    return camp_fail_nomem(err);
-  }
-  return literal_from_buf(&op->before, &buf, err);
+  return literal_from_buf(&op->before, &buf, failed, err);
 }
 
 static int compile_items(struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec, struct camp_error *err) {
@@ -245,14 +242,10 @@ static int compile_items(struct camp_encoder *encoder, struct camp_op *op, const
     if (item->id.length == 0) return camp_fail(err, CAMP_USAGE, 0, "a component needs an id");
     if (is_valid_text(&item->id, "a component's id", err) != 0) return -1;
     camp_buf_init(&buf, (size_t)1 << 20);
-    if (append(&buf, ",{\"id\":\"") != 0 || append_escaped(&buf, item->id.bytes, item->id.length) != 0 ||
-        append(&buf, "\",\"value\":\"") != 0) {
-      camp_buf_clear(&buf);
-      return camp_fail_nomem(err);
-    }
+    int failed = append(&buf, ",{\"id\":\"") | append_escaped(&buf, item->id.bytes, item->id.length) | append(&buf, "\",\"value\":\"");
     op->item_count++;
     op->items[i].column = item->column;
-    if (literal_from_buf(&op->items[i].before, &buf, err) != 0) return -1;
+    if (literal_from_buf(&op->items[i].before, &buf, failed, err) != 0) return -1;
   }
   return 0;
 }
@@ -280,11 +273,35 @@ static int compile_constant(const struct camp_encoder *encoder, struct camp_op *
   }
   struct camp_buf buf;
   camp_buf_init(&buf, (size_t)8 << 20);
-  if (append(&buf, "\"") != 0 || append_escaped(&buf, text->bytes, text->length) != 0 || append(&buf, "\"") != 0) {
-    camp_buf_clear(&buf);
-    return camp_fail_nomem(err);
-  }
-  return literal_from_buf(&op->text, &buf, err);
+  int failed = append(&buf, "\"") | append_escaped(&buf, text->bytes, text->length) | append(&buf, "\"");
+  return literal_from_buf(&op->text, &buf, failed, err);
+}
+
+/* The field's own text, or else the mark and the row's number. */
+static int compile_mark(const struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec, struct camp_error *err) {
+  const struct camp_text *mark = &spec->mark;
+  op->kind = CAMP_OP_MARK;
+  if (spec->rule.type != NULL && strcmp(spec->rule.type, "string") != 0)
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' has a mark: it must be a string", op->name);
+  if (is_mappable(encoder, mark, "a mark", err) != 0) return -1;
+  if (encoder->format != CAMP_FORMAT_JSON) return set_literal(&op->text, mark->bytes, mark->length, err);
+  struct camp_buf buf;
+  camp_buf_init(&buf, (size_t)1 << 20);
+  int failed = append_escaped(&buf, mark->bytes, mark->length);
+  return literal_from_buf(&op->text, &buf, failed, err);
+}
+
+/* A text that the rule of this number takes apart, joined again. */
+static int compile_list(const struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec, size_t rule,
+                        struct camp_error *err) {
+  op->kind = CAMP_OP_LIST;
+  op->rule = rule;
+  if (encoder->rules[rule].rule.type != CAMP_TYPE_STRING)
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' is split: it must be a string", op->name);
+  if (is_mappable(encoder, &spec->join, "join", err) != 0) return -1;
+  if (spec->join.length > CAMP_JOIN_MAX)
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': join has at most %d bytes", op->name, CAMP_JOIN_MAX);
+  return set_literal(&op->join, spec->join.bytes, spec->join.length, err);
 }
 
 static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec, struct camp_error *err) {
@@ -308,32 +325,11 @@ static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const 
   struct camp_rule_spec rule_spec = spec->rule;
   if (spec->has_mark) rule_spec.required = 0; /* the mark stands in for an empty text */
   if (spec->column != CAMP_NO_COLUMN && camp_encoder_add_check(encoder, &rule_spec, spec->column, err) != 0) return -1;
-  if (spec->has_mark) {
-    if (spec->rule.type != NULL && strcmp(spec->rule.type, "string") != 0)
-      return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' has a mark: it must be a string", op->name);
-    op->kind = CAMP_OP_MARK;
-    if (is_mappable(encoder, &spec->mark, "a mark", err) != 0) return -1;
-    if (!json) return set_literal(&op->text, spec->mark.bytes, spec->mark.length, err);
-    struct camp_buf buf;
-    camp_buf_init(&buf, (size_t)1 << 20);
-    if (append_escaped(&buf, spec->mark.bytes, spec->mark.length) != 0) {
-      camp_buf_clear(&buf);
-      return camp_fail_nomem(err);
-    }
-    return literal_from_buf(&op->text, &buf, err);
-  }
+  if (spec->has_mark) return compile_mark(encoder, op, spec, err);
   op->kind = CAMP_OP_TEXT;
   if (encoder->rule_count == rules) return 0;
   const struct camp_rule *rule = &encoder->rules[rules].rule;
-  if (rule->split_length > 0) {
-    op->kind = CAMP_OP_LIST;
-    op->rule = rules;
-    if (rule->type != CAMP_TYPE_STRING) return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' is split: it must be a string", op->name);
-    if (is_mappable(encoder, &spec->join, "join", err) != 0) return -1;
-    if (spec->join.length > CAMP_JOIN_MAX)
-      return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': join has at most %d bytes", op->name, CAMP_JOIN_MAX);
-    return set_literal(&op->join, spec->join.bytes, spec->join.length, err);
-  }
+  if (rule->split_length > 0) return compile_list(encoder, op, spec, rules, err);
   if (json && (rule->type == CAMP_TYPE_INTEGER || rule->type == CAMP_TYPE_NUMBER)) op->kind = CAMP_OP_BARE;
   if (json && rule->type == CAMP_TYPE_BOOLEAN) op->kind = CAMP_OP_WORD;
   return 0;

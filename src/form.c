@@ -132,23 +132,20 @@ static int set_filename(struct form_part *part, const char *name, size_t length,
   return camp_fail(err, CAMP_USAGE, 0, "unknown file name mode");
 }
 
-static int check_part(const struct camp_form *form, const char *name, size_t name_length, const char *filename, size_t filename_length,
-                      const char *type, size_t type_length, struct camp_error *err) {
-  int cut;
-  if (name_length == 0) return camp_fail(err, CAMP_USAGE, 0, "a form part needs a name");
-  if (check_text("the name", name, name_length, err) != 0) return -1;
-  if (filename != NULL && check_text("the file name", filename, filename_length, err) != 0) return -1;
-  if (filename != NULL && filename_length == 0) return camp_fail(err, CAMP_USAGE, 0, "the file name of a form part is empty");
-  if (filename != NULL && form->mode != CAMP_FILENAME_UTF8) {
-    size_t valid = camp_utf8_valid((const uint8_t *)filename, filename_length, &cut);
-    if (valid < filename_length)
-      return camp_fail(err, CAMP_USAGE, (long)valid, "the file name of a form part is not valid UTF-8 at byte %zu", valid);
-  }
-  return type != NULL ? check_text("the type", type, type_length, err) : 0;
+static int check_part(const struct camp_form *form, const struct camp_part_spec *spec, struct camp_error *err) {
+  if (spec->name_length == 0) return camp_fail(err, CAMP_USAGE, 0, "a form part needs a name");
+  if (check_text("the name", spec->name, spec->name_length, err) != 0) return -1;
+  if (spec->type != NULL && check_text("the type", spec->type, spec->type_length, err) != 0) return -1;
+  if (spec->filename == NULL) return 0;
+  if (check_text("the file name", spec->filename, spec->filename_length, err) != 0) return -1;
+  if (spec->filename_length == 0) return camp_fail(err, CAMP_USAGE, 0, "the file name of a form part is empty");
+  if (form->mode == CAMP_FILENAME_UTF8) return 0;
+  const size_t valid = camp_utf8_valid((const uint8_t *)spec->filename, spec->filename_length, NULL);
+  if (valid == spec->filename_length) return 0;
+  return camp_fail(err, CAMP_USAGE, (long)valid, "the file name of a form part is not valid UTF-8 at byte %zu", valid);
 }
 
-int camp_form_add(struct camp_form *form, const char *name, size_t name_length, const char *filename, size_t filename_length,
-                  const char *type, size_t type_length, struct camp_source *source, int digest, struct camp_error *err) {
+int camp_form_add(struct camp_form *form, const struct camp_part_spec *spec, struct camp_source *source, struct camp_error *err) {
   struct form_part *part = calloc(1, sizeof *part);
   if (part == NULL) {
     camp_source_free(source);
@@ -156,12 +153,14 @@ int camp_form_add(struct camp_form *form, const char *name, size_t name_length, 
   }
   part->form = form;
   part->source = source;
-  if (check_part(form, name, name_length, filename, filename_length, type, type_length, err) != 0) goto failed;
-  if (filename != NULL && (set_filename(part, filename, filename_length, err) != 0 || check_end("the file name", part->filename, err) != 0)) goto failed;
-  part->name = strndup(name, name_length);
-  if (type != NULL) part->type = strndup(type, type_length);
-  if (digest) part->digest = camp_digest_sha256_new();
-  if (part->name == NULL || (type != NULL && part->type == NULL) || (digest && part->digest == NULL)) {
+  if (check_part(form, spec, err) != 0) goto failed;
+  if (spec->filename != NULL &&
+      (set_filename(part, spec->filename, spec->filename_length, err) != 0 || check_end("the file name", part->filename, err) != 0))
+    goto failed;
+  part->name = strndup(spec->name, spec->name_length);
+  if (spec->type != NULL) part->type = strndup(spec->type, spec->type_length);
+  if (spec->digest) part->digest = camp_digest_sha256_new();
+  if (part->name == NULL || (spec->type != NULL && part->type == NULL) || (spec->digest && part->digest == NULL)) {
     camp_fail_nomem(err);
     goto failed;
   }

@@ -25,10 +25,20 @@ struct camp_form *camp_form_new(enum camp_filename_mode mode);
 /* NULL is fine. Text values are wiped, as all sources in memory are. */
 void camp_form_free(struct camp_form *form);
 
-/* Adds a part: name, filename and type are copied (filename and type may be NULL). The source becomes the form's in any case.
- * CR, LF and NUL are refused; a quote is written as %22, as browsers do. 0, or -1 with err filled. */
-int camp_form_add(struct camp_form *form, const char *name, size_t name_length, const char *filename, size_t filename_length,
-                  const char *type, size_t type_length, struct camp_source *source, int digest, struct camp_error *err);
+/* What a part is made from; the texts need to live only during camp_form_add. */
+struct camp_part_spec {
+  const char *name;
+  size_t name_length;
+  const char *filename; /* NULL: none */
+  size_t filename_length;
+  const char *type; /* NULL: none */
+  size_t type_length;
+  int digest; /* its SHA-256 is asked for */
+};
+
+/* Adds a part. The source becomes the form's in any case. CR, LF and NUL are refused; a quote is written as %22, as browsers do. 0, or -1
+ * with err filled. */
+int camp_form_add(struct camp_form *form, const struct camp_part_spec *spec, struct camp_source *source, struct camp_error *err);
 
 /* Sum of the parts' lengths, without boundaries and part headers; -1 when one is unknown. */
 int64_t camp_form_length(const struct camp_form *form);

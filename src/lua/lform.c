@@ -69,19 +69,18 @@ static struct camp_source *part_source(lua_State *L, int index, const char *path
 
 static int add_part(lua_State *L, struct camp_form *form, int index, struct camp_error *err) {
   int table = lua_gettop(L);
-  size_t name_length, filename_length = 0, type_length = 0;
-  const char *name = camp_check_string_field(L, table, "name", &name_length);
-  const char *filename = camp_opt_string_field(L, table, "filename", &filename_length);
-  const char *type = camp_opt_string_field(L, table, "type", &type_length);
+  struct camp_part_spec spec = {0};
+  spec.name = camp_check_string_field(L, table, "name", &spec.name_length);
+  spec.filename = camp_opt_string_field(L, table, "filename", &spec.filename_length);
+  spec.type = camp_opt_string_field(L, table, "type", &spec.type_length);
+  spec.digest = camp_opt_boolean_field(L, table, "digest", 0);
   const char *path = camp_opt_string_field(L, table, "path", NULL);
-  int digest = camp_opt_boolean_field(L, table, "digest", 0);
-  if (filename == NULL && path != NULL) {
-    filename = base_name(path);
-    filename_length = strlen(filename);
+  if (spec.filename == NULL && path != NULL) {
+    spec.filename = base_name(path);
+    spec.filename_length = strlen(spec.filename);
   }
   struct camp_source *source = part_source(L, index, path, err); /* last: nothing below raises */
-  if (source == NULL) return -1;
-  return camp_form_add(form, name, name_length, filename, filename_length, type, type_length, source, digest, err);
+  return source != NULL ? camp_form_add(form, &spec, source, err) : -1;
 }
 
 /* form{...} → form | nil, err */
