@@ -218,6 +218,25 @@ describe("a platform with signed calls, whose answers say what is wrong with eac
     assert.same({ "2platform", "3invalid", "5platform" }, found)
   end)
 
+  it("gets rows as lines of JSON, from a call and from an import", function()
+    local client = assert(campaign.connect(PATH, account))
+    assert(client:track_events{ source = "shop", events = { { mobile = "13000001111", name = "王\n芳" }, { mobile = "13000001112", name = "b", age = 7 } } })
+    local reply, err = client:track_events{ source = "shop" }
+    assert.is_nil(reply)
+    assert.equal("invalid", err.kind)
+    client:close()
+    local result = import("track_events", 'name,mobile\n"王\n芳",13000002111\nblocked,13000002112\n李雷,13000002113\nbad,12\n',
+      { params = { source = "shop" } })
+    assert.same({ 2, 2, 0 }, { result.accepted, result.rejected, result.ambiguous })
+    local found = {}
+    for _, row in ipairs(rows_of(result.rejects_file)) do
+      found[row._row] = row._message
+    end
+    assert.equal("not now", found["2"])
+    assert.is_string(found["4"])
+    assert.matches("application/x-ndjson", command.campaign({ "openapi", PATH }).out, 1, true)
+  end)
+
   it("finds rows that it names by the value of a field, also one that came back as a number", function()
     local result = import("block_numbers", "name,mobile\n王芳,13000001111\nknown,13000001112\n李雷,13000001114\n")
     assert.same({ 2, 1, 0 }, { result.accepted, result.rejected, result.ambiguous })

@@ -142,6 +142,24 @@ return {
       probe = "none",
     },
     {
+      name = "track_events", doc = "Events of contacts, one a line; those that are refused are named by their number.", source = ":100",
+      method = "POST", path = "/open/events", auth = "signed", body = "ndjson", response = "json", effect = "append",
+      fields = {
+        { name = "source", where = "query", required = true, pattern = "identifier", example = "shop", source = ":101" },
+        { name = "events", where = "json", type = "array", items = "Contact", required = true, min_items = 1, max_items = 1000, source = ":102" },
+      },
+      reply = {
+        { name = "code", type = "integer", also = { "string" } }, { name = "message" },
+        { name = "data", type = "object", open = true, fields = { { name = "failed", type = "array", items = "Refused" } } },
+      },
+      success = { { path = "code", is = { 0 } } }, present = { "data" }, code = "code", message = "message",
+      rows = {
+        field = "events", shape = "object", type = "Contact", per_call = 1000, concurrency = 2,
+        result = { failed_rows = { list = "data.failed", value = "mobile", field = "mobile", reason = "reason" } },
+      },
+      probe = "none",
+    },
+    {
       name = "tag_contact", doc = "Give one contact a label.", source = ":90",
       method = "POST", path = "/open/labels", auth = "sorted", body = "form", response = "json", effect = "idempotent",
       fields = {

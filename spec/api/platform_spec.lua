@@ -277,6 +277,9 @@ describe("api.platform", function()
       send.rows = { field = "rows", shape = "csv", columns = { "id" }, file = { part = "rows", encoding = "gbk", bom = true, line_end = "\n",
         filename = "r.csv" } }
     end, "is a mark of UTF-8, not of `gbk`" },
+    { "lines of two lists", function(_, send)
+      send.body, send.fields[3] = "ndjson", { name = "more", where = "json" }
+    end, "`ndjson` needs one field" },
     { "a signature with an unknown word", function(raw) signature(raw, { text = "{secret}{mehtod}" }) end, "`{mehtod}` stands for nothing" },
     { "a signature of a time that is none", function(raw) signature(raw, { text = "{timestamp}" }) end, "`{timestamp}` needs `timestamp`" },
     { "a signature with an odd brace", function(raw) signature(raw, { text = "{method" }) end, "a brace that belongs to no word" },

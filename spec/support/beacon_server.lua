@@ -89,6 +89,22 @@ ROUTES["POST /open/files"] = function(request)
   return good('{"failed":' .. json_list(failed) .. "}")
 end
 
+ROUTES["POST /open/events"] = function(request)
+  if request.headers["content-type"] ~= "application/x-ndjson" or request.query.source ~= "shop" or request.body:sub(-1) ~= "\n" then
+    return 200, '{"code":8,"message":"no events"}'
+  end
+  local failed = {}
+  for line in request.body:gmatch("([^\n]*)\n") do
+    local event = cjson.decode(line)
+    if event.name:find("blocked", 1, true) then
+      failed[#failed + 1] = cjson.encode({ mobile = event.mobile, reason = "not now" })
+    else
+      contacts[#contacts + 1] = event
+    end
+  end
+  return good('{"failed":' .. json_list(failed) .. "}")
+end
+
 ROUTES["POST /open/labels"] = function()
   return good("{}")
 end

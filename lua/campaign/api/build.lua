@@ -93,12 +93,38 @@ function M.json(operation, values)
   return table.concat(out)
 end
 
----The two halves of a JSON body around its rows: the rows field ends the first with `[` and begins the second with `]`.
+---The list that a body `ndjson` consists of.
+---@param operation campaign.operation
+---@return campaign.field
+function M.lines_field(operation)
+  for _, field in ipairs(operation.fields) do
+    if field.where == "json" then
+      return field
+    end
+  end
+  error("operation `" .. operation.name .. "` has no list for its body")
+end
+
+-- One item a line.
+local function lines(operation, values)
+  local field, out = M.lines_field(operation), {}
+  for _, item in ipairs(values[field.name] or {}) do
+    write(field.items, item, out)
+    out[#out + 1] = "\n"
+  end
+  return table.concat(out)
+end
+
+---The two halves of a JSON body around its rows: the rows field ends the first with `[` and begins the second with `]`. Around the lines of a
+---body `ndjson` there is nothing but the end of the last.
 ---@param operation campaign.operation with `rows`
 ---@param values table
 ---@return string prefix
 ---@return string suffix
 function M.envelope(operation, values)
+  if operation.body == "ndjson" then
+    return "", "\n"
+  end
   local out = {}
   write_object({ fields = operation.fields }, values, out, operation.rows.field)
   return table.concat(out, "", 1, out.cut), table.concat(out, "", out.cut + 1)
@@ -239,7 +265,7 @@ end
 ---@param values table from `check.fields`
 ---@param account table
 ---@param access_token string? for schemes of kind oauth2
----@return table? request method, url, headers, body (nil or { kind = "json"|"form", text } or { kind = "multipart", parts, filename_mode })
+---@return table? request method, url, headers, body (nil or { kind = "json"|"ndjson"|"form", text } or { kind = "multipart", parts, filename_mode })
 ---@return campaign.error? err
 function M.request(operation, values, account, access_token)
   local credential, err = credentials(operation, account, access_token)
@@ -257,6 +283,9 @@ function M.request(operation, values, account, access_token)
   if operation.body == "json" then
     headers[#headers + 1] = { "Content-Type", "application/json" }
     body = { kind = "json", text = M.json(operation, values) }
+  elseif operation.body == "ndjson" then
+    headers[#headers + 1] = { "Content-Type", "application/x-ndjson" }
+    body = { kind = "ndjson", text = lines(operation, values) }
   elseif operation.body == "multipart" then
     body = multipart(operation, values, credential.part)
   elseif operation.body == "form" then

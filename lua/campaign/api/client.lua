@@ -103,7 +103,7 @@ end
 function methods:envelope(name, fields, options)
   local state = inner[self]
   local operation = operation_of(state, name, 2)
-  if not operation.rows or operation.body ~= "json" then
+  if not operation.rows or operation.body ~= "json" and operation.body ~= "ndjson" then
     error("operation `" .. name .. "` does not carry rows in JSON", 2)
   end
   options = options or {}

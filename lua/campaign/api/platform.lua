@@ -26,6 +26,7 @@ local SCALARS = { string = true, integer = true, int64 = true, number = true, bo
 local PLACES = {
   none = { path = true, query = true, header = true },
   json = { path = true, query = true, header = true, json = true },
+  ndjson = { path = true, query = true, header = true, json = true },
   multipart = { path = true, query = true, header = true, form = true },
   form = { path = true, query = true, header = true, form = true },
 }

@@ -130,6 +130,19 @@ local function places_fit(resolver, operation, place)
   end
 end
 
+-- A body of lines is one list.
+local function lines_fit(resolver, operation, place)
+  local count, only = 0, nil
+  for _, field in ipairs(operation.fields) do
+    if field.where == "json" then
+      count, only = count + 1, field
+    end
+  end
+  if count ~= 1 or only.type ~= "array" or only.join or not only.required then
+    resolver:fault(place .. ".body", "`ndjson` needs one field with `where = \"json\"`: a required array, whose items are the lines")
+  end
+end
+
 local function conditions_fit(resolver, list, place, reply)
   for index, condition in ipairs(list or {}) do
     local here = place .. "[" .. index .. "]"
@@ -374,6 +387,9 @@ local function operation_fits(resolver, operation)
   end
   if operation.scheme and operation.scheme.kind == "form" and operation.body ~= "form" and operation.body ~= "multipart" then
     resolver:fault(place .. ".auth", "scheme `" .. operation.auth .. "` is of kind `form`: a body `" .. operation.body .. "` cannot carry it")
+  end
+  if operation.body == "ndjson" then
+    lines_fit(resolver, operation, place)
   end
   if operation.rows then
     rows_fit(resolver, operation, place)

@@ -47,7 +47,7 @@ end
 
 -- A header that is signed must be one that the call has, and what is sent must not meet a field of the same name.
 local function headers_fit(resolver, scheme, operation, place)
-  local there = { ["content-type"] = operation.body == "json" or operation.body == "form" }
+  local there = { ["content-type"] = operation.body ~= "none" and operation.body ~= "multipart" }
   for _, field in ipairs(operation.fields) do
     there[field.where == "header" and field.name:lower() or ""] = true
   end

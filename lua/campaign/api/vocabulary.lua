@@ -71,7 +71,7 @@ local VOCABULARY = {
   },
   operation = {
     ["name!"] = "string", ["method!"] = { "GET", "POST", "PUT", "PATCH", "DELETE" }, ["path!"] = "string",
-    ["auth!"] = "string", ["body!"] = { "none", "json", "multipart", "form" },
+    ["auth!"] = "string", ["body!"] = { "none", "json", "ndjson", "multipart", "form" },
     ["response!"] = { "json", "binary", "empty" }, ["effect!"] =
       { "safe", "idempotent", "append", "replace", "create", "update", "delete" },
     ["source!"] = "string", ["doc!"] = "string", url = "string", fields = { list = { any = { { of = "include" }, { of = "field" } } } },

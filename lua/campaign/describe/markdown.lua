@@ -117,7 +117,8 @@ local function rows_text(page, operation)
     page:add("A call that is refused for its content applied nothing: its rows are then sent in smaller calls, down to those to blame.")
   end
   if rows.file then
-    page:add("The file is CSV in ", rows.file.encoding:upper(), rows.file.bom and " behind a byte-order mark" or "", rows.file.header and " with a header line" or "", ".")
+    page:add("The file is CSV in ", rows.file.encoding:upper(), rows.file.bom and " behind a byte-order mark" or "",
+      rows.file.header and " with a header line" or "", ".")
   end
   if rows.columns_from then
     page:add("Its columns are those that ", code(rows.columns_from.operation), " names.")

@@ -130,7 +130,9 @@ local function request_body(schemas, platform, operation, fields)
     example[credential.field] = "example-" .. credential.key
   end
   local media = "application/json"
-  if operation.body == "form" then
+  if operation.body == "ndjson" then -- each line is an item of the only field
+    media, content.schema = "application/x-ndjson", object.properties[chosen[1].name]
+  elseif operation.body == "form" then
     media = "application/x-www-form-urlencoded"
   elseif operation.body == "multipart" then
     media = "multipart/form-data"

@@ -3,8 +3,8 @@
 -- number (receipt) it bears, or, where the answer was lost and with it the number, for the batch whose marks it bears, all of them and no
 -- others. What does not add up proves nothing and leaves, or puts, its batch in doubt. Nothing is sent.
 
-local json = require "campaign.json"
 local redact = require "campaign.api.redact"
+local refused = require "campaign.import.refused"
 local rows_module = require "campaign.import.rows"
 
 local M = {}
@@ -49,14 +49,8 @@ end
 
 -- The rows of a batch as they were sent.
 local function sent_rows(work, batch)
-  local text, err = work.encoder:text(work.input, batch)
-  if not text then
-    return nil, err
-  end
-  local body
-  body, err = json.decode(text, { bytes = #text + 1 })
-  local list = body and body[work.operation.rows.field]
-  if type(list) ~= "table" then
+  local list, err = refused.sent_rows(work.operation, work.encoder, work.input, batch)
+  if not list then
     return nil, err
   end
   local field, sent = work.operation.rows.mark, {}

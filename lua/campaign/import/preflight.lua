@@ -31,7 +31,7 @@ function M.encoder(operation, mapping, envelope, map)
   else
     description.format = "json"
     description.row = rows.shape
-    description.prefix, description.suffix, description.separator = envelope.prefix, envelope.suffix, ","
+    description.prefix, description.suffix, description.separator = envelope.prefix, envelope.suffix, operation.body == "ndjson" and "\n" or ","
   end
   return core.rows.encoder(description)
 end

@@ -187,19 +187,26 @@ function M.match(how, sent, refusals, known)
   return positions, by_position
 end
 
--- The rows of a batch as they were sent.
-local function sent_rows(encoder, input, operation, batch)
+---The rows of a batch as they were sent, out of its JSON body.
+---@param operation table
+---@param encoder userdata
+---@param input userdata
+---@param batch table
+---@return any[]? rows
+---@return campaign.error? err
+function M.sent_rows(operation, encoder, input, batch)
   local text, err = encoder:text(input, batch)
   if not text then
-    return nil, tostring(err)
+    return nil, err
+  elseif operation.body == "ndjson" then
+    text = "[" .. text:gsub("\n$", ""):gsub("\n", ",") .. "]" -- no text within a line holds a line end of its own
   end
-  local body, decode_err = json.decode(text, { bytes = #text + 1 })
-  local sent = body and body[operation.rows.field]
-  if type(sent) ~= "table" or #sent ~= batch.accepted then
-    return nil, "the rows of the batch could not be read again"
-      .. (error_object.is(decode_err) and ": " .. tostring(decode_err) or "")
+  local body
+  body, err = json.decode(text, { bytes = #text + 1 })
+  if operation.body ~= "ndjson" then
+    body = body and body[operation.rows.field]
   end
-  return sent
+  return type(body) == "table" and body or nil, err
 end
 
 ---The rows of a batch that an answer refuses.
@@ -220,9 +227,9 @@ function M.find(operation, refusals, encoder, input, batch)
     table.sort(positions)
     return positions, by_position
   end
-  local sent, why = sent_rows(encoder, input, operation, batch)
-  if not sent then
-    return nil, why
+  local sent, err = M.sent_rows(operation, encoder, input, batch)
+  if not sent or #sent ~= batch.accepted then
+    return nil, "the rows of the batch could not be read again" .. (error_object.is(err) and ": " .. tostring(err) or "")
   end
   local known = {}
   for i, field in ipairs(rows.row.fields or {}) do
