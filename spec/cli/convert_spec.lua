@@ -142,4 +142,23 @@ describe("campaign convert", function()
       .. " --from utf-8 --to gbk >/dev/full" })
     assert.are.equal(8, result.code)
   end)
+
+  -- A file that is begun and gets no more than its beginning; the shell leaves SIGTERM, not SIGINT, to what it runs in the background.
+  for what, words in pairs{
+    ["convert"] = "convert --from utf-8 --to gb18030 -o result.txt <input",
+    ["members"] = "members input.csv --to hypers.create_notification_task -o result.xlsx",
+  } do
+    it("leaves no part of a file behind when it is interrupted: " .. what, function()
+      local rows = { "userId,name" }
+      for row = 1, what == "members" and 300000 or 0 do
+        rows[row + 1] = row .. ",somebody"
+      end
+      command.write(folder .. "/input.csv", table.concat(rows, "\n"))
+      local script = "cd '" .. folder .. "'; mkfifo input; exec 3<>input; echo text >&3; '" .. command.ROOT .. "/bin/campaign' " .. words
+        .. " 2>err & while ! ls -A | grep -q '[.]part$'; do sleep 0.02; done; kill -TERM $!; wait $!; echo $?; ls -A; cat err"
+      local result = command.run({ "sh", "-c", script }, { seconds = 60 })
+      assert.are.equal(what == "members" and "130\nerr\ninput\ninput.csv\ncampaign: interrupted; no file was written\n"
+        or "130\nerr\ninput\ninput.csv\ncampaign: interrupted; result.txt was not written\n", result.out, result.err)
+    end)
+  end
 end)

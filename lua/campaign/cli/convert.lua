@@ -97,6 +97,10 @@ local function pump(converter, input, target, mark, name)
   local first, skipped = true, 0
   while true do
     local bytes, message = input:read(PIECE)
+    if core.console.caught() > 0 then
+      return nil, error_object.new{ kind = "cancelled", message = target.path and "interrupted; " .. target.path .. " was not written"
+        or "interrupted", sent = "no" }
+    end
     if not bytes then
       if message then
         return usage("cannot read " .. name .. ": " .. message)
@@ -165,6 +169,7 @@ local function convert(given)
 end
 
 function M.run(given)
+  core.console.watch() -- so that a file that is not whole is removed
   local ok, err = convert(given)
   if not ok then
     return output.fail(err, given)

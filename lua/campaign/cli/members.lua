@@ -3,6 +3,7 @@
 
 local campaign = require "campaign"
 local core = require "campaign.core"
+local error_object = require "campaign.error"
 local output = require "campaign.cli.output"
 local parameters = require "campaign.cli.parameters"
 local progress = require "campaign.cli.progress"
@@ -54,15 +55,28 @@ function M.run(given)
   if not options then
     return output.fail(err, given)
   end
-  output.when_interrupted("interrupted; no file was written", "no", given)
+  core.console.watch()
   local show, finish = progress.new{
     terminal = core.console.is_terminal(2), width = core.console.width(), monotonic = core.system.monotonic,
     write = function(text) io.stderr:write(text) end,
   }
-  options.on_progress = not given.json and show or nil
-  local file
-  file, err = campaign.members_file(options)
+  options.on_progress = function(event)
+    if core.console.caught() > 0 then -- raised, so that the writer removes what is not whole
+      error(error_object.new{ kind = "cancelled", message = "interrupted; no file was written", sent = "no" }, 0)
+    end
+    if not given.json then
+      show(event)
+    end
+  end
+  local ran, file
+  ran, file, err = pcall(campaign.members_file, options)
   finish()
+  if not ran then
+    if not (error_object.is(file) and file.kind == "cancelled") then
+      error(file, 0)
+    end
+    file, err = nil, file
+  end
   if not file then
     return output.fail(err, given)
   end

@@ -20,7 +20,7 @@ local function add_account(command)
 end
 
 local function add_parameters(command)
-  command:option("-p --param", "Sets a field by its wire name: name=text, a.b[0]=text, or name:=json. "
+  command:option("-p --param", "Set a field by its wire name: name=text, a.b[0]=text, or name:=json. "
     .. "Repeatable. Secrets belong in the environment or the accounts file."):argname("NAME=VALUE"):count("*")
 end
 
@@ -57,7 +57,7 @@ local function call(parser)
   local command = parser:command("call", "Call one operation; the reply is printed as JSON.")
   command:argument("operation", "PLATFORM.OPERATION")
   add_parameters(command)
-  command:option("--body", "Takes fields from a JSON object in FILE, or from stdin with -."):argname("FILE")
+  command:option("--body", "Read fields from a JSON object in FILE, or from stdin with -."):argname("FILE")
   command:option("-o --output --out", "File for the reply instead of stdout; required when the reply is a file."):argname("FILE")
   command:option("--timeout", "Time limit of the call (default: 60, more for large uploads)."):argname("SECONDS"):convert(M.seconds)
   command:option("--window", "During a platform's closed hours: refuse (default) or ignore them."):choices{ "refuse", "ignore" }

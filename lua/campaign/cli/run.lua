@@ -42,18 +42,9 @@ local function is_out_of_memory(problem)
   return text:find("not enough memory", 1, true) ~= nil or text:find("out of memory", 1, true) ~= nil
 end
 
----Runs the command line `arguments`.
----@param arguments string[]
----@param place { lua_path: string, c_path: string, flavour: string } where the modules were found
----@return integer exit_code
-function M.main(arguments, place)
-  core.console.ignore("XFSZ")
-  local parser = options.parser(arguments[1])
-  local list = {}
-  for index = 1, #arguments do
-    list[index] = arguments[index]
-  end
-  local json = wants_json(list)
+-- Reads the words and runs the command that they name.
+local function perform(list, json, place)
+  local parser = options.parser(list[1])
   local ok, given = parser:pparse(list)
   if not ok then
     local named = not given:find("^unknown command") and tostring(list[1] or ""):match("^%l+$")
@@ -62,14 +53,28 @@ function M.main(arguments, place)
   end
   if given.version then
     io.stdout:write("campaign ", core.version, "\n")
-    return finished(0, json)
+    return output.EXIT.ok
   end
   if not given.command then
     io.stdout:write(parser:get_help(), "\n")
     return output.EXIT.refused
   end
+  return require("campaign.cli." .. given.command).run(given, place)
+end
+
+---Runs the command line `arguments`.
+---@param arguments string[]
+---@param place { lua_path: string, c_path: string, flavour: string } where the modules were found
+---@return integer exit_code
+function M.main(arguments, place)
+  core.console.ignore("XFSZ")
+  local list = {}
+  for index = 1, #arguments do
+    list[index] = arguments[index]
+  end
+  local json = wants_json(list)
   local ran, code = xpcall(function()
-    return require("campaign.cli." .. given.command).run(given, place)
+    return perform(list, json, place)
   end, with_traceback)
   if not ran then
     if tostring(code):find("interrupted!", 1, true) then -- what the interpreter makes of Ctrl-C
