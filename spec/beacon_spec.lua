@@ -220,7 +220,8 @@ describe("a platform with signed calls, whose answers say what is wrong with eac
 
   it("gets rows as lines of JSON, from a call and from an import", function()
     local client = assert(campaign.connect(PATH, account))
-    assert(client:track_events{ source = "shop", events = { { mobile = "13000001111", name = "王\n芳" }, { mobile = "13000001112", name = "b", age = 7 } } })
+    local events = { { mobile = "13000001111", name = "王\n芳" }, { mobile = "13000001112", name = "b", age = 7 } }
+    assert(client:track_events{ source = "shop", events = events })
     local reply, err = client:track_events{ source = "shop" }
     assert.is_nil(reply)
     assert.equal("invalid", err.kind)
