@@ -2,12 +2,24 @@
 -- Excel files as other writers make them: prefixes, absolute paths, texts with their pronunciation, numbers with an exponent, cells without a place.
 
 local command = require "support.command"
+local core = require "campaign.core"
 local sheet = require "campaign.sandbox.sheet"
 local sheets = require "support.sheets"
 
 local MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 local STRICT = 'xmlns="http://purl.oclc.org/ooxml/spreadsheetml/main" xmlns:r="http://purl.oclc.org/ooxml/officeDocument/relationships"'
 local RELATION = '<Relationship Id="%s" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/%s" Target="%s"/>'
+
+-- Reads the files of these paths, and prints how many of them it refuses.
+local READ_ALL = [[
+package.path = "lua/?.lua;" .. package.path
+local refused = 0
+for path in (%q):gmatch("[^\n]+") do
+  local rows, why = require("campaign.sandbox.xlsx").cells(path)
+  assert(rows or why)
+  refused = refused + (rows and 0 or 1)
+end
+print(refused)]]
 
 describe("sandbox.xlsx", function()
   local folder = command.folder()
@@ -28,7 +40,7 @@ describe("sandbox.xlsx", function()
   end
 
   it("takes the sheet that the workbook names first, wherever it lies", function()
-    for _, target in ipairs{ "/xl/sheets/b.xml", "sheets/b.xml" } do
+    for _, target in ipairs{ "/xl/sheets/b.xml", "sheets/b.xml", "./sheets/b.xml", "../xl/sheets/../sheets/b.xml" } do
       assert.same({ { "right" } }, read({
         { "xl/workbook.xml", "<workbook " .. STRICT .. '><sheets><sheet name="m" sheetId="7" r:id="rB"/><sheet name="o" sheetId="1" r:id="rA"/>'
           .. "</sheets></workbook>" },
@@ -68,5 +80,29 @@ describe("sandbox.xlsx", function()
     local fine, why = pcall(read, { { "xl/worksheets/sheet1.xml", "<worksheet><row></c></row></worksheet>" } }, 1)
     assert.is_false(fine)
     assert.truthy(tostring(why):find("the first sheet has no row of column names", 1, true), tostring(why))
+  end)
+
+  it("makes one character of two codes, and none of half of one", function()
+    local cells = '<c t="str"><v>_xD83D__xDE00_!</v></c><c t="str"><v>a_xDE00_</v></c>'
+    local text = "<worksheet " .. MAIN .. "><sheetData><row>" .. cells .. "</row></sheetData></worksheet>"
+    assert.same({ { "😀!", "a\239\191\189" } }, read({ { "xl/worksheets/sheet1.xml", text } }, 2))
+  end)
+
+  it("says of an archive that is damaged anywhere that it cannot be read, or reads it; nothing is raised", function()
+    local path = folder .. "/whole.xlsx"
+    local writer = assert(core.sheet.writer{ path = path, columns = 2, source = core.source("userId,name\r\n" .. ("138,name\r\n"):rep(200)) })
+    repeat
+      local _, bytes = assert(writer:step())
+    until bytes
+    local whole = assert(core.system.read_file(path))
+    local paths = {}
+    for i = 1, 60 do
+      local at = math.floor(#whole * i / 61)
+      paths[i] = folder .. "/damaged" .. i .. ".xlsx"
+      command.write(paths[i], i % 3 == 0 and whole:sub(1, at) or whole:sub(1, at) .. ("\255"):rep(8) .. whole:sub(at + 9))
+    end
+    local result = command.run({ "luajit", "-e", READ_ALL:format(table.concat(paths, "\n")) })
+    assert.equal(0, result.code, result.err)
+    assert.is_true(tonumber(result.out) > 20, result.out)
   end)
 end)

@@ -15,7 +15,11 @@ local function read_entry(archive, name)
   end
   local pieces, bytes = {}, 0
   while true do
-    local piece = file:read(65536)
+    local fine, piece = pcall(file.read, file, 65536) -- it raises where the packed bytes are damaged
+    if not fine then
+      file:close()
+      return nil, "damaged"
+    end
     if not piece or piece == "" then
       break
     end
@@ -89,13 +93,26 @@ local function attribute(attributes, name)
   end
 end
 
+-- A target of the workbook's relations as a path in the archive: "sheets/a.xml", "./sheets/a.xml", "../xl/sheets/a.xml" and "/xl/sheets/a.xml" are one.
+local function resolved(target)
+  local steps = { target:sub(1, 1) ~= "/" and "xl" or nil }
+  for step in target:gmatch("[^/]+") do
+    if step == ".." then
+      steps[#steps] = nil
+    elseif step ~= "." then
+      steps[#steps + 1] = step
+    end
+  end
+  return table.concat(steps, "/")
+end
+
 -- What the workbook's relations say: paths in the archive by id, and of the shared texts.
 local function relations(text)
   local by_id, strings = {}, nil
   parse(text or "", function(name, attributes)
     local target, kind = attributes.Target, attributes.Type or ""
     if name == "Relationship" and target then
-      local path = target:sub(1, 1) == "/" and target:sub(2) or "xl/" .. target
+      local path = resolved(target)
       by_id[attributes.Id or ""] = path
       if kind:sub(-14) == "/sharedStrings" then
         strings = path
@@ -134,7 +151,7 @@ local function decoded(text)
   if not text:find("_x", 1, true) then
     return text
   end
-  return (text:gsub("_x(%x%x%x%x)_", function(hex)
+  text = text:gsub("_x(%x%x%x%x)_", function(hex)
     local code = tonumber(hex, 16)
     if code < 128 then
       return string.char(code)
@@ -142,7 +159,13 @@ local function decoded(text)
       return string.char(192 + math.floor(code / 64), 128 + code % 64)
     end
     return string.char(224 + math.floor(code / 4096), 128 + math.floor(code / 64) % 64, 128 + code % 64)
-  end))
+  end)
+  -- A character of two codes came out as its halves.
+  text = text:gsub("\237([\160-\175])([\128-\191])\237([\176-\191])([\128-\191])", function(a, b, c, d)
+    local code = 0x10000 + ((a:byte() % 16) * 64 + b:byte() % 64) * 1024 + (c:byte() % 16) * 64 + d:byte() % 64
+    return string.char(240 + math.floor(code / 262144), 128 + math.floor(code / 4096) % 64, 128 + math.floor(code / 64) % 64, 128 + code % 64)
+  end)
+  return (text:gsub("\237[\160-\191][\128-\191]", "\239\191\189"))
 end
 
 local function column_of(reference)
@@ -166,7 +189,7 @@ local function cell_text(cell, strings)
   return NUMBER[kind or "n"] and plain_number(value) or value
 end
 
--- All rows of a sheet, each a table by column number; nil when the sheet is not well-formed or too long.
+-- All rows of a sheet, each a table by column number; nil and why when the sheet is not well-formed or too long.
 local function sheet_rows(text, strings)
   local rows, row, cell = {}, nil, nil
   local collecting, in_phonetic, too_long, column = false, false, false, 0
@@ -204,7 +227,10 @@ local function sheet_rows(text, strings)
       row = nil
     end
   end)
-  return ok and not too_long and rows or nil
+  if too_long then
+    return nil, ("the first sheet has over %d rows, which is more than the sandbox reads"):format(MAX_ROWS)
+  end
+  return ok and rows or nil
 end
 
 ---The rows of the first sheet, each a table of texts by column number. Empty rows are left out.
@@ -217,16 +243,19 @@ function M.cells(path)
     return nil, "not an .xlsx"
   end
   local sheet_path, strings_path = find_parts(archive)
-  local sheet = read_entry(archive, sheet_path)
-  local strings = read_entry(archive, strings_path)
+  local sheet, why = read_entry(archive, sheet_path)
+  local strings, why_not = read_entry(archive, strings_path)
   archive:close()
-  if not sheet then
+  if why or why_not then
+    return nil, "its sheet is " .. (why or why_not)
+  elseif not sheet then
     return nil, "not an .xlsx with a first sheet"
   end
   local texts = strings and shared_strings(strings) or {}
-  local rows = sheet_rows(sheet, texts)
+  local rows
+  rows, why = sheet_rows(sheet, texts)
   if not rows or not rows[1] then
-    return nil, "the first sheet has no row of column names"
+    return nil, why or "the first sheet has no row of column names"
   end
   return rows
 end
