@@ -370,14 +370,16 @@ int camp_rule_matters(const struct camp_rule *rule) {
 
 int camp_rule_is_wider(const struct camp_rule *rule) { return rule->has_min || rule->has_max || rule->not_blank; }
 
-/* U+3000, the blank of Chinese text, or an ASCII blank at `at` going forward: its length, or 0. */
+static int is_space(unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/* U+3000, the blank of Chinese text, or ASCII white space (cells may hold line ends) going forward: its length, or 0. */
 static size_t blank_at(const unsigned char *text, size_t length) {
-  if (length > 0 && (text[0] == ' ' || text[0] == '\t')) return 1;
+  if (length > 0 && is_space(text[0])) return 1;
   return length >= 3 && memcmp(text, "\xE3\x80\x80", 3) == 0 ? 3 : 0;
 }
 
 static size_t blank_before(const unsigned char *text, size_t length) {
-  if (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t')) return 1;
+  if (length > 0 && is_space(text[length - 1])) return 1;
   return length >= 3 && memcmp(text + length - 3, "\xE3\x80\x80", 3) == 0 ? 3 : 0;
 }
 
@@ -430,7 +432,7 @@ static int has_forbidden(const struct camp_rule *rule, const unsigned char *text
 }
 
 static int is_blank(const unsigned char *text, size_t length) {
-  while (length > 0 && (text[length - 1] == ' ' || (text[length - 1] >= '\t' && text[length - 1] <= '\r'))) length--;
+  while (length > 0 && is_space(text[length - 1])) length--;
   return length == 0;
 }
 
