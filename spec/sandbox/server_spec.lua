@@ -113,6 +113,35 @@ describe("sandbox server", function()
     is_alive()
   end)
 
+  it("is not held up by receivers of callbacks that answer badly", function()
+    h.reset()
+    local receiver = assert(socket.bind("127.0.0.1", 0))
+    receiver:settimeout(5)
+    local url = "http://127.0.0.1:" .. select(2, receiver:getsockname()) .. "/callback"
+    assert(h.handle:control("settings", { ["longlong.callback_url"] = url, ["longlong.result_delay"] = 0 }))
+    for number, answer in ipairs{
+      "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nabc", "\0\r\n\r\n", "",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: ,;@\r\n\r\nabc", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc",
+    } do
+      local reply = h.post("/agent-api/user/" .. h.accounts.longlong.user_id .. "/async_customer", {
+        ["authorization"] = "Bearer " .. h.accounts.longlong.token,
+      }, { data = { { phone = "1300000000" .. number } } })
+      assert.equal(200, reply.status)
+      local client = assert(receiver:accept())
+      client:settimeout(5)
+      local length
+      repeat
+        local line = assert(client:receive("*l"))
+        length = line:match("^[Cc]ontent%-[Ll]ength: (%d+)$") or length
+      until line == ""
+      assert.truthy(client:receive(tonumber(length)):find(reply.json.data.unique_id, 1, true))
+      client:send(answer)
+      client:close()
+      is_alive()
+    end
+    receiver:close()
+  end)
+
   it("deletes the file of an upload that breaks off", function()
     h.reset()
     local core = require "campaign.core"

@@ -21,6 +21,7 @@ local BODY_STALL = 60 -- seconds without a byte of a request's body
 local SEND_STALL = 60
 local TICK = 0.05
 local SAVE_EVERY = 1
+local POST_LIMITS = { connect = 10, total = 10, body = 65536 }
 local FILE_CHUNK = 65536
 local SOCKET_BUFFER = 65536 -- bodies come in fewer and larger pieces than by default
 
@@ -156,28 +157,33 @@ end
 
 -- Background ------------------------------------------------------------------------------------
 
--- Posts one callback; what the receiver answers is its own business, a failure is told on stderr.
-local function post(item)
-  local request = require "http.request".new_from_uri(item.url)
-  request.headers:upsert(":method", "POST")
-  request.headers:upsert("content-type", "application/json")
-  request.follow_redirects = false
-  request:set_body(item.body)
-  local headers, stream = request:go(10)
-  if not headers then
-    io.stderr:write("sandbox: callback not delivered: ", tostring(stream), "\n")
-    return
+-- Posts the callbacks that are due. What a receiver answers is its own business; that it could not be reached, or what it sent is no
+-- answer, is told on stderr.
+local function post(engine, items)
+  for _, item in ipairs(items) do
+    local id, err = engine:submit{
+      method = "POST", url = item.url, headers = { { "Content-Type", "application/json" } }, body = item.body,
+      allow_http = true, max_connection_age = 0, limits = POST_LIMITS,
+    }
+    if not id then
+      note("callback not delivered: " .. err.message)
+    end
   end
-  stream:shutdown()
+  while true do
+    local id, result = engine:take()
+    if not id then
+      return
+    elseif result.error and result.error.kind ~= "redirect" then
+      note(("callback not %s: %s"):format(result.sent == "no" and "delivered" or "answered", result.error.message))
+    end
+  end
 end
 
-local function background(app, queue)
+local function background(app, engine)
   local saved = cqueues.monotime()
   while true do
     cqueues.sleep(TICK)
-    for _, item in ipairs(app:due()) do
-      queue:wrap(post, item)
-    end
+    post(engine, app:due())
     if app.dirty and cqueues.monotime() - saved >= SAVE_EVERY then
       app:save()
       saved = cqueues.monotime()
@@ -358,7 +364,8 @@ function M.run(options)
     queue:wrap(watch_parent, stop)
   end
   queue:wrap(watch_signals, signals, stop)
-  queue:wrap(background, app, queue)
+  local engine = core.http.engine{ driver = "thread" }
+  queue:wrap(background, app, engine)
   while not stopped do
     local ok, problem = queue:step(TICK)
     if not ok then
@@ -366,6 +373,7 @@ function M.run(options)
     end
   end
   server:close()
+  engine:close()
   -- Whoever waits for the file of the next one must not take these credentials for its own.
   if options.ready_file and core.system.read_file(options.ready_file, #lines + 1) == lines then
     os.remove(options.ready_file)
