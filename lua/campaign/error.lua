@@ -65,6 +65,16 @@ function M.new(fields)
   return setmetatable(err, mt)
 end
 
+---What a function returns that refuses something before anything of it was sent, and that will refuse it again.
+---@param fields table kind and message at least; neither retry nor sent
+---@return nil
+---@return campaign.error
+function M.refuse(fields)
+  local err = M.new(fields)
+  err.retry, err.sent = false, "no"
+  return nil, err
+end
+
 ---True for an error object of ours, made in Lua or C.
 function M.is(value)
   if type(value) ~= "table" then

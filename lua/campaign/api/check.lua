@@ -354,8 +354,8 @@ local function refuse(operation, check)
     shown[index] = check.faults[index].path .. ": " .. check.faults[index].message
   end
   local more = check.count > 5 and "; and " .. (check.count - 5) .. " more" or ""
-  return nil, error_object.new{
-    kind = "invalid", sent = "no", retry = false, platform = operation.platform, operation = operation.name,
+  return error_object.refuse{
+    kind = "invalid", platform = operation.platform, operation = operation.name,
     message = table.concat(shown, "; ") .. more, faults = check.faults,
   }
 end

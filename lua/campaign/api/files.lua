@@ -79,8 +79,8 @@ local function multipart(body, operation, options, context)
     }
   end
   if #form == 0 then -- a platform may leave every field to the caller; a multipart body of nothing cannot be written
-    return nil, error_object.new{
-      kind = "invalid", platform = operation.platform, operation = operation.name, sent = "no", retry = false,
+    return error_object.refuse{
+      kind = "invalid", platform = operation.platform, operation = operation.name,
       message = "none of the fields of its form is given: give at least one (see `campaign describe`)",
     }
   end

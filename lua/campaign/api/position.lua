@@ -57,8 +57,8 @@ function M.read(text, kind, name, fields, shape)
     end
   end
   if why then
-    return nil, error_object.new{
-      kind = "usage", sent = "no", retry = false, message = "the saved position " .. why,
+    return error_object.refuse{
+      kind = "usage", message = "the saved position " .. why,
       hint = "start without it, or give the name and fields it was taken with",
     }
   end

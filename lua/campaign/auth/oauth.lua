@@ -72,8 +72,8 @@ local function keep(self, reply)
 end
 
 local function login_needed(self, why)
-  return nil, error_object.new{
-    kind = "auth", reason = "login_needed", platform = self.platform, sent = "no", retry = false,
+  return error_object.refuse{
+    kind = "auth", reason = "login_needed", platform = self.platform,
     message = "login needed: " .. why, hint = "give username and password, or a token, to the account",
   }
 end

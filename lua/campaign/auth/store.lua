@@ -22,7 +22,7 @@ function mt.__tostring(store)
 end
 
 local function fail(message, cause)
-  return nil, error_object.new{ kind = "ledger", message = "token store: " .. message, sent = "no", retry = false, cause = cause }
+  return error_object.refuse{ kind = "ledger", message = "token store: " .. message, cause = cause }
 end
 
 ---The store of an account.

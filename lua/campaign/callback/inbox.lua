@@ -22,8 +22,8 @@ local methods = {}
 local mt = { __index = methods, __name = "campaign.callback.inbox" }
 
 local function fail(message, cause, reason)
-  return nil, error_object.new{
-    kind = "ledger", reason = reason, sent = "no", retry = false, message = "callback store: " .. message, cause = cause,
+  return error_object.refuse{
+    kind = "ledger", reason = reason, message = "callback store: " .. message, cause = cause,
   }
 end
 

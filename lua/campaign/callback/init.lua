@@ -32,7 +32,7 @@ function mt.__tostring()
 end
 
 local function usage(message, hint)
-  return nil, error_object.new{ kind = "usage", sent = "no", retry = false, message = message, hint = hint }
+  return error_object.refuse{ kind = "usage", message = message, hint = hint }
 end
 
 ---Whether a text can be the secret of a path: 128 bits and more, in characters that no proxy changes.

@@ -15,8 +15,8 @@ local PRIVATE = 384 -- 0600
 -- The secret of the file; a file that is not there is made, with a new secret.
 local function secret_of(path)
   local function fail(kind, err)
-    return nil, error_object.new{
-      kind = kind, sent = "no", retry = false, message = "--path-secret-file " .. path .. ": " .. tostring(err.message),
+    return error_object.refuse{
+      kind = kind, message = "--path-secret-file " .. path .. ": " .. tostring(err.message),
     }
   end
   local text, err = core.system.read_file(path, 4096, true)

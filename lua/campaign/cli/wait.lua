@@ -16,7 +16,7 @@ local MAX_STATE = 65536
 local PRIVATE = 384 -- 0600
 
 local function usage(message, hint)
-  return nil, error_object.new{ kind = "usage", sent = "no", retry = false, message = message, hint = hint }
+  return error_object.refuse{ kind = "usage", message = message, hint = hint }
 end
 
 -- The fields that -p can give: those of the operation, and those that say which entry of its list is meant.
@@ -41,7 +41,7 @@ local function read_state(path)
   end
   local text, err = core.system.read_file(path, MAX_STATE, true)
   if not text and err.reason ~= "missing" then
-    return nil, error_object.new{ kind = "ledger", sent = "no", retry = false, message = "--state " .. path .. ": " .. tostring(err.message) }
+    return error_object.refuse{ kind = "ledger", message = "--state " .. path .. ": " .. tostring(err.message) }
   end
   return text and text:gsub("%s+$", "") or nil
 end

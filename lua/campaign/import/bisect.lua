@@ -60,8 +60,8 @@ function M.new(options)
 end
 
 local function changed(batch)
-  return nil, error_object.new{
-    kind = "ledger", reason = "changed", retry = false, sent = "no",
+  return error_object.refuse{
+    kind = "ledger", reason = "changed",
     message = ("batch %d (row %d on) cannot be cut as it was planned"):format(batch.index, batch.first_row),
     hint = "has the list been changed while it was imported?",
   }

@@ -29,8 +29,8 @@ local methods = {}
 local mt = { __index = methods, __name = "campaign.import.folder" }
 
 local function refuse(path, message, hint)
-  return nil, error_object.new{
-    kind = "usage", message = "job folder " .. path .. ": " .. message, hint = hint, retry = false, sent = "no",
+  return error_object.refuse{
+    kind = "usage", message = "job folder " .. path .. ": " .. message, hint = hint,
   }
 end
 

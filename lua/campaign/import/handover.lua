@@ -22,7 +22,7 @@ local PRIVATE = 384 -- 0600
 local MOST_BYTES = 16384
 
 local function refuse(message, hint)
-  return nil, error_object.new{ kind = "ledger", reason = "handed_over", retry = false, sent = "no", message = message, hint = hint }
+  return error_object.refuse{ kind = "ledger", reason = "handed_over", message = message, hint = hint }
 end
 
 ---An error with the job that it is about.

@@ -33,7 +33,7 @@ local MOST_FRAMES = 40
 local OWN = debug.getinfo(1, "S").short_src
 
 local function fail(reason, message, hint, cause)
-  return nil, error_object.new{ kind = "usage", reason = reason, retry = false, sent = "no", message = message, hint = hint, cause = cause }
+  return error_object.refuse{ kind = "usage", reason = reason, message = message, hint = hint, cause = cause }
 end
 
 ---Why the function cannot be called, where the job has a mapped list already.
@@ -96,7 +96,7 @@ end
 local function raised(state, rewrite, caught)
   local problem, hidden = caught.problem, {}
   if type(problem) == "string" and problem:sub(-12) == "interrupted!" then
-    return nil, error_object.new{ kind = "cancelled", retry = false, sent = "no", message = "interrupted" } -- Ctrl-C, not the function
+    return error_object.refuse{ kind = "cancelled", message = "interrupted" } -- Ctrl-C, not the function
   end
   for _, value in ipairs(rewrite:fields()) do
     hidden[#hidden + 1] = #value >= LEAST_HIDDEN and value or nil
@@ -122,7 +122,7 @@ local function rest(state, rewrite, total)
   end)
   rewrite:seal(false)
   if state.stop then
-    return nil, error_object.new{ kind = "cancelled", retry = false, sent = "no", message = "the mapping of the list was stopped by order" }
+    return error_object.refuse{ kind = "cancelled", message = "the mapping of the list was stopped by order" }
   end
   return true
 end
@@ -244,7 +244,7 @@ function M.run(state)
   end
   local info = rewrite:info()
   if info.rows == 0 then
-    return nil, error_object.new{ kind = "invalid", reason = "no_rows", retry = false, sent = "no",
+    return error_object.refuse{ kind = "invalid", reason = "no_rows",
       message = options.source .. " has a header line and no rows: there is nothing to import" }
   end
   return open_mapped(state, rewrite, info)

@@ -393,8 +393,8 @@ function M.plan(options)
     for i, item in ipairs(p.faults) do
       lines[i] = item.message
     end
-    return nil, error_object.new{
-      kind = "usage", message = table.concat(lines, "\n"), faults = p.faults, retry = false, sent = "no",
+    return error_object.refuse{
+      kind = "usage", message = table.concat(lines, "\n"), faults = p.faults,
       platform = options.operation.platform, operation = options.operation.name,
     }
   end

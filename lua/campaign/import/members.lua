@@ -111,11 +111,11 @@ local function read(given, level)
 end
 
 local function refuse(message, more)
-  local fields = { kind = "usage", retry = false, sent = "no", message = message }
+  local fields = { kind = "usage", message = message }
   for key, value in pairs(more or {}) do
     fields[key] = value
   end
-  return nil, error_object.new(fields)
+  return error_object.refuse(fields)
 end
 
 -- The file's columns as the row of an operation, so that the mapping of imports finds them.
@@ -231,8 +231,8 @@ local function check_rows(work)
   elseif not closed then
     return nil, close_err
   elseif plan.sendable == 0 then
-    return nil, error_object.new{
-      kind = "invalid", reason = "no_rows", retry = false, sent = "no",
+    return error_object.refuse{
+      kind = "invalid", reason = "no_rows",
       message = ("none of the %d rows of %s can be a member; no file was written"):format(plan.rows, options.source),
       hint = work.rows:path("rejected") and "they are listed in " .. work.rows:path("rejected") or nil,
     }
@@ -267,7 +267,7 @@ local function write_file(work, path, batch, done)
   if not rows then
     return nil, bytes
   elseif rows ~= batch.accepted then
-    return nil, error_object.new{ kind = "ledger", retry = false, sent = "no",
+    return error_object.refuse{ kind = "ledger",
       message = ("%s holds %d rows, and %d were to be written"):format(path, rows, batch.accepted) }
   end
   return { path = path, rows = rows, bytes = bytes, upload = { path = path, content_type = CONTENT_TYPE } }
@@ -305,7 +305,7 @@ local function run(work, operation)
   local books = work.books
   local rejected, duplicate = books.counts.rejected, books.counts.duplicate
   if written + rejected + duplicate ~= books.rows then
-    return nil, error_object.new{ kind = "ledger", retry = false, sent = "no",
+    return error_object.refuse{ kind = "ledger",
       message = ("the counts do not add up: %d rows, %d written, %d rejected, %d duplicate"):format(books.rows, written, rejected, duplicate) }
   end
   return {

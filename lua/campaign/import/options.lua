@@ -119,8 +119,8 @@ local function check_checks(options)
   local list = sorted.keys(known)
   for field, name in pairs(options.check) do
     if not known[name] then
-      return nil, error_object.new{
-        kind = "usage", retry = false, sent = "no",
+      return error_object.refuse{
+        kind = "usage",
         message = ('check: "%s" cannot be checked as "%s"%s; checks: %s'):format(
           field, name, suggest.help(name, list), table.concat(list, ", ")),
       }
@@ -226,16 +226,16 @@ function M.batch_rows(operation, options)
   local is_file = rows.shape == "csv"
   local unfit = is_file and "rows_per_call" or "rows_per_file"
   if options[unfit] then
-    return nil, error_object.new{
-      kind = "usage", retry = false, sent = "no", platform = operation.platform, operation = operation.name,
+    return error_object.refuse{
+      kind = "usage", platform = operation.platform, operation = operation.name,
       message = ("%s: this operation sends %s; use %s"):format(unfit, is_file and "files" or "calls",
         is_file and "rows_per_file" or "rows_per_call"),
     }
   end
   local count = is_file and (options.rows_per_file or rows.per_file or 100000) or options.rows_per_call or rows.per_call or 200
   if rows.per_call_max and count > rows.per_call_max then
-    return nil, error_object.new{
-      kind = "usage", retry = false, sent = "no", platform = operation.platform, operation = operation.name,
+    return error_object.refuse{
+      kind = "usage", platform = operation.platform, operation = operation.name,
       message = ("rows_per_call: at most %d rows in a call"):format(rows.per_call_max),
     }
   end

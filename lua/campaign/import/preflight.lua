@@ -128,7 +128,7 @@ local function walk(work, plan)
       work.pause()
     end
     if work.stopped() then
-      return nil, error_object.new{ kind = "cancelled", retry = false, sent = "no", message = "the preflight was stopped by order" }
+      return error_object.refuse{ kind = "cancelled", message = "the preflight was stopped by order" }
     end
   end
 end
@@ -149,16 +149,16 @@ function M.run(work)
   end
   plan.sizes, plan.sums = sizes, kept.sums(work.rows, sizes)
   if plan.rows == 0 then
-    return nil, error_object.new{
-      kind = "invalid", reason = "no_rows", retry = false, sent = "no",
+    return error_object.refuse{
+      kind = "invalid", reason = "no_rows",
       message = work.input:info().path .. " has a header line and no rows: there is nothing to import",
     }
   end
   local unmappable = work.books.causes.unmappable
   if work.on_unmappable == "fail" and unmappable > 0 then
     local first = plan.first_unmappable
-    return nil, error_object.new{
-      kind = "invalid", reason = "unmappable", retry = false, sent = "no",
+    return error_object.refuse{
+      kind = "invalid", reason = "unmappable",
       message = ("%d rows hold characters that the platform's encoding lacks; the first is row %d (line %d): %s"):format(
         unmappable, first.row, first.line, first.message),
       hint = (work.folder.rejects and "all are listed in " .. work.folder.rejects .. "; " or "") .. "map them, or let such rows be rejected",

@@ -120,7 +120,7 @@ function M.decode(text, path)
     record, err = json.decode(plain, { bytes = #plain + 1 })
   end
   if type(record) ~= "table" or type(record.options) ~= "table" then
-    return nil, error_object.new{ kind = "ledger", reason = "damaged", retry = false, sent = "no", cause = err,
+    return error_object.refuse{ kind = "ledger", reason = "damaged", cause = err,
       message = (path and "ledger " .. path or "the ledger") .. ": its record of the job is damaged",
       hint = "put ledger.db back from a copy that was made after the job's last run; else look at the platform for what was sent" }
   end

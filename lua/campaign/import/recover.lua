@@ -23,7 +23,7 @@ local SETTLED = { A = "applied", C = "confirmed", R = "partly", X = "rejected" }
 local PLANNED = { "offset", "bytes", "first_row", "first_line", "rows", "accepted", "body_bytes", "skip", "hash" }
 
 local function refuse(kind, message, hint)
-  return nil, error_object.new{ kind = kind, retry = false, sent = "no", message = message, hint = hint }
+  return error_object.refuse{ kind = kind, message = message, hint = hint }
 end
 
 local function remove_folder(path)

@@ -10,7 +10,7 @@ local kept = require "campaign.import.kept"
 local M = {}
 
 local function refuse(message, hint)
-  return nil, error_object.new{ kind = "ledger", reason = "changed", retry = false, sent = "no", message = message, hint = hint }
+  return error_object.refuse{ kind = "ledger", reason = "changed", message = message, hint = hint }
 end
 
 -- nil, err where a batch cannot be read; raises what the ledger refuses.

@@ -116,7 +116,7 @@ local reader = {}
 local reader_mt = { __index = reader }
 
 local function refuse(path, message, hint)
-  return nil, error_object.new{ kind = "ledger", retry = false, sent = "no", message = path .. ": " .. message,
+  return error_object.refuse{ kind = "ledger", message = path .. ": " .. message,
     hint = hint or "import the list without `since`, or since another job" }
 end
 

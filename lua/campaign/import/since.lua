@@ -15,7 +15,7 @@ local M = {}
 local DELIVERED = { A = true, R = true, C = true }
 
 local function refuse(path, message, hint, kind)
-  return nil, error_object.new{ kind = kind or "usage", retry = false, sent = "no", message = "since " .. path .. ": " .. message, hint = hint }
+  return error_object.refuse{ kind = kind or "usage", message = "since " .. path .. ": " .. message, hint = hint }
 end
 
 local function plain(value)

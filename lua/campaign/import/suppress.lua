@@ -163,8 +163,8 @@ end
 
 -- What is wrong with the file, said of the list.
 local function refuse(entry, err)
-  return nil, error_object.new{
-    kind = err.kind, reason = err.reason, code = err.code, retry = false, sent = "no", cause = err,
+  return error_object.refuse{
+    kind = err.kind, reason = err.reason, code = err.code, cause = err,
     message = ("suppression list %s: %s"):format(entry.label, err.message),
     hint = err.hint or "nothing is sent while a list of people who must not be addressed cannot be read whole",
   }
@@ -236,7 +236,7 @@ local function read_whole(list, work)
       work.pause()
     end
     if work.stopped and work.stopped() then
-      return nil, error_object.new{ kind = "cancelled", retry = false, sent = "no", message = "the preflight was stopped by order" }
+      return error_object.refuse{ kind = "cancelled", message = "the preflight was stopped by order" }
     end
   end
 end
@@ -263,8 +263,8 @@ local function load(entry, use, work)
   local info = list:info()
   if info.keys == 0 then
     list:close()
-    return nil, error_object.new{
-      kind = "invalid", reason = "no_rows", retry = false, sent = "no",
+    return error_object.refuse{
+      kind = "invalid", reason = "no_rows",
       message = ("suppression list %s holds no key: it would keep nobody out"):format(entry.label),
       hint = "leave the list out if that is meant",
     }
@@ -323,8 +323,8 @@ function M.unchanged(facts, pause)
   for _, fact in ipairs(facts or {}) do
     local sum, problem = M.sum(fact.file, pause)
     if sum ~= fact.sha256 then
-      return nil, error_object.new{
-        kind = "ledger", reason = "changed", retry = false, sent = "no",
+      return error_object.refuse{
+        kind = "ledger", reason = "changed",
         message = ("suppression list %s %s"):format(fact.label, sum and "has changed since the job was planned"
           or "cannot be read any more: " .. tostring(problem)),
         hint = "who was put on it since must not be addressed: put the old list back, or import what is left with the new one as a new job",

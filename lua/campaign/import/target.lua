@@ -15,11 +15,11 @@ local suggest = require "campaign.api.suggest"
 local M = {}
 
 local function refuse(message, more)
-  local fields = { kind = "usage", retry = false, sent = "no", message = message }
+  local fields = { kind = "usage", message = message }
   for key, value in pairs(more or {}) do
     fields[key] = value
   end
-  return nil, error_object.new(fields)
+  return error_object.refuse(fields)
 end
 
 ---Finds platform and operation of `to`.

@@ -30,7 +30,7 @@ local SCRATCH = { ["verify-rows"] = true, ["verify-server"] = true, ["retry-rows
 ---@field bytes integer removed
 
 local function refuse(kind, message, hint)
-  return nil, error_object.new{ kind = kind, retry = false, sent = "no", message = message, hint = hint }
+  return error_object.refuse{ kind = kind, message = message, hint = hint }
 end
 
 local function names_in(path)

@@ -16,7 +16,7 @@ local methods = {}
 local mt = { __index = methods, __name = "campaign.job.opened" }
 
 local function refuse(path, message, hint)
-  return nil, error_object.new{ kind = "ledger", retry = false, sent = "no", message = "job " .. path .. ": " .. message, hint = hint }
+  return error_object.refuse{ kind = "ledger", message = "job " .. path .. ": " .. message, hint = hint }
 end
 
 ---Folder, ledger and record of a job.

@@ -41,7 +41,7 @@ local M = {}
 ---@field left_out integer rejected rows that are not in the file
 
 local function refuse(kind, message, hint)
-  return nil, error_object.new{ kind = kind, retry = false, sent = "no", message = message, hint = hint }
+  return error_object.refuse{ kind = kind, message = message, hint = hint }
 end
 
 -- What belongs to the first sending alone.

@@ -215,7 +215,7 @@ function work:refuse_forbidden()
   if named.count == 0 then
     return true
   end
-  return nil, error_object.new{ kind = "invalid", retry = false, sent = "no",
+  return error_object.refuse{ kind = "invalid",
     message = ("%s: %d of its rows are not rejected (%s%s)"):format(self.file, named.count, table.concat(named, ", "),
       named.count > #named and ", ..." or ""),
     hint = named.has_doubt and "a row in doubt is never sent again by a retry: look at the platform, then campaign resolve"
@@ -256,7 +256,7 @@ function M.choose(options)
   if self.problem then
     return nil, self.problem
   elseif not found:is_clean() then
-    return nil, error_object.new{ kind = "ledger", reason = "changed", retry = false, sent = "no",
+    return error_object.refuse{ kind = "ledger", reason = "changed",
       message = ("job %s: list and ledger do not agree: %s"):format(root.path, found.list[1].message), hint = "campaign verify " .. root.path }
   end
   local ok, err = self:refuse_forbidden()

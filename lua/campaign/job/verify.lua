@@ -135,7 +135,7 @@ local function check_server(jobs, from, out)
     for _, opened in ipairs(jobs) do
       local ok, why = server.add_job(self, opened, found)
       if not ok then
-        return nil, error_object.new{ kind = "invalid", retry = false, sent = "no",
+        return error_object.refuse{ kind = "invalid",
           message = "job " .. opened.path .. ": its rows cannot be made again as they were sent: " .. why }
       end
     end

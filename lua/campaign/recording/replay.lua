@@ -85,8 +85,8 @@ local function find(self, request)
       return exchange
     end
   end
-  return nil, error_object.new{
-    kind = "network", sent = "no", retry = false, reason = "not_recorded",
+  return error_object.refuse{
+    kind = "network", reason = "not_recorded",
     message = ("the recording %s has no answer left for %s %s"):format(self.path, request.method, path),
     hint = "record this call too",
   }
