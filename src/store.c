@@ -147,8 +147,9 @@ int camp_database_reserve(struct camp_database *database, long long bytes, struc
   char path[PATH_MAX + 16];
   reserve_path(database, path, sizeof path);
   int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return camp_fail(err, CAMP_LEDGER, errno == ENOSPC ? SQLITE_FULL : SQLITE_IOERR, "ledger %.120s: no room can be set aside: %s",
-                               database->path, strerror(errno));
+  if (fd < 0)
+    return camp_fail(err, CAMP_LEDGER, errno == ENOSPC || errno == EDQUOT ? SQLITE_FULL : SQLITE_IOERR,
+                     "ledger %.120s: no room can be set aside: %s", database->path, strerror(errno));
   int code;
   while ((code = posix_fallocate(fd, 0, bytes)) == EINTR) continue; /* a signal of the host program's */
   close(fd);
@@ -162,7 +163,7 @@ int camp_database_reserve(struct camp_database *database, long long bytes, struc
 int camp_database_full(struct camp_database *database) { return atomic_load(&database->full); }
 
 static int fail_errno(struct camp_database *database, struct camp_error *err) {
-  return camp_fail(err, CAMP_LEDGER, errno == ENOSPC ? SQLITE_FULL : 0, "ledger %.120s: %s", database->path, strerror(errno));
+  return camp_fail(err, CAMP_LEDGER, errno == ENOSPC || errno == EDQUOT ? SQLITE_FULL : 0, "ledger %.120s: %s", database->path, strerror(errno));
 }
 
 /* A file with this schema, as it stands on the disk: at rest, with a log from its first write on. SQLite's to be freed; NULL with err. */

@@ -4,6 +4,7 @@
  * this one, are the VFS's below. */
 #include "store_log.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -48,6 +49,8 @@ static void fill_ahead(struct log_file *log, int64_t end) {
 static int write_below(struct log_file *log, const void *bytes, int n, int64_t at) {
   log->is_synced = 0;
   int code = log->below->pMethods->xWrite(log->below, bytes, n, at);
+  /* SQLite knows one way of being full, and a commit that fails does not tell the others: a quota, and a limit of the process. */
+  if (code == SQLITE_IOERR_WRITE && (errno == EDQUOT || errno == EFBIG)) code = SQLITE_FULL;
   if (code != SQLITE_OK) log->is_ahead = 0; /* there will be no such commit */
   if (code != SQLITE_OK || at + n <= log->filled) return code;
   log->filled = at + n;

@@ -354,10 +354,10 @@ describe("core.store", function()
     local build = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
     local env = { LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath,
       LD_PRELOAD = build .. "/spec/fault_shim.so" }
-    return function(at)
+    return function(at, failure)
       local folder = root .. "/" .. at
       os.execute("mkdir " .. folder)
-      env.SHIM = at .. " EIO file " .. folder .. " 0"
+      env.SHIM = at .. " " .. (failure or "EIO") .. " file " .. folder .. " 0"
       local path = folder .. "/b.db"
       return command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, path }, { env = env, seconds = 60 }).out, path
     end
@@ -414,6 +414,25 @@ describe("core.store", function()
     for out, count in pairs(counts) do
       assert.is_true(count > 0, out)
     end
+  end)
+
+  it("F22 takes a quota that is used up for a full disk", function()
+    local run_with = under_shim([[
+      io.open("/shim/arm")
+      local store = core.store.open(arg[1], "create", "inline", "CREATE TABLE t (a)")
+      store:submit(store:prepare("INSERT INTO t VALUES (?)"), "first of all")
+      local done, err = store:run()
+      io.write(done and "done" or tostring(err.reason))
+      io.flush()
+      os.exit(0)
+    ]])
+    local counts = { done = 0, full = 0 }
+    for at = 15, 17 do -- the mark, the commit, the space ahead
+      local out = run_with(at, "EDQUOT")
+      assert.truthy(counts[out], at .. ": " .. out)
+      counts[out] = counts[out] + 1
+    end
+    assert.same({ done = 2, full = 1 }, counts)
   end)
 
   it("F22 stays shut once the disk was full", function()

@@ -225,6 +225,17 @@ describe("an import on a bad day", function()
     end
   end)
 
+  it("F25 does not take a list of refused rows that cannot be written for a list that cannot be read", function()
+    local wide = lists.file(imports.people(20) .. "c-1,客户,13800000021,公司,老客户,x\n")
+    for at = 1, 3 do -- it is opened, written and synced
+      local folder = job()
+      local seen = run("run", folder, { source = wide, shim = at .. " EIO file " .. folder .. "/rejects.csv 0" })
+      assert.equal("ledger", seen.kind, seen.out)
+      assert.truthy(core.system.stat(folder .. "/ledger.db"), seen.out)
+    end
+    assert.equal(0, #server:read().requests)
+  end)
+
   it("two imports into one folder: the second is refused and the first not disturbed", function()
     local folder = job()
     assert.equal(0, run("run", folder).code)

@@ -8,7 +8,7 @@
  *                 "exit CODE COUNT" or "signal NUMBER COUNT"; the child goes on with SHIM_JOB set. Ends with stdin.
  * Orders, apart by blanks:  AT ACTION CALLS UNDER MILLISECONDS JOB
  *   AT       number of the call, from 1; 0 none; with + also all later ones
- *   ACTION   kill (before the call), after (kill after it), half (write half, then kill), or an errno: EIO ENOSPC EINTR EMFILE ECONNRESET ENOMEM
+ *   ACTION   kill (before the call), after (kill after it), half (write half, then kill), or an errno: EIO ENOSPC EINTR EMFILE ECONNRESET ENOMEM EDQUOT
  *   CALLS    file, net, both, or malloc (of core.so and libsqlite3)
  *   UNDER    files count that lie under this path
  *   MILLISECONDS  0, or when the child is killed from outside
@@ -341,7 +341,7 @@ static int errno_of(const char *name) {
   static const struct {
     const char *name;
     int value;
-  } known[] = {{"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EINTR", EINTR}, {"EMFILE", EMFILE}, {"ECONNRESET", ECONNRESET}, {"ENOMEM", ENOMEM}};
+  } known[] = {{"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EINTR", EINTR}, {"EMFILE", EMFILE}, {"ECONNRESET", ECONNRESET}, {"ENOMEM", ENOMEM}, {"EDQUOT", EDQUOT}};
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
     if (strcmp(known[i].name, name) == 0) return known[i].value;
   return EIO;

@@ -126,6 +126,9 @@ function methods:sync()
   local ok, err = self:flush()
   if ok and self._file then
     ok, err = durable.sync(self._file)
+    if not ok then
+      return folder.trouble(self.path, err)
+    end
   end
   if not ok then
     return nil, err
@@ -145,12 +148,15 @@ function methods:rewind(bytes, count)
     os.remove(self.path)
     return true
   end
-  local err
+  local ok, err
   self._file, err = core.system.append_open(self.path, 384) -- 0600
-  if not self._file then
-    return nil, err
+  if self._file then
+    ok, err = self._file:truncate(bytes)
   end
-  return self._file:truncate(bytes)
+  if not ok then
+    return folder.trouble(self.path, err)
+  end
+  return true
 end
 
 ---@return true? ok
