@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+local shell = require "spec.support.command"
 local options = require "campaign.cli.options"
 local target = require "campaign.cli.target"
 
@@ -80,6 +81,14 @@ describe("cli.options", function()
     end
     assert.matches("save it to a file", refused("import", "-", "--to", "longlong.import_customers_async"), 1, true)
     assert.matches("campaign verify JOB --sandbox", refused("verify", "--sandbox", "campaign-jobs/1"), 1, true)
+  end)
+
+  it("refuses help of an unknown command like an unknown command: exit code 2, one line", function()
+    local result = shell.campaign{ "help", "imprt" }
+    assert.equal("campaign: unknown command 'imprt' (did you mean `import`?) (see: campaign help)\n", result.err)
+    assert.equal(2, result.code)
+    assert.equal(0, shell.campaign{ "help", "import" }.code)
+    assert.equal(2, shell.campaign{ "import", "a.csv", "--to", "a.b", "--job", "" }.code)
   end)
 
   it("takes a tab by its name", function()

@@ -2,6 +2,7 @@
 -- The options of every command, in one place: what `campaign help` prints and what docs/cli.md lists.
 
 local argparse = require "argparse"
+local sorted = require "campaign.sorted"
 local stop_rule = require "campaign.import.stop_rule"
 
 local M = {}
@@ -124,6 +125,7 @@ local function import(parser)
   command:option("--rows-per-call", "Maximum rows in one call."):argname("N"):convert(M.count)
   command:option("--rows-per-file", "Maximum rows in one uploaded file."):argname("N"):convert(M.count)
   command:option("--job", "Folder for the job's files; must be new or empty (default: one under campaign-jobs)."):argname("DIR")
+    :convert(M.folder)
   command:flag("--overwrite", "Replace what is there with the first file.")
   command:flag("--accept-public-file", "Accept that anyone who knows its id can read the uploaded file.")
   command:flag("--dry-run", "Check everything, send nothing, print the plan.")
@@ -345,6 +347,14 @@ function M.list_file(text)
   return text
 end
 
+---@return string? path, string? message
+function M.folder(text)
+  if text == "" then
+    return nil, "--job names no folder"
+  end
+  return text
+end
+
 ---A tab can hardly be typed in a shell: its name and `\t` stand for it.
 ---@return string delimiter
 function M.delimiter(text)
@@ -377,6 +387,13 @@ local COMMANDS = {
 local BY_NAME = { operations = operations, describe = describe, openapi = openapi, call = call, wait = wait, import = import, members = members,
   resume = resume, status = status, resolve = resolve, retry = retry, recover = recover, verify = verify, forget = forget, listen = listen,
   convert = convert, sandbox = sandbox, doctor = doctor, env = env }
+
+---@param name string
+---@return boolean is_command one that `campaign help` can show
+---@return string[] names all there are
+function M.knows(name)
+  return name == "help" or BY_NAME[name] ~= nil, sorted.keys(BY_NAME)
+end
 
 ---@param first string? the first word of the command line: when it is a command, the parser knows no other
 ---@return table parser

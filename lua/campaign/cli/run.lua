@@ -3,8 +3,11 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local later = require "campaign.later"
 local options = require "campaign.cli.options"
 local output = require "campaign.cli.output"
+
+local suggest = later.module "campaign.api.suggest"
 
 local M = {}
 
@@ -44,6 +47,13 @@ end
 
 -- Reads the words and runs the command that they name.
 local function perform(list, json, place)
+  if list[1] == "help" and list[2] and not list[2]:find("^%-") then
+    local known, names = options.knows(list[2])
+    if not known then -- argparse would end the process with 1
+      return output.fail("unknown command '" .. list[2] .. "'" .. suggest.help(list[2], names) .. " (see: campaign help)",
+        { json = json, code = output.EXIT.refused })
+    end
+  end
   local parser = options.parser(list[1])
   local ok, given = parser:pparse(list)
   if not ok then
