@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Looks after the imports of a worker: of one whose light thread nginx has ended nothing is heard any more, and others must get its locks. An import
--- that only waits is heard of as little; collecting what is left over does it no harm.
+-- that only waits is heard of as little: collecting what is left over does it no harm, and it is given longer each time.
 
 local core = require "campaign.core"
 local left_over = require "campaign.left_over"
@@ -9,7 +9,8 @@ local M = {}
 
 local ngx = package.loaded.ngx
 
-local LOOK, SILENT = 1, 2 -- seconds
+local LOOK = 1 -- seconds
+local SILENT, LONGER = 2, 4 -- seconds, times as long after each collection that it outlived
 local EVERY = 30 -- seconds between two collections, each of which holds the loop for some milliseconds
 
 local watched = {}
@@ -28,8 +29,8 @@ local function look(premature)
     local env = entry.weak.env
     if not env or entry.is_over then
       table.remove(watched, i)
-    elseif core.system.monotonic() - env.heard > SILENT and entry.collected ~= env.heard and left_over.collect(EVERY) then
-      entry.collected = env.heard
+    elseif core.system.monotonic() - env.heard > entry.silent and left_over.collect(EVERY) then
+      entry.silent = entry.silent * LONGER
     end
   end
   ensure_look()
@@ -43,7 +44,7 @@ end
 ---@param env campaign.env with `heard`, when it last asked for the time
 ---@return { is_over: boolean } entry
 function M.begin(env)
-  local entry = { weak = setmetatable({ env = env }, WEAK), is_over = false, collected = nil }
+  local entry = { weak = setmetatable({ env = env }, WEAK), is_over = false, silent = SILENT }
   watched[#watched + 1] = entry
   ensure_look()
   return entry
