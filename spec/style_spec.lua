@@ -92,7 +92,7 @@ describe("style", function()
           or (line == "libcurl.h" and (binding or not (name:find("^http") or name == "form" or name == "libcurl"))) then
           faults[#faults + 1] = path .. " includes " .. line .. ": only http and form know libcurl"
         end
-        if line:find("^openssl/") and (binding or not (name == "digest")) then
+        if line:find("^openssl/") and (binding or name ~= "digest") then
           faults[#faults + 1] = path .. " includes " .. line .. ": only digest knows OpenSSL"
         end
         if (line == "xlsxwriter.h" and name ~= "libxlsx") or (line == "libxlsx.h" and name ~= "sheet" and name ~= "libxlsx") then
