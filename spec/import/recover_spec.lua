@@ -147,6 +147,39 @@ describe("campaign.recover", function()
     judge(result.job, "resolved")
   end)
 
+  it("leaves the damaged ledger in its place where the new one cannot be closed #heavy", function()
+    local result, given = run_half()
+    damage(result.job, 1)
+    local script = command.write(imports.job() .. ".lua", [[
+      local campaign = require "campaign"
+      io.open("/shim/arm")
+      local done, err = campaign.recover(arg[1], { account = { base_url = arg[2], token = arg[3], user_id = arg[4] } })
+      io.write(done and "done" or tostring(err))
+    ]])
+    local build, copy, account = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build", imports.job(), given.account
+    local env = { LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath,
+      LD_PRELOAD = build .. "/spec/fault_shim.so", SHIM_TRACE = "1" }
+    local function recover(at)
+      os.execute(("rm -rf %s && cp -a %s %s"):format(copy, result.job, copy))
+      env.SHIM = at .. " EIO file " .. copy .. "/recover-tmp/plan/ledger.db 0"
+      return command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, copy, account.base_url, account.token, account.user_id },
+        { env = env, seconds = 60 })
+    end
+    local calls = tonumber(recover(0).err:match(".*shim (%d+)"))
+    local kept = 0
+    for at = calls - 14, calls do
+      local out = recover(at).out
+      local ledger, err = require("campaign.ledger").open(copy .. "/ledger.db")
+      if ledger then
+        ledger:close()
+      else
+        assert.is_nil(err.message:find("its log", 1, true), at .. ": " .. out)
+        kept = kept + (out:find("cannot be closed", 1, true) and 1 or 0)
+      end
+    end
+    assert.is_true(kept > 0)
+  end)
+
   it("keeps evidence that came later beside what it adds itself, of a batch whose attempt is lost", function()
     local result, given = run_half()
     assert.equal(0, command.run({ "sqlite3", result.job .. "/ledger.db", "DROP TRIGGER attempt_stays; DELETE FROM attempt WHERE batch = 1;"

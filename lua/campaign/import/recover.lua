@@ -404,6 +404,9 @@ function M.add(parts)
       trust_pending = given.trust_pending, counts = { kept = 0, ambiguous = 0, pending = 0 } }, overlay_mt)
     local fine, problem = pcall(self.run, self, state.record_text)
     store:close()
+    if fine and core.system.stat(state.folder.ledger .. "-wal") then -- not written back: the file alone is worth nothing
+      return folder_module.trouble(state.folder.path, "the new ledger cannot be closed")
+    end
     if not fine then
       return nil, error_object.is(problem) and problem or error_object.new{ kind = "ledger", retry = false, message = tostring(problem) }
     end
