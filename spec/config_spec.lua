@@ -42,6 +42,16 @@ describe("config", function()
     assert.same({ "https://file.example", "env-token", "given" }, { account.base_url, account.token, account.abbreviate })
   end)
 
+  it("takes an account that is asked for by its name before the environment, which gives what the account lacks", function()
+    local file = { outbound = { default = WELL, berlin = { base_url = "https://berlin.example", token = "berlin-token" } } }
+    local env = with_file(file, { CAMPAIGN_OUTBOUND_TOKEN = "env-token", CAMPAIGN_OUTBOUND_ABBREVIATE = "env" })
+    for _, named in ipairs{ "berlin", { account = "berlin" } } do
+      local account = assert(config.account(outbound, named, env))
+      assert.same({ "https://berlin.example", "berlin-token", "env" }, { account.base_url, account.token, account.abbreviate })
+    end
+    assert.equal("given", config.account(outbound, { account = "berlin", token = "given" }, env).token)
+  end)
+
   it("reads every key of every platform from CAMPAIGN_<PLATFORM>_<KEY>", function()
     local env = fake.env{
       CAMPAIGN_HYPERS_BASE_URL = "https://h.example", CAMPAIGN_HYPERS_OAUTH_URL = "https://login.example",

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Accounts: finds the values of an account (given, environment, accounts file, in this order), checks them, and keeps secrets out of
--- sight: they can be read by name but are not listed, printed or written by whoever walks the account.
+-- Accounts: finds the values of an account (given, environment, accounts file, in this order; an account that was asked for by its name goes
+-- before the environment), checks them, and keeps secrets out of sight: they can be read by name but are not listed, printed or written by
+-- whoever walks the account.
 
 local core = require "campaign.core"
 local env_module = require "campaign.env"
@@ -261,16 +262,17 @@ local function env_name(platform, key)
   return ("CAMPAIGN_%s_%s"):format(platform.name:upper(), key.name:upper())
 end
 
--- Each key's value from the first place that has it.
-local function gather(platform, keys, given, file, env)
+-- Each key's value from the first place that has it. A name is a choice for this call, a variable may be left over from another: `account =
+-- "berlin"` must not send with the token of whoever set one.
+local function gather(platform, keys, given, file, is_named, env)
   local values = {}
   for _, key in ipairs(keys) do
-    local value = given[key.name]
-    if value == nil then
-      value = env.getenv(env_name(platform, key))
-      if value == "" then
-        value = nil
-      end
+    local value, set = given[key.name], env.getenv(env_name(platform, key))
+    if value == nil and is_named then
+      value = file[key.name]
+    end
+    if value == nil and set ~= "" then
+      value = set
     end
     if value == nil then
       value = file[key.name]
@@ -350,7 +352,7 @@ function M.account(platform, given, env)
   if unknown then
     return nil, unknown
   end
-  local values = gather(platform, keys, own, file, env)
+  local values = gather(platform, keys, own, file, name ~= nil, env)
   return M.checked(platform, keys, values, chosen)
 end
 
