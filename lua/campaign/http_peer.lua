@@ -21,6 +21,20 @@ local function unclear(connection, code)
   return nil, ce.strerror(code), code
 end
 
+-- The number that begins a chunk; nil when the line is none. Each pattern has one repeat: a long line of zeros takes no time.
+local function chunk_size(line)
+  local digits = line:match("^%x+")
+  local at = digits and line:find("[^ \t]", #digits + 1)
+  if not at or line:sub(-2) ~= "\r\n" or at ~= #line - 1 and line:sub(at, at) ~= ";" then
+    return nil
+  end
+  digits = digits:gsub("^0+", "")
+  if #digits > 8 then
+    return nil
+  end
+  return digits == "" and 0 or tonumber(digits, 16)
+end
+
 -- In place of lua-http's, which keeps a chunk of any size in memory until it is whole; this one gives it in pieces. False at the last one.
 local function read_body_chunk(connection, timeout)
   local deadline = timeout and cqueues.monotime() + timeout
@@ -33,11 +47,10 @@ local function read_body_chunk(connection, timeout)
     if not line then
       return nil, err, errno
     end
-    local digits = line:match("^0*(%x+)[ \t]*;?.-\r\n$") -- linear: the two sets before the last repeat are disjoint
-    if not digits or #digits > 8 then
+    left = chunk_size(line)
+    if not left then
       return unclear(connection, ce.EILSEQ)
     end
-    left = tonumber(digits, 16)
     if left == 0 then
       return false
     end
@@ -54,9 +67,41 @@ local function read_body_chunk(connection, timeout)
   return piece
 end
 
+local function trimmed(text, first)
+  local last = #text
+  first = text:find("[^ \t]", first) or last + 1
+  while last >= first and text:find("^[ \t]", last) do
+    last = last - 1
+  end
+  return text:sub(first, last)
+end
+
+-- In place of lua-http's, which takes a second and more for a line of blanks within a value. Nothing at all is the end of the head.
+local function read_header(connection, timeout)
+  local socket = connection.socket
+  local line, err, errno = socket:xread("*h", timeout)
+  if line then
+    local name = line:match("^[^%s:]+")
+    if not name or line:sub(#name + 1, #name + 1) ~= ":" then
+      return unclear(connection, ce.EILSEQ)
+    end
+    return name, trimmed(line, #name + 2)
+  elseif err or socket:pending() == 0 then
+    return nil, err, errno
+  end
+  local next_bytes = socket:pending() >= 2 and socket:xread(2, "b", 0)
+  if not next_bytes then
+    return unclear(connection, ce.EILSEQ)
+  end
+  socket:unget(next_bytes)
+  if next_bytes ~= "\r\n" then
+    return unclear(connection, ce.EILSEQ)
+  end
+end
+
 local function prepare(connection)
   if connection.socket and connection.read_body_chunk ~= read_body_chunk then
-    connection.read_body_chunk = read_body_chunk
+    connection.read_body_chunk, connection.read_header = read_body_chunk, read_header
     connection:setmaxline(MAX_LINE)
   end
 end

@@ -173,6 +173,26 @@ describe("campaign listen", function()
     assert(reader():result("zeros"))
   end)
 
+  it("is not held up by long lines of zeros and blanks, and takes no chunk whose size is followed by something else", function()
+    local head = ("POST /%s HTTP/1.1\r\nHost: x\r\n"):format(secret)
+    local began = system.monotonic()
+    for _, ending in ipairs{ "\n", "\r\n", "x\r\n", " \r\n", "" } do
+      raw(head .. "Transfer-Encoding: chunked\r\n\r\n" .. ("0"):rep(16000) .. ending)
+    end
+    local blanks = ("X-Blank: a" .. (" "):rep(16000) .. "b" .. (" \t"):rep(100) .. "\r\n"):rep(50)
+    local body = '{"unique_id":"blanks","rows":[]}'
+    assert.equal(200, status(raw(request("/" .. secret, body, blanks))))
+    assert(system.monotonic() - began < 15)
+    local chunked = head .. "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    for _, size in ipairs{ "%xg", "%x x", "%x\r", "0x%x", " %x", "+%x", "%x\0", "000000000%xffffffff" } do
+      local answer = raw(chunked .. size:format(#body) .. "\r\n" .. body .. "\r\n0\r\n\r\n")
+      assert.equal(400, status(answer), size)
+    end
+    for _, size in ipairs{ "%x", "%X", "0000000000%x", "%x;a", "%x ", "%x\t ;a=\"b\"" } do
+      assert.equal(200, status(raw(chunked .. size:format(#body) .. "\r\n" .. body .. "\r\n0\r\n\r\n")), size)
+    end
+  end)
+
   it("has every body on disk that it answered 200 for, when it is killed at any moment", function()
     local answered = {}
     for round = 1, 4 do
