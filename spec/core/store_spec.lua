@@ -416,7 +416,7 @@ describe("core.store", function()
     end
   end)
 
-  it("F22 takes a quota that is used up for a full disk", function()
+  it("F22 takes a quota that is used up for a full disk #heavy", function()
     local run_with = under_shim([[
       io.open("/shim/arm")
       local store = core.store.open(arg[1], "create", "inline", "CREATE TABLE t (a)")
