@@ -6,7 +6,7 @@
 
 local M = {}
 
-M.VERSION = 3
+M.VERSION = 4
 
 local TABLES = {
   [[CREATE TABLE job (
