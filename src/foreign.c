@@ -59,16 +59,30 @@ static int is_shift_jis(const unsigned char *text, size_t n) {
   return pairs >= 6 && usual * 2 >= pairs;
 }
 
+static int is_letter(unsigned char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
+
+static int is_alphanumeric(unsigned char c) { return (c >= '0' && c <= '9') || is_letter(c); }
+
+/* Letters with accents stand by themselves among letters without ("M\xFCller"); of Chinese names, next to none is such a pair alone. */
+static int is_windows_1252(const unsigned char *text, size_t n) {
+  size_t words = 0, pairs = 0;
+  for (size_t at = camp_ascii_run(text, n); at < n; at += camp_ascii_run(text + at, n - at)) {
+    const size_t first = at;
+    while (at < n && text[at] >= 0x80) at++;
+    pairs += (at - first) / 2;
+    if (at - first > 1 || text[first] < 0xC0) continue;
+    words += (first > 0 && is_letter(text[first - 1])) || (at + 1 < n && is_letter(text[at]) && is_letter(text[at + 1]));
+  }
+  return words > 0 && pairs * 4 <= words;
+}
+
 const char *camp_foreign_name(const unsigned char *text, size_t n) {
   const struct pairs pairs = count_pairs(text, n);
+  if (is_windows_1252(text, n)) return "Windows-1252";
   if (is_big5(&pairs)) return "Big5";
   if (is_euc_kr(&pairs)) return "EUC-KR";
   if (is_shift_jis(text, n)) return "Shift_JIS";
   return NULL;
-}
-
-static int is_alphanumeric(unsigned char c) {
-  return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
 /* A letter with an accent stands among others ("José"), a sign beside a number or a word ("25°C"): not in doubt. */

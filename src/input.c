@@ -186,14 +186,15 @@ static int judge(struct camp_input *input, unsigned char *block, struct camp_err
   }
   const int64_t size = input->bytes - offset < SAMPLE ? input->bytes - offset : SAMPLE;
   if (look_through(input, block, offset, size, find_faults, CAMP_ENCODING_UTF8, &as_utf8, err) != 0) return -1;
-  if (as_utf8 == 0) return refuse_foreign(input, block, offset > 0 ? offset - 1 : 0, CAMP_ENCODING_UTF8, err); /* with what stands before */
+  const int64_t before = offset > 0 ? offset - 1 : 0; /* with what stands before */
+  if (as_utf8 == 0) return refuse_foreign(input, block, before, CAMP_ENCODING_UTF8, err);
   if (look_through(input, block, offset, size, find_faults, CAMP_ENCODING_GB18030, &as_gb18030, err) != 0 ||
       look_through(input, block, offset, size, find_long, CAMP_ENCODING_UTF8, &long_ones, err) != 0)
     return -1;
   if (as_gb18030 < as_utf8 && long_ones / 2 < as_utf8) {
     ptrdiff_t header = utf8_header(input, block, err);
     if (header != 0) return header < 0 ? -1 : refuse_doubtful(input, block, header, err);
-    if (refuse_foreign(input, block, offset, CAMP_ENCODING_GB18030, err) != 0) return -1;
+    if (refuse_foreign(input, block, before, CAMP_ENCODING_GB18030, err) != 0) return -1;
     input->encoding = CAMP_ENCODING_GB18030;
     input->detected = "gb18030";
   }

@@ -281,6 +281,17 @@ describe("core.rows.input", function()
     end
   end)
 
+  it("refuses Windows-1252, whose accents pass for GBK with the letters behind them, but not rare characters of GBK", function()
+    for _, names in ipairs{ "M\252ller", "Jos\233 P\233rez", "\201lise", "Jos\233,1\n\205\241igo,2\nMu\241oz,3\nBj\246rn,4\nPe\241a", "Zo\235l" } do
+      local _, err = open("name,phone\n" .. names .. ",1\n")
+      contains(err and err.message, "seems to be Windows-1252, which is not read; save it as UTF-8")
+    end
+    for _, names in ipairs{ "陈镕", "李玥頔", "镕", "Anna李", "李Anna", "A座", "VIP客户镕" } do
+      local input = assert(open(assert(core.gbk.encode("name,phone\n" .. names .. ",1\n", "gbk"))))
+      assert.equal("gb18030", input:info().encoding, names)
+    end
+  end)
+
   it("refuses a small list whose characters are Chinese in GBK and letters in UTF-8", function()
     for _, name in ipairs{ "叶伟", "谢强", "谢", "卢平" } do
       local gbk = assert(core.gbk.encode("name,phone\n" .. name .. ",1\n", "gbk"))
