@@ -294,5 +294,38 @@ describe("api.pages", function()
       assert.same({ "p1 p2", nil, 2 }, { ends({ 0, "end" }, { page(1, 1, false, "a"), page(2, 2, false, "end") }) })
       assert.same({ "p1", nil, 1 }, { ends({ 0 }, { page(1, 1, false, "0") }) })
     end)
+
+    -- A reply of which the platform's data says nothing but where its rows stand.
+    local function undescribed(answers)
+      local client, transport = connect(answers)
+      local operation = client.platform.operations.list_contacts
+      local before = { reply = operation.reply, present = operation.present, more = operation.pages.more }
+      operation.reply, operation.present, operation.pages.more = { type = "object", open = true, fields = {} }, nil, nil
+      local rows, err = client:all("list_contacts", {})
+      operation.reply, operation.present, operation.pages.more = before.reply, before.present, before.more
+      return rows, err, transport
+    end
+
+    it("loses no digit of a cursor that is a number", function()
+      local function answer(cursor)
+        return fake.answer('{"code":0,"data":{"items":[1],"next":' .. cursor .. "}}")
+      end
+      local rows, err, transport = undescribed({ answer("1700000000.123456"), answer("9007199254740993"), answer("null") })
+      assert.is_nil(err)
+      assert.equal(3, #rows)
+      assert.matches("cursor=1700000000.123456&", transport.requests[2].url .. "&", 1, true)
+      assert.matches("cursor=9007199254740993&", transport.requests[3].url .. "&", 1, true)
+    end)
+
+    it("fails where what stands in the place of the rows is no list", function()
+      for _, list in ipairs({ '"abc"', '""', "5", "true", "false", '{"a":{"id":1}}', '{"0":{"id":1}}' }) do
+        local rows, err = undescribed({ fake.answer('{"code":0,"data":{"items":' .. list .. "}}") })
+        assert.is_nil(rows, list)
+        assert.same({ "response", "no_list" }, { err.kind, err.reason }, list)
+      end
+      for _, list in ipairs({ "[]", "{}", "null" }) do
+        assert.same({}, (undescribed({ fake.answer('{"code":0,"data":{"items":' .. list .. "}}") })), list)
+      end
+    end)
   end)
 end)

@@ -70,7 +70,10 @@ local function came_before(self, what)
 end
 
 local function text_of(value)
-  return type(value) == "number" and value == math.floor(value) and ("%.0f"):format(value) or tostring(value)
+  if type(value) ~= "number" then
+    return tostring(value)
+  end
+  return value == math.floor(value) and ("%.0f"):format(value) or core.json.encode(value) -- tostring would lose digits
 end
 
 local function is_one_of(list, value)
@@ -160,7 +163,15 @@ local function fetch(self)
     self._failed = true
     return nil, err
   end
-  local rows = first_of(reply, rules.list) or {}
+  local rows = first_of(reply, rules.list)
+  if rows == nil then
+    rows = {}
+  elseif type(rows) ~= "table" or #rows == 0 and next(rows) ~= nil then -- {} is how some write an empty list
+    return fail(self, {
+      kind = "response", reason = "no_list", message = "what the reply has in the place of the rows is no list",
+      hint = "`list` in the platform's data says where they stand",
+    })
+  end
   if #rows > 0 and by and not rules.cursor and came_before(self, json.encode(rows) or "") then
     return fail(self, {
       kind = "response", reason = "repeated_page",
