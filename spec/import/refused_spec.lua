@@ -40,10 +40,14 @@ describe("import.refused", function()
 
   it("ignores the platform's own keys in a row that came back, and keeps its words", function()
     local back = { phone = "2", groups = "a", reason = "is\nblocked", no = 17 }
-    local positions, said = match(sent, { back }, nil, { list = ".", reason = "reason", code = "no" })
+    local how = { list = ".", reason = "reason", code = "no" }
+    local positions, said = match(sent, { back }, nil, how)
     assert.same({ 2 }, positions)
     assert.equal("is blocked", said[2].message)
     assert.equal("17", said[2].code)
+    back.reason, back.no = " \n", "E\n17"
+    said = select(2, match(sent, { back }, nil, how))
+    assert.same({ nil, "E 17" }, { said[2].message, said[2].code })
   end)
 
   describe("by the value of a field", function()

@@ -17,7 +17,7 @@ local MOST = 2000
 -- Most bytes that are kept of what is said about one row.
 local MOST_OF_ROW = 300
 
--- Most bytes of what is said about single rows of one batch; of the rows behind that, only codes are kept.
+-- Most bytes of what is said about single rows of one batch; words that go beyond are not kept.
 local MOST_SAID = 65536
 
 -- Values that were found once are looked for again: a refused batch is narrowed down, and its pieces may be answered with the same words.
@@ -55,9 +55,11 @@ local function words_of(refusals)
     for _, name in ipairs({ "code", "message" }) do
       local text = refusal[name]
       if text and not known[text] then
-        size = size + #text + 1
         known[text] = true
-        lines[#lines + 1] = size <= MOST_SAID and text or nil
+        if size + #text < MOST_SAID then
+          size = size + #text + 1
+          lines[#lines + 1] = text
+        end
       end
     end
   end
@@ -98,15 +100,12 @@ function M.answer(input, batch, verdict, err, known)
   end
   local lines, words = words_of(failed)
   texts[#texts + 1] = #lines > 0 and words or nil
-  if #texts == 0 then
-    return err
-  end
-  local hidden = found_in(texts, input, batch, known)
+  local hidden = #texts > 0 and found_in(texts, input, batch, known) or {}
   local function clean(text)
     return text and redact.scrub(text, hidden, MOST)
   end
   verdict.message, verdict.detail = clean(verdict.message), clean(verdict.detail)
-  if #lines > 0 then
+  if failed then -- also where none of the words are kept: they must go
     put_words(failed, lines, redact.scrub(words, hidden, MOST_SAID))
   end
   if not err or clean(err.message) == err.message and clean(err.body) == err.body then

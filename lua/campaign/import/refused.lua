@@ -29,10 +29,13 @@ local function text_of(value)
   return (kind == "string" or kind == "number" or kind == "boolean") and tostring(value) or nil
 end
 
--- What is said of the row, as one line.
+local function one_line(text)
+  return text and text:find("%S") and (text:gsub("%s+", " ")) or nil
+end
+
+-- What is said of the row, each as one line.
 local function said(how, item)
-  local code, message = how.code and text_of(at(item, how.code)), how.reason and text_of(at(item, how.reason))
-  return code ~= "" and code or nil, message and message:find("%S") and (message:gsub("%s+", " ")) or nil
+  return one_line(how.code and text_of(at(item, how.code)) or nil), one_line(how.reason and text_of(at(item, how.reason)) or nil)
 end
 
 ---Reads the list of an answer, as far as that can be done without a look at the rows.
