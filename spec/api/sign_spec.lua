@@ -27,7 +27,7 @@ local function signed(scheme, fields, more)
     operation.fields[#operation.fields + 1] = { name = field[1], where = more.where or "query", type = "string" }
     values[field[1]] = field[2]
   end
-  local account = { base_url = "https://api.example", id = more.id, secret = more.secret }
+  local account = { base_url = more.base_url or "https://api.example", id = more.id, secret = more.secret }
   local request = assert(build.request(operation, values, account))
   return sign.request(request, { operation = operation, values = values, account = account, body = request.body and request.body.text,
     now = more.now or 0, zone_seconds = 28800, random = more.random or function(count) return ("\171"):rep(count) end })
@@ -70,6 +70,18 @@ describe("api.sign", function()
       { "SignatureNonce", "3ee8c1b8-83d3-44af-a94f-4e0ad82fd6cf" }, { "SignatureVersion", "1.0" },
     }, { id = "testid", secret = "testsecret", now = 1456231584 })
     assert.matches("&Signature=OLeaidS1JvxuMvnyHOwuJ%2BuX5qY%3D", request.url, 1, true)
+  end)
+
+  it("signs the host as the header says it: without the port that goes without saying", function()
+    for base_url, host in pairs({
+      ["https://api.example:443"] = "api.example", ["http://api.example:080"] = "api.example", ["https://api.example:80/v1"] = "api.example:80",
+      ["http://api.example:08443"] = "api.example:8443", ["https://[::1]:443"] = "[::1]", ["https://[::1]"] = "[::1]", ["HTTP://api.example:80"] =
+      "api.example",
+    }) do
+      local scheme = { kind = "signature", secret = "secret", algorithm = "sha256", text = "{secret}",
+        send = { { header = "X-Host", value = "{host}" }, { header = "X-Sign", value = "{signature}" } } }
+      assert.equal(host, header(signed(scheme, {}, { base_url = base_url, secret = "s" }), "X-Host"))
+    end
   end)
 
   it("covers method, host, path, headers, nonce and the digest of the body, and looks at each word once", function()

@@ -129,12 +129,22 @@ local function header_of(headers, name)
   return nil
 end
 
+local USUAL_PORTS = { http = 80, https = 443 }
+
+-- The host as its header says it: without the port that goes without saying.
+local function host_of(protocol, host)
+  return (host:gsub(":(%d*)$", function(digits)
+    local port = tonumber(digits)
+    return port and port ~= USUAL_PORTS[protocol:lower()] and (":%d"):format(port) or ""
+  end))
+end
+
 -- What the words of the templates stand for; made when they are asked for.
 local function dictionary(call, request)
   local scheme = call.operation.scheme
-  local host, path = request.url:match("^%a+://([^/?]*)([^?]*)") -- linear: disjoint borders
-  local known = { method = request.method, host = host, path = path, key = scheme.key and call.account[scheme.key], body = call.body or "",
-    secret = call.account[scheme.secret] }
+  local protocol, host, path = request.url:match("^(%a+)://([^/?]*)([^?]*)") -- linear: disjoint borders
+  local known = { method = request.method, host = host_of(protocol, host), path = path, body = call.body or "",
+    key = scheme.key and call.account[scheme.key], secret = call.account[scheme.secret] }
   if scheme.timestamp then
     known.timestamp = TIMES[scheme.timestamp](call.now, call.zone_seconds)
   end
