@@ -220,6 +220,7 @@ describe("import.verdict", function()
       ["a number beyond the rows"] = { errors = { { row = 6 } } }, ["a number before the first"] = { errors = { { row = 0 } } },
       ["one row twice"] = { errors = { { row = 3 }, { row = 3 } } }, ["half a row"] = { errors = { { row = 1.5 } } },
       ["no number"] = { errors = { { why = "x" } } }, ["a number that is text"] = { errors = { { row = "second" } } },
+      ["a text that only Lua reads as a number"] = { errors = { { row = "0x2" } } }, ["digits between blanks"] = { errors = { { row = " 2 " } } },
       ["a number without end"] = { errors = { { row = math.huge } } }, ["a row that is none"] = { errors = { 3 } },
       ["more rows than were sent"] = { errors = { { row = 1 }, { row = 2 }, { row = 3 }, { row = 4 }, { row = 5 }, { row = 1 } } },
       ["other counts"] = { ok = 3, bad = 2, errors = { { row = 1 } } },

@@ -49,8 +49,9 @@ function M.read(how, list, rows)
   for i, item in ipairs(list) do
     local refusal = { row = item }
     if how.index then
-      local number = tonumber(text_of(at(item, how.index)) or "")
-      local position = number and number == math.floor(number) and number - how.from + 1
+      local digits = text_of(at(item, how.index)) or ""
+      local number = digits:find("^%d+$") and tonumber(digits) -- tonumber alone also reads "0x1" and " 1e0 "
+      local position = number and number - how.from + 1
       if not position or position < 1 or position > rows then
         return nil, ("it refuses row %s, counted from %d"):format(text_of(at(item, how.index)) or "without a number", how.from)
       elseif seen[position] then
