@@ -97,6 +97,10 @@ describe("core.store", function()
     assert.has_error(function() store:submit(insert, 1 / 0, 2) end)
     assert.has_error(function() store:submit(999, 1) end)
     assert.has_error(function() store:submit(0) end)
+    for _, number in ipairs{ -2147483648, -1, 4294967297 } do -- none of them is another statement's by wrapping around
+      assert.error_matches(function() store:submit(number, 1, 2) end, "#1.*no such statement")
+      assert.error_matches(function() store:expect({ 1, 2 }, 2, 1, number) end, "#4.*no such statement")
+    end
     assert.has_error(function() core.store.open(root .. "/a\0b") end)
     assert.equal(0, store:waiting())
   end)
@@ -208,7 +212,8 @@ describe("core.store", function()
       assert.has_error(function() store:expect(list, 1, 1, insert) end) -- it takes two values
       assert.has_error(function() store:expect(list, 2, 1, insert, "m") end)
       assert.has_error(function() store:expect(list, 1, 1, 99, "m") end)
-      assert.has_error(function() store:expect({ {} }, 1, 1, insert, "m") end)
+      assert.error_matches(function() store:expect({ {} }, 1, 1, insert, "m") end, "#1.*nil, boolean, number or string expected")
+      assert.error_matches(function() store:expect({ 0 / 0 }, 1, 1, insert, "m") end, "#1.*a finite number")
     end
   end)
 

@@ -171,7 +171,15 @@ static int store_prepare(lua_State *L) {
   return 1;
 }
 
-static void read_value(lua_State *L, int index, struct camp_store_value *value) {
+/* The store's number of a statement, which the caller counts from 1. */
+static int check_statement(lua_State *L, int index) {
+  const lua_Integer number = luaL_checkinteger(L, index);
+  luaL_argcheck(L, number >= 1 && number <= INT_MAX, index, "no such statement");
+  return (int)number - 1;
+}
+
+/* `argument`: what an error names, the value's own place or that of the list it is of. */
+static void read_value(lua_State *L, int index, int argument, struct camp_store_value *value) {
   memset(value, 0, sizeof *value);
   value->type = CAMP_STORE_NULL;
   switch (lua_type(L, index)) {
@@ -182,7 +190,7 @@ static void read_value(lua_State *L, int index, struct camp_store_value *value) 
       return;
     case LUA_TNUMBER: {
       lua_Number number = lua_tonumber(L, index);
-      luaL_argcheck(L, isfinite(number), index, "a finite number");
+      luaL_argcheck(L, isfinite(number), argument, "a finite number");
       if (number == floor(number) && fabs(number) <= 9007199254740992.0) {
         value->type = CAMP_STORE_INTEGER;
         value->integer = (int64_t)number;
@@ -199,7 +207,7 @@ static void read_value(lua_State *L, int index, struct camp_store_value *value) 
       value->length = length < UINT32_MAX ? (uint32_t)length : UINT32_MAX; /* the store takes none that is so long */
       return;
     }
-    default: luaL_argcheck(L, 0, index, "nil, boolean, number or string expected");
+    default: luaL_argcheck(L, 0, argument, "nil, boolean, number or string expected");
   }
 }
 
@@ -208,10 +216,10 @@ static int submit(lua_State *L, enum camp_store_tell tell, uint64_t *id) {
   struct camp_store *store = check_store(L);
   struct camp_error err;
   struct camp_store_value values[MOST_VALUES];
-  int statement = (int)luaL_checkinteger(L, 2) - 1;
+  const int statement = check_statement(L, 2);
   int count = lua_gettop(L) - 2;
   luaL_argcheck(L, count <= MOST_VALUES, MOST_VALUES + 2, "too many values");
-  for (int i = 0; i < count; i++) read_value(L, i + 3, &values[i]);
+  for (int i = 0; i < count; i++) read_value(L, i + 3, i + 3, &values[i]);
   if (camp_store_submit(store, statement, values, (size_t)count, tell, id, &err) == 0) return 0;
   if (err.kind == CAMP_USAGE) return luaL_error(L, "%s", err.text);
   return push_store_error(L, &err);
@@ -235,15 +243,15 @@ static int store_expect(lua_State *L) {
   struct camp_store_value values[MOST_VALUES];
   luaL_checktype(L, 2, LUA_TTABLE);
   const lua_Integer width = luaL_checkinteger(L, 3), count = luaL_checkinteger(L, 4);
-  const int statement = (int)luaL_checkinteger(L, 5) - 1, shared = lua_gettop(L) - 5;
+  const int statement = check_statement(L, 5), shared = lua_gettop(L) - 5;
   luaL_argcheck(L, width >= 1 && width <= MOST_VALUES - shared, 3, "how many values are each one's own");
   luaL_argcheck(L, count >= 0 && count <= INT_MAX / MOST_VALUES, 4, "how many times");
-  for (int i = 0; i < shared; i++) read_value(L, i + 6, &values[width + i]);
+  for (int i = 0; i < shared; i++) read_value(L, i + 6, i + 6, &values[width + i]);
   for (int at = 1; at <= (int)(width * count); at += (int)width) {
     uint64_t id;
     for (int i = 0; i < (int)width; i++) {
       lua_rawgeti(L, 2, at + i);
-      read_value(L, -1, &values[i]); /* a text stays where it is: the list has it */
+      read_value(L, -1, 2, &values[i]); /* a text stays where it is: the list has it */
       lua_pop(L, 1);
     }
     if (camp_store_submit(store, statement, values, (size_t)(width + shared), CAMP_STORE_UNCHANGED, &id, &err) == 0) continue;
