@@ -89,11 +89,14 @@ local function read_header(connection, timeout)
   elseif err or socket:pending() == 0 then
     return nil, err, errno
   end
-  local next_bytes = socket:pending() >= 2 and socket:xread(2, "b", 0)
-  if not next_bytes then
-    return unclear(connection, ce.EILSEQ)
+  local is_there, why, code = socket:fill(2, timeout) -- the line end may come in two pieces, of which lua-http's makes 400
+  if not is_there and why then
+    return nil, why, code
   end
-  socket:unget(next_bytes)
+  local next_bytes = is_there and socket:xread(2, "b", 0)
+  if next_bytes then
+    socket:unget(next_bytes)
+  end
   if next_bytes ~= "\r\n" then
     return unclear(connection, ce.EILSEQ)
   end

@@ -193,6 +193,25 @@ describe("campaign listen", function()
     end
   end)
 
+  it("takes a request however it is cut into pieces, within its line ends, too", function()
+    local head = ("POST /%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"):format(secret)
+    local body = '{"unique_id":"pieces","rows":[]}'
+    local first, last = body:sub(1, 5), body:sub(6)
+    local chunks = ("5\r\n%s\r\n%x\r\n%s\r\n0\r\nX: y\r\n\r\n"):format(first, #last, last)
+    for _, text in ipairs{ ("%sContent-Length: %d\r\n\r\n%s"):format(head, #body, body), head .. "Transfer-Encoding: chunked\r\n\r\n" .. chunks } do
+      for at in text:gmatch("\r()\n") do
+        local client = assert(socket.connect("127.0.0.1", port))
+        client:settimeout(20)
+        client:setoption("tcp-nodelay", true)
+        client:send(text:sub(1, at - 1))
+        system.sleep(0.01)
+        client:send(text:sub(at))
+        assert.equal(200, status(client:receive("*a") or ""), "cut at " .. at)
+        client:close()
+      end
+    end
+  end)
+
   it("has every body on disk that it answered 200 for, when it is killed at any moment", function()
     local answered = {}
     for round = 1, 4 do
