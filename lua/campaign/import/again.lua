@@ -377,8 +377,8 @@ function M.add(parts)
     local state = { state = "interrupted", folder = folder, given = given }
     parts.inner[job] = state
     local plain = core.system.stat(folder.report) and folder:read("report") or nil -- of a damaged one the ledger knows more
-    if plain and type(plain.state) == "string" then
-      job.result = report.restore(plain, path)
+    job.result = plain and report.restore(plain, path)
+    if job.result then
       state.state = plain.state
       return job
     end

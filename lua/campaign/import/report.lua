@@ -152,11 +152,26 @@ function M.plain(result)
   return plain
 end
 
+local function is_whole(plain)
+  if type(plain.state) ~= "string" or type(plain.rows) ~= "number" or type(plain.taken_over) ~= "number" or type(plain.exit_code) ~= "number" then
+    return false
+  end
+  for _, state in ipairs(accounting.STATES) do
+    if type(plain[state]) ~= "number" then
+      return false
+    end
+  end
+  return true
+end
+
 ---A result that was read back from report.json. Its files lie beside that, wherever the folder is now.
 ---@param plain table
 ---@param folder string
----@return table
+---@return table? result nil where a count is missing that every reader takes for there: somebody else wrote into it
 function M.restore(plain, folder)
+  if not is_whole(plain) then
+    return nil
+  end
   for name, path in pairs(plain) do
     local own = name:find("_file$") and type(path) == "string" and path:match("[^/]+$")
     plain[name] = own and folder .. "/" .. own or path
