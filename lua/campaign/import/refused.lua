@@ -5,6 +5,7 @@
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local normalise = require "campaign.api.normalise"
+local sorted = require "campaign.sorted"
 
 local M = {}
 
@@ -88,13 +89,7 @@ local function row_key(row, names)
   for i, name in ipairs(names) do
     local value = row[name]
     if type(value) == "table" then
-      local inner = {}
-      for key in pairs(value) do
-        inner[#inner + 1] = key
-      end
-      table.sort(inner, function(left, right)
-        return tostring(left) < tostring(right)
-      end)
+      local inner = sorted.keys(value) -- of JSON: all texts, or all numbers
       value = tostring(#inner) .. "{" .. row_key(value, inner) .. "}"
     else
       value = text_of(value) or ""
