@@ -16,8 +16,13 @@
 #define CAMP_FORM_CLASS "campaign.form"
 #define CAMP_SOURCE_CLASS "campaign.source"
 
+/* ---- errors (lerror.c) ---- */
+
 /* Pushes nil and the Lua error object made from err: `return camp_push_error(L, &err);`. Raises when err is CAMP_NOMEM. */
 int camp_push_error(lua_State *L, const struct camp_error *err);
+
+/* As camp_push_error, with reason "missing" or "exists" where errno says so. */
+int camp_push_system_error(lua_State *L, const struct camp_error *err);
 
 /* Pushes nil and the error object of a text that cannot be converted, at byte `offset`: kind, message, code, reason and cause (offset,
  * code_point) are made when one of them is asked for, since whoever tries texts may only want to know that one is refused. `lazy` is where the
@@ -28,9 +33,7 @@ void camp_push_stop_class(lua_State *L);
 /* Makes the value at the index, an absolute one, whole if it is such an error: for whoever looks at tables without their metatables. */
 void camp_complete_error(lua_State *L, int index);
 
-/* The number at index as text that says all of it: whole ones digit by digit, others as short as reads back the same; "nan", "inf", "-inf".
- * Returns the length. */
-size_t camp_number_text(lua_State *L, int index, char out[40]);
+/* ---- objects (lobject.c) ---- */
 
 /* Registers a class: methods reachable by index, `close` also as __gc and __close, __name set on both Luas. `methods` and `close` may be NULL. */
 void camp_new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
@@ -42,19 +45,16 @@ void *camp_push_object(lua_State *L, size_t size, const char *name);
 void camp_live_add(int change);
 int camp_live_count(void);
 
-/* A source as a userdata, in two steps so that nothing leaks when Lua raises: push the empty box first, make the source second, then
- * put it in. */
-struct camp_source **camp_push_source_box(lua_State *L);
-void camp_fill_source_box(struct camp_source **box, struct camp_source *source);
-/* Takes the source out of the userdata at index (the caller owns it now); raises when it is no source or was used before. */
-struct camp_source *camp_take_source(lua_State *L, int index);
+/* ---- arguments, fields (lfields.c) ---- */
 
-/* Takes the multipart form out of the userdata at index (the caller owns it now); raises like camp_take_source. */
-struct camp_form *camp_take_form(lua_State *L, int index);
+/* A string argument without NUL bytes, for the system. */
+const char *camp_check_path(lua_State *L, int argument);
 
 /* Table field access with checks that name the field; the value is read raw. */
 int camp_opt_boolean_field(lua_State *L, int table, const char *name, int fallback);
 double camp_opt_number_field(lua_State *L, int table, const char *name, double fallback);
+/* An exact integer; raises when it is none, or out of range. */
+int64_t camp_integer_field(lua_State *L, int table, const char *name, int64_t fallback, int64_t least, int64_t most);
 /* NULL when absent; the string stays valid while the table holds it. Raises when it is no string. */
 const char *camp_opt_string_field(lua_State *L, int table, const char *name, size_t *length);
 const char *camp_check_string_field(lua_State *L, int table, const char *name, size_t *length);
@@ -65,26 +65,50 @@ void camp_push_checksum(lua_State *L, uint32_t sum);
 void camp_set_integer(lua_State *L, const char *name, int64_t value);
 void camp_set_string(lua_State *L, const char *name, const char *value);
 
+/* The number at index as text that says all of it: whole ones digit by digit, others as short as reads back the same; "nan", "inf", "-inf".
+ * Returns the length. */
+size_t camp_number_text(lua_State *L, int index, char out[40]);
+
+/* ---- body sources (lsource.c) ---- */
+
+/* A source as a userdata, in two steps so that nothing leaks when Lua raises: push the empty box first, make the source second, then
+ * put it in. */
+struct camp_source **camp_push_source_box(lua_State *L);
+void camp_fill_source_box(struct camp_source **box, struct camp_source *source);
+/* Takes the source out of the userdata at index (the caller owns it now); raises when it is no source or was used before. */
+struct camp_source *camp_take_source(lua_State *L, int index);
+
+/* core.source(text), or { path = } */
+int camp_core_source(lua_State *L);
+
+/* ---- what one binding takes from another ---- */
+
+/* Takes the multipart form out of the userdata at index (the caller owns it now); raises like camp_take_source. */
+struct camp_form *camp_take_form(lua_State *L, int index);
+
 /* Puts the texts of a Lua table { ["character"] = "replacement" } into a map that the caller keeps in a userdata. -1 with err when the map
  * refuses one; raises when something is no text. */
 int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_error *err);
 
-/* A string argument without NUL bytes, for the system. */
-const char *camp_check_path(lua_State *L, int argument);
-/* As camp_push_error, with reason "missing" or "exists" where errno says so. */
-int camp_push_system_error(lua_State *L, const struct camp_error *err);
 /* The descriptor of an open file of system.append_open; raises when the argument is none. */
 int camp_check_append(lua_State *L, int argument);
+
+/* ---- parts of core.system, and the loader of compiled modules ---- */
+
 /* Adds `cell` to the table at the top of the stack. */
 void camp_add_cell(lua_State *L);
 /* Adds `chunk` to the table at the top of the stack, and what loads compiled modules to package.searchers. */
 void camp_add_chunk(lua_State *L);
+/* Adds the functions of files to the table at the top of the stack. */
+void camp_add_files(lua_State *L);
 /* Adds `notice` to the table at the top of the stack. */
 void camp_add_notice(lua_State *L);
 /* Adds `spawn` to the table at the top of the stack. */
 void camp_add_process(lua_State *L);
 /* Adds `syncer` to the table at the top of the stack. */
 void camp_add_syncer(lua_State *L);
+
+/* ---- modules ---- */
 
 /* Each pushes one table of functions (its module), for core.c to set as a field of campaign.core. */
 int camp_open_console(lua_State *L); /* terminal and signals, for the command */

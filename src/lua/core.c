@@ -7,30 +7,7 @@ static int core_live(lua_State *L) {
   return 1;
 }
 
-/* source(text) or source{path=...}: the bytes of a body. */
-static int core_source(lua_State *L) {
-  struct camp_error err = {CAMP_OK, 0, ""};
-  struct camp_source *source;
-  size_t length = 0;
-  const char *text = NULL;
-  const char *path = NULL;
-  if (lua_type(L, 1) == LUA_TSTRING) {
-    text = lua_tolstring(L, 1, &length);
-  } else {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    path = camp_check_string_field(L, 1, "path", NULL);
-  }
-  struct camp_source **box = camp_push_source_box(L);
-  source = path != NULL ? camp_source_file_open(path, &err) : camp_source_memory_copy(text, length);
-  if (source == NULL) {
-    if (path == NULL) camp_fail_nomem(&err);
-    return camp_push_error(L, &err);
-  }
-  camp_fill_source_box(box, source);
-  return 1;
-}
-
-static const luaL_Reg functions[] = {{"live", core_live}, {"source", core_source}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"live", core_live}, {"source", camp_core_source}, {NULL, NULL}};
 
 static const struct {
   const char *name;

@@ -5,20 +5,6 @@
 
 #include "lrows.h"
 
-int64_t camp_integer_field(lua_State *L, int table, const char *name, int64_t fallback, int64_t least, int64_t most) {
-  lua_getfield(L, table, name);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    return fallback;
-  }
-  if (lua_type(L, -1) != LUA_TNUMBER) luaL_error(L, "field '%s' must be a number, not a %s", name, luaL_typename(L, -1));
-  lua_Number value = lua_tonumber(L, -1);
-  lua_pop(L, 1);
-  if (!(value >= (lua_Number)least && value <= (lua_Number)most) || value != (lua_Number)(int64_t)value)
-    luaL_error(L, "field '%s' must be a whole number from %f to %f", name, (lua_Number)least, (lua_Number)most);
-  return (int64_t)value;
-}
-
 static struct camp_text text_field(lua_State *L, int table, const char *name) {
   struct camp_text text = {NULL, 0};
   text.bytes = camp_opt_string_field(L, table, name, &text.length);
@@ -305,26 +291,6 @@ struct lua_encoder *camp_check_encoder(lua_State *L, int index) {
   struct lua_encoder *box = luaL_checkudata(L, index, CAMP_ENCODER_CLASS);
   luaL_argcheck(L, box->encoder != NULL, index, "the encoder is closed");
   return box;
-}
-
-void camp_check_batch(lua_State *L, int index, struct camp_batch *batch, const char **skip) {
-  const int64_t most = (int64_t)1 << 53;
-  luaL_checktype(L, index, LUA_TTABLE);
-  memset(batch, 0, sizeof *batch);
-  batch->offset = camp_integer_field(L, index, "offset", -1, 0, most);
-  batch->bytes = camp_integer_field(L, index, "bytes", -1, 0, most);
-  batch->first_row = camp_integer_field(L, index, "first_row", -1, 1, most);
-  batch->first_line = camp_integer_field(L, index, "first_line", 0, 0, most);
-  batch->rows = camp_integer_field(L, index, "rows", -1, 0, most);
-  batch->accepted = camp_integer_field(L, index, "accepted", -1, 0, most);
-  batch->body_bytes = camp_integer_field(L, index, "body_bytes", -1, 0, most);
-  if (batch->offset < 0 || batch->bytes < 0 || batch->first_row < 0 || batch->rows < 0 || batch->accepted < 0 || batch->body_bytes < 0)
-    luaL_error(L, "a batch has offset, bytes, first_row, rows, accepted and body_bytes");
-  *skip = camp_opt_string_field(L, index, "skip", NULL);
-  const char *hash = camp_opt_string_field(L, index, "hash", NULL);
-  char *end = NULL;
-  batch->sum = hash != NULL && strlen(hash) == 8 ? (int64_t)strtoul(hash, &end, 16) : -1;
-  if (end != NULL && *end != '\0') batch->sum = -1;
 }
 
 /* encoder:source(input, batch) → source, checksum? of the batch's range (as input:checksum gives it) where it was read already | nil, err */

@@ -26,6 +26,9 @@ struct lua_encoder *camp_check_encoder(lua_State *L, int index);
 struct camp_key_list *camp_check_key_list(lua_State *L, int index);
 /* A batch from its table: what encoder:source and preflight's range need. *skip is NULL when the table has none. */
 void camp_check_batch(lua_State *L, int index, struct camp_batch *batch, const char **skip);
+/* core.rows.input{...}, .input_later{...} */
+int camp_rows_input(lua_State *L);
+int camp_rows_input_later(lua_State *L);
 /* core.rows.encoder{...} */
 int camp_rows_encoder(lua_State *L);
 /* core.rows.key_list(input, {...}), .row_keys(secret), .key_form(name, text) */
@@ -40,10 +43,9 @@ int camp_rows_rewrite(lua_State *L);
 void camp_push_fields(lua_State *L, const struct camp_record *record);
 /* Make the classes; once. */
 void camp_register_encoder(lua_State *L);
+void camp_register_input(lua_State *L);
 void camp_register_key_list(lua_State *L);
 void camp_register_preflight(lua_State *L);
 void camp_register_rewrite(lua_State *L);
-/* An integer field of a table, exact; raises when it is none or out of range. */
-int64_t camp_integer_field(lua_State *L, int table, const char *name, int64_t fallback, int64_t least, int64_t most);
 
 #endif
