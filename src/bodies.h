@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Memory of bodies that are made one after another, about as long as each other: what one is done with serves the next, still in the
- * processor's caches, and malloc is not asked for tens of kilobytes at a time. People stand in bodies: the memory is wiped before it goes
- * back to malloc, and that is when its maker lets go, not after each body. */
+ * Reuses the memory of bodies that are built one after another and are of similar length, so that it stays in the processor's caches and
+ * malloc is not called for tens of kilobytes each time. Bodies contain personal data: the memory is wiped before it is freed, which happens
+ * when the maker releases the pool, not after each body. */
 #ifndef CAMP_BODIES_H
 #define CAMP_BODIES_H
 
@@ -9,14 +9,15 @@
 
 #include "source.h"
 
-struct camp_bodies; /* shared by whoever makes bodies and the bodies themselves, which may be freed on any thread */
+struct camp_bodies; /* shared by the maker and the bodies, which may be freed on any thread */
 
-/* NULL: no memory. */
+/* NULL when out of memory. */
 struct camp_bodies *camp_bodies_new(void);
-/* The maker lets go: what is kept is wiped and freed, and bodies that are under way are when they are done. NULL is fine. */
+/* Releases the maker's reference: unused memory is wiped and freed now, that of bodies still in use when they are freed. NULL is allowed.
+ * */
 void camp_bodies_release(struct camp_bodies *bodies);
 
-/* A source with room for `room` bytes, to be filled at *data; its length is `room` until it is set. NULL: no memory. */
+/* A source with room for `room` bytes, to be written at *data. Its length is `room` until the caller sets it. NULL when out of memory. */
 struct camp_source *camp_bodies_take(struct camp_bodies *bodies, size_t room, char **data);
 
 #endif

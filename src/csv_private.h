@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * What the two ways of reading a record share: csv.c decides everything, csv_plain.c gives what is usual. */
+ * Shared by the two ways of reading a record: csv.c handles every record, csv_plain.c is the fast path for the usual ones. */
 #ifndef CAMP_CSV_PRIVATE_H
 #define CAMP_CSV_PRIVATE_H
 
 #include "csv.h"
 
-#define CAMP_FIELDS_SPARE 8 /* further fields that may be touched behind the last one */
+#define CAMP_FIELDS_SPARE 8 /* fields past the last one that may be overwritten */
 
-/* Finds the marks of the window's next chunk: their places follow those that are not used up. -1 without memory. */
+/* Finds the marks of the window's next chunk and appends their positions to the unused ones. -1 when out of memory. */
 int camp_reader_index(struct camp_reader *reader, struct camp_error *err);
 /* Finds the way of usual records, once there is room for their fields; only of UTF-8 files. It decides nothing: whatever else a record is,
  * is left to the walk, from its start. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What a row must hold beyond single fields: one of several is filled, or the one that another field names. Compiled once, then read. */
+ * Conditions over several fields of a row: at least one of them is filled, or the one that another field names. Compiled once, then
+ * read-only. */
 #ifndef CAMP_DEMAND_H
 #define CAMP_DEMAND_H
 
@@ -12,7 +13,7 @@
 #define CAMP_DEMAND_MAX 64 /* fields of one demand */
 
 struct camp_demand_spec {
-  size_t by;                     /* column that names the field; CAMP_NO_COLUMN: any one of them will do */
+  size_t by;                     /* column that names the field; CAMP_NO_COLUMN: any one of them suffices */
   const struct camp_text *names;
   const size_t *columns;         /* CAMP_NO_COLUMN: filled by a constant */
   size_t count;
@@ -26,10 +27,10 @@ struct camp_demand {
   size_t count;
 };
 
-/* 0, or -1 with err filled; the demand then needs no clear. `width` is the number of columns of a record. */
+/* Returns 0, or -1 with err; the demand then needs no clear. `width` is the number of columns of a record. */
 int camp_demand_init(struct camp_demand *demand, const struct camp_demand_spec *spec, size_t width, struct camp_error *err);
 void camp_demand_clear(struct camp_demand *demand);
-/* 1 when the record meets it; else 0, with the column and the name of what is missing. */
+/* Returns 1 if the record satisfies it; else 0, with the column and the name of what is missing. */
 int camp_demand_holds(const struct camp_demand *demand, const struct camp_record *record, size_t *column, const char **name);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Tells a child of fork() from its parent, cheaply enough to ask before every use of what only the parent may touch. */
+ * Tells a forked child from its parent, cheaply enough to be called before every use of what only the parent may touch. */
 #ifndef CAMP_FORKS_H
 #define CAMP_FORKS_H
 
-/* How many forks lie between the first process that asked and this one. Note it down with a resource; another number later means that the
- * resource belongs to a parent. */
+/* The number of forks between the first process that called this and the current one. Store it with a resource; if the number differs
+ * later, the resource belongs to a parent process. */
 int camp_forks(void);
 
 #endif

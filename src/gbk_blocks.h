@@ -8,14 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* So many bytes must be there: a block is looked at whole, and runs at its end are copied from up to 64 bytes behind it. */
+/* Minimum number of bytes: a block is read as a whole, and runs at its end are copied from up to 64 bytes behind it. */
 #define CAMP_GBK_BLOCK 128
 
-/* UTF-8 to two-byte codes by `codes` (65,536 entries by character). With out == NULL only *produced is filled. Writes up to
+/* UTF-8 to two-byte codes via `codes` (65,536 entries, indexed by character). With out == NULL only *produced is set. Writes up to
  * CAMP_GBK_SLACK bytes past *produced. */
 size_t camp_gbk_encode_blocks(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced);
 
-/* Two-byte codes to UTF-8 by `characters` (32,768 entries by code less 0x8000). */
+/* Two-byte codes to UTF-8 via `characters` (32,768 entries, indexed by code minus 0x8000). */
 size_t camp_gbk_decode_blocks(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced);
 
 /* The ways above that this machine has, the fastest first; tests take each. */
