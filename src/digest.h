@@ -20,7 +20,7 @@ struct camp_digest *camp_digest_hmac_sha256_new(const void *key, size_t size);
 void camp_digest_update(struct camp_digest *digest, const void *bytes, size_t size);
 /* Ends it; only camp_digest_free may follow. Lower-case hex. Returns -1 if libcrypto failed at any point. */
 int camp_digest_final_hex(struct camp_digest *digest, char out[CAMP_SHA256_HEX]);
-/* NULL is fine. */
+/* NULL is allowed. */
 void camp_digest_free(struct camp_digest *digest);
 
 #define CAMP_DIGEST_MOST 64 /* NULL is allowed. */

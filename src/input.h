@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A list to be read: one regular file, opened once. Knows its encoding, delimiter and header; holds no position, so that any number of
- * readers on any thread share it by a reference count. */
+ * A list to be read: one regular file, opened once. It knows its encoding, delimiter and header but holds no position, so any number of
+ * readers on any thread can share it by reference count. */
 #ifndef CAMP_INPUT_H
 #define CAMP_INPUT_H
 
@@ -26,43 +26,43 @@ struct camp_input {
   atomic_int references;
   int fd;
   char *path;
-  int64_t bytes;          /* of the file when it was opened */
+  int64_t bytes;          /* size of the file when it was opened */
   struct timespec mtime, ctime;
   enum camp_encoding encoding;
   const char *detected;   /* "bom", "utf-8", "gb18030" or "given" */
-  int64_t text_offset;    /* the first byte after a byte-order mark, and a line "sep=;" */
-  int64_t first_line;     /* of the header: 1, or 2 behind such a line; 0 until it was looked for */
-  unsigned char delimiter; /* 0 until the header is read, when it is to be found there */
-  size_t max_record;      /* bytes of one record, in UTF-8 for UTF-16 input */
+  int64_t text_offset;    /* the first byte after a byte order mark and a line "sep=;" */
+  int64_t first_line;     /* of the header: 1, or 2 after such a line; 0 until it was looked for */
+  unsigned char delimiter; /* 0 until the header is read, if it is to be detected there */
+  size_t max_record;      /* bytes of one record; for UTF-16 input, of its UTF-8 */
   int64_t data_offset;    /* the first byte after the header; -1 until the header is read */
-  int64_t data_line;      /* the line that starts there */
+  int64_t data_line;      /* line number there */
   struct camp_name *columns;
   size_t column_count;
 };
 
 struct camp_input_options {
   const char *path;
-  const char *encoding;    /* "auto" or a name that camp_encoding_find knows; NULL is "auto" */
+  const char *encoding;    /* "auto" or a name known to camp_encoding_find; NULL is "auto" */
   const char *delimiter;   /* ",", ";", a tab, or "auto"; NULL is "," */
   size_t max_record;       /* 0: the default */
   const char *name;        /* for messages; NULL: the path */
 };
 
-/* Opens the file and finds its encoding. 0 with *input owned by the caller (one reference), or -1. */
+/* Opens the file and detects its encoding. 0 with *input owned by the caller (one reference), or -1. */
 int camp_input_open(struct camp_input **input, const struct camp_input_options *options, struct camp_error *err);
 struct camp_input *camp_input_retain(struct camp_input *input);
-/* Gives one reference back; NULL is fine. */
+/* Releases one reference. NULL is allowed. */
 void camp_input_release(struct camp_input *input);
-/* Reads the header once: fills columns, data_offset and the delimiter. -1 for an empty file, empty or duplicate names. Not for two
+/* Reads the header once: sets columns, data_offset and the delimiter. -1 for an empty file, empty or duplicate names. Must not run on two
  * threads at a time; afterwards the input is constant. */
 int camp_input_header(struct camp_input *input, struct camp_error *err);
-/* -1 when the file's size is no longer what it was when it was opened. */
+/* -1 if the file's size has changed since it was opened. */
 int camp_input_as_long(const struct camp_input *input, struct camp_error *err);
-/* The same of size and time of change. */
+/* The same for size and modification time. */
 int camp_input_unchanged(const struct camp_input *input, struct camp_error *err);
-/* True when that has stayed, and nothing else of the file's state was changed either. */
+/* True if neither these nor the change time (ctime) have changed. */
 int camp_input_untouched(const struct camp_input *input);
-/* pread until size bytes or the file's end; returns how many, or -1. */
+/* pread until size bytes or the end of the file; returns the number of bytes, or -1. */
 ptrdiff_t camp_input_pread(const struct camp_input *input, void *to, size_t size, int64_t offset, struct camp_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A way to wake an event loop that knows sockets alone, as nginx's Lua module does: a Unix socket that the loop connects to, by a path that
- * exists only until then. What is told by it is one byte, and what it means is the caller's affair. */
+ * Wakes an event loop that can only wait for sockets, such as nginx's Lua module: a Unix socket that the loop connects to, by a path that
+ * exists only until then. The signal is one byte; its meaning is up to the caller. */
 #ifndef CAMP_NOTICE_H
 #define CAMP_NOTICE_H
 
@@ -13,11 +13,11 @@ struct camp_notice {
 };
 
 void camp_notice_init(struct camp_notice *notice);
-/* Listens at notice->path, in a folder that only this user can enter. 0, or -1 with err filled. */
+/* Listens at notice->path, in a folder that only this user can enter. 0, or -1 with err. */
 int camp_notice_listen(struct camp_notice *notice, struct camp_error *err);
-/* Takes the connection that this process has made, and removes path and folder. 0, or -1 with err filled. */
+/* Accepts the connection made by this process, and removes path and folder. 0, or -1 with err. */
 int camp_notice_accept(struct camp_notice *notice, struct camp_error *err);
-/* Sends one byte; a peer that has gone is no error. From any thread. */
+/* Sends one byte; a closed peer is not an error. From any thread. */
 void camp_notice_ring(const struct camp_notice *notice);
 void camp_notice_close(struct camp_notice *notice);
 

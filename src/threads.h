@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT
- * What threads of the core have in common: how they start, by what they are woken, until when somebody waits for them. */
+ * Common to the threads of the core: starting, waking and waiting with a deadline. */
 #ifndef CAMP_THREADS_H
 #define CAMP_THREADS_H
 
 #include <pthread.h>
 #include <time.h>
 
-/* Starts a thread that gets no signals: those are the host program's business. 0, or an error number. */
+/* Starts a thread that receives no signals; those are left to the host program. 0, or an error number. */
 int camp_thread_start(pthread_t *thread, void *(*run)(void *data), void *data);
-/* A condition whose time limits are on the clock of camp_deadline. */
+/* A condition variable whose deadlines use the clock of camp_deadline. */
 void camp_condition_init(pthread_cond_t *condition);
-/* The moment `seconds` from now (0 to 86400) on a clock that no one sets. */
+/* The time `seconds` from now (0 to 86400) on the monotonic clock. */
 struct timespec camp_deadline(double seconds);
 /* Milliseconds of that clock. */
 long long camp_clock_ms(void);
-/* Wakes whoever waits for this eventfd or socket, which does not block; -1: nobody. */
+/* Wakes the reader of this non-blocking eventfd or socket; -1: nobody. */
 void camp_bell_ring(int bell);
-/* A bell of one's own for a descriptor that somebody else may close; -1 for -1. -1 with errno when there is none to be had. */
+/* Duplicates a descriptor that its owner may close; -1 for -1. -1 with errno on failure. */
 int camp_bell_copy(int bell);
 
 #endif

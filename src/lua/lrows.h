@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the binding files of rows share. */
+ * Shared by the binding files of rows. */
 #ifndef CAMP_LROWS_H
 #define CAMP_LROWS_H
 
@@ -15,16 +15,16 @@
 
 struct lua_encoder {
   struct camp_encoder *encoder;
-  struct camp_map *map; /* while the encoder is being made */
+  struct camp_map *map; /* while the encoder is being created */
   struct camp_rows_scratch scratch;
   int has_scratch;
 };
 
-/* Raise when the value is no such object, or closed. */
+/* Raise if the value is not such an object, or closed. */
 struct camp_input *camp_check_input(lua_State *L, int index);
 struct lua_encoder *camp_check_encoder(lua_State *L, int index);
 struct camp_key_list *camp_check_key_list(lua_State *L, int index);
-/* A batch from its table: what encoder:source and preflight's range need. *skip is NULL when the table has none. */
+/* Reads a batch from its table, for encoder:source and preflight's range. *skip is NULL if the table has none. */
 void camp_check_batch(lua_State *L, int index, struct camp_batch *batch, const char **skip);
 /* core.rows.input{...}, .input_later{...} */
 int camp_rows_input(lua_State *L);
@@ -41,7 +41,7 @@ int camp_rows_preflight(lua_State *L);
 int camp_rows_rewrite(lua_State *L);
 /* Pushes the record's fields as a list. */
 void camp_push_fields(lua_State *L, const struct camp_record *record);
-/* Make the classes; once. */
+/* Register the classes; called once. */
 void camp_register_encoder(lua_State *L);
 void camp_register_input(lua_State *L);
 void camp_register_key_list(lua_State *L);
