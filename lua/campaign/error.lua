@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The one error object. Whatever the world can do is returned as `nil, err` with such an object; only a wrong program raises.
--- Fields: kind message retry sent platform operation status code body timings cause reason. The C core makes the same object.
+-- The error object. Runtime failures are returned as `nil, err` with such an object; only programming errors raise. Fields: kind message
+-- retry sent platform operation status code body timings cause reason. The C core creates the same object.
 
 local core = require "campaign.core"
 
@@ -16,7 +16,7 @@ local KINDS = {
   ledger = true, cancelled = true,
 }
 
--- The fields an error may have, so that a misspelt one is found where it is made.
+-- The fields an error may have, so that a misspelt one is found where it is created.
 local FIELDS = {
   kind = true, message = true, retry = true, sent = true, platform = true, operation = true,
   status = true, code = true, body = true, timings = true, cause = true, reason = true,
@@ -25,7 +25,7 @@ local FIELDS = {
 
 local mt = core.error_metatable
 
----One line: what happened, where, and what to do next. Never a secret: those do not enter an error's fields.
+---One line: what happened, where, and what to do next. Secrets never enter an error's fields.
 function mt.__tostring(err)
   local where = err.platform
   if where and err.operation then
@@ -65,7 +65,7 @@ function M.new(fields)
   return setmetatable(err, mt)
 end
 
----What a function returns that refuses something before anything of it was sent, and that will refuse it again.
+---The return values of a function that refuses something before anything of it was sent, and would refuse it again.
 ---@param fields table kind and message at least; neither retry nor sent
 ---@return nil
 ---@return campaign.error
@@ -84,12 +84,12 @@ function M.is(value)
   return its == mt or its == core.stop_metatable
 end
 
----A new error object: err's fields, with those of `fields` added where err has none. err itself stays as it is.
+---A new error object: err's fields, plus those of `fields` that err lacks. err itself is not modified.
 ---@param err campaign.error
 ---@param fields table
 ---@return campaign.error
 function M.wrap(err, fields)
-  local wrapped = { kind = err.kind } -- asked for first: an error of a refused text makes its fields only then
+  local wrapped = { kind = err.kind } -- accessed first: the error of a refused text fills in its fields only then
   for name, value in pairs(err) do
     wrapped[name] = value
   end
@@ -104,8 +104,8 @@ function M.wrap(err, fields)
   return setmetatable(wrapped, mt)
 end
 
----The error of a request that had to be answered before another one could be made (a token, the columns of a target), as that one's:
----whatever became of the first, nothing of the other was sent.
+---Converts the error of a request that had to be made before another one (a token, the columns of a target) to an error of the latter:
+---whatever became of the first, nothing of the second was sent.
 ---@param err campaign.error
 ---@return campaign.error
 function M.unsent(err)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The public face: connect to a platform, import a list, work with jobs. Everything else is behind it.
+-- The public API: connect to a platform, import a list, work with jobs.
 
--- First: it has the other modules compiled already. It is there for each Lua apart.
+-- First, because it provides the other modules precompiled. Each Lua has its own.
 local has_core, why_not = pcall(require, "campaign.core")
 if not has_core then
   local lua = rawget(_G, "jit") and "LuaJIT" or _VERSION
@@ -21,10 +21,10 @@ local M = {}
 
 ---A client of a platform.
 ---@param platform string name of a shipped platform, or the path of a platform file (with a `/`)
----@param account table|string|nil values (`{ base_url = ..., token = ... }`), or the name of an account; the environment and the accounts
+---@param account table|string|nil values (`{ base_url = ..., token = ... }`), or the name of an account; otherwise the environment and the accounts
 ---file give what is missing
----@param options { transport: table?, env: campaign.env?, open_store: function?, record: string? }? for specs and other homes; `record`
----names a file that takes every exchange without secrets and personal data (docs/client.md)
+---@param options { transport: table?, env: campaign.env?, open_store: function?, record: string? }? for specs and other environments; `record`
+---names a file in which every exchange is recorded without secrets and personal data (docs/client.md)
 ---@return campaign.client? client
 ---@return campaign.error? err
 ---@overload fun(platform: "outbound", account?: table|string): campaign.client.outbound?, campaign.error?
@@ -85,12 +85,12 @@ function M.import(fields)
   return require("campaign.import").import(fields)
 end
 
----Writes the Excel file of members that some operations take, out of a list: see docs/members.md.
+---Writes the Excel file of members that some operations take, from a list: see docs/members.md.
 ---@param fields campaign.members.options
 ---@return campaign.members.file? file
 ---@return campaign.error? err
 function M.members_file(fields)
-  local file, err = require("campaign.import.members").write(fields) -- no tail call: the level of a raised error counts on this frame
+  local file, err = require("campaign.import.members").write(fields) -- no tail call: the level of a raised error counts this frame
   return file, err
 end
 
@@ -103,10 +103,10 @@ function M.open_job(folder, given)
   return require("campaign.import").open_job(folder, given)
 end
 
----Sends rejected rows of a job again after they were mended in its rejects.csv, and only those: see docs/ledger.md.
+---Sends rejected rows of a job again after they were corrected in its rejects.csv, and only those: see docs/ledger.md.
 ---@param folder string the job folder
 ---@param given campaign.job.retry.options?
----@return campaign.import.result? result of the retry, a job of its own; its field `retry` says what became of the rows of the file
+---@return campaign.import.result? result of the retry, which is a job of its own; its field `retry` counts what happened to the rows of the file
 ---@return campaign.error? err nothing was sent
 function M.retry(folder, given)
   return require("campaign.job.retry").retry(folder, given)
@@ -121,34 +121,35 @@ function M.plan_retry(folder, given)
   return require("campaign.job.retry").plan(folder, given)
 end
 
----Makes the damaged ledger of a job anew from what can be read of it; what it cannot vouch for is in doubt, and never sent: see docs/ledger.md.
+---Rebuilds the damaged ledger of a job from what can be read of it. What it cannot vouch for is in doubt and never sent: see
+---docs/ledger.md.
 ---@param folder string the job folder
----@param given table? account, env, transport as for `open_job`; trust_pending: batches that an intact record calls pending stay so
+---@param given table? account, env, transport as for `open_job`; trust_pending: batches that an intact record calls pending stay pending
 ---@return table? recovered
 ---@return campaign.error? err
 function M.recover(folder, given)
   return require("campaign.import").recover(folder, given)
 end
 
----Erases the personal data of a job and of its retries; counts stay. See docs/ledger.md.
+---Erases the personal data of a job and of its retries; counts are kept. See docs/ledger.md.
 ---@param folder string the job folder
----@param options { all: boolean?, force: boolean? }? all: the whole job; force: also one that is not settled
+---@param options { all: boolean?, force: boolean? }? all: the whole job; force: even if it is not settled
 ---@return campaign.job.forgotten? forgotten what was removed, kept, left
 ---@return campaign.error? err
 function M.forget(folder, options)
   return require("campaign.job.forget").forget(folder, options)
 end
 
----Proves a job: list, ledger, reports and, where its log can be had, the server say the same of every row. See docs/ledger.md.
+---Verifies a job: list, ledger, reports and, if its log is available, the server agree on every row. See docs/ledger.md.
 ---@param folder string the job folder
 ---@param options { server_log: string?, sandbox: string?, after: integer? }? a log of commits, or the base URL of a sandbox
 ---@return campaign.job.proof? proof
----@return campaign.error? err the job could not be looked at
+---@return campaign.error? err the job could not be verified
 function M.verify(folder, options)
   return require("campaign.job.verify").verify(folder, options)
 end
 
----Receiving callbacks: `campaign.callback.new{ platform = "longlong", secret = ..., store = folder }`, see docs/callbacks.md.
+---Receives callbacks: `campaign.callback.new{ platform = "longlong", secret = ..., store = folder }`, see docs/callbacks.md.
 M.callback = setmetatable({}, { __index = function(_, name) return require("campaign.callback")[name] end })
 
 ---The result of an import as a few lines of text.
@@ -158,16 +159,16 @@ function M.summary(result)
   return require("campaign.import.summary").text(result)
 end
 
----Walks over the rows of a CSV file: `for number, row in assert(campaign.rows("contacts.csv")) do print(row["name"]) end`.
+---Iterates over the rows of a CSV file: `for number, row in assert(campaign.rows("contacts.csv")) do print(row["name"]) end`.
 ---@param path string
 ---@param options { encoding: string?, delimiter: string?, max_record: integer? }?
----@return (fun(): integer?, table<string, string>?, string?)? iterator number of the record, its texts by column, why it is faulty
+---@return (fun(): integer?, table<string, string>?, string?)? iterator record number, its texts by column, the fault of a malformed record
 ---@return campaign.error? err
 function M.rows(path, options)
   return require("campaign.rows").open(path, options)
 end
 
----Seconds since 1970 of a time that a platform gives as a number without a unit: 100000000000 and above are milliseconds.
+---Converts a platform's time, given as a number without a unit, to seconds since 1970: 100000000000 and above are milliseconds.
 ---@param value number|string
 ---@return number? instant
 function M.instant(value)

@@ -1,21 +1,21 @@
 ---@meta
 -- SPDX-License-Identifier: MIT
--- Types for editors (LuaCATS). What comes from the platforms' data stands in types/<platform>.lua, written by `make types`; nothing
--- here is loaded when a program runs.
+-- Types for editors (LuaCATS). Those derived from the platforms' data are in types/<platform>.lua, written by `make types`; nothing here is
+-- loaded at run time.
 
----The one error object: every function that can fail in the world returns `nil, err`.
+---The error object: every function that can fail at run time returns `nil, err`.
 ---@class campaign.error
 ---@field kind campaign.error.kind
 ---@field message string what happened; never a secret or personal data
 ---@field hint string? what to do next
----@field retry boolean|number whether the same call may be tried again; a number is seconds to wait
----@field sent "no"|"maybe"|"yes" "no": nothing was provably applied; "maybe": unknown
+---@field retry boolean|number whether the same call may be retried; a number is the seconds to wait
+---@field sent "no"|"maybe"|"yes" "no": provably nothing was applied; "maybe": unknown
 ---@field platform string?
 ---@field operation string?
 ---@field status integer? HTTP status
 ---@field code string|integer? the platform's own code
 ---@field reason string? our name for it, such as "overwrite_refused"
----@field body string? a bounded sample of the answer, cleaned
+---@field body string? a bounded, redacted sample of the answer
 ---@field faults { path: string, message: string }[]? all faults of the fields
 ---@field timings table? seconds of the transfer: dns, connect, tls, first_byte, total
 ---@field cause any?
@@ -24,35 +24,35 @@
 ---@class campaign.file
 ---@field path string? of a file to send byte for byte
 ---@field content string? instead of a path
----@field source userdata? instead of both: a body source, used up by the call
+---@field source userdata? instead of both: a body source, consumed by the call
 ---@field filename string? required with content
 ---@field content_type string?
 
 ---Options of every call.
 ---@class campaign.options
----@field retries integer? repeats where nothing was applied; default 2
+---@field retries integer? retries where nothing was applied; default 2
 ---@field timeout number? seconds for one request
----@field token string? of `each`: where an earlier walk stood
+---@field token string? for `each`: the position of an earlier iteration
 ---@field save_to string? file or folder for a download
----@field window "refuse"|"wait"|"ignore"|nil inside closed hours; default refuse
+---@field window "refuse"|"wait"|"ignore"|nil during closed hours; default refuse
 ---@field accept_public_file boolean? the uploaded file may be read by anybody who knows its id
----@field server_variables string[]? {{variables}} that the platform fills by itself
----@field rows userdata|string? the body with the rows of a bulk operation: a source, or a text where a signature covers it
+---@field server_variables string[]? {{variables}} that the platform fills in itself
+---@field rows userdata|string? the body with the rows of a bulk operation: a source, or a text if a signature covers it
 ---@field rows_filename string? name of that file in a form
 
 ---The reply to a download.
 ---@class campaign.download
----@field body string? the bytes, when they were not saved
+---@field body string? the bytes, unless they were saved
 ---@field path string? where they were saved
 ---@field bytes integer
 ---@field content_type string?
----@field filename string? as the platform names it, fit for a disk
+---@field filename string? the platform's name, made safe for a file system
 
 ---A set of credentials. Secrets can be read by name but are not listed or printed.
 ---@class campaign.account
 ---@field platform string
 ---@field name string
----@field id string tells one set of credentials from another
+---@field id string identifies a set of credentials
 ---@field base_url string
 
 ---A loaded platform: docs/platform-format.md, "The loaded form".

@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A client, as scripts see it: one method per operation of a platform, and the few that look after calls. A call itself is made by
--- api/exchange.
+-- The client: one method per operation of a platform, and a few general ones. The calls themselves are made by api/exchange.
 
 local build = require "campaign.api.build"
 local call_options = require "campaign.api.call_options"
@@ -21,7 +20,7 @@ local methods = {}
 
 local mt = { __name = "campaign.client" }
 
--- What a client holds beside its name: not a field, so that nobody who prints the client prints it.
+-- A client's state beside its name: not a field, so that printing a client does not print it.
 local inner = setmetatable({}, { __mode = "k" })
 
 local function operation_of(self, name, level)
@@ -35,7 +34,7 @@ local function operation_of(self, name, level)
   end
   return operation
 end
----Checks and builds a request for whoever drives many at once. Submit it to the transport, then give it with its result to `finish`.
+---Checks and builds a request, for callers that drive many at once. Submit it to the transport, then pass it with its result to `finish`.
 ---@param name string operation
 ---@param fields table
 ---@param options table?
@@ -49,28 +48,28 @@ function methods:prepare(name, fields, options)
   return exchange.prepare(state, operation, fields, options, state.refused)
 end
 
----The same call with other rows in a JSON body, for whoever makes thousands of them: nothing is checked or built again.
+---The same call with other rows in a JSON body, for callers that make thousands of them: nothing is checked or built again.
 ---@param request table from `prepare`, with rows
 ---@param rows userdata the body
 ---@param timeout number seconds
----@return table? again nil without error where the earlier request does not serve any more: `prepare` another one
+---@return table? again nil without an error if the earlier request can no longer be reused: call `prepare` again
 ---@return campaign.error? err
 function methods:again(request, rows, timeout)
   return exchange.again(inner[self], request, rows, timeout)
 end
 
----What the result of a prepared request means.
+---Interprets the result of a prepared request.
 ---@param request table from `prepare` or `again`
 ---@param result table from the transport
----@param is_lent boolean? the reply is used before the next one is asked for, and not changed
+---@param is_lent boolean? the reply is used before the next one is requested, and not modified
 ---@return table? reply
 ---@return campaign.error? err
 function methods:finish(request, result, is_lent)
   return exchange.finish(inner[self], request, result, is_lent)
 end
 
----How the last good answer to a bulk call was read, for who compares answers by himself: status, body, reply, and where the answer has the
----platform's number of the call in one certain place, before and after (api/recall).
+---How the last good answer to a bulk call was parsed, for callers that compare answers themselves: status, body, reply, and if the
+---platform's id of the call is in a fixed place of the answer, the text before and after it (api/recall).
 ---@param name string operation
 ---@return table?
 function methods:remembered(name)
@@ -78,13 +77,14 @@ function methods:remembered(name)
   return state.memory[operation_of(state, name, 2)]
 end
 
----The platform's clock, as far as its answers tell: `now()`, `ahead()`, `warn(function)`.
+---The platform's clock, as derived from its answers: `now()`, `ahead()`, `warn(function)`.
 ---@return campaign.api.clock
 function methods:clock()
   return inner[self].clock
 end
 
----Tells what a user should know about the calls so far, though none failed for it: the platform's clock, a rate that is not shared.
+---Reports what a user should know about the calls so far, although none failed because of it: the platform's clock, a rate that is not
+---shared.
 ---@param say fun(text: string)
 function methods:warn(say)
   local state = inner[self]
@@ -94,12 +94,12 @@ function methods:warn(say)
   end
 end
 
----The two halves of the JSON body around the rows of a bulk operation, for whoever encodes rows while they are sent.
+---The parts of the JSON body before and after the rows of a bulk operation, for callers that encode rows while they are sent.
 ---@param name string operation
 ---@param fields table without the rows
 ---@param options table?
 ---@return string? prefix
----@return string|campaign.error suffix the second half, or the error when the first is nil
+---@return string|campaign.error suffix the second part, or the error if the first is nil
 function methods:envelope(name, fields, options)
   local state = inner[self]
   local operation = operation_of(state, name, 2)
@@ -115,7 +115,7 @@ function methods:envelope(name, fields, options)
   return build.envelope(operation, values)
 end
 
----Calls an operation by its name: `client:call("upload_file", fields, options)`.
+---Calls an operation by name: `client:call("upload_file", fields, options)`.
 ---@param name string
 ---@param fields table?
 ---@param options table?
@@ -128,7 +128,7 @@ function methods:call(name, fields, options)
   return exchange.call(state, operation_of(state, name, 2), fields, options)
 end
 
----A public address that the platform's data names, such as `client:image_url(17)`.
+---A public URL defined in the platform's data, such as `client:image_url(17)`.
 ---@param name string
 ---@param fields table|string|number the path fields, or the value of the only one
 ---@return string? url
@@ -154,7 +154,7 @@ function methods:link(name, fields)
   return build.request(operation, values, state.account).url
 end
 
--- Methods that stand in modules of their own.
+-- Methods implemented in other modules.
 local function elsewhere(name)
   if name == "each" or name == "all" then
     return pages[name]
@@ -163,7 +163,7 @@ local function elsewhere(name)
   end
 end
 
----Frees the connections, when the client made its own transport. Closing twice is fine.
+---Frees the connections if the client created its own transport. May be called twice.
 function methods:close()
   local state = inner[self]
   if state.owns_transport and state.transport then
@@ -211,7 +211,7 @@ end
 ---Makes a client.
 ---@param platform campaign.platform
 ---@param account campaign.account
----@param transport table what sends: see docs/architecture.md
+---@param transport table sends requests: see docs/architecture.md
 ---@param env campaign.env
 ---@param options { owns_transport: boolean?, open_store: function?, paced: boolean? }? paced = false: the caller takes the account's tokens
 ---@return campaign.client

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Keeps what callbacks brought, in one file that only grows: records of a JSON line and the body as it came. A group of records is one write
--- and one sync, and on disk when `put` returns. Several processes may use one folder: whoever writes holds its lock and has read what the
--- others wrote. Knows no HTTP and no platform.
+-- Stores received callbacks in one append-only file: records of a JSON line and the body as received. A group of records is one write and
+-- one sync, and durable when `put` returns. Several processes may share a folder: a writer holds its lock and has read what the others
+-- wrote. Knows neither HTTP nor platforms.
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"
@@ -12,9 +12,9 @@ local M = {}
 
 local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
 local LOCK_SECONDS = 10
-local MOST_FILLER = 16777216 -- a record that was cut off lacks less; what says more is damaged
+local MOST_FILLER = 16777216 -- a truncated record is missing less; one that claims more is damaged
 
--- Every record begins a line with this: where a crash or a bad disk left something else, reading goes on at the next one that is whole.
+-- Every record starts a line with this: after a crash or a bad disk, reading resumes at the next complete one.
 local MARK = '{"n":'
 local LINE = MARK .. '%d,"bytes":%d,"group":"%s","hash":"%s",%s"kind":"%s",%s"time":%d}\n'
 
@@ -47,8 +47,8 @@ end
 
 -- Reading -----------------------------------------------------------------------------------------------------------------------------------
 
--- The record whose first line was read at `at`; nothing unless it ends within the file where it says. The file then stands behind it.
--- Where one ends that a crash cut off, the second value says.
+-- The record whose first line was read at `at`; nil unless it ends within the file as announced. The file is then positioned behind it. For
+-- a record truncated by a crash, the second value is its end.
 local function record_at(file, line, at, size)
   if line:sub(1, #MARK) ~= MARK then
     return nil
@@ -72,8 +72,8 @@ local function body_of(file, entry)
   return hash_of(entry.id, body) == entry.hash and body or nil
 end
 
--- The next record behind something that is none, its line and where that stands: there only a body that fits its hash is believed. Or nothing,
--- and up to where records go that were cut off.
+-- The next record after an invalid one, with its line and position: here a body is trusted only if it matches its hash. Or nil, and the end
+-- of the truncated records.
 local function resume_behind(file, at, size, claimed)
   file:seek("set", at)
   local line = file:read("*l")
@@ -95,14 +95,15 @@ local function resume_behind(file, at, size, claimed)
 end
 
 local function forget_all(self)
-  self.tail = nil -- the last record that was read: where its line stands, and that line, which is like no other
+  self.tail = nil -- the last record read: position of its line, and that line, which is unique
   self.offset, self.bytes, self.conflict_count, self.damaged = 0, 0, 0, 0
-  self.torn = nil -- up to where records go that a crash cut off at the end of the file
-  self.synced = 0 -- bytes that are on the disk by a sync of this process
+  self.torn = nil -- end of records that a crash truncated at the end of the file
+  self.synced = 0 -- bytes made durable by a sync of this process
   self.entries, self.by_hash, self.by_id, self.in_conflict = {}, {}, {}, {}
 end
 
--- Whether another process took a group back that it could not sync, after this one had read it: there may stand others by now, of any length.
+-- Whether another process removed a group that it could not sync, after this one had read it: there may be other records by now, of any
+-- length.
 local function is_replaced(self, file)
   if not self.tail then
     return false
@@ -111,8 +112,8 @@ local function is_replaced(self, file)
   return file:read(#self.tail.line) ~= self.tail.line
 end
 
--- Reads what was added since. What a crash left unfinished at the end does not count, nor does a group of this process that is still being
--- synced: it is added once it is on the disk.
+-- Reads what was added since. Ignores an unfinished record that a crash left at the end, and a group of this process that is still being
+-- synced: it is added once it is durable.
 local function catch_up(self)
   if self.is_writing then
     return true
@@ -150,7 +151,7 @@ local function catch_up(self)
   return true
 end
 
--- Whether the body of an entry can be read. Asked only where something would not be written because of it.
+-- Whether the body of an entry can be read. Checked only where something would not be written because of it.
 local function is_whole(self, entry)
   if not entry.is_whole then
     local file = io.open(self.path, "rb")
@@ -164,11 +165,11 @@ end
 
 -- Opening -----------------------------------------------------------------------------------------------------------------------------------
 
----The place at the head of those who wait for the lock: whoever has it gets the lock next, and gives the place up then. Without it a busy
----process, which takes the lock again as soon as it has let go of it, would leave the others nothing.
+---The place at the head of the queue for the lock: its holder gets the lock next, and gives up the place then. Without it a busy process,
+---which takes the lock again right after releasing it, would starve the others.
 ---@param seconds number
 ---@return userdata? turn
----@return campaign.error? err reason `locked` when another one has it
+---@return campaign.error? err reason `locked` if another process has it
 function methods:turn(seconds)
   local turn, err = durable.lock(self.folder .. "/turn", seconds)
   if not turn then
@@ -204,7 +205,7 @@ local function locked(self, seconds, turn, work, ...)
   return value, problem
 end
 
--- The empty file, its name on the disk too. One without a record is made anew: who made it may have died before that.
+-- The empty file, with its name synced. A file without a record is created again: its creator may have died before that.
 local function create(self)
   local found = core.system.stat(self.path)
   if found and found.size > 0 then
@@ -217,7 +218,7 @@ local function create(self)
   return true
 end
 
----@param folder string made when it is not there
+---@param folder string created if necessary
 ---@param limits { entries: integer, bytes: integer }
 ---@return campaign.callback.inbox? inbox
 ---@return campaign.error? err
@@ -243,11 +244,11 @@ end
 
 -- Writing -----------------------------------------------------------------------------------------------------------------------------------
 
--- What a body is beside all that came before it, in the file and in its own group.
+-- Classifies a body against all that came before it, in the file and in its own group.
 local function classify(self, group, item)
   local same = group.by_hash[item.hash] or self.by_hash[item.hash]
   if same and (same.is_new or is_whole(self, same)) then
-    -- Whoever wrote it may have died before its sync: what this process did not sync may be lost in a power cut, and gets its sync now.
+    -- The writer may have died before its sync: what this process did not sync may be lost in a power failure, and is synced now.
     group.is_doubtful = group.is_doubtful or not same.is_new and same.at + same.bytes >= self.synced
     return "duplicate"
   elseif #self.entries + #group.entries >= self.limits.entries or self.bytes + group.bytes + #item.body > self.limits.bytes then
@@ -262,7 +263,7 @@ local function classify(self, group, item)
   return first.outcome == item.outcome and "repeat" or "conflict"
 end
 
--- What ends a record that a crash cut off, so that it never seems whole, and never reaches into those behind it.
+-- Terminates a record that a crash truncated, so that it never looks complete, and never extends into those behind it.
 local function filler(self)
   local missing = math.max(0, self.torn - self.size)
   return ("#"):rep(missing < MOST_FILLER and missing + 1 or 1) .. "\n"
@@ -272,12 +273,12 @@ local function field(name, text)
   return text and name .. assert(json.encode(text)) .. "," or ""
 end
 
--- The line of a record, of which most are written: without a table, and without escapes where none are needed.
+-- The line of a record, the common case: without a table, and without escapes where none are needed.
 local function line_of(entry, group)
   return LINE:format(entry.n, entry.bytes, group, entry.hash, field('"id":', entry.id), entry.kind, field('"outcome":', entry.outcome), entry.time)
 end
 
--- The records of a group, and what each of its bodies came to. Their `group` is a number at random: no other record is like them.
+-- The records of a group, and the kind of each of its bodies. Their `group` is a random number, so that the records are unique.
 local function gather(self, items)
   local name = core.digest.hex(core.system.random(8))
   local group = { entries = {}, by_hash = {}, by_id = {}, bytes = 0, kinds = {}, parts = {} }
@@ -306,7 +307,7 @@ local function gather(self, items)
   return group
 end
 
--- Nothing of a group that failed may be taken for kept by those who read later.
+-- Readers must not take anything of a failed group for stored.
 local function undo(self, file, size, message, err)
   if not file:truncate(size) then
     self.broken = "what could not be written could not be taken back in " .. self.path
@@ -318,7 +319,7 @@ local function write(self, items, sync)
   if self.broken then
     return fail(self.broken, nil, "damaged")
   end
-  self.is_writing = false -- of a writer that was stopped for good in the middle: whoever has the lock is the only one
+  self.is_writing = false -- of a writer that was stopped for good in the middle: the lock's holder is the only writer
   local ok, err = catch_up(self)
   if not ok then
     return nil, err
@@ -330,7 +331,7 @@ local function write(self, items, sync)
     if not file then
       return fail("cannot be opened: " .. tostring(err and err.message), err)
     end
-    self.is_writing = true -- `sync` may let others of this thread run, who read the inbox meanwhile
+    self.is_writing = true -- `sync` may let other code of this thread run, which reads the inbox meanwhile
     ok = #group.entries == 0
     if not ok then
       ok, err = file:write(table.concat(group.parts))
@@ -372,15 +373,15 @@ end
 
 ---Makes what `put_all` takes.
 ---@param body string
----@param id string? nil when the body could not be read
----@param outcome string? what it says, in a form that does not depend on how it is written
+---@param id string? nil if the body could not be parsed
+---@param outcome string? its meaning, in a form that does not depend on formatting
 ---@param now number
 ---@return table
 function M.item(body, id, outcome, now)
   return { body = body, id = id, outcome = outcome, now = now, hash = hash_of(id, body) }
 end
 
----A kind of `put_all`, as `put` gives it.
+---A kind returned by `put_all`, as `put` returns it.
 ---@param kind string|false
 ---@return string? kind
 ---@return campaign.error? err
@@ -391,24 +392,24 @@ function M.kind_of(kind)
   return kind
 end
 
----Keeps a group of bodies, with one write and one sync for all of them.
+---Stores a group of bodies, with one write and one sync for all of them.
 ---@param items table[]
 ---@param options { seconds: number?, turn: userdata?, sync: (fun(file: userdata): true?, campaign.error?)? }? how long to wait for the lock; a
----`turn` that was taken, given up once the lock is had; another way to sync
----@return (string|false)[]? kinds what each came to, on disk when this is not nil; false where there is no room
----@return campaign.error? err reason `locked` when another process writes
+---`turn` that was taken, released once the lock is held; another way to sync
+---@return (string|false)[]? kinds the kind of each, durable if this is not nil; false if there is no room
+---@return campaign.error? err reason `locked` if another process writes
 function methods:put_all(items, options)
   options = options or {}
   return locked(self, options.seconds or LOCK_SECONDS, options.turn, write, items, options.sync or sync_here)
 end
 
----Keeps a body. The first one of an id counts; later ones are kept beside it.
+---Stores a body. The first one of an id counts; later ones are stored beside it.
 ---@param body string
 ---@param id string?
 ---@param outcome string?
 ---@param now number
----@return "first"|"repeat"|"conflict"|"unreadable"|"duplicate"|nil kind on disk when this is not nil
----@return campaign.error? err reason `full` when there is no room
+---@return "first"|"repeat"|"conflict"|"unreadable"|"duplicate"|nil kind durable if this is not nil
+---@return campaign.error? err reason `full` if there is no room
 function methods:put(body, id, outcome, now)
   local kinds, err = self:put_all({ M.item(body, id, outcome, now) })
   if not kinds then
@@ -417,7 +418,7 @@ function methods:put(body, id, outcome, now)
   return M.kind_of(kinds[1])
 end
 
----The body of an entry, as it came.
+---The body of an entry, as received.
 ---@param entry table
 ---@return string? body
 ---@return campaign.error? err
@@ -433,7 +434,7 @@ function methods:text(entry)
   return body
 end
 
----The body that counts for an id; nil when none came yet.
+---The body that counts for an id; nil if none was received.
 ---@param id string
 ---@return string? body
 ---@return campaign.error? err
@@ -449,7 +450,7 @@ function methods:body(id)
   return self:text(entry)
 end
 
----All entries, in the order in which they came: `{ n, time, id, hash, bytes, kind, at }`; the body lies `at` that byte of inbox.log.
+---All entries, in the order received: `{ n, time, id, hash, bytes, kind, at }`; the body is at byte `at` of inbox.log.
 ---@param kind string? only those
 ---@return table[]
 function methods:list(kind)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Receives the callbacks of asynchronous imports, in any HTTP server: `receiver:handle(request)` → response. Authenticated by a secret
--- path, a signature, or both, bounded, idempotent, durable before it answers 200. What a body means is the platform's data (`callbacks`); a body that cannot
--- be read is kept too. A callback is a hint: only a batch number that an import got makes rows of it.
+-- path, a signature, or both; bounded, idempotent, durable before it answers 200. The platform's data (`callbacks`) defines what a body
+-- means; an unreadable body is stored too. A callback is a hint: only a batch id that an import received connects it to rows.
 
 local core = require "campaign.core"
 local env_module = require "campaign.env"
@@ -35,7 +35,7 @@ local function usage(message, hint)
   return error_object.refuse{ kind = "usage", message = message, hint = hint }
 end
 
----Whether a text can be the secret of a path: 128 bits and more, in characters that no proxy changes.
+---Whether a text is acceptable as the secret of a path: at least 128 bits, in characters that no proxy changes.
 ---@param secret any
 ---@return boolean
 function M.is_secret(secret)
@@ -89,7 +89,7 @@ local function check(options, level)
   return { data = data, signature = signed }
 end
 
----Checks the options of a receiver, and opens nothing.
+---Checks the options of a receiver without opening anything.
 ---@param options table
 ---@return true? ok
 ---@return campaign.error? err
@@ -101,7 +101,7 @@ end
 ---Makes a receiver.
 ---@param options { platform: string, secret: string?, hmac: table?, store: string, name: string?, prefix: string?, max_body: integer?,
 ---rate: number?, burst: number?, max_entries: integer?, max_bytes: integer?, take: (fun(): boolean)?, env: campaign.env? } secret: of the
----path; hmac: signed posts; take: another limit of the rate
+---path; hmac: signed posts; take: another rate limiter
 ---@return campaign.callback? receiver
 ---@return campaign.error? err
 function M.new(options)
@@ -123,7 +123,7 @@ function M.new(options)
   }, mt)
 end
 
----Opens a store to read what came; receives nothing.
+---Opens a store to read what was received; does not receive.
 ---@param options { platform: string, store: string, name: string? }
 ---@return campaign.callback? reader `result`, `conflicts`
 ---@return campaign.error? err
@@ -157,9 +157,9 @@ local function response(status, message, more)
   return { status = status, headers = headers, body = json.encode{ code = status, message = message }, close = not is_kept }
 end
 
-local KEPT = response(200, "kept") -- the answer to most posts; nobody changes it
+local KEPT = response(200, "kept") -- the answer to most posts; never modified
 
--- Compared as digests, whose comparison takes as long whatever they hold.
+-- Compared as digests, in constant time.
 local function is_ours(self, target)
   local path = type(target) == "string" and target:match("^[^?#]*") or ""
   return core.digest.equal(core.digest.sha256(path), self.path)
@@ -179,7 +179,7 @@ local function take_token(self)
   return true
 end
 
--- The JSON of a body in UTF-8, or in GBK: no header is kept that could say which.
+-- The JSON of a body in UTF-8 or GBK: the headers are not stored, so they cannot tell which.
 local function decode(body)
   if not core.utf8.validate(body) then
     body = core.gbk.decode(body, "gb18030") or body
@@ -187,7 +187,7 @@ local function decode(body)
   return json.decode(body)
 end
 
--- The id and the outcome in a form that does not depend on spacing and order; nothing for what cannot be read.
+-- The id and the outcome in a form that does not depend on spacing and key order; nil for what cannot be parsed.
 local function read(self, body)
   local value = decode(body)
   if type(value) ~= "table" then
@@ -201,7 +201,7 @@ local function read(self, body)
   return text and id, text and core.digest.sha256(text)
 end
 
--- Nil when the request may go on to its body.
+-- Nil if the request may go on to its body.
 local function refuse_head(self, request)
   if request.method ~= "POST" then
     return response(405, "POST only", { { "Allow", "POST" } })
@@ -217,12 +217,12 @@ local function refuse_head(self, request)
   if length and (#length > 12 or tonumber(length) > self.max_body) then
     return response(413, "too large")
   end
-  if not self.signature and not take_token(self) then -- forged posts take nothing from the rate of the others
+  if not self.signature and not take_token(self) then -- forged posts must not use up the rate of the others
     return response(503, "too many", { { "Retry-After", "1" } })
   end
 end
 
--- Nil when the body may be kept.
+-- Nil if the body may be stored.
 local function refuse_body(self, request, body)
   if type(body) ~= "string" then
     return response(400, "the body broke off")
@@ -247,11 +247,11 @@ local function refuse_body(self, request, body)
   end
 end
 
----Answers a request. `body` is the text, or a function that is asked for it only when it may be read: `body(limit)` gives at most
----limit + 1 bytes, or nil when it broke off.
+---Answers a request. `body` is the text, or a function that is called only if the body may be read: `body(limit)` returns at most limit +
+---1 bytes, or nil if it broke off.
 ---@param request { method: string, path: string, headers: table<string, string>, body: string|fun(limit: integer): string? }
 ---@return { status: integer, headers: string[][], body: string, close: boolean } response
----@return string? kind what became of the body: first, repeat, conflict, unreadable, duplicate
+---@return string? kind what the body was: first, repeat, conflict, unreadable, duplicate
 function methods:handle(request)
   local refusal = refuse_head(self, request)
   if refusal then
@@ -277,13 +277,13 @@ local function plain(value, wanted)
   return type(value) == wanted and value or nil
 end
 
--- A count or a place; some senders write numbers as texts, and json.decode gives the longest ones as such.
+-- A count or an index; some senders write numbers as texts, and json.decode returns the longest ones as such.
 local function number_of(value)
   return plain(value, "number") or type(value) == "string" and value:find("^%d+$") and tonumber(value) or nil
 end
 
----What came for a batch number, whenever it came; nil when nothing did.
----@param id string the batch number that an import got
+---What was received for a batch id, at any time; nil if nothing was.
+---@param id string the batch id that an import received
 ---@return { id: string, total: number?, success: number?, fail: number?, conflict: boolean, rows: table[] }? result
 ---@return campaign.error? err
 function methods:result(id)
@@ -311,22 +311,22 @@ function methods:result(id)
   return result
 end
 
----The entries of all bodies that contradict an earlier one of the same batch number; the first one counts.
+---The entries of all bodies that contradict an earlier one of the same batch id; the first one counts.
 ---@return table[]
 function methods:conflicts()
   return self.inbox:list("conflict")
 end
 
----Joins a result to the rows that were sent: by our mark where both have one, else by the place in the batch.
+---Joins a result to the rows that were sent: by our mark if both have one, else by the index in the batch.
 ---@param result table from `result`
 ---@param sent { row: integer, mark: string? }[] in the order of the batch
 ---@return table<integer, { ok: boolean, reason: string? }> outcomes by row number
----@return table[] unmatched rows of the result that fit to nothing, or whose outcome is no true or false
+---@return table[] unmatched rows of the result that match nothing, or whose outcome is neither true nor false
 function M.join(result, sent)
   local by_mark, outcomes, unmatched = {}, {}, {}
   for _, item in ipairs(sent) do
     if item.mark then
-      by_mark[item.mark] = by_mark[item.mark] == nil and item or false -- one mark for two rows tells nothing
+      by_mark[item.mark] = by_mark[item.mark] == nil and item or false -- a mark shared by two rows proves nothing
     end
   end
   for _, row in ipairs(result.rows) do

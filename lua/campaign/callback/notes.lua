@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- Lines for a log that strangers can cause: so many in a period, then one that says how many were left out, so that no flood fills a disk.
+-- Log lines that strangers can cause: a limited number per period, then one that says how many were suppressed, so that a flood does not
+-- fill a disk.
 
 local M = {}
 
 local MOST, PERIOD = 30, 60 -- lines, seconds
 
----@param write fun(line: string) gets a line without its end
+---@param write fun(line: string) gets a line without its line end
 ---@param monotonic fun(): number
 ---@return fun(line: string) note
 function M.new(write, monotonic)

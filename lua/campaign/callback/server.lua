@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The host of a callback receiver in plain Lua: lua-http, one process, until a signal comes. It moves bytes between sockets and
+-- Hosts a callback receiver in plain Lua with lua-http, in one process, until a signal arrives. It moves bytes between sockets and
 -- `receiver:handle` within limits of size, time and number, and decides nothing itself.
 
 local cqueues = require "cqueues"
@@ -18,7 +18,7 @@ local SEND_SECONDS = 10
 local CONNECTIONS = 256
 local TICK = 0.1
 
--- At most limit + 1 bytes; nil when it broke off or took too long.
+-- At most limit + 1 bytes; nil if it broke off or took too long.
 local function read_body(stream, limit)
   local pieces, bytes = {}, 0
   local deadline = cqueues.monotime() + BODY_SECONDS
@@ -36,7 +36,7 @@ local function read_body(stream, limit)
   return table.concat(pieces):sub(1, limit + 1)
 end
 
--- By name in lower case; of one that came twice the first counts, but lengths that came twice are none.
+-- By lower-case name; of duplicates the first counts, except that duplicate lengths are invalid.
 local function fields_of(head)
   local headers = {}
   for name, value in head:each() do
@@ -88,7 +88,7 @@ function M.run(receiver, options)
       peer.serve(stream, LIMITS, function(head) return serve(receiver, stream, head, options.tell) end, options.note)
     end,
     onerror = function(_, _, operation, problem)
-      if operation == "onstream" then -- a peer that goes away is no business of ours
+      if operation == "onstream" then -- a peer that disconnects is not an error
         options.note(tostring(problem))
       end
     end,

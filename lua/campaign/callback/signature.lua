@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Signed posts: HMAC-SHA256 over "<timestamp>.<body>", with a window outside of which a signature says nothing any more. Which headers carry
--- them is the user's choice: no platform's document describes a signature, so this is for senders and proxies that one sets up oneself.
+-- Signed posts: HMAC-SHA256 over "<timestamp>.<body>", valid within a time window. The headers that carry them are the user's choice: no
+-- platform documents a signature, so this is for senders and proxies that users set up themselves.
 
 local core = require "campaign.core"
 
@@ -36,7 +36,7 @@ function M.new(options)
   }, mt)
 end
 
----The signature of a body, as hex: for senders and specs.
+---The signature of a body, in hex: for senders and specs.
 ---@param key string
 ---@param timestamp string
 ---@param body string

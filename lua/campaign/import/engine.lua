@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- Takes batches, keeps as many requests in flight as the pace allows, asks for a verdict on every answer, and hands the rows of each
--- batch to whoever books them. Knows no files and no row: batches come from an iterator, bodies from `prepare`. Waiting is done by the
--- transport or by env.sleep, so that the same engine blocks in plain Lua and yields in nginx.
+-- Takes batches, keeps as many requests in flight as the pace allows, requests a verdict on every answer, and passes the rows of each batch
+-- to the accounting. Knows neither files nor rows: batches come from an iterator, bodies from `prepare`. Waiting is done by the transport
+-- or by env.sleep, so that the same engine blocks in plain Lua and yields in nginx.
 
 local answers = require "campaign.import.answers"
 local error_object = require "campaign.error"
 
 local M = {}
 
--- Longest sleep in one piece, in seconds: a stop order is seen at least this often.
+-- Longest single sleep, in seconds: a stop request is noticed at least this often.
 local TICK = 0.5
 
 local methods = {}
@@ -18,26 +18,26 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 ---@field platform table loaded platform
 ---@field operation table
 ---@field env campaign.env
----@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`; `ready` where results may be asked for without waiting: `next(0)`
+---@field transport table `submit(request)`, `next(seconds)`, `cancel(id)`; `ready` if results can be polled: `next(0)`
 ---@field pace table
----@field journal table of import/journal: `begin`, `go`, `finish`, of groups `begin_all`, `go_all`, `passed`; `dirty`, `hold`, `start`, `settled`,
+---@field journal table of import/journal: `begin`, `go`, `finish`, for groups `begin_all`, `go_all`, `passed`; `dirty`, `hold`, `start`, `settled`,
 ---`wait`, `commit`, `full`
----@field lane campaign.import.lane? the short way of usual batches
----@field slice number? longest wait for an answer while a commit is on its way, in seconds; nil where its end ends that wait
----@field next_batches fun(into: table, last: integer): integer, campaign.error? adds some behind place `last`, and says which is the last place now
+---@field lane campaign.import.lane? the fast path of usual batches
+---@field slice number? longest wait for an answer while a commit is in progress, in seconds; nil if the end of the commit ends that wait
+---@field next_batches fun(into: table, last: integer): integer, campaign.error? appends some after index `last`, and returns the new last index
 ---@field prepare fun(batch: table): table?, campaign.error? the transport's request
 ---@field finish fun(request: table, result: table, batch: table): table?, campaign.error?
----@field settle fun(attempt: table, verdict: table, err: campaign.error?): table?, campaign.error? books the rows of a batch; may
----return another verdict that it came to
----@field clean (fun(batch: table, verdict: table, err: campaign.error?): campaign.error?)? takes personal data out of what a platform says
----@field passed (fun(rows: integer, is_pending: boolean?))? books rows of batches that took the short way
----@field unsent fun(batch: table): true?, campaign.error? books the rows of a batch that was not delivered
----@field window (fun(batch: table): number)? seconds until the batch may begin, 0 now; left out where the platform is never closed
----@field refuse_window? fun(): campaign.error why it may not, for who does not wait
----@field stopped fun(): string? "stop", "now", or "leave": as "stop", but batches that were not begun stay where they are, unlisted
+---@field settle fun(attempt: table, verdict: table, err: campaign.error?): table?, campaign.error? records the rows of a batch; may
+---return another verdict
+---@field clean (fun(batch: table, verdict: table, err: campaign.error?): campaign.error?)? removes personal data from a platform's messages
+---@field passed (fun(rows: integer, is_pending: boolean?))? records rows of batches that took the fast path
+---@field unsent fun(batch: table): true?, campaign.error? records the rows of a batch that was not delivered
+---@field window (fun(batch: table): number)? seconds until the batch may start, 0: now; absent if the platform is never closed
+---@field refuse_window? fun(): campaign.error the reason why it may not, for callers that do not wait
+---@field stopped fun(): string? "stop", "now", or "leave": as "stop", but batches that were not started stay as they are, unlisted
 ---@field progress fun(event: table)
----@field too_many? fun(): campaign.error? when more rows were refused than may be
----@field ordered boolean stop at the first batch that was not taken over
+---@field too_many? fun(): campaign.error? if more rows were refused than allowed
+---@field ordered boolean stop at the first batch that was not accepted
 ---@field bisect table? `refused`, `ahead`, `learn` (import/bisect)
 ---@field settler table? `before`, `learn`, `may`, `settle` (import/settle)
 ---@field take fun(index: integer): table?, campaign.error? a batch that may be sent again
@@ -48,13 +48,13 @@ local mt = { __index = methods, __name = "campaign.import.engine" }
 function M.new(work)
   return setmetatable({
     work = work, flying = {}, in_flight = 0, again = {}, doubtful = {}, error = nil, waiting = nil,
-    ready = {}, committing = nil, -- attempts whose intents are queued, and those whose intents are on their way to the disk
+    ready = {}, committing = nil, -- attempts whose intents are queued, and those whose intents are being committed
     holding = nil, -- seconds that the next group may wait for answers
-    coming = {}, first = 1, last = 0, loaded = 0, -- batches of the plan that are next: coming[first] to coming[last]; bodies are made up to `loaded`
-    drained = false, -- the plan had no more batches when it was asked last
+    coming = {}, first = 1, last = 0, loaded = 0, -- the next batches of the plan: coming[first] to coming[last]; bodies are built up to `loaded`
+    drained = false, -- the plan had no more batches when last asked
     requests = 0, retries = 0, bytes = 0, batches = 0,
-    timing = { seconds = nil, repeated = nil }, -- what the pace is told of an answer, one after another
-    known = {}, sources = {}, ids = {}, passed = {}, spare = {}, -- of the short way: answers, bodies, ids, batches; attempts that serve again
+    timing = { seconds = nil, repeated = nil }, -- what the pace learns from an answer, reused
+    known = {}, sources = {}, ids = {}, passed = {}, spare = {}, -- of the fast path: answers, bodies, ids, batches; reusable attempts
   }, mt)
 end
 
@@ -62,7 +62,7 @@ function methods:_stop(err)
   self.error = self.error or err
 end
 
--- Seconds until the batch may be sent, and for what. 0 is leave for one request.
+-- Seconds until the batch may be sent, and why. 0 allows one request.
 function methods:_wait(batch)
   local work = self.work
   local closed = work.window and work.window(batch) or 0
@@ -72,11 +72,11 @@ function methods:_wait(batch)
   return work.pace:take()
 end
 
--- Everything about an attempt that can fail on this machine, and its intent. It leaves in `_launch`.
+-- Everything about an attempt that can fail on this machine, and its intent. It is sent in `_launch`.
 function methods:_ready(batch, others)
   local work = self.work
   batch.attempts = (batch.attempts or 0) + 1
-  -- With room for all that is learned of it: a table that grows is made anew.
+  -- Preallocated for all fields: growing a table reallocates it.
   local attempt = { batch = batch, number = batch.attempts, request = nil, source = nil, lease = nil, answer = nil, ticket = nil, begun = nil,
     looked = nil, before = nil }
   if work.settler then
@@ -90,7 +90,7 @@ function methods:_ready(batch, others)
     request, err = work.prepare(batch)
   end
   if not request and err.kind == "window" and err.reason ~= "clock" and work.wait_for_window and (batch.closed or 0) < answers.MOST_THROTTLED then
-    -- The platform closed, or the clock was set, since the last look at it: look again soon.
+    -- The platform closed, or the clock was set, since the last check: check again soon.
     batch.attempts, batch.closed = batch.attempts - 1, (batch.closed or 0) + 1
     work.pace:finished(nil, { verdict = "not_applied", again = "window", after = 1 })
     self:_put_back(batch)
@@ -110,7 +110,7 @@ function methods:_ready(batch, others)
   return attempt
 end
 
--- An intent that is durable and is not acted on after all, for what has come up meanwhile: provably nothing of it was sent.
+-- A durable intent that is not acted on after all, because of something that came up meanwhile: provably nothing of it was sent.
 function methods:_withdraw(attempt)
   local batch = attempt.batch
   attempt.begun, attempt.request, attempt.source = true, nil, nil
@@ -123,7 +123,7 @@ function methods:_withdraw(attempt)
   end
 end
 
--- What is durable may leave, unless the run is to end, or to slow down.
+-- What is durable may be sent, unless the run is to end, or to slow down.
 function methods:_launch(attempts, ok, err)
   local work = self.work
   local pace, journal, pause = work.pace, work.journal, work.env.pause
@@ -147,15 +147,15 @@ function methods:_launch(attempts, ok, err)
   end
 end
 
--- Where others share the thread: after every answer and every request that was made ready they may have a turn.
+-- Where others share the thread they may get a turn after every answer and every prepared request.
 function methods:_pause()
   if self.work.env.pause then
     self.work.env.pause()
   end
 end
 
--- Makes intents and outcomes durable together, one group at a time: what comes while one is on its way to the disk makes the next. Requests
--- leave when their intents are durable, and not before.
+-- Makes intents and outcomes durable together, one group at a time: what arrives during a commit forms the next group. Requests are sent
+-- when their intents are durable, and not before.
 function methods:_commit()
   local journal = self.work.journal
   self.holding = nil
@@ -171,7 +171,7 @@ function methods:_commit()
       self.committing = nil
       local full = settled and journal.full and journal:full()
       if full then
-        self:_stop(full) -- the intents of this group are taken back
+        self:_stop(full) -- the intents of this group are withdrawn
       end
       self:_launch(durable, settled, err)
     end
@@ -193,11 +193,11 @@ function methods:_commit()
   end
 end
 
--- False when it could not leave, and its outcome is known already.
+-- False if it could not be sent, and its outcome is known already.
 function methods:_submit(attempt)
   local work, batch = self.work, attempt.batch
   attempt.begun = true
-  if not attempt.ticket then -- made ready for the short way, which did not take its group
+  if not attempt.ticket then -- prepared for the fast path, which did not take its group
     attempt.ticket = work.pace:started(self.in_flight + 1)
   end
   local id, refused
@@ -234,7 +234,7 @@ function methods:_fill()
   self.waiting = nil
   if #self.doubtful > 0 then
     if self:_busy() > 0 then
-      return self:_commit() -- what is asked for must not be mixed up with what is under way
+      return self:_commit() -- what is requested must not be confused with what is in progress
     end
     self:_settle_doubt()
   end
@@ -276,7 +276,7 @@ function methods:_unsent(batch)
   end
 end
 
--- Waits for one answer, or for the time when sending may go on. False when there is nothing left to wait for.
+-- Waits for one answer, or until sending may continue. False if there is nothing left to wait for.
 function methods:_collect()
   local work = self.work
   local seconds = math.min(self.waiting and self.waiting.seconds or TICK, self.holding or TICK, TICK)
@@ -298,7 +298,7 @@ function methods:_collect()
       self:_take(id, result)
       self:_pause()
       taken = taken + 1
-      -- What else has come meanwhile shares the next commit; half of what flies stays on its way while the next are made ready.
+      -- Whatever else has arrived shares the next commit; half of the requests stay in flight while the next are prepared.
       id = nil
       if taken < most and self.in_flight > 0 then
         id, result = work.transport:next(0)
@@ -327,8 +327,8 @@ require("campaign.import.doubt").add(methods)
 require("campaign.import.order").add(methods)
 require("campaign.import.short").add(methods)
 
----Runs until every batch is taken over, refused, in doubt or, after a stop, known not to be sent.
----@return campaign.error? err why the run ended before its end
+---Runs until every batch is accepted, refused, in doubt or, after a stop, known not to have been sent.
+---@return campaign.error? err why the run ended early
 function methods:run()
   local work = self.work
   self:_weigh()

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- campaign.plan, campaign.import, campaign.open_job: puts the parts of an import together and keeps the job's state. What each part does
--- stands in its own file; what the user sees stands in docs/import.md.
+-- campaign.plan, campaign.import, campaign.open_job: combines the parts of an import and keeps the job's state. Each part is documented in
+-- its own file, the user interface in docs/import.md.
 
 local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"
@@ -33,20 +33,20 @@ local M = {}
 local PROGRESS_EVERY = 0.1
 
 ---@class campaign.job
----@field plan table numbers of the preflight
+---@field plan table counts of the preflight
 ---@field folder string the job folder
 ---@field result table? once it has run
 local methods = {}
 local mt = { __index = methods, __name = "campaign.job" }
 
--- What a job works with: not in its fields, so that nobody who prints a job prints an account.
+-- A job's working state: not in its fields, so that printing a job does not print an account.
 local inner = setmetatable({}, { __mode = "k" })
 
 function mt.__tostring(job)
   return "campaign.job " .. tostring(job.folder) .. " (" .. inner[job].state .. ")"
 end
 
--- Tells the caller how far the job is, not too often; `force` for the last event of a phase.
+-- Reports progress to the caller, rate limited; `force` for the last event of a phase.
 local function progress(state, event, force)
   local now = state.options.env.monotonic()
   event.seconds = now - state.began
@@ -55,14 +55,14 @@ local function progress(state, event, force)
     state.next_progress = now + PROGRESS_EVERY
     local ok, problem = pcall(state.options.on_progress, event)
     if not ok then
-      -- The caller's fault must not cost what is in flight its books: stop in order, raise at the end.
-      local leaves = type(problem) == "table" and problem.leaves -- another process goes on with the job: nobody reads what was not sent
+      -- An error in the caller's function must not leave requests in flight without a record: stop in order, raise at the end.
+      local leaves = type(problem) == "table" and problem.leaves -- another process continues the job: nobody reads what was not sent
       state.stop, state.problem = state.stop or leaves and "leave" or "stop", state.problem or problem
     end
   end
 end
 
--- The result of a job whose rows are booked, compared once more, and written down.
+-- The result of a job whose rows are accounted for, checked once more, and recorded.
 local function conclude(state, name, err)
   local closed, close_err = state.rows:close()
   if not closed then
@@ -92,7 +92,7 @@ local function conclude(state, name, err)
   result.pending = result.pending + unlisted
   result.unlisted = unlisted > 0 and unlisted or nil
   if err and err.kind == "ledger" and name ~= "planned" and unlisted == 0 then
-    -- What was never leased is not listed when the ledger fails, but it is known not to have been sent.
+    -- If the ledger fails, what was never leased is not listed, but it is known not to have been sent.
     result.pending = result.pending + math.max(0, books.rows - books:sum())
   end
   if name ~= "planned" then
@@ -149,7 +149,7 @@ local function close_all(state)
   state.suppress, state.keys = nil, nil
 end
 
--- The job as the ledger keeps it.
+-- The job as recorded in the ledger.
 local function put_job(state, name, plan)
   local options, info = state.options, state.input:info()
   local record = {
@@ -179,7 +179,7 @@ local function open_rows(state)
   }
 end
 
--- Folder, ledger and the row files of a new job.
+-- Folder, ledger and row files of a new job.
 local function make_folder(state)
   local options = state.options
   local err
@@ -189,7 +189,7 @@ local function make_folder(state)
     return true
   end
   local ok
-  if state.folder then -- a list that was mapped has one already
+  if state.folder then -- a mapped list has one already
     ok, err = state.folder:is_free()
   else
     state.folder, err = folder_module.of_job(options, state.platform, state.operation)
@@ -217,7 +217,7 @@ local function make_folder(state)
   return true
 end
 
--- What a later import needs to know the rows again goes into a file of the folder's.
+-- What a later import needs to recognize the rows is stored in a file of the folder.
 local function create_keys(state)
   local keys = state.keys
   if not (keys and state.folder.keys) then
@@ -243,7 +243,7 @@ local function close_keys(state, plan)
   return true
 end
 
--- What people ask of a plan, which the ledger need not know.
+-- Details of a plan for the user, which the ledger does not need.
 local function tell_plan(state, plan, first_batch)
   plan.sizes, plan.sums = nil, nil
   for _, name in ipairs({ "rejected", "duplicate", "suppressed", "unchanged" }) do
@@ -260,7 +260,7 @@ local function tell_plan(state, plan, first_batch)
   events.foresee(state, plan)
 end
 
--- Books and the pass over the file.
+-- Row accounting and the pass over the file.
 local function check_rows(state)
   local ok, err = put_job(state, "planning")
   if ok then
@@ -327,8 +327,8 @@ local function start(given, level)
     platform = platform, operation = operation, mode = options.window, random = options.env.random,
     now = function() return state.client and state.client:clock():now() or options.env.now() end,
   }
-  local known = setmetatable({ state = state }, { __mode = "v" }) -- the client's clock keeps the function, and this state the client, by which its
-  state.warn = function(text) -- clock is found: a job that was broken off would never be collected
+  local known = setmetatable({ state = state }, { __mode = "v" }) -- the client's clock holds the function, and this state holds the client, which leads
+  state.warn = function(text) -- to its clock: an aborted job would never be collected
     if known.state then
       events.warn(known.state, progress, text)
     end
@@ -340,7 +340,7 @@ local function start(given, level)
   end
   if not options.transport then
     local transports = require "campaign.transport"
-    if options.dry_run and not options.job then -- it may ask for the columns of the target, and no more
+    if options.dry_run and not options.job then -- it may query the columns of the target, and no more
       options.transport = transports.late()
     else
       options.transport, err = transports.new()
@@ -353,7 +353,7 @@ local function start(given, level)
   return state
 end
 
--- Where others share the thread: between the steps of a beginning they may have a turn.
+-- Where others share the thread they get a turn between the steps of the start.
 local function pause(state)
   if state.options.env.pause then
     state.options.env.pause()
@@ -386,7 +386,7 @@ local function plan(given, level)
     job.plan, err = check_rows(state)
   end
   if not job.plan then
-    -- A list that cannot be read leaves nothing behind; characters that the platform lacks are listed in the folder.
+    -- An unreadable list leaves nothing behind; unmappable characters are listed in the folder.
     local is_abandoned = ok and state.folder.path and err.kind == "invalid" and err.reason ~= "unmappable"
     if is_abandoned then
       state.folder:abandon()
@@ -402,12 +402,12 @@ local function plan(given, level)
   return job
 end
 
----Reads and checks a whole list, plans its batches, sends nothing.
+---Reads and checks a whole list and plans its batches. Sends nothing.
 ---@param given campaign.import.options
 ---@return campaign.job? job
 ---@return campaign.error? err
 function M.plan(given)
-  local job, err = plan(given, 2) -- no tail call: the level of a raised error counts on this frame
+  local job, err = plan(given, 2) -- no tail call: the level of a raised error counts this frame
   return job, err
 end
 
@@ -489,7 +489,7 @@ function methods:run()
 end
 
 ---Where the job is.
----@return table status state, and what a progress event would say
+---@return table status state, and the fields of a progress event
 function methods:status()
   local state = inner[self]
   local status = {}
@@ -501,7 +501,7 @@ function methods:status()
   return status
 end
 
----Lets go of the file and the connections of a job that will not be run (any more). Closing twice is fine.
+---Releases the file and the connections of a job that will not be run (any more). May be called twice.
 function methods:close()
   local state = inner[self]
   if state.state == "running" then
@@ -510,7 +510,7 @@ function methods:close()
   close_all(state)
 end
 
----Ends the run: what is in flight is waited for, or with "now" abandoned as ambiguous. Returns at once; `run` returns soon after.
+---Ends the run: requests in flight are waited for, or with "now" abandoned as ambiguous. Returns at once; `run` returns soon after.
 ---@param how "now"?
 function methods:stop(how)
   local state = inner[self]

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The options of an import: what there is, of which type, and what stands where nothing was given. A wrong option is a wrong program and
--- raises; what depends on the platform or the file is checked elsewhere and returned.
+-- The options of an import: names, types and defaults. A wrong option is a programming error and raises; what depends on the platform or
+-- the file is checked elsewhere and returned.
 
 local core = require "campaign.core"
 local env_module = require "campaign.env"
@@ -13,23 +13,24 @@ local suppress = require "campaign.import.suppress"
 
 local M = {}
 
----A row of the list, as the function of `map` sees it: good during the call alone. Fields by name or position; `#row` columns.
+---A row of the list as the `map` function sees it; valid only during the call. Fields by name or position; `#row` is the number of
+---columns.
 ---@class campaign.row
----@field [string] string texts, when they are read; a text, a number, a boolean or nil when they are set
+---@field [string] string read as texts; may be set to a text, a number, a boolean or nil
 ---@field [integer] string
 
 ---@class campaign.import.options: campaign.run.options see docs/import.md
 ---@field source string path of a CSV file with a header line
 ---@field to string "platform.operation"
 ---@field params? table the call's other fields, by wire name
----@field map? table<string, string>|fun(row: campaign.row, number: integer): any, any field → column; or what looks at each row (docs/map.md)
+---@field map? table<string, string>|fun(row: campaign.row, number: integer): any, any field → column; or a function that sees each row (docs/map.md)
 ---@field set? table<string, any> field → one value for all rows
 ---@field split? table<string, string> field → separator
 ---@field check? table<string, string> field or column → check
----@field unique? string field or column that tells rows apart
----@field suppress? string|table lists of keys that must not be addressed: "FILE:COLUMN", or { file =, column =, field?, form? }, or several
+---@field unique? string field or column that identifies rows
+---@field suppress? string|table lists of keys that must not be contacted: "FILE:COLUMN", or { file =, column =, field?, form? }, or several
 ---@field since? string folder of an earlier job whose delivered rows are not sent again
----@field keys? boolean whether the job keeps keys of its rows, for a later `since`
+---@field keys? boolean whether the job stores keys of its rows, for a later `since`
 ---@field on_unmappable? "reject"|"fail"|{ map: string|table<string, string> }
 ---@field encoding? string
 ---@field delimiter? string
@@ -56,7 +57,7 @@ local REQUIRED = { "source", "to" }
 
 local COUNTS = { rows_per_call = 1000000, rows_per_file = 100000000, concurrency = 1000, attempts = 100, bisect = 999999999 }
 
--- Of those, the ones that may be none.
+-- Those of them that may be none.
 local MAY_BE_NONE = { bisect = true }
 
 local MOST_RATE = 100000
@@ -129,9 +130,9 @@ local function check_checks(options)
   return true
 end
 
----Raises for an option that is none, or whose value cannot be meant.
+---Raises for an unknown option, or for a value of the wrong type.
 ---@param given table
----@param what string who was given them, for the message
+---@param what string who received them, for the message
 ---@param level integer for the position in error messages
 function M.check(given, what, level)
   level = level + 1
@@ -165,7 +166,7 @@ function M.check(given, what, level)
   end
 end
 
----Reads the options of campaign.plan: a copy with defaults. Raises for what only a wrong program gives.
+---Reads the options of campaign.plan: a copy with defaults. Raises for programming errors.
 ---@param given table
 ---@param level integer? for the position in error messages
 ---@return table? options
@@ -176,7 +177,7 @@ function M.read(given, level)
     error("import: expected a table of options", level)
   end
   M.check(given, "import", level)
-  if given.mapped and not given.mapped.marker then -- our own, of a job whose rows a function has looked at
+  if given.mapped and not given.mapped.marker then -- our own, of a job with a map function
     error("import: unknown option `mapped`; did you mean `map`?", level)
   end
   for _, name in ipairs(REQUIRED) do
@@ -216,7 +217,7 @@ function M.read(given, level)
   return options
 end
 
----Rows of one batch: what was asked for, within what the platform takes.
+---Rows per batch: as requested, within the platform's limit.
 ---@param operation table
 ---@param options table
 ---@return integer? rows

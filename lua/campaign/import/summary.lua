@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- The result of an import as text for people: rows by state with the reasons, what it took, and where the row files lie.
+-- The result of an import as text for people: rows by state with reasons, durations, and the paths of the row files.
 
 local human = require "campaign.human"
 
 local M = {}
 
-local MOST_REASONS = 12 -- of one state; the row files have them all
+local MOST_REASONS = 12 -- per state; the row files have them all
 local MOST_CODES = 4
 
 local STATES = {
@@ -21,14 +21,14 @@ local FILES = {
   { "not_sent_file", "rows not sent" }, { "possibly_duplicated_file", "rows sent again by order, possibly there twice" },
 }
 
--- Reasons of one state with the codes of the same column and reason put together, most frequent first.
+-- Reasons of one state with the codes of the same column and reason combined, most frequent first.
 local function grouped(reasons, state)
   local groups = {}
   for _, reason in ipairs(reasons) do
     if reason.state == state then
       local text = table.concat({ reason.column or "", reason.reason or "" }, " "):gsub("^ ", "")
       if text == "" then
-        text = (reason.cause or ""):gsub("_", " ") -- no column is to blame: what became of the request
+        text = (reason.cause or ""):gsub("_", " ") -- no column is to blame: the outcome of the request
       end
       local group = groups[text]
       if not group then
@@ -77,7 +77,7 @@ local function add_reasons(lines, reasons, state)
   end
 end
 
--- Lines of { count, text }, the counts aligned, what has none below and to the right of them.
+-- Lines of { count, text }, with aligned counts.
 local function laid_out(head, lines)
   local width = 0
   for _, line in ipairs(lines) do
@@ -95,7 +95,7 @@ local function requests(count)
   return count == 1 and "request" or "requests"
 end
 
----What is about to be sent, in a line.
+---What is about to be sent, in one line.
 ---@param plan table of a job
 ---@return string
 function M.intent(plan)
@@ -113,7 +113,7 @@ function M.intent(plan)
     requests(plan.calls), seconds < 1 and "less than a second" or "about " .. human.duration(seconds), tail)
 end
 
----A result as a few lines of text, without a line end at its end.
+---A result as a few lines of text, without a final line end.
 ---@param result table of campaign.import or job:run
 ---@return string
 function M.text(result)
@@ -179,7 +179,7 @@ local function how_long(plan, estimate)
     estimate.rate and (", at most %g calls/s"):format(estimate.rate) or "", plan.ends, plan.zone)
 end
 
----What of a plan will not be done before the platform closes, as text; nil when all of it will.
+---The part of a plan that will not be done before the platform closes, as text; nil if all of it will.
 ---@param plan table the field `plan` of a job
 ---@return string?
 function M.crossing(plan)

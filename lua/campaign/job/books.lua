@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Input against ledger: walks over every row of the list, counted anew from the file's bytes, beside the batches and the results of single rows
--- that the ledger has, and says the state that each row is booked in. A row in no state is lost; one in two is a fault.
+-- List against ledger: walks over every row of the list, recounted from the file's bytes, together with the batches and row results in the
+-- ledger, and determines the state of each row. A row in no state is lost; one in two is a fault.
 
 local core = require "campaign.core"
 local ledger_module = require "campaign.ledger"
@@ -10,7 +10,7 @@ local M = {}
 
 -- The state that a resolution or late answer leads to.
 local function late_states()
-  local states = { conflict = "U" } -- evidence that contradicts what was taken for sure
+  local states = { conflict = "U" } -- evidence that contradicts an earlier outcome
   for name, rule in pairs(ledger_module.RESOLUTIONS) do
     states[name] = rule.to
   end
@@ -20,7 +20,7 @@ local function late_states()
   return states
 end
 
----Batches that count, in the order of their rows. Those that were planned come so from the ledger; pieces of split ones are sorted in.
+---Effective batches in the order of their rows. Planned ones come in that order from the ledger; pieces of split ones are merged in.
 ---@param ledger table
 ---@return fun(): table? next
 function M.in_order(ledger)
@@ -65,7 +65,7 @@ function M.state_of(batch)
   return state == "accepted" and batch.awaits == 1 and "accepted_pending" or state
 end
 
--- One text of a row's values that compares.
+-- A row's values as one comparable text.
 local function joined(fields)
   return table.concat(fields, "\31")
 end
@@ -73,7 +73,7 @@ end
 local walk = {}
 local walk_mt = { __index = walk }
 
--- Is there evidence for the state that a batch is in?
+-- Is there evidence for the state of a batch?
 function walk:explain(batch)
   local last = assert(self.ledger:ask("last_of", batch.index))[1]
   if (last and last.number or 0) ~= batch.attempts then
@@ -136,7 +136,8 @@ function walk:step_batch()
   return batch
 end
 
--- The state of a row that a batch carries. A refusal of its own counts only while its batch is delivered: of one in doubt it is in doubt, too.
+-- The state of a row that a batch carries. A refusal of its own counts only if its batch was delivered; in a batch in doubt it is in doubt
+-- too.
 function walk:sent_state(batch, result, number)
   self.sent = self.sent + 1
   local state = M.state_of(batch)
@@ -165,7 +166,7 @@ end
 
 function walk:row(number, fields, line)
   while self.batch and number > self.batch.first_row + self.batch.rows - 1 do
-    if self.begun == self.batch then -- one that was never reached overlaps another: that is told already
+    if self.begun == self.batch then -- one that was never reached overlaps another: that was reported already
       self:finish(self.batch)
     end
     self:step_batch()
@@ -191,7 +192,7 @@ function walk:row(number, fields, line)
   self.seen = self.seen + 1
   if self.again then
     local fine, again_number, again_fields, _, again_line = pcall(self.again)
-    if self.seen == 1 and fine and again_line ~= line then -- lines are counted on from the batch's own
+    if self.seen == 1 and fine and again_line ~= line then -- lines are counted from the batch's own first line
       self.found:fault("input", "batches begin at another line than was planned", batch.index)
     end
     if not fine or again_number ~= number or joined(again_fields) ~= joined(fields) then
@@ -251,7 +252,7 @@ function M.walk(opened, found, visit)
   return { rows = rows, lost = self.lost, counts = counts, late = self.late }
 end
 
----The ledger's own sums beside what was counted.
+---The ledger's own sums against what was counted.
 ---@param opened table
 ---@param found table
 ---@param counted table

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- How many rows were in flight when something went wrong: the bound of doubt. Worked out from the times of the attempts, not from their states.
+-- How many rows were in flight when something went wrong: the upper bound of rows in doubt. Computed from the times of the attempts, not
+-- from their states.
 
 local M = {}
 
--- Attempts of a process that died: at most as many as it may have had in flight. They were all closed at one moment, by whoever opened the ledger next.
+-- Attempts of a process that died: at most as many as it may have had in flight. All were closed at one moment, when the ledger was opened
+-- next.
 local function of_the_dead(dead, most)
   local rows = 0
   for _, group in pairs(dead) do
@@ -17,7 +19,7 @@ local function of_the_dead(dead, most)
   return rows
 end
 
--- Is there a moment of `times` (ascending) from `from` to `to`?
+-- Is there a time in `times` (ascending) between `from` and `to`?
 local function has_moment(times, from, to)
   local low, high = 1, #times + 1
   while low < high do

@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- What a comparison found: faults of one kind put together, with the rows or batches of the first few. Row numbers only, never a value.
+-- The result of a comparison: faults of the same kind grouped, with the rows or batches of the first few. Row numbers only, never values.
 
 local M = {}
 
--- Numbers that are told of one fault.
+-- Numbers listed per fault.
 local MOST_EXAMPLES = 5
 
--- Kinds of faults that are told apart.
+-- Kinds of faults that are reported separately.
 local MOST_KINDS = 200
 
 local methods = {}
@@ -18,7 +18,7 @@ end
 
 ---@param part "input"|"ledger"|"reports"|"server"
 ---@param message string
----@param rows integer|nil number of the row (or batch, where the message says so) that shows it
+---@param rows integer|nil number of the row (or batch, if the message says so) that shows it
 ---@param count integer? 1
 function methods:fault(part, message, rows, count)
   local key = part .. "\0" .. message

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- campaign.forget: erases the personal data of a job and of its retries. Counts stay: ledger, job.json, batches.jsonl and report.json hold none. Everything
--- of ours that may hold rows of the list goes; files of others are named and left.
+-- campaign.forget: erases the personal data of a job and of its retries. Counts are kept: ledger, job.json, batches.jsonl and report.json
+-- contain no personal data. All of our files that may contain rows of the list are removed; foreign files are named and left alone.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -230,7 +230,7 @@ function M.forget(path, options)
   for _, opened in ipairs(jobs) do
     opened:close()
   end
-  -- Ledgers go last, and job.json after everything: what is left of an interrupted forgetting can be forgotten again.
+  -- Ledgers go last, and job.json after everything: an interrupted run can be repeated.
   table.sort(self.last, function(left, right)
     local is_left, is_right = left[2] == "job.json", right[2] == "job.json"
     if is_left ~= is_right then
@@ -239,7 +239,7 @@ function M.forget(path, options)
     return left[2] < right[2]
   end)
   for _, entry in ipairs(self.last) do
-    if ok and core.system.stat(entry[1]) then -- the log goes by itself when its ledger is closed
+    if ok and core.system.stat(entry[1]) then -- the log is removed when its ledger is closed
       ok, err = self:remove(entry[1], entry[2])
     end
   end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The file that a person mended: rejects.csv of a job or of a retry, or a copy of it. Reads it whatever a spreadsheet did to the order of its
--- columns and rows, and says which row of the list each of its lines is. Decides nothing about the rows.
+-- The corrected file: rejects.csv of a job or of a retry, or a copy of it. Reads it even if a spreadsheet reordered its columns and rows,
+-- and finds the row of the list for each of its lines. Decides nothing about the rows.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -15,7 +15,7 @@ local function fault(message, hint)
   return error_object.new{ kind = "invalid", retry = false, sent = "no", message = message, hint = hint }
 end
 
----The column in which a retry's list keeps the row of the first list.
+---The column in which a retry's list keeps the row number of the first list.
 ---@param columns string[] of the first list
 ---@return string
 function M.row_column(columns)
@@ -37,7 +37,8 @@ local function positions(header)
   return at
 end
 
--- Which columns of the file are what: `row` the number's, `from[i]` that of the list's i-th column, `first` where they stand together at the end.
+-- The meaning of the file's columns: `row` the row number's, `from[i]` that of the list's i-th column, `first` if they stand together at
+-- the end.
 local function layout_of(path, header, columns)
   local at, original = positions(header), M.row_column(columns)
   local with_row = {}
@@ -79,7 +80,7 @@ local function layout_of(path, header, columns)
     return nil, fault(("%s is no file of this job's rejected rows: %s"):format(path, table.concat(words, "; ")),
       "mend the values, not the columns; in another encoding than UTF-8, say which with --encoding")
   end
-  -- A row of another width can be told apart only where the list's columns stand as they were, behind ours.
+  -- A row of another width can be interpreted only if the list's columns are unchanged, behind ours.
   local width = #columns + (is_retry and 1 or 0)
   layout.first = #header - width + 1
   for i = 1, #columns do
@@ -92,7 +93,7 @@ local function layout_of(path, header, columns)
   return layout
 end
 
--- The values of a line in the list's order; nil when nobody can say which is which.
+-- The values of a line in the list's order; nil if they cannot be assigned.
 local function values_of(fields, layout)
   local values = {}
   if #fields == layout.width then
@@ -109,14 +110,14 @@ local function values_of(fields, layout)
   return values
 end
 
--- The row's number stands in its column; in a line of another width of a retry's file, at its end.
+-- The row number is in its column; in a line of another width of a retry's file, at its end.
 local function number_of(fields, layout)
   local text = fields[#fields ~= layout.width and layout.tail > 0 and #fields or layout.row] or ""
   return text:find("^%d+$") and #text <= 15 and tonumber(text) or nil
 end
 
----Opens a file that may have been mended. Without an encoding it is UTF-8, or what its header says where that is not UTF-8, as spreadsheets save it;
----whoever reads it compares the header with the list's.
+---Opens a possibly corrected file. Without an encoding it is UTF-8, or what its header suggests if it is not valid UTF-8, as spreadsheets
+---save it; the caller compares the header with the list's.
 ---@param path string
 ---@param encoding string?
 ---@param delimiter string?
@@ -159,7 +160,7 @@ function M.read(path, options, take)
   end
   local count = 0
   if layout then
-    for _, fields, reason, line in assert(input:rows()) do -- to its end also after an error: that lets go of the file
+    for _, fields, reason, line in assert(input:rows()) do -- to its end even after an error: that releases the file
       local row, values = number_of(fields, layout), values_of(fields, layout)
       if not err and not row then
         err = fault(("%s: line %d has no row number"):format(path, line), "rows are recognised by it: leave that column as it was")

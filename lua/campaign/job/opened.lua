@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A job as whoever looks after it opens it: folder, ledger, list and what was asked, without an account and without sending anything. Whoever opens
--- it has it alone; a job that runs is refused.
+-- Opens a job for maintenance: folder, ledger, list and options, without an account and without sending anything. The caller has exclusive
+-- access; a running job is refused.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -33,7 +33,7 @@ function M.open(path)
     file = put.files[1], record_text = put.record, record = found.record }, mt)
 end
 
----The list, its header and the operation it went to.
+---The list, its header and its operation.
 ---@return true? ok
 ---@return campaign.error? err
 function methods:open_list()
@@ -56,8 +56,8 @@ function methods:open_list()
   return self.columns ~= nil or nil, err
 end
 
----An encoder that makes JSON arrays of the rows as they were sent, whatever form they were sent in: for comparing, not for sending.
----@return userdata? encoder nil, and a reason as text, when the rows cannot be made again
+---An encoder that produces JSON arrays of the rows as they were sent, in whatever format that was: for comparing, not for sending.
+---@return userdata? encoder nil, and a reason as text, if the rows cannot be encoded again
 ---@return string? why
 function methods:encoder()
   local rows, options = self.operation.rows, self.record.options
@@ -79,7 +79,7 @@ function methods:encoder()
   return encoder, err and tostring(err)
 end
 
----Lets go. Closing twice is fine.
+---Releases everything. May be called twice.
 function methods:close()
   for _, name in ipairs({ "input", "ledger" }) do
     if self[name] then

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Ledger against reports: whether the row files name the rows that the ledger has in their state, with the batch and the values that the list has, and
--- whether report.json says the same sums. Rows meet in buckets on disk; values are compared by keyed digests, so that none is kept.
+-- Ledger against reports: checks that the row files list the rows that the ledger has in their state, with the batch and the values of the
+-- list, and that report.json has the same sums. Rows are sorted into buckets on disk; values are compared by keyed digests, so that none is
+-- stored.
 
 local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"
@@ -20,7 +21,7 @@ local DIGITS = 16
 
 ---@param spill table
 ---@param columns string[] the header of the list
----@param unlisted integer? rows that were not sent and that the report says are not listed: the run was handed on
+---@param unlisted integer? rows that were not sent and, according to the report, are not listed: the run was handed over
 function M.new(spill, columns, unlisted)
   return { spill = spill, columns = columns, unlisted = unlisted or 0, key = core.system.random(16) }
 end
@@ -40,8 +41,8 @@ function M.booked(self, number, state, batch, fields)
   end
 end
 
--- Where a row file has what: `at[i]` is the place of the i-th of our columns and then of the list's, `moved` whether they stand in another order, as in
--- a rejects.csv that a spreadsheet has written. Nothing when the header is not ours.
+-- The columns of a row file: `at[i]` is the position of the i-th of our columns and then of the list's, `moved` whether their order
+-- changed, as in a rejects.csv saved by a spreadsheet. Nil if the header is not ours.
 local function places(self, header)
   local wanted, found, at, moved = listing.names(self.columns), {}, {}, false
   local ours = #wanted
@@ -152,7 +153,7 @@ local function compare_bucket(self, found, bucket)
   return mended
 end
 
----Compares what was listed with what is booked.
+---Compares what is listed with the ledger.
 ---@param self table
 ---@param found table findings
 ---@return integer mended rejected rows whose values were changed by hand
@@ -164,7 +165,7 @@ function M.compare(self, found)
   return mended
 end
 
----Compares possibly_duplicated.csv: the rows of the batches that were sent again by order and may be there twice.
+---Compares possibly_duplicated.csv: the rows of batches that were sent again on request and may be there twice.
 ---@param self table
 ---@param found table findings
 ---@param opened table
@@ -187,7 +188,7 @@ function M.compare_repeated(self, found, opened)
       input:close()
     end
   end
-  pcall(function() -- a list that cannot be read is told elsewhere
+  pcall(function() -- an unreadable list is reported elsewhere
     for batch in opened.ledger:scan("repeated") do
       for _, row in rows_module.each_sent(opened.input, batch) do
         put_row("repeat-booked", row)
@@ -227,7 +228,7 @@ function M.compare_sums(found, report, counted)
   end
 end
 
--- The verdicts that batches.jsonl tells, by attempt; those of the ledger must be among them.
+-- The verdicts in batches.jsonl, by attempt; those of the ledger must be among them.
 ---@param self table
 ---@param found table findings
 ---@param folder table

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- campaign.retry: sends rejected rows of a job again, and only those, after a person mended them. A retry is a job of its own, in the folder of
--- the first one, so that a planned batch never changes and each sending has its intent. What may be sent is decided row by row in retry_rows;
--- docs/ledger.md, "Retry", says why it is so.
+-- campaign.retry: sends rejected rows of a job again, and only those, after they were corrected. A retry is a job of its own, inside the
+-- folder of the first one, so that a planned batch never changes and every transmission has its intent. retry_rows decides row by row what
+-- may be sent; see docs/ledger.md, "Retry".
 
 local campaign_import = require "campaign.import"
 local config = require "campaign.config"
@@ -23,28 +23,28 @@ local spill_module = require "campaign.job.spill"
 local M = {}
 
 ---@class campaign.job.retry.options: campaign.run.options
----@field file string? the mended file; rejects.csv of the job or retry that was named, without it
----@field encoding string? of the file, UTF-8 without it
----@field delimiter string? of the file, found out without it
----@field unchanged boolean? also sends rows whose values are what they were
+---@field file string? the corrected file; default: rejects.csv of the named job or retry
+---@field encoding string? of the file; default UTF-8
+---@field delimiter string? of the file; default: detected
+---@field unchanged boolean? also send rows whose values did not change
 
 ---@class campaign.job.retry.counts
 ---@field number integer of the retry
 ---@field of string the job whose rows they are
----@field file string that was read
+---@field file string the file that was read
 ---@field rows integer in the file
----@field sent integer rows that the retry sends, its own checks permitting
----@field unchanged integer rows that nobody mended
----@field settled integer rows that an earlier retry brought in
+---@field sent integer rows that the retry sends, if its own checks accept them
+---@field unchanged integer rows that were not corrected
+---@field settled integer rows that an earlier retry delivered
 ---@field ambiguous integer rows that an earlier retry left in doubt
----@field duplicate integer rows whose key a row has that was taken over
+---@field duplicate integer rows whose key belongs to a row that was accepted
 ---@field left_out integer rejected rows that are not in the file
 
 local function refuse(kind, message, hint)
   return error_object.refuse{ kind = kind, message = message, hint = hint }
 end
 
--- What belongs to the first sending alone.
+-- Options that apply to the first import only.
 local NOT_AGAIN = { source = true, encoding = true, delimiter = true, overwrite = true, since = true }
 
 local KNOWN = { file = true, encoding = true, delimiter = true, unchanged = true }
@@ -101,7 +101,7 @@ local function check_root(root, given)
   return ok, err
 end
 
--- A retry that was planned by a process which died before it was written down in the first job: thrown away when nothing was sent.
+-- A retry whose process died before it was recorded in the first job: removed if nothing was sent.
 local function adopt_leftover(root, number)
   local path = family.retry(root.path, number)
   if not core.system.stat(path) then
@@ -164,7 +164,7 @@ local function nothing_to_send(path, counts)
     counts.unchanged > 0 and "mend the rows first; --unchanged sends them as they are" or nil)
 end
 
--- Chooses the rows and writes the retry's list.
+-- Selects the rows and writes the retry's list.
 local function make_list(root, retries, number, given, file)
   local rows = root.record.plan.rows
   local spill, err = spill_module.new(root.path .. "/retry-rows", rows)
@@ -231,7 +231,7 @@ local function plan_open(root, given, file)
   local job
   job, err = campaign_import.plan(plan_options(root, number, given))
   if job then
-    -- Before anything can be sent: from now on nobody overlooks what the retry sends.
+    -- Before anything can be sent: from now on what the retry sends cannot be overlooked.
     ok, err = note_retry(root, number)
     if ok then
       counts.number, counts.of, counts.file = number, root.path, file
@@ -244,10 +244,10 @@ local function plan_open(root, given, file)
   return nil, err
 end
 
----Plans a retry: reads the mended file, chooses the rows that may be sent, checks them. Sends nothing.
+---Plans a retry: reads the corrected file, selects the rows that may be sent, checks them. Sends nothing.
 ---@param path string the job folder, or that of one of its retries
 ---@param given campaign.job.retry.options?
----@return campaign.job? job its field `retry` has the numbers
+---@return campaign.job? job its field `retry` has the counts
 ---@return campaign.error? err
 function M.plan(path, given)
   given = given or {}
@@ -282,7 +282,7 @@ function M.retry(path, given)
   if result then
     result.retry = job.retry
   else
-    job:close() -- it was not begun: nothing is held, and it can be resumed
+    job:close() -- it was not started: nothing is held, and it can be resumed
   end
   return result, err
 end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Which rows a retry sends. The mended rows, what became of rows in earlier retries, and the list meet row by row, in buckets on disk. A row goes
--- only when its latest fate is rejected and its values are others than those that were rejected.
+-- Selects the rows that a retry sends. The corrected rows, the outcomes of earlier retries and the list are merged row by row, in buckets
+-- on disk. A row is sent only if its latest state is rejected and its values differ from those that were rejected.
 
 local books = require "campaign.job.books"
 local core = require "campaign.core"
@@ -50,7 +50,7 @@ function work:digest(values)
   return core.digest.hmac_sha256(self.key, table.concat(values, "\31")):sub(1, DIGITS)
 end
 
--- A key that stands for itself in the column that tells rows apart.
+-- A key that represents itself in the column that identifies rows.
 function work:put_key(name, values, row)
   local value = self.unique and values[self.unique]
   if value then
@@ -61,7 +61,7 @@ end
 
 local KEEPS_KEY = { accepted = true, accepted_pending = true, ambiguous = true, pending = true }
 
--- What became of rows in a retry: state and digest of the values that went, or would have gone.
+-- The outcome of rows in a retry: state and digest of the values that were sent, or would have been.
 function work:read_retry(retry)
   local at = #retry.columns
   local unfinished
@@ -119,7 +119,7 @@ function work:load(bucket)
   end
 end
 
--- Rows that may never go this way; a few are named, all are refused.
+-- Rows that must never be sent this way; a few are named, all are refused.
 function work:forbid(row, state)
   local named = self.forbidden
   named.count = named.count + 1
@@ -163,7 +163,7 @@ function work:consider(row, state, fields)
   self.spill:put("chosen", self:bucket(row), ("%d\t%s"):format(row, given.text))
 end
 
--- Rows whose key a row has that was taken over, or may have been.
+-- Rows whose key belongs to a row that was accepted, or may have been.
 function work:find_taken()
   local refused = {}
   if not self.unique then
@@ -222,7 +222,7 @@ function work:refuse_forbidden()
       or "only rejected rows can be sent again; is it the file of another job?" }
 end
 
----Chooses the rows and writes them as the list of the retry. Raises error objects.
+---Selects the rows and writes them as the list of the retry. Raises error objects.
 ---@param options table root, retries, spill, file, encoding, delimiter, unchanged, list, row_column
 ---@return table? counts rows (in the file), sent, unchanged, settled, ambiguous, duplicate, left_out
 ---@return campaign.error? err

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Ledger against what a server committed. Every row that was to be sent is made again from the list as it was sent; equal rows on both sides meet in
--- buckets on disk as keyed digests and are counted: how often each must, may and did arrive. Knows no vendor: a row is what a call carries.
+-- Ledger against what a server committed. Every row that was to be sent is encoded again from the list; equal rows of both sides are sorted
+-- into buckets on disk as keyed digests and counted: how often each must, may and did arrive. Knows no vendor: a row is what a call
+-- carries.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -11,7 +12,7 @@ local books = require "campaign.job.books"
 
 local M = {}
 
--- Rows that are made again at a time.
+-- Rows encoded at a time.
 local SLICE = 1000
 
 local DIGITS = 24
@@ -22,7 +23,7 @@ function M.new(spill, handed_over)
   return { spill = spill, key = core.system.random(16), committed = 0, refused = 0, handed_over = handed_over }
 end
 
--- One text for equal rows, however they were carried: a value alone is a list of one.
+-- The same text for equal rows, however they were transferred: a single value is a list of one.
 local function digest(self, row)
   if type(row) ~= "table" then
     row = json.array{ row }
@@ -35,14 +36,14 @@ local function put(self, name, sum, text)
   self.spill:put(name, tonumber(sum:sub(1, 6), 16) % self.spill.buckets, text)
 end
 
--- must, may, refused: how often a row of that state is to be found.
+-- must, may, refused: how often a row of that state is expected.
 local function expected(state, doubts, handed_over)
   if state == "accepted" or state == "accepted_pending" then
     return 1, 1 + doubts, 0
   elseif state == "ambiguous" then
     return 0, 1 + doubts, 0
   elseif handed_over then
-    return 0, 1 + doubts, 0 -- by the job that has them now, once
+    return 0, 1 + doubts, 0 -- once, by the job that has them now
   end
   return 0, doubts, 1
 end
@@ -57,13 +58,13 @@ local function refused_rows(ledger, batch)
   return refused
 end
 
--- The rows of a slice beside their numbers.
+-- The rows of a range with their numbers.
 local function add_slice(self, opened, encoder, batch, slice, refused)
   local text = assert(encoder:text(opened.input, slice))
   local sent = assert(json.decode(text, { bytes = #text + 1, keys = 1000000 }))
   local state = books.state_of(batch)
   for position, number in rows_module.each_sent(opened.input, slice) do
-    -- A row that a later result refused (any but R) was taken over at first: the log may have it.
+    -- A row refused by a later result (any but R) was accepted at first: the log may have it.
     local refusal = batch.state == "R" and "rejected" or "ambiguous"
     local must, may, no = expected(refused[number] and refusal or state, batch.doubts, self.handed_over)
     local sum = digest(self, sent[position])
@@ -72,7 +73,7 @@ local function add_slice(self, opened, encoder, batch, slice, refused)
   return #sent
 end
 
--- Orders to send again, of a batch and of those that it is a piece of.
+-- Requests to send again, for a batch and for those that it is a piece of.
 local function doubts_of(batch, repeated)
   local doubts = batch.doubts
   for _, range in ipairs(batch.parent and repeated or {}) do
@@ -118,12 +119,12 @@ local function add_batch(self, opened, encoder, batch)
   return sent
 end
 
----Makes the rows of a job's batches again. Raises what cannot be read.
+---Encodes the rows of a job's batches again. Raises read errors.
 ---@param self table
 ---@param opened table
 ---@param found table findings
 ---@return true? ok
----@return string? why they cannot be made again
+---@return string? why they cannot be encoded again
 function M.add_job(self, opened, found)
   local encoder, why = opened:encoder()
   if not encoder then
@@ -147,7 +148,7 @@ function M.add_job(self, opened, found)
   return true
 end
 
--- The name that the platform's log knows the target by, where the call names one.
+-- The name of the target in the platform's log, if the call names one.
 local function target_of(opened)
   local probe = opened.operation.probe
   local _, ours = next(type(probe) == "table" and probe.match or {})
@@ -203,7 +204,7 @@ local function compare_bucket(self, found, bucket, once, out)
     local did = times[sum] or 0
     times[sum] = nil
     if once and did == 1 then
-      did = math.max(did, row.must) -- kept once, however often it was sent
+      did = math.max(did, row.must) -- stored once, however often it was sent
     end
     local surplus = math.max(0, did - row.may)
     local from_refused = math.min(surplus, row.refused)
@@ -219,7 +220,7 @@ end
 ---Compares both sides.
 ---@param self table
 ---@param found table
----@param once boolean? the platform keeps equal rows once
+---@param once boolean? the platform stores equal rows once
 ---@return table out false_success, false_refusal, unreported_duplicates, foreign
 function M.compare(self, found, once)
   local out = { false_success = 0, false_refusal = 0, unreported_duplicates = 0, foreign = 0 }

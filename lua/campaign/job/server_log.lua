@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- What a server committed, row by row: a log with one JSON object a line (`row`, perhaps `platform`, `operation`, `target`), or the
--- sandbox by its control path. Says nothing about what should have been committed.
+-- What a server committed, row by row: a log with one JSON object per line (`row`, optionally `platform`, `operation`, `target`), or the
+-- sandbox's log via its control API. Does not judge what should have been committed.
 
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 
 local M = {}
 
--- Entries asked for at a time: well below the limit of a reply.
+-- Entries requested at a time: well below the limit of a reply.
 local PAGE = 5000
 
 local LIMITS = { bytes = 67108864, keys = 1000000 }
@@ -16,7 +16,7 @@ local function refuse(message, hint)
   return error_object.new{ kind = "invalid", retry = false, sent = "no", message = message, hint = hint }
 end
 
--- A last line without its end was never committed.
+-- A last line without a line end was not committed.
 local function each_line(path)
   local file, why = io.open(path, "rb")
   if not file then
@@ -83,9 +83,9 @@ local function each_commit(url, transport)
   end
 end
 
----The entries of a log, in order.
+---Iterates over the entries of a log, in order.
 ---@param from table server_log (a path) or sandbox (a URL, with `transport`), after (entries up to this number are left out)
----@return (fun(): table?)? next raises an error object when the log cannot be read on
+---@return (fun(): table?)? next raises an error object if the log cannot be read further
 ---@return campaign.error? err
 function M.each(from)
   local next_entry, err

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Records sorted into buckets on disk, so that two streams of any length can be compared bucket by bucket in flat memory. The files are private
--- to their user, stand in a folder of their own and go with it. What a line says is its writer's affair; it holds no line end.
+-- Records sorted into buckets on disk, so that two streams of any length can be compared bucket by bucket in constant memory. The files are
+-- private to the user, in a folder of their own that is removed with them. A record's format is up to its writer; it must not contain a
+-- line end.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -10,7 +11,7 @@ local M = {}
 
 local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
 
--- Bytes of one bucket that wait in memory, and records that one bucket should hold.
+-- Buffered bytes per bucket, and target number of records per bucket.
 local CHUNK, PER_BUCKET = 8192, 16000
 local MOST_BUCKETS = 1024
 
@@ -23,8 +24,8 @@ local function trouble(path, err)
     hint = "make room in the job's folder" }
 end
 
----@param path string the folder to make; what an earlier process left there is thrown away
----@param records integer how many there will be, roughly
+---@param path string the folder to create; leftovers of an earlier process are removed
+---@param records integer approximate number of records
 ---@return table? spill
 ---@return campaign.error? err
 function M.new(path, records)
@@ -54,7 +55,7 @@ function methods:_flush(key)
   self._parts[key] = nil
 end
 
----Adds a record. Raises an error object when it cannot be kept.
+---Adds a record. Raises an error object if it cannot be stored.
 ---@param name string of the stream
 ---@param bucket integer from 0
 ---@param line string
@@ -73,7 +74,7 @@ function methods:put(name, bucket, line)
   end
 end
 
----The records of one bucket, in the order in which they came.
+---The records of one bucket, in the order in which they were added.
 ---@param name string
 ---@param bucket integer
 ---@return fun(): string?
@@ -99,7 +100,7 @@ function methods:close()
   M.remove(self.path)
 end
 
----Removes a folder of buckets, also one that a dead process left.
+---Removes a folder of buckets, including one that a dead process left.
 ---@param path string
 function M.remove(path)
   local found = core.system.stat(path)

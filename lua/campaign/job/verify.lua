@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- campaign.verify: whether list, ledger, reports and, where its log can be had, the server say the same of every row. Reads only; what it
--- compares is made anew from the list's bytes. The parts stand in books, reports and server; docs/ledger.md says what the figures mean.
+-- campaign.verify: checks that list, ledger, reports and, if its log is available, the server agree on every row. Read-only; everything is
+-- recomputed from the list's bytes. The parts are in books, reports and server; docs/ledger.md explains the figures.
 
 local books = require "campaign.job.books"
 local core = require "campaign.core"
@@ -23,18 +23,18 @@ local EXIT_OK, EXIT_STOPPED = 0, 8
 
 ---@class campaign.job.proof see docs/ledger.md
 ---@field ok boolean
----@field exit_code integer 0, or 8 when anything disagrees
+---@field exit_code integer 0, or 8 if anything disagrees
 ---@field job string
----@field jobs table[] of the job and its retries: job, state, rows, counts by state, reports (compared or not)
+---@field jobs table[] the job and its retries: job, state, rows, counts by state, reports (compared or not)
 ---@field rows integer rows of the list
 ---@field lost integer rows in no state
 ---@field ambiguous integer
----@field in_flight_at_fault integer the bound of doubt
+---@field in_flight_at_fault integer the upper bound of rows in doubt
 ---@field unreported_duplicates integer? nil without a server log
 ---@field false_success integer? nil without a server log
 ---@field false_refusal integer? nil without a server log
 ---@field foreign integer? rows of the log that no job here sent
----@field committed integer? rows of the log that were looked at
+---@field committed integer? rows of the log that were examined
 ---@field mended integer rejected rows whose values were changed by hand
 ---@field faults { job: string, part: string, message: string, count: integer, examples: integer[] }[]
 
@@ -46,7 +46,7 @@ local function current_report(opened)
   return opened.folder:read("report")
 end
 
--- With what a later run was allowed.
+-- Including what a later run was allowed.
 local function most_in_flight(opened)
   local _, most = timing.in_flight(opened.platform, opened.operation, opened.record.options)
   return math.max(most, opened.record.in_flight or 0)
@@ -123,7 +123,7 @@ local function rows_of(opened)
   return opened.record.plan and opened.record.plan.rows or opened.file.bytes / 100
 end
 
--- Root and retries against the server's log: what any of them sent may be in it.
+-- Root and retries against the server's log: rows sent by any of them may be in it.
 local function check_server(jobs, from, out)
   local records = 0
   for _, opened in ipairs(jobs) do
@@ -152,7 +152,7 @@ local function check_server(jobs, from, out)
   end)
 end
 
--- A retry whose list went when it was forgotten: only its ledger can say anything.
+-- A retry whose list was removed by forget: only its ledger is left.
 local function add_forgotten(opened, out)
   local progress, err = opened.ledger:progress()
   if not progress then
@@ -202,13 +202,13 @@ local function check_all(jobs, from)
   return out
 end
 
----Proves a job: every row of its list is booked exactly once, the reports say the same, and so does the server where its log is given. Sends
----nothing, except for questions to the sandbox.
+---Verifies a job: every row of its list is accounted for exactly once, the reports agree, and so does the server if its log is given.
+---Sends nothing, except for queries to the sandbox.
 ---@param path string the job folder
 ---@param options { server_log: string?, sandbox: string?, after: integer?, transport: table? }? a log of commits, or the base URL of a sandbox;
 ---entries up to `after` are left out
 ---@return campaign.job.proof? proof
----@return campaign.error? err the job could not be looked at
+---@return campaign.error? err the job could not be verified
 function M.verify(path, options)
   options = options or {}
   if options.server_log and options.sandbox then

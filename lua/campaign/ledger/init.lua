@@ -1,24 +1,24 @@
 -- SPDX-License-Identifier: MIT
--- The ledger of a job: what was planned, what was about to be sent, what came of it. This file names the states, the interface that every
--- back end has (docs/ledger.md, proved by spec/ledger/contract.lua), and chooses the back end. Statements and files are theirs.
+-- The ledger of a job: what was planned, what was about to be sent, and the outcome. This file defines the states and the interface of a
+-- back end (docs/ledger.md, tested by spec/ledger/contract.lua), and selects the back end, which has the statements and files.
 
 local M = {}
 
----States of a batch. A lease is known to its owner alone: in the file a leased batch is pending.
+---States of a batch. A lease is known only to its owner: in the file a leased batch is pending.
 M.STATES = {
   P = "pending", L = "leased", S = "sent", A = "accepted", R = "partly", X = "rejected", F = "failed", U = "ambiguous",
   C = "confirmed",
 }
 
----The state that a verdict leads to. What was provably not applied is pending, and stays leased in memory: it may be begun again.
+---The state that a verdict leads to. What was provably not applied becomes pending, and stays leased in memory: it may be started again.
 M.AFTER = { not_applied = "P", accepted = "A", partly = "R", rejected = "X", ambiguous = "U" }
 
----What `resolve` may say of a batch, with the state it must be in and the one it comes to.
+---What `resolve` may decide about a batch, with the state it must be in and the resulting state.
 M.RESOLUTIONS = {
   applied = { from = "U", to = "A" },
   ["not-applied"] = { from = "U", to = "P" },
   resend = { from = "U", to = "P", doubt = true },
-  ["repeat"] = { from = "U", to = "P", doubt = true }, -- by the platform's data it does no harm to send it twice
+  ["repeat"] = { from = "U", to = "P", doubt = true }, -- according to the platform's data it may be sent twice without harm
   failed = { from = "P", to = "F" },
   confirmed = { from = "A", to = "C" },
 }
@@ -31,15 +31,15 @@ M.INTERFACE = {
 }
 
 ---@class campaign.ledger.options
----@field create boolean? make a new one; it must not exist
----@field owner string? who works on the job, unique for each start of a process
+---@field create boolean? create a new one; it must not exist
+---@field owner string? who works on the job, unique for each process start
 ---@field now (fun(): number)?
----@field checked string? what closing it gave just now: a file that was not touched since is not checked for damage again
----@field background boolean? commits are made on a thread of their own: `start` does not wait for the disk, and `commit` inside nginx yields
+---@field checked string? what closing it just returned: an unmodified file is not checked for damage again
+---@field background boolean? commits are made on another thread: `start` does not wait for the disk, and `commit` inside nginx yields
 
----Opens the ledger of a job. One that exists is checked first; what a dead owner left open is settled: leased batches are pending again,
----sent ones without an outcome are ambiguous.
----@param dsn string a path, as yet the only kind
+---Opens the ledger of a job. An existing one is checked first, and what a dead owner left open is settled: leased batches become pending,
+---sent ones without an outcome ambiguous.
+---@param dsn string a path, the only kind so far
 ---@param options campaign.ledger.options?
 ---@return table? ledger
 ---@return campaign.error? err

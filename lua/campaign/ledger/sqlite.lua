@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The ledger of one job in one SQLite file. Marks and outcomes are queued and become durable together in `commit`; reads run at once, as a
--- commit of their own. One process has the file (src/store.h), so a lease needs no clock: whoever opens it knows that its last owner is dead.
+-- The ledger of one job in one SQLite file. Changes are queued and become durable together in `commit`; reads run at once, in a commit of
+-- their own. One process owns the file (src/store.h), so a lease needs no clock: whoever opens it knows that its last owner is dead.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -11,13 +11,13 @@ local left_over = later.module "campaign.left_over"
 
 local M = {}
 
--- Statements that wait for one commit, unless the caller asks for it earlier.
+-- Statements per commit, unless the caller commits earlier.
 local MOST_WAITING = 1000
 
--- Results that are taken before others may have a turn.
+-- Results taken before others may have a turn.
 local AT_ONCE = 64
 
--- Seconds: a wait without end, and one look at the disk where nobody may block.
+-- Seconds: an endless wait, and the interval at which the disk is polled where nobody may block.
 local LONG, SLICE = 3600, 0.001
 
 local methods = {}
@@ -60,8 +60,8 @@ function methods:_number(name)
   return number
 end
 
--- Queues a statement; `waiter.done(waiter, changes, rows)` is called once it is durable, and may give nil and an error. Without a waiter it is
--- told only if it fails. Batches that are about to begin go first: see ledger/leases.
+-- Queues a statement. `waiter.done(waiter, changes, rows)` is called once it is durable, possibly with nil and an error. Without a waiter
+-- only a failure is reported. Batches about to start go first: see ledger/leases.
 function methods:_queue(name, waiter, ...)
   if self._beginning then
     local ok, err = self:_queue_beginning()
@@ -91,7 +91,7 @@ function methods:_queue_now(name, waiter, ...)
   return true
 end
 
--- Takes what has finished and tells whoever waits for it. A plan of thousands of batches is no reason to hold others up.
+-- Takes finished results and notifies their waiters. A plan of thousands of batches must not block others.
 function methods:_take()
   local store, waiting, pause = self._store, self._waiting, self._pause
   local problem
@@ -121,7 +121,7 @@ function methods:_take()
   return true
 end
 
----Sends everything that was queued on its way to the disk, as one transaction, and returns without waiting for it.
+---Starts the commit of everything queued, as one transaction, and returns without waiting for it.
 ---@return true? ok
 ---@return campaign.error? err nothing of it is in the ledger
 function methods:start()
@@ -138,8 +138,8 @@ function methods:start()
   return true
 end
 
----Whether what was started is durable; tickets are answered here.
----@return boolean? settled false while something is on its way
+---Checks whether what was started is durable, and answers the tickets.
+---@return boolean? settled false while a commit is in progress
 ---@return campaign.error? err a transaction failed: nothing of it is in the ledger
 function methods:settled()
   local busy = self._store:busy() > 0 -- asked first: what finishes meanwhile is taken next time
@@ -150,7 +150,7 @@ function methods:settled()
   return not busy
 end
 
----Waits until something that was started has finished, or for so long.
+---Waits until something that was started has finished, at most `seconds`.
 ---@param seconds number
 function methods:wait(seconds)
   local store = self._store
@@ -161,7 +161,7 @@ function methods:wait(seconds)
   end
 end
 
----Has every commit ring a bell, such as `engine:bell()` gives: whoever waits there is woken.
+---Makes every commit ring a bell, such as `engine:bell()` returns: whoever waits there is woken.
 ---@param bell integer
 ---@return true? ok
 ---@return campaign.error? err
@@ -169,7 +169,7 @@ function methods:ring(bell)
   return self._store:ring(bell)
 end
 
--- Waits until all that was started is durable.
+-- Waits until everything started is durable.
 function methods:_settle()
   local settled, err = self:settled()
   while settled == false do
@@ -179,12 +179,12 @@ function methods:_settle()
   return settled, err
 end
 
----Makes everything that was queued durable, as one transaction, and waits for it.
+---Makes everything queued durable, as one transaction, and waits for it.
 ---@return true? ok
 ---@return campaign.error? err nothing of it is in the ledger
 function methods:commit()
   local store = self._store
-  repeat -- an outcome that came late asks for more
+  repeat -- a late outcome requires more
     local ok, err = self:start()
     local settled, failed = self:_settle()
     if not ok or not settled then
@@ -194,7 +194,8 @@ function methods:commit()
   return true
 end
 
--- A group that grows without end is made durable in parts, each while the next one grows: only a plan and its rejected rows can be so many.
+-- A group that grows without bound is made durable in parts, each while the next one grows: only a plan and its rejected rows can be that
+-- many.
 function methods:_bounded()
   if self._store:waiting() < MOST_WAITING then
     return true
@@ -217,7 +218,7 @@ local function check_put(put, changes)
   return true
 end
 
--- One query now, with whatever is queued: rows as records where schema.NAMES has names for them, else as lists by position.
+-- Runs one query now, with whatever is queued. Rows are records if schema.NAMES has names for them, else lists by position.
 function methods:_query(name, ...)
   local query = { done = keep }
   local ok, err = self:_queue(name, query, ...)
@@ -227,8 +228,8 @@ function methods:_query(name, ...)
   return ok and query.rows, err
 end
 
----Writes down the job and its files. Later calls may change state and record, never the id. Durable when this returns; that a job is being planned is
----so with its plan at the latest: nothing is sent before.
+---Records the job and its files. Later calls may change state and record, never the id. Durable when this returns, except that "planning"
+---becomes durable with the plan at the latest: nothing is sent before.
 ---@param job table id, state, record (text)
 ---@param files table[]? number, path, bytes, mtime, encoding, delimiter
 ---@return true? ok
@@ -236,11 +237,11 @@ end
 function methods:job_put(job, files)
   local put = { done = check_put, ledger = self, id = job.id }
   if job.state == "planned" then
-    local settled, err = self:_settle() -- a plan whose parts are not all there is none
+    local settled, err = self:_settle() -- an incomplete plan is no plan
     if not settled then
       return nil, err
     end
-    self._store:checkpoint() -- the plan stands in the file itself before anything of it is sent
+    self._store:checkpoint() -- the plan is in the file itself before anything of it is sent
   end
   local ok, err = self:_queue("job_put", put, job.id, self._now(), job.state, job.record)
   for _, file in ipairs(files or {}) do
@@ -256,7 +257,7 @@ function methods:job_put(job, files)
   return self:commit()
 end
 
----@return table? job id, created, state, record, files; nil without error when none was put
+---@return table? job id, created, state, record, files; nil without an error if none was put
 ---@return campaign.error? err
 function methods:job_get()
   local rows, err = self:_query("job_get")
@@ -268,8 +269,8 @@ function methods:job_get()
   return job.files and job, err
 end
 
----Queues planned batches. One whose number is known already stays as it is. With `parent`, they take the place of a batch that nobody took
----over: what it carried is counted in them.
+---Queues planned batches. A batch whose number exists is left alone. With `parent`, they replace a batch that was not applied: its
+---contents are counted in them.
 ---@param batches table[] index, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash, parent
 ---@return true? ok
 ---@return campaign.error? err
@@ -299,7 +300,7 @@ function methods:enqueue(batches)
   return true
 end
 
----Queues results of single rows: rejected, suppressed, duplicate, unchanged. The first result of a row stays.
+---Queues results of single rows: rejected, suppressed, duplicate, unchanged. The first result of a row is kept.
 ---@param rows table[] row, batch, state, cause, column, reason, code, message
 ---@return true? ok
 ---@return campaign.error? err
@@ -317,9 +318,9 @@ function methods:record(rows)
   return true
 end
 
----Queues results of rows that a preflight refused. The first result of a row stays.
+---Queues results of rows that a preflight refused. The first result of a row is kept.
 ---@param records string JSON: [[row, cause, column, reason, code], ...]
----@param count integer how many they are
+---@param count integer number of these
 ---@return true? ok
 ---@return campaign.error? err
 function methods:record_refused(records, count)
@@ -335,7 +336,7 @@ function methods:record_refused(records, count)
   return self:commit()
 end
 
----Drops a plan that was not finished. Refused by the file itself once anything was attempted.
+---Drops an unfinished plan. The database itself refuses this once anything was attempted.
 ---@return true? ok
 ---@return campaign.error? err
 function methods:forget_plan()
@@ -350,7 +351,7 @@ function methods:forget_plan()
   return self:commit()
 end
 
----Sets room aside for the outcomes of what is on its way when the disk gets full. To be called before anything is written.
+---Reserves disk space for the outcomes of what is in flight when the disk gets full. To be called before anything is written.
 ---@param bytes integer
 ---@return true? ok
 ---@return campaign.error? err
@@ -362,7 +363,7 @@ function methods:reserve(bytes)
   return true
 end
 
----Why nothing more may be begun although the last commit went well: the disk is full, and the room that was set aside is in use.
+---The reason why nothing more may be started although the last commit succeeded: the disk is full, and the reserved space is in use.
 ---@return campaign.error? err
 function methods:full()
   if not self._store:full() then
@@ -382,14 +383,14 @@ local function await(errand, sleep)
   return value, err
 end
 
--- What tells a file from one that was changed; nothing while a log lies beside it.
+-- Identifies an unmodified file; nil while there is a log beside it.
 local function stamp_of(path)
   local found = not core.system.stat(path .. "-wal") and core.system.stat(path)
   return found and ("%s %s %.9f %s"):format(found.inode, found.size, found.mtime, found.device) or nil
 end
 
----Lets go of the file; what was queued and not committed is dropped. Closing twice is fine.
----@return string? stamp for `checked` of whoever opens it again directly; nil when it has to be checked
+---Closes the file; what was queued and not committed is dropped. May be called twice.
+---@return string? stamp for `checked` when it is opened again directly; nil if it has to be checked
 function methods:close()
   if self._closed then
     return nil
@@ -423,7 +424,7 @@ local function check_version(self)
   return true
 end
 
--- The tables must be those of this version, to the letter: SQLite notices a damaged page by its form, not by the words in it.
+-- The tables must match those of this version exactly: SQLite detects a damaged page by its structure, not by its text.
 local function check_tables(self)
   local rows, err = self:_query("texts")
   for _, row in ipairs(rows or {}) do
@@ -476,7 +477,7 @@ function M.open(path, options)
   if not found and not options.create then
     return refuse({ path = path }, "it is not there", "without it nobody knows what was sent: put it back, or look at the platform and import again")
   elseif found and found.type == "file" and found.size == 0 then
-    -- Left alone: SQLite would make a ledger of it.
+    -- Left alone: SQLite would turn it into a ledger.
     return refuse({ path = path }, "it is empty",
       "when the import died as it began, nothing was sent: import the list again. Otherwise its record is lost: look at the platform first")
   end
