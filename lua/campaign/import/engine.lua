@@ -4,7 +4,11 @@
 -- or by env.sleep, so that the same engine blocks in plain Lua and yields in nginx.
 
 local answers = require "campaign.import.answers"
+local doubt = require "campaign.import.doubt"
 local error_object = require "campaign.error"
+local mixin = require "campaign.mixin"
+local order = require "campaign.import.order"
+local short = require "campaign.import.short"
 
 local M = {}
 
@@ -322,10 +326,7 @@ function methods:_collect()
   return not self.error and not work.stopped() and self:_peek() ~= nil
 end
 
-answers.add(methods)
-require("campaign.import.doubt").add(methods)
-require("campaign.import.order").add(methods)
-require("campaign.import.short").add(methods)
+mixin(methods, answers.methods, doubt, order, short)
 
 ---Runs until every batch is accepted, refused, in doubt or, after a stop, known not to have been sent.
 ---@return campaign.error? err why the run ended early

@@ -3,173 +3,170 @@
 -- about which nothing is unusual, and no more. Whatever else comes up is left to the plain way, where it stands. Adds its functions to those of
 -- import/engine.
 
-local M = {}
+local methods = {}
 
 -- Bodies that are made ahead between two looks at a commit.
 local AHEAD = 4
 
----@param methods table of the engine
-function M.add(methods)
-  -- As many batches as may leave and can take the short way, up to the first that cannot.
-  function methods:_fill_short()
-    local work, lane = self.work, self.work.lane
-    local pace, bisect = work.pace, work.bisect
-    if not lane.template or work.window or bisect and not bisect:is_idle() or not pace:is_free() or self.again[1] or self.error
-      or work.stopped() then
-      return
-    end
-    local coming, ready, spare = self.coming, self.ready, self.spare
-    local left, last = #spare, #ready
-    local before = last
-    for place = before + 1, before + pace:limit() - self:_busy() do
-      local first = self.first
-      local batch = coming[first] or self:_look_ahead()
-      local source = batch and lane:load(batch)
-      if not source then
-        break
-      end
-      coming[first], self.first = nil, first + 1
-      local attempt = spare[left]
-      if attempt then
-        spare[left], left = nil, left - 1
-        attempt.batch, attempt.lease, attempt.source, attempt.ticket = batch, batch, source, nil
-      else
-        attempt = { batch = batch, lease = batch, source = source, request = lane.request, number = nil, answer = nil, ticket = nil, begun = nil }
-      end
-      ready[place], last = attempt, place
-    end
-    local begun, err = work.journal:begin_all(ready, before + 1, last)
-    if begun < last then
-      self:_stop(err)
-      for place = begun + 1, last do
-        self:_unsent(ready[place].batch)
-        ready[place] = nil
-      end
-    end
+-- As many batches as may leave and can take the short way, up to the first that cannot.
+function methods:_fill_short()
+  local work, lane = self.work, self.work.lane
+  local pace, bisect = work.pace, work.bisect
+  if not lane.template or work.window or bisect and not bisect:is_idle() or not pace:is_free() or self.again[1] or self.error
+    or work.stopped() then
+    return
   end
-
-  -- Of a group that is durable, what takes the short way, where all of it may leave; gives how many are done with.
-  function methods:_launch_short(attempts)
-    local work, flying, sources, ids = self.work, self.flying, self.sources, self.ids
-    local lane, journal, pace, count = work.lane, work.journal, work.pace, #attempts
-    if count == 0 or self.error or work.stopped() or self.in_flight + count > pace:limit() or pace:is_paused() then
-      return 0
+  local coming, ready, spare = self.coming, self.ready, self.spare
+  local left, last = #spare, #ready
+  local before = last
+  for place = before + 1, before + pace:limit() - self:_busy() do
+    local first = self.first
+    local batch = coming[first] or self:_look_ahead()
+    local source = batch and lane:load(batch)
+    if not source then
+      break
     end
-    for i = 1, count do
-      local attempt = attempts[i]
-      local source = attempt.source
-      if not source then
-        return 0
-      end
-      sources[i], attempt.begun = source, true
+    coming[first], self.first = nil, first + 1
+    local attempt = spare[left]
+    if attempt then
+      spare[left], left = nil, left - 1
+      attempt.batch, attempt.lease, attempt.source, attempt.ticket = batch, batch, source, nil
+    else
+      attempt = { batch = batch, lease = batch, source = source, request = lane.request, number = nil, answer = nil, ticket = nil, begun = nil }
     end
-    if not journal:go_all(attempts, count) then
-      return 0
-    end
-    local ticket = pace:started_all(count, self.in_flight + count)
-    local sent, refused = lane:submit(sources, count, ids)
-    for i = 1, sent do
-      local attempt = attempts[i]
-      flying[ids[i]], attempt.ticket, attempt.source = attempt, ticket, nil
-      if attempt.number > 1 and attempt.number - (attempt.batch.withdrawn or 0) > 1 then
-        self.retries = self.retries + 1
-      end
-    end
-    self.in_flight, self.requests = self.in_flight + sent, self.requests + sent
-    if not refused then
-      return count
-    end
-    local attempt = attempts[sent + 1]
-    attempt.ticket, attempt.source = ticket, nil
-    self:_conclude(attempt, nil, nil, refused)
-    return sent + 1
+    ready[place], last = attempt, place
   end
-
-  -- Known answers, which say that their batches were taken over.
-  function methods:_pass(known, count)
-    local work, flying, spare, passed = self.work, self.flying, self.spare, self.passed
-    local lane, bisect, before = work.lane, work.bisect, #self.spare
-    local rows, sent, took, repeated, at = 0, 0, 0, 0, 1
-    for i = 1, count do
-      local id = known[at]
-      local attempt = flying[id]
-      local batch = attempt.batch
-      flying[id], spare[before + i], passed[i] = nil, attempt, batch -- nobody knows the attempt any more: it serves the next one
-      batch.clean = true
-      if batch.failed then
-        repeated = repeated + 1
-      end
-      rows, took, sent, at = rows + batch.accepted, took + known[at + 1], sent + known[at + 2], at + 4
+  local begun, err = work.journal:begin_all(ready, before + 1, last)
+  if begun < last then
+    self:_stop(err)
+    for place = begun + 1, last do
+      self:_unsent(ready[place].batch)
+      ready[place] = nil
     end
-    local ok, err = work.journal:passed(passed, count, known, lane.outcome, took)
-    if not ok then
-      self:_stop(err)
-    end
-    self.in_flight, self.batches, self.bytes = self.in_flight - count, self.batches + count, self.bytes + sent
-    work.passed(rows, lane.outcome.awaits)
-    if bisect then
-      bisect:passed(rows)
-    end
-    work.pace:passed(spare, before + 1, before + count, took, repeated)
-    self:_weigh()
-  end
-
-  -- While there is nothing else to do: the body of a batch that comes soon, so that it leaves at once when an answer gives it leave. False when
-  -- there is none to make.
-  function methods:_load_ahead()
-    local work, at = self.work, math.max(self.loaded + 1, self.first)
-    local lane = work.lane
-    if not lane or not lane.template or at - self.first >= work.pace:limit() or self.error or work.stopped() or #self.doubtful > 0 then
-      return false
-    end
-    local batch = self.coming[at] or self:_look_ahead()
-    if not batch or not lane:prepare(batch) then
-      return false
-    end
-    self.loaded = at
-    return true
-  end
-
-  -- As many as are made between two looks at a commit.
-  function methods:_load_some()
-    local made = 0
-    while made < AHEAD and self:_load_ahead() do
-      made = made + 1
-    end
-    return made > 0
-  end
-
-  -- Answers that are there, or the next that comes; until then bodies are made. What else has come meanwhile shares the next commit; half of
-  -- what flies stays on its way while the next are made ready.
-  function methods:_collect_short(seconds)
-    local lane, known, left = self.work.lane, self.known, math.ceil(self.work.pace:limit() / 2)
-    local count, id, result = lane:take(0, left, known)
-    local made = 0
-    while count == 0 and not id and self:_load_ahead() do
-      made = made + 1
-      if made == AHEAD and self.committing then
-        return -- it may have ended meanwhile
-      end
-      count, id, result = lane:take(0, left, known)
-    end
-    if count == 0 and not id then
-      count, id, result = lane:take(seconds, left, known)
-    end
-    repeat
-      if count > 0 then
-        self:_pass(known, count)
-      end
-      if not id then
-        return
-      end
-      self:_take(id, result)
-      left = left - count - 1
-      count, id = 0, nil
-      if left > 0 and self.in_flight > 0 then
-        count, id, result = lane:take(0, left, known)
-      end
-    until count == 0 and not id
   end
 end
 
-return M
+-- Of a group that is durable, what takes the short way, where all of it may leave; gives how many are done with.
+function methods:_launch_short(attempts)
+  local work, flying, sources, ids = self.work, self.flying, self.sources, self.ids
+  local lane, journal, pace, count = work.lane, work.journal, work.pace, #attempts
+  if count == 0 or self.error or work.stopped() or self.in_flight + count > pace:limit() or pace:is_paused() then
+    return 0
+  end
+  for i = 1, count do
+    local attempt = attempts[i]
+    local source = attempt.source
+    if not source then
+      return 0
+    end
+    sources[i], attempt.begun = source, true
+  end
+  if not journal:go_all(attempts, count) then
+    return 0
+  end
+  local ticket = pace:started_all(count, self.in_flight + count)
+  local sent, refused = lane:submit(sources, count, ids)
+  for i = 1, sent do
+    local attempt = attempts[i]
+    flying[ids[i]], attempt.ticket, attempt.source = attempt, ticket, nil
+    if attempt.number > 1 and attempt.number - (attempt.batch.withdrawn or 0) > 1 then
+      self.retries = self.retries + 1
+    end
+  end
+  self.in_flight, self.requests = self.in_flight + sent, self.requests + sent
+  if not refused then
+    return count
+  end
+  local attempt = attempts[sent + 1]
+  attempt.ticket, attempt.source = ticket, nil
+  self:_conclude(attempt, nil, nil, refused)
+  return sent + 1
+end
+
+-- Known answers, which say that their batches were taken over.
+function methods:_pass(known, count)
+  local work, flying, spare, passed = self.work, self.flying, self.spare, self.passed
+  local lane, bisect, before = work.lane, work.bisect, #self.spare
+  local rows, sent, took, repeated, at = 0, 0, 0, 0, 1
+  for i = 1, count do
+    local id = known[at]
+    local attempt = flying[id]
+    local batch = attempt.batch
+    flying[id], spare[before + i], passed[i] = nil, attempt, batch -- nobody knows the attempt any more: it serves the next one
+    batch.clean = true
+    if batch.failed then
+      repeated = repeated + 1
+    end
+    rows, took, sent, at = rows + batch.accepted, took + known[at + 1], sent + known[at + 2], at + 4
+  end
+  local ok, err = work.journal:passed(passed, count, known, lane.outcome, took)
+  if not ok then
+    self:_stop(err)
+  end
+  self.in_flight, self.batches, self.bytes = self.in_flight - count, self.batches + count, self.bytes + sent
+  work.passed(rows, lane.outcome.awaits)
+  if bisect then
+    bisect:passed(rows)
+  end
+  work.pace:passed(spare, before + 1, before + count, took, repeated)
+  self:_weigh()
+end
+
+-- While there is nothing else to do: the body of a batch that comes soon, so that it leaves at once when an answer gives it leave. False when
+-- there is none to make.
+function methods:_load_ahead()
+  local work, at = self.work, math.max(self.loaded + 1, self.first)
+  local lane = work.lane
+  if not lane or not lane.template or at - self.first >= work.pace:limit() or self.error or work.stopped() or #self.doubtful > 0 then
+    return false
+  end
+  local batch = self.coming[at] or self:_look_ahead()
+  if not batch or not lane:prepare(batch) then
+    return false
+  end
+  self.loaded = at
+  return true
+end
+
+-- As many as are made between two looks at a commit.
+function methods:_load_some()
+  local made = 0
+  while made < AHEAD and self:_load_ahead() do
+    made = made + 1
+  end
+  return made > 0
+end
+
+-- Answers that are there, or the next that comes; until then bodies are made. What else has come meanwhile shares the next commit; half of
+-- what flies stays on its way while the next are made ready.
+function methods:_collect_short(seconds)
+  local lane, known, left = self.work.lane, self.known, math.ceil(self.work.pace:limit() / 2)
+  local count, id, result = lane:take(0, left, known)
+  local made = 0
+  while count == 0 and not id and self:_load_ahead() do
+    made = made + 1
+    if made == AHEAD and self.committing then
+      return -- it may have ended meanwhile
+    end
+    count, id, result = lane:take(0, left, known)
+  end
+  if count == 0 and not id then
+    count, id, result = lane:take(seconds, left, known)
+  end
+  repeat
+    if count > 0 then
+      self:_pass(known, count)
+    end
+    if not id then
+      return
+    end
+    self:_take(id, result)
+    left = left - count - 1
+    count, id = 0, nil
+    if left > 0 and self.in_flight > 0 then
+      count, id, result = lane:take(0, left, known)
+    end
+  until count == 0 and not id
+end
+
+return methods

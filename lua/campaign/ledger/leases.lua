@@ -10,7 +10,7 @@
 
 local ledger_module = require "campaign.ledger"
 
-local M = {}
+local methods = {}
 
 -- Attempts of one batch, at most: an attempt's id is made of batch and number (ledger/schema).
 local ATTEMPTS = 1048576
@@ -85,288 +85,285 @@ local function numbered(waiter, _, rows)
   end
 end
 
----@param methods table of the ledger
-function M.add(methods)
-  -- No batch waits for this outcome any more: it is kept, and settles its own batch where that is in doubt. `given`: as queued by `_queue_outcomes`.
-  function methods:_came_late(given)
-    local index, fence, owner, number, receipt = given[1], given[2], given[3], given[4], given[6]
-    local state, rejected, awaits, verdict, detail = given[10], given[11], given[12], given[14], given[21]
-    local ok, err = self:_queue("late_answer", nil, index, index * ATTEMPTS + number, self._now(), verdict, detail)
-    if ok then
-      ok, err = self:_queue("late_batch", nil, index, fence, owner, state, rejected, awaits, receipt)
-    end
-    return ok, err
+-- No batch waits for this outcome any more: it is kept, and settles its own batch where that is in doubt. `given`: as queued by `_queue_outcomes`.
+function methods:_came_late(given)
+  local index, fence, owner, number, receipt = given[1], given[2], given[3], given[4], given[6]
+  local state, rejected, awaits, verdict, detail = given[10], given[11], given[12], given[14], given[21]
+  local ok, err = self:_queue("late_answer", nil, index, index * ATTEMPTS + number, self._now(), verdict, detail)
+  if ok then
+    ok, err = self:_queue("late_batch", nil, index, fence, owner, state, rejected, awaits, receipt)
   end
-
-  -- The intents that were gathered, in one statement.
-  function methods:_queue_beginning()
-    local tickets = self._beginning
-    self._beginning = nil
-    local first, last = tickets[1].lease, tickets[#tickets].lease
-    tickets.began = self._now()
-    if first == last then
-      return self:_queue_now("begin", tickets, first.index, first.fence, first.owner, tickets.began)
-    end
-    return self:_queue_now("begin_all", tickets, first.index, first.fence, first.owner, tickets.began, last.index)
-  end
-
-  ---Has the next pending batches leased on the way, with what else is queued: `claim` then gives them without waiting for the disk.
-  ---@param count integer
-  ---@return true? ok
-  ---@return campaign.error? err
-  function methods:claim_ahead(count)
-    if self._ahead or self._asked then
-      return true
-    end
-    self._asked = { done = found_ahead, ledger = self, after = self._claimed }
-    return self:_queue("claim", self._asked, self._claimed, count)
-  end
-
-  ---Leases the next pending batches, in order.
-  ---@param count integer at most, but for those that were leased ahead
-  ---@return table[]? leases batches with fence and owner; none when nothing is pending
-  ---@return campaign.error? err
-  function methods:claim(count)
-    if self._ahead then
-      local ahead = self._ahead
-      self._ahead, self._claimed = nil, self._claimed == ahead.after and ahead[#ahead].index or 0
-      return ahead
-    end
-    self._asked = nil -- what it finds is for those who are asked now
-    local leases, after = {}, self._claimed
-    repeat -- past those that are held already
-      local batches, err = self:_query("claim", after, count)
-      if not batches then
-        return nil, err
-      end
-      hold_all(self, batches, leases, count)
-      after = #batches > 0 and batches[#batches].index
-    until #leases == count or #batches < count
-    local last = leases[#leases]
-    self._claimed = last and last.index or self._claimed -- none before it is pending, until one is given back
-    return leases
-  end
-
-  ---Leases the pieces that an earlier owner left, in the order of their rows.
-  ---@return table[]? leases
-  ---@return campaign.error? err
-  function methods:pieces()
-    local batches, err = self:_query("claim_pieces")
-    return batches and hold_all(self, batches, {}, #batches), err
-  end
-
-  ---Leases one pending batch out of its turn.
-  ---@param index integer
-  ---@return table? lease nil without error when it is not pending
-  ---@return campaign.error? err
-  function methods:take(index)
-    local batches, err = self:_query("take", index)
-    return batches and hold_all(self, batches, {}, 1)[1], err
-  end
-
-  ---Gives a lease back: others may lease its batch. A batch that was begun is not given back.
-  ---@param lease table? all leases of this owner without it
-  ---@return true? ok
-  ---@return campaign.error? err
-  function methods:release(lease)
-    self._claimed, self._given_back = 0, self._given_back + 1
-    if not lease then
-      self._held, self._ahead = {}, nil
-    elseif is_held_by(self, lease) then
-      self._held[lease.index] = nil
-    end
-    return true
-  end
-
-  ---Queues what was seen at the platform before the next attempt of a lease; with its intent, so that both are durable or none.
-  ---@param lease table
-  ---@param text string?
-  ---@return true? ok
-  ---@return campaign.error? err
-  function methods:seen_before(lease, text)
-    return not is_held_by(self, lease) or self:_queue("seen_before", nil, lease.index, text)
-  end
-
-  ---Queues the intents to send leased batches. Nothing may be sent before the commit, nor unless a batch's ticket then says "go".
-  ---@param tickets table[] `lease`; to be filled in: `answer` after the commit: "go" (with number) or "stale"
-  ---@param first integer the first of them
-  ---@param last integer
-  ---@return integer last the last one that was queued
-  ---@return campaign.error? err of the next one
-  function methods:begin_all(tickets, first, last)
-    local held, owner, asked, gathered = self._held, self.owner, self._asked, self._beginning
-    local count = gathered and #gathered or 0
-    local before = gathered and gathered[count].lease
-    local next_index, same_fence = before and before.index + 1, before and before.fence
-    for i = first, last do
-      local ticket = tickets[i]
-      local lease = ticket.lease
-      local index, fence = lease.index, lease.fence
-      if held[index] ~= fence or lease.owner ~= owner then
-        ticket.answer = "stale"
-      else
-        if index ~= next_index or fence ~= same_fence then
-          if count > 0 then
-            local ok, err = self:_queue_beginning()
-            if not ok then
-              return i - 1, err
-            end
-          end
-          gathered, count = { done = begun, began = nil }, 0
-          self._beginning, same_fence = gathered, fence
-        end
-        count, next_index = count + 1, index + 1
-        gathered[count], ticket.answer, held[index] = ticket, nil, nil
-        if asked then
-          asked[index] = true
-        end
-      end
-    end
-    return last
-  end
-
-  ---Queues the intent to send a leased batch.
-  ---@param lease table
-  ---@param ticket table? of the caller's, to be filled in
-  ---@return table? ticket as of `begin_all`
-  ---@return campaign.error? err
-  function methods:begin(lease, ticket)
-    ticket = ticket or { lease = nil, answer = nil, number = nil }
-    ticket.lease = lease
-    local last, err = self:begin_all({ ticket }, 1, 1)
-    if last == 0 then
-      return nil, err
-    end
-    return ticket
-  end
-
-  -- Queues so many outcomes, whose own values stand in `_outcomes`, of attempts with whose batches it comes to the same. Before those that are
-  -- about to begin: these are other batches, or wait for this outcome.
-  function methods:_queue_outcomes(count, outcome, state)
-    local code = outcome.code
-    local number, err = self:_number("finish")
-    if not number then
-      return nil, err
-    end
-    local ok, failed = self._store:expect(self._outcomes, OWN, count, number, state, outcome.rejected or 0, outcome.awaits == true, self._now(),
-      outcome.verdict, outcome.cause, outcome.status, code ~= nil and tostring(code) or nil, outcome.kind, outcome.sent, outcome.guard,
-      outcome.detail, outcome.reason, outcome.message)
-    if not ok then
-      return nil, self.explain(failed)
-    end
-    return true
-  end
-
-  ---Queues the outcome of an attempt. One that no batch of this lease waits for any more settles its batch if that is in doubt, and is else kept as
-  ---evidence only.
-  ---@param lease table that was begun
-  ---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
-  ---rejected (rows), awaits (the platform's own result is still to come)
-  ---@return true? ok
-  ---@return campaign.error? err
-  function methods:finish(lease, outcome)
-    local state = ledger_module.AFTER[outcome.verdict]
-    if not state then
-      error("unknown verdict: " .. tostring(outcome.verdict), 2)
-    end
-    if not lease.began then
-      error("this batch was not begun", 2)
-    end
-    if lease.is_open and state == "P" then -- still ours, and leased before the file says that it is pending
-      self._held[lease.index] = lease.fence
-    end
-    lease.is_open = false
-    local own = self._outcomes
-    own[1], own[2], own[3], own[4], own[5] = lease.index, lease.fence, lease.owner, lease.begun, lease.began
-    own[6], own[7], own[8], own[9] = outcome.receipt, outcome.bytes_sent, outcome.body_bytes, outcome.seconds
-    return self:_queue_outcomes(1, outcome, state)
-  end
-
-  ---Queues the outcomes of attempts that were full successes, as `finish` does.
-  ---@param leases table[] that were begun
-  ---@param count integer how many of them
-  ---@param told table four values of each, one after another: anything, seconds, bytes that were sent of the body, the platform's number or false
-  ---@param outcome table what they have in common
-  ---@return true? ok
-  ---@return campaign.error? err
-  function methods:finish_all(leases, count, told, outcome)
-    local own, receipt, at, from = self._outcomes, outcome.receipt, 0, 0
-    for i = 1, count do
-      local lease = leases[i]
-      lease.is_open = false
-      own[at + 1], own[at + 2], own[at + 3], own[at + 4], own[at + 5] = lease.index, lease.fence, lease.owner, lease.begun, lease.began
-      own[at + 6], own[at + 7], own[at + 8], own[at + 9] = told[from + 4] or receipt, told[from + 3], lease.body_bytes, told[from + 2]
-      at, from = at + OWN, from + 4
-    end
-    return self:_queue_outcomes(count, outcome, "A")
-  end
-
-  ---Queues the pieces that take the place of a batch: of one that was rejected as a whole, or of a lease that was not begun. They are ours,
-  ---as leases; a process that dies leaves them pending. What they carry must be what the batch carries. Their numbers (`index`) are known
-  ---after the commit; none has one when the batch was in no state to be split.
-  ---@param batch table
-  ---@param pieces table[] offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash
-  ---@return table[]? leases
-  ---@return campaign.error? err
-  function methods:split(batch, pieces)
-    local sum = 0
-    for _, piece in ipairs(pieces) do
-      sum = sum + piece.accepted
-    end
-    if sum ~= batch.accepted then
-      error(("pieces of %d rows for a batch of %d"):format(sum, batch.accepted), 2)
-    end
-    local leases, is_anothers = {}, self._held[batch.index] ~= nil and not is_held_by(self, batch)
-    local ok, err, now = true, nil, self._now()
-    for i, piece in ipairs(pieces) do
-      local lease = { parent = batch.index, fence = 1, owner = self.owner, attempts = 0, begun = 0, doubts = 0 }
-      for key, value in pairs(piece) do
-        if key ~= "index" and lease[key] == nil then
-          lease[key] = value
-        end
-      end
-      leases[i] = lease
-      if ok and not is_anothers then
-        ok, err = self:_queue("piece", { done = numbered, ledger = self, lease = lease }, batch.index, self.owner, now, piece.offset,
-          piece.bytes, piece.first_row, piece.first_line, piece.rows, piece.accepted, piece.body_bytes, piece.skip, piece.hash)
-      end
-    end
-    if ok and not is_anothers then
-      ok, err = self:_queue("split", nil, batch.index)
-    end
-    return ok and leases, err
-  end
-
-  ---Says what became of a batch, by order of a person or by later evidence.
-  ---@param index integer
-  ---@param as "applied"|"not-applied"|"resend"|"repeat"|"failed"|"confirmed"
-  ---@param source string who says so
-  ---@param detail string?
-  ---@return boolean? changed false when the batch is not in the state that such an order needs
-  ---@return campaign.error? err
-  function methods:resolve(index, as, source, detail)
-    local rule = ledger_module.RESOLUTIONS[as]
-    if not rule then
-      error("unknown resolution: " .. tostring(as), 2)
-    end
-    if self._held[index] then
-      return false
-    end
-    local ok, err = self:_queue("resolve_late", nil, self._now(), source, as, detail, index, rule.from)
-    if ok and rule.to == "P" then
-      ok, err = self:_queue("forget_refused", nil, index, rule.from)
-    end
-    if not ok then
-      return nil, err
-    end
-    self._claimed = 0
-    local rows
-    rows, err = self:_query("resolve", rule.to, rule.doubt == true, index, rule.from)
-    if not rows then
-      return nil, err
-    end
-    return rows[1] ~= nil
-  end
+  return ok, err
 end
 
-return M
+-- The intents that were gathered, in one statement.
+function methods:_queue_beginning()
+  local tickets = self._beginning
+  self._beginning = nil
+  local first, last = tickets[1].lease, tickets[#tickets].lease
+  tickets.began = self._now()
+  if first == last then
+    return self:_queue_now("begin", tickets, first.index, first.fence, first.owner, tickets.began)
+  end
+  return self:_queue_now("begin_all", tickets, first.index, first.fence, first.owner, tickets.began, last.index)
+end
+
+---Has the next pending batches leased on the way, with what else is queued: `claim` then gives them without waiting for the disk.
+---@param count integer
+---@return true? ok
+---@return campaign.error? err
+function methods:claim_ahead(count)
+  if self._ahead or self._asked then
+    return true
+  end
+  self._asked = { done = found_ahead, ledger = self, after = self._claimed }
+  return self:_queue("claim", self._asked, self._claimed, count)
+end
+
+---Leases the next pending batches, in order.
+---@param count integer at most, but for those that were leased ahead
+---@return table[]? leases batches with fence and owner; none when nothing is pending
+---@return campaign.error? err
+function methods:claim(count)
+  if self._ahead then
+    local ahead = self._ahead
+    self._ahead, self._claimed = nil, self._claimed == ahead.after and ahead[#ahead].index or 0
+    return ahead
+  end
+  self._asked = nil -- what it finds is for those who are asked now
+  local leases, after = {}, self._claimed
+  repeat -- past those that are held already
+    local batches, err = self:_query("claim", after, count)
+    if not batches then
+      return nil, err
+    end
+    hold_all(self, batches, leases, count)
+    after = #batches > 0 and batches[#batches].index
+  until #leases == count or #batches < count
+  local last = leases[#leases]
+  self._claimed = last and last.index or self._claimed -- none before it is pending, until one is given back
+  return leases
+end
+
+---Leases the pieces that an earlier owner left, in the order of their rows.
+---@return table[]? leases
+---@return campaign.error? err
+function methods:pieces()
+  local batches, err = self:_query("claim_pieces")
+  return batches and hold_all(self, batches, {}, #batches), err
+end
+
+---Leases one pending batch out of its turn.
+---@param index integer
+---@return table? lease nil without error when it is not pending
+---@return campaign.error? err
+function methods:take(index)
+  local batches, err = self:_query("take", index)
+  return batches and hold_all(self, batches, {}, 1)[1], err
+end
+
+---Gives a lease back: others may lease its batch. A batch that was begun is not given back.
+---@param lease table? all leases of this owner without it
+---@return true? ok
+---@return campaign.error? err
+function methods:release(lease)
+  self._claimed, self._given_back = 0, self._given_back + 1
+  if not lease then
+    self._held, self._ahead = {}, nil
+  elseif is_held_by(self, lease) then
+    self._held[lease.index] = nil
+  end
+  return true
+end
+
+---Queues what was seen at the platform before the next attempt of a lease; with its intent, so that both are durable or none.
+---@param lease table
+---@param text string?
+---@return true? ok
+---@return campaign.error? err
+function methods:seen_before(lease, text)
+  return not is_held_by(self, lease) or self:_queue("seen_before", nil, lease.index, text)
+end
+
+---Queues the intents to send leased batches. Nothing may be sent before the commit, nor unless a batch's ticket then says "go".
+---@param tickets table[] `lease`; to be filled in: `answer` after the commit: "go" (with number) or "stale"
+---@param first integer the first of them
+---@param last integer
+---@return integer last the last one that was queued
+---@return campaign.error? err of the next one
+function methods:begin_all(tickets, first, last)
+  local held, owner, asked, gathered = self._held, self.owner, self._asked, self._beginning
+  local count = gathered and #gathered or 0
+  local before = gathered and gathered[count].lease
+  local next_index, same_fence = before and before.index + 1, before and before.fence
+  for i = first, last do
+    local ticket = tickets[i]
+    local lease = ticket.lease
+    local index, fence = lease.index, lease.fence
+    if held[index] ~= fence or lease.owner ~= owner then
+      ticket.answer = "stale"
+    else
+      if index ~= next_index or fence ~= same_fence then
+        if count > 0 then
+          local ok, err = self:_queue_beginning()
+          if not ok then
+            return i - 1, err
+          end
+        end
+        gathered, count = { done = begun, began = nil }, 0
+        self._beginning, same_fence = gathered, fence
+      end
+      count, next_index = count + 1, index + 1
+      gathered[count], ticket.answer, held[index] = ticket, nil, nil
+      if asked then
+        asked[index] = true
+      end
+    end
+  end
+  return last
+end
+
+---Queues the intent to send a leased batch.
+---@param lease table
+---@param ticket table? of the caller's, to be filled in
+---@return table? ticket as of `begin_all`
+---@return campaign.error? err
+function methods:begin(lease, ticket)
+  ticket = ticket or { lease = nil, answer = nil, number = nil }
+  ticket.lease = lease
+  local last, err = self:begin_all({ ticket }, 1, 1)
+  if last == 0 then
+    return nil, err
+  end
+  return ticket
+end
+
+-- Queues so many outcomes, whose own values stand in `_outcomes`, of attempts with whose batches it comes to the same. Before those that are
+-- about to begin: these are other batches, or wait for this outcome.
+function methods:_queue_outcomes(count, outcome, state)
+  local code = outcome.code
+  local number, err = self:_number("finish")
+  if not number then
+    return nil, err
+  end
+  local ok, failed = self._store:expect(self._outcomes, OWN, count, number, state, outcome.rejected or 0, outcome.awaits == true, self._now(),
+    outcome.verdict, outcome.cause, outcome.status, code ~= nil and tostring(code) or nil, outcome.kind, outcome.sent, outcome.guard,
+    outcome.detail, outcome.reason, outcome.message)
+  if not ok then
+    return nil, self.explain(failed)
+  end
+  return true
+end
+
+---Queues the outcome of an attempt. One that no batch of this lease waits for any more settles its batch if that is in doubt, and is else kept as
+---evidence only.
+---@param lease table that was begun
+---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
+---rejected (rows), awaits (the platform's own result is still to come)
+---@return true? ok
+---@return campaign.error? err
+function methods:finish(lease, outcome)
+  local state = ledger_module.AFTER[outcome.verdict]
+  if not state then
+    error("unknown verdict: " .. tostring(outcome.verdict), 2)
+  end
+  if not lease.began then
+    error("this batch was not begun", 2)
+  end
+  if lease.is_open and state == "P" then -- still ours, and leased before the file says that it is pending
+    self._held[lease.index] = lease.fence
+  end
+  lease.is_open = false
+  local own = self._outcomes
+  own[1], own[2], own[3], own[4], own[5] = lease.index, lease.fence, lease.owner, lease.begun, lease.began
+  own[6], own[7], own[8], own[9] = outcome.receipt, outcome.bytes_sent, outcome.body_bytes, outcome.seconds
+  return self:_queue_outcomes(1, outcome, state)
+end
+
+---Queues the outcomes of attempts that were full successes, as `finish` does.
+---@param leases table[] that were begun
+---@param count integer how many of them
+---@param told table four values of each, one after another: anything, seconds, bytes that were sent of the body, the platform's number or false
+---@param outcome table what they have in common
+---@return true? ok
+---@return campaign.error? err
+function methods:finish_all(leases, count, told, outcome)
+  local own, receipt, at, from = self._outcomes, outcome.receipt, 0, 0
+  for i = 1, count do
+    local lease = leases[i]
+    lease.is_open = false
+    own[at + 1], own[at + 2], own[at + 3], own[at + 4], own[at + 5] = lease.index, lease.fence, lease.owner, lease.begun, lease.began
+    own[at + 6], own[at + 7], own[at + 8], own[at + 9] = told[from + 4] or receipt, told[from + 3], lease.body_bytes, told[from + 2]
+    at, from = at + OWN, from + 4
+  end
+  return self:_queue_outcomes(count, outcome, "A")
+end
+
+---Queues the pieces that take the place of a batch: of one that was rejected as a whole, or of a lease that was not begun. They are ours,
+---as leases; a process that dies leaves them pending. What they carry must be what the batch carries. Their numbers (`index`) are known
+---after the commit; none has one when the batch was in no state to be split.
+---@param batch table
+---@param pieces table[] offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash
+---@return table[]? leases
+---@return campaign.error? err
+function methods:split(batch, pieces)
+  local sum = 0
+  for _, piece in ipairs(pieces) do
+    sum = sum + piece.accepted
+  end
+  if sum ~= batch.accepted then
+    error(("pieces of %d rows for a batch of %d"):format(sum, batch.accepted), 2)
+  end
+  local leases, is_anothers = {}, self._held[batch.index] ~= nil and not is_held_by(self, batch)
+  local ok, err, now = true, nil, self._now()
+  for i, piece in ipairs(pieces) do
+    local lease = { parent = batch.index, fence = 1, owner = self.owner, attempts = 0, begun = 0, doubts = 0 }
+    for key, value in pairs(piece) do
+      if key ~= "index" and lease[key] == nil then
+        lease[key] = value
+      end
+    end
+    leases[i] = lease
+    if ok and not is_anothers then
+      ok, err = self:_queue("piece", { done = numbered, ledger = self, lease = lease }, batch.index, self.owner, now, piece.offset,
+        piece.bytes, piece.first_row, piece.first_line, piece.rows, piece.accepted, piece.body_bytes, piece.skip, piece.hash)
+    end
+  end
+  if ok and not is_anothers then
+    ok, err = self:_queue("split", nil, batch.index)
+  end
+  return ok and leases, err
+end
+
+---Says what became of a batch, by order of a person or by later evidence.
+---@param index integer
+---@param as "applied"|"not-applied"|"resend"|"repeat"|"failed"|"confirmed"
+---@param source string who says so
+---@param detail string?
+---@return boolean? changed false when the batch is not in the state that such an order needs
+---@return campaign.error? err
+function methods:resolve(index, as, source, detail)
+  local rule = ledger_module.RESOLUTIONS[as]
+  if not rule then
+    error("unknown resolution: " .. tostring(as), 2)
+  end
+  if self._held[index] then
+    return false
+  end
+  local ok, err = self:_queue("resolve_late", nil, self._now(), source, as, detail, index, rule.from)
+  if ok and rule.to == "P" then
+    ok, err = self:_queue("forget_refused", nil, index, rule.from)
+  end
+  if not ok then
+    return nil, err
+  end
+  self._claimed = 0
+  local rows
+  rows, err = self:_query("resolve", rule.to, rule.doubt == true, index, rule.from)
+  if not rows then
+    return nil, err
+  end
+  return rows[1] ~= nil
+end
+
+return methods

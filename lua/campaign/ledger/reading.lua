@@ -5,7 +5,7 @@
 local ledger_module = require "campaign.ledger"
 local schema = require "campaign.ledger.schema"
 
-local M = {}
+local methods = {}
 
 -- Most rows of one page of a scan.
 local PAGE = 1000
@@ -15,125 +15,122 @@ local LINES = 100 -- of some 230 bytes: what SQLite, the core and Lua hold of th
 local SCANS = { batches = { "scan_batches" }, attempts = { "scan_attempts", "scan_open" }, rows = { "scan_rows" }, told = { "scan_told" },
   late = { "scan_late" }, repeated = { "scan_repeated" } }
 
----@param methods table of the ledger
-function M.add(methods)
-  ---Counts, made from the batches themselves so that they cannot disagree with them.
-  ---@return table? progress batches and rows by state, attempts, open attempts, possibly_duplicated (rows)
-  ---@return campaign.error? err
-  function methods:progress()
-    local rows, err = self:_query("progress")
-    if not rows then
-      return nil, err
-    end
-    local progress = { batches = {}, sendable = 0, rows = { accepted = 0, accepted_pending = 0, rejected = 0, duplicate = 0,
-      suppressed = 0, unchanged = 0, ambiguous = 0, pending = 0 }, possibly_duplicated = 0 }
-    for state in pairs(ledger_module.STATES) do
-      progress.batches[state] = 0
-    end
-    local counts = progress.rows
-    for _, row in ipairs(rows) do
-      local state, batches, accepted, rejected, awaited = row[1], row[2], row[3], row[4], row[5]
-      progress.batches[state] = batches
-      progress.sendable = progress.sendable + accepted
-      if state == "A" or state == "R" or state == "C" then
-        counts.accepted = counts.accepted + accepted - rejected - awaited
-        counts.accepted_pending = counts.accepted_pending + awaited
-        counts.rejected = counts.rejected + rejected
-      elseif state == "X" then
-        counts.rejected = counts.rejected + accepted
-      elseif state == "U" or state == "S" then
-        counts.ambiguous = counts.ambiguous + accepted
-      else
-        counts.pending = counts.pending + accepted
-      end
-    end
-    local leased = 0
-    for _ in pairs(self._held) do
-      leased = leased + 1
-    end
-    progress.batches.P, progress.batches.L = progress.batches.P - leased, progress.batches.L + leased
-    rows, err = self:_query("progress_rows")
-    if not rows then
-      return nil, err
-    end
-    for _, row in ipairs(rows) do
-      counts[row[1]] = counts[row[1]] + row[2]
-    end
-    rows, err = self:_query("progress_attempts")
-    if not rows then
-      return nil, err
-    end
-    progress.attempts, progress.open, progress.bytes, progress.possibly_duplicated = rows[1][1], rows[1][2], rows[1][3], rows[1][4]
-    return progress
+---Counts, made from the batches themselves so that they cannot disagree with them.
+---@return table? progress batches and rows by state, attempts, open attempts, possibly_duplicated (rows)
+---@return campaign.error? err
+function methods:progress()
+  local rows, err = self:_query("progress")
+  if not rows then
+    return nil, err
   end
-
-  ---Reads records in order, page by page. Of attempts, those that have no outcome yet come last.
-  ---@param what "batches"|"attempts"|"rows"|"late"|"repeated" repeated: batches that were sent again by order and may be there twice
-  ---@return fun(): table? next raises what the ledger refuses, as an error object
-  function methods:scan(what)
-    local statements = SCANS[what]
-    if not statements then
-      error("unknown scan: " .. tostring(what), 2)
+  local progress = { batches = {}, sendable = 0, rows = { accepted = 0, accepted_pending = 0, rejected = 0, duplicate = 0,
+    suppressed = 0, unchanged = 0, ambiguous = 0, pending = 0 }, possibly_duplicated = 0 }
+  for state in pairs(ledger_module.STATES) do
+    progress.batches[state] = 0
+  end
+  local counts = progress.rows
+  for _, row in ipairs(rows) do
+    local state, batches, accepted, rejected, awaited = row[1], row[2], row[3], row[4], row[5]
+    progress.batches[state] = batches
+    progress.sendable = progress.sendable + accepted
+    if state == "A" or state == "R" or state == "C" then
+      counts.accepted = counts.accepted + accepted - rejected - awaited
+      counts.accepted_pending = counts.accepted_pending + awaited
+      counts.rejected = counts.rejected + rejected
+    elseif state == "X" then
+      counts.rejected = counts.rejected + accepted
+    elseif state == "U" or state == "S" then
+      counts.ambiguous = counts.ambiguous + accepted
+    else
+      counts.pending = counts.pending + accepted
     end
-    local key = schema.NAMES[statements[1]][1]
-    local turn, after, page, at = 1, 0, nil, 0
-    return function()
-      while statements[turn] do
+  end
+  local leased = 0
+  for _ in pairs(self._held) do
+    leased = leased + 1
+  end
+  progress.batches.P, progress.batches.L = progress.batches.P - leased, progress.batches.L + leased
+  rows, err = self:_query("progress_rows")
+  if not rows then
+    return nil, err
+  end
+  for _, row in ipairs(rows) do
+    counts[row[1]] = counts[row[1]] + row[2]
+  end
+  rows, err = self:_query("progress_attempts")
+  if not rows then
+    return nil, err
+  end
+  progress.attempts, progress.open, progress.bytes, progress.possibly_duplicated = rows[1][1], rows[1][2], rows[1][3], rows[1][4]
+  return progress
+end
+
+---Reads records in order, page by page. Of attempts, those that have no outcome yet come last.
+---@param what "batches"|"attempts"|"rows"|"late"|"repeated" repeated: batches that were sent again by order and may be there twice
+---@return fun(): table? next raises what the ledger refuses, as an error object
+function methods:scan(what)
+  local statements = SCANS[what]
+  if not statements then
+    error("unknown scan: " .. tostring(what), 2)
+  end
+  local key = schema.NAMES[statements[1]][1]
+  local turn, after, page, at = 1, 0, nil, 0
+  return function()
+    while statements[turn] do
+      if not page then
+        local err
+        page, err = self:_query(statements[turn], after, PAGE)
         if not page then
-          local err
-          page, err = self:_query(statements[turn], after, PAGE)
-          if not page then
-            error(err, 0)
-          end
-          at = 0
+          error(err, 0)
         end
-        at = at + 1
-        local record = page[at]
-        if record then
-          after = record[key]
-          if record.state == "P" and self._held[record.index] then
-            record.state = "L"
-          end
-          return record
-        elseif #page < PAGE then
-          turn, after = turn + 1, 0
+        at = 0
+      end
+      at = at + 1
+      local record = page[at]
+      if record then
+        after = record[key]
+        if record.state == "P" and self._held[record.index] then
+          record.state = "L"
         end
-        page = nil
+        return record
+      elseif #page < PAGE then
+        turn, after = turn + 1, 0
       end
-      return nil
+      page = nil
     end
-  end
-
-  ---The finished attempts as lines of JSON, in order of batch and number.
-  ---@return fun(): string? next some of the lines; raises what the ledger refuses, as an error object
-  function methods:lines()
-    local after = 0
-    return function()
-      local rows, err = self:_query("scan_lines", after, LINES)
-      if not rows then
-        error(err, 0)
-      end
-      if not rows[1] then
-        return nil
-      end
-      after = rows[1][1]
-      return rows[1][2]
-    end
-  end
-
-  ---What is known of one thing: `rows_of` a batch, `attempts_of` it, `last_of` these, `narrowing` of a refused one (its first batch, rows of that,
-  ---pieces made of it), `reasons` of the rows that were never sent,
-  ---`taken`: rows of the batches that were taken over whole.
-  ---@param what "rows_of"|"attempts_of"|"last_of"|"narrowing"|"reasons"|"taken"
-  ---@param index integer?
-  ---@return table[]? records
-  ---@return campaign.error? err
-  function methods:ask(what, index)
-    if what == "reasons" or what == "taken" then
-      return self:_query(what)
-    end
-    return self:_query(what, index)
+    return nil
   end
 end
 
-return M
+---The finished attempts as lines of JSON, in order of batch and number.
+---@return fun(): string? next some of the lines; raises what the ledger refuses, as an error object
+function methods:lines()
+  local after = 0
+  return function()
+    local rows, err = self:_query("scan_lines", after, LINES)
+    if not rows then
+      error(err, 0)
+    end
+    if not rows[1] then
+      return nil
+    end
+    after = rows[1][1]
+    return rows[1][2]
+  end
+end
+
+---What is known of one thing: `rows_of` a batch, `attempts_of` it, `last_of` these, `narrowing` of a refused one (its first batch, rows of that,
+---pieces made of it), `reasons` of the rows that were never sent,
+---`taken`: rows of the batches that were taken over whole.
+---@param what "rows_of"|"attempts_of"|"last_of"|"narrowing"|"reasons"|"taken"
+---@param index integer?
+---@return table[]? records
+---@return campaign.error? err
+function methods:ask(what, index)
+  if what == "reasons" or what == "taken" then
+    return self:_query(what)
+  end
+  return self:_query(what, index)
+end
+
+return methods

@@ -2,84 +2,81 @@
 -- What the SQLite ledger learns of batches after they were sent: what a probe saw, the platform's own results, and evidence that decides nothing.
 -- Adds its functions to those of ledger/sqlite.lua.
 
-local M = {}
+local methods = {}
 
 local function counted(waiter, changes)
   waiter.changes = changes
 end
 
----@param methods table of the ledger
-function M.add(methods)
-  ---Queues what is known of a batch in doubt that turns out to be taken over; `resolve` makes both durable.
-  ---@param index integer
-  ---@param receipt string? the platform's number
-  ---@param awaits boolean the platform's own result is still to come
-  ---@return true? ok
-  ---@return campaign.error? err
-  function methods:credit(index, receipt, awaits)
-    return self:_queue("credit", nil, index, receipt, awaits)
-  end
-
-  -- Evidence and what follows from it, durable together. False when the batch is in no state for it.
-  local function conclude(ledger, index, verdict, detail, statement, ...)
-    local counter = { changes = 0, done = counted }
-    local ok, err = ledger:_queue("late_of", nil, index, ledger._now(), verdict, detail, verdict == "confirmed")
-    if ok then
-      ok, err = ledger:_queue(statement, counter, index, ...)
-    end
-    if ok then
-      ok, err = ledger:commit()
-    end
-    if not ok then
-      return nil, err
-    end
-    return counter.changes > 0
-  end
-
-  ---The platform's own result of a batch came: it is taken over, but for the rows that the result refuses.
-  ---@param index integer
-  ---@param receipt string? its number
-  ---@param rejected table[] results of rows, as for `record`
-  ---@param detail string?
-  ---@return boolean? changed false when it is not accepted or in doubt
-  ---@return campaign.error? err
-  function methods:confirm(index, receipt, rejected, detail)
-    local found, err = self:ask("doubt", index)
-    if not found then
-      return nil, err
-    elseif not found[1] or found[1].state ~= "A" and found[1].state ~= "U" then
-      return false
-    end
-    local ok
-    ok, err = self:_queue("forget_refused", nil, index, found[1].state)
-    if ok then
-      ok, err = self:record(rejected)
-    end
-    if not ok then
-      return nil, err
-    end
-    return conclude(self, index, "confirmed", detail, "confirm", #rejected, receipt)
-  end
-
-  ---Evidence contradicts what was taken for sure: the batch is in doubt.
-  ---@param index integer
-  ---@param detail string?
-  ---@return boolean? changed false when it was not taken for sure
-  ---@return campaign.error? err
-  function methods:contradict(index, detail)
-    return conclude(self, index, "conflict", detail, "contradict")
-  end
-
-  ---Queues evidence that changes nothing.
-  ---@param index integer
-  ---@param source string
-  ---@param verdict string
-  ---@param detail string?
-  ---@return true? ok
-  ---@return campaign.error? err
-  function methods:note(index, source, verdict, detail)
-    return self:_queue("note", nil, index, self._now(), source, verdict, detail)
-  end
+---Queues what is known of a batch in doubt that turns out to be taken over; `resolve` makes both durable.
+---@param index integer
+---@param receipt string? the platform's number
+---@param awaits boolean the platform's own result is still to come
+---@return true? ok
+---@return campaign.error? err
+function methods:credit(index, receipt, awaits)
+  return self:_queue("credit", nil, index, receipt, awaits)
 end
 
-return M
+-- Evidence and what follows from it, durable together. False when the batch is in no state for it.
+local function conclude(ledger, index, verdict, detail, statement, ...)
+  local counter = { changes = 0, done = counted }
+  local ok, err = ledger:_queue("late_of", nil, index, ledger._now(), verdict, detail, verdict == "confirmed")
+  if ok then
+    ok, err = ledger:_queue(statement, counter, index, ...)
+  end
+  if ok then
+    ok, err = ledger:commit()
+  end
+  if not ok then
+    return nil, err
+  end
+  return counter.changes > 0
+end
+
+---The platform's own result of a batch came: it is taken over, but for the rows that the result refuses.
+---@param index integer
+---@param receipt string? its number
+---@param rejected table[] results of rows, as for `record`
+---@param detail string?
+---@return boolean? changed false when it is not accepted or in doubt
+---@return campaign.error? err
+function methods:confirm(index, receipt, rejected, detail)
+  local found, err = self:ask("doubt", index)
+  if not found then
+    return nil, err
+  elseif not found[1] or found[1].state ~= "A" and found[1].state ~= "U" then
+    return false
+  end
+  local ok
+  ok, err = self:_queue("forget_refused", nil, index, found[1].state)
+  if ok then
+    ok, err = self:record(rejected)
+  end
+  if not ok then
+    return nil, err
+  end
+  return conclude(self, index, "confirmed", detail, "confirm", #rejected, receipt)
+end
+
+---Evidence contradicts what was taken for sure: the batch is in doubt.
+---@param index integer
+---@param detail string?
+---@return boolean? changed false when it was not taken for sure
+---@return campaign.error? err
+function methods:contradict(index, detail)
+  return conclude(self, index, "conflict", detail, "contradict")
+end
+
+---Queues evidence that changes nothing.
+---@param index integer
+---@param source string
+---@param verdict string
+---@param detail string?
+---@return true? ok
+---@return campaign.error? err
+function methods:note(index, source, verdict, detail)
+  return self:_queue("note", nil, index, self._now(), source, verdict, detail)
+end
+
+return methods

@@ -5,7 +5,11 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local later = require "campaign.later"
+local leases = require "campaign.ledger.leases"
+local mixin = require "campaign.mixin"
+local reading = require "campaign.ledger.reading"
 local schema = require "campaign.ledger.schema"
+local settling = require "campaign.ledger.settling"
 
 local left_over = later.module "campaign.left_over"
 
@@ -405,9 +409,7 @@ function methods:close()
   return stamp_of(self.path)
 end
 
-require("campaign.ledger.leases").add(methods)
-require("campaign.ledger.reading").add(methods)
-require("campaign.ledger.settling").add(methods)
+mixin(methods, leases, reading, settling)
 
 local function check_version(self)
   local rows, err = self:_query("version")
