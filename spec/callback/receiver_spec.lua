@@ -152,7 +152,7 @@ describe("callback", function()
 
   it("keeps what it cannot read, and never takes it for a result", function()
     local receiver = assert(open())
-    local broken = { "", "{", "null", "[]", "7", '"u-1"', "{}", '{"unique_id":7}', '{"unique_id":""}', '{"unique_id":null}', GOOD:sub(1, -2),
+    local broken = { "", "{", "null", "[]", "7", '"u-1"', "{}", '{"unique_id":-7}', '{"unique_id":""}', '{"unique_id":null}', GOOD:sub(1, -2),
       "\255\254", '{"unique_id":"' .. ("x"):rep(201) .. '"}', ("["):rep(10000) }
     for number, text in ipairs(broken) do
       local answer, kind = post(receiver, text)
@@ -161,6 +161,17 @@ describe("callback", function()
     assert.equal(#broken, count_bodies())
     assert.is_nil((receiver:result("u-1")))
     assert.equal(#broken, #receiver.inbox:list("unreadable"))
+  end)
+
+  it("takes a batch number that is written as a number for its digits, however many", function()
+    local receiver = assert(open())
+    for _, digits in ipairs{ "0", "42", "123456789012345", "9223372036854775807", "123456789012345678901234567890" } do
+      local kind = select(2, post(receiver, ('{"unique_id":%s,"rows":[],"total":0,"success":0,"fail":0}'):format(digits)))
+      assert.same({ "first", 0 }, { kind, assert(receiver:result(digits)).total })
+    end
+    for _, other in ipairs{ "-1", "1.5", "true", "null", "{}", '""' } do
+      assert.equal("unreadable", select(2, post(receiver, ('{"unique_id":%s,"rows":[]}'):format(other))))
+    end
   end)
 
   it("says nothing about rows whose outcome is no true or false", function()
@@ -522,6 +533,40 @@ describe("callback", function()
     assert.same({ nil, "usage" }, { weak, err.kind })
     assert.is_nil(tostring(receiver.signature):find(key, 1, true))
     assert.has_error(function() callback.new{ platform = "longlong", store = folder, hmac = { kay = key } } end)
+  end)
+
+  it("takes no option of another type or beyond its limits, and names it without its value", function()
+    local key = "0123456789abcdef0123456789abcdef"
+    local wrong = {
+      platform = { 5, "" }, name = { {}, "" }, store = { {}, "", 7 }, secret = { 12345, { SECRET } }, env = { "env" }, take = { true },
+      prefix = { "cb/", "", 5, "/a b/", "/a?b/", "/a#", "/\230\137\171/", "/a\n" },
+      max_body = { "1000", 0, -1, 1.5, 0 / 0, 1 / 0 }, max_entries = { "3", 0, {} }, max_bytes = { "200", 0, false },
+      rate = { "3", 0, -1, 0 / 0, 1 / 0 }, burst = { "3", 0.5, 0 / 0 }, hmac = { false, key, 5 },
+    }
+    for name, values in pairs(wrong) do
+      for _, value in ipairs(values) do
+        local fine, problem = pcall(open, { [name] = value })
+        assert.is_false(fine, name)
+        assert.truthy(problem:find("option `" .. name .. "` must be ", 1, true), problem)
+        assert.is_nil(problem:find(key, 1, true) or problem:find("12345", 1, true))
+      end
+    end
+    for name, values in pairs{ key = { 12345, {}, false }, header = { {}, 5, "", "a b", "a:", "\n" }, timestamp_header = { true, "x\r\ny" },
+      window = { "300", {}, 0, -1, 0 / 0, 1 / 0, 86401 } } do
+      for _, value in ipairs(values) do
+        local fine, problem = pcall(open, { hmac = { key = name ~= "key" and key or nil, [name] = value } })
+        assert.is_false(fine, name)
+        assert.truthy(problem:find("option `hmac." .. name .. "` must be ", 1, true), problem)
+        assert.is_nil(problem:find(key, 1, true))
+      end
+    end
+    assert.has_error(function() open{ hmac = { key = key, header = "x-CAMPAIGN-timestamp" } } end)
+    for _, options in ipairs{ false, "platform", 5 } do
+      assert.has_error(function() callback.new(options) end)
+    end
+    local _, problem = pcall(function() local receiver = callback.new{ secret = SECRET } return receiver end)
+    assert.truthy(problem:find("receiver_spec.lua:%d+: option `store` must be given"), problem) -- who is to blame
+    assert(open{ hmac = { key = key, header = "X-Sig", timestamp_header = "X-Time", window = 0.5 }, prefix = "/%20cb/", rate = 0.1, burst = 1 })
   end)
 
   it("refuses secrets that can be guessed, and platforms without callbacks", function()

@@ -9,6 +9,7 @@ local error_object = require "campaign.error"
 local inbox_module = require "campaign.callback.inbox"
 local json = require "campaign.json"
 local normalise = require "campaign.api.normalise"
+local options_of = require "campaign.callback.options"
 local platforms = require "campaign.api.platform"
 local signature = require "campaign.callback.signature"
 
@@ -19,9 +20,6 @@ local MAX_ID = 200
 local MIN_SECRET, MIN_DISTINCT = 22, 8 -- 22 characters of 64: 132 bits
 local RATE, BURST = 100, 200 -- a second
 local ENTRIES, BYTES = 100000, 1073741824
-
-local OPTIONS = { platform = true, name = true, secret = true, store = true, env = true, max_body = true, rate = true, burst = true,
-  max_entries = true, max_bytes = true, prefix = true, hmac = true, take = true }
 
 ---@class campaign.callback
 local methods = {}
@@ -58,11 +56,7 @@ function M.new_secret(env)
 end
 
 local function check(options, level)
-  for key in pairs(options) do
-    if not OPTIONS[key] then
-      error("unknown option `" .. tostring(key) .. "`", level + 1)
-    end
-  end
+  options_of.check(options, level + 1)
   local platform, err = platforms.load(options.platform or "longlong")
   if not platform then
     return nil, err
@@ -82,9 +76,6 @@ local function check(options, level)
   if not (signed and options.secret == nil) and not M.is_secret(options.secret) then
     return usage("the secret of the path is too weak",
       "at least 22 characters of A-Z a-z 0-9 _ -, made at random: campaign listen makes one")
-  end
-  if type(options.store) ~= "string" or options.store == "" then
-    error("option `store` must be a folder", level + 1)
   end
   return { data = data, signature = signed }
 end
@@ -187,13 +178,21 @@ local function decode(body)
   return json.decode(body)
 end
 
+-- A batch number as text: one of more digits than a number keeps is text from the decoder already.
+local function id_of(value)
+  if type(value) == "number" and value >= 0 and value == math.floor(value) then
+    return ("%.0f"):format(value)
+  end
+  return value
+end
+
 -- The id and the outcome in a form that does not depend on spacing and key order; nil for what cannot be parsed.
 local function read(self, body)
   local value = decode(body)
   if type(value) ~= "table" then
     return nil
   end
-  local id = normalise.at(value, self.data.id)
+  local id = id_of(normalise.at(value, self.data.id))
   if type(id) ~= "string" or id == "" or #id > MAX_ID or id:find("[%c\127]") then
     return nil
   end

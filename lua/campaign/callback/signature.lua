@@ -3,13 +3,12 @@
 -- platform documents a signature, so this is for senders and proxies that users set up themselves.
 
 local core = require "campaign.core"
+local options_of = require "campaign.callback.options"
 
 local M = {}
 
 local WINDOW = 300 -- seconds to both sides
 local LEAST_KEY = 16 -- bytes
-
-local OPTIONS = { key = true, header = true, timestamp_header = true, window = true }
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.callback.signature" }
@@ -18,21 +17,16 @@ function mt.__tostring()
   return "campaign.callback.signature" -- never its key
 end
 
----@param options { key: string, header: string?, timestamp_header: string?, window: number? }
+---@param options { key: string, header: string?, timestamp_header: string?, window: number? } as campaign.callback.options lets them pass
 ---@return table? signature
 ---@return string? problem
 function M.new(options)
-  for name in pairs(options) do
-    if not OPTIONS[name] then
-      error("unknown option `hmac." .. tostring(name) .. "`", 3)
-    end
-  end
   if type(options.key) ~= "string" or #options.key < LEAST_KEY then
     return nil, ("the key of the signature needs %d bytes or more"):format(LEAST_KEY)
   end
   return setmetatable({
-    _key = options.key, _header = (options.header or "X-Campaign-Signature"):lower(),
-    _timestamp = (options.timestamp_header or "X-Campaign-Timestamp"):lower(), _window = options.window or WINDOW,
+    _key = options.key, _header = (options.header or options_of.SIGNATURE_HEADER):lower(),
+    _timestamp = (options.timestamp_header or options_of.TIMESTAMP_HEADER):lower(), _window = options.window or WINDOW,
   }, mt)
 end
 

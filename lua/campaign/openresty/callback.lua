@@ -27,16 +27,17 @@ function M.new(options)
   for name, value in pairs(options) do
     given[name] = value
   end
-  local limit = rate_module.new{
-    name = "callback" .. (given.prefix or "/"), rate = given.rate or RATE,
-    burst = given.burst or given.rate or BURST, shared = request.shared(given.shared),
-  }
-  given.shared, given.rate, given.burst = nil, nil, nil
-  given.take = function() return limit:take() end
+  local shared = request.shared(given.shared)
+  given.shared = nil
   local ok, err = callback.check(given)
   if not ok then
     error("campaign.openresty.callback: " .. tostring(err) .. (err.hint and " (" .. err.hint .. ")" or ""), 2)
   end
+  local limit = rate_module.new{
+    name = "callback" .. (given.prefix or "/"), rate = given.rate or RATE, burst = given.burst or given.rate or BURST, shared = shared,
+  }
+  given.rate, given.burst = nil, nil
+  given.take = function() return limit:take() end
   return setmetatable({ _options = given }, mt)
 end
 

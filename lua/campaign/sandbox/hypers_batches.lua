@@ -179,7 +179,7 @@ local function read_input(self, request)
     return nil, refused
   end
   if app:on("R331") then
-    if not groups.is_text(fields.name) then
+    if not groups.is_given(fields.name) then
       return nil, self:bad("name", "required", "required")
     elseif not parse_start(self, fields.startTime) then
       return nil, self:bad("startTime", "invalid", "expected yyyy-MM-dd HH:mm or yyyy-MM-dd HH:mm:ss")

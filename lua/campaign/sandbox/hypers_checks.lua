@@ -84,6 +84,11 @@ function M.times(app, fields)
   return start, stop
 end
 
+-- Absolute, with a host; the letter case of the scheme says nothing, and no URL has blanks.
+local function is_url(text)
+  return text:lower():find("^https?://[^/?#]") ~= nil and not text:find("[%s%c]")
+end
+
 local function bad_content(app, item, at)
   if not json.is_object(item) then
     return fault(at, "invalid", "expected an object")
@@ -104,7 +109,7 @@ local function bad_content(app, item, at)
   if limited and length_of(app, value) > 1024 then
     return fault(at .. ".contentValue", "too_long", "length must be <= 1024")
   end
-  if kind == "IMAGE" and app:on("R170") and not value:find("^https?://[^/%s]") then
+  if kind == "IMAGE" and app:on("R170") and not is_url(value) then
     return fault(at .. ".contentValue", "invalid", "expected an absolute http or https URL")
   end
   return nil, { contentType = kind, contentValue = value }
@@ -126,21 +131,35 @@ function M.contents(app, list)
   return contents
 end
 
+-- Calls `take` with what stands between each `{{` and the next `}}`.
+local function each_variable(text, take)
+  local _, opened = text:find("{{", 1, true)
+  while opened do
+    local close_at, closed = text:find("}}", opened + 1, true)
+    if not close_at then
+      return
+    end
+    take(text:sub(opened + 1, close_at - 1))
+    _, opened = text:find("{{", closed + 1, true)
+  end
+end
+
 ---The names of the variables in the contents, each once.
 ---@return string[]
 function M.variables(app, contents)
   local names, seen = {}, {}
+  local function take(name)
+    if app:on("R182") then
+      name = name:gsub("^%s+", ""):gsub("%s+$", "")
+    end
+    if name ~= "" and not seen[name] then
+      seen[name] = true
+      names[#names + 1] = name
+    end
+  end
   for _, content in ipairs(contents) do
     if content.contentType == "TEXT" or not app:on("R183") then
-      for name in content.contentValue:gmatch("{{([^{}]*)}}") do
-        if app:on("R182") then
-          name = name:gsub("^%s+", ""):gsub("%s+$", "")
-        end
-        if name ~= "" and not seen[name] then
-          seen[name] = true
-          names[#names + 1] = name
-        end
-      end
+      each_variable(content.contentValue, take)
     end
   end
   return names

@@ -62,8 +62,9 @@ function M.touch(self, object)
   self.app:changed()
 end
 
-function M.is_text(value)
-  return type(value) == "string" and value:find("%S") ~= nil
+---A required text: not empty. That it must not be blank is said of the names of groups and notification tasks alone (R286, R157).
+function M.is_given(value)
+  return type(value) == "string" and value ~= ""
 end
 
 ---The decimal text of an id in a body, or nil.
@@ -74,7 +75,7 @@ end
 -- Groups ----------------------------------------------------------------------------------------------
 
 local function bad_name(self, fields)
-  if self.app:on("R286") and not M.is_text(fields.name) then
+  if self.app:on("R286") and not (M.is_given(fields.name) and fields.name:find("%S")) then
     return self:bad("name", "required", "required")
   end
   return nil
@@ -168,7 +169,7 @@ local function bad_scene(self, fields, updating)
   local app = self.app
   if app:on("R291") then
     for _, name in ipairs{ "name", "prompt" } do
-      if not M.is_text(fields[name]) then
+      if not M.is_given(fields[name]) then
         return self:bad(name, "required", "required")
       end
     end

@@ -29,7 +29,7 @@ local function bad_value(app, name, kind, value)
     return "expected a text"
   elseif kind == "boolean" and type(value) ~= "boolean" then
     return "expected true or false"
-  elseif kind == "whole" and app:on("R307") and not (json.is_integer(value) and type(value) == "number" and value >= 0) then
+  elseif kind == "whole" and app:on("R307") and not (json.is_integer(value) and not json.integer_text(value):find("^-[1-9]")) then
     return "expected a whole number from 0"
   elseif name == "replyStrategy" and app:on("R306") and not REPLY_STRATEGIES[value] then
     return "unknown strategy"
@@ -59,7 +59,7 @@ local function bad_monitoring(self, list)
     end
     for _, word in ipairs(json.is_array(strategy) and strategy or {}) do
       local known = app:on("R309") or word == "AI_SERVICE_END_UNTIL_RESTART"
-      if not groups.is_text(word) or not known then
+      if not groups.is_given(word) or not known then
         return self:bad(at .. ".strategy", "invalid", "expected texts that are not empty")
       end
     end
@@ -99,7 +99,7 @@ end
 local function bad_data(self, data)
   local app = self.app
   if app:on("R304") then
-    if not groups.is_text(data.name) then
+    if not groups.is_given(data.name) then
       return self:bad("data.name", "required", "required")
     elseif groups.id_of(data.groupId) == nil then
       return self:bad("data.groupId", "required", "required")

@@ -86,7 +86,7 @@ end
 ---The decimal text of a decoded integer.
 function M.integer_text(value)
   if type(value) == "number" then
-    return string.format("%d", value)
+    return string.format("%.0f", value) -- 1e20, too
   end
   return value.text
 end
