@@ -2,7 +2,6 @@
 #include "ahead.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,7 +145,5 @@ struct camp_source *camp_source_ahead_always(struct camp_source *inner) {
 }
 
 struct camp_source *camp_source_ahead(struct camp_source *inner) {
-  cpu_set_t processors;
-  const int several = sched_getaffinity(0, sizeof processors, &processors) == 0 && CPU_COUNT(&processors) > 1;
-  return several ? camp_source_ahead_always(inner) : inner;
+  return camp_several_processors() ? camp_source_ahead_always(inner) : inner;
 }

@@ -8,6 +8,7 @@
 #endif
 
 #include "crc32c.h"
+#include "csv_ahead.h"
 #include "csv_private.h"
 #include "gbk.h"
 #include "utf8.h"
@@ -26,6 +27,7 @@ void camp_reader_init(struct camp_reader *r, struct camp_input *input) {
 }
 
 void camp_reader_clear(struct camp_reader *r) {
+  camp_csv_ahead_stop(r);
   free(r->text);
   free(r->place_room);
   free(r->kinds);
@@ -36,6 +38,7 @@ void camp_reader_clear(struct camp_reader *r) {
 }
 
 void camp_reader_start(struct camp_reader *r, int64_t offset, int64_t end, int64_t rows, int64_t line) {
+  if (r->ahead != NULL) camp_csv_ahead_stop(r);
   r->length = r->at = r->valid_end = r->indexed = 0;
   r->place_end = r->place;
   r->at_offset = r->next_offset = offset;
@@ -78,13 +81,10 @@ static int grow_window(struct camp_reader *r, size_t room, struct camp_error *er
 static int read_bytes(struct camp_reader *r, struct camp_error *err) {
   size_t size = r->room - r->length;
   if ((int64_t)size > r->end - r->next_offset) size = (size_t)(r->end - r->next_offset);
-  ptrdiff_t got = camp_input_pread(r->input, r->text + r->length, size, r->next_offset, err);
-  if (got < 0) return -1;
-  if ((size_t)got < size)
-    return camp_fail(err, CAMP_INVALID, 0, "%s: the file became shorter while it was read", r->input->path);
+  if (camp_input_read(r->input, r->text + r->length, size, r->next_offset, err) != 0) return -1;
   if (r->sums) r->sum = camp_crc32c(r->sum, r->text + r->length, size);
-  r->length += (size_t)got;
-  r->next_offset += got;
+  r->length += size;
+  r->next_offset += (int64_t)size;
   return 0;
 }
 
@@ -100,10 +100,7 @@ static int read_wide(struct camp_reader *r, struct camp_error *err) {
     r->raw = raw;
     r->raw_room = size;
   }
-  ptrdiff_t got = camp_input_pread(r->input, r->raw, size, r->next_offset, err);
-  if (got < 0) return -1;
-  if ((size_t)got < size)
-    return camp_fail(err, CAMP_INVALID, 0, "%s: the file became shorter while it was read", r->input->path);
+  if (camp_input_read(r->input, r->raw, size, r->next_offset, err) != 0) return -1;
   size_t at = 0;
   while (at < size) {
     struct camp_converted done = {0, 0, 0};
@@ -141,6 +138,10 @@ static int is_known_valid(const struct camp_reader *r) {
 static __attribute__((noinline)) int fill(struct camp_reader *r, struct camp_error *err) {
   size_t tail = r->length - r->at;
   if (r->parts && !is_wide(r)) sum_part(r, r->at);
+  if (r->ahead_block > 0 && !is_wide(r)) {
+    const int got = camp_csv_ahead_fill(r, err);
+    if (got != 0) return got > 0 ? 0 : -1;
+  }
   if (r->at > 0 && tail > 0) memmove(r->text, r->text + r->at, tail);
   r->length = tail;
   r->at = r->part_at = r->indexed = 0;
@@ -394,6 +395,26 @@ static int rewrite_fields(struct camp_reader *r, struct camp_record *record, str
   return 0;
 }
 
+/* What the walk does not look at: width and encoding; fields are made what they are to be. */
+static int check_record(struct camp_reader *r, struct camp_record *record, const struct walk *walk, struct camp_error *err) {
+  const unsigned char *const text = r->text + r->at;
+  if (r->columns != 0 && record->count != r->columns) record->faults |= CAMP_RECORD_WIDTH;
+  if (!is_gbk(r)) {
+    if (walk->next > r->valid_end) {
+      size_t valid = camp_utf8_valid(text, record->length, NULL);
+      if (valid < record->length) {
+        record->faults |= CAMP_RECORD_ENCODING;
+        record->fault_offset = record->offset + raw_size(r, text, valid);
+      }
+    }
+    if (record->flags == 0) record->text = text;
+  } else if (is_chinese_utf8(text, record->length)) {
+    record->faults |= CAMP_RECORD_ENCODING | CAMP_RECORD_FOREIGN;
+    record->fault_offset = record->offset + (int64_t)camp_ascii_run(text, record->length);
+  }
+  return is_gbk(r) || record->flags & CAMP_FIELD_DOUBLED ? rewrite_fields(r, record, err) : 0;
+}
+
 static __attribute__((noinline)) int finish(struct camp_reader *r, struct camp_record *record, const struct walk *walk, struct camp_error *err) {
   size_t at = r->at;
   record->offset = r->at_offset;
@@ -408,22 +429,13 @@ static __attribute__((noinline)) int finish(struct camp_reader *r, struct camp_r
   if (record->stored == 0) return camp_fail_nomem(err);
   if ((record->faults & CAMP_RECORD_BLANK) == 0) {
     record->row = r->row + 1;
-    if (r->columns != 0 && record->count != r->columns) record->faults |= CAMP_RECORD_WIDTH;
-    if (record->length > r->input->max_record) record->faults |= CAMP_RECORD_TOO_LARGE;
-    if (!is_gbk(r)) {
-      if (walk->next > r->valid_end) {
-        size_t valid = camp_utf8_valid(r->text + at, record->length, NULL);
-        if (valid < record->length) {
-          record->faults |= CAMP_RECORD_ENCODING;
-          record->fault_offset = record->offset + raw_size(r, r->text + at, valid);
-        }
-      }
-      if (record->flags == 0) record->text = r->text + at;
-    } else if (is_chinese_utf8(r->text + at, record->length)) {
-      record->faults |= CAMP_RECORD_ENCODING | CAMP_RECORD_FOREIGN;
-      record->fault_offset = record->offset + (int64_t)camp_ascii_run(r->text + at, record->length);
+    if (record->length > r->input->max_record) { /* as if it had been passed over: whether it was, is the window's affair */
+      record->faults = CAMP_RECORD_TOO_LARGE;
+      record->flags = 0;
+      record->count = record->stored = record->length = 0;
+    } else if (check_record(r, record, walk, err) != 0) {
+      return -1;
     }
-    if ((is_gbk(r) || record->flags & CAMP_FIELD_DOUBLED) && rewrite_fields(r, record, err) != 0) return -1;
     r->row++;
   }
   r->at = walk->next;

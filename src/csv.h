@@ -80,6 +80,8 @@ struct camp_reader {
   int part_lost;
   uint32_t part_sum;        /* of the file since the last part, up to text[part_at] */
   size_t part_at;
+  size_t ahead_block;       /* size of the blocks that a second thread prepares (csv_ahead.h); 0: no thread. Not with sums or unchecked */
+  struct camp_csv_ahead *ahead;
   int (*usual)(struct camp_reader *reader, struct camp_record *record, struct camp_error *err); /* fast path (csv_plain.c); NULL: none */
 };
 
@@ -89,6 +91,7 @@ void camp_reader_clear(struct camp_reader *reader);
 /* Reads from `offset` to `end`, both of which must lie between records. `rows` is the number of rows before `offset`, `line` the line
  * number there. The window's memory is kept. */
 void camp_reader_start(struct camp_reader *reader, int64_t offset, int64_t end, int64_t rows, int64_t line);
+#define CAMP_READER_AHEAD ((size_t)256 << 10) /* for ahead_block, which is set between init and start */
 /* Returns 1 with a record, 0 at the end, -1 if the file cannot be read further (a quote is never closed, a read failed). */
 int camp_reader_next(struct camp_reader *reader, struct camp_record *record, struct camp_error *err);
 /* Returns the next record if it is a usual one: valid UTF-8, completely in the window, with as many fields as the header, and no marks but

@@ -30,6 +30,13 @@ ptrdiff_t camp_input_pread(const struct camp_input *input, void *to, size_t size
   return (ptrdiff_t)done;
 }
 
+int camp_input_read(const struct camp_input *input, void *to, size_t size, int64_t offset, struct camp_error *err) {
+  const ptrdiff_t got = camp_input_pread(input, to, size, offset, err);
+  if (got < 0) return -1;
+  if ((size_t)got < size) return camp_fail(err, CAMP_INVALID, 0, "%s: the file became shorter while it was read", input->path);
+  return 0;
+}
+
 /* What fstat tells now; -1 when the size is another one, or the time of change, where that counts. */
 static int compare_stat(const struct camp_input *input, int with_time, struct camp_error *err) {
   struct stat info;

@@ -64,5 +64,7 @@ int camp_input_unchanged(const struct camp_input *input, struct camp_error *err)
 int camp_input_untouched(const struct camp_input *input);
 /* pread until size bytes or the end of the file; returns the number of bytes, or -1. */
 ptrdiff_t camp_input_pread(const struct camp_input *input, void *to, size_t size, int64_t offset, struct camp_error *err);
+/* All of them: 0; -1 also when the file has become shorter. */
+int camp_input_read(const struct camp_input *input, void *to, size_t size, int64_t offset, struct camp_error *err);
 
 #endif

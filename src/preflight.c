@@ -8,6 +8,7 @@
 #include "encode_plain.h"
 #include "measure.h"
 #include "row_keys.h"
+#include "threads.h"
 
 #define SKIP_MAX ((size_t)1 << 20) /* bytes of one batch's skip text; a batch that needs more is closed */
 #define SKIP_ENTRY 48
@@ -104,6 +105,7 @@ int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, s
   }
   pass->wants_keys = pass->row_columns != NULL || options->suppress_count > 0 || options->unique != CAMP_NO_COLUMN;
   pass->reader.parts = 1;
+  pass->reader.ahead_block = camp_several_processors() ? CAMP_READER_AHEAD : 0;
   camp_reader_start(&pass->reader, pass->options.offset, pass->options.end, pass->options.rows, pass->options.line);
   pass->open.offset = pass->options.offset;
   pass->open.first_row = pass->options.rows + 1;

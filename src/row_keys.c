@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GUESS_MAX ((size_t)16 << 10) /* bytes of a record whose keys are made ahead */
 #define CACHED ((size_t)1 << 16) /* keys of a set that the processor's caches hold anyway */
 
 /* Keys made ahead, of the record that lies at `text`; NULL where that is a guess. */
@@ -89,7 +90,8 @@ static size_t guess_plain(struct camp_row_keys_block *block, const struct camp_r
 }
 
 /* The record that starts at `at` in the window, its marks from `places` on, taken apart as if every quote opened or closed a field. Returns
- * how many fields it has; 0 when its end is not among the marks that the reader has found so far. */
+ * how many fields it has; 0 when its end is not among the marks that the reader has found so far, or too
+ * far away. */
 static size_t guess(struct camp_row_keys_block *block, const struct camp_reader *reader, size_t at, const uint32_t *places,
                     struct ahead *ahead) {
   const unsigned char *const text = reader->text;
@@ -100,6 +102,7 @@ static size_t guess(struct camp_row_keys_block *block, const struct camp_reader 
   for (const uint32_t *mark = places; mark < reader->place_end; mark++) {
     const size_t place = *mark;
     const unsigned char c = text[place];
+    if (place - at > GUESS_MAX) return 0;
     if (c == delimiter || c == '\n') {
       if (quotes % 2 != 0) continue;
       size_t end = place, quoted = quotes > 0;

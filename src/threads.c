@@ -2,6 +2,7 @@
 #include "threads.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -13,6 +14,11 @@ int camp_thread_start(pthread_t *thread, void *(*run)(void *data), void *data) {
   const int code = pthread_create(thread, NULL, run, data);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return code;
+}
+
+int camp_several_processors(void) {
+  cpu_set_t processors;
+  return sched_getaffinity(0, sizeof processors, &processors) == 0 && CPU_COUNT(&processors) > 1;
 }
 
 void camp_condition_init(pthread_cond_t *condition) {

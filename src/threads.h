@@ -8,6 +8,8 @@
 
 /* Starts a thread that receives no signals; those are left to the host program. 0, or an error number. */
 int camp_thread_start(pthread_t *thread, void *(*run)(void *data), void *data);
+/* True if this process may run on more than one processor. */
+int camp_several_processors(void);
 /* A condition variable whose deadlines use the clock of camp_deadline. */
 void camp_condition_init(pthread_cond_t *condition);
 /* The time `seconds` from now (0 to 86400) on the monotonic clock. */

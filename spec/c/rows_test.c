@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The quick ways of reading and writing rows against the plain ones, over random and hostile lists: records by vectors and by the walk from
  * mark to mark, at every offset to the borders of chunks and windows; rows of JSON by encode_plain.c and by encode_rows.c; lengths in GBK;
- * hashes of rows by libcrypto's SipHash; checksums in pieces and in one; bodies row by row and in blocks. ROWS_TEST_ROUNDS (default 150) and ROWS_TEST_SEED choose how long and which; a failure names its seed. */
+ * hashes of rows by libcrypto's SipHash; checksums in pieces and in one; bodies row by row and in blocks; all of it also where
+ * a second thread reads ahead. ROWS_TEST_ROUNDS (default 150) and ROWS_TEST_SEED choose how long and which; a failure names its seed. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,9 @@ static void same_record(const struct camp_record *a, const struct camp_record *b
   }
 }
 
+/* Read by a second thread in blocks of this size, where the list has several; 0: not. */
+static size_t any_ahead(void) { return below(2) ? 0 : below(list.length / 8 + 1); }
+
 /* Both readers to the end; parts of the file are summed now and then, at ends of records. */
 static void compare_readers(struct camp_input *input, enum camp_scan_level level) {
   struct camp_error err = {CAMP_OK, 0, ""}, plain_err = {CAMP_OK, 0, ""};
@@ -140,6 +144,7 @@ static void compare_readers(struct camp_input *input, enum camp_scan_level level
   quick.level = level;
   plain.level = CAMP_SCAN_PORTABLE;
   quick.parts = 1;
+  quick.ahead_block = any_ahead();
   camp_reader_start(&quick, input->data_offset, input->bytes, 0, input->data_line);
   camp_reader_start(&plain, input->data_offset, input->bytes, 0, input->data_line);
   int lost = 0;
@@ -345,6 +350,7 @@ static void compare_passes(struct camp_input *input, struct camp_encoder *encode
   if (below(4) == 0) options.skip = "3,17-19,40";
   if (camp_preflight_init(&quick, input, encoder, &options, &err) != 0) fail(err.text, 0);
   if (camp_preflight_init(&plain, input, encoder, &options, &err) != 0) fail(err.text, 0);
+  quick.reader.ahead_block = any_ahead();
   enum camp_event event, wanted;
   do {
     int64_t rows;
