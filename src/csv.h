@@ -28,7 +28,7 @@ struct camp_field {
 #define CAMP_RECORD_QUOTE 4u     /* text after a closing quote */
 #define CAMP_RECORD_NUL 8u
 #define CAMP_RECORD_ENCODING 16u /* bytes that are invalid in the file's encoding, the first at fault_offset */
-#define CAMP_RECORD_TOO_LARGE 32u /* longer than max_record: no fields are returned */
+#define CAMP_RECORD_TOO_LARGE 32u /* longer than max_record; no fields are returned if longer than twice that */
 #define CAMP_RECORD_FOREIGN 64u   /* with CAMP_RECORD_ENCODING: Chinese in UTF-8 in a GBK list; the fields are returned as they stand */
 
 struct camp_record {
