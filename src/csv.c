@@ -395,10 +395,10 @@ static int rewrite_fields(struct camp_reader *r, struct camp_record *record, str
   return 0;
 }
 
-/* Longer records are given without fields. */
+/* Longer records are returned without their fields. */
 static size_t given_max(const struct camp_reader *r) { return r->input->max_record * 2; }
 
-/* What the walk does not look at: width and encoding; fields are made what they are to be. */
+/* Checks what the walk does not: width, size and encoding. Rewrites fields that are not stored as they must be returned. */
 static int check_record(struct camp_reader *r, struct camp_record *record, const struct walk *walk, struct camp_error *err) {
   const unsigned char *const text = r->text + r->at;
   if (r->columns != 0 && record->count != r->columns) record->faults |= CAMP_RECORD_WIDTH;
@@ -433,7 +433,7 @@ static __attribute__((noinline)) int finish(struct camp_reader *r, struct camp_r
   if (record->stored == 0) return camp_fail_nomem(err);
   if ((record->faults & CAMP_RECORD_BLANK) == 0) {
     record->row = r->row + 1;
-    if (record->length > given_max(r)) { /* as if it had been passed over: whether it was, is the window's affair */
+    if (record->length > given_max(r)) { /* same result as skip_record, which only some window borders lead to */
       record->faults = CAMP_RECORD_TOO_LARGE;
       record->flags = 0;
       record->count = record->stored = record->length = 0;
@@ -455,7 +455,7 @@ static int fail_unclosed(const struct camp_reader *r, int64_t line, struct camp_
                    (long long)r->row + 1, (long long)line);
 }
 
-/* A record of which no fields are given: passed over piece by piece, in constant memory. */
+/* A record whose fields are not returned: skipped piece by piece, in constant memory. */
 static __attribute__((noinline)) int skip_record(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
   enum { FIELD_START, PLAIN, QUOTED, QUOTE_IN_QUOTED } state = FIELD_START;
   int64_t opened = 0, line = r->line;
