@@ -122,7 +122,7 @@ static int map_file(struct camp_cell *cell, const char *stamp, struct camp_error
     goto done;
   }
   if (!S_ISREG(info.st_mode) || info.st_uid != geteuid() || (info.st_mode & 077) != 0) {
-    camp_fail(err, CAMP_INVALID, EPERM, "%.150s: is no file of this user's own that is closed to others", cell->path);
+    camp_fail(err, CAMP_INVALID, EPERM, "%.150s: must belong to this user and be closed to others", cell->path);
     goto done;
   }
   result = 0;
@@ -168,7 +168,7 @@ struct camp_cell *camp_cell_open(const char *path, const char *stamp, int create
     mapped = map_file(cell, stamp, err);
   }
   if (mapped == 1) return cell;
-  if (mapped == 0) camp_fail(err, CAMP_INVALID, ENOENT, "%.150s: holds nothing of this start of the machine", path);
+  if (mapped == 0) camp_fail(err, CAMP_INVALID, ENOENT, "%.150s: has no content since the last boot", path);
   camp_cell_close(cell);
   return NULL;
 }

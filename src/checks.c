@@ -301,7 +301,7 @@ static int64_t most_below(double bound) {
 static int set_bounds(struct camp_rule *rule, const struct camp_rule_spec *spec, struct camp_error *err) {
   if (spec->min == NULL && spec->max == NULL) return 0;
   if (rule->type != CAMP_TYPE_INTEGER && rule->type != CAMP_TYPE_NUMBER)
-    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' is no number: min and max say nothing of it", rule->name);
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' is not a number: min and max do not apply", rule->name);
   rule->has_min = spec->min != NULL;
   rule->has_max = spec->max != NULL;
   rule->min = spec->min != NULL ? *spec->min : 0;

@@ -111,7 +111,7 @@ static int read_wide(struct camp_reader *r, struct camp_error *err) {
     int last = r->next_offset + (int64_t)size >= r->end;
     if (stop == CAMP_STOP_CUT && !last) break;
     if (size - at < 2)
-      return camp_fail(err, CAMP_INVALID, 0, "%s: the file ends inside a character; it was cut off", r->input->path);
+      return camp_fail(err, CAMP_INVALID, 0, "%s: the file ends inside a character; it is truncated", r->input->path);
     unsigned unit = little ? (unsigned)(r->raw[at] | r->raw[at + 1] << 8) : (unsigned)(r->raw[at] << 8 | r->raw[at + 1]);
     r->text[r->length++] = (unsigned char)(0xE0 | unit >> 12);
     r->text[r->length++] = (unsigned char)(0x80 | (unit >> 6 & 0x3F));

@@ -44,7 +44,7 @@ static int is_mappable(const struct camp_encoder *encoder, const struct camp_tex
   struct camp_converted done = {0, 0, 0};
   if (is_valid_text(text, what, err) != 0) return -1;
   if (camp_encoded_length(encoder->encoding, (const uint8_t *)text->bytes, text->length, &done) != CAMP_STOP_END)
-    return camp_fail(err, CAMP_INVALID, 0, "%s holds U+%04X, which %s does not have", what, (unsigned)done.character,
+    return camp_fail(err, CAMP_INVALID, 0, "%s contains U+%04X, which does not exist in %s", what, (unsigned)done.character,
                      camp_encoding_name(encoder->encoding));
   return 0;
 }
@@ -102,7 +102,7 @@ static int set_options(struct camp_encoder *encoder, const struct camp_encoder_o
       encoder->encoding == CAMP_ENCODING_UTF16BE)
     return camp_fail(err, CAMP_USAGE, 0, "cannot write '%.40s': utf-8, gbk, cp936 or gb18030", encoding);
   if (encoder->format == CAMP_FORMAT_JSON && encoder->encoding != CAMP_ENCODING_UTF8)
-    return camp_fail(err, CAMP_USAGE, 0, "JSON is written in utf-8 only");
+    return camp_fail(err, CAMP_USAGE, 0, "JSON bodies are always utf-8");
   if (strcmp(delimiter, ",") != 0 && strcmp(delimiter, ";") != 0 && strcmp(delimiter, "\t") != 0)
     return camp_fail(err, CAMP_USAGE, 0, "the delimiter is \",\", \";\" or a tab");
   encoder->delimiter = (unsigned char)delimiter[0];
@@ -116,12 +116,12 @@ static int set_options(struct camp_encoder *encoder, const struct camp_encoder_o
       return camp_fail(err, CAMP_USAGE, 0, "line_end is CRLF or LF");
     if (set_literal(&encoder->line_end, unix_end ? "\n" : "\r\n", unix_end ? 1 : 2, err) != 0) return -1;
     if (options->prefix.length > 0 || options->suffix.length > 0 || options->separator.length > 0)
-      return camp_fail(err, CAMP_USAGE, 0, "prefix, separator and suffix are for JSON");
-    if (options->bom && encoder->encoding != CAMP_ENCODING_UTF8) return camp_fail(err, CAMP_USAGE, 0, "a byte-order mark is for UTF-8");
+      return camp_fail(err, CAMP_USAGE, 0, "prefix, separator and suffix are only for JSON");
+    if (options->bom && encoder->encoding != CAMP_ENCODING_UTF8) return camp_fail(err, CAMP_USAGE, 0, "a byte order mark is only for UTF-8");
     return options->header_count > 0 || options->bom ? compile_header(encoder, options, err) : 0;
   }
-  if (options->header_count > 0) return camp_fail(err, CAMP_USAGE, 0, "a header line is for CSV");
-  if (options->bom) return camp_fail(err, CAMP_USAGE, 0, "a byte-order mark is for CSV");
+  if (options->header_count > 0) return camp_fail(err, CAMP_USAGE, 0, "a header line is only for CSV");
+  if (options->bom) return camp_fail(err, CAMP_USAGE, 0, "a byte order mark is only for CSV");
   if (is_valid_text(&options->prefix, "prefix", err) != 0 || is_valid_text(&options->separator, "separator", err) != 0 ||
       is_valid_text(&options->suffix, "suffix", err) != 0)
     return -1;
@@ -308,7 +308,7 @@ static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const 
   size_t rules = encoder->rule_count;
   int json = encoder->format == CAMP_FORMAT_JSON;
   if (spec->is_components) {
-    if (!json) return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': components are for JSON", op->name);
+    if (!json) return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': components are only for JSON", op->name);
     op->kind = CAMP_OP_COMPONENTS;
     return compile_items(encoder, op, spec, err);
   }

@@ -173,7 +173,7 @@ int camp_fail_stop(struct camp_error *err, enum camp_stop stop, enum camp_encodi
   switch (stop) {
     case CAMP_STOP_END: break;
     case CAMP_STOP_CUT:
-      return camp_fail(err, CAMP_INVALID, (long)offset, "the text ends inside a %s character that begins at byte %llu", camp_encoding_name(from),
+      return camp_fail(err, CAMP_INVALID, (long)offset, "the text ends inside a %s character that starts at byte %llu", camp_encoding_name(from),
                        (unsigned long long)offset);
     case CAMP_STOP_INVALID:
       return camp_fail(err, CAMP_INVALID, (long)offset, "byte %llu is not valid %s; is the text in another encoding?",

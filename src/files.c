@@ -228,7 +228,7 @@ int camp_lock_open(const char *path, double seconds, struct camp_error *err) {
       return fd;
     }
     close_checked(&fd);
-    if (camp_monotonic() > deadline) return camp_fail(err, CAMP_TIMEOUT, 0, "%.150s: the lock file keeps being removed", path);
+    if (camp_monotonic() > deadline) return camp_fail(err, CAMP_TIMEOUT, 0, "%.150s: the lock file is removed again and again", path);
   }
 }
 

@@ -105,7 +105,7 @@ static char *gbk_name(const char *name, size_t length, struct camp_error *err) {
 static int check_end(const char *what, const char *text, struct camp_error *err) {
   size_t length = strlen(text);
   if (length == 0 || text[length - 1] != '\\') return 0;
-  return camp_fail(err, CAMP_USAGE, (long)length - 1, "%s of a form part ends in a backslash as it is sent, which many servers cannot read; rename it",
+  return camp_fail(err, CAMP_USAGE, (long)length - 1, "%s of a form part ends in a backslash, which many servers cannot parse; rename it",
                    what);
 }
 

@@ -276,7 +276,7 @@ static int check(struct camp_http *http, struct camp_request *request, struct ca
     request->direct_loopback = 1;
   }
   if (options->deny_private && request->proxy != 0)
-    return camp_fail(err, CAMP_USAGE, 0, "deny_private cannot be promised through a proxy");
+    return camp_fail(err, CAMP_USAGE, 0, "deny_private cannot be guaranteed through a proxy");
   if ((request->source != NULL) + (request->form != NULL) + request->has_body > 1)
     return camp_fail(err, CAMP_USAGE, 0, "a request has one body: text, source or form");
   if (request->form != NULL && request->has_content_type)
@@ -399,7 +399,7 @@ int camp_http_bell(struct camp_http *http, struct camp_error *err) {
 const char *camp_http_listen(struct camp_http *http, struct camp_error *err) {
   struct camp_notice notice;
   if (http->driver != CAMP_HTTP_THREAD) {
-    camp_fail(err, CAMP_USAGE, 0, "only the thread driver wakes by a socket");
+    camp_fail(err, CAMP_USAGE, 0, "only the thread driver can signal through a socket");
     return NULL;
   }
   if (need_shared(http, err) != 0) return NULL;
@@ -416,7 +416,7 @@ const char *camp_http_listen(struct camp_http *http, struct camp_error *err) {
 
 int camp_http_accept(struct camp_http *http, struct camp_error *err) {
   leave_to_parent(http);
-  if (http->shared == NULL) return camp_fail(err, CAMP_USAGE, 0, "nobody listens");
+  if (http->shared == NULL) return camp_fail(err, CAMP_USAGE, 0, "not listening");
   pthread_mutex_lock(&http->shared->lock);
   int result = camp_notice_accept(&http->shared->notice, err);
   pthread_mutex_unlock(&http->shared->lock);

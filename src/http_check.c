@@ -80,9 +80,9 @@ static int parse_origin(const char *text, struct camp_origin *origin, struct cam
   if (code == CURLUE_OUT_OF_MEMORY) {
     camp_fail_nomem(err);
   } else if (code != CURLUE_OK) {
-    camp_fail(err, CAMP_USAGE, 0, "the URL cannot be read: %s; it must look like https://host/path", curl_url_strerror(code));
+    camp_fail(err, CAMP_USAGE, 0, "the URL is invalid: %s; it must look like https://host/path", curl_url_strerror(code));
   } else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0) {
-    camp_fail(err, CAMP_USAGE, 0, "only https URLs are sent to, not %.20s", scheme);
+    camp_fail(err, CAMP_USAGE, 0, "only https URLs are supported, not %.20s", scheme);
   } else if (host[0] == '\0' || strlen(host) > 255) {
     camp_fail(err, CAMP_USAGE, 0, "the URL has no usable host");
   } else {
@@ -118,7 +118,7 @@ int camp_check_url(const char *text, size_t length, struct camp_origin *cache, s
   size_t size = 0;
   while (authority + size < end && memchr("/?#", authority[size], 3) == NULL) size++;
   if (memchr(authority, '@', size) != NULL)
-    return camp_fail(err, CAMP_USAGE, 0, "the URL holds a user name or password; give credentials in the account instead");
+    return camp_fail(err, CAMP_USAGE, 0, "the URL contains a user name or password; give credentials in the account instead");
   size_t prefix = (size_t)(authority - text) + size;
   if (prefix >= sizeof cache->prefix) return camp_fail(err, CAMP_USAGE, 0, "the URL's host is too long");
   cache->prefix_length = 0;

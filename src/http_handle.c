@@ -303,6 +303,6 @@ int camp_handle_setup(struct camp_request *request) {
   if (bad == CURLE_OK) return 0;
   request->plain = 0;
   if (request->fault.kind == CAMP_OK)
-    camp_fail(&request->fault, CAMP_USAGE, (long)bad, "%.100s: this libcurl refuses an option that the engine needs", request->host);
+    camp_fail(&request->fault, CAMP_USAGE, (long)bad, "%.100s: this libcurl rejects an option that the engine needs", request->host);
   return -1;
 }

@@ -26,7 +26,7 @@ struct camp_template *camp_http_template(struct camp_http *http, struct camp_err
   struct camp_template *template = calloc(1, sizeof *template);
   if (template == NULL || request->source != NULL || request->form != NULL || request->has_body || request->save.fd >= 0) {
     if (template == NULL) camp_fail_nomem(err);
-    else camp_fail(err, CAMP_USAGE, 0, "a template has no body, and its answers are not saved");
+    else camp_fail(err, CAMP_USAGE, 0, "a template must not have a body, nor save its answers");
     free(template);
     camp_request_free(request);
     return NULL;

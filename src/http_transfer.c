@@ -32,11 +32,11 @@ curl_socket_t camp_on_open_socket(void *data, curlsocktype purpose, struct curl_
   struct camp_request *request = ((struct camp_handle *)data)->request;
   (void)purpose;
   if (request->direct_loopback && !camp_address_loopback(&address->addr)) {
-    camp_fail(&request->fault, CAMP_USAGE, 0, "%.100s does not lead to this machine; plain http is for loopback only", request->host);
+    camp_fail(&request->fault, CAMP_USAGE, 0, "%.100s does not resolve to this machine; plain http is allowed to loopback only", request->host);
     return CURL_SOCKET_BAD;
   }
   if (request->options.deny_private && camp_address_private(&address->addr)) {
-    camp_fail(&request->fault, CAMP_USAGE, 0, "%.100s leads to an address that is not public", request->host);
+    camp_fail(&request->fault, CAMP_USAGE, 0, "%.100s resolves to an address that is not public", request->host);
     return CURL_SOCKET_BAD;
   }
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -140,7 +140,7 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
     return length;
   }
   if ((line[0] | 32) == 'c' && check_length(request, line, kept) != 0) {
-    camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the answer does not say how long it is: its Content-Length is no number, or it has two",
+    camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the length of the answer is unknown: its Content-Length is invalid or given twice",
               request->host);
     return 0;
   }

@@ -170,7 +170,7 @@ static int refuse_foreign(const struct camp_input *input, unsigned char *block, 
   }
   const char *name = camp_foreign_name(block, (size_t)got);
   if (name == NULL) return 0;
-  return camp_fail(err, CAMP_INVALID, 0, "%s: seems to be %s, which is not read; save it as UTF-8, or say which encoding it is (option `encoding`)",
+  return camp_fail(err, CAMP_INVALID, 0, "%s: seems to be %s, which is not supported; save it as UTF-8, or give the encoding (option `encoding`)",
                    input->path, name);
 }
 
@@ -246,7 +246,7 @@ static int find_encoding(struct camp_input *input, const char *given, struct cam
     }
     input->detected = "given";
     if (mark_length > 0 && mark != input->encoding) {
-      camp_fail(err, CAMP_INVALID, 0, "%s: starts with the byte-order mark of %s, but %s was given", input->path,
+      camp_fail(err, CAMP_INVALID, 0, "%s: starts with the byte order mark of %s, but %s was given", input->path,
                 camp_encoding_name(mark), camp_encoding_name(input->encoding));
       goto done;
     }
@@ -399,7 +399,7 @@ static int check_names(const struct camp_input *input, struct camp_error *err) {
     if (blanks == name->length)
       return camp_fail(err, CAMP_INVALID, 0, "%s: column %zu of the header has no name; give it one", input->path, i + 1);
     if (memchr(name->text, '\r', name->length) != NULL)
-      return camp_fail(err, CAMP_INVALID, 0, "%s: the header holds a carriage return; lines must end in LF or CRLF", input->path);
+      return camp_fail(err, CAMP_INVALID, 0, "%s: the header contains a carriage return; lines must end in LF or CRLF", input->path);
     sorted[i] = name;
   }
   qsort(sorted, input->column_count, sizeof sorted[0], compare_names);
@@ -451,7 +451,7 @@ int camp_input_header(struct camp_input *input, struct camp_error *err) {
   if (got == 0) {
     camp_fail(err, CAMP_INVALID, 0, "%s: the file is empty; its first line must name the columns", input->path);
   } else if (record.faults & CAMP_RECORD_NUL) {
-    camp_fail(err, CAMP_INVALID, 0, "%s: the header holds NUL bytes; if the file is UTF-16 without a byte-order mark, give the encoding (%s)",
+    camp_fail(err, CAMP_INVALID, 0, "%s: the header contains NUL bytes; if the file is UTF-16 without a byte order mark, give the encoding (%s)",
               input->path, record.fields[0].length > 0 && record.fields[0].text[0] == '\0' ? "utf-16be" : "utf-16le");
   } else if (record.faults & CAMP_RECORD_ENCODING) {
     camp_fail(err, CAMP_INVALID, (long)record.fault_offset, "%s: the header is not valid %s at byte %lld", input->path,

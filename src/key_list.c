@@ -261,7 +261,7 @@ static int refuse(const struct camp_key_list *list, const struct camp_record *re
                      : record->faults & CAMP_RECORD_NUL      ? "holds a NUL byte"
                      : record->faults & CAMP_RECORD_QUOTE    ? "has text after a closing quote"
                                                              : "has another number of fields than the first line";
-  return camp_fail(err, CAMP_INVALID, 0, "%.120s: line %lld %s; such a list is taken whole or not at all", list->input->path,
+  return camp_fail(err, CAMP_INVALID, 0, "%.120s: line %lld %s; a list with such a line is not used at all", list->input->path,
                    (long long)record->line, what);
 }
 

@@ -212,7 +212,7 @@ static int move(const struct camp_keyset_part *part, struct camp_keyset_line *to
 static int grow(const struct camp_keyset *set, struct camp_keyset_part *part, struct camp_error *err) {
   for (;;) {
     if (part->level > 2 && part->count < FULL(part->total) / 16) /* only what is no hash can leave so much of a table free */
-      return camp_fail(err, CAMP_INVALID, 0, "keys that should be hashes are alike: they are damaged");
+      return camp_fail(err, CAMP_INVALID, 0, "row hashes are not distributed like hashes: they are damaged");
     const size_t pages = pages_of((size_t)(part - set->parts), part->level), total = pages * PAGE / sizeof part->lines[0];
     struct camp_keyset_line *lines = make_room(pages);
     if (lines == MAP_FAILED) return camp_fail_nomem(err);

@@ -13,7 +13,7 @@ static int load(struct camp_library *library, enum camp_kind kind, struct camp_e
   for (size_t i = 0; i < library->count; i++) {
     void *function = dlsym(handle, library->names[i]);
     if (function == NULL) {
-      return camp_fail(err, kind, 0, "%s is too old or not the library of that name: it has no %s", library->file, library->names[i]);
+      return camp_fail(err, kind, 0, "%s is too old or not the right library: it has no %s", library->file, library->names[i]);
     }
     memcpy((char *)library->functions + i * sizeof function, &function, sizeof function);
   }

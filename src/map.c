@@ -58,7 +58,7 @@ int camp_map_add(struct camp_map *map, const void *key, size_t key_size, const v
     return camp_fail(err, CAMP_USAGE, 0, "the replacement of U+%04X is not valid UTF-8", (unsigned)character);
   size_t place = lower_bound(map, character);
   if (place < map->count && map->entries[place].character == character)
-    return camp_fail(err, CAMP_USAGE, 0, "U+%04X stands twice in the replacement table", (unsigned)character);
+    return camp_fail(err, CAMP_USAGE, 0, "U+%04X occurs twice in the replacement table", (unsigned)character);
   if (map->count == CAMP_MAP_MAX) return camp_fail(err, CAMP_USAGE, 0, "the replacement table has more than %d entries", CAMP_MAP_MAX);
   if (map->count == map->room) {
     size_t room = map->room == 0 ? 16 : map->room * 2;

@@ -37,7 +37,7 @@ struct camp_multipart {
 
 static int refuse(struct camp_multipart *reader, struct camp_error *err, const char *what) {
   reader->state = REFUSED;
-  return camp_fail(err, CAMP_INVALID, 0, "the multipart body is refused: %s", what);
+  return camp_fail(err, CAMP_INVALID, 0, "the multipart body is rejected: %s", what);
 }
 
 static int is_space(char c) { return c == ' ' || c == '\t'; }
@@ -125,13 +125,13 @@ static int read_boundary(struct camp_multipart *reader, const char *content_type
   if (skip_separator(&at) != 0) return camp_fail(err, CAMP_INVALID, 0, "the Content-Type cannot be read");
   while ((got = next_parameter(&at, &name, &value)) == 1) {
     if (strcasecmp(name, "boundary") != 0) continue;
-    if (found++ || !is_boundary(value)) return camp_fail(err, CAMP_INVALID, 0, "the boundary of the multipart body is not a valid one");
+    if (found++ || !is_boundary(value)) return camp_fail(err, CAMP_INVALID, 0, "the boundary of the multipart body is invalid");
     reader->delimiter_length = 4 + strlen(value);
     memcpy(reader->delimiter, "\r\n--", 4);
     memcpy(reader->delimiter + 4, value, reader->delimiter_length - 4);
   }
   if (got < 0) return camp_fail(err, CAMP_INVALID, 0, "the Content-Type cannot be read");
-  return found ? 0 : camp_fail(err, CAMP_INVALID, 0, "the Content-Type names no boundary");
+  return found ? 0 : camp_fail(err, CAMP_INVALID, 0, "the Content-Type has no boundary");
 }
 
 struct camp_multipart *camp_multipart_new(const char *content_type, const struct camp_multipart_limits *limits, struct camp_error *err) {
@@ -360,7 +360,7 @@ int camp_multipart_next(struct camp_multipart *reader, struct camp_multipart_eve
       case BODY: got = next_data(reader, event, err); break;
       case HEADERS: got = next_headers(reader, event, err); break;
       case EPILOGUE: reader->start = reader->end; return 0;
-      case REFUSED: return camp_fail(err, CAMP_INVALID, 0, "the multipart body was refused before");
+      case REFUSED: return camp_fail(err, CAMP_INVALID, 0, "the multipart body was rejected before");
     }
     if (got != 2) return got;
   }
@@ -368,6 +368,6 @@ int camp_multipart_next(struct camp_multipart *reader, struct camp_multipart_eve
 
 int camp_multipart_finish(const struct camp_multipart *reader, struct camp_error *err) {
   if (reader->state == EPILOGUE) return 0;
-  if (reader->state == REFUSED) return camp_fail(err, CAMP_INVALID, 0, "the multipart body was refused before");
+  if (reader->state == REFUSED) return camp_fail(err, CAMP_INVALID, 0, "the multipart body was rejected before");
   return camp_fail(err, CAMP_INVALID, 0, "the multipart body ends before its closing boundary");
 }

@@ -39,7 +39,7 @@ void camp_notice_close(struct camp_notice *notice) {
 static int fail(struct camp_notice *notice, struct camp_error *err, const char *what) {
   int code = errno;
   remove_path(notice);
-  return camp_fail(err, CAMP_NETWORK, code, "no socket to be woken by: %s: %s", what, strerror(code));
+  return camp_fail(err, CAMP_NETWORK, code, "no socket for wake-ups: %s: %s", what, strerror(code));
 }
 
 int camp_notice_listen(struct camp_notice *notice, struct camp_error *err) {
@@ -65,7 +65,7 @@ int camp_notice_listen(struct camp_notice *notice, struct camp_error *err) {
 int camp_notice_accept(struct camp_notice *notice, struct camp_error *err) {
   struct ucred peer = {0};
   socklen_t size = sizeof peer;
-  if (notice->listener < 0) return camp_fail(err, CAMP_USAGE, 0, "nobody listens");
+  if (notice->listener < 0) return camp_fail(err, CAMP_USAGE, 0, "not listening");
   int fd = accept4(notice->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return fail(notice, err, "accept");
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid != getpid()) {

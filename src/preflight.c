@@ -45,10 +45,10 @@ static int take_columns(struct camp_preflight *pass, struct camp_error *err) {
   for (size_t i = 0; i < options->suppress_count; i++) {
     if (options->suppress[i].column >= count)
       return camp_fail(err, CAMP_USAGE, 0, "suppress names column %zu of %zu", options->suppress[i].column + 1, count);
-    if (options->suppress[i].list->is_open) return camp_fail(err, CAMP_USAGE, 0, "suppress: the list is not read to its end");
+    if (options->suppress[i].list->is_open) return camp_fail(err, CAMP_USAGE, 0, "suppress: the list was not read to its end");
   }
   if (options->row_columns == NULL) {
-    if (options->since != NULL) return camp_fail(err, CAMP_USAGE, 0, "since: the rows are not hashed");
+    if (options->since != NULL) return camp_fail(err, CAMP_USAGE, 0, "since: rows are not hashed");
     return 0;
   }
   size_t size = options->row_column_count * sizeof *pass->row_columns;
@@ -82,7 +82,7 @@ int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, s
   if (options->unique != CAMP_NO_COLUMN && options->unique >= input->column_count)
     return camp_fail(err, CAMP_USAGE, 0, "unique names column %zu of %zu", options->unique + 1, input->column_count);
   if (encoder->columns != input->column_count)
-    return camp_fail(err, CAMP_USAGE, 0, "%s has %zu columns, the encoder was made for %zu", input->path, input->column_count,
+    return camp_fail(err, CAMP_USAGE, 0, "%s has %zu columns, the encoder was created for %zu", input->path, input->column_count,
                      encoder->columns);
   if (options->batch_rows < 1 || options->batch_bytes < 1)
     return camp_fail(err, CAMP_USAGE, 0, "batch_rows and batch_bytes must be at least 1");
@@ -93,7 +93,7 @@ int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, s
     pass->options.line = input->data_line;
   }
   if (pass->options.offset < input->data_offset || pass->options.end < pass->options.offset || pass->options.end > input->bytes)
-    return camp_fail(err, CAMP_INVALID, 0, "%s: the range does not lie in the file; it may be another file", input->path);
+    return camp_fail(err, CAMP_INVALID, 0, "%s: the range lies outside the file; is it another file?", input->path);
   if (options->skip != NULL) {
     size_t length = strlen(options->skip), at = 0;
     int64_t from = 0, to = 0;
@@ -477,7 +477,7 @@ static void describe_reason(const struct camp_preflight *pass, const struct camp
   case CAMP_REASON_NUMBER: snprintf(text, size, "must be a number"); break;
   case CAMP_REASON_BOOLEAN: snprintf(text, size, "must be true, false, 1 or 0"); break;
   case CAMP_REASON_UNMAPPABLE:
-    snprintf(text, size, "holds U+%04X, which %s does not have; map it or correct the row", (unsigned)fault->finding.code_point,
+    snprintf(text, size, "contains U+%04X, which does not exist in %s; map it or correct the row", (unsigned)fault->finding.code_point,
              camp_encoding_name(pass->encoder->encoding));
     break;
   case CAMP_REASON_ENCODING:

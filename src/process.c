@@ -194,7 +194,7 @@ int camp_process_read_line(struct camp_process *process, double seconds, const c
   double deadline = camp_monotonic() + seconds;
   struct camp_buf *lines = &process->lines;
   size_t searched = process->given;
-  if (process->output < 0) return camp_fail(err, CAMP_USAGE, 0, "the output of the process is not read through a pipe");
+  if (process->output < 0) return camp_fail(err, CAMP_USAGE, 0, "the process was not started with a pipe for its output");
   for (;;) {
     const char *end = lines->length > searched ? memchr(lines->data + searched, '\n', lines->length - searched) : NULL;
     if (end != NULL || (process->output_ended && lines->length > process->given)) {

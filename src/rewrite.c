@@ -79,11 +79,11 @@ int camp_rewrite_column(struct camp_rewrite *rw, const char *name, size_t length
     if (is_name(&rw->input->columns[i], name, length)) shadows = i;
   for (size_t i = 0; i < length; i++) {
     blanks += name[i] == ' ';
-    if ((unsigned char)name[i] < 0x20 && shadows == NONE) return camp_fail(err, CAMP_USAGE, 0, "a column's name may hold no control characters");
+    if ((unsigned char)name[i] < 0x20 && shadows == NONE) return camp_fail(err, CAMP_USAGE, 0, "a column's name must not contain control characters");
   }
-  if (blanks == length) return camp_fail(err, CAMP_USAGE, 0, "a column's name may not be blank");
+  if (blanks == length) return camp_fail(err, CAMP_USAGE, 0, "a column's name must not be blank");
   if (rw->input->column_count + 1 + rw->made_count >= CAMP_MAX_COLUMNS)
-    return camp_fail(err, CAMP_USAGE, 0, "there may be %d columns, the function made too many", CAMP_MAX_COLUMNS);
+    return camp_fail(err, CAMP_USAGE, 0, "there may be %d columns, the function created too many", CAMP_MAX_COLUMNS);
   if (rw->made_count == rw->made_room) {
     size_t room = rw->made_room == 0 ? 16 : rw->made_room * 2;
     struct camp_rewrite_column *made = realloc(rw->made, room * sizeof *made);

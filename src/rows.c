@@ -55,7 +55,7 @@ void camp_rows_scratch_clear(struct camp_rows_scratch *scratch) {
 }
 
 static int fail_changed(const struct row_source *rows, const char *what, struct camp_error *err) {
-  return camp_fail(err, CAMP_INVALID, 0, "%s: rows %lld to %lld are not what they were when they were checked (%s); start again",
+  return camp_fail(err, CAMP_INVALID, 0, "%s: rows %lld to %lld have changed since they were checked (%s); start again",
                    rows->input->path, (long long)rows->batch.first_row, (long long)(rows->batch.first_row + rows->batch.rows - 1), what);
 }
 
@@ -310,12 +310,12 @@ static struct camp_source *make_source(struct camp_input *input, struct camp_enc
   rows->check = skip == NULL && batch->accepted < batch->rows;
   if (camp_input_header(input, err) != 0) goto failed;
   if (encoder->columns != input->column_count) {
-    camp_fail(err, CAMP_USAGE, 0, "%s has %zu columns, the encoder was made for %zu", input->path, input->column_count, encoder->columns);
+    camp_fail(err, CAMP_USAGE, 0, "%s has %zu columns, the encoder was created for %zu", input->path, input->column_count, encoder->columns);
     goto failed;
   }
   if (batch->offset < input->data_offset || batch->bytes < 0 || batch->bytes > input->bytes - batch->offset || batch->body_bytes < 0 ||
       batch->first_row < 1) {
-    camp_fail(err, CAMP_INVALID, 0, "%s: the batch does not lie in the file; it may be another file", input->path);
+    camp_fail(err, CAMP_INVALID, 0, "%s: the batch lies outside the file; is it another file?", input->path);
     goto failed;
   }
   if (skip != NULL) {

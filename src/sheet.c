@@ -77,7 +77,7 @@ static int open_book(struct camp_sheet *sheet, const struct camp_sheet_options *
   sheet->sheet = workbook_add_worksheet(sheet->book, options->name);
   sheet->format = workbook_add_format(sheet->book);
   if (sheet->sheet == NULL || sheet->format == NULL || sheet->sheet->optimize_tmpfile == NULL)
-    return camp_fail(err, CAMP_INVALID, errno, "%.150s: the sheet's temporary file cannot be made in %.60s", options->path, sheet->temporary);
+    return camp_fail(err, CAMP_INVALID, errno, "%.150s: the sheet's temporary file cannot be created in %.60s", options->path, sheet->temporary);
   format_set_num_format_index(sheet->format, TEXT_FORMAT);
   worksheet_set_column(sheet->sheet, 0, (lxw_col_t)(sheet->columns - 1), 20, sheet->format);
   return 0;
@@ -270,7 +270,7 @@ int camp_sheet_finish(struct camp_sheet *sheet, struct camp_error *err) {
   close(fd);
   if (whole != 0) {
     struct camp_error why = *err;
-    return camp_fail(err, why.kind, why.code, "%.100s: was not written whole (is the disk full, or %.50s?): %.60s", sheet->save.path,
+    return camp_fail(err, why.kind, why.code, "%.100s: was not written completely (is the disk full, or %.50s?): %.60s", sheet->save.path,
                      sheet->temporary, why.text);
   }
   sheet->bytes = info.st_size;

@@ -147,7 +147,7 @@ static int check_entry(int fd, const struct entry *entry, int64_t row_bytes, int
   memset(&part, 0, sizeof part);
   if (inflate_part(fd, entry, offset, &part, err) != 0) return -1;
   if (part.crc != entry->crc || part.size != (int64_t)entry->size) return camp_fail(err, CAMP_INVALID, 0, "a part of it is damaged");
-  if (!is_closed(&part)) return camp_fail(err, CAMP_INVALID, 0, "a part of it is cut short");
+  if (!is_closed(&part)) return camp_fail(err, CAMP_INVALID, 0, "a part of it is truncated");
   if (entry->name_length != sizeof sheet - 1 || memcmp(entry->name, sheet, sizeof sheet - 1) != 0) return 0;
   (*sheets)++;
   return check_rows(&part, row_bytes, err);

@@ -193,7 +193,7 @@ static int make_file(struct camp_database *database, const char *schema, struct 
   if (errno != ENOENT) return fail_errno(database, err);
   snprintf(log, sizeof log, "%s-wal", database->path);
   if (lstat(log, &info) == 0) /* SQLite would take what stands in it for this file's */
-    return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: is not there, but its log is: it can only be made where neither is", database->path);
+    return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: does not exist, but its log does: a ledger is created only where neither exists", database->path);
   unsigned char *image = make_image(database, schema, &size, err);
   if (image == NULL) return -1;
   const int result = camp_write_atomic(database->path, image, (size_t)size, 0600, err);
@@ -207,7 +207,7 @@ static int make_file(struct camp_database *database, const char *schema, struct 
 static int check_file(struct camp_database *database, struct camp_error *err) {
   struct stat info;
   if (lstat(database->path, &info) != 0) return fail_errno(database, err);
-  if (!S_ISREG(info.st_mode)) return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: is no regular file; put the ledger back", database->path);
+  if (!S_ISREG(info.st_mode)) return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: is not a regular file; restore the ledger", database->path);
   if (info.st_uid != geteuid()) return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: belongs to another user", database->path);
   if ((info.st_mode & 077) != 0)
     return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: others may read or write it (mode %04o); use chmod 600", database->path,
@@ -267,7 +267,7 @@ static int configure(struct camp_database *database, enum camp_store_mode mode, 
   /* What is left of a transaction that was torn must not stand behind the next one: it would look as if that had been damaged. */
   const int code = database->cut_log > 0 ? camp_log_cut(database->db, database->cut_log) : SQLITE_OK;
   if (code != SQLITE_OK)
-    return camp_fail(err, CAMP_LEDGER, code, "ledger %.120s: the end of its log cannot be cut off: %s", database->path, sqlite3_errstr(code));
+    return camp_fail(err, CAMP_LEDGER, code, "ledger %.120s: the end of its log cannot be truncated: %s", database->path, sqlite3_errstr(code));
   int id = 0;
   if (query_integer(database, "PRAGMA application_id", &id, err) != 0) return -1;
   database->is_at_work = id == CAMP_STORE_AT_WORK;
@@ -389,7 +389,7 @@ int camp_database_prepare(struct camp_database *database, const char *sql, size_
     return drop(to);
   }
   if (to->first == NULL || rest != end || (to->then != NULL && sqlite3_column_count(to->first) > 0)) {
-    camp_fail(err, CAMP_USAGE, 0, "ledger: one statement, please, or two of which the first gives no rows");
+    camp_fail(err, CAMP_USAGE, 0, "ledger: exactly one statement, or two of which the first returns no rows");
     return drop(to);
   }
   const int first = sqlite3_bind_parameter_count(to->first), then = sqlite3_bind_parameter_count(to->then);

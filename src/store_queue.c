@@ -333,7 +333,7 @@ int camp_store_submit(struct camp_store *store, int statement, const struct camp
   if (count > CAMP_STORE_VALUES || (int)count != store->parameters[statement])
     return camp_fail(err, CAMP_USAGE, 0, "ledger: the statement takes %d values, %zu were given", store->parameters[statement], count);
   if (camp_store_waiting(store) >= CAMP_STORE_WAITING)
-    return camp_fail(err, CAMP_USAGE, 0, "ledger: %d statements wait already: run them first", CAMP_STORE_WAITING);
+    return camp_fail(err, CAMP_USAGE, 0, "ledger: %d statements are waiting already: run them first", CAMP_STORE_WAITING);
   size_t bytes = 0;
   for (size_t i = 0; i < count; i++) {
     if (values[i].type != CAMP_STORE_TEXT) continue;
@@ -443,7 +443,7 @@ size_t camp_store_waiting(const struct camp_store *store) { return store->waitin
 int camp_store_ring(struct camp_store *store, int fd, struct camp_error *err) {
   if (check_owner(store, err) != 0) return -1;
   const int own = camp_bell_copy(fd);
-  if (fd >= 0 && own < 0) return camp_fail(err, CAMP_LEDGER, 0, "ledger: its bell cannot be had: %s", strerror(errno));
+  if (fd >= 0 && own < 0) return camp_fail(err, CAMP_LEDGER, 0, "ledger: its bell cannot be created: %s", strerror(errno));
   pthread_mutex_lock(&store->bell_lock);
   int before = store->bell;
   store->bell = own;

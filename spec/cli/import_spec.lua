@@ -246,7 +246,7 @@ describe("campaign import", function()
     assert.are.equal(7, run.code, run.err)
     assert.are.equal(2, committed(LONGLONG))
     for _, case in ipairs({
-      { { "--map", script, "--map", "name=姓名" }, nil, "a script stands alone" },
+      { { "--map", script, "--map", "name=姓名" }, nil, "a script cannot be combined with other --map options" },
       { { "--map", folder .. "/none.lua" }, nil, "none.lua" },
       { { "--map", script }, "return 1", "the script returns a number, not a function" },
       { { "--map", script }, "return function(", "fix.lua" },

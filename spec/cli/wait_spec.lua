@@ -76,9 +76,9 @@ describe("campaign wait", function()
   it("refuses waiters, fields, deadlines and states that are none", function()
     for _, case in ipairs{
       { { "wait", "hypers.notification_task_finish", "-p", "taskId=1" }, "did you mean `notification_task_finished`" },
-      { { "wait", "hypers" }, "is no PLATFORM.WAITER" },
+      { { "wait", "hypers" }, "is not of the form PLATFORM.WAITER" },
       { { "wait", "longlong.x" }, "it has none" },
-      { { "wait", "hypers.notification_task_finished", "-p", "taskId=1", "--deadline", "soon" }, "is no time" },
+      { { "wait", "hypers.notification_task_finished", "-p", "taskId=1", "--deadline", "soon" }, "is not a duration" },
       { { "wait", "hypers.notification_task_finished", "-p", "taskId=x" }, "taskId" },
       { { "wait", "hypers.notification_task_finished", "-p", "taskId=1", "--state", command.write(folder .. "/bad", "x") }, "--state|position" },
     } do

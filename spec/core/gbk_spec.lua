@@ -102,7 +102,7 @@ describe("core.gbk", function()
     local _, err = gbk.encode(("a"):rep(100000) .. "\240\159\152\128", "gbk")
     assert.same({ "unmappable", 100000 }, { err.reason, err.cause.offset })
     _, err = gbk.decode(("a"):rep(4095) .. "\176", "gbk")
-    assert.same({ "encoding", 4095, "the text ends inside a gbk character that begins at byte 4095" }, { err.reason, err.code, err.message })
+    assert.same({ "encoding", 4095, "the text ends inside a gbk character that starts at byte 4095" }, { err.reason, err.code, err.message })
   end)
 
   it("gives errors that are whole as JSON, and whose functions take nothing else", function()

@@ -157,7 +157,7 @@ describe("core.rows.encoder", function()
       wrong.columns, wrong.fields, wrong.bom = 1, one, true
       local none, err = core.rows.encoder(wrong)
       assert.is_nil(none)
-      assert.matches("byte-order mark", err.message, 1, true)
+      assert.matches("byte order mark", err.message, 1, true)
     end
     assert.same({ '""\r\nx\r\n' }, (bodies('a,b\n,1\nx,2\n', { format = "csv", columns = 2, fields = { { name = "a", column = 1 } } })))
   end)
@@ -175,7 +175,7 @@ describe("core.rows.encoder", function()
       faults[i] = { reject.row, reject.column, reject.code_point, reject.column_name, reject.name }
     end
     assert.same({ { 2, 1, 0x4DAE, "姓名", "n" }, { 3, 2, 0x20BB7, "公司", "c" }, { 4, 2, 0x1F642, "公司", "c" } }, faults)
-    contains(total.rejects[1].message, "U+4DAE, which gbk does not have")
+    contains(total.rejects[1].message, "U+4DAE, which does not exist in gbk")
     assert.same({ "䶮", "好" }, total.rejects[1].fields)
     description.encoding = "gb18030"
     out, total = bodies(list, description)
@@ -261,12 +261,12 @@ describe("core.rows.encoder", function()
       ["unknown format"] = { format = "xml", columns = 1, fields = field },
       ["unknown row shape"] = { format = "json", row = "map", columns = 1, fields = field },
       ["cannot write"] = { format = "csv", encoding = "utf-16le", columns = 1, fields = field },
-      ["utf-8 only"] = { format = "json", encoding = "gbk", columns = 1, fields = field },
+      ["are always utf-8"] = { format = "json", encoding = "gbk", columns = 1, fields = field },
       ["at least one field"] = { format = "json", columns = 1, fields = {} },
       ["exactly one field"] = { format = "json", row = "value", columns = 1, fields = { field[1], field[1] } },
-      ["are for JSON"] = { format = "csv", columns = 1, prefix = "x", fields = field },
-      ["components are for JSON"] = { format = "csv", columns = 1, fields = { { name = "c", type = "components", items = {} } } },
-      ["a header line is for CSV"] = { format = "json", columns = 1, header = { "a" }, fields = field },
+      ["are only for JSON"] = { format = "csv", columns = 1, prefix = "x", fields = field },
+      ["components are only for JSON"] = { format = "csv", columns = 1, fields = { { name = "c", type = "components", items = {} } } },
+      ["a header line is only for CSV"] = { format = "json", columns = 1, header = { "a" }, fields = field },
       ["line_end"] = { format = "csv", columns = 1, line_end = "\r", fields = field },
       ["U+4DAE"] = { format = "csv", encoding = "gbk", columns = 1, header = { "䶮" }, fields = field },
       ["breaks its rule 'enum'"] = { format = "json", columns = 1, fields = { { name = "a", constant = "3", enum = { "1" } } } },
@@ -571,7 +571,7 @@ describe("core.rows.preflight", function()
     local encoder = simple()
     local pass, err = core.rows.preflight(input, encoder)
     assert.is_nil(pass)
-    contains(err.message, "3 columns, the encoder was made for 2")
+    contains(err.message, "3 columns, the encoder was created for 2")
     input:close()
     input = assert(core.rows.input { path = lists.file("") })
     pass, err = core.rows.preflight(input, encoder)

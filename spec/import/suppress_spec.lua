@@ -73,7 +73,7 @@ describe("suppression", function()
       local row = listed[i]
       assert.same({ expected[1], expected[2], "suppressed", "listed", expected[3], expected[5] },
         { row._row, row._line, row._state, row._reason, row._code, row._column })
-      assert.equal(("stands in line %s of %s"):format(expected[4], expected[3]), row._message)
+      assert.equal(("is in line %s of %s"):format(expected[4], expected[3]), row._message)
     end
     assert.equal('D,\n"x"', listed[4].name) -- every value as it was
     assert.same({ { "listed", label, 4 }, { "listed", mail, 1 } }, {
@@ -131,8 +131,8 @@ describe("suppression", function()
       { ":mobil=phone", "mobile,n\n138,1\n", 'has no column "mobil" (did you mean `mobile`?)' },
       { ":phone", "13800000001\n13800000002\n", 'it has "138********"' },
       { ":phone", "", "empty" },
-      { ":phone", "phone\n", "holds no key" },
-      { ":phone", "phone\n\"\"\n   \n", "holds no key" },
+      { ":phone", "phone\n", "has no keys" },
+      { ":phone", "phone\n\"\"\n   \n", "has no keys" },
       { ":phone", "phone,n\n138,1\n139\n", "line 3 has another number of fields" },
       { ":phone", "phone\n138\0\n", "NUL" },
       { ":phone", "phone\n\"138\n", "quote" },

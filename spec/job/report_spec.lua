@@ -108,7 +108,7 @@ describe("a job's report", function()
     command.write(job .. "/report.json", "{ torn")
     os.execute(("rm %s/duplicates.csv && mkfifo %s/duplicates.csv"):format(job, job))
     assert.equal("done", run(nil, "resume", job).out)
-    local stands, rows = compare(job, "made again")
+    local stands, rows = compare(job, "encoded again")
     assert.same({ true, 40, 0 }, { stands, rows.accepted_pending, rows.pending })
     assert.equal("41", imports.read(job .. "/duplicates.csv")[1]._row)
     command.write(job .. "/report.json", '{"state":"finished"}') -- somebody's hand

@@ -207,7 +207,7 @@ describe("pace.shared", function()
     end
     assert.equal(1, #said)
     assert.truthy(said[1]:find("the account's rate is not shared with other processes: ", 1, true))
-    assert.truthy(said[1]:find("x.pace: is no file of this user's own that is closed to others", 1, true), said[1])
+    assert.truthy(said[1]:find("x.pace: must belong to this user and be closed to others", 1, true), said[1])
   end)
 
   -- A home that can be made to fail, and counts how often it is asked.

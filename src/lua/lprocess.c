@@ -190,7 +190,7 @@ static int process_wait(lua_State *L) {
   struct camp_process *process = check_process(L);
   double seconds = check_seconds(L, 2);
   int ended = camp_process_wait(process, seconds, &err);
-  if (ended == 0) camp_fail(&err, CAMP_TIMEOUT, 0, "the process still runs after %.1f seconds", seconds);
+  if (ended == 0) camp_fail(&err, CAMP_TIMEOUT, 0, "the process is still running after %.1f seconds", seconds);
   if (ended <= 0) return camp_push_error(L, &err);
   lua_createtable(L, 0, 1);
   if (process->status == -1) return 1;

@@ -315,7 +315,7 @@ static int conclude(lua_State *L, struct camp_rewrite *rw, struct camp_error *er
     const char *reason = refused;
     if (second != LUA_TNIL) {
       if (second != LUA_TSTRING && second != LUA_TNUMBER)
-        return camp_fail(err, CAMP_USAGE, 0, "the map function gave a %s as reason, not a text", luaL_typename(L, 2));
+        return camp_fail(err, CAMP_USAGE, 0, "the map function returned a %s as reason, not a text", luaL_typename(L, 2));
       reason = lua_tolstring(L, 2, &length);
     }
     return camp_rewrite_put(rw, reason, length, err);

@@ -254,7 +254,7 @@ local function check_headers(operation, headers)
     if header[2]:find("[%z\1-\31\127]") then
       return error_object.new{
         kind = "invalid", sent = "no", retry = false, platform = operation.platform, operation = operation.name,
-        message = "the value for header `" .. header[1] .. "` holds control characters (a line end at the end of a token?)",
+        message = "the value for header `" .. header[1] .. "` contains control characters (a line end at the end of a token?)",
       }
     end
   end

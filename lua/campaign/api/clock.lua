@@ -114,9 +114,9 @@ function methods:refusal(operation)
   end
   return error_object.new{
     kind = "window", reason = "clock", retry = false, sent = "no", platform = operation.platform, operation = operation.name,
-    message = ("%s: it cannot be told whether the platform is open (closed from %s to %s)"):format(self:text(), operation.closed.from,
+    message = ("%s: it is unknown whether the platform is open (closed from %s to %s)"):format(self:text(), operation.closed.from,
       operation.closed.to),
-    hint = "set this machine's clock (NTP) and try again; window = \"ignore\" sends all the same",
+    hint = "set this machine's clock (NTP) and try again; window = \"ignore\" sends anyway",
   }
 end
 

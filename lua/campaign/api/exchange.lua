@@ -164,7 +164,7 @@ function M.prepare(self, operation, fields, options, refused)
     end
   end
   if options.save_to and operation.response ~= "binary" then
-    return fail(operation, { kind = "usage", message = "save_to is for operations that give a file" })
+    return fail(operation, { kind = "usage", message = "save_to is for operations that return a file" })
   end
   local open
   open, err = pass_window(self, operation, options)
@@ -259,7 +259,7 @@ local function check_receipt(operation, context, result, reply)
   if problem then
     return fail(operation, {
       kind = "response", reason = "receipt_mismatch", sent = "maybe", status = result.status,
-      message = "the platform stored something else: " .. problem,
+      message = "the platform stored something different: " .. problem,
     })
   end
   return true

@@ -81,7 +81,7 @@ local function multipart(body, operation, options, context)
   if #form == 0 then -- a platform may leave every field to the caller; a multipart body of nothing cannot be written
     return error_object.refuse{
       kind = "invalid", platform = operation.platform, operation = operation.name,
-      message = "none of the fields of its form is given: give at least one (see `campaign describe`)",
+      message = "none of its form fields is given; give at least one (see `campaign describe`)",
     }
   end
   local ready, err = core.form(form)
@@ -127,7 +127,7 @@ function M.public_refusal(operation, values)
         local _, err = refuse(operation, field.name,
           "anybody who knows the file's id can read it, for a year and more; a file other than a picture may hold personal data", {
             reason = "public_file",
-            hint = "say accept_public_file = true (--accept-public-file) when that is acceptable",
+            hint = "give accept_public_file = true (--accept-public-file) if that is acceptable",
           })
         return err
       end
@@ -193,7 +193,7 @@ function M.settle(reply, folder, operation)
   if not ok then
     return nil, error_object.new{
       kind = "usage", platform = operation.platform, operation = operation.name, sent = "yes", retry = false,
-      message = "the download cannot be given its name: " .. tostring(why),
+      message = "the download cannot be renamed to its final name: " .. tostring(why),
     }
   end
   reply.path = path

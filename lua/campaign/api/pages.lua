@@ -121,8 +121,8 @@ local function move_on(self, rules, reply, rows)
       })
     elseif cursor and (self._asked[rules.cursor] == cursor or came_before(self, text_of(cursor))) then
       self._problem = problem(self, {
-        kind = "response", reason = "repeated_page", message = "the cursor behind page " .. self._fetched .. " is one that came before",
-        hint = "the platform does not move on, or the list goes round",
+        kind = "response", reason = "repeated_page", message = "the cursor after page " .. self._fetched .. " was already used for an earlier page",
+        hint = "the platform does not advance, or the list is circular",
       })
     else
       self._page, self._last = cursor, cursor == nil
@@ -168,15 +168,15 @@ local function fetch(self)
     rows = {}
   elseif type(rows) ~= "table" or #rows == 0 and next(rows) ~= nil then -- {} is how some write an empty list
     return fail(self, {
-      kind = "response", reason = "no_list", message = "what the reply has in the place of the rows is no list",
-      hint = "`list` in the platform's data says where they stand",
+      kind = "response", reason = "no_list", message = "the reply has something other than a list in the place of the rows",
+      hint = "`list` in the platform's data names their path",
     })
   end
   if #rows > 0 and by and not rules.cursor and came_before(self, json.encode(rows) or "") then
     return fail(self, {
       kind = "response", reason = "repeated_page",
-      message = (rules.page and "page " or "the page from ") .. self._page .. " holds the same rows as an earlier page",
-      hint = "the platform ignores " .. (rules.page and "the page number" or "the offset") .. ", or the list goes round",
+      message = (rules.page and "page " or "the page from ") .. self._page .. " has the same rows as an earlier page",
+      hint = "the platform ignores " .. (rules.page and "the page number" or "the offset") .. ", or the list is circular",
     })
   end
   self._rows, self._fetched = rows, self._fetched + 1

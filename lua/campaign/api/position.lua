@@ -59,7 +59,7 @@ function M.read(text, kind, name, fields, shape)
   if why then
     return error_object.refuse{
       kind = "usage", message = "the saved position " .. why,
-      hint = "start without it, or give the name and fields it was taken with",
+      hint = "start without it, or use the name and fields with which it was saved",
     }
   end
   return values

@@ -174,7 +174,7 @@ end
 local function unfit(operation, name)
   return nil, error_object.new{
     kind = "invalid", sent = "no", retry = false, platform = operation.platform, operation = operation.name,
-    message = "the value for header `" .. name .. "` holds control characters (a line end at the end of a key?)",
+    message = "the value for header `" .. name .. "` contains control characters (a line end at the end of a key?)",
   }
 end
 

@@ -238,7 +238,7 @@ function methods:wait()
     if left <= 0 then
       return fail(self, {
         kind = "timeout", reason = "deadline", sent = "no", retry = true, cause = err, message = "not final at the deadline",
-        hint = "wait on with the saved state and a new deadline",
+        hint = "continue with the saved state and a new deadline",
       })
     end
     state = found or state

@@ -33,7 +33,7 @@ end
 function M.open(account, env)
   local folder = env_module.state_dir(env)
   if not folder then
-    return fail("no place for tokens: set CAMPAIGN_STATE_DIR or HOME")
+    return fail("no folder for tokens: set CAMPAIGN_STATE_DIR or HOME")
   end
   folder = folder .. "/tokens"
   local made, err = core.system.make_dirs(folder, FOLDER)

@@ -119,7 +119,7 @@ function M.run(given)
   end
   local context = { json = given.json, effect = operation.effect }
   if operation.response == "binary" and not given.output then
-    return output.fail(select(2, usage(operation.key .. " answers with a file", "say where it goes: -o FILE")), context)
+    return output.fail(select(2, usage(operation.key .. " answers with a file", "give an output file: -o FILE")), context)
   end
   local fields, client, reply, err
   fields, err = read_body(given.body)

@@ -178,7 +178,7 @@ end
 
 local function one_operation(given)
   if given.format ~= "text" then
-    return nil, error_object.new{ kind = "usage", message = "--format " .. given.format .. " is of whole platforms",
+    return nil, error_object.new{ kind = "usage", message = "--format " .. given.format .. " applies to whole platforms",
       hint = "name the platform alone" }
   end
   local platform, operation = target.find(given.target)

@@ -37,7 +37,7 @@ local function map_script(values)
   if not path then
     return nil
   elseif #values > 1 then
-    return nil, error_object.new{ kind = "usage", message = "--map " .. path .. ": a script stands alone, without other --map",
+    return nil, error_object.new{ kind = "usage", message = "--map " .. path .. ": a script cannot be combined with other --map options",
       hint = "set the fields in the script" }
   end
   local chunk, problem = loadfile(path)

@@ -199,7 +199,7 @@ function M.pairs(list, option)
   for _, text in ipairs(list) do
     local equals = text:find("=", 1, true)
     if not equals or equals == 1 or equals == #text then
-      return nil, error_object.new{ kind = "usage", message = option .. " '" .. text .. "' is not of the form NAME=VALUE" }
+      return nil, error_object.new{ kind = "usage", message = option .. " '" .. text .. "' must have the form NAME=VALUE" }
     end
     local name = text:sub(1, equals - 1)
     if values[name] ~= nil then

@@ -80,7 +80,7 @@ end
 function M.run(given)
   local ways = (given.probe and 1 or 0) + (given.as and 1 or 0) + (given.callbacks and 1 or 0)
   if ways > 1 then
-    return output.fail("--probe, --callbacks and --as: one of them", given)
+    return output.fail("give only one of --probe, --callbacks and --as", given)
   elseif ways == 0 or given.as and not given.batch then
     return output.fail("resolve needs --batch N --as applied|not-applied|resend, or --probe, or --callbacks DIR", given)
   end

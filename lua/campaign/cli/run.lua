@@ -27,7 +27,7 @@ end
 -- The exit code, or the error that what was printed did not arrive whole.
 local function finished(code, json)
   if not core.console.flush() and code == 0 then
-    return output.fail(error_object.new{ kind = "ledger", message = "stdout cannot be written to its end" }, { json = json })
+    return output.fail(error_object.new{ kind = "ledger", message = "stdout cannot be written completely" }, { json = json })
   end
   return code
 end
@@ -91,7 +91,7 @@ function M.main(arguments, place)
       return output.fail(error_object.new{ kind = "cancelled", message = "interrupted" }, { json = json })
     end
     if is_out_of_memory(code) then
-      return output.fail("there is not enough memory", { json = json, code = output.EXIT.stopped, is_internal = true })
+      return output.fail("out of memory", { json = json, code = output.EXIT.stopped, is_internal = true })
     end
     return output.fail("internal error: " .. tostring(code), { json = json, code = output.EXIT.internal, is_internal = true })
   end

@@ -11,7 +11,7 @@ local function clock_of(text)
   if text == nil or text:find("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$") then
     return true
   end
-  return nil, error_object.new{ kind = "usage", message = "--clock '" .. text .. "' is no yyyy-MM-dd HH:mm:ss" }
+  return nil, error_object.new{ kind = "usage", message = "--clock '" .. text .. "' is not of the form yyyy-MM-dd HH:mm:ss" }
 end
 
 function M.run(given)

@@ -10,7 +10,7 @@ local M = {}
 ---@return integer? exit code of a refusal that has been told; nil: go on
 function M.refusal(given, who)
   if given.port and given.port > 65535 then
-    return output.fail("--port " .. given.port .. " is no port", given)
+    return output.fail("--port " .. given.port .. " is not a port number", given)
   end
   local has_server, reason = pcall(require, "http.server")
   if has_server then

@@ -33,12 +33,12 @@ function M.find(text)
   local platform_name, operation_name = split(text)
   if not platform_name then
     return nil, error_object.new{
-      kind = "usage", message = "'" .. text .. "' is no PLATFORM.OPERATION",
+      kind = "usage", message = "'" .. text .. "' is not of the form PLATFORM.OPERATION",
       hint = "`campaign operations` lists them",
     }
   elseif operation_name == "lua" then
     return nil, error_object.new{
-      kind = "usage", message = "'" .. text .. "' names a platform; put one of its operations behind it: " .. text .. ".OPERATION",
+      kind = "usage", message = "'" .. text .. "' names a platform; add one of its operations: " .. text .. ".OPERATION",
       hint = "`campaign operations " .. text .. "` lists them",
     }
   end
@@ -76,7 +76,7 @@ end
 function M.waiter(text)
   local platform_name, name = split(text)
   if not platform_name then
-    return nil, error_object.new{ kind = "usage", message = "'" .. text .. "' is no PLATFORM.WAITER" }
+    return nil, error_object.new{ kind = "usage", message = "'" .. text .. "' is not of the form PLATFORM.WAITER" }
   end
   local platform, err = platforms.load(platform_name)
   if not platform then

@@ -41,7 +41,7 @@ function M.run(given)
   local base_url = given.sandbox and (given.sandbox[1] or os.getenv("CAMPAIGN_SANDBOX_URL"))
   if given.sandbox and not base_url then
     return output.fail(error_object.new{ kind = "usage", retry = false, sent = "no",
-      message = "--sandbox: no address is given, and CAMPAIGN_SANDBOX_URL is not set" }, given)
+      message = "--sandbox: give a URL, or set CAMPAIGN_SANDBOX_URL" }, given)
   end
   local proof, err = campaign.verify(given.job, { server_log = given.server_log, sandbox = base_url, after = given.after })
   if not proof then

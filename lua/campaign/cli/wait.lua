@@ -86,7 +86,7 @@ function M.run(given)
     return output.fail(waiter, context)
   end
   if given.deadline and not waiter_module.seconds(tonumber(given.deadline) or given.deadline) then
-    return output.fail(select(2, usage("--deadline '" .. given.deadline .. "' is no time", "write 90s, 15m, 2h or 1d")), context)
+    return output.fail(select(2, usage("--deadline '" .. given.deadline .. "' is not a duration", "write 90s, 15m, 2h or 1d")), context)
   end
   given.deadline = tonumber(given.deadline) or given.deadline
   local operation = platform.operations[waiter.operation]

@@ -124,7 +124,7 @@ function methods:balance(lines, unlisted)
   end
   if #faults > 0 then
     return nil, error_object.new{
-      kind = "ledger", retry = false, message = "the books do not balance: " .. table.concat(faults, "; "),
+      kind = "ledger", retry = false, message = "the counts do not add up: " .. table.concat(faults, "; "),
       hint = "trust neither the counts nor the row files; compare with the platform before anything is sent again",
     }
   end

@@ -62,7 +62,7 @@ end
 local function changed(batch)
   return error_object.refuse{
     kind = "ledger", reason = "changed",
-    message = ("batch %d (row %d on) cannot be cut as it was planned"):format(batch.index, batch.first_row),
+    message = ("batch %d (row %d on) cannot be split as planned"):format(batch.index, batch.first_row),
     hint = "has the list been changed while it was imported?",
   }
 end

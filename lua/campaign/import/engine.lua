@@ -338,7 +338,7 @@ function methods:run()
     work.progress(self)
   until not self:_collect()
   if work.stopped() then
-    self:_stop(error_object.new{ kind = "cancelled", retry = false, message = "the import was stopped by order" })
+    self:_stop(error_object.new{ kind = "cancelled", retry = false, message = "the import was stopped on request" })
   end
   local batch = work.stopped() ~= "leave" and self:_next_batch() or nil
   while batch do

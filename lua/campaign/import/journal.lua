@@ -97,7 +97,7 @@ function methods.go(_, attempt)
   if attempt.answer ~= "go" then
     return nil, error_object.new{
       kind = "ledger", retry = false, sent = "no",
-      message = ("batch %d is no longer ours to send"):format(attempt.batch.index),
+      message = ("batch %d is no longer assigned to this process"):format(attempt.batch.index),
       hint = "does another process work on this job?",
     }
   end
@@ -186,7 +186,7 @@ function methods:split(batch, pieces)
   end
   if ok and not leases[1].index then
     ok, err = nil, error_object.new{
-      kind = "ledger", retry = false, sent = "no", message = ("batch %d is no longer ours to split"):format(batch.index),
+      kind = "ledger", retry = false, sent = "no", message = ("batch %d is no longer assigned to this process"):format(batch.index),
       hint = "does another process work on this job?",
     }
   end

@@ -57,7 +57,7 @@ local function set_aside(path)
   local ok, err = os.rename(path, name)
   if not ok then
     return nil, error_object.new{ kind = "ledger", retry = false, message = path .. " cannot be set aside: " .. tostring(err),
-      hint = "it was edited, and is not written over; move it away, then resume" }
+      hint = "it was edited and is not overwritten; move it away, then resume" }
   end
   return true
 end

@@ -122,7 +122,7 @@ local function rest(state, rewrite, total)
   end)
   rewrite:seal(false)
   if state.stop then
-    return error_object.refuse{ kind = "cancelled", message = "the mapping of the list was stopped by order" }
+    return error_object.refuse{ kind = "cancelled", message = "the mapping of the list was stopped on request" }
   end
   return true
 end
@@ -264,7 +264,7 @@ function M.check(state)
   end
   for _, name in ipairs(state.slips) do
     if unused[name] then
-      return fail("map", ('map: the function made "%s", which goes nowhere: no field of a row is called so%s; there is %s'):format(name,
+      return fail("map", ('map: the function created "%s", which is not used: no field of a row has that name%s; there is %s'):format(name,
         suggest.help(name, names), columns_module.shown(names)), "only what is sent, checked, or told apart by can be made")
     end
   end

@@ -233,7 +233,7 @@ local function check_rows(work)
   elseif plan.sendable == 0 then
     return error_object.refuse{
       kind = "invalid", reason = "no_rows",
-      message = ("none of the %d rows of %s can be a member; no file was written"):format(plan.rows, options.source),
+      message = ("none of the %d rows of %s can be used as a member; no file was written"):format(plan.rows, options.source),
       hint = work.rows:path("rejected") and "they are listed in " .. work.rows:path("rejected") or nil,
     }
   elseif #work.batches > 1 and not options.rows_per_file then
@@ -268,7 +268,7 @@ local function write_file(work, path, batch, done)
     return nil, bytes
   elseif rows ~= batch.accepted then
     return error_object.refuse{ kind = "ledger",
-      message = ("%s holds %d rows, and %d were to be written"):format(path, rows, batch.accepted) }
+      message = ("%s has %d rows instead of %d"):format(path, rows, batch.accepted) }
   end
   return { path = path, rows = rows, bytes = bytes, upload = { path = path, content_type = CONTENT_TYPE } }
 end

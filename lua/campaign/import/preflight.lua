@@ -128,7 +128,7 @@ local function walk(work, plan)
       work.pause()
     end
     if work.stopped() then
-      return error_object.refuse{ kind = "cancelled", message = "the preflight was stopped by order" }
+      return error_object.refuse{ kind = "cancelled", message = "the preflight was stopped on request" }
     end
   end
 end
@@ -159,9 +159,9 @@ function M.run(work)
     local first = plan.first_unmappable
     return error_object.refuse{
       kind = "invalid", reason = "unmappable",
-      message = ("%d rows hold characters that the platform's encoding lacks; the first is row %d (line %d): %s"):format(
+      message = ("%d rows contain characters that the platform's encoding lacks; the first is row %d (line %d): %s"):format(
         unmappable, first.row, first.line, first.message),
-      hint = (work.folder.rejects and "all are listed in " .. work.folder.rejects .. "; " or "") .. "map them, or let such rows be rejected",
+      hint = (work.folder.rejects and "all are listed in " .. work.folder.rejects .. "; " or "") .. "map them, or reject such rows",
     }
   end
   plan.first_unmappable = nil

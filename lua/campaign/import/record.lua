@@ -122,7 +122,7 @@ function M.decode(text, path)
   if type(record) ~= "table" or type(record.options) ~= "table" then
     return error_object.refuse{ kind = "ledger", reason = "damaged", cause = err,
       message = (path and "ledger " .. path or "the ledger") .. ": its record of the job is damaged",
-      hint = "put ledger.db back from a copy that was made after the job's last run; else look at the platform for what was sent" }
+      hint = "restore ledger.db from a copy made after the job's last run; otherwise check on the platform what was sent" }
   end
   return record
 end

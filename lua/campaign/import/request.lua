@@ -15,7 +15,7 @@ local function changed(batch, how, cause)
   return error_object.new{
     kind = "ledger", reason = "changed", retry = false, sent = "no", cause = cause,
     message = ("the list %s: batch %d (row %d on) was not sent"):format(how, batch.index, batch.first_row),
-    hint = "put the list back as it was and resume the job, or import the changed one as a new job, with `since` for what is new in it",
+    hint = "restore the list and resume the job, or import the changed one as a new job, with `since` for what is new in it",
   }
 end
 

@@ -190,7 +190,7 @@ function M.hold(ledger, isolates)
       return error_object.new{
         kind = "ledger", reason = "held", retry = false, sent = "no",
         message = ("batch %d is %s, and this import keeps order"):format(batch.index, batch.state == "U" and "in doubt" or "rejected"),
-        hint = batch.state == "U" and ("look at the platform, then say what became of it: campaign resolve JOB --batch %d --as applied")
+        hint = batch.state == "U" and ("look at the platform, then record the outcome: campaign resolve JOB --batch %d --as applied")
           :format(batch.index) or "mend its rows and import them with not_sent.csv as a new job",
       }
     end

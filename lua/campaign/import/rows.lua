@@ -141,7 +141,7 @@ end
 function methods:suppressed(hit, label)
   return self:_left_out({
     row = hit.row, line = hit.line, state = "suppressed", column = self.columns[hit.column], reason = "listed", code = label,
-    message = ("stands in line %d of %s"):format(hit.list_line, label),
+    message = ("is in line %d of %s"):format(hit.list_line, label),
   }, hit.fields)
 end
 

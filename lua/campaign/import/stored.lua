@@ -16,7 +16,7 @@ function M.no_job(folder)
   return error_object.new{
     kind = "ledger", reason = "unplanned", retry = false, sent = "no",
     message = "ledger " .. folder.ledger .. ": no job was planned in it",
-    hint = "nothing of it was sent: import the list again",
+    hint = "nothing was sent: import the list again",
   }
 end
 

@@ -166,7 +166,7 @@ local function refuse(entry, err)
   return error_object.refuse{
     kind = err.kind, reason = err.reason, code = err.code, cause = err,
     message = ("suppression list %s: %s"):format(entry.label, err.message),
-    hint = err.hint or "nothing is sent while a list of people who must not be addressed cannot be read whole",
+    hint = err.hint or "nothing is sent while a list of people who must not be contacted cannot be read completely",
   }
 end
 
@@ -236,7 +236,7 @@ local function read_whole(list, work)
       work.pause()
     end
     if work.stopped and work.stopped() then
-      return error_object.refuse{ kind = "cancelled", message = "the preflight was stopped by order" }
+      return error_object.refuse{ kind = "cancelled", message = "the preflight was stopped on request" }
     end
   end
 end
@@ -265,8 +265,8 @@ local function load(entry, use, work)
     list:close()
     return error_object.refuse{
       kind = "invalid", reason = "no_rows",
-      message = ("suppression list %s holds no key: it would keep nobody out"):format(entry.label),
-      hint = "leave the list out if that is meant",
+      message = ("suppression list %s has no keys: it would exclude nobody"):format(entry.label),
+      hint = "omit the list if that is intended",
     }
   end
   local facts = {
@@ -327,7 +327,7 @@ function M.unchanged(facts, pause)
         kind = "ledger", reason = "changed",
         message = ("suppression list %s %s"):format(fact.label, sum and "has changed since the job was planned"
           or "cannot be read any more: " .. tostring(problem)),
-        hint = "who was put on it since must not be addressed: put the old list back, or import what is left with the new one as a new job",
+        hint = "people added since must not be contacted: restore the old list, or import the remaining rows as a new job with the new one",
       }
     end
   end

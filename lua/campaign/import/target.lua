@@ -33,7 +33,7 @@ function M.find(to, takes)
   if not platform_name then
     return refuse(('to: "%s" is not of the form platform.operation'):format(to))
   elseif operation_name == "lua" then
-    return refuse(('to: "%s" names a platform; put one of its operations behind it: %s.operation'):format(to, to))
+    return refuse(('to: "%s" names a platform; add one of its operations: %s.operation'):format(to, to))
   end
   local platform, err = platforms.load(platform_name)
   if not platform then
@@ -62,7 +62,7 @@ local function check_overwrite(operation, options)
     for _, dangerous in ipairs(destructive and destructive.is or {}) do
       if value ~= nil and tostring(value) == tostring(dangerous) then
         return refuse(("params.%s = %s replaces everything that is there"):format(destructive.field, tostring(value)),
-          { hint = "say overwrite = true (--overwrite) if that is meant" })
+          { hint = "give overwrite = true (--overwrite) if that is intended" })
       end
     end
     return true

@@ -75,8 +75,8 @@ end
 local function trouble(self, err)
   return error_object.new{
     kind = "ledger", retry = false, sent = "no", cause = err,
-    message = "the lock of the target cannot be kept: " .. tostring(err and err.message or err),
-    hint = "imports into one target must not mix; make " .. self._place .. " writable, or name another place with CAMPAIGN_STATE_DIR",
+    message = "the lock of the target cannot be stored: " .. tostring(err and err.message or err),
+    hint = "imports into one target must not overlap; make " .. self._place .. " writable, or choose another folder with CAMPAIGN_STATE_DIR",
   }
 end
 
@@ -156,7 +156,7 @@ end
 function methods:refusal(holder)
   return error_object.new{
     kind = "ledger", reason = "busy", retry = false, sent = "no",
-    message = ("%s is sending to the same target: of two at once nobody could tell what became of a batch in doubt"):format(holder),
+    message = ("%s is sending to the same target: with two senders at once the outcome of a batch in doubt could not be determined"):format(holder),
     hint = "wait for it to end, then continue: campaign resume " .. self._folder,
   }
 end

@@ -72,7 +72,7 @@ function work:remove(path, shown)
   local ok, why = os.remove(path)
   if not ok then
     return nil, error_object.new{ kind = "ledger", retry = false, message = path .. " cannot be removed: " .. tostring(why),
-      hint = "repeat the command once that is corrected; what was removed stays removed" }
+      hint = "repeat the command once that is corrected; files removed so far stay removed" }
   end
   self.removed[#self.removed + 1], self.bytes = shown, self.bytes + (found and found.size or 0)
   return true

@@ -177,7 +177,7 @@ function M.read(path, options, take)
     input:close()
   end
   if err and not err.hint and not options.encoding then
-    err = error_object.wrap(err, { hint = "say in which encoding the file was saved: --encoding gb18030" })
+    err = error_object.wrap(err, { hint = "give the encoding in which the file was saved: --encoding gb18030" })
   end
   if err then
     return nil, err

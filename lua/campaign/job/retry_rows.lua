@@ -80,7 +80,7 @@ function work:read_retry(retry)
     end
   end)
   if unfinished then
-    error(error_object.new{ kind = "ledger", retry = false, sent = "no", message = retry.path .. " is not finished: rows of it wait to be sent",
+    error(error_object.new{ kind = "ledger", retry = false, sent = "no", message = retry.path .. " is not finished: some of its rows are still to be sent",
       hint = "finish it first: campaign resume " .. retry.path }, 0)
   end
 end
@@ -90,7 +90,7 @@ function work:read_mended(options)
     function(row, values, line, reason)
       if row < 1 or row > self.rows then
         return error_object.new{ kind = "invalid", retry = false, sent = "no",
-          message = ("%s: line %d is of row %d, the list has %d"):format(options.file, line, row, self.rows),
+          message = ("%s: line %d refers to row %d, the list has %d"):format(options.file, line, row, self.rows),
           hint = "is it the file of another job?" }
       end
       self.spill:put("mended", self:bucket(row), ("%d\t%d\t%s\t%s"):format(row, line, reason or "", pack(values)))
@@ -108,7 +108,7 @@ function work:load(bucket)
     row = tonumber(row)
     if self.mended[row] then
       self.problem = self.problem or error_object.new{ kind = "invalid", retry = false, sent = "no",
-        message = ("%s: lines %d and %s are both of row %d"):format(self.file, self.mended[row].line, at, row),
+        message = ("%s: lines %d and %s both refer to row %d"):format(self.file, self.mended[row].line, at, row),
         hint = "keep one of them" }
     end
     self.mended[row] = { line = tonumber(at), reason = reason, text = text }
@@ -157,7 +157,7 @@ function work:consider(row, state, fields)
   elseif not is_same and given.reason == "encoding" then
     self.problem = self.problem or error_object.new{ kind = "invalid", retry = false, sent = "no",
       message = ("%s: line %d is not valid in its encoding"):format(self.file, given.line),
-      hint = "say in which encoding the file was saved: --encoding gb18030" }
+      hint = "give the encoding in which the file was saved: --encoding gb18030" }
   end
   self:put_key("wanted", values, row)
   self.spill:put("chosen", self:bucket(row), ("%d\t%s"):format(row, given.text))

@@ -20,7 +20,7 @@ local mt = { __index = methods, __name = "campaign.job.spill" }
 
 local function trouble(path, err)
   return error_object.new{ kind = "ledger", retry = false, cause = err,
-    message = "a temporary file for the comparison cannot be kept: " .. path .. ": " .. tostring(err),
+    message = "a temporary file for the comparison cannot be written: " .. path .. ": " .. tostring(err),
     hint = "make room in the job's folder" }
 end
 

@@ -136,7 +136,7 @@ local function check_server(jobs, from, out)
       local ok, why = server.add_job(self, opened, found)
       if not ok then
         return error_object.refuse{ kind = "invalid",
-          message = "job " .. opened.path .. ": its rows cannot be made again as they were sent: " .. why }
+          message = "job " .. opened.path .. ": its rows cannot be encoded again as they were sent: " .. why }
       end
     end
     local ok, err = server.read_log(self, root, from)

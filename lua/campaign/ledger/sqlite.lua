@@ -374,7 +374,7 @@ function methods:full()
     return nil
   end
   return explain(error_object.new{ kind = "ledger", reason = "full", retry = false,
-    message = "ledger " .. self.path .. ": the disk is full; what was on its way was still written down" })
+    message = "ledger " .. self.path .. ": the disk is full; outcomes of requests in flight were still recorded" })
 end
 
 -- Waits for an errand of the store in short sleeps.
@@ -432,7 +432,7 @@ local function check_tables(self)
   for _, row in ipairs(rows or {}) do
     if not schema.TEXT:find(row[1], 1, true) then
       return nil, explain(error_object.new{ kind = "ledger", reason = "damaged", retry = false,
-        message = "ledger " .. self.path .. ": its tables are not as they were made" })
+        message = "ledger " .. self.path .. ": its tables were changed" })
     end
   end
   return rows and true, err

@@ -35,13 +35,13 @@ function M.new(transport, options)
   local there = core.system.stat(options.path)
   if there and (there.type ~= "file" or there.mode % 64 ~= 0) then
     return nil, error_object.new{
-      kind = "usage", message = "will not record to " .. options.path .. ": it is " .. (there.type ~= "file" and "no regular file"
+      kind = "usage", message = "will not record to " .. options.path .. ": it is " .. (there.type ~= "file" and "not a regular file"
         or "open to others"), hint = "name a new file",
     }
   end
   local file, err = core.system.append_open(options.path, PRIVATE)
   if not file then
-    return nil, error_object.wrap(err, { hint = "recordings go into a folder that is there" })
+    return nil, error_object.wrap(err, { hint = "record into an existing folder" })
   end
   return setmetatable({
     inner = transport, file = file, platform = options.platform, secrets = options.secrets or {},

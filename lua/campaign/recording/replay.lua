@@ -21,7 +21,7 @@ local LIMITS = { bytes = 64 * 1048576, depth = 64, keys = 100000 }
 
 local function unusable(path, number)
   return nil, error_object.new{
-    kind = "usage", message = ("line %d of %s is no recorded exchange"):format(number, path), hint = "record it again",
+    kind = "usage", message = ("line %d of %s is not a recorded exchange"):format(number, path), hint = "record it again",
   }
 end
 
