@@ -95,7 +95,7 @@ function methods:_judge(verdict, err)
     self:_stop(doubtful(work, verdict, err))
   elseif work.pace:hopeless() then
     self:_stop(error_object.wrap(doubtful(work, verdict, err), {
-      hint = "several batches in a row had no clear answer; look at the platform, then import not_sent.csv",
+      hint = "several batches in a row had no clear answer; check the platform, then import not_sent.csv",
     }))
   end
   self:_weigh()
