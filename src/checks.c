@@ -150,19 +150,19 @@ static int holds_url(const unsigned char *text, size_t length) {
 }
 
 static const struct camp_check checks[] = {
-    {"ascii", holds_ascii, "printable ASCII"},
-    {"date", holds_date, "a day that exists, as yyyy-MM-dd"},
-    {"datetime", holds_datetime, "a time, as yyyy-MM-dd HH:mm:ss"},
-    {"digits", all_digits, "digits only"},
-    {"email", holds_email, "an e-mail address"},
-    {"id_cn", holds_id_cn, "an identity number of 18 characters with a right check character"},
-    {"identifier", holds_identifier, "letters, digits and _, not starting with a digit"},
-    {"mobile_cn", holds_mobile_cn, "11 digits that start with 13 to 19"},
-    {"no_comma", holds_no_comma, "without commas"},
-    {"phone_e164", holds_phone_e164, "+ and 7 to 15 digits"},
-    {"text", holds_text, "without control characters"},
-    {"url", holds_url, "an http or https address"},
-    {"uuid", holds_uuid, "a UUID (8-4-4-4-12 hexadecimal digits)"},
+    {"ascii", holds_ascii, "printable ASCII", 1},
+    {"date", holds_date, "a day that exists, as yyyy-MM-dd", 1},
+    {"datetime", holds_datetime, "a time, as yyyy-MM-dd HH:mm:ss", 1},
+    {"digits", all_digits, "digits only", 1},
+    {"email", holds_email, "an e-mail address", 1},
+    {"id_cn", holds_id_cn, "an identity number of 18 characters with a right check character", 1},
+    {"identifier", holds_identifier, "letters, digits and _, not starting with a digit", 1},
+    {"mobile_cn", holds_mobile_cn, "11 digits that start with 13 to 19", 1},
+    {"no_comma", holds_no_comma, "without commas", 0},
+    {"phone_e164", holds_phone_e164, "+ and 7 to 15 digits", 1},
+    {"text", holds_text, "without control characters", 0},
+    {"url", holds_url, "an http or https address", 1},
+    {"uuid", holds_uuid, "a UUID (8-4-4-4-12 hexadecimal digits)", 1},
 };
 
 /* What `whole_minutes` makes of a datetime; nothing that a check of the user's could name. */
@@ -170,7 +170,7 @@ static int holds_whole_minute(const unsigned char *text, size_t length) {
   return holds_datetime(text, length) && text[17] == '0' && text[18] == '0';
 }
 
-static const struct camp_check whole_minute = {"whole_minutes", holds_whole_minute, "a whole minute, as yyyy-MM-dd HH:mm:00"};
+static const struct camp_check whole_minute = {"whole_minutes", holds_whole_minute, "a whole minute, as yyyy-MM-dd HH:mm:00", 1};
 
 const struct camp_check *camp_check_at(size_t i) { return i < sizeof checks / sizeof checks[0] ? &checks[i] : NULL; }
 
@@ -454,6 +454,18 @@ static enum camp_reason test_bounds(const struct camp_rule *rule, const unsigned
                                              : CAMP_REASON_NONE;
 }
 
+/* What nobody sees, or takes for something else, in a number or an address that looks right: the first character that is no visible ASCII. A
+ * blank within the text can be seen. */
+static uint32_t first_unseen(const unsigned char *text, size_t length) {
+  uint32_t character = 0;
+  for (size_t at = 0; at < length; at++) {
+    if (text[at] > 0x20 && text[at] < 0x7F) continue;
+    if (text[at] == 0x20 && at > 0 && at + 1 < length) continue;
+    return camp_utf8_get(text + at, length - at, &character) > 0 ? character : 0;
+  }
+  return 0;
+}
+
 /* What holds for a whole text, or for each item of a list. */
 static enum camp_reason test_content(const struct camp_rule *rule, const unsigned char *text, size_t length, struct camp_finding *finding) {
   const struct camp_check *failed = rule->form != NULL && !rule->form->holds(text, length)     ? rule->form
@@ -462,6 +474,7 @@ static enum camp_reason test_content(const struct camp_rule *rule, const unsigne
   if (failed != NULL) {
     finding->check = failed->name;
     finding->wants = failed->wants;
+    finding->code_point = failed->is_visible ? first_unseen(text, length) : 0;
     return CAMP_REASON_CHECK;
   }
   switch (rule->type) {
@@ -502,6 +515,7 @@ enum camp_reason camp_rule_test(const struct camp_rule *rule, const unsigned cha
     if (size == 0) {
       finding->check = "list";
       finding->wants = "a list without empty items";
+      finding->code_point = 0;
       return CAMP_REASON_CHECK;
     }
     reason = test_content(rule, item, size, finding);

@@ -43,6 +43,7 @@ struct camp_check {
   const char *name;
   int (*holds)(const unsigned char *text, size_t length);
   const char *wants; /* completes "must be ...": "11 digits that start with 13 to 19" */
+  int is_visible;    /* only visible ASCII passes, and spaces inside it */
 };
 
 /* The i-th check, NULL past the last; for lists and messages. */
@@ -105,7 +106,7 @@ int camp_rule_is_wider(const struct camp_rule *rule);
 struct camp_finding {
   const char *check;    /* CHECK: its name, and what it requires */
   const char *wants;
-  uint32_t code_point;  /* FORBIDDEN */
+  uint32_t code_point;  /* FORBIDDEN; CHECK with is_visible: the first other character, or 0 */
 };
 
 /* The first fault of the text (valid UTF-8), or CAMP_REASON_NONE. An empty text can only be REQUIRED. */

@@ -16,6 +16,7 @@
 #include "utf8.h"
 
 #define BLOCK ((size_t)256 << 10)  /* read at once while the encoding is sought */
+#define START ((size_t)64) /* bytes by which a file is known to be none of ours */
 #define SAMPLE ((int64_t)4 << 20)  /* judged from the first byte that is not ASCII on */
 
 ptrdiff_t camp_input_pread(const struct camp_input *input, void *to, size_t size, int64_t offset, struct camp_error *err) {
@@ -208,8 +209,23 @@ static int judge(struct camp_input *input, unsigned char *block, struct camp_err
   return 0;
 }
 
-/* Files that people take for lists. */
+/* How files of text begin that are no CSV, and what they are. */
+static const struct {
+  const char *start, *name;
+} other_texts[] = {
+    {"<!doctype", "an HTML page"}, {"<html", "an HTML page"}, {"<table", "an HTML page"}, {"<?xml", "an XML file"},
+    {"%PDF-", "a PDF file"},       {"{\\rtf", "an RTF file"},  {"[{\"", "a JSON file"},   {"{\"", "a JSON file"},
+    {"SQLite format 3", "an SQLite database"}, {"BEGIN:VCARD", "a vCard file"},
+};
+
+/* Files that people take for lists. `start` is the first START bytes. */
 static int refuse_other_formats(const struct camp_input *input, const unsigned char *start, size_t n, struct camp_error *err) {
+  const size_t mark = n >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+  for (size_t i = 0; i < sizeof other_texts / sizeof other_texts[0]; i++) {
+    const size_t length = strlen(other_texts[i].start);
+    if (n >= mark + length && strncasecmp((const char *)start + mark, other_texts[i].start, length) == 0)
+      return camp_fail(err, CAMP_INVALID, 0, "%s: is %s, not a CSV file; export it as CSV (UTF-8)", input->path, other_texts[i].name);
+  }
   if (n >= 4 && (memcmp(start, "PK\3\4", 4) == 0 || memcmp(start, "\xD0\xCF\x11\xE0", 4) == 0))
     return camp_fail(err, CAMP_INVALID, 0, "%s: is a workbook or an archive, not a CSV file; save it as CSV (UTF-8)", input->path);
   if (n >= 2 && memcmp(start, "\x1F\x8B", 2) == 0)
@@ -219,11 +235,16 @@ static int refuse_other_formats(const struct camp_input *input, const unsigned c
   return 0;
 }
 
+static int has_nul_header(const unsigned char *start, size_t n) {
+  const unsigned char *end = memchr(start, '\n', n);
+  return memchr(start, '\0', end != NULL ? (size_t)(end - start) : n) != NULL;
+}
+
 static int find_encoding(struct camp_input *input, const char *given, struct camp_error *err) {
   unsigned char *block = malloc(BLOCK);
   int result = -1;
   if (block == NULL) return camp_fail_nomem(err);
-  ptrdiff_t got = camp_input_pread(input, block, 4, 0, err);
+  ptrdiff_t got = camp_input_pread(input, block, START, 0, err);
   if (got < 0 || refuse_other_formats(input, block, (size_t)got, err) != 0) goto done;
   enum camp_encoding mark = CAMP_ENCODING_UTF8;
   int64_t mark_length = 0;
@@ -255,6 +276,9 @@ static int find_encoding(struct camp_input *input, const char *given, struct cam
     input->encoding = mark;
     input->detected = "bom";
     input->text_offset = mark_length;
+  } else if (has_nul_header(block, (size_t)got)) { /* UTF-16 without its mark, most likely: whoever reads the header tells */
+    input->encoding = CAMP_ENCODING_UTF8;
+    input->detected = "utf-8";
   } else if (judge(input, block, err) != 0) {
     goto done;
   }

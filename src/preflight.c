@@ -466,7 +466,12 @@ static void describe_reason(const struct camp_preflight *pass, const struct camp
   switch (fault->reason) {
   case CAMP_REASON_NONE: snprintf(text, size, "refused"); break;
   case CAMP_REASON_REQUIRED: snprintf(text, size, "is required, but empty"); break;
-  case CAMP_REASON_CHECK: snprintf(text, size, "must be %s", fault->finding.wants); break;
+  case CAMP_REASON_CHECK:
+    if (fault->finding.code_point != 0)
+      snprintf(text, size, "must be %s; it holds U+%04X", fault->finding.wants, (unsigned)fault->finding.code_point);
+    else
+      snprintf(text, size, "must be %s", fault->finding.wants);
+    break;
   case CAMP_REASON_TOO_LONG: snprintf(text, size, "is longer than %zu", fault->limit); break;
   case CAMP_REASON_TOO_SHORT: snprintf(text, size, "is shorter than %zu", fault->limit); break;
   case CAMP_REASON_TOO_LOW: snprintf(text, size, "is under %.15g", fault->bound); break;

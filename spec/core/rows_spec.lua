@@ -108,11 +108,26 @@ describe("core.rows.input", function()
       ["\208\207\17\224rest of an old workbook"] = "save it as CSV",
       ["\31\139rest"] = "unpack it first",
       ["\255\254\0\0a\0\0\0"] = "UTF-32",
+      ["<html><body>"] = "is an HTML page, not a CSV file; export it as CSV",
+      ["\239\187\191<!DOCTYPE html>"] = "is an HTML page",
+      ['<?xml version="1.0"?>'] = "is an XML file",
+      ["%PDF-1.4\n"] = "is a PDF file",
+      ['[{"phone":1}]'] = "is a JSON file",
+      ["SQLite format 3\0"] = "is an SQLite database",
+      ["BEGIN:VCARD\n"] = "is a vCard file",
     } do
       local input, err = open(bytes)
       assert.is_nil(input)
       contains(err.message, part)
     end
+  end)
+
+  it("takes UTF-16 without its mark for no other encoding, and says what to give", function()
+    local header = "电话,phone\n张三,1\n"
+    contains(refusal(assert(core.gbk.encode(header, "utf-16le"))), "give the encoding (utf-16le)")
+    contains(refusal("\0" .. assert(core.gbk.encode("phone\n张三\n", "utf-16be")):sub(2)), "give the encoding (utf-16be)")
+    local gbk = assert(open(assert(core.gbk.encode("姓名,x\n", "gbk")) .. "\0,1\n" .. assert(core.gbk.encode("张三伟芳,2\n", "gbk"))))
+    assert.equal("gb18030", gbk:info().encoding) -- a NUL in a row says nothing of the header
   end)
 
   it("refuses an empty file, empty names and names that are there twice", function()

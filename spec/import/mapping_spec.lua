@@ -41,12 +41,27 @@ describe("import.mapping", function()
       { "name\1phone", "separated by what is not read" },
       { "姓名，手机号", "separated by what is not read" },
       { ("꟥趐"):rep(200), "is the file in another encoding (option `encoding`)?" },
-      { "mobile number", 'say which: map = { phone = "..." }' },
+      { "姓名、手机号", "separated by what is not read" },
+      { "somebody", 'say which: map = { phone = "..." }' },
+      { "13800000001", "that seems to be a row: the first line must name the columns" },
+      { "+86 138-0000-0001", "that seems to be a row" },
+      { "a@example.com", "that seems to be a row" },
     }) do
       local result, err = plan(LONGLONG, { case[1] })
       assert.is_nil(result)
       assert.is_truthy(err.message:find(case[2], 1, true), err.message)
       assert.is_true(#err.message < 200, err.message)
+    end
+  end)
+
+  it("names the column that a field without one may have been meant for, when there is one", function()
+    for _, name in ipairs({ "手机号（必填）", "*手机号", "客户电话", "电话1", "Mobile Phone", "phone_number", "phnoe", "【手机】", "cellphone" }) do
+      local _, err = plan(LONGLONG, { "uuid", name, "备注" })
+      assert.is_truthy(err.message:find(('if "%s" is meant, say map = { phone = "%s" }'):format(name, name), 1, true), err.message)
+    end
+    for _, header in ipairs({ { "办公电话", "家庭电话" }, { "tel" }, { "" } }) do
+      local _, err = plan(LONGLONG, header)
+      assert.is_truthy(err.message:find('say which: map = { phone = "..." }', 1, true), err.message)
     end
   end)
 
@@ -75,6 +90,17 @@ describe("import.mapping", function()
     assert.equal(2, fields.phone.column)
     assert.equal(3, fields.email.column)
     assert.equal(3, result.width)
+  end)
+
+  it("finds them behind every blank of Unicode and what nobody sees: thin spaces, marks of direction, soft hyphens", function()
+    for _, code in ipairs({ "\194\133", "\194\173", "\226\128\128", "\226\128\137", "\226\128\142", "\226\128\168", "\226\128\173", "\226\128\175",
+      "\226\129\159", "\226\129\160", "\226\129\169", "\127", "\t" }) do
+      local fields = by_name(assert(plan(LONGLONG, { "name", code .. "phone" .. code .. code })))
+      assert.equal(2, fields.phone.column, code)
+    end
+    for _, code in ipairs({ "\194\183", "\226\128\148", "\226\129\132", "’" }) do -- a dot, a dash, a slash, an apostrophe
+      assert.is_nil((plan(LONGLONG, { "name", "phone" .. code })), code)
+    end
   end)
 
   it("finds them behind the blanks that spreadsheets leave: no-break, ideographic and zero-width space, a second byte-order mark", function()

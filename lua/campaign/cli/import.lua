@@ -86,7 +86,7 @@ end
 local PLANNED = { "rows", "sendable", "rejected", "duplicate", "suppressed", "unchanged", "calls", "bytes", "encoding", "rows_per_batch",
   "closed_for", "estimate", "ends", "zone", "asked" }
 
-local PLANNED_LISTS = { "unused", "unmappable", "windows", "sample", "suppress", "fields" }
+local PLANNED_LISTS = { "unused", "notes", "unmappable", "windows", "sample", "suppress", "fields" }
 
 local function print_plan(given, job)
   local plan = job.plan
@@ -130,6 +130,9 @@ function M.run(given)
   end
   if given.progress == "auto" then
     run.note(summary.intent(job.plan) .. "; job " .. job.folder)
+  end
+  for _, note in ipairs(job.plan.notes) do
+    run.note("note: " .. note)
   end
   local crossing = summary.crossing(job.plan)
   if crossing then

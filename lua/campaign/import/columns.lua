@@ -1,18 +1,31 @@
 -- SPDX-License-Identifier: MIT
 -- Finding a column of the file by name: exactly, loosely, or by the platform's aliases. Pure; import/mapping.lua says what is sought.
 
+local suggest = require "campaign.api.suggest"
+
 local M = {}
 
--- Blanks that spreadsheets and input methods leave around a name: no-break and ideographic space, zero-width space, a second byte-order mark.
-local WIDE_BLANKS = { ["\194\160"] = true, ["\227\128\128"] = true, ["\226\128\139"] = true, ["\239\187\191"] = true }
+-- Whether a character of two or three bytes is a blank, or is not seen at all: what spreadsheets, web pages and input methods leave around a
+-- name. No-break and ideographic spaces, those of a certain width, line separators, zero-width characters, marks of direction, soft
+-- hyphens, a second byte-order mark.
+local function is_wide_blank(character)
+  local first, second, third = character:byte(1, 3)
+  if first == 0xC2 then
+    return second == 0x85 or second == 0xA0 or second == 0xAD
+  elseif first == 0xE2 and third then
+    return second == 0x80 and (third <= 0x8F or third >= 0xA8 and third <= 0xAF) or second == 0x81 and third >= 0x9F and third <= 0xA9
+  end
+  return character == "\227\128\128" or character == "\239\187\191"
+end
 
 -- Bytes of the blank at the beginning or the end of name[first..last]; 0 when there is none.
 local function blank_at(name, first, last, at_end)
-  if (name:byte(at_end and last or first) or 33) <= 32 then
+  local byte = name:byte(at_end and last or first) or 33
+  if byte <= 32 or byte == 127 then
     return 1
   end
   for size = 2, math.min(3, last - first + 1) do
-    if WIDE_BLANKS[at_end and name:sub(last - size + 1, last) or name:sub(first, first + size - 1)] then
+    if is_wide_blank(at_end and name:sub(last - size + 1, last) or name:sub(first, first + size - 1)) then
       return size
     end
   end
@@ -46,7 +59,12 @@ local function short(name)
   return name:sub(1, last) .. "..."
 end
 
----Names of a header for a message. The first line of a list without a header is somebody's data: long numbers are not shown.
+-- A name for a message. The first line of a list without a header is somebody's data: long numbers are not shown.
+local function shown(name)
+  return '"' .. short(name):gsub("%d%d%d%d%d%d%d+", function(digits) return digits:sub(1, 3) .. ("*"):rep(#digits - 3) end) .. '"'
+end
+
+---Names of a header for a message.
 ---@param names string[]
 ---@return string
 function M.shown(names)
@@ -56,12 +74,19 @@ function M.shown(names)
       parts[i] = "..."
       break
     end
-    parts[i] = '"' .. short(name):gsub("%d%d%d%d%d%d%d+", function(digits) return digits:sub(1, 3) .. ("*"):rep(#digits - 3) end) .. '"'
+    parts[i] = shown(name)
   end
   return #parts == 0 and "(none)" or table.concat(parts, ", ")
 end
 
----What to try when a header does not look like one: a single column, though its name holds what separates columns, or is very long.
+-- Whether a name is rather somebody's number or address.
+local function is_value(name)
+  local digits = name:gsub("[%s+-]", "")
+  return #digits >= 7 and digits:find("^%d+$") ~= nil or name:find("^[^%s@]+@[%w-]+%.[%w.-]+$") ~= nil
+end
+
+---What to try when a header does not look like one: it is a row, or a single column, though its name holds what separates columns, or is very
+---long.
 ---@param names string[]
 ---@return string?
 function M.doubt(names)
@@ -70,10 +95,15 @@ function M.doubt(names)
     return 'its columns seem to be separated otherwise: say delimiter = "auto" (--delimiter auto)'
   elseif only:find(",", 1, true) then
     return 'its columns seem to be separated by commas: delimiter = ","'
-  elseif only:find("[|^\1]") or only:find("，", 1, true) then
+  elseif only:find("[|^\1]") or only:find("，", 1, true) or only:find("、", 1, true) then
     return "its columns seem to be separated by what is not read: save it with commas, semicolons or tabs"
   elseif #only > 200 then
     return "that is one column: is the file in another encoding (option `encoding`)?"
+  end
+  for _, name in ipairs(names) do
+    if is_value(name) then
+      return "that seems to be a row: the first line must name the columns"
+    end
   end
   return nil
 end
@@ -185,6 +215,41 @@ function M.find(index, name, taken)
     return nil, names
   end
   return found[1]
+end
+
+---The column that a field without one may have been meant for: its name has that of the field or an alias in it ("手机号（必填）", "Mobile
+---Phone"), or is a slip of the pen for it. For messages: nothing is filled by it.
+---@param index campaign.columns
+---@param name string
+---@param taken table<integer, boolean> columns that are not to be looked at
+---@return integer?
+function M.likely(index, name, taken)
+  local sought = synonyms(index.aliases, name)
+  local found
+  for i, column in ipairs(index.names) do
+    local key = plain(column)
+    for at = 0, taken[i] and -1 or #sought do
+      local word = plain(at == 0 and name or sought[at])
+      if #word > 3 and (key:find(word, 1, true) or suggest.nearest(word, { key })) then
+        if found and found ~= i then
+          return nil
+        end
+        found = i
+      end
+    end
+  end
+  return found
+end
+
+---How to fill a field from a column, as advice; without a column, how that is said at all.
+---@param name string of the field, as a key of `map`
+---@param column string?
+---@return string
+function M.advice(name, column)
+  if not column then
+    return ('say which: map = { %s = "..." }'):format(name)
+  end
+  return ('if %s is meant, say map = { %s = "%s" }'):format(shown(column), name, short(column))
 end
 
 return M

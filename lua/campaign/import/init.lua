@@ -12,6 +12,7 @@ local handover = require "campaign.import.handover"
 local journal = require "campaign.import.journal"
 local later = require "campaign.later"
 local ledger_module = require "campaign.ledger"
+local notes = require "campaign.import.notes"
 local options_module = require "campaign.import.options"
 local preflight = require "campaign.import.preflight"
 local prepare = require "campaign.import.prepare"
@@ -253,6 +254,7 @@ local function tell_plan(state, plan, first_batch)
   plan.columns, plan.fields, plan.unused = state.columns, state.mapping.uses, state.mapping.unused
   plan.encoding, plan.rows_per_batch = state.input:info().encoding, state.batch_rows
   plan.closed_for = state.window:wait()
+  plan.notes = notes.of(state.input, state.mapping, state.columns)
   preview.add(plan, {
     platform = state.platform, operation = state.operation, account = state.client.account, options = state.options, input = state.input,
     mapping = state.mapping, columns = state.columns, first_batch = first_batch, call_seconds = state.call_seconds,

@@ -26,6 +26,7 @@ end
 ---@field checks table[] columns that are checked though not sent
 ---@field uses table[] `{ field, column | constant | mark }`, in row order
 ---@field unused string[] columns of the file that go nowhere
+---@field notes string[] what a person may have meant otherwise
 ---@field header string[]? the header line of a csv target
 ---@field marker integer? the column in which a function that looked at the rows says why it refuses one
 ---@field unique integer? the column whose text makes rows duplicates of each other
@@ -211,11 +212,26 @@ local function fill_field(p, field)
     add(p, entry, { mark = true })
   elseif p.required[name] then
     fault(p, name, ('no column for "%s", which every row needs; the file has %s; %s'):format(name, columns.shown(p.columns),
-      columns.doubt(p.columns) or ('say which: map = { %s = "..." }'):format(map_entry(name))))
+      columns.doubt(p.columns) or columns.advice(map_entry(name), p.columns[columns.likely(p.index, name, p.taken) or 0])))
   elseif p.rows.shape ~= "object" then
     -- Rows without names keep their width: a column that the file does not have is sent empty.
     entry.constant = ""
     add(p, entry, { constant = "" })
+  end
+end
+
+-- Fields that are left empty though a column that is not sent may have been meant for them. Of rows that are objects only those are looked at
+-- by which a person is found.
+local function note_empty(p)
+  for _, field in ipairs(p.fields) do
+    local name = field.name
+    local is_sought = p.rows.shape ~= "object" or field.any_of or field.redact == "phone"
+    if is_sought and p.options.set[name] == nil and not (p.by_entry[name] or {}).column then
+      local likely = columns.likely(p.index, name, p.used)
+      if likely then
+        table.insert(p.out.notes, ('"%s" stays empty: %s'):format(name, columns.advice(map_entry(name), p.columns[likely])))
+      end
+    end
   end
 end
 
@@ -349,7 +365,7 @@ local function begin(options)
     fields = row_fields.with_own(options, row_fields.list(options.operation, options.target_columns)),
     by_name = {}, parts = {}, mapped = {}, items = {}, taken = {}, used = {}, required = {}, faults = {}, by_entry = {},
     claimed = {},
-    out = { width = #options.columns, fields = {}, demands = {}, checks = {}, uses = {}, unused = {}, suppress = {} },
+    out = { width = #options.columns, fields = {}, demands = {}, checks = {}, uses = {}, unused = {}, notes = {}, suppress = {} },
   }
   p.index = columns.index(options.columns, p.rows.aliases)
   for _, field in ipairs(p.fields) do
@@ -403,6 +419,7 @@ function M.plan(options)
       p.out.unused[#p.out.unused + 1] = name
     end
   end
+  note_empty(p)
   if p.rows.shape == "csv" then
     p.out.header = {}
     for i, entry in ipairs(p.out.fields) do

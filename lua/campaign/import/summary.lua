@@ -216,6 +216,9 @@ function M.plan(plan)
   if #plan.unused > 0 then
     out[#out + 1] = "  unused columns: " .. table.concat(plan.unused, ", ")
   end
+  for _, note in ipairs(plan.notes or {}) do
+    out[#out + 1] = "  note: " .. note
+  end
   if plan.closed_for > 0 then
     out[#out + 1] = "  the platform is closed for another " .. human.duration(plan.closed_for)
   end

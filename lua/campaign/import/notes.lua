@@ -1,0 +1,96 @@
+-- SPDX-License-Identifier: MIT
+-- What a person should know of a list before it is sent, though no rule refuses it: a column that is left out while a field that it may be
+-- meant for stays empty, and values of the first rows that bear the marks of what spoilt them elsewhere (a spreadsheet, a wrong
+-- encoding, a database). Nothing is changed or refused for it, and no value is shown.
+
+local M = {}
+
+-- Rows that are looked at.
+local MOST = 100
+
+-- Characters of Latin-1 beyond ASCII, in UTF-8.
+local HIGH = "[\194\195][\128-\191]"
+
+-- Each mark: what values with it hold, and whether this one has it. Only the beginning of a value is looked at where more would take time.
+local NUMBERS = {
+  { says = "numbers like 1.38E+10: a spreadsheet has rounded them and digits are lost; export them anew, as text",
+    of = function(value) return value:find("^%d%.?%d*[eE]%+?%d+$") end },
+  { says = "numbers that end in .0: they were taken for amounts",
+    of = function(value) return #value > 8 and value:find("^%d+%.0+$") end },
+  { says = "numbers after an apostrophe, by which a spreadsheet keeps them as text",
+    of = function(value) return value:find("^'[%d+]") end },
+  { says = "formulas like =\"...\" around a value",
+    of = function(value) return value:find('^="') end },
+  { says = "numbers of 16 and more digits that end in 000: a spreadsheet keeps only the first 15 digits",
+    of = function(value) return #value > 15 and value:find("^%d+000$") end },
+}
+
+local TEXTS = {
+  { says = "U+FFFD, which stands for a character that was lost before",
+    of = function(value) return value:find("\239\191\189", 1, true) or value:find("锟斤拷", 1, true) end },
+  { says = "nothing but question marks: their characters were lost before",
+    of = function(value) return value:find("^%?%?[%? ]*$") end },
+  { says = "text that was read in a wrong encoding before and saved again",
+    of = function(value) return value:find(HIGH .. HIGH .. HIGH) end },
+  { says = "\\N, by which a database writes that there is nothing",
+    of = function(value) return value == "\\N" end },
+}
+
+local function count(counts, column, marks, value)
+  for _, mark in ipairs(marks) do
+    if mark.of(value) then
+      local found = counts[column] or {}
+      counts[column], found[mark] = found, (found[mark] or 0) + 1
+      return
+    end
+  end
+end
+
+-- The columns that are sent, each once.
+local function sent_columns(mapping)
+  local columns, seen = {}, {}
+  for _, entry in ipairs(mapping.fields) do
+    for _, part in ipairs(entry.items or { entry }) do
+      if part.column and not seen[part.column] then
+        seen[part.column] = true
+        columns[#columns + 1] = part.column
+      end
+    end
+  end
+  return columns
+end
+
+---@param input userdata
+---@param mapping campaign.mapping
+---@param names string[] columns of the list
+---@return string[] notes
+function M.of(input, mapping, names)
+  local notes, counts, columns, rows = {}, {}, sent_columns(mapping), 0
+  for i, note in ipairs(mapping.notes) do
+    notes[i] = note
+  end
+  for number, fields in input:rows(nil, MOST) do
+    rows = number
+    for _, column in ipairs(columns) do
+      local value = fields[column] or ""
+      if value:find("^[%d'=]") then
+        count(counts, column, NUMBERS, value)
+      elseif value:find("[\194\195\233\239?\\]") then
+        count(counts, column, TEXTS, value)
+      end
+    end
+  end
+  for _, column in ipairs(columns) do
+    for _, marks in ipairs({ NUMBERS, TEXTS }) do
+      for _, mark in ipairs(marks) do
+        local found = counts[column] and counts[column][mark]
+        if found then
+          notes[#notes + 1] = ('column "%s": of the first %d rows, %d hold %s'):format(names[column], rows, found, mark.says)
+        end
+      end
+    end
+  end
+  return notes
+end
+
+return M
