@@ -82,7 +82,7 @@ end
 -- Whether a name is rather somebody's number or address.
 local function is_value(name)
   local digits = name:gsub("[%s+-]", "")
-  return #digits >= 7 and digits:find("^%d+$") ~= nil or name:find("^[^%s@]+@[%w-]+%.[%w.-]+$") ~= nil
+  return #digits >= 7 and digits:find("^%d+$") ~= nil or name:find("^[^%s@]+@[%w-]+%.[%w.-]+$") ~= nil -- linear: disjoint borders
 end
 
 ---What to try when a header does not look like one: it is a row, or a single column, though its name holds what separates columns, or is very

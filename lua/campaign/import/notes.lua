@@ -14,9 +14,9 @@ local HIGH = "[\194\195][\128-\191]"
 -- Each mark: what values with it hold, and whether this one has it. Only the beginning of a value is looked at where more would take time.
 local NUMBERS = {
   { says = "numbers like 1.38E+10: a spreadsheet has rounded them and digits are lost; export them anew, as text",
-    of = function(value) return value:find("^%d%.?%d*[eE]%+?%d+$") end },
+    of = function(value) return value:find("^%d%.?%d*[eE]%+?%d+$") end }, -- linear: disjoint classes
   { says = "numbers that end in .0: they were taken for amounts",
-    of = function(value) return #value > 8 and value:find("^%d+%.0+$") end },
+    of = function(value) return #value > 8 and value:find("^%d+%.0+$") end }, -- linear: disjoint classes
   { says = "numbers after an apostrophe, by which a spreadsheet keeps them as text",
     of = function(value) return value:find("^'[%d+]") end },
   { says = "formulas like =\"...\" around a value",
