@@ -166,7 +166,7 @@ static int refuse_foreign(const struct camp_input *input, unsigned char *block, 
   if (taken == CAMP_ENCODING_UTF8) {
     if (!camp_foreign_is_doubtful(block, (size_t)got)) return 0;
     return camp_fail(err, CAMP_INVALID, 0,
-                     "%s: could be UTF-8 as well as GBK, of other characters; say which it is (option `encoding`), or save it as UTF-8 with a byte-order mark",
+                     "%s: could be UTF-8 as well as GBK, with other characters; give the encoding (option `encoding`), or save it as UTF-8 with a byte order mark",
                      input->path);
   }
   const char *name = camp_foreign_name(block, (size_t)got);

@@ -144,7 +144,7 @@ describe("core.rows.rewrite", function()
   it("refuses what no function can mean", function()
     for _, case in ipairs({
       { function() return "x" end, "returned a string" }, { function() return print end, "returned a function" },
-      { function() return io.stdout end, "returned a userdata" }, { function() return false, true end, "gave a boolean as reason" },
+      { function() return io.stdout end, "returned a userdata" }, { function() return false, true end, "returned a boolean as reason" },
       { function() return { [1.5] = 1 } end, "a number as key" }, { function() return { [true] = 1 } end, "a boolean as key" },
       { function() return { x = print } end, 'column "x": a function cannot be a field' },
       { function() return { [("n"):rep(201)] = 1 } end, "1 to 200 bytes" },

@@ -299,7 +299,7 @@ describe("core.rows.input", function()
   it("refuses Windows-1252, whose accents pass for GBK with the letters behind them, but not rare characters of GBK", function()
     for _, names in ipairs{ "M\252ller", "Jos\233 P\233rez", "\201lise", "Jos\233,1\n\205\241igo,2\nMu\241oz,3\nBj\246rn,4\nPe\241a", "Zo\235l" } do
       local _, err = open("name,phone\n" .. names .. ",1\n")
-      contains(err and err.message, "seems to be Windows-1252, which is not read; save it as UTF-8")
+      contains(err and err.message, "seems to be Windows-1252, which is not supported; save it as UTF-8")
     end
     for _, names in ipairs{ "陈镕", "李玥頔", "镕", "Anna李", "李Anna", "A座", "VIP客户镕" } do
       local input = assert(open(assert(core.gbk.encode("name,phone\n" .. names .. ",1\n", "gbk"))))
@@ -327,7 +327,7 @@ describe("core.rows.input", function()
     assert.equal("given", info.detected)
     assert.same({ { { "你", "你" } } }, rows)
     local _, err = open("\239\187\191a\n", { encoding = "gbk" })
-    contains(err.message, "byte-order mark of utf-8")
+    contains(err.message, "byte order mark of utf-8")
     _, err = open("a\n", { encoding = "latin-1" })
     assert.equal("usage", err.kind)
     rows = rows_of(utf16 { 97, 10, 0x5F20, 10 }, { encoding = "utf-16le" })
