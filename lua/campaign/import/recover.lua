@@ -3,11 +3,14 @@
 -- over them. A batch without an intact record, and one that was not settled when its record was written, may have been sent since: it is in doubt,
 -- and never sent again without order. The damaged file is kept. docs/ledger.md, "Recover".
 
+local again = require "campaign.import.again"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
+local job_module = require "campaign.import.job"
 local ledger_module = require "campaign.ledger"
 local lfs = require "lfs"
+local prepare = require "campaign.import.prepare"
 local record_module = require "campaign.import.record"
 local resume = require "campaign.import.resume"
 local salvage_module = require "campaign.ledger.salvage"
@@ -334,168 +337,165 @@ local function replace(folder, plan)
   return damaged
 end
 
----@param parts table of import/init.lua: module and the steps start, prepare, open_rows, check_rows, close_all
-function M.add(parts)
-  -- Plans the list anew beside the job.
-  local function plan_again(salvage, given, path)
-    local job = salvage:each("job")()
-    local file = salvage:each("file")()
-    local record = job and record_module.decode(job.record)
-    if not record or not file then
-      return refuse("ledger", "the record of the job itself is lost: nobody can plan it again",
-        "every row that its reports do not list may or may not have been sent; look at the platform")
-    end
-    local ok, err = resume.same_file(file, record)
-    local state
-    if ok then
-      state, err = parts.start(record_module.given(record.options, given), 4)
-    end
-    if not state then
-      return nil, err
-    end
-    -- Without the plan: one is made. Its suppression lists must be those of the first one.
-    state.id, state.record = job.id, { platform = record.platform, account = record.account, identity = record.identity }
-    ok, err = suppress.unchanged(record.plan and record.plan.suppress, state.options.env.pause)
-    if ok then
-      ok, err = parts.prepare(state)
-    end
-    if ok then
-      ok, err = resume.same_target(record, nil, state.shape)
-    end
-    if ok then
-      state.folder, err = folder_module.create(path)
-    end
-    if ok and state.folder then
-      state.ledger, err = ledger_module.open(state.folder.ledger, { create = true, now = state.options.env.now })
-    end
-    if not state.ledger then
-      parts.close_all(state)
-      return nil, err
-    end
-    state.record = nil
-    parts.open_rows(state)
-    ok, err = parts.check_rows(state)
-    if ok then
-      ok, err = state.rows:close()
-    end
-    state.ledger:close()
-    state.ledger = nil
-    if not ok then
-      parts.close_all(state)
-      return nil, err
-    end
-    local fresh = record_module.decode(state.record_text)
-    for key, value in pairs(record) do -- what was noted since the job was planned
-      if fresh[key] == nil then
-        fresh[key] = value
-      end
-    end
-    fresh.handover = record.handover or fresh.handover
-    state.record_text, err = record_module.encode(fresh)
-    return state.record_text and state, err
+-- Plans the list anew beside the job.
+local function plan_again(salvage, given, path)
+  local job = salvage:each("job")()
+  local file = salvage:each("file")()
+  local record = job and record_module.decode(job.record)
+  if not record or not file then
+    return refuse("ledger", "the record of the job itself is lost: nobody can plan it again",
+      "every row that its reports do not list may or may not have been sent; look at the platform")
   end
-
-  local function lay_over(salvage, state, given)
-    local store, err = core.store.open(state.folder.ledger)
-    if not store then
-      return nil, err
-    end
-    local self = setmetatable({ salvage = salvage, store = store, numbers = {}, input = state.input, now = state.options.env.now,
-      trust_pending = given.trust_pending, counts = { kept = 0, ambiguous = 0, pending = 0 } }, overlay_mt)
-    local fine, problem = pcall(self.run, self, state.record_text)
-    store:close()
-    if fine and core.system.stat(state.folder.ledger .. "-wal") then -- not written back: the file alone is worth nothing
-      return folder_module.trouble(state.folder.path, "the new ledger cannot be closed")
-    end
-    if not fine then
-      return nil, error_object.is(problem) and problem or error_object.new{ kind = "ledger", retry = false, message = tostring(problem) }
-    end
-    return self.counts
+  local ok, err = resume.same_file(file, record)
+  local state
+  if ok then
+    state, err = job_module.start(record_module.given(record.options, given), 4)
   end
+  if not state then
+    return nil, err
+  end
+  -- Without the plan: one is made. Its suppression lists must be those of the first one.
+  state.id, state.record = job.id, { platform = record.platform, account = record.account, identity = record.identity }
+  ok, err = suppress.unchanged(record.plan and record.plan.suppress, state.options.env.pause)
+  if ok then
+    ok, err = prepare.prepare(state)
+  end
+  if ok then
+    ok, err = resume.same_target(record, nil, state.shape)
+  end
+  if ok then
+    state.folder, err = folder_module.create(path)
+  end
+  if ok and state.folder then
+    state.ledger, err = ledger_module.open(state.folder.ledger, { create = true, now = state.options.env.now })
+  end
+  if not state.ledger then
+    job_module.close_all(state)
+    return nil, err
+  end
+  state.record = nil
+  job_module.open_rows(state)
+  ok, err = job_module.check_rows(state)
+  if ok then
+    ok, err = state.rows:close()
+  end
+  state.ledger:close()
+  state.ledger = nil
+  if not ok then
+    job_module.close_all(state)
+    return nil, err
+  end
+  local fresh = record_module.decode(state.record_text)
+  for key, value in pairs(record) do -- what was noted since the job was planned
+    if fresh[key] == nil then
+      fresh[key] = value
+    end
+  end
+  fresh.handover = record.handover or fresh.handover
+  state.record_text, err = record_module.encode(fresh)
+  return state.record_text and state, err
+end
 
-  local function recover(folder, given, scratch)
-    local salvage, err = salvage_module.read(source_of(folder), scratch .. "/salvage.db")
-    if not salvage then
-      return nil, err
-    end
-    if given.trust_pending and salvage.log_lost then
-      salvage:close()
-      return refuse("usage", ("the ledger of %s: %s: what its file calls pending may have been sent since"):format(folder.path, salvage.log_lost),
-        "recover without --trust-pending, then resolve what is in doubt")
-    end
+local function lay_over(salvage, state, given)
+  local store, err = core.store.open(state.folder.ledger)
+  if not store then
+    return nil, err
+  end
+  local self = setmetatable({ salvage = salvage, store = store, numbers = {}, input = state.input, now = state.options.env.now,
+    trust_pending = given.trust_pending, counts = { kept = 0, ambiguous = 0, pending = 0 } }, overlay_mt)
+  local fine, problem = pcall(self.run, self, state.record_text)
+  store:close()
+  if fine and core.system.stat(state.folder.ledger .. "-wal") then -- not written back: the file alone is worth nothing
+    return folder_module.trouble(state.folder.path, "the new ledger cannot be closed")
+  end
+  if not fine then
+    return nil, error_object.is(problem) and problem or error_object.new{ kind = "ledger", retry = false, message = tostring(problem) }
+  end
+  return self.counts
+end
+
+local function recover(folder, given, scratch)
+  local salvage, err = salvage_module.read(source_of(folder), scratch .. "/salvage.db")
+  if not salvage then
+    return nil, err
+  end
+  if given.trust_pending and salvage.log_lost then
+    salvage:close()
+    return refuse("usage", ("the ledger of %s: %s: what its file calls pending may have been sent since"):format(folder.path, salvage.log_lost),
+      "recover without --trust-pending, then resolve what is in doubt")
+  end
+  local own = {}
+  for key, value in pairs(given) do
+    own[key] = value
+  end
+  own.trust_pending = nil
+  local state, counts
+  state, err = plan_again(salvage, own, scratch .. "/plan")
+  if state then
+    counts, err = lay_over(salvage, state, given)
+    job_module.close_all(state)
+  end
+  if counts then
+    counts.unreadable, counts.read = salvage.unreadable, salvage.found
+  end
+  salvage:close()
+  if not counts then
+    return nil, err
+  end
+  local fine, damaged = pcall(replace, folder, state.folder)
+  if not fine then
+    return folder_module.trouble(folder.path, damaged)
+  end
+  counts.damaged, counts.job = damaged, folder.path
+  return counts
+end
+
+---Makes the ledger of a job anew from what can be read of a damaged one. What cannot be vouched for is in doubt.
+---@param path string the job folder
+---@param given table? account, env, transport as for `resume`; trust_pending: batches whose intact record says that they were not sent are pending
+---again, instead of in doubt
+---@return table? recovered job, damaged (the file that was kept), batches: kept, ambiguous, pending; unreadable (records), read (records by
+---table), result (of the resume that listed the rows again, when nothing was left to send)
+---@return campaign.error? err the folder is as it was
+function M.recover(path, given)
+  given = given or {}
+  local folder, err = folder_module.open(path)
+  if not folder then
+    return nil, err
+  end
+  local ok
+  ok, err = needs_it(folder)
+  if not ok then
+    return nil, err
+  end
+  local lock = core.system.lock(folder.ledger .. ".lock", 0)
+  if not lock then
+    return refuse("ledger", "another process works on " .. path, "wait for it to end")
+  end
+  local scratch = path .. "/recover-tmp"
+  remove_folder(scratch)
+  ok, err = core.system.make_dirs(scratch, 448) -- 0700
+  local recovered
+  if ok then
+    recovered, err = recover(folder, given, scratch)
+  end
+  remove_folder(scratch)
+  lock:close()
+  if recovered and recovered.pending == 0 then
     local own = {}
     for key, value in pairs(given) do
-      own[key] = value
+      own[key] = key ~= "trust_pending" and value or nil
     end
-    own.trust_pending = nil
-    local state, counts
-    state, err = plan_again(salvage, own, scratch .. "/plan")
-    if state then
-      counts, err = lay_over(salvage, state, given)
-      parts.close_all(state)
+    local job
+    job, err = again.open_job(path, own)
+    if job then
+      recovered.result, err = job:resume()
     end
-    if counts then
-      counts.unreadable, counts.read = salvage.unreadable, salvage.found
-    end
-    salvage:close()
-    if not counts then
+    if not recovered.result then
       return nil, err
     end
-    local fine, damaged = pcall(replace, folder, state.folder)
-    if not fine then
-      return folder_module.trouble(folder.path, damaged)
-    end
-    counts.damaged, counts.job = damaged, folder.path
-    return counts
   end
-
-  ---Makes the ledger of a job anew from what can be read of a damaged one. What cannot be vouched for is in doubt.
-  ---@param path string the job folder
-  ---@param given table? account, env, transport as for `resume`; trust_pending: batches whose intact record says that they were not sent are pending
-  ---again, instead of in doubt
-  ---@return table? recovered job, damaged (the file that was kept), batches: kept, ambiguous, pending; unreadable (records), read (records by
-  ---table), result (of the resume that listed the rows again, when nothing was left to send)
-  ---@return campaign.error? err the folder is as it was
-  function parts.module.recover(path, given)
-    given = given or {}
-    local folder, err = folder_module.open(path)
-    if not folder then
-      return nil, err
-    end
-    local ok
-    ok, err = needs_it(folder)
-    if not ok then
-      return nil, err
-    end
-    local lock = core.system.lock(folder.ledger .. ".lock", 0)
-    if not lock then
-      return refuse("ledger", "another process works on " .. path, "wait for it to end")
-    end
-    local scratch = path .. "/recover-tmp"
-    remove_folder(scratch)
-    ok, err = core.system.make_dirs(scratch, 448) -- 0700
-    local recovered
-    if ok then
-      recovered, err = recover(folder, given, scratch)
-    end
-    remove_folder(scratch)
-    lock:close()
-    if recovered and recovered.pending == 0 then
-      local own = {}
-      for key, value in pairs(given) do
-        own[key] = key ~= "trust_pending" and value or nil
-      end
-      local job
-      job, err = parts.module.open_job(path, own)
-      if job then
-        recovered.result, err = job:resume()
-      end
-      if not recovered.result then
-        return nil, err
-      end
-    end
-    return recovered, err
-  end
+  return recovered, err
 end
 
 return M
