@@ -12,6 +12,7 @@ local normalise = require "campaign.api.normalise"
 local redact = require "campaign.api.redact"
 local time = require "campaign.api.time"
 
+local hints = later.module "campaign.api.hints"
 local recall = later.module "campaign.api.recall"
 
 local M = {}
@@ -425,7 +426,7 @@ function Parse:transport_error()
   local sent = self.result.sent or "maybe"
   return nil, error_object.new{
     kind = err.kind, message = self:clean(tostring(err.message)), code = err.code, reason = err.reason,
-    hint = err.hint, sent = sent, retry = sent == "no" and err.kind ~= "cancelled" and err.kind ~= "tls",
+    hint = err.hint or hints.of(err), sent = sent, retry = sent == "no" and err.kind ~= "cancelled" and err.kind ~= "tls",
     status = self.result.status, timings = self.result.timings,
     platform = self.operation.platform, operation = self.operation.name,
   }
