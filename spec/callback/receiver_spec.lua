@@ -150,6 +150,21 @@ describe("callback", function()
     end
   end)
 
+  it("reads bodies that came compressed, keeps them as they came, and takes the same content for the same", function()
+    local receiver = assert(open())
+    local pipe = io.popen("printf '%s' '" .. GOOD .. "' | gzip -c")
+    local packed = pipe:read("*a")
+    pipe:close()
+    assert.equal("first", select(2, post(receiver, packed)))
+    assert.same({ "u-1", true, false }, { receiver:result("u-1").id, receiver:result("u-1").rows[1].ok, receiver:result("u-1").rows[2].ok })
+    assert.equal(packed, receiver.inbox:text(receiver.inbox:list("first")[1]))
+    assert.equal("repeat", select(2, post(receiver, GOOD)))
+    assert.equal("unreadable", select(2, post(receiver, packed:sub(1, -2))))
+    pipe = io.popen("head -c 20000000 /dev/zero | tr '\\0' ' ' | gzip -c")
+    assert.equal("unreadable", select(2, post(receiver, pipe:read("*a")))) -- more than may come out
+    pipe:close()
+  end)
+
   it("keeps what it cannot read, and never takes it for a result", function()
     local receiver = assert(open())
     local broken = { "", "{", "null", "[]", "7", '"u-1"', "{}", '{"unique_id":-7}', '{"unique_id":""}', '{"unique_id":null}', GOOD:sub(1, -2),

@@ -116,6 +116,7 @@ int camp_open_csv(lua_State *L);    /* lines of CSV */
 int camp_open_digest(lua_State *L);
 int camp_open_form(lua_State *L);   /* the multipart writer (a function, not a table) */
 int camp_open_gbk(lua_State *L);
+int camp_open_gzip(lua_State *L); /* compressed texts */
 int camp_open_http(lua_State *L);   /* the HTTP engine */
 int camp_open_json(lua_State *L);
 int camp_open_multipart(lua_State *L);

@@ -18,6 +18,7 @@ static const struct {
     {"digest", camp_open_digest},
     {"form", camp_open_form},
     {"gbk", camp_open_gbk},
+    {"gzip", camp_open_gzip},
     {"http", camp_open_http},
     {"json", camp_open_json},
     {"multipart", camp_open_multipart},

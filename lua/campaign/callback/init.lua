@@ -17,6 +17,7 @@ local M = {}
 
 local MAX_BODY = 1048576
 local MAX_ID = 200
+local MAX_UNPACKED = 8388608 -- of a compressed body
 local MIN_SECRET, MIN_DISTINCT = 22, 8 -- 22 characters of 64: 132 bits
 local RATE, BURST = 100, 200 -- a second
 local ENTRIES, BYTES = 100000, 1073741824
@@ -172,6 +173,10 @@ end
 
 -- The JSON of a body in UTF-8 or GBK: the headers are not stored, so they cannot tell which.
 local function decode(body)
+  local first = body:byte(1)
+  if first == 0x1F or first == 0x78 then -- as gzip and zlib begin, and no JSON does
+    body = core.gzip.unpack(body, MAX_UNPACKED) or body
+  end
   if not core.utf8.validate(body) then
     body = core.gbk.decode(body, "gb18030") or body
   end
