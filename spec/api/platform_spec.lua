@@ -142,7 +142,8 @@ describe("api.platform", function()
   it("takes a signature that is whole", function()
     local raw = small()
     raw.account[2].secret = true
-    signature(raw, { text = "{method}{params}{header:Content-Type}" })
+    signature(raw, { text = "{method}{params}{header:Content-Type}{canonical_digest}", timestamp = "iso8601_basic",
+      hmac_key = { "K{secret}", "{date}", "{date_basic}" }, canonical = { text = "{path}{header:Content-Type}", algorithm = "sha256" } })
     assert(platforms.from_table(raw, "small.lua"))
   end)
 
@@ -305,6 +306,20 @@ describe("api.platform", function()
       send.body, send.rows = "multipart", nil
       send.fields[2] = { name = "f", where = "form", type = "file" }
     end, "made while it is sent, and cannot be signed" },
+    { "a digest of nothing", function(raw) signature(raw, { text = "{canonical_digest}" }) end, "`{canonical_digest}` stands for nothing" },
+    { "a canonical request that is not signed", function(raw)
+      signature(raw, { canonical = { text = "{method}", algorithm = "sha256" } })
+    end, "canonical: is not signed" },
+    { "a canonical request of itself", function(raw)
+      signature(raw, { text = "{canonical_digest}", canonical = { text = "{canonical_digest}", algorithm = "sha256" } })
+    end, "canonical.text: `{canonical_digest}` stands for nothing" },
+    { "a canonical request with a header that the call lacks", function(raw)
+      signature(raw, { text = "{canonical_digest}", canonical = { text = "{header:X-Date}", algorithm = "sha256" } })
+    end, "signs the header `X-Date`" },
+    { "a chain of keys that does not begin with the secret", function(raw) signature(raw, { hmac_key = { "a", "{secret}" } }) end,
+      "`{secret}` behind its first link" },
+    { "a chain of no keys", function(raw) signature(raw, { hmac_key = {} }) end, "the secret is no part" },
+    { "a day without a time", function(raw) signature(raw, { hmac_key = { "{secret}", "{date}" } }) end, "`{date}` needs `timestamp`" },
     { "an unknown algorithm", function(raw) signature(raw, { algorithm = "rot13" }) end, "must be one of hmac-sha256" },
     { "a default of another type", function(_, send) send.fields[1].default = 5 end, "default: must be a string for a field of type `string`" },
     { "a default that its enum lacks", function(_, send)

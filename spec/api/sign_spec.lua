@@ -72,6 +72,36 @@ describe("api.sign", function()
     assert.matches("&Signature=OLeaidS1JvxuMvnyHOwuJ%2BuX5qY%3D", request.url, 1, true)
   end)
 
+  it("signs the digest of a canonical request with a key that is a chain of HMACs, as clouds have it (two published vectors)", function()
+    local request = signed({
+      kind = "signature", key = "id", secret = "secret", algorithm = "hmac-sha256", timestamp = "iso8601_basic",
+      body_digest = { algorithm = "sha256" }, hmac_key = { "AWS4{secret}", "{date_basic}", "us-east-1", "service", "aws4_request" },
+      canonical = { algorithm = "sha256",
+        text = "{method}\n{path}\n{params}\nhost:{host}\nx-amz-date:{header:X-Amz-Date}\n\nhost;x-amz-date\n{body_digest}" },
+      text = "AWS4-HMAC-SHA256\n{timestamp}\n{date_basic}/us-east-1/service/aws4_request\n{canonical_digest}",
+      send = { { header = "X-Amz-Date", value = "{timestamp}" }, { header = "Authorization", value = "Signature={signature}" } },
+    }, {}, { id = "AKIDEXAMPLE", secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", base_url = "https://example.amazonaws.com",
+      now = 1440938160 })
+    assert.equal("20150830T123600Z", header(request, "X-Amz-Date"))
+    assert.equal("Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31", header(request, "Authorization"))
+
+    local scheme = {
+      kind = "signature", key = "id", secret = "secret", algorithm = "hmac-sha256", timestamp = "seconds",
+      body_digest = { algorithm = "sha256" }, hmac_key = { "TC3{secret}", "{date}", "cvm", "tc3_request" },
+      canonical = { algorithm = "sha256",
+        text = "{method}\n/\n{params}\ncontent-type:application/json; charset=utf-8\nhost:{host}\n\ncontent-type;host\n{body_digest}" },
+      text = "TC3-HMAC-SHA256\n{timestamp}\n{date}/cvm/tc3_request\n{canonical_digest}",
+      send = { { header = "Authorization", value = "{date} {signature}" } },
+    }
+    assert.is_true(sign.covers_body(scheme))
+    local signed_request = sign.request({ method = "POST", url = "https://cvm.tencentcloudapi.com/", headers = {} }, {
+      operation = { name = "call", platform = "p", fields = {}, scheme = scheme }, values = {}, now = 1551113065, zone_seconds = 28800,
+      account = { id = "AKIDz8krbsJ5yKBZQpn74WFkmLPx3*******", secret = "Gu5t9xGARNpq86cd98joQYCN3*******" },
+      body = [[{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}]],
+    })
+    assert.equal("2019-02-25 2230eefd229f582d8b1b891af7107b91597240707d778ab3738f756258d7652c", header(signed_request, "Authorization"))
+  end)
+
   it("signs the host as the header says it: without the port that goes without saying", function()
     for base_url, host in pairs({
       ["https://api.example:443"] = "api.example", ["http://api.example:080"] = "api.example", ["https://api.example:80/v1"] = "api.example:80",

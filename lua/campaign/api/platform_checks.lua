@@ -18,7 +18,7 @@ local SCHEME_KEYS = {
   basic = { user = true, password = true },
   oauth2 = { obtain = true, refresh = true, key = false, early = false, grace = false },
   signature = { secret = true, algorithm = true, text = true, send = true, key = false, output = false, hmac_key = false, timestamp = false,
-    nonce = false, body_digest = false, params = false },
+    nonce = false, body_digest = false, canonical = false, params = false },
 }
 
 local function check_when(resolver, when, fields, root, place)

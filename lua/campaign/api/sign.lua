@@ -44,7 +44,8 @@ function M.covers_body(scheme)
       return true
     end
   end
-  return M.has(scheme.text, "body") or M.has(scheme.text, "body_digest")
+  local canonical = scheme.canonical and scheme.canonical.text or ""
+  return M.has(scheme.text .. canonical, "body") or M.has(scheme.text .. canonical, "body_digest")
 end
 
 local function fill(template, words)
@@ -83,6 +84,10 @@ end
 
 function TIMES.iso8601(now)
   return (time.format_datetime(math.floor(now), 0):gsub(" ", "T")) .. "Z"
+end
+
+function TIMES.iso8601_basic(now)
+  return (TIMES.iso8601(now):gsub("[-:]", ""))
 end
 
 -- How the parameters are written that are signed, unless the platform's data says it.
@@ -139,6 +144,10 @@ local function host_of(protocol, host)
   end))
 end
 
+local function digest_of(how, text)
+  return OUTPUT[how.output or "hex"](core.digest.of(how.algorithm, text))
+end
+
 -- What the words of the templates stand for; made when they are asked for.
 local function dictionary(call, request)
   local scheme = call.operation.scheme
@@ -147,23 +156,38 @@ local function dictionary(call, request)
     key = scheme.key and call.account[scheme.key], secret = call.account[scheme.secret] }
   if scheme.timestamp then
     known.timestamp = TIMES[scheme.timestamp](call.now, call.zone_seconds)
+    known.date = TIMES.iso8601(call.now):sub(1, 10)
+    known.date_basic = known.date:gsub("-", "")
   end
   if scheme.nonce then
     known.nonce = core.digest.hex(call.random(math.ceil(scheme.nonce / 2))):sub(1, scheme.nonce)
   end
   return function(word)
     if known[word] == nil and word == "body_digest" then
-      known.body_digest = OUTPUT[scheme.body_digest.output or "hex"](core.digest.of(scheme.body_digest.algorithm, known.body))
+      known.body_digest = digest_of(scheme.body_digest, known.body)
     end
     return known[word]
   end
+end
+
+-- The key of an HMAC. Of a chain of templates each one after the first is signed with the key before it, which gives the next key.
+local function key_of(scheme, name, word)
+  local chain = scheme.hmac_key or "{secret}"
+  if type(chain) == "string" then
+    return fill(chain, word)
+  end
+  local key = fill(chain[1], word)
+  for i = 2, #chain do
+    key = core.digest.hmac(name, key, fill(chain[i], word))
+  end
+  return key
 end
 
 local function signature_of(scheme, text, word)
   local kind, name = scheme.algorithm:match("^(hmac%-)(%w+)$")
   local bytes
   if kind then
-    bytes = core.digest.hmac(name, fill(scheme.hmac_key or "{secret}", word), text)
+    bytes = core.digest.hmac(name, key_of(scheme, name, word), text)
   else
     bytes = core.digest.of(scheme.algorithm, text)
   end
@@ -206,7 +230,7 @@ function M.request(request, call)
       return unfit(operation, sent.header)
     end
   end
-  local text = fill(scheme.text, function(name)
+  local function covered(name)
     local header = name:match("^header:(.+)$")
     if header then
       return header_of(headers, header)
@@ -215,9 +239,12 @@ function M.request(request, call)
       local params = parameters(scheme, operation, call.values, query)
       return name == "params" and params or build.percent_encode(params)
     end
+    if name == "canonical_digest" then
+      return digest_of(scheme.canonical, fill(scheme.canonical.text, covered))
+    end
     return word(name)
-  end)
-  local signature = signature_of(scheme, text, word)
+  end
+  local signature = signature_of(scheme, fill(scheme.text, covered), word)
   for _, sent in ipairs(signed) do
     local value = fill(sent.value, function(name)
       return name == "signature" and signature or word(name)

@@ -9,7 +9,7 @@ local M = {}
 local SIGNED = { method = true, host = true, path = true, params = true, params_encoded = true, body = true, secret = true }
 
 -- Words that need another key of the scheme.
-local NEEDS = { timestamp = "timestamp", nonce = "nonce", body_digest = "body_digest", key = "key" }
+local NEEDS = { timestamp = "timestamp", date = "timestamp", date_basic = "timestamp", nonce = "nonce", body_digest = "body_digest", key = "key" }
 
 -- Faults for what a template cannot say; `known` are the words besides those that other keys of the scheme give.
 local function template_fits(resolver, scheme, template, known, place)
@@ -62,7 +62,7 @@ local function headers_fit(resolver, scheme, operation, place)
       there[sent.header:lower()] = true
     end
   end
-  sign.words(scheme.text, function(word)
+  sign.words(scheme.text .. (scheme.canonical and scheme.canonical.text or ""), function(word)
     local name = word:match("^header:(.+)$")
     if name and not there[name:lower()] then
       resolver:fault(place, "scheme `" .. operation.auth .. "` signs the header `" .. name .. "`, which the call does not have")
@@ -75,15 +75,26 @@ end
 ---@param scheme table
 ---@param place string
 function M.check(resolver, name, scheme, place)
-  template_fits(resolver, scheme, scheme.text, SIGNED, place .. ".text")
+  local signed = setmetatable({ canonical_digest = scheme.canonical ~= nil }, { __index = SIGNED })
+  template_fits(resolver, scheme, scheme.text, signed, place .. ".text")
+  if scheme.canonical then
+    template_fits(resolver, scheme, scheme.canonical.text, SIGNED, place .. ".canonical.text")
+    if not sign.has(scheme.text, "canonical_digest") then
+      resolver:fault(place .. ".canonical", "is not signed: `text` has no `{canonical_digest}`")
+    end
+  end
   sent_fits(resolver, scheme, place)
   local is_keyed = scheme.algorithm:find("^hmac%-") ~= nil
-  if scheme.hmac_key then
-    template_fits(resolver, scheme, scheme.hmac_key, { secret = true }, place .. ".hmac_key")
+  local chain = type(scheme.hmac_key) == "table" and scheme.hmac_key or { scheme.hmac_key or "{secret}" }
+  for i, link in ipairs(chain) do
+    template_fits(resolver, scheme, link, { secret = true }, place .. ".hmac_key")
+    if i > 1 and sign.has(link, "secret") then
+      resolver:fault(place .. ".hmac_key", "has `{secret}` behind its first link, where it would be signed and not be the key")
+    end
   end
   if scheme.hmac_key and not is_keyed then
     resolver:fault(place .. ".hmac_key", "does not go with algorithm `" .. scheme.algorithm .. "`")
-  elseif not sign.has(is_keyed and (scheme.hmac_key or "{secret}") or scheme.text, "secret") then
+  elseif not sign.has(is_keyed and (chain[1] or "") or scheme.text, "secret") then
     resolver:fault(place, "the secret is no part of the signature: everybody could make it")
   end
   if not resolver.account[scheme.secret].secret then

@@ -38,12 +38,14 @@ local VOCABULARY = {
   scheme = {
     ["kind!"] = { "header", "form", "bearer", "basic", "oauth2", "signature" }, header = header, field = text_of_a_name, key = "string",
     secret = "string", algorithm = { "hmac-sha256", "hmac-sha1", "hmac-sha512", "hmac-md5", "md5", "sha1", "sha256" }, output = OUTPUTS,
-    text = "string", hmac_key = "string", timestamp = { "seconds", "milliseconds", "datetime", "iso8601" },
+    text = "string", hmac_key = { any = { "string", strings } }, canonical = { of = "canonical" },
+    timestamp = { "seconds", "milliseconds", "datetime", "iso8601", "iso8601_basic" },
     nonce = { least = 8, most = 64, whole = true }, body_digest = { of = "body_digest" }, params = { of = "params" },
     send = { list = { of = "sent" } },
     user = "string", password = "string", obtain = "string", refresh = "string", early = seconds, grace = seconds,
   },
   body_digest = { ["algorithm!"] = { "md5", "sha1", "sha256" }, output = OUTPUTS },
+  canonical = { ["text!"] = "string", ["algorithm!"] = { "md5", "sha1", "sha256" }, output = OUTPUTS },
   params = {
     ["of!"] = { list = { "query", "form" } }, encoded = "boolean", equals = "string", between = "string", skip_empty = "boolean",
   },
