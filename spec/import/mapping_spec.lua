@@ -54,6 +54,35 @@ describe("import.mapping", function()
     end
   end)
 
+  it("sends the constants of the platform's data in every row, and its defaults where no column fills them", function()
+    local fields = {
+      { name = "email", type = "string", required = true }, { name = "idProperty", type = "string", constant = "email" },
+      { name = "active", type = "boolean", constant = true }, { name = "channel", type = "string", required = true, default = "SMS" },
+      { name = "level", type = "integer", default = 3 },
+    }
+    local function planned(columns, more)
+      local options = { operation = { name = "o", platform = "p", rows = { shape = "object", row = { fields = fields } } },
+        columns = columns, map = {}, set = {}, split = {}, check = {}, params = {} }
+      for key, value in pairs(more or {}) do
+        options[key] = value
+      end
+      return mapping.plan(options)
+    end
+    local found = by_name(assert(planned{ "email" }))
+    assert.same({ "email", "true", "SMS", "3" },
+      { found.idProperty.constant, found.active.constant, found.channel.constant, found.level.constant })
+    local result = assert(planned({ "email", "idProperty", "channel" }, { set = { level = 4 } }))
+    found = by_name(result)
+    assert.same({ "email", 3, "4" }, { found.idProperty.constant, found.channel.column, found.level.constant })
+    assert.is_nil(found.channel.constant)
+    assert.same({ "idProperty" }, result.unused)
+    assert.is_truthy(planned({ "email" }, { set = { idProperty = "email", active = true } }))
+    for _, more in ipairs({ { set = { idProperty = "phone" } }, { map = { idProperty = "x" } }, { set = { active = false } } }) do
+      local _, err = planned({ "email", "x" }, more)
+      assert.is_truthy(err.message:find("it takes no column and no other value", 1, true), err.message)
+    end
+  end)
+
   it("names the column that a field without one may have been meant for, when there is one", function()
     for _, name in ipairs({ "手机号（必填）", "*手机号", "客户电话", "电话1", "Mobile Phone", "phone_number", "phnoe", "【手机】", "cellphone" }) do
       local _, err = plan(LONGLONG, { "uuid", name, "备注" })

@@ -110,7 +110,7 @@ local function claim_wire_names(p)
     local name = field.name
     local index = p.index.exact[name]
     if index and not p.taken[index] and not p.mapped[name] and p.options.set[name] == nil
-      and not p.parts[name] then
+      and field.constant == nil and not p.parts[name] then
       p.mapped[name], p.claimed[name] = index, true
       take(p, index)
     end
@@ -184,7 +184,12 @@ local function fill_field(p, field)
   local name = field.name
   local entry = row_fields.describe(field, p.options)
   local constant = p.options.set[name]
-  if constant ~= nil then
+  if field.constant ~= nil then
+    if p.options.map[name] ~= nil or constant ~= nil and not row_fields.contains({ field.constant }, constant) then
+      fault(p, name, ('"%s" is always "%s": it takes no column and no other value'):format(name, tostring(field.constant)))
+    end
+    return fill_constant(p, entry, field.constant)
+  elseif constant ~= nil then
     return fill_constant(p, entry, constant)
   end
   local index, several = p.mapped[name], nil
@@ -210,6 +215,8 @@ local function fill_field(p, field)
   elseif mark then
     entry.mark = mark
     add(p, entry, { mark = true })
+  elseif field.default ~= nil then
+    fill_constant(p, entry, field.default)
   elseif p.required[name] then
     fault(p, name, ('no column for "%s", which every row needs; the file has %s; %s'):format(name, columns.shown(p.columns),
       columns.doubt(p.columns) or columns.advice(map_entry(name), p.columns[columns.likely(p.index, name, p.taken) or 0])))
@@ -226,7 +233,8 @@ local function note_empty(p)
   for _, field in ipairs(p.fields) do
     local name = field.name
     local is_sought = p.rows.shape ~= "object" or field.any_of or field.redact == "phone"
-    if is_sought and p.options.set[name] == nil and not (p.by_entry[name] or {}).column then
+    local entry = p.by_entry[name] or { constant = "" }
+    if is_sought and p.options.set[name] == nil and entry.constant == "" then
       local likely = columns.likely(p.index, name, p.used)
       if likely then
         table.insert(p.out.notes, ('"%s" stays empty: %s'):format(name, columns.advice(map_entry(name), p.columns[likely])))
