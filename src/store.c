@@ -86,14 +86,23 @@ const char *camp_store_reason(const struct camp_error *err) {
 
 const char *camp_store_version(struct camp_error *err) { return camp_sqlite_load(err) == 0 ? sqlite3_libversion() : NULL; }
 
+/* SQLite knows one way of being full: a write that finds no room, after which nothing is there of its group. A quota and a limit of the process
+ * are others. So are other calls than writes, but of those nobody knows what they left behind: their groups are not run again. A sync is none,
+ * whatever it failed for. */
+enum { FULL_ELSEWHERE = SQLITE_FULL | 1 << 8 };
+
+static int code_of(int code, int system) {
+  if (system != ENOSPC && system != EDQUOT && system != EFBIG) return code;
+  if (code == SQLITE_IOERR_WRITE) return SQLITE_FULL;
+  if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) return code;
+  return (code & 0xFF) == SQLITE_IOERR || (code & 0xFF) == SQLITE_CANTOPEN ? FULL_ELSEWHERE : code;
+}
+
 static int fail_sqlite(struct camp_database *database, int code, struct camp_error *err) {
   if ((code & 0xFF) == SQLITE_NOMEM) return camp_fail_nomem(err);
-  /* SQLite knows one way of being full; a quota and a limit of the process are others. */
-  if (code == SQLITE_IOERR_WRITE && database->db != NULL &&
-      (sqlite3_system_errno(database->db) == EDQUOT || sqlite3_system_errno(database->db) == EFBIG))
-    code = SQLITE_FULL;
-  const char *what = database->db != NULL ? sqlite3_errmsg(database->db) : sqlite3_errstr(code);
   int system = database->db != NULL && is_fatal(code) ? sqlite3_system_errno(database->db) : 0;
+  code = code_of(code, system);
+  const char *what = database->db != NULL ? sqlite3_errmsg(database->db) : sqlite3_errstr(code);
   camp_fail(err, CAMP_LEDGER, code, "ledger %.120s: %.80s%s%.40s", database->path, what, system != 0 ? ": " : "",
             system != 0 ? strerror(system) : "");
   if (is_fatal(code)) database->broken = *err;
@@ -561,7 +570,7 @@ int camp_database_run(struct camp_database *database, struct camp_entry *first, 
   int result = -1;
   if (database->broken.kind != CAMP_OK) *err = database->broken;
   else result = run_group(database, first, err);
-  if (result != 0 && database->reserved && database->broken.kind != CAMP_OK && (database->broken.code & 0xFF) == SQLITE_FULL)
+  if (result != 0 && database->reserved && database->broken.kind != CAMP_OK && database->broken.code == SQLITE_FULL)
     result = run_group_again(database, first, err);
   if (result == 0 && is_writing(database, first)) result = run_checkpoint(database, err);
   for (struct camp_entry *entry = first; entry != NULL; entry = entry->next) {

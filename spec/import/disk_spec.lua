@@ -138,6 +138,21 @@ describe("an import on a bad day", function()
     assert.is_true(stopped >= 2, stopped .. " runs met the full disk while sending")
   end)
 
+  it("F22 says that the disk is full wherever that is met, so that whoever runs jobs may try again", function()
+    local met, full = 0, 0
+    for at = 1, 113, 8 do
+      local folder = job()
+      local seen = run("run", folder, { shim = at .. "+ ENOSPC file " .. folder .. " 0" })
+      if seen.code ~= 0 then
+        met = met + 1
+        full = full + (seen.reason == "full" and 1 or 0)
+        -- A sync that fails, for whatever reason, is another matter: what it was to make durable is in doubt.
+        assert.is_true(seen.kind == "ledger" and (seen.reason == "full" or seen.reason == "io"), at .. " " .. seen.out)
+      end
+    end
+    assert.is_true(full >= 10 and full * 4 >= met * 3, full .. " of " .. met .. " runs that met it say that the disk is full")
+  end)
+
   it("F22 sends nothing where the room cannot be set aside, and says so", function()
     local folder = job()
     -- 8 MiB is the most that a file may have: no reserve of 16.

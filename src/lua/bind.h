@@ -21,7 +21,7 @@
 /* Pushes nil and the Lua error object for err: `return camp_push_error(L, &err);`. Raises if err is CAMP_NOMEM. */
 int camp_push_error(lua_State *L, const struct camp_error *err);
 
-/* As camp_push_error, with reason "missing" or "exists" where errno says so. */
+/* As camp_push_error, with reason "missing", "exists" or "full" (a disk, a quota) where errno says so. */
 int camp_push_system_error(lua_State *L, const struct camp_error *err);
 
 /* Pushes nil and the error object for a text that cannot be converted, at byte `offset`. Its kind, message, code, reason and cause (offset,

@@ -22,11 +22,22 @@ int camp_push_error(lua_State *L, const struct camp_error *err) {
   return 2;
 }
 
+static const char *reason_of(long code) {
+  switch (code) {
+    case ENOENT: return "missing";
+    case EEXIST: return "exists";
+    case ENOSPC:
+    case EDQUOT: return "full";
+    default: return NULL;
+  }
+}
+
 /* nil, err with the reason that callers ask for most. */
 int camp_push_system_error(lua_State *L, const struct camp_error *err) {
   camp_push_error(L, err);
-  if (err->kind == CAMP_INVALID && (err->code == ENOENT || err->code == EEXIST)) {
-    lua_pushstring(L, err->code == ENOENT ? "missing" : "exists");
+  const char *reason = err->kind == CAMP_INVALID ? reason_of(err->code) : NULL;
+  if (reason != NULL) {
+    lua_pushstring(L, reason);
     lua_setfield(L, -2, "reason");
   }
   return 2;

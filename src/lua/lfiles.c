@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The part of campaign.core.system that Lua's own library lacks for durable files. What the system refuses comes back as nil, err; err.code is
- * errno, err.reason "missing" or "exists" where that is why. */
+ * errno, err.reason "missing", "exists" or "full" where that is why. */
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>

@@ -76,7 +76,7 @@ static int syncer_take(lua_State *L) {
   if (camp_syncer_take(check_syncer(L), &id, &err) == 0) return 0;
   lua_pushnumber(L, (lua_Number)id);
   if (err.kind != CAMP_OK) {
-    camp_push_error(L, &err);
+    camp_push_system_error(L, &err);
     return 3;
   }
   lua_pushboolean(L, 1);

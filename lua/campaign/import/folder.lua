@@ -38,6 +38,7 @@ end
 local function trouble(path, err)
   return nil, error_object.new{
     kind = "ledger", retry = false, message = "job folder " .. path .. ": " .. tostring(err), cause = err,
+    reason = error_object.is(err) and err.reason == "full" and "full" or nil,
     hint = "sending stops when its record cannot be written",
   }
 end

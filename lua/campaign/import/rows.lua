@@ -203,7 +203,7 @@ function methods:_list(state, attempt, why, numbers)
   if not ok or listed ~= expected then
     local err = not ok and error_object.is(problem) and problem or nil
     return nil, error_object.new{
-      kind = "ledger", retry = false, cause = err,
+      kind = "ledger", retry = false, cause = err, reason = err and err.reason == "full" and "full" or nil,
       message = ("batch %d: %d of its %d rows could be listed in %s%s"):format(batch.index, listed, expected, file.path,
         problem and ": " .. tostring(problem) or ""),
       hint = "has the source been changed while it was imported?",

@@ -74,7 +74,7 @@ end
 
 local function trouble(self, err)
   return error_object.new{
-    kind = "ledger", retry = false, sent = "no", cause = err,
+    kind = "ledger", retry = false, sent = "no", cause = err, reason = err and err.reason == "full" and "full" or nil,
     message = "the lock of the target cannot be stored: " .. tostring(err and err.message or err),
     hint = "imports into one target must not overlap; make " .. self._place .. " writable, or choose another folder with CAMPAIGN_STATE_DIR",
   }
