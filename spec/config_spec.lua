@@ -116,6 +116,21 @@ describe("config", function()
     assert.equal("missing_credentials", err.reason)
     assert.matches("CAMPAIGN_OUTBOUND_TOKEN", tostring(err))
     assert.matches("base_url` and no `token", refused({}).message)
+    assert.is_nil(tostring(err):find("nginx", 1, true))
+    local was = package.loaded.ngx
+    package.loaded.ngx = {} -- whose workers see no variable that nginx.conf does not name
+    err = refused({ token = "canary" })
+    package.loaded.ngx = was
+    assert.matches("in the environment (nginx.conf must name it with `env`", tostring(err), 1, true)
+  end)
+
+  it("says of an accounts file that it may not read whose it probably is", function()
+    local stat, read = core.system.stat, core.system.read_file
+    core.system.stat = function() return nil, { message = "no", code = 13 } end
+    core.system.read_file = function(path) return nil, { message = path .. ": Permission denied", code = 13 } end
+    local err = refused(nil, fake.env{ HOME = "/root" })
+    core.system.stat, core.system.read_file = stat, read
+    assert.matches("/root/.config/campaign/accounts.json: Permission denied (is HOME that of another user?", tostring(err), 1, true)
   end)
 
   it("refuses unknown keys, given or in the file, with the nearest one", function()

@@ -174,11 +174,14 @@ local function file_path(env)
   return folder and folder .. "/campaign/accounts.json", false
 end
 
+local EACCES = 13
+
 -- The file must be ours and closed to others.
 local function read_file(platform, path)
   local text, err = core.system.read_file(path, MAX_FILE, true)
   if not text then
-    return refuse(platform, "accounts file " .. err.message)
+    return refuse(platform, "accounts file " .. err.message, err.code == EACCES and {
+      hint = "is HOME that of another user? CAMPAIGN_ACCOUNTS names a file of your own" } or nil)
   end
   local content, decode_error = json.decode(text)
   if type(content) ~= "table" or json.is_array(content) then
@@ -300,8 +303,9 @@ local function missing(platform, keys, values)
   end
   return refuse(platform, "the account has no " .. table.concat(names, " and no "), {
     kind = only_secrets and "auth" or "usage", reason = "missing_credentials",
-    hint = ("set %s in the environment, or give %s to campaign.connect(\"%s\", { %s }) or in ~/.config/campaign/accounts.json"):format(
-      table.concat(variables, " and "), #names > 1 and "them" or "it", platform.name, table.concat(given, ", ")),
+    hint = ("set %s in the environment%s, or give %s to campaign.connect(\"%s\", { %s }) or in ~/.config/campaign/accounts.json"):format(
+      table.concat(variables, " and "), package.loaded.ngx and " (nginx.conf must name it with `env`, workers see no others)" or "",
+      #names > 1 and "them" or "it", platform.name, table.concat(given, ", ")),
   })
 end
 

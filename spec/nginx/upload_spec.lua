@@ -312,6 +312,26 @@ describe("campaign.openresty.upload", function()
     assert.is_nil(core.system.stat(folder .. "/waiting.json"))
   end)
 
+  it("says in the log why a job failed or cannot be run, and runs it again when its order is put back", function()
+    local answer = send("/upload", { body = form("colour\nblue\n") })
+    assert.equal("failed", finished(answer.job).state)
+    local folder = root .. "/jobs/" .. answer.job
+    local said = json.decode(command.read(folder .. "/failed.json"))
+    local line = server:read_log():match("[^\n]*job " .. answer.job:gsub("%-", "%%-") .. " failed: [^\n]*")
+    assert.is_truthy(line and line:find(said.message, 1, true), said.message)
+    command.write(folder .. "/list.csv", imports.people(3))
+    assert(core.system.remove(folder .. "/failed.json"))
+    assert(core.system.remove(folder .. "/lock"))
+    assert(core.system.make_dirs(folder .. "/lock")) -- which cannot be opened
+    assert(os.rename(folder .. "/order.json", root .. "/jobs/active/" .. answer.job .. ".json"))
+    raw_server.eventually(function()
+      return server:read_log():find("job " .. answer.job .. " cannot be run: " .. folder .. "/lock: Is a directory", 1, true)
+    end, "a word in the log")
+    assert(core.system.remove(folder .. "/lock"))
+    raw_server.eventually(function() return status_of(answer.job).state == "finished" end, "the job")
+    assert.equal(3, #imports.commits("import_customers_async"))
+  end)
+
   it("keeps nothing of a client that goes away", function()
     for _, head in ipairs({ "Content-Length: 100000\r\n\r\nuuid,phone\n",
       "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 90000\r\n\r\n--b\r\n"

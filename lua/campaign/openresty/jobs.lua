@@ -168,6 +168,9 @@ local function conclude(self, id, fine, result, err)
       self._folder:tried(id)
       status.state = "waiting" -- told at once: whoever follows the events would take "stopped" for the end
     end
+    if result.error then
+      request.log("job " .. id .. (due and " waits" or " stopped"), result.error, ngx.WARN)
+    end
     tell(self, id, status)
     if not due then
       count_result(result)
@@ -177,12 +180,12 @@ local function conclude(self, id, fine, result, err)
     tell(self, id, { state = "running", error = job_folder.plain_error(err) }) -- by somebody else: the message says by whom
     return false
   elseif fine and self._folder:heals(err) then
-    request.log("job " .. id .. " waits", err.message, ngx.WARN)
+    request.log("job " .. id .. " waits", err, ngx.WARN)
     tell(self, id, self._folder:hold(id, err))
     return false
   end
   local problem = job_folder.plain_error(not fine and result or err)
-  request.log("job " .. id .. " failed", problem.message, ngx.WARN)
+  request.log("job " .. id .. " failed", not fine and result or err, ngx.WARN)
   tell(self, id, { state = "failed", error = problem })
   metrics.count("campaign_jobs_total", "state", "failed")
   return self._folder:fail(id, problem)
@@ -208,7 +211,12 @@ local begin
 -- The lock of a job. Somebody who waits for its end waits also when another worker was quicker.
 local function lock_of(self, id)
   local path, deadline = self._folder:of(id) .. "/lock", core.system.monotonic() + WAITED_SECONDS
-  local lock = core.system.lock(path, 0)
+  local lock, err = core.system.lock(path, 0)
+  local problem = err and err.kind ~= "timeout" and err.code or nil
+  if problem and problem ~= self._unlocked then -- of a folder that cannot be written, for one job and not for all of them at every look
+    request.log("job " .. id .. " cannot be run", err, ngx.WARN)
+  end
+  self._unlocked = problem
   while not lock and type(self._here[id]) == "table" and core.system.monotonic() < deadline and not ngx.worker.exiting() do
     home.sleep(0.02)
     lock = core.system.lock(path, 0)
