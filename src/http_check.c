@@ -99,6 +99,35 @@ static int parse_origin(const char *text, struct camp_origin *origin, struct cam
   return result;
 }
 
+int camp_check_proxy(const char *text, size_t length, struct camp_error *err) {
+  static const char *const schemes[] = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
+  if (camp_check_plain("the proxy", text, length, err) != 0) return -1;
+  char *scheme = NULL, *host = NULL, *user = NULL, *password = NULL;
+  int known = 0;
+  CURLU *url = curl_url();
+  if (url == NULL) return camp_fail_nomem(err);
+  CURLUcode code = curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME); /* as libcurl reads it */
+  if (code == CURLUE_OK) code = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+  if (code == CURLUE_OK) code = curl_url_get(url, CURLUPART_HOST, &host, 0);
+  if (code == CURLUE_OK) { /* libcurl goes without a proxy when it cannot decode these two */
+    code = curl_url_get(url, CURLUPART_USER, &user, CURLU_URLDECODE);
+    if (code == CURLUE_OK || code == CURLUE_NO_USER) code = curl_url_get(url, CURLUPART_PASSWORD, &password, CURLU_URLDECODE);
+    if (code == CURLUE_NO_PASSWORD) code = CURLUE_OK;
+  }
+  for (size_t i = 0; code == CURLUE_OK && i < sizeof schemes / sizeof schemes[0]; i++) known |= strcasecmp(scheme, schemes[i]) == 0;
+  known = known && host != NULL && host[0] != '\0';
+  curl_free(scheme);
+  curl_free(host);
+  curl_free(user);
+  curl_free(password);
+  curl_url_cleanup(url);
+  if (code == CURLUE_OUT_OF_MEMORY) return camp_fail_nomem(err);
+  if (known) return 0;
+  return camp_fail(err, CAMP_USAGE, 0,
+                   "the proxy must be an address like http://host:port or socks5h://host:port, with user:password@ (percent-encoded) before "
+                   "the host if it wants a login");
+}
+
 int camp_check_url(const char *text, size_t length, struct camp_origin *cache, struct camp_error *err) {
   if (length == 0 || length > 65536) return camp_fail(err, CAMP_USAGE, 0, "a URL must have 1 to 65536 bytes");
   for (size_t i = 0; i < length; i++) {

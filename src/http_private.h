@@ -111,6 +111,8 @@ int camp_check_header(const char *name, size_t name_length, const char *value, s
 /* `cache` holds the last origin that passed the check, and is refilled if this URL's differs. */
 int camp_check_url(const char *text, size_t length, struct camp_origin *cache, struct camp_error *err);
 int camp_check_plain(const char *what, const char *text, size_t length, struct camp_error *err);
+/* Refuses the address of a proxy that libcurl would refuse later, in words that hold the whole of it, password included. */
+int camp_check_proxy(const char *text, size_t length, struct camp_error *err);
 int camp_address_loopback(const struct sockaddr *address);
 int camp_address_private(const struct sockaddr *address);
 

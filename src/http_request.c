@@ -165,7 +165,7 @@ int camp_request_ca_file(struct camp_request *request, const char *text, size_t 
 }
 
 int camp_request_proxy(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
-  if (camp_check_plain("the proxy", text, length, err) != 0) return -1;
+  if (camp_check_proxy(text, length, err) != 0) return -1;
   return keep(request, &request->proxy, "the proxy", text, length, err);
 }
 

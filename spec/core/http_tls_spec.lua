@@ -180,6 +180,21 @@ describe("core.http over TLS", function()
     assert.are.equal("usage", err.kind)
   end)
 
+  it("R008 client refuses an address that is no proxy's before it sends anything, and does not repeat it: it may hold a password", function()
+    for _, proxy in ipairs{ "http://user:canary@127.0.0.1:notaport", "ftp://user:canary@127.0.0.1", "http://user:canary x@127.0.0.1:1",
+      "http://a:canary@b:1:2", "http://user:canary@", "user:canary@127.0.0.1:99999", "canary proxy",
+      "http://us%00er:canary@127.0.0.1:1", "http://user:can%0aary@127.0.0.1:1" } do -- with these two libcurl would go past the proxy
+      local id, err = transport:submit({ url = "https://api.example/", proxy = proxy })
+      assert.is_nil(id, proxy)
+      assert.are.equal("usage", err.kind)
+      assert.is_nil(tostring(err.message):find("canary", 1, true), err.message)
+    end
+    for _, proxy in ipairs{ "127.0.0.1:1", "http://u%40x:p%3Aw@127.0.0.1:1", "https://127.0.0.1:1", "SOCKS5H://127.0.0.1:1", "socks4://[::1]:1" } do
+      local result = transport:perform({ url = "https://127.0.0.1:1/", proxy = proxy, limits = { connect = 2 } })
+      assert.are.same({ "no", "network" }, { result.sent, result.error.kind }, proxy .. ": " .. tostring(result.error.message))
+    end
+  end)
+
   it("reports the versions it runs on", function()
     assert.truthy(core.http.versions():find("^libcurl/%d"))
   end)
