@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * One word, `head`, names the newest version and the slot that holds it. Whoever replaces it claims a slot that is not the head's, writes
- * there, and moves the head by compare-and-set. A slot belongs to one process from its claim to its release, and the head's slot is never
- * claimed, so a text is whole when the head is the same before and after it was copied. Version numbers are never used twice. A slot whose
- * owner died in between is taken over when all others are in use. */
+ * The word `head` contains the newest version and the number of its slot. A writer claims a slot other than the head's, writes its text
+ * there, and moves the head by compare-and-set. A slot belongs to one process from claim to release, and the head's slot is never claimed,
+ * so a copied text is consistent if the head is the same before and after. Version numbers are never reused. When all other slots are in
+ * use, one whose owner has died is reclaimed. */
 #include "cell.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * CRC-32C 256 bytes a step where the processor multiplies without carries in vectors of 64, else by its own instruction, else by a table of
- * 16 entries, which needs no set-up. */
+ * CRC-32C: 256 bytes per step with carry-less multiplication on 64-byte vectors if available, else with the processor's CRC instruction,
+ * else with a table of 16 entries, which needs no set-up. */
 #include "crc32c.h"
 
 #if defined(__x86_64__)

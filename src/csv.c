@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The walk over a record goes from mark to mark (scan.h) and copies nothing: fields are slices of the window. What is rare (doubled quotes,
- * other encodings, records that break a rule) is done after the walk, for that record alone. */
+ * The walk over a record goes from mark to mark (scan.h) and copies nothing: fields are slices of the window. Rare cases (doubled quotes,
+ * other encodings, malformed records) are handled after the walk, for the one record. */
 #include <stdlib.h>
 #include <string.h>
 #if defined(__SSE2__)

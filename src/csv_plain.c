@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The usual record in few steps, in as many ways as there are scans that tell enough; the walk of csv.c is the oracle of them all
- * (spec/c/rows_test.c). */
+ * Fast path for the usual record, in one variant per kind of scan that returns enough information; the walk in csv.c is the reference for
+ * all of them (spec/c/rows_test.c). */
 #include "cpu.h"
 #include "csv_private.h"
 

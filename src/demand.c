@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Demands on several fields of a row at once: the names are few, so they are compared one by one. */
+ * Conditions over several fields of a row. There are few names, so they are compared one by one. */
 #include "demand.h"
 
 #include <stdlib.h>

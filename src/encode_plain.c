@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Members are copied 32 or 64 bytes at a time, which is nearly always once, whatever their length, and those that are left out are written too,
- * and written over: no branch depends on what a field holds. Every member is written with its comma; the first comma becomes the bracket
- * that opens the row. */
+ * Members are copied 32 or 64 bytes at a time, which nearly always means once. Members to be omitted are written too, and then overwritten,
+ * so no branch depends on the contents of a field. Every member is written with a leading comma; the first comma becomes the bracket that
+ * opens the row. */
 #include "encode_plain.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The inner loop of the encoder: one record to bytes. Runs are copied in whole vectors, which may write up to CAMP_SCAN_PADDING bytes past
- * the end; camp_encoder_room counts them. Quoting and escaping are decided in Unicode, before any other encoding is made of the row. */
+ * the end; camp_encoder_room accounts for that. Quoting and escaping are decided in Unicode, before conversion to another encoding. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Compiling an encoder, running its rules, and the map. Writing rows is encode_rows.c. */
+ * Compiles an encoder, runs its rules, and applies the map. Writing rows is in encode_rows.c. */
 #include "encoder.h"
 
 #include <stdlib.h>

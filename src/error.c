@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Filling struct camp_error. */
+ * Fills struct camp_error. */
 #include "error.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Parts are kept as we were given them and become a curl_mime when the request starts. Every part, text too, is handed out by our own
- * read callback: libcurl then keeps no copy of a token, and without a seek callback it cannot send a form a second time. */
+ * Parts are stored as given and become a curl_mime when the request starts. Every part, including texts, is read through our own read
+ * callback, so that libcurl keeps no copy of a token and, without a seek callback, cannot send a form a second time. */
 #include "form.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The caller's side of the HTTP engine: submitting, waiting, taking results; and the thread of the thread driver with its queues.
- * The caller's thread and the engine's thread meet in `struct shared` alone, under its lock. */
+ * The caller's side of the HTTP engine: submitting, waiting, taking results; and the thread of the thread driver with its queues. The
+ * caller's thread and the engine's thread share only `struct shared`, protected by its lock. */
 #include "http.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What is refused before any I/O: URLs, methods and headers that could mean more than they say, and addresses that are not public. */
+ * Checks before any I/O: ambiguous URLs, methods and headers, and addresses that are not public. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Easy handles and their options. A handle keeps what the last request set, and the next one sets what differs: most requests of an account
- * differ in their body alone. What points into a request is taken out when its attempt is over, and a URL that may carry secrets too. */
+ * Easy handles and their options. A handle keeps the options of its last request, and the next request sets what differs: most requests of
+ * an account differ only in their body. Pointers into a request, and a URL that may contain secrets, are removed when its attempt is over. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * One curl multi handle driven by epoll, on whatever thread calls. Connections and TLS sessions lie in share objects of one account each, so no
- * account's request travels on another's connection. Sockets of idle connections stay registered with epoll (libcurl asks to add and
- * remove them for every request); their state here says whether anybody listens. */
+ * One curl multi handle driven by epoll, on the calling thread. Connections and TLS sessions are kept in share objects per account, so that
+ * no account's request uses another's connection. Sockets of idle connections stay registered with epoll (libcurl asks to add and remove
+ * them for every request); their state here says whether anybody waits for them. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * libcurl's memory. It asks for the same few dozen blocks for every request and gives them back: with many requests in flight they fall
- * out of malloc's small caches, and its buffer of 16 KiB never fits one. Here each thread keeps blocks of those sizes for the next request.
- * They come from malloc and may be given to free: whoever else uses libcurl in this process need not know. */
+ * libcurl's memory allocator. libcurl allocates and frees the same few dozen blocks for every request: with many requests in flight they do
+ * not fit malloc's small caches, and its 16 KiB buffer never does. Here each thread keeps blocks of those sizes for the next request. They
+ * come from malloc and may be passed to free, so other users of libcurl in this process are not affected. */
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What a caller fills in: texts and header lines in memory that is wiped, the body, options. Each piece is checked as it comes; what
- * needs the whole request is checked in http.c. */
+ * A request as filled in by the caller: texts and header lines in memory that is wiped, the body, options. Each part is checked when it is
+ * set; checks that need the whole request are in http.c. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A request that many others are like, in all but body and time limit: filled in and checked once, copied for each. With it, what the
- * good answer to them looks like, so that whoever makes thousands of calls need not have each answer taken apart. */
+ * A request to be sent many times with other bodies and time limits: filled in and checked once, copied for each. It also has the expected
+ * answer, so that thousands of calls need not parse each answer. */
 #include <stdlib.h>
 #include <string.h>
 

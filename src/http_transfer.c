@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One attempt: the callbacks that count and bound what comes and goes, the guard against libcurl's hidden
- * repeat, and the verdict with its evidence. Callbacks touch C memory only. */
+ * One attempt: the callbacks that count and limit traffic, the guard against libcurl's hidden resend, and the verdict with its evidence.
+ * Callbacks touch C memory only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

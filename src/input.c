@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Opening a list: the file, its encoding, its header. Reading records is csv.c's part. */
+ * Opens a list: the file, its encoding, its header. csv.c reads the records. */
 #include "input.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Every part is a table of lines, each as long as a line of the processor's caches: a hash says by its size in which line it belongs, and goes
- * into the next one with room where that is full. So one wait for memory tells most often that a key is not there. */
+ * Every part is a table of cache lines. The size of a hash determines its line; if that is full, the key goes into the next one with room.
+ * So a single cache miss usually suffices to find that a key is absent. */
 #include "keyset.h"
 
 #include <errno.h>

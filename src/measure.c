@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * In valid UTF-8 the leads of characters are all there is to look at: vectors find them and know the usual Hanzi, a bitmap of 8 KiB, which
- * stays in the first-level cache, says which of the others have a code. */
+ * In valid UTF-8 only the lead bytes matter: vector code finds them and recognizes the common Hanzi; a bitmap of 8 KiB, which stays in the
+ * first-level cache, tells which other characters have a code. */
 #include "measure.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Wakes an event loop through a Unix socket. The path lies in a folder of mode 0700, the peer must be this very process, and both are gone
- * from the disk once it has connected. */
+ * Wakes an event loop through a Unix socket. The path is in a folder of mode 0700, the peer must be this very process, and both are removed
+ * once it has connected. */
 #include "notice.h"
 
 #include <errno.h>

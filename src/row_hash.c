@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The bytes of a row: the lengths of its fields, four bytes each, then the fields side by side. They are added up in blocks; most rows are one
- * block, and its sum is all that SipHash has to chew. */
+ * The hashed bytes of a row are the lengths of its fields, four bytes each, followed by the fields. They are compressed in blocks; most
+ * rows are one block, and its sum is all that SipHash has to process. */
 #include "row_hash.h"
 
 #include <endian.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Nothing is sent that the pass did not count: before the last byte of a body leaves, its rows, its length and the file's size have been
- * compared, and the checksum of its range or else the file's time of change; of a body that is made while it is sent the checksum in any case
- * where the pass knew it. A body that comes out otherwise fails instead, and its transfer is cut. */
+ * Nothing is sent that differs from the plan: before the last byte of a body leaves, its rows, its length and the file's size have been
+ * compared, and the checksum of its range or else the file's change time; for a body encoded while it is sent always the checksum, if the
+ * pass recorded it. On a mismatch the read fails, and the transfer is aborted. */
 #include "rows.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A file that appears whole or not at all: an answer's body, a sheet. The header says what each function promises. */
+ * A file that appears completely or not at all: the body of an answer, a sheet. */
 #include "save.h"
 
 #include <errno.h>

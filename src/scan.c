@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Several ways to the same bits: the portable one is the oracle of the others (spec/core/csv_spec.lua, spec/c/vectors_test.c). */
+ * Several implementations with the same result; the portable one is the reference for the others (spec/core/csv_spec.lua,
+ * spec/c/vectors_test.c). */
 #include "scan.h"
 
 #include "cpu.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Marks for processors that pick bytes out of a vector in one step (AVX-512 VBMI2): where they stand, and which they are, come out of each
- * block side by side, without a bit being looked for. */
+ * Marks on processors that can compress bytes of a vector in one step (AVX-512 VBMI2): positions and bytes of all marks of a block are
+ * extracted together, without a search bit by bit. */
 #include "scan.h"
 
 #if defined(__x86_64__)

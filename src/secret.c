@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Memory that is wiped. What libcurl copies for itself while it sends (its own send buffer) is outside our reach. */
+ * Memory that is wiped. Copies made by libcurl while sending (its own send buffer) are out of our reach. */
 #include "secret.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Writing a sheet of texts: lines of CSV come in, cells go to libxlsxwriter. Every cell has the number format "text", so that a phone number
- * or a long id stays what it is also when somebody edits the file. The library's disk errors are looked for here, since it ignores some. */
+ * Writes a sheet of texts: lines of CSV come in, cells go to libxlsxwriter. Every cell has the number format "text", so that phone numbers
+ * and long ids survive editing. Disk errors are checked for here, since the library ignores some. */
 #include "sheet.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Reads a sheet that was just written: every part of the archive is inflated, its sum compared, and its root element must be closed; of the
- * sheet, the bytes between <sheetData> and </sheetData> are counted. A write that failed unseen is missing there. Knows only archives as
- * our writer makes them: no comment, no extension for more than 4 GiB. */
+ * Reads back a sheet that was just written: every part of the archive is inflated, its checksum compared, and its root element must be
+ * closed; in the sheet, the bytes between <sheetData> and </sheetData> are counted. This detects writes that failed unnoticed. Supports
+ * only archives as our writer makes them: no comment, no ZIP64. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

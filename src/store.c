@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The store's file: SQLite behind a lock, opened with care, one transaction a group. How its log is written: store_log.c. */
+ * The store's file: SQLite behind a lock, opened with checks, one transaction per group. store_log.c writes its log. */
 #include "store.h"
 
 #include <errno.h>

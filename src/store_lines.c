@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Rows of a query as lines of JSON, for results that are a file and would only be taken apart on their way there. */
+ * Rows of a query as lines of JSON, for results that go to a file anyway. */
 #include <stdlib.h>
 #include <string.h>
 

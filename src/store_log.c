@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * How the log is written. SQLite writes a frame in two pieces and lets the file grow with each; here the frames of a commit go to the disk in one
- * piece when they are synced, into space that was filled before, and how far the log reaches is noted. All other files, and everything else about
- * this one, are the VFS's below. */
+ * Writes the log. SQLite writes a frame in two pieces and extends the file each time; here the frames of a commit are written in one piece
+ * when they are synced, into preallocated space, and the extent of the log is recorded. Everything else is passed to the underlying VFS. */
 #include "store_log.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Reads a log without SQLite (https://sqlite.org/fileformat2.html#the_write_ahead_log) and judges whether commits are missing that were on
- * disk. SQLite itself would take a damaged log for a shorter one, or for none, and forget intents whose requests have left. */
+ * Reads a log without SQLite (https://sqlite.org/fileformat2.html#the_write_ahead_log) and determines whether durable commits are missing.
+ * SQLite itself would treat a damaged log as a shorter one, or as none, and forget intents whose requests were sent. */
 #include "store_log.h"
 
 #include <errno.h>

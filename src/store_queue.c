@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The caller's side of the store: statements that wait for their group, groups on their way to the disk, results that wait to be taken; and the
- * thread of the thread driver. Caller and thread meet under the lock alone; the file is used by the thread while groups are on their way,
- * else by the caller. */
+ * The caller's side of the store: statements waiting for their group, groups being committed, results waiting to be taken; and the thread
+ * of the thread driver. Caller and thread share state only under the lock; the file is used by the thread while groups are in progress,
+ * otherwise by the caller. */
 #include "store.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Streaming inflate in constant memory, by zlib. How much may come out is the sink's business: it is asked after every piece. */
+ * Streaming inflate with zlib in constant memory. The sink limits the output: it is called for every piece. */
 #include "unpack.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * UTF-8 checked 64 or 32 bytes at a time, or 16 on 64-bit ARM. Three tables, looked up by the nibbles of each byte and of the one before it, name the faults that
- * either could be part of; a bit that survives all three is a fault (the method is Keiser's and Lemire's, "Validating UTF-8 in less
- * than one instruction per byte", 2020). Where a fault is, and what kind, is left to utf8.c, which goes on byte by byte. */
+ * Validates UTF-8 64 or 32 bytes at a time, or 16 on 64-bit ARM. Three tables, indexed by the nibbles of each byte and of the one before
+ * it, list the faults that either could be part of; a bit set in all three is a fault (the method of Keiser and Lemire, "Validating UTF-8
+ * in less than one instruction per byte", 2020). Position and kind of a fault are left to utf8.c, which continues byte by byte. */
 #include "utf8.h"
 
 #include "cpu.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.system.cell: a short text that processes share (src/cell.h). Versions are whole numbers that Lua only hands back. */
+ * campaign.core.system.cell: a short text shared by processes (src/cell.h). Versions are opaque integers for Lua. */
 #include "../cell.h"
 
 #include "bind.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The project's modules as the build compiled them (tools/chunks.lua): compiling their sources anew is most of what a script of one call would
- * do. A source is still what counts. It is found and read as `require` would; its chunk is used when it comes from these very bytes and this
- * interpreter compiles as that of the build did, and so an edited source, another version of it or another interpreter is nothing special. */
+ * The project's modules as compiled by the build (tools/chunks.lua): compiling their sources is most of the work of a script with one call.
+ * The source is still authoritative. It is found and read as by `require`; its chunk is used if it was made from exactly these bytes and
+ * this interpreter compiles like that of the build. So edited sources, other versions and other interpreters need no special care. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.utf8 and campaign.core.gbk: checking, measuring and converting text. The work is done in src/utf8.c and src/convert.c. */
+ * campaign.core.utf8 and campaign.core.gbk: validates, measures and converts text, over src/utf8.c and src/convert.c. */
 #include "../convert.h"
 #include "../utf8.h"
 #include "bind.h"

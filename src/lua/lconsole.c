@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.console: what the command needs of its terminal and of signals. A caught signal only sets a flag, which Lua asks for
- * between two waits, or ends the process with a prepared text: the handlers run no Lua and allocate nothing. Hosts that have signals
- * of their own (nginx) never call watch or end_with. */
+ * campaign.core.console: terminal and signal handling of the command. A caught signal only sets a flag, which Lua polls between waits, or
+ * ends the process with a prepared text: the handlers run no Lua and allocate nothing. Hosts with signals of their own (nginx) never call
+ * watch or end_with. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

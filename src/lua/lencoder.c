@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.rows.encoder{...}: the description of a row, read key by key (an unknown key is an error), and encoder:source. */
+ * campaign.core.rows.encoder{...}: reads the description of a row key by key (an unknown key is an error); encoder:source. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The Lua error object: of a struct camp_error, of what the system refuses, and of a text that cannot be converted. */
+ * Creates the Lua error object from a struct camp_error, a system error, or a text that cannot be converted. */
 #include <errno.h>
 
 #include "bind.h"

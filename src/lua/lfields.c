@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Arguments and fields of tables, read with checks that name them, and fields set. */
+ * Reads arguments and table fields with checks that name them, and sets fields. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

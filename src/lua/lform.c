@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.form{...}: a multipart form as an opaque userdata, used up by the request that takes it. */
+ * campaign.core.form{...}: a multipart form as an opaque userdata, consumed by the request that takes it. */
 #include "../form.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * campaign.core.http: engines and their results. Every string is copied before a function returns; results are built on Lua's own thread
- * when they are taken. Header lists and timings become tables only when a script asks for them. */
+ * when they are taken. Header lists and timings become tables only on access. */
 #include "../http.h"
 
 #include <string.h>

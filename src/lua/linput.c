@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.rows.input{...}: a list that is open, and the iterator over its rows. */
+ * campaign.core.rows.input{...}: an open list, and the iterator over its rows. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.json: the exact writer over Lua values, the marks that Lua lacks (null, array, literal), and the guard before a decoder.
- * Bytes are src/json.c's affair. */
+ * campaign.core.json: the exact writer of Lua values, markers for what Lua lacks (null, array, literal), and the guard before a decoder.
+ * src/json.c handles the bytes. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.rows: key_list(input, {...}) and row_keys(secret), the lists of keys that a preflight leaves rows out by, and key_form for
- * whoever must compare as they do. */
+ * campaign.core.rows: key_list(input, {...}) and row_keys(secret), the key lists by which a preflight leaves out rows, and key_form for
+ * code that must compare in the same way. */
 #include <string.h>
 
 #include "lrows.h"

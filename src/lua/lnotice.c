@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.system.notice: a Unix socket through which threads of the core wake an event loop that knows sockets alone. Its number goes to
- * `store:ring` and `syncer:ring`, which keep a copy of it; whoever connected reads what they write. */
+ * campaign.core.system.notice: a Unix socket through which threads of the core wake an event loop that can only wait for sockets. Its
+ * number is passed to `store:ring` and `syncer:ring`, which duplicate it; the connected peer reads what they write. */
 #include "../notice.h"
 
 #include "bind.h"

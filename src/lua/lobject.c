@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Userdata: classes with methods, objects that close themselves, and the count of those that are open. */
+ * Userdata: classes with methods, objects that close themselves, and the count of open ones. */
 #include <stdatomic.h>
 #include <string.h>
 

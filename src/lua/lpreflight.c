@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.rows.preflight(input, encoder, {...}): the pass over a list, a step at a time, as tables that the import takes over. */
+ * campaign.core.rows.preflight(input, encoder, {...}): the pass over a list, step by step, as tables for the import. */
 #include "lrows.h"
 
 #include <string.h>

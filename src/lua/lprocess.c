@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.system.spawn: child processes as objects. What they are is in src/process.h. */
+ * campaign.core.system.spawn: child processes as objects (src/process.h). */
 #include "../process.h"
 
 #include <signal.h>

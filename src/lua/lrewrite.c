@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.rows.rewrite: a list made anew by a Lua function, which the caller calls for each row; C calls no Lua. The row that the function
- * sees is one userdata, whose fields become strings when they are touched. */
+ * campaign.core.rows.rewrite: a list rewritten by a Lua function, which the Lua caller calls for each row; C calls no Lua. The row that the
+ * function sees is one userdata, whose fields become strings on access. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

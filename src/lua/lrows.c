@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.rows: everything about lists in one table. A row becomes a Lua value only when it is rejected or asked for. */
+ * campaign.core.rows: everything about lists in one table. A row becomes a Lua value only when it is rejected or requested. */
 #include "lrows.h"
 
 /* checks(): names of the checks and what they ask for. */

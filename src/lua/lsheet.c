@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.sheet: writer{...} makes an Excel file out of the CSV that a source gives, step by step. */
+ * campaign.core.sheet: writer{...} makes an Excel file from a source of CSV, step by step. */
 #include "../sheet.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.source: the bytes of a body as a userdata that the request which sends them uses up. */
+ * campaign.core.source: the bytes of a body as a userdata, consumed by the request that sends them. */
 #include "bind.h"
 
 static int source_close(lua_State *L) {

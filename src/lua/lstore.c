@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.store: durable statements in groups. Values go in and come out as nil, number and string; numbers that are whole are
- * integers in the file. Names of columns lie in the userdata's table, by number of the statement. */
+ * campaign.core.store: durable statements in groups. Values are nil, number and string; whole numbers are integers in the file. Column
+ * names are kept in the userdata's table, by statement number. */
 #include "../store_later.h"
 #include "../store_log.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.system.syncer: files synced on another thread, for whoever must not wait for a disk. Numbers as in the HTTP engine. */
+ * campaign.core.system.syncer: syncs files on another thread, for programs that must not wait for a disk. Ids as in the HTTP engine. */
 #include "../syncer.h"
 
 #include "bind.h"

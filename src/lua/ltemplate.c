@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.http: templates. A template is a request that many are like and the good answer to them; with it a call costs no table, neither
- * on its way out nor back. Answers that are not the expected one come as any other result. */
+ * campaign.core.http: templates. A template is a request to be sent many times and its expected answer; with it a call creates no table,
+ * neither on its way out nor back. Unexpected answers are returned as any other result. */
 #include <limits.h>
 
 #include "bind.h"
