@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT
- *
  * The word `head` contains the newest version and the number of its slot. A writer claims a slot other than the head's, writes its text
  * there, and moves the head by compare-and-set. A slot belongs to one process from claim to release, and the head's slot is never claimed,
  * so a copied text is consistent if the head is the same before and after. Version numbers are never reused. When all other slots are in

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Which start of the machine this is: times by the clock since boot mean nothing after the next one.
+-- Identifies the current boot of the machine: times of the monotonic clock are meaningless after the next one.
 
 local core = require "campaign.core"
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Accounts: finds the values of an account (given, environment, accounts file, in this order; an account that was asked for by its name goes
--- before the environment), checks them, and keeps secrets out of sight: they can be read by name but are not listed, printed or written by
--- whoever walks the account.
+-- Accounts: finds the values of an account (given, environment, accounts file, in this order; an account requested by name takes precedence
+-- over the environment), checks them, and keeps secrets out of sight: they can be read by name but are not listed, printed or written when
+-- the account is iterated.
 
 local core = require "campaign.core"
 local env_module = require "campaign.env"

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Files that must be on the disk before one goes on: replaced whole, or synced; and locks that are waited for. Inside nginx, where waiting
--- would hold all other requests of a worker, a thread of the core does it and the light thread yields meanwhile; elsewhere the caller waits.
+-- Files that must be durable before the program continues: replaced atomically, or synced; and locks that are waited for. Inside nginx,
+-- where blocking would stop all other requests of a worker, a thread of the core does it while the light thread yields; elsewhere the
+-- caller blocks.
 
 local core = require "campaign.core"
 

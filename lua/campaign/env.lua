@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Everything the Lua layer takes from the outside world, in one table that specs replace: time, sleep, random bytes, environment, files.
+-- Everything that the Lua layer takes from the outside world, in one table that specs can replace: time, sleep, random bytes, environment,
+-- files.
 
 local core = require "campaign.core"
 

@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- What the sandbox and the callback receiver need around lua-http so that no peer can hang, fill or deafen them: heads and
--- bodies within limits, 400 for what is no clear request, and an end to each connection whose request was not read whole.
--- lua-http's own clean-up of such a connection can wait for ever without yielding, so that it must never see one.
--- What a request means is left to the two.
+-- Wraps lua-http for the sandbox and the callback receiver so that no peer can block, fill or crash them: limits on heads and bodies, 400
+-- for ambiguous requests, and closing of connections whose request was not read completely. lua-http's own clean-up of such a connection
+-- can wait forever without yielding, so it must never see one.
 
 local cqueues = require "cqueues"
 local ce = require "cqueues.errno"

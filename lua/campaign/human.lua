@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Numbers as people read them: counts with thousands apart, bytes, durations.
+-- Formats numbers for people: counts with thousands separators, bytes, durations.
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- JSON for the Lua layer: exact writing and strict reading. The writer and the guard are C (campaign.core.json); decoding is lua-cjson's,
--- whose losses the guard prevents and whose result is put right here: arrays carry the array mark, whole numbers are integers where Lua has
--- them, whole numbers of more than 15 digits are texts, null is json.null.
+-- JSON for the Lua layer: exact writing and strict reading. Writer and guard are C (campaign.core.json); decoding uses lua-cjson, whose
+-- losses the guard prevents and whose result is corrected here: arrays carry the array mark, whole numbers are integers where Lua has them,
+-- whole numbers of more than 15 digits are texts, null is json.null.
 
 local has_cjson, shared_cjson = pcall(require, "cjson")
 if not has_cjson then

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Modules that most scripts never use: loaded when one of their functions is first asked for, since compiling its sources is most of the
--- time that a script of one call takes. What works on answers is required as usual, and so must be whatever runs when files can no longer
--- be opened; an import loads all of it before it begins.
+-- Loads modules that most scripts do not need on first access, since compiling them is most of the time of a script with one call. Code
+-- that handles answers is required as usual, and so must be code that runs when files can no longer be opened; an import loads everything
+-- before it starts.
 
 local M = {}
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Jobs that a coroutine left in the middle: nginx ended its light thread, or a script dropped it. Files and locks are let go of when such a job is
--- collected, which an idle process may never do, and LuaJIT not as long as compiled code knows the job's functions.
+-- Jobs abandoned by their coroutine: nginx ended its light thread, or a script dropped it. Their files and locks are released when they are
+-- garbage collected, which an idle process may never do, and LuaJIT not while compiled code refers to the job's functions.
 
 local core = require "campaign.core"
 

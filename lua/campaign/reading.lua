@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Opens a list that is to be read. Finding its encoding out may take all of the file: inside nginx, where that would hold all other requests
--- of a worker, a thread of the core does it and the light thread yields meanwhile; elsewhere the caller waits.
+-- Opens a list. Detecting its encoding may read the whole file: inside nginx, where that would block all other requests of a worker, a
+-- thread of the core does it while the light thread yields; elsewhere the caller blocks.
 
 local core = require "campaign.core"
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Reads a file of replacements for characters that an encoding lacks: one `character=replacement` a line (or with a tab), UTF-8, `#`
--- starts a comment line; a character may be written U+4DAE. The user's own table: nothing is ever replaced without one.
+-- Reads a file of replacements for unmappable characters: one `character=replacement` per line (or with a tab), UTF-8, `#` starts a comment
+-- line; a character may be written U+4DAE. This is the user's own table: nothing is ever replaced without one.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

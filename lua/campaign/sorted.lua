@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A table's keys in order, for messages, pages and everything else that must read the same each time. Keys are of one kind.
+-- The sorted keys of a table, for messages, pages and other output that must be reproducible. All keys must have one type.
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Builds the request of a call from checked values: URL, headers, and the body as text or as a description of parts. Pure: opens no
--- files and sends nothing; `api/client` turns the description into what the transport takes. JSON is written in the order of the
--- platform's data, 64-bit ids as bare digits, absent fields left out.
+-- Builds the request of a call from checked values: URL, headers, and the body as text or as a description of parts. Pure: opens no files
+-- and sends nothing; `api/client` turns the description into what the transport takes. JSON is written in the order of the platform's data,
+-- 64-bit ids as bare digits, absent fields omitted.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The options that every call of a client may have: which there are, and of what kind their values are. Values that only some
--- operations understand are looked at where they are used.
+-- The options of a client's calls, and the types of their values. Values that only some operations understand are checked where they are
+-- used.
 
 local later = require "campaign.later"
 local sorted = require "campaign.sorted"

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Checks the fields of a call against the platform's data and gives the values to send: defaults, constants and account values filled
--- in, instants written as times of the platform's zone, ids as decimal text. Collects all faults, each with its path. Sends nothing,
--- changes nothing it was given, and never prints a value.
+-- Checks the fields of a call against the platform's data and returns the values to send: defaults, constants and account values filled in,
+-- instants formatted in the platform's zone, ids as decimal text. Collects all faults, each with its path. Does not modify its arguments,
+-- and never prints a value.
 
 local convert = require "campaign.api.convert"
 local core = require "campaign.core"

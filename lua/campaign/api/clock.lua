@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The platform's clock, as the `Date` of its answers tells it: closed hours are the platform's, so they go by its time where that is known,
--- and by ours where it is not. What is known runs on by the clock since boot, which nobody sets. Answers of a cache, or of a recording, tell nothing.
+-- The platform's clock, derived from the `Date` of its answers. Closed hours use the platform's time if it is known, else ours. The offset
+-- is kept relative to the monotonic clock, which nobody sets. Answers from a cache or a recording are ignored.
 
 local error_object = require "campaign.error"
 local human = require "campaign.human"

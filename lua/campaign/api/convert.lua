@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- One scalar of a call by its type: what a caller may give for it becomes what is sent, or a fault. Limits, closed lists and what stands
--- around it are api/check's; `check` is a check under way, which takes the faults. Never prints a value.
+-- Converts a scalar given by a caller to what is sent, by its type, or reports a fault. Limits, enums and conditions are in api/check;
+-- `check` is the check in progress, which collects the faults. Never prints a value.
 
 local core = require "campaign.core"
 local time = require "campaign.api.time"

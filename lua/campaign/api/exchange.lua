@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- One call of an operation, on what a client holds (api/client): checked, guarded and built before anything leaves (`prepare`, `again`),
--- what its result means (`finish`), and all of it with the repeats that are due (`call`). Repeats what was provably not applied
--- (`api/retry`), and once after a 401 that a new access token may cure.
+-- One call of an operation, using a client's state (api/client): checked, guarded and built before anything is sent (`prepare`, `again`),
+-- interpreted (`finish`), and all of it with retries (`call`). Retries what was provably not applied (`api/retry`), and once after a 401 if
+-- a new access token may help.
 
 local build = require "campaign.api.build"
 local check = require "campaign.api.check"

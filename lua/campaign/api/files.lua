@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Files on their way out and in: opens what a request sends, refuses what should not be made public, and puts a download under a name that
--- is fit for a disk.
+-- Files of requests and replies: opens what a request sends, refuses what must not become public, and saves a download under a safe name.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

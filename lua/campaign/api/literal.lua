@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Reads a Lua file that may hold one table literal and nothing else: `return { ... }` of strings, numbers, booleans and tables.
--- A small lexer refuses everything that could run (names as values, calls, operators, functions, loops) with the line it stands
--- on, before Lua compiles the text in an empty environment. What the table means is for others.
+-- Reads a Lua file that may contain only one table literal: `return { ... }` of strings, numbers, booleans and tables. A small lexer
+-- rejects everything that could run (variables, calls, operators, functions, loops) with its line number, before Lua compiles the text in
+-- an empty environment. The contents are checked elsewhere.
 
 local error_object = require "campaign.error"
 

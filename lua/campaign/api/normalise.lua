@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Reads a decoded reply by the platform's description of it: declared types, other spellings of names, other values read as known ones,
--- 64-bit ids as decimal text on every Lua. Keys and enum values that nobody declared are kept. A declared field with a value of
--- another type is reported by its path; what that means is for `api/parse`.
+-- Converts a decoded reply by the platform's description: declared types, alternative names, mapped values, 64-bit ids as decimal text on
+-- every Lua. Undeclared keys and enum values are kept. A declared field with a value of another type is reported by its path; `api/parse`
+-- decides what that means.
 
 local convert = require "campaign.api.convert"
 local core = require "campaign.core"

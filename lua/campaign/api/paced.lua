@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The pace of single calls: they take tokens from the same bucket as the imports into their account, wait out the same pauses, and tell of
--- every "slow down". A call books its place and sleeps until then, so that an import beside it cannot starve it. Nothing is waited for, and
--- next to nothing done, where no rate was set and nobody was told to slow down.
+-- The pace of single calls: they take tokens from the same bucket as the imports of their account, observe the same pauses, and report
+-- every "slow down". A call reserves its place and sleeps until then, so that a concurrent import cannot starve it. If no rate was set and
+-- nobody was told to slow down, nothing is waited for, at almost no cost.
 
 local account_pace = require "campaign.pace.account"
 local error_object = require "campaign.error"

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Walks over the rows of all pages by the platform's data (`pages`): by a number, by the offset of a row, or by a cursor. One page is in memory at a
--- time; a walk can be gone on with in another process; a failure, or a platform that does not move on, ends it loudly. Repeats are the
--- call's own task.
+-- Iterates over the rows of all pages by the platform's data (`pages`): by page number, row offset, or cursor. One page is in memory at a
+-- time; an iteration can be continued in another process; a failure, or a platform that does not advance, ends it with an error. Retries
+-- are up to the call.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Says what the answer to a call means: a reply, or one error that tells transport failures, HTTP errors, unreadable replies and
--- refusals of the platform apart. Pure. Errors hold a bounded sample of the body without secrets and personal data.
+-- Interprets the answer to a call: a reply, or one error that distinguishes transport failures, HTTP errors, unreadable replies and
+-- refusals by the platform. Pure. Errors have a bounded sample of the body without secrets and personal data.
 --
--- `err.sent`: "no" when nothing was provably applied (also after an answer that says so), "maybe" when that is unknown.
+-- `err.sent`: "no" if provably nothing was applied (including answers that say so), "maybe" if that is unknown.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

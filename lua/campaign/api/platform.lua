@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Loads a platform file: one of somebody's is read as literals and checked against the closed vocabulary, one of ours was when it was tested;
--- then resolves what it refers to by name and indexes it, an operation of ours when it is first looked into. What is loaded is shared by
--- everybody and never changed. The format and the loaded form: docs/platform-format.md.
+-- Loads a platform file. A user's file is read as literals and checked against the closed vocabulary; ours were checked by the tests. Then
+-- references are resolved and indexed, operations of our platforms on first access. The loaded form is shared and never modified. Format
+-- and loaded form: docs/platform-format.md.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Whether the parts of a platform's file fit each other, beyond what its vocabulary says; a part of the loader (api/platform), for the files of
--- others: those of ours are looked at when they are tested. Faults go to the loader.
+-- Checks that the parts of a platform file fit each other, beyond the vocabulary. A part of the loader (api/platform) for users' files;
+-- ours are checked by the tests. Faults are reported to the loader.
 
 local probes = require "campaign.api.probes"
 local rules = require "campaign.api.rules"

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Whether the values of a platform's file fit what they speak of: limits and each other, names and the fields they name, schemes and the bodies
--- that carry them. A part of the loader (api/platform) for the files of others, after api/platform_checks. Faults go to the loader.
+-- Checks that the values of a platform file are consistent: limits with each other, names with the fields they refer to, schemes with the
+-- bodies that carry them. A part of the loader (api/platform) for users' files, after api/platform_checks. Faults are reported to the
+-- loader.
 
 local signature_fit = require "campaign.api.signature_fit"
 local suggest = require "campaign.api.suggest"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What a walk or a wait needs to be gone on with elsewhere, as one text: base64 of JSON, bound to what was asked for. It holds numbers,
--- marks and the platform's cursor, never the fields themselves: whoever goes on gives those again.
+-- The saved position of an iteration or a wait as one text: base64 of JSON, bound to the name and fields it was made with. It contains
+-- numbers, marks and the platform's cursor, never the fields themselves, which must be given again to continue.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

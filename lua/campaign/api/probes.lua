@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Whether the `probe` of an operation fits its platform; a part of the loader (api/platform). What the keys mean: docs/platform-format.md.
+-- Checks that the `probe` of an operation fits its platform; a part of the loader (api/platform). The keys are described in
+-- docs/platform-format.md.
 
 local M = {}
 

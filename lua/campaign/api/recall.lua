@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Remembers how the last good answer to a bulk call was read, and reads the next one from it when the two are the same byte for byte, or
--- the same but for the platform's number of the call. Thousands of calls of one import are answered so. Whatever differs in anything
--- else is not known here, and parsed.
+-- Remembers how the last good answer to a bulk call was parsed, and reuses that for the next one if both are identical byte for byte, or
+-- except for the platform's id of the call. Most of the thousands of answers of an import are like that. All others are parsed.
 
 local M = {}
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Keeps secrets and personal data out of errors: collects what a request must not show again, and takes it out of texts that come from
--- outside, by value, by JSON key and by shape (mobile numbers).
+-- Keeps secrets and personal data out of errors: collects the values of a request that must not be shown, and removes them from external
+-- texts by value, by JSON key and by shape (mobile numbers).
 
 local core = require "campaign.core"
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Says whether a call that failed may be made once more, and after which pause. Only where nothing was applied; within the call's own
--- number of repeats and a budget that all calls of a client share, so that an outage is not answered with a storm. Sends nothing.
+-- Decides whether a failed call may be retried, and after which pause: only if nothing was applied, within the call's own number of retries
+-- and a budget that all calls of a client share, so that an outage does not cause a storm of retries. Sends nothing.
 
 local quota = require "campaign.pace.quota"
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Named rules: checks over several fields at once that the vocabulary cannot say. A platform file refers to them by name. A rule gets
--- the checked values (fields that were refused are missing), and reports faults by their path; it never sees what is not data.
+-- Named rules: checks over several fields that the vocabulary cannot express. A platform file refers to them by name. A rule gets the
+-- checked values (refused fields are missing), and reports faults by path.
 
 local sorted = require "campaign.sorted"
 local time = require "campaign.api.time"

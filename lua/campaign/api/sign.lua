@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Signs a built request by a scheme of kind `signature`: the text that is signed, and the headers and query parameters that carry what came of it,
--- are templates of the platform's data. Pure: time and random bytes are given. Each attempt is signed anew; the secret goes nowhere but
--- into the text, and neither is shown.
+-- Signs a built request by a scheme of kind `signature`: the signed text, and the headers and query parameters that carry the signature,
+-- are templates in the platform's data. Pure: time and random bytes are passed in. Each attempt is signed anew; the secret is used only in
+-- the signed text, and neither is shown.
 
 local build = require "campaign.api.build"
 local core = require "campaign.core"

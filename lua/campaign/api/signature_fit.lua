@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Whether a scheme of kind `signature` can be carried out: each word of its templates stands for something, its secret stays one, and the
--- operations that use it have at hand what it covers. A part of the loader, for api/platform_fit. Faults go to the loader.
+-- Checks that a scheme of kind `signature` can be carried out: every placeholder is known, the secret is not sent, and the operations that
+-- use it have what it covers. A part of the loader, for api/platform_fit. Faults are reported to the loader.
 
 local sign = require "campaign.api.sign"
 

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- "Did you mean": the name in a list that is nearest to what somebody typed, by edit distance. For error messages only.
+-- "Did you mean": the name in a list that is nearest to the given one by edit distance. For error messages only.
 
 local M = {}
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Calendar arithmetic in a fixed zone: instants (seconds since 1970 UTC) to and from the two texts the platforms use, and closed
--- windows. Independent of the machine's zone and C library.
+-- Calendar arithmetic in a fixed zone: converts instants (seconds since 1970 UTC) to and from the two formats the platforms use, and
+-- computes closed windows. Independent of the machine's zone and C library.
 
 local M = {}
 

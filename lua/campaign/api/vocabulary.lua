@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The closed vocabulary of platform files (docs/platform-format.md) and the walk that checks a file against it: every key known,
--- every value of its kind. References between parts of a file (enums, types, schemes) are `api/platform`'s task.
+-- The closed vocabulary of platform files (docs/platform-format.md) and the walk that checks a file against it: every key known, every
+-- value of the right kind. References between parts of a file (enums, types, schemes) are checked by `api/platform`.
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Waits by the platform's data: a waiter (`waiters`) names the operation to ask, the answers that end the wait well or badly, and how
--- often to ask. The deadline is wall-clock time, so that a wait survives a sleeping machine, and a wait can be saved as a text and gone
--- on with in another process. Asking only reads: nothing here changes anything at a platform.
+-- Waits by the platform's data: a waiter (`waiters`) names the operation to poll, the replies that end the wait with success or failure,
+-- and how often to poll. The deadline is wall-clock time, so that a wait survives a suspended machine; a wait can be saved as a text and
+-- continued in another process. Polling only reads; nothing is changed at the platform.
 
 local error_object = require "campaign.error"
 local normalise = require "campaign.api.normalise"

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The current access token of an account whose refresh token rotates: each refresh ends the refresh token that was used. At most one
--- process refreshes at a time; the new refresh token is on disk before the new access token is used; a refresh whose answer was lost is
--- never repeated, because the token may be spent: the old access token serves to its end, then user name and password.
+-- The current access token of an account with rotating refresh tokens: each refresh invalidates the refresh token that was used. At most
+-- one process refreshes at a time. The new refresh token is durable before the new access token is used. A refresh whose answer was lost is
+-- never repeated, because the token may be spent: the old access token is used until it expires, then user name and password.
 
 local error_object = require "campaign.error"
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Keeps the tokens of one account on disk: one small file per set of credentials, mode 0600, replaced as a whole (temporary file, fsync,
--- rename), and a lock beside it that all processes of the user respect. Knows nothing of OAuth.
+-- Stores the tokens of one account: one small file per set of credentials, mode 0600, replaced as a whole (temporary file, fsync, rename),
+-- and a lock file beside it that all processes of the user respect. Knows nothing of OAuth.
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"

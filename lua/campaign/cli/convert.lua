@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- `campaign convert`: a text file from one encoding to another, in pieces, by the strict converter of the core. A character that the
--- target lacks, or bytes that are not valid, end it with offset and code point; nothing is replaced but by the user's own table.
+-- `campaign convert`: converts a text file between encodings, in pieces, with the strict converter of the core. An unmappable character or
+-- invalid bytes end it with offset and code point; nothing is replaced except by the user's own table.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

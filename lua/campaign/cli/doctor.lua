@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- `campaign doctor`: versions of what the product stands on, what is known to be bad about them, and whether the accounts file is
--- private. Exit code 0 unless something must be mended before work.
+-- `campaign doctor`: versions of the libraries used, their known problems, and whether the accounts file is private. Exit code 0 unless
+-- something must be fixed first.
 
 local core = require "campaign.core"
 local lfs = require "lfs"

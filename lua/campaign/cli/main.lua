@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Where the command starts: sets the module paths from its own place, in a checkout or an installation, and hands over to cli/run.
+-- The entry point of the command: sets the module paths relative to its own location, in a checkout or an installation, and calls cli/run.
 
 local root = assert(arg[0]:match("^(.*)/campaign/cli/main%.lua$"), "start campaign by bin/campaign")
 local luajit = rawget(_G, "jit") ~= nil

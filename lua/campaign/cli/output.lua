@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- How the command speaks: one line on stderr, or JSON with --json, and an exit code that scripts can branch on (docs/cli.md).
+-- Output of the command: one line on stderr, or JSON with --json, and an exit code that scripts can test (docs/cli.md).
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

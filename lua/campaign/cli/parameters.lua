@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The -p grammar: `name=text`, `a.b[0]=text`, `name:=json`. A text is read by the field's declared type; what does not fit stays a
--- text, so that the client's own check names every fault of the call at once.
+-- The -p grammar: `name=text`, `a.b[0]=text`, `name:=json`. A text is converted by the field's declared type; if that fails it stays a
+-- text, so that the client's own check reports all faults of the call together.
 
 local error_object = require "campaign.error"
 local json = require "campaign.json"

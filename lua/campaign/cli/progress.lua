@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Progress of an import on stderr: one line that renews itself on a terminal, else a plain line every ten seconds; or JSON, an event a line.
+-- Progress of an import on stderr: one line that is redrawn on a terminal, else a plain line every ten seconds; or JSON, one event per
+-- line.
 
 local core = require "campaign.core"
 local human = require "campaign.human"

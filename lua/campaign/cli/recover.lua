@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- `campaign recover JOB`: makes a damaged ledger anew; what cannot be vouched for is in doubt. Sends nothing.
+-- `campaign recover JOB`: rebuilds a damaged ledger; what cannot be vouched for is in doubt. Sends nothing.
 
 local campaign = require "campaign"
 local human = require "campaign.human"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- `campaign resolve JOB`: what became of batches whose outcome was unknown, as a person says (--batch N --as WHAT), as a look at the platform
--- shows (--probe) or as callbacks tell (--callbacks DIR), goes into the ledger. Sends nothing; `campaign resume` acts on it.
+-- `campaign resolve JOB`: records the outcome of batches in doubt, as stated by the user (--batch N --as WHAT), found by a query at the
+-- platform (--probe), or reported by callbacks (--callbacks DIR). Sends nothing; `campaign resume` acts on it.
 
 local campaign = require "campaign"
 local core = require "campaign.core"

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- `campaign resume JOB`: goes on with an import that was interrupted or stopped; prints the result of a finished one again.
+-- `campaign resume JOB`: continues an import that was interrupted or stopped; prints the result of a finished one again.
 
 local campaign = require "campaign"
 local output = require "campaign.cli.output"

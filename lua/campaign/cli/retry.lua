@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- `campaign retry JOB`: sends the rejected rows that a person mended; what is sent is a job of its own in the job's folder.
+-- `campaign retry JOB`: sends corrected rejected rows, as a job of its own inside the job's folder.
 
 local campaign = require "campaign"
 local human = require "campaign.human"

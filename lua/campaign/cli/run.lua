@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Reads the command line, runs one command and answers with its exit code. A fault of our own (a raised error) is exit code 1.
+-- Parses the command line, runs one command and returns its exit code. A bug (a raised error) is exit code 1.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

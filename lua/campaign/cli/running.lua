@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Drives a job for `campaign import` and `campaign resume`: progress, an honest end after Ctrl-C, the result as text or JSON.
+-- Drives a job for `campaign import` and `campaign resume`: progress, an orderly stop on Ctrl-C, the result as text or JSON.
 
 local core = require "campaign.core"
 local output = require "campaign.cli.output"

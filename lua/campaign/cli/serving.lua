@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What commands that serve (`listen`, `sandbox`) look at before they begin: the port, and that lua-http is there.
+-- Checks made by the commands that serve (`listen`, `sandbox`) before they start: the port, and the presence of lua-http.
 
 local output = require "campaign.cli.output"
 

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- `campaign status JOB`: what the ledger of an import says, also while it runs or after it was killed. Sends nothing.
+-- `campaign status JOB`: shows the ledger of an import, even while it runs or after it was killed. Sends nothing.
 
 local campaign = require "campaign"
 local core = require "campaign.core"

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- `campaign verify JOB`: whether list, ledger, reports and server say the same of every row. Prints the five figures and what disagrees.
+-- `campaign verify JOB`: checks that list, ledger, reports and server agree on every row. Prints the five figures and any disagreement.
 
 local campaign = require "campaign"
 local core = require "campaign.core"

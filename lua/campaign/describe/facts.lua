@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What a platform's data says, as short phrases and flat lists: the base of `campaign describe` and of the Markdown reference. Pure:
--- takes the loaded form of a platform, prints nothing.
+-- A platform's data as short phrases and flat lists: the basis of `campaign describe` and of the Markdown reference. Pure: takes the loaded
+-- form of a platform, prints nothing.
 
 local M = {}
 

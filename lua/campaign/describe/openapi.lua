@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A platform as an OpenAPI 3.1 document: a table that core.json writes. What OpenAPI has no word for (closed hours, effects, rows,
--- waiters, refusals) stands in x-campaign-... keys, as the platform's data has it. The schemas come from describe/schema.
+-- A platform as an OpenAPI 3.1 document: a table that core.json writes. What OpenAPI cannot express (closed hours, effects, rows, waiters,
+-- refusals) is in x-campaign-... keys, as in the platform's data. The schemas come from describe/schema.
 
 local core = require "campaign.core"
 local facts = require "campaign.describe.facts"

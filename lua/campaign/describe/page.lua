@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Lines that are put together one after another and written at the end, and tables in Markdown.
+-- Collects lines and writes them at the end; tables in Markdown.
 
 local Page = {}
 Page.__index = Page

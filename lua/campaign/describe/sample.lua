@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Examples made from a platform's data: fields that its own check accepts, a reply that the client reads as a good one, and both as
--- Lua, as a command line and as JSON. Values come from `example` in the data, else from type and limits. Nothing in them is real.
+-- Generates examples from a platform's data: fields that pass its checks, a reply that the client accepts, and both as Lua, as a command
+-- line and as JSON. Values come from `example` in the data, else from type and limits. Nothing in them is real.
 
 local core = require "campaign.core"
 local facts = require "campaign.describe.facts"

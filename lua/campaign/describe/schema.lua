@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- JSON Schema (2020-12, as OpenAPI 3.1 uses it) of a platform's fields and types. Requests are described as strictly as the client
--- checks them, replies as tolerantly as it reads them. What JSON Schema cannot say stands in x-campaign-... beside it.
+-- JSON Schema (2020-12, as OpenAPI 3.1 uses it) of a platform's fields and types. Requests are described as strictly as the client checks
+-- them, replies as tolerantly as it reads them. What JSON Schema cannot express is in x-campaign-... keys.
 
 local core = require "campaign.core"
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The books of one import: every row of the file is in exactly one state, and the states add up to the file. Rows are counted where
--- they are read, states where they are decided, lines where they are written, so that the comparison means something.
+-- The accounting of one import: every row of the file is in exactly one state, and the states add up to the file. Rows are counted where
+-- they are read, states where they are decided, lines where they are written, so that the comparison is meaningful.
 
 local error_object = require "campaign.error"
 

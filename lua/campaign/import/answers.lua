@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What the engine does with the answer to one attempt: asks for its verdict, writes the outcome down, has the rows booked, and decides whether the
--- batch is sent again, cut, looked for at the platform, or ends the run. Adds its functions to those of import/engine.
+-- Handles the answer to one attempt: requests its verdict, records the outcome, accounts for the rows, and decides whether the batch is
+-- sent again, split, queried at the platform, or ends the run. Extends import/engine.
 
 local error_object = require "campaign.error"
 local verdicts = require "campaign.import.verdict"

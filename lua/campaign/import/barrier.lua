@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The barrier of an overwriting import: until one request has replaced what was there, and the platform has said so, nothing else is in
--- flight and every request would replace; from then on, in this process or a later one, none does. What was replaced is known from the ledger.
+-- The barrier of an overwriting import: until one request has replaced the existing data, and the platform has confirmed it, nothing else
+-- is in flight and every request would replace; after that, in this process or a later one, none does. The ledger records the replacement.
 
 local M = {}
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Narrows the refusal of a whole call down to the rows that are to blame, within a number of calls: which batch is cut, and where. Only where
--- the platform's data says that a refused call applied nothing (`rows.all_or_nothing`). Sends nothing; the ledger keeps the pieces.
+-- Narrows the refusal of a whole call down to the bad rows, within a maximum number of calls: decides which batch is split, and where. Only
+-- if the platform's data says that a refused call applied nothing (`rows.all_or_nothing`). Sends nothing; the ledger stores the pieces.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

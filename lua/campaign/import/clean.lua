@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- What a platform says about a batch may repeat what was in it: a name, a phone. Those words go into ledger, batches.jsonl and report.json, which hold
--- no personal data, so the values of the batch's rows are taken out of them first. The row files have the values anyway.
+-- A platform's message about a batch may repeat its contents: a name, a phone. Messages are stored in ledger, batches.jsonl and
+-- report.json, which contain no personal data, so the values of the batch's rows are removed first. The row files contain the values
+-- anyway.
 
 local error_object = require "campaign.error"
 local redact = require "campaign.api.redact"

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Finding a column of the file by name: exactly, loosely, or by the platform's aliases. Pure; import/mapping.lua says what is sought.
+-- Finds a column of the file by name: exactly, loosely, or by the platform's aliases. Pure; import/mapping.lua decides what to look for.
 
 local suggest = require "campaign.api.suggest"
 

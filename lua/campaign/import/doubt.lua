@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The engine's part for batches in doubt: waits until nothing is under way, has them settled (import/settle), and goes on with what that
--- gives: taken over, sent once more, or in doubt until somebody decides. Adds its functions to those of import/engine.
+-- The engine's handling of batches in doubt: waits until nothing is in flight, has them settled (import/settle), and acts on the result:
+-- accepted, sent again, or left in doubt until somebody decides. Extends import/engine.
 
 local methods = {}
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A dry run that nobody gave a folder leaves nothing behind: what stands here in place of job folder and ledger takes what it is told and
--- keeps none of it. Counts and reasons are in the books; with a folder (`job`) a dry run writes everything that a plan writes.
+-- Replaces job folder and ledger for a dry run without a folder, which must leave nothing behind. Counts and reasons are in the accounting;
+-- with a folder (`job`) a dry run writes everything that a plan writes.
 
 local M = {}
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What an import tells about itself: what to expect of its plan, and the progress events of its run, with rate, time left, what it waits
--- for and what slows it down. Reads the parts of a job and changes none.
+-- Plan forecasts and progress events of an import, with rate, time left, what it waits for and what slows it down. Reads the parts of a job
+-- and modifies none.
 
 local forecast = require "campaign.import.forecast"
 local preview = require "campaign.import.preview"

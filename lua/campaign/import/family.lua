@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A job and its retries: which folders belong together. Retries stand in the folder of the job whose rejected rows they send again, as
+-- A job and its retries: which folders belong together. Retries are in the folder of the job whose rejected rows they send again, as
 -- retry-1, retry-2, ..., each a job of its own.
 
 local core = require "campaign.core"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The job folder: a place of its own for one import, private to its user. Makes it, names its files
--- and reads a folder of an earlier run back. What the files mean: docs/import.md.
+-- The job folder: a folder for one import, private to its user. Creates it, names its files and reads the folder of an earlier run. The
+-- files are described in docs/import.md.
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What of an import falls behind hours in which the platform is closed, and how fast it was of late. Pure arithmetic; says what to expect,
--- decides nothing. How much work there is comes from the plan (import/preview.lua) before the start, from the progress after it.
+-- Estimates which part of an import falls into the platform's closed hours, from its recent speed. Pure arithmetic, decides nothing. The
+-- amount of work comes from the plan (import/preview.lua) before the start, later from the progress.
 
 local time = require "campaign.api.time"
 local window_module = require "campaign.import.window"

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- When the next group of intents and outcomes goes to the disk. One group is on its way at a time; what comes meanwhile makes the next one. Where
--- answers come faster than the disk syncs, half of what may fly would always wait for the other half's sync: then the next group is held
--- back until the answers under way are in it too, so that one sync carries all of it. Where the server is the slow one nothing is held.
+-- Decides when the next group of intents and outcomes is committed. One commit is in progress at a time; what arrives meanwhile forms the
+-- next group. If answers arrive faster than the disk syncs, half of the requests would always wait for the other half's sync; then the next
+-- group is held back until the pending answers are in it too, so that one sync covers all of it. If the server is the slow one nothing is
+-- held.
 
 local M = {}
 

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Rows that one job hands over to another: an import since an earlier job sends what that one left open (not sent, or rejected), so the earlier one
--- must not send it any more. That is written into the earlier job's folder, on the disk, before the later job sends, while both jobs are locked;
--- whoever goes on with the earlier job finds it. A handing-over is void when the later job died before it sent anything. Neither order of deaths sends
--- a row twice.
+-- Rows that one job hands over to another: an import with `since` sends what the earlier job left open (not sent, or rejected), so the
+-- earlier one must not send it any more. That is recorded durably in the earlier job's folder before the later job sends, while both jobs
+-- are locked; a resume of the earlier job finds it. A handover is void if the later job died before it sent anything. Whichever process
+-- dies first, no row is sent twice.
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"

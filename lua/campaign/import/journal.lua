@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What the engine writes down about attempts: begin before the first byte, finish with the outcome, start and settled make both durable. The ledger is
--- the record; batches.jsonl says the same for people and tools, and is made from the ledger when a run ends.
+-- Records the engine's attempts: begin before the first byte, finish with the outcome; start and settled make both durable. The ledger is
+-- authoritative; batches.jsonl has the same for people and tools, and is generated from the ledger when a run ends.
 
 local error_object = require "campaign.error"
 local gathering = require "campaign.import.gathering"

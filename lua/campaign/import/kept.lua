@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What the preflight listed stands in the row files for good, until a person mends it there. A resumed job must not write on behind mended rows: an edited
--- file is set aside under a name of its own, and what was listed is listed again from the list and the ledger.
+-- Rows that the preflight listed stay in the row files until somebody corrects them there. A resumed job must not append to edited files:
+-- such a file is set aside under another name, and its rows are listed again from the list and the ledger.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

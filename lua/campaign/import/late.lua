@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Results that came after the answer: joins the callbacks that a receiver kept to the batches of a job. A callback counts for the batch whose
--- number (receipt) it bears, or, where the answer was lost and with it the number, for the batch whose marks it bears, all of them and no
--- others. What does not add up proves nothing and leaves, or puts, its batch in doubt. Nothing is sent.
+-- Results that arrive after the answer: joins stored callbacks to the batches of a job. A callback counts for the batch whose id (receipt)
+-- it has, or, if the answer was lost and the id with it, for the batch whose marks it has, all of them and no others. Results that do not
+-- add up prove nothing and put, or leave, the batch in doubt. Sends nothing.
 
 local redact = require "campaign.api.redact"
 local refused = require "campaign.import.refused"

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- How the rows of a job are laid out, from the options alone: for the import itself and for whoever looks at a job later, without an account.
+-- How the rows of a job are laid out, derived from the options alone: for the import itself and for later maintenance without an account.
 
 local mapping = require "campaign.import.mapping"
 local suppress = require "campaign.import.suppress"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The row files of a job folder (rejects.csv, duplicates.csv, ambiguous.csv, not_sent.csv): our columns first, then every column of the file with its
--- value unaltered. Written as rows come, so that memory stays flat; the file appears with its first row.
+-- The row files of a job folder (rejects.csv, duplicates.csv, ambiguous.csv, not_sent.csv): our columns first, then every column of the
+-- file with its value unaltered. Written incrementally, so that memory stays flat; a file is created with its first row.
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"

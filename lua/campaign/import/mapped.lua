@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- `map = function(row) ... end`: has the function look at every row, once, before anything is checked, and puts the list that comes out of it into the
--- job's place of the list. From there on the job is one without a function: nothing of it depends on what a function would say a second time.
--- The rows are core.rows.rewrite's; what the user sees stands in docs/map.md.
+-- `map = function(row) ... end`: calls the function once for every row, before anything is checked, and uses the resulting list as the
+-- job's list. From then on the job has no function: nothing depends on what a function would return a second time. core.rows.rewrite
+-- provides the rows; see docs/map.md.
 
 local core = require "campaign.core"
 local columns_module = require "campaign.import.columns"

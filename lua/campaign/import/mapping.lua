@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Which column of the file fills which field of a row: from what the user said, the header, and the platform's aliases to the
--- description that core.rows.encoder compiles. Pure: tables in, tables out. Values are not looked at here; the core does that.
+-- Decides which column of the file fills which field of a row, from the options, the header and the platform's aliases, and makes the
+-- description that core.rows.encoder compiles. Pure: tables in, tables out. Values are checked by the core.
 
 local columns = require "campaign.import.columns"
 local convert = require "campaign.api.convert"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- campaign.members_file: a list becomes the Excel file of members that some operations take by its id. Columns, checks and rejects are those of
--- an import (mapping, preflight, rows); here is what a sheet asks for beside them. Sends nothing: the file is uploaded by a call.
+-- campaign.members_file: turns a list into the Excel file of members that some operations take by its id. Columns, checks and rejects are
+-- those of an import (mapping, preflight, rows); this file adds what a sheet needs. Sends nothing: the file is uploaded by a call.
 
 local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"

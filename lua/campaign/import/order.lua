@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The engine's part for the order of batches: those of the plan as they come, before them what is sent again and the pieces of what was cut. Adds its
--- functions to those of import/engine.
+-- The engine's order of batches: those of the plan in sequence, preceded by batches to be sent again and pieces of split ones. Extends
+-- import/engine.
 
 local methods = {}
 

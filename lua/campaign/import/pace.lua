@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- When the next request may leave: requests in flight (adaptive), the account's rate (shared with other processes), back-off with full
--- jitter after failures, a quota for repeats, and one request at a time while the platform leaves us in doubt. The engine asks and
--- reports; what a verdict means is decided elsewhere, and the arithmetic is in campaign/pace/.
+-- Decides when the next request may be sent: requests in flight (adaptive), the account's rate (shared with other processes), back-off with
+-- full jitter after failures, a retry budget, and one request at a time while the platform leaves us in doubt. The engine asks and reports;
+-- the meaning of a verdict is decided elsewhere, and the arithmetic is in campaign/pace/.
 
 local concurrency = require "campaign.pace.concurrency"
 local quota = require "campaign.pace.quota"

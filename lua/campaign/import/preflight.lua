@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The pass over the whole file before anything is sent: drives the core's pass, books what it refuses, and writes the plan. Decides
--- nothing about single values; that is the core's, by the description that import/mapping.lua made.
+-- The pass over the whole file before anything is sent: drives the core's pass, accounts for refused rows, and writes the plan. Single
+-- values are judged by the core, using the description from import/mapping.lua.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

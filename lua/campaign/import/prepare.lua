@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Everything about an import that is known before its file is read through. Opens files; sends at most the question for the target's
--- columns, after the call was checked. The pass over the rows is import/preflight.lua's.
+-- Everything about an import that can be determined before its file is read. Opens files; sends at most the query for the target's columns,
+-- after the call was checked. The pass over the rows is in import/preflight.lua.
 
 local core = require "campaign.core"
 local folder_module = require "campaign.import.folder"

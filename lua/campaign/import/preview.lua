@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What a plan says of the run that would follow: how long it takes at the pace that is allowed, the closed hours that it runs into, the
--- characters that the target lacks, and the first rows as they would be sent, masked. Looks at nothing but the plan; sends nothing.
+-- Describes the run of a plan: duration at the allowed pace, closed hours on the way, unmappable characters, and the first rows as they
+-- would be sent, masked. Uses only the plan; sends nothing.
 
 local core = require "campaign.core"
 local redact = require "campaign.api.redact"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What two looks at a platform prove about one call between them: pure functions of the platform's data (`probe`), what was seen before, and
--- what is seen now. Whatever is not proved is `unclear`. Asks nothing itself; import/settle does.
+-- What two queries at a platform prove about the one call between them: pure functions of the platform's data (`probe`), the state before
+-- and the state now. Whatever is not proved is `unclear`. import/settle makes the queries.
 
 local core = require "campaign.core"
 local json = require "campaign.json"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What a job must know about itself to go on in another process: the options it was given, whom it was planned for, and digests that tell
--- whether the world is still the one it was planned in. Holds no credential: those are looked up again.
+-- What a job must record about itself to be continued in another process: its options, its target, and digests to detect that circumstances
+-- have changed. Contains no credentials; those are looked up again.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

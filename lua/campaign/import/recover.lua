@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- campaign.recover: a job whose ledger is damaged. The list is planned anew, which gives the same batches; what is intact of the damaged ledger is laid
--- over them. A batch without an intact record, and one that was not settled when its record was written, may have been sent since: it is in doubt,
--- and never sent again without order. The damaged file is kept. docs/ledger.md, "Recover".
+-- campaign.recover: a job with a damaged ledger. The list is planned again, which gives the same batches; intact records of the damaged
+-- ledger are applied to them. A batch without an intact record, or one that was not settled when its record was written, may have been sent
+-- since: it is in doubt, and never sent again unless requested. The damaged file is kept. See docs/ledger.md, "Recover".
 
 local again = require "campaign.import.again"
 local core = require "campaign.core"

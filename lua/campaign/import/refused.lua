@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Which rows of a batch an answer refuses, and with what words: read from the list that the platform's data names (`rows.result.failed_rows`), by
--- the row's number, by the value of a field, or by the row as it was sent. Pure. A list that cannot be meant of this batch gives nil and why.
+-- Finds the rows of a batch that an answer refuses, with the platform's messages: from the list named in the platform's data
+-- (`rows.result.failed_rows`), by row number, by the value of a field, or by the row as it was sent. Pure. Returns nil and a reason for a
+-- list that cannot belong to this batch.
 
 local error_object = require "campaign.error"
 local json = require "campaign.json"

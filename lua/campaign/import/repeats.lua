@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Rows that the platform may have twice: of batches that were sent again by order though their first sending may have arrived. They are listed in
--- possibly_duplicated.csv beside the file of their state, with every sending as evidence; made anew from ledger and list whenever a run ends.
+-- Rows that the platform may have twice: of batches that were sent again on request although their first transmission may have arrived.
+-- They are listed in possibly_duplicated.csv in addition to the file of their state, with every attempt as evidence; the file is
+-- regenerated from ledger and list at the end of each run.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

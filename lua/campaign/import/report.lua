@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What an import says at its end: the result of campaign.import, its exit code, and the same as report.json. Counts come from the books;
--- nothing is computed twice, so that what is printed is what was compared.
+-- The final report of an import: the result of campaign.import, its exit code, and the same as report.json. Counts come from the
+-- accounting; nothing is computed twice, so that what is printed is what was compared.
 
 local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Makes the request of one batch of an import: its body from the rows as they are now, compared with what was planned, and around it the call,
--- which is checked and built for the first batch only.
+-- Makes the request of one batch: its body from the rows as they are now, compared with the plan, inside the call, which is checked and
+-- built for the first batch only.
 
 local error_object = require "campaign.error"
 local sign = require "campaign.api.sign"

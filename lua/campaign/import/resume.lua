@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Going on with a job: whether the world is still the one it was planned in, and the books and row files of what is settled, made again from
--- the ledger. What the preflight listed stands in the row files already, down to a length that the ledger knows.
+-- Continues a job: checks that circumstances are those of the plan, and restores accounting and row files of settled batches from the
+-- ledger. Rows listed by the preflight are in the row files already, up to a length recorded in the ledger.
 
 local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"

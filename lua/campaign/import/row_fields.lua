@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The fields that a row of an operation may have, and what the encoder of the core must know of each: from the platform's data and what the
--- user said of them. Pure; import/mapping finds a column for each.
+-- The fields that a row of an operation may have, and their descriptions for the core's encoder: from the platform's data and the user's
+-- options. Pure; import/mapping finds a column for each.
 
 local convert = require "campaign.api.convert"
 local core = require "campaign.core"

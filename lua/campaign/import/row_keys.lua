@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The row keys of a job: a keyed hash of what each row of the list says, by which a later import (`since`) knows the rows that need not be
--- sent again. 16 bytes a row in the job folder, with the secret they are made with: no personal data, but whoever has the folder can try
--- whether a row was in it; `campaign forget` removes them. import/since.lua reads them.
+-- The row keys of a job: a keyed hash of each row's contents, by which a later import (`since`) recognizes rows that need not be sent
+-- again. 16 bytes per row in the job folder, with their secret: no personal data, but anyone with the folder can test whether a row was in
+-- the list; `campaign forget` removes them. import/since.lua reads them.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

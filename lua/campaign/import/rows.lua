@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The rows of a batch, once its outcome is known: books them, and lists those that need a person in the job folder's row files. Rows are
--- read again from the file here, and only here, as Lua values; batches that went well cost nothing.
+-- The rows of a batch whose outcome is known: accounts for them, and lists those that need attention in the job folder's row files. Only
+-- here are rows read again from the file as Lua values; successful batches cost nothing.
 
 local accounting = require "campaign.import.accounting"
 local error_object = require "campaign.error"

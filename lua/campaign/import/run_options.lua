@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What belongs to one run of a job and not to the job itself: an import, a resume and a retry take these alike, in Lua and on the command
--- line. What they mean is checked where all options are (import/options.lua).
+-- Options of one run of a job rather than of the job itself, common to import, resume and retry, in Lua and on the command line. Values are
+-- checked in import/options.lua.
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Settles what became of a batch in doubt: by a look at the platform where its data says how (`probe`), else by sending it again where
--- that is harmless by the platform's data (effect `idempotent`). What neither decides stays in doubt (late callbacks: import/late). Each
--- decision is one commit of the ledger, so that a process that dies in between loses nothing and decides nothing twice.
+-- Determines the outcome of a batch in doubt: by a query at the platform if its data says how (`probe`), else by sending it again if that
+-- is harmless (effect `idempotent`). Otherwise it stays in doubt (late callbacks: import/late). Each decision is one commit of the ledger,
+-- so that a process that dies in between loses nothing and decides nothing twice.
 
 local boot = require "campaign.boot"
 local core = require "campaign.core"

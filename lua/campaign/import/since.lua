@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- `since`: the rows that an earlier job, with its retries, has delivered, as a list of their keys. What is in doubt there is neither
--- delivered nor free to be sent: such a job is refused until somebody has settled it. Reads only; import/row_keys.lua made the keys.
+-- `since`: the rows that an earlier job, with its retries, has delivered, as a list of their keys. Rows in doubt are neither delivered nor
+-- free to be sent: such a job is refused until they are settled. Read-only; import/row_keys.lua made the keys.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- When a platform refuses so many rows that the rest should not be sent: `max_reject = "5%"` of the rows that were decided, or a number of
--- rows. Reads the rule and compares it with the books; ending the run is the engine's.
+-- Stops a run when the platform refuses too many rows: `max_reject = "5%"` of the rows decided, or a number of rows. Parses the rule and
+-- compares it with the accounting; the engine ends the run.
 
 local error_object = require "campaign.error"
 local human = require "campaign.human"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A job as it stands on the disk: its folder, its ledger, and what was asked of it. Whoever opens it has it alone until the ledger is closed; a
--- job that runs is refused. What to do with it is the opener's business.
+-- A job on disk: its folder, its ledger and its options. The opener has exclusive access until the ledger is closed; a running job is
+-- refused.
 
 local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Suppression lists: files whose keys say who must not be addressed. Reads what the user wrote ("dnc.csv:phone"), finds the column on both
--- sides, loads each list whole or refuses it, and tells later whether a list is still the one that was planned with. The comparison of
--- rows with keys is the core's.
+-- Suppression lists: files whose keys say who must not be contacted. Parses the option ("dnc.csv:phone"), finds the column on both sides,
+-- loads each list completely or fails, and detects later whether a list has changed since the plan. The core compares rows with keys.
 
 local columns_module = require "campaign.import.columns"
 local core = require "campaign.core"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Whom an import goes to: platform, operation, account and client, the call checked as far as it can be without rows, and the columns of
--- the target where the platform knows them. Everything here happens before the file is read.
+-- The target of an import: platform, operation, account and client, the call checked as far as possible without rows, and the columns of
+-- the target if the platform knows them. All of this happens before the file is read.
 
 local check = require "campaign.api.check"
 local client_module = require "campaign.api.client"

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- One import at a time for a target that other writers disturb: where the platform's data settles doubt by looks at the target (`probe`), or
--- the import replaces what is there. The lock is one of the kernel's on a file of this user's state folder, so it ends with its process. Beside
--- it stands who holds it, and whose turn it is: a word that changes when another job sends. What was seen before a batch was sent says
--- nothing once another turn has begun, however long ago that was over. Other machines and users are not seen.
+-- Allows one import at a time for a target that other writers would disturb: where the platform's data settles doubt by querying the target
+-- (`probe`), or the import replaces its data. The lock is a kernel lock on a file in the user's state folder, so it ends with its process.
+-- Beside it the holder is recorded, and whose turn it is: a word that changes when another job sends. A query made before a batch was sent
+-- proves nothing once another turn has begun, however long ago that ended. Other machines and users are not covered.
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"

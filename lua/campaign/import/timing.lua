@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What an import's pace is made of: requests in flight from the options, the account and the platform's data, and the account's own pace.
+-- The parameters of an import's pace: requests in flight from the options, the account and the platform's data, and the account's own rate.
 -- Decides nothing while the import runs.
 
 local account_pace = require "campaign.pace.account"

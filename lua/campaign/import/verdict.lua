@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What one attempt means for its rows: one pure function of the platform's data, the evidence of the transfer and the reply.
--- Whatever is not proved is ambiguous. Sends nothing, waits for nothing, knows no clock; the engine acts on the answer.
+-- What an attempt means for its rows: one pure function of the platform's data, the evidence of the transfer and the reply. Whatever is not
+-- proved is ambiguous. Sends nothing, waits for nothing, knows no clock; the engine acts on the result.
 
 local refused_rows = require "campaign.import.refused"
 

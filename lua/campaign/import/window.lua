@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The hours in which a platform takes no uploads: how long an import must wait, so that what it begins is over before they begin, and the
--- refusal for those who do not want to wait. Hours are the platform's own, in its zone, by the wall clock; nothing here is remembered
--- from look to look, so that a clock that is set forward or back is followed at the next one.
+-- The platform's closed hours: how long an import must wait, so that what it starts finishes before they begin, and the refusal for callers
+-- that do not want to wait. Hours are in the platform's zone, by the wall clock; nothing is remembered between checks, so that a clock
+-- change takes effect at the next one.
 
 local error_object = require "campaign.error"
 local time = require "campaign.api.time"

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What a planned job hands to the engine that sends it: lane, pace, settler, and what becomes of each answer.
+-- What a planned job passes to the engine: fast path, pace, settler, and the handling of answers.
 
 local barrier = require "campaign.import.barrier"
 local bisect = require "campaign.import.bisect"

@@ -1,12 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- Batches on their way through the SQLite ledger: leased, begun, finished, given back, split, settled by order. Adds its functions to those of
--- ledger/sqlite.lua.
+-- The life of batches in the SQLite ledger: leased, begun, finished, returned, split, resolved. Extends ledger/sqlite.lua.
 --
--- A lease is held in memory alone: the file belongs to one process, so nobody else can take the batch, and what a dead process had leased and not
--- begun is simply pending. What is begun is written with the lease's fence and owner; by them its outcome finds it.
+-- A lease is held in memory only: the file belongs to one process, so nobody else can take the batch, and what a dead process had leased
+-- but not begun is simply pending. A begun batch is recorded with the lease's fence and owner, by which its outcome finds it.
 --
--- Intents of neighbouring batches are written by one statement: they are gathered until something else is queued that could depend on them, or the
--- commit starts.
+-- Intents of neighbouring batches are written by one statement: they are collected until something that could depend on them is queued, or
+-- the commit starts.
 
 local ledger_module = require "campaign.ledger"
 

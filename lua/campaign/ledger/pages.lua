@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Reads the records of an SQLite file page by page, without the tree above them, so that what is intact is found whatever else is damaged:
--- leaf pages of tables, the overflow pages behind long records, and the committed frames of the log (https://sqlite.org/fileformat2.html), which the
--- core finds.
+-- Reads the records of an SQLite file page by page, ignoring the b-tree above them, so that intact records are found whatever else is
+-- damaged: leaf pages of tables, overflow pages of long records, and the committed frames of the log (https://sqlite.org/fileformat2.html),
+-- which the core finds.
 -- Knows no table: a record is a rowid and its values.
 
 local core = require "campaign.core"

@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What the SQLite ledger says of itself: counts, records page by page, finished attempts as lines of JSON. Adds its functions to those of
--- ledger/sqlite.lua.
+-- Queries of the SQLite ledger: counts, records page by page, finished attempts as lines of JSON. Extends ledger/sqlite.lua.
 
 local ledger_module = require "campaign.ledger"
 local schema = require "campaign.ledger.schema"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What can be read of a damaged ledger, gathered in a scratch file: the records of its intact pages, each known by its number of columns and their
--- types. Of two copies of a record the later one stays. Decides nothing about what a record is worth: import/recover does.
+-- Collects what can be read of a damaged ledger in a scratch file: the records of its intact pages, recognized by their number of columns
+-- and types. Of two copies of a record the later one is kept. import/recover decides what a record is worth.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

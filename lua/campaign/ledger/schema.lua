@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Tables and statements of the SQLite ledger. Every text here is a constant; values are bound. What they mean: docs/ledger.md.
--- What runs for a batch while it is sent (begin, finish) finds its row by its number, and no index, trigger, foreign key or list (which SQLite
--- would make a table of, each time) takes part in it. A batch's row keeps its length meanwhile, and so its place: owner and time stand in it
--- from the start, its receipt stands in its attempt.
+-- Tables and statements of the SQLite ledger. Every SQL text is a constant; values are bound. Semantics: docs/ledger.md. Statements that
+-- run per batch while sending (begin, finish) find their row by rowid, without any index, trigger, foreign key or list (for which SQLite
+-- would create a temporary table each time). The size of a batch's row does not change meanwhile, so it stays in place: owner and time are
+-- in it from the start, the receipt is in its attempt.
 
 local M = {}
 

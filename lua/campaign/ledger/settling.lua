@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What the SQLite ledger learns of batches after they were sent: what a probe saw, the platform's own results, and evidence that decides nothing.
--- Adds its functions to those of ledger/sqlite.lua.
+-- What the SQLite ledger records about batches after they were sent: probe results, the platform's own results, and inconclusive evidence.
+-- Extends ledger/sqlite.lua.
 
 local methods = {}
 

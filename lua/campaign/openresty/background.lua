@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Work outside of any nginx request, in one light thread of the worker while there is some: a request that is aborted does not take it along.
--- `work()` does a piece and says whether there may be more. When nginx has no timer to give, or drops the one it took, whoever waits for the
--- work does a piece itself.
+-- Work outside of any nginx request, in one light thread of the worker while there is some, so that an aborted request does not abort it.
+-- `work()` does one piece and returns whether there may be more. If nginx has no timer to give, or drops the one it accepted, a waiter does
+-- a piece itself.
 
 local core = require "campaign.core"
 local home = require "campaign.openresty.env"
@@ -10,13 +10,13 @@ local M = {}
 
 local ngx = package.loaded.ngx
 
--- Seconds after which a light thread that did not show up is replaced, and after which a timer that was not seen running is not counted on.
+-- Seconds after which a light thread that was not seen is replaced, and after which a timer that was not seen running is given up.
 local ROUND, UNSEEN = 1, 0.25
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.openresty.background" }
 
----@param work fun(): boolean whether there may be more to do; may yield, calls `background:beat()` when it takes long
+---@param work fun(): boolean whether there may be more to do; may yield, must call `background:beat()` if it takes long
 function M.new(work)
   return setmetatable({ _work = work, _generation = 0, _seen = 0, _beat = -math.huge }, mt)
 end
@@ -40,7 +40,7 @@ function methods:beat()
   self._beat = core.system.monotonic()
 end
 
----Sees to it that somebody works. False when nginx has no timer to give.
+---Makes sure that somebody works. False if nginx has no timer to give.
 ---@return boolean
 function methods:nudge()
   if core.system.monotonic() - self._beat < ROUND then
@@ -52,7 +52,7 @@ function methods:nudge()
   return started ~= nil and started ~= false
 end
 
----Waits until `is_done()`; what does it posts the semaphore.
+---Waits until `is_done()`; whatever makes it true posts the semaphore.
 ---@param is_done fun(): any
 ---@param semaphore table
 ---@param seconds number at most

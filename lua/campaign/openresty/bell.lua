@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Wakes light threads of a worker when a thread of the core that works on the disk (a ledger's, the one that syncs files) has finished something.
--- One Unix socket for all of them, read by one light thread while anybody waits; all who wait look then whether it is theirs. Where waits are few,
--- or no socket is to be had, they are short sleeps.
+-- Wakes light threads of a worker when a thread of the core that does disk I/O (a ledger's, the syncer's) has finished something. They
+-- share one Unix socket, read by one light thread while anybody waits; all waiters then check whether it was theirs. If waits are rare, or
+-- there is no socket, short sleeps are used instead.
 
 local core = require "campaign.core"
 local home = require "campaign.openresty.env"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A location that receives callbacks: `require("campaign.openresty.callback").new{...}` in init_by_lua, `:handle()` in content_by_lua. What is
--- accepted and kept is campaign.callback's matter; here are nginx's request, the group commit, and a rate over all workers.
+-- A location that receives callbacks: `require("campaign.openresty.callback").new{...}` in init_by_lua, `:handle()` in content_by_lua.
+-- campaign.callback decides what is accepted and stored; this file adds nginx's request, the group commit, and a rate limit across workers.
 
 local callback = require "campaign.callback"
 local core = require "campaign.core"
@@ -14,14 +14,14 @@ local M = {}
 
 local RATE, BURST = 1000, 2000 -- a second, of all workers
 local GIVEN_UP_SECONDS = 15 -- nginx may end a request while it opens the store: then the next one does
-local MOST_WAITING = 10000 -- bodies of one worker that are not on the disk yet
+local MOST_WAITING = 10000 -- bodies of one worker that are not durable yet
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.openresty.callback" }
 
 ---Checks the options; the store is opened by the worker, as the worker's user, with the first request or by `open`.
----@param options table those of campaign.callback.new, and `shared`: the name of a lua_shared_dict for the rate
----@return table handler raises what a receiver refuses: nginx then does not start
+---@param options table those of campaign.callback.new, and `shared`: name of a lua_shared_dict for the rate limit
+---@return table handler raises if the receiver's options are invalid: nginx then does not start
 function M.new(options)
   local given = {}
   for name, value in pairs(options) do
@@ -41,7 +41,7 @@ function M.new(options)
   return setmetatable({ _options = given }, mt)
 end
 
----Opens the store, reading what is in it: in init_worker_by_lua, where nobody waits yet; else the first request does.
+---Opens the store and reads its contents: in init_worker_by_lua, where nobody waits yet; else the first request does it.
 ---@return table? receiver
 ---@return campaign.error? err
 function methods:open()
@@ -85,7 +85,7 @@ function methods:handle()
   metrics.observe_request("callback")
 end
 
----What came for a batch number; see campaign.callback.
+---What was received for a batch id; see campaign.callback.
 function methods:result(id)
   local receiver, err = self:open()
   if not receiver then

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The outside world inside an nginx worker: sleeping yields to the event loop, long work pauses between slices, and where nginx does not
--- let Lua yield, it says so by the phase's name. Everything that waits in nginx asks here first; campaign.env picks this by itself.
+-- The environment inside an nginx worker: sleeping yields to the event loop, long work pauses between slices, and where nginx does not let
+-- Lua yield, an error names the phase. Everything that waits in nginx checks here first; campaign.env selects it automatically.
 
 local core = require "campaign.core"
 

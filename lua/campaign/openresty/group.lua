@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Group commit of an inbox: bodies that arrive together share one write and one sync, made outside of their requests. A request goes on when
--- its body is on the disk. Workers take turns by the inbox's lock.
+-- Group commit of an inbox: bodies that arrive together share one write and one sync, made outside of their requests. A request continues
+-- when its body is durable. Workers take turns through the inbox's lock.
 
 local background = require "campaign.openresty.background"
 local core = require "campaign.core"
@@ -94,16 +94,16 @@ local function work(self)
   return self._first <= self._last
 end
 
----Puts a group commit before an inbox. It has the inbox's face.
+---Puts a group commit in front of an inbox, with the inbox's interface.
 ---@param inbox campaign.callback.inbox
----@param most integer bodies that may wait
+---@param most integer maximum number of waiting bodies
 function M.new(inbox, most)
   local self = setmetatable({ _inbox = inbox, _most = most, _queue = {}, _first = 1, _last = 0, _free = {}, groups = 0, _busy = false }, mt)
   self._background = background.new(function() return work(self) end)
   return self
 end
 
----Bodies that wait for the disk.
+---Number of bodies that are not durable yet.
 ---@return integer
 function methods:waiting()
   return self._last - self._first + 1

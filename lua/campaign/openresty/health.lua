@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A location for load balancers and monitors: 200 while this worker can do its work, else 503 and what is wrong. Folders are tried by writing
--- into them, at most every few seconds and on a thread of the core.
+-- A location for load balancers and monitors: 200 while this worker can work, else 503 with the problems. Folders are tested by writing to
+-- them, at most every few seconds and on a thread of the core.
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"
@@ -17,7 +17,7 @@ local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
 local methods = {}
 local mt = { __index = methods, __name = "campaign.openresty.health" }
 
----@param options { folders: string[]?, shared: string? } folders that must take files (stores of callbacks, jobs); shared: a dictionary with room
+---@param options { folders: string[]?, shared: string? } folders that must be writable (stores of callbacks, jobs); shared: a dictionary with room
 function M.new(options)
   return setmetatable({ _folders = options.folders or {}, _shared = request.shared(options.shared), _tried = -math.huge, _begun = -math.huge,
     _problems = {} }, mt)
@@ -31,7 +31,7 @@ local function try_folder(folder)
   return not ok and tostring(err and err.message) or nil
 end
 
----What is wrong, by name; empty when all is well.
+---The problems by name; empty if there are none.
 ---@return table<string, string> problems
 function methods:problems()
   local now = core.system.monotonic()
@@ -53,7 +53,7 @@ function methods:problems()
   return problems
 end
 
----What is worth a look though all work is done; empty else.
+---Conditions that need attention although everything works; empty if there are none.
 ---@return table<string, string> warnings
 function methods:warnings()
   return { dictionary = self._shared and self._shared:free_space() == 0

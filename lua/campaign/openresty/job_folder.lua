@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The folder of jobs of an nginx, and what it says of each: drafts/ (uploads on their way), active/<id>.json (what was asked, until the job is
--- settled, so that only what is to do is ever looked through), and a folder a job: list.csv, job/ (the import's own), failed.json when it could
--- not begin, waiting.json while time may change that. Runs nothing: that is jobs.lua's.
+-- The jobs folder of an nginx, and the state of each job in it: drafts/ (uploads in progress), active/<id>.json (the options, until the job
+-- is settled, so that only unsettled jobs need to be scanned), and a folder per job: list.csv, job/ (the import's own), failed.json if it
+-- could not start, waiting.json while it may be retried. jobs.lua runs the jobs.
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Imports as jobs of nginx workers. What a job is lies in its folder (job_folder.lua); one process runs it, by the lock of that folder; where it
--- is stands in ngx.shared and, for good, in the folder. A job whose worker died or left is gone on with by a worker that watches.
+-- Imports as jobs of nginx workers. The state of a job is in its folder (job_folder.lua); one process runs it, holding the lock of that
+-- folder; its progress is in ngx.shared and, permanently, in the folder. A job whose worker died or exited is continued by a worker that
+-- watches.
 
 local campaign = require "campaign"
 local core = require "campaign.core"
@@ -84,7 +85,7 @@ end
 
 ---Where a job is.
 ---@param id string
----@return table? status nil when there is no such job
+---@return table? status nil if there is no such job
 function methods:status(id)
   if not job_folder.is_id(id) then
     return nil
@@ -287,7 +288,7 @@ function begin(self, id, semaphore)
   end
 end
 
----Makes the folder of a new job; its list is to be written to `list`.
+---Creates the folder of a new job; its list is to be written to `list`.
 ---@return { id: string, path: string, list: string }? draft
 ---@return campaign.error? err
 function methods:create()
@@ -388,7 +389,8 @@ local function watch_others(premature, self)
   end
 end
 
----Goes on with jobs that nobody runs, now and every few seconds, and those that a leaving worker hands on at once: in init_worker_by_lua of all workers.
+---Continues jobs that nobody runs, now and every few seconds, and those that an exiting worker hands over at once: in init_worker_by_lua of
+---all workers.
 ---@param seconds number? default 5
 function methods:watch(seconds)
   self._handed_on = self._folder:handed_on()

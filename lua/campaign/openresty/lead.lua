@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A location for leads: a form post or a webhook becomes a row, rows that arrive together become one small import, and each post is answered
--- with what became of its row. A lead is on the disk, as a row of a job, before it is answered: a platform that is away delays it, no more.
+-- A location for leads: a form post or a webhook becomes a row, rows that arrive together become one small import, and each post is
+-- answered with the result of its row. A lead is durable, as a row of a job, before it is answered: an unavailable platform only delays it.
 
 local background = require "campaign.openresty.background"
 local core = require "campaign.core"
@@ -359,7 +359,7 @@ function methods:handle()
   answer(status, value)
 end
 
----Goes on with leads that could not be delivered, or whose worker died: in init_worker_by_lua.
+---Continues with leads that could not be delivered, or whose worker died: in init_worker_by_lua.
 ---@param seconds number?
 function methods:watch(seconds)
   self.jobs:watch(seconds)

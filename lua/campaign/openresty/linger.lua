@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A light thread of ours that has no work stays a moment for the next: a timer, and a socket, for every piece of work would cost more than most
--- of it. Not in a worker that leaves, which it would hold.
+-- An idle light thread waits a moment for more work, because a timer and a socket for every piece of work would cost more than most of the
+-- work. Not in an exiting worker, which it would hold up.
 
 local home = require "campaign.openresty.env"
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Counters and histograms of all workers in one dictionary of ngx.shared, and a location that shows them as Prometheus reads them. Counting
--- never fails a request: without a dictionary nothing is counted, and what a full one cannot take is counted as lost.
+-- Counters and histograms of all workers in one dictionary of ngx.shared, and a location that exports them in Prometheus format. Counting
+-- never fails a request: without a dictionary nothing is counted, and what a full one cannot store is counted as lost.
 
 local core = require "campaign.core"
 local request = require "campaign.openresty.request"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Reads before the workers start what calls and imports read when they first need it: a worker that loads a module or the data of a platform
--- holds its loop for milliseconds. For init_by_lua; the handlers that import do it themselves.
+-- Loads before the workers start what calls and imports would load on first use: loading a module or a platform's data blocks a worker's
+-- event loop for milliseconds. For init_by_lua; the handlers that import do it themselves.
 
 local core = require "campaign.core"
 local later = require "campaign.later"

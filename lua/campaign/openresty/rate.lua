@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- How many a second, over all workers: counts of this second and the one before in ngx.shared, of which the earlier one counts as far as it
--- still reaches into the last second. Where nothing is shared, or the dictionary is full, each worker takes its part of the rate.
+-- A rate limit across all workers: counts of the current and the previous second in ngx.shared, the previous one weighted by how far it
+-- reaches into the last second. Without a dictionary, or if it is full, each worker takes its share of the rate.
 
 local core = require "campaign.core"
 

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What the handlers take from an nginx request, and how they answer.
+-- Reading nginx requests and answering them, for the handlers.
 
 local core = require "campaign.core"
 local home = require "campaign.openresty.env"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The sandbox as an nginx location, for load: the app of campaign.sandbox with nginx's sockets around it. Its state is one Lua state's, so
--- it needs `worker_processes 1`. What the host does in plain Lua (sandbox/server.lua) is done here with nginx's means.
+-- The sandbox as an nginx location, for load tests: the app of campaign.sandbox on nginx's sockets. Its state belongs to one Lua state, so
+-- it needs `worker_processes 1`. It does with nginx's API what sandbox/server.lua does in plain Lua.
 
 local app_module = require "campaign.sandbox.app"
 local core = require "campaign.core"

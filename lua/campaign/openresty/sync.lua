@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Syncs and replaces files without blocking the worker: a thread of the core does it, and whoever waits looks for the results of all.
+-- Syncs and replaces files without blocking the worker: a thread of the core does it, and any waiter polls the results for all.
 
 local bell = require "campaign.openresty.bell"
 local core = require "campaign.core"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Locations for contact files: `receive` takes one, by a browser's form or as the plain body of a request, streams it to the disk and orders
--- its import; `status`, `events` and `file` tell what became of it. Whoever may post is nginx.conf's matter (auth_basic, allow, mTLS).
+-- Locations for contact files: `receive` takes one, from a browser's form or as the plain body of a request, streams it to disk and starts
+-- its import; `status`, `events` and `file` report on it. Access control is up to nginx.conf (auth_basic, allow, mTLS).
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"
@@ -246,7 +246,7 @@ function methods:file(id, name)
   end
 end
 
----Goes on with jobs whose worker died or left: in init_worker_by_lua.
+---Continues jobs whose worker died or exited: in init_worker_by_lua.
 ---@param seconds number?
 function methods:watch(seconds)
   self.jobs:watch(seconds)

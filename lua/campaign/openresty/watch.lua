@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Looks after the imports of a worker: of one whose light thread nginx has ended nothing is heard any more, and others must get its locks. An import
--- that only waits is heard of as little: collecting what is left over does it no harm, and it is given longer each time.
+-- Watches the imports of a worker: one whose light thread was ended by nginx is not heard from any more, and its locks must be released for
+-- others. An import that only waits is not heard from either: collecting garbage does it no harm, and the interval grows each time.
 
 local core = require "campaign.core"
 local left_over = require "campaign.left_over"

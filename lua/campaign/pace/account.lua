@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The pace of an account: the calls per second that somebody set for it, and the place that holds its rate for all processes of this user.
--- Imports and single calls share it. The arithmetic is in pace/rate.lua.
+-- The pace of an account: its configured calls per second, and the storage of its rate for all processes of this user, shared by imports
+-- and single calls. The arithmetic is in pace/rate.lua.
 
 local core = require "campaign.core"
 local env_module = require "campaign.env"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- How late a call may have reached the platform, by the time that its answer took: longer than the shortest and than is usual, for all are as
--- late as that; much longer than is usual, where answers take now this and now that. Pure arithmetic.
+-- Estimates how late a call may have reached the platform from the time that its answer took, compared with the shortest and the usual
+-- times, and their variance. Pure arithmetic.
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- How many requests may be in flight, found out from the times that answers take: one more while they take no longer than before, a tenth
--- fewer when they take much longer or do not come. A limit that is not reached, because calls per second are fewer, is not to blame for slow
--- answers and stays. Pure arithmetic: is told what happens, knows neither clock nor request.
+-- Adapts the number of requests in flight to response times: one more while answers take no longer than before, a tenth fewer when they
+-- take much longer or do not come. A limit that is not reached, because the rate is lower, is not blamed for slow answers and stays. Pure
+-- arithmetic without clock or requests.
 
 local M = {}
 

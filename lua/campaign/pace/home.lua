@@ -1,13 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- Where the state of an account's pace lies: a small text that several processes read and replace. A home has two methods:
+-- Storage for the state of an account's pace: a small text that several processes read and replace. A home has these methods:
 --
---   get() → text | nil, err         what was put last; nil when nothing was
---   put(text, old) → true | false | nil, err   replaces `old` (nil: nothing) by `text`; false when something else lies there by now
---   close()?                        lets go of what it holds in this process
+--   get() → text | nil, err         the text last put; nil if there is none
+--   put(text, old) → true | false | nil, err   replaces `old` (nil: nothing) by `text`; false if the stored text is another one by now
+--   close()?                        releases its resources in this process
 --
--- Neither may wait for another process. This file has the home of one process (a table) and that of one machine (a cell: a mapped file
--- without a lock). Another place that can compare and set, such as nginx's shared memory, is a third one: whoever makes a client or an
--- import gives it.
+-- None may wait for another process. This file has the home for one process (a table) and the one for a machine (a cell: a mapped file
+-- without a lock). Any other storage with compare-and-set, such as nginx's shared memory, can be passed to a client or an import.
 
 local account_pace = require "campaign.pace.account"
 local boot = require "campaign.boot"

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What may be spent on repeats, so that an outage is not answered with a storm: each repeat costs, calls that succeed give back.
+-- The retry budget, so that an outage does not cause a storm of retries: each retry costs, successful calls give back.
 
 local M = {}
 

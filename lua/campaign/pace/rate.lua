@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- Calls per second of one account, found out from the answers that say "slow down": calls leave evenly, and never more of them in any second
--- than were found to be well. Pure functions on a state of numbers, so that the state can lie in a file or in shared memory and serve several
--- processes at once; times are seconds of one clock that never jumps. pace/shared.lua keeps the state.
+-- The calls per second of one account, learned from answers that say "slow down": calls are spaced evenly, and never more of them in any
+-- second than were found to be accepted. Pure functions on a state of numbers, so that the state can be in a file or in shared memory and
+-- serve several processes at once; times are seconds of one monotonic clock. pace/shared.lua stores the state.
 --
--- A call is due when it is its turn by the rate, and when the second before it has room (pace/window.lua). The first "slow down" leaves one
--- number: how many calls were taken. It may be what the platform takes in a second, or in a heap; so the rate goes on above it until it is
--- refused again, and what was taken by then tells which of both it is. The cap is then left alone, each time for longer, so that finding out
--- again costs few refused calls. An answer of "slow down" below a known cap takes a hundredth of it when it is one in a while, ever more
--- when they come soon after one another.
+-- A call is due when it is its turn by the rate, and when the second before it has room (pace/window.lua). The first "slow down" yields one
+-- number: how many calls were accepted. It may be what the platform accepts per second, or in a burst; so the rate continues above it until
+-- it is refused again, and the number accepted by then tells which of both it is. The cap is then left alone, each time for longer, so that
+-- probing again costs few refused calls. A "slow down" below a known cap reduces the used share by a hundredth if it is a single one, and
+-- by ever more if they follow each other closely.
 
 local window = require "campaign.pace.window"
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The rate of one account, shared by all who have the same home of its state (pace/home.lua): takes tokens and tells what came of the
--- calls. As long as no rate was set and nobody was told to slow down, it costs a look at the home now and then. Nothing here waits: where
--- the home fails, this process goes on alone by what it knows, keeps what the others have to be told, and tells it when the home is back.
+-- The rate of one account, shared by all users of the same home (pace/home.lua): takes tokens and reports the results of calls. As long as
+-- no rate was set and nobody was told to slow down, it costs a read of the home now and then. Nothing here waits: if the home fails, this
+-- process continues with what it knows, keeps what the others must learn, and stores it when the home is back.
 
 local answer_times = require "campaign.pace.answer_times"
 local homes = require "campaign.pace.home"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- When the calls of about the last second reached the platform, at the latest: so that never more of them fall into any second than it takes,
--- also where some were late on the way. Pure arithmetic on a list of times in ascending order; pace/rate.lua keeps it in an account's state.
+-- The latest possible arrival times of the calls of about the last second, so that no second gets more of them than it accepts, even if
+-- some were delayed. Pure arithmetic on a list of ascending times; pace/rate.lua stores it in an account's state.
 
 local M = {}
 

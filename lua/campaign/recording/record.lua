@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A transport around another one that writes every exchange as a line of JSON, fit to be shown to others: recording/scrub decides what
--- may be written. The file is closed to others. recording/replay answers from it.
+-- A transport around another one that records every exchange as a line of JSON that may be shown to others: recording/scrub decides what
+-- may be recorded. The file is closed to others. recording/replay answers from it.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A transport that sends nothing: it answers from a file of recording/record, each exchange once, in order, by method and path (and so
--- by operation). A request without a recorded answer is refused and named.
+-- A transport that sends nothing: it answers from a file made by recording/record, each exchange once, in order, by method and path (and so
+-- by operation). A request without a recorded answer fails with an error that names it.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- What of an exchange may be written down: headers by a list of harmless ones, bodies by the fields that the platform's data declares.
--- Redacted values are replaced by invented ones of the same class, so that a reply still parses; what nobody declared is left out and
--- counted. Who calls decides where it is written (recording/record).
+-- What of an exchange may be recorded: headers by an allow list, bodies by the fields that the platform's data declares. Redacted values
+-- are replaced by invented ones of the same class, so that a reply still parses; undeclared values are omitted and counted.
+-- recording/record writes the file.
 
 local core = require "campaign.core"
 local json = require "campaign.json"

@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The sandbox as one function of requests, independent of the host that owns the sockets: an `exchange` takes
--- the head of a request, its body piece by piece, and gives the reply. It finds the operation, meets it with
--- the faults that were ordered, lets the platform's file act, and makes the commit log lasting before it
--- answers. All of it runs without yielding, so that requests are applied one after the other.
+-- The sandbox as a function of requests, independent of the host that owns the sockets: an `exchange` takes the head of a request, its body
+-- piece by piece, and returns the reply. It finds the operation, applies the configured faults, runs the platform's handler, and makes the
+-- commit log durable before it answers. All of it runs without yielding, so that requests are applied one after the other.
 
 local body_of = require "campaign.sandbox.body"
 local clock = require "campaign.sandbox.clock"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Takes a request body piece by piece, with limits: text is kept in memory, files of a multipart body go
--- to disk. The handler looks at the whole only when it has arrived; nothing here knows a platform.
+-- Receives a request body piece by piece, with limits: text is kept in memory, files of a multipart body go to disk. The handler sees the
+-- body only when it is complete; nothing here knows a platform.
 
 local core = require "campaign.core"
 local json = require "campaign.sandbox.json"

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The sandbox's one clock (R012): Asia/Shanghai, whatever the machine's zone; it can be set, moved and
--- made faster. Times are seconds since 1970-01-01 00:00:00 in Shanghai ("local seconds"), with fractions;
--- China has had no daylight saving since 1991, so the zone is a fixed offset of eight hours.
+-- The sandbox's clock (R012): Asia/Shanghai, whatever the machine's zone; it can be set, moved and accelerated. Times are seconds since
+-- 1970-01-01 00:00:00 in Shanghai ("local seconds"), with fractions; China has had no daylight saving time since 1991, so the zone is a
+-- fixed offset of eight hours.
 
 local M = {}
 

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The control paths /_sandbox/..., outside the vendors' paths (R013): reset and settings, the clock, faults,
--- rules, the commit log, batch results and outbound's tasks. GET shows, POST changes; both speak JSON. There is
--- no credential: the sandbox listens on loopback only.
+-- The control API /_sandbox/..., outside the vendors' paths (R013): reset and settings, the clock, faults, rules, the commit log, batch
+-- results and outbound's tasks. GET shows, POST changes; both use JSON. There are no credentials: the sandbox listens on loopback only.
 
 local faults = require "campaign.sandbox.faults"
 local json = require "campaign.sandbox.json"

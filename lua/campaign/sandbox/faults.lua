@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Faults on order. A fault is written `operation:kind@n` (the n-th call of that operation, from 1; also
--- `@n-m` and `@n-`) or `operation:kind%p` (p per cent of the calls, from a seeded generator); without an
--- operation, or with `*`, it means every operation. This file reads the grammar, counts calls and says
--- which fault a call meets; the handler and the host act on it.
+-- Injected faults. A fault is written `operation:kind@n` (the n-th call of that operation, from 1; also `@n-m` and `@n-`) or
+-- `operation:kind%p` (p per cent of the calls, from a seeded generator); without an operation, or with `*`, it applies to every operation.
+-- This file parses the grammar, counts calls and decides which fault applies to a call; the handler and the host carry it out.
 
 local M = {}
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Text that is put together piece by piece and taken as one: in memory of its own where the Lua has FFI, so that no piece and no line becomes a
--- Lua string (LuaJIT hashes each one, and lines of rows look much alike); else as a list of pieces.
+-- Concatenates text from pieces: in memory of its own if the Lua has FFI, so that no piece and no line becomes a Lua string (LuaJIT hashes
+-- each one, and lines of rows are much alike); else as a list of pieces.
 
 local M = {}
 

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Starts a sandbox of the four platforms on loopback as a child process, and holds on to it. Works on both Luas;
--- the child is run by LuaJIT, which has the HTTP server library. The child ends when this process does, however
--- it ends, since its standard input does.
+-- Starts a sandbox of the four platforms on loopback as a child process. Works on both Luas; the child is run by LuaJIT, which has the HTTP
+-- server library. The child ends with this process, however that ends, because its standard input is closed then.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

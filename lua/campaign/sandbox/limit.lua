@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A platform that takes only so many calls per second, on order: counts the calls of each platform by a real clock (the sandbox's own may
--- stand still) and says which one is too many. The answer is a 429, with or without Retry-After; app.lua gives it.
+-- A configurable limit of calls per second: counts the calls of each platform by a real clock (the sandbox's own may be stopped) and
+-- decides which one exceeds it. The answer is a 429, with or without Retry-After; app.lua gives it.
 
 local M = {}
 

@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The commit log: one JSON line for every row (or object) that a platform has taken over, written before
--- the platform answers and never changed. It is the oracle for whoever wants to know what really happened,
--- faults or not. An entry has n (from 1, no gaps), time, platform, operation, target (data source, user,
--- group relation, ...), the row or id, and the number of the request that brought it.
+-- The commit log: one JSON line for every row (or object) that a platform has accepted, written before the platform answers and never
+-- changed. It shows what really happened, with or without faults. An entry has n (from 1, no gaps), time, platform, operation, target (data
+-- source, user, group relation, ...), the row or id, and the number of its request.
 
 local core = require "campaign.core"
 local gather = require "campaign.sandbox.gather"

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- What the sandbox answers, as plain tables: { status, headers = { { name, value }, ... }, body = text }
--- or { status, headers, path = file }. `value` keeps the body's value beside its text, so that a fault can
--- send the same reply with wrong types. How bytes go to a socket is the host's business.
+-- The sandbox's replies as plain tables: { status, headers = { { name, value }, ... }, body = text } or { status, headers, path = file }.
+-- `value` keeps the body's value beside its text, so that a fault can send the same reply with wrong types. The host writes the bytes to
+-- the socket.
 
 local json = require "campaign.sandbox.json"
 

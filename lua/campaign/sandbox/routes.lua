@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- From method and path to operation, made from the platform data. Fixed segments win over `{id}` (R280); a
--- `{id}` is never empty, so a path that lost its last segment is not found (R279).
+-- Routes method and path to an operation, generated from the platform data. Fixed segments take precedence over `{id}` (R280); a `{id}` is
+-- never empty, so a path without its last segment is not found (R279).
 
 local platforms = require "campaign.api.platform"
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Which rules of docs/contracts/rules.md the sandbox keeps, and which of the documents' second forms it
--- shows. Every rule holds unless it is switched off by its number; every second form is off unless asked
--- for. The platforms ask `on("R051")` at the place where the rule acts.
+-- The rules of docs/contracts/rules.md that the sandbox enforces, and the alternative forms of the documents that it uses. Every rule is on
+-- unless it is switched off by its number; every alternative form is off unless requested. The platforms call `on("R051")` where the rule
+-- applies.
 
 local sorted = require "campaign.sorted"
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The sandbox's host in plain Lua: lua-http on loopback, run as a child process by LuaJIT. It moves bytes between
--- sockets and app.lua, carries out the transport part of faults (closing, resetting, cutting short), posts
--- callbacks, saves the snapshot, and ends when its parent does. It knows no platform.
+-- The sandbox's host in plain Lua: lua-http on loopback, run as a child process by LuaJIT. It moves bytes between sockets and app.lua,
+-- carries out the transport part of faults (closing, resetting, truncating), posts callbacks, saves the snapshot, and ends with its parent.
+-- It knows no platform.
 
 local cqueues = require "cqueues"
 local cs = require "cqueues.signal"

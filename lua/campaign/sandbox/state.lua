@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- What the sandbox knows between two requests: invented tenants, their credentials, and whatever requests
--- have made of them. It holds only values that JSON can hold (ids as decimal text), so that one snapshot
--- file brings it back after a restart. Each platform's file says what its part of the state means.
+-- The sandbox's state between requests: invented tenants, their credentials, and everything created by requests. It contains only JSON
+-- values (ids as decimal text), so that one snapshot file restores it after a restart. Each platform's file documents its part of the
+-- state.
 
 local core = require "campaign.core"
 local json = require "campaign.sandbox.json"

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Reads the first sheet of an Excel file: the names in its first row, and the rows below as tables by those names.
--- Bounded in rows and bytes; formulas count with their stored value, dates stay the numbers that Excel has. Whoever wrote it: the first sheet may
--- lie anywhere, elements may have a prefix, numbers an exponent.
+-- Reads the first sheet of an Excel file: the names in its first row, and the rows below as tables by those names. Bounded in rows and
+-- bytes; formulas count with their stored value, dates remain Excel's numbers. Accepts files of any writer: the first sheet may be
+-- anywhere, elements may have a prefix, numbers an exponent.
 
 local M = {}
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The transport of plain Lua: the HTTP engine behind the small face every transport has. It blocks the calling thread while it waits,
--- and moves all requests in flight meanwhile. It decides nothing: what a result means is for the callers.
+-- The transport of plain Lua: the HTTP engine behind the interface that all transports have. It blocks the calling thread while it waits,
+-- and drives all requests in flight meanwhile. Callers interpret the results.
 
 local core = require "campaign.core"
 
@@ -9,18 +9,18 @@ local M = {}
 ---@class campaign.transport.curl
 ---@field engine userdata the HTTP engine (core.http.engine)
 local methods = {}
--- In the metatable: whoever stands before a transport, to see its requests, does not pass this on unawares.
+-- In the metatable, so that a wrapper around a transport, which must see its requests, does not pass this on by accident.
 local mt = { __index = methods, __name = "campaign.transport.curl", offers_templates = true }
 
 function mt.__tostring(self)
   return self.engine and "campaign.transport.curl" or "campaign.transport.curl (closed)"
 end
 
--- Long enough to be no busy loop, short enough that a request without any finite limit would be noticed.
+-- Long enough not to be a busy loop, short enough that a request without a finite limit would be noticed.
 local LONG = 3600
 
 ---Makes a transport.
----@param options? { driver?: "inline"|"thread" } inline is cheapest for whoever waits anyway; thread moves requests in the background
+---@param options? { driver?: "inline"|"thread" } inline is cheapest for callers that wait anyway; thread runs requests in the background
 ---@return campaign.transport.curl? transport
 ---@return campaign.error? err libcurl is missing
 function M.new(options)
@@ -40,13 +40,13 @@ end
 ---Starts a request and returns its id.
 ---@param request table the engine's request (docs/architecture.md)
 ---@return number? id
----@return campaign.error? err a refused URL, header or file
+---@return campaign.error? err an invalid URL, header or file
 function methods:submit(request)
   return self.engine:submit(request)
 end
 
----A request that many are like, in all but body and time limit; its `expect(status, before, after?)` says what the good answer is: `before`, a
----name of the platform's and `after`, or, without `after`, `before`.
+---A request to be sent many times with other bodies and time limits. Its `expect(status, before, after?)` sets the expected answer:
+---`before`, an id of the platform's and `after`, or, without `after`, exactly `before`.
 ---@param request table
 ---@return userdata? template
 ---@return campaign.error? err
@@ -57,21 +57,21 @@ function methods:template(request)
   }
 end
 
----Starts requests like a template, one after another up to one that is refused.
+---Starts requests like a template, one after another, stopping at the first that is refused.
 ---@param template userdata
----@param bodies userdata[] sources, used up
+---@param bodies userdata[] sources, consumed
 ---@param count integer how many of them
 ---@param seconds number time limit of each
 ---@param into table their ids
 ---@return integer sent
----@return campaign.error? err of the one behind those that were sent, which is used up too
+---@return campaign.error? err of the one after those that were sent; its body is consumed too
 function methods:submit_like(template, bodies, count, seconds, into)
   return self.engine:submit_like(template, bodies, count, seconds, into)
 end
 
 ---Waits for the next finished request.
----@param seconds? number 0: only what is there; nil: until one finishes
----@return number? id nil when none finished in time, the bell rang, or none is in flight
+---@param seconds? number 0: poll; nil: until one finishes
+---@return number? id nil if none finished in time, the bell rang, or none is in flight
 ---@return table? result
 function methods:next(seconds)
   local id, result = next(self.waiting) -- finished while perform waited for another one
@@ -82,13 +82,13 @@ function methods:next(seconds)
   return self.engine:take(seconds or LONG)
 end
 
----Waits for the next finished request, and takes all expected answers to requests like the template that come one after another.
----@param seconds number 0: only what is there
----@param template userdata? nil: every answer comes as from `next`
----@param most integer expected answers, at most
----@param into table id, seconds, bytes sent and the platform's name (or false) of each, one after another
+---Waits for the next finished request, and takes all consecutive expected answers to requests of the template.
+---@param seconds number 0: poll
+---@param template userdata? nil: every answer is returned as from `next`
+---@param most integer maximum of expected answers
+---@param into table id, seconds, bytes sent and the platform's id (or false) of each, one after another
 ---@return integer count expected answers
----@return number? id of the next finished request, which has no such answer
+---@return number? id of the next finished request, whose answer is a different one
 ---@return table? result
 function methods:known(seconds, template, most, into)
   if next(self.waiting) then
@@ -97,14 +97,14 @@ function methods:known(seconds, template, most, into)
   return self.engine:take_known(seconds, template, most, into)
 end
 
----What `ledger:ring` takes: a commit that ends then ends `next` early.
+---To be passed to `ledger:ring`: the end of a commit then ends `next` early.
 ---@return integer? bell
 ---@return campaign.error? err
 function methods:bell()
   return self.engine:bell()
 end
 
----How many results can be taken without waiting. Moves what is in flight.
+---The number of results that can be taken without waiting. Drives what is in flight.
 ---@return integer
 function methods:ready()
   local count = self.engine:wait(0)
@@ -114,7 +114,7 @@ function methods:ready()
   return count
 end
 
----Sends one request and waits for it; others in flight go on, and their results stay for `next`.
+---Sends one request and waits for it; others in flight continue, and their results stay for `next`.
 ---@param request table
 ---@return table? result
 ---@return campaign.error? err the request was refused before anything was sent
@@ -137,21 +137,21 @@ function methods:perform(request)
   end
 end
 
----Breaks a request off; its result comes with error kind "cancelled".
+---Cancels a request; its result has error kind "cancelled".
 ---@param id number
----@return boolean cancelled false when it had finished before
+---@return boolean cancelled false if it had finished before
 function methods:cancel(id)
   return self.engine:cancel(id)
 end
 
----How far a request is: { sent = bytes, received = bytes }, or nil when it is not in flight.
+---The progress of a request: { sent = bytes, received = bytes }, or nil if it is not in flight.
 ---@param id number
 ---@return { sent: number, received: number }?
 function methods:progress(id)
   return self.engine:progress(id)
 end
 
----Requests whose result was not taken yet.
+---Number of requests whose result was not taken yet.
 ---@return integer
 function methods:in_flight()
   local count = self.engine:in_flight()
@@ -167,7 +167,7 @@ function methods:forget(account)
   return self.engine:forget(account)
 end
 
----Ends everything that is in flight and frees all connections. Closing twice is fine.
+---Aborts everything in flight and frees all connections. May be called twice.
 function methods:close()
   self.engine:close()
   self.waiting = {}

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Picks the transport of the place where Lua runs: the blocking one of plain Lua, or the one that yields inside an nginx worker.
+-- Selects the transport: the blocking one of plain Lua, or the one that yields inside an nginx worker.
 
 local M = {}
 
@@ -34,7 +34,8 @@ function late:close()
   end
 end
 
----A transport for whoever will send one request at a time, if any: made with the first one, so that without one no libcurl is needed.
+---A transport for callers that send one request at a time, if any: created with the first one, so that without requests no libcurl is
+---needed.
 ---@return table transport
 function M.late()
   return setmetatable({}, mt)

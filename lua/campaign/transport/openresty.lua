@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- The transport inside nginx: the face of transport/curl, and nobody blocks the worker. All transports of a worker share one engine with
--- its background thread, made on the worker's first request. While anything is in flight one light thread takes what is finished and
--- wakes who waits for it; it ends when nothing is, so that a leaving worker is not held. The engine's thread never sees Lua.
+-- The transport inside nginx: the interface of transport/curl, without blocking the worker. All transports of a worker share one engine
+-- with its background thread, created by the worker's first request. While requests are in flight one light thread, the dispatcher, takes
+-- results and wakes their waiters; it ends when there are none, so that an exiting worker is not held up. The engine's thread never runs
+-- Lua.
 
 local core = require "campaign.core"
 local home = require "campaign.openresty.env"
@@ -19,26 +20,26 @@ function mt.__tostring(self)
   return self.closed and "campaign.transport.openresty (closed)" or "campaign.transport.openresty"
 end
 
--- Where the engine cannot wake the dispatcher: pauses between two looks, in seconds, short while results come, longer while none does.
+-- If the engine cannot wake the dispatcher: pauses between polls, in seconds, short while results arrive, longer otherwise.
 local LEAST, MOST = 0.001, 0.005
 
--- The engine's thread wakes the dispatcher through a socket, four times a second at least. It takes milliseconds to answer, not seconds;
--- a socket that failed is not tried again for a while.
+-- The engine's thread wakes the dispatcher through a socket, at least four times a second. It takes milliseconds to connect, not seconds;
+-- after a failure it is not tried again for a while.
 local ANSWER, MEND = 10, 60
 
--- Results handed out in one turn of the loop: whoever waited for them goes on in that turn, and neighbours wait for all of them.
+-- Results handed out per iteration of the event loop: their waiters continue in the same iteration, and neighbours wait for all of them.
 local MOST_AT_ONCE = 64
 
--- Semaphores kept for the next request; one whose wait timed out is none of them.
+-- Semaphores reused for the next request, except those whose wait timed out.
 local MOST_FREE = 512
 
--- Results that are taken in one piece by whoever may let others in between.
+-- Results taken at a time by a caller that may let others run in between.
 local AT_ONCE = 8
 
--- Whoever waits looks around this often: an nginx timer holds the worker meanwhile, and a dispatcher that was lost is replaced.
+-- Waiters check this often: an nginx timer keeps the worker alive meanwhile, and a lost dispatcher is replaced.
 local ROUND = 1
 
--- nginx drops a timer that it took when too many run at its time: until the dispatcher was seen, whoever waits looks this often itself.
+-- nginx drops a timer it accepted if too many run when it is due: until the dispatcher was seen, waiters poll this often themselves.
 local UNSEEN = 0.01
 
 -- Of this Lua state, that is of this worker, or with lua_code_cache off of this request.
@@ -47,21 +48,21 @@ local engine
 local entries = {} -- id → { transport, semaphore?, result?, looked? }
 local generation = 0 -- of the dispatcher that may run
 local seen = 0 -- generation of the last dispatcher that did
-local beat = -math.huge -- when that dispatcher last showed up
-local idle = linger.new() -- the dispatcher that has no work
-local mended = -math.huge -- from when on a socket may be tried
+local beat = -math.huge -- when that dispatcher was last seen
+local idle = linger.new() -- the idle dispatcher
+local mended = -math.huge -- time of the next attempt to use a socket
 local free = {} -- semaphores
 
 local observer, observed
 
----Has every result of this worker told to a function, before whoever asked for it has it.
+---Reports every result of this worker to a function, before its waiter gets it.
 ---@param tell fun(result: table)? must not yield
----@param done fun()? called when all results that were there have been told; must not yield
+---@param done fun()? called when all available results have been reported; must not yield
 function M.observe(tell, done)
   observer, observed = tell, done
 end
 
--- Hands a result to who asked for it.
+-- Hands a result to its waiter.
 local function deliver(id, result)
   local entry = entries[id]
   entries[id] = nil
@@ -80,12 +81,12 @@ local function deliver(id, result)
   end
   transport.last = transport.last + 1 -- not by #: slots before `first` are empty
   transport.finished[transport.last] = { id, result }
-  if transport.sleepers > 0 and transport.semaphore:count() < 0 then -- one post for each who waits: more would be waits that do not wait
+  if transport.sleepers > 0 and transport.semaphore:count() < 0 then -- one post per waiter: more would make later waits return at once
     transport.semaphore:post(1)
   end
 end
 
--- Takes what is finished, all of it or so much; how many results it took.
+-- Takes finished results, all of them or at most `most`; returns how many.
 local function take(most)
   local count = 0
   while count ~= most do
@@ -102,8 +103,8 @@ local function take(most)
   return count
 end
 
--- nginx has closed the connections of a worker that leaves (worker_shutdown_timeout), and with them whoever waited: what nobody waits
--- for any more must not hold the worker.
+-- nginx has closed the connections of an exiting worker (worker_shutdown_timeout), and with them the waiters: results that nobody waits for
+-- must not hold up the worker.
 local function cancel_orphans(now)
   for id, entry in pairs(entries) do
     local is_looking = entry.looked and now - entry.looked < ROUND -- by itself, between two sleeps
@@ -113,7 +114,7 @@ local function cancel_orphans(now)
   end
 end
 
--- The socket through which the engine wakes this light thread, or nil: then it looks for itself.
+-- The socket through which the engine wakes this light thread, or nil: then it polls.
 local function open_bell()
   local now = core.system.monotonic()
   if now < mended or ngx.worker.exiting() then
@@ -134,14 +135,14 @@ local function open_bell()
   return socket
 end
 
--- Waits until there may be something to take; the socket as long as it is of use.
+-- Waits until there may be results; returns the socket while it is usable.
 local function wait_for_results(socket, pause)
   local ready = socket and engine:arm() or -1
   if ready > 0 then
     return socket
   elseif ready < 0 then
     ngx.sleep(pause)
-  elseif not socket:receive(1) then -- exactly one byte follows each arm() that gave 0
+  elseif not socket:receive(1) then -- exactly one byte follows each arm() that returned 0
     socket:close()
     mended = core.system.monotonic() + MEND
     return nil
@@ -178,7 +179,7 @@ local function dispatch(_, mine)
   end
 end
 
--- Sees to it that somebody looks at the engine. When nginx has no timer to give, the one who waits looks for itself.
+-- Makes sure that somebody polls the engine. If nginx has no timer to give, the waiter does it itself.
 local function ensure_dispatcher()
   if idle:call() then
     beat = core.system.monotonic()
@@ -187,7 +188,7 @@ local function ensure_dispatcher()
     return true
   end
   if generation == 0 and ngx.worker.exiting() then
-    return false -- what nginx's Lua module makes for a worker's first timer it would not close any more, and say so as an alert
+    return false -- nginx's Lua module would not close what it creates for a worker's first timer any more, and log an alert
   end
   generation = generation + 1
   local started = ngx.timer.at(0, dispatch, generation)
@@ -195,11 +196,11 @@ local function ensure_dispatcher()
   return started
 end
 
--- Waits for a post, at most so long. The second value is true when the semaphore's own wait did not run out meanwhile.
+-- Waits for a post, with a time limit. The second value is true if the semaphore's own wait did not time out.
 local function wait(semaphore, seconds, entry)
   if ensure_dispatcher() then
     local is_seen = seen == generation
-    seconds = math.max(LEAST, math.min(seconds, is_seen and ROUND or UNSEEN)) -- less than nginx can wait would be no wait, over and over
+    seconds = math.max(LEAST, math.min(seconds, is_seen and ROUND or UNSEEN)) -- below nginx's timer resolution it would be a busy loop
     local is_posted = semaphore:wait(seconds)
     home.woken(is_posted)
     if is_seen or is_posted then
@@ -216,7 +217,7 @@ local function wait(semaphore, seconds, entry)
   return semaphore:wait(0)
 end
 
--- The client of the nginx request went away: break off what it had in flight, and let the handler come to an orderly end.
+-- The client of the nginx request disconnected: cancel what it had in flight, and let the handler finish in order.
 local function watch_client(self)
   local phase = ngx.get_phase()
   if phase ~= "rewrite" and phase ~= "access" and phase ~= "content" then
@@ -228,8 +229,8 @@ local function watch_client(self)
   end
 end
 
----Makes a transport. It is cheap: engine and connections belong to the worker.
----@param options? { on_abort?: "cancel" } cancel: when the client of this nginx request goes away, what is in flight is broken off
+---Creates a transport. This is cheap: engine and connections belong to the worker.
+---@param options? { on_abort?: "cancel" } cancel: when the client of this nginx request disconnects, requests in flight are cancelled
 ---@return campaign.transport.openresty? transport
 ---@return campaign.error? err libcurl is missing
 function M.new(options)
@@ -283,7 +284,7 @@ end
 ---Starts a request and returns its id.
 ---@param request table the engine's request (docs/architecture.md)
 ---@return number? id
----@return campaign.error? err a refused URL, header or file
+---@return campaign.error? err an invalid URL, header or file
 function methods:submit(request)
   home.check(2)
   local id, err = submit(self, request, {})
@@ -304,7 +305,7 @@ local function pop(self)
   return found[1], found[2]
 end
 
----Results that can be taken without waiting.
+---Number of results that can be taken without waiting.
 ---@return integer
 function methods:ready()
   if engine and self.count > 0 then
