@@ -42,6 +42,7 @@ describe("import.mapping", function()
       { "姓名，手机号", "separated by what is not read" },
       { ("꟥趐"):rep(200), "is the file in another encoding (option `encoding`)?" },
       { "姓名、手机号", "separated by what is not read" },
+      { "name  phone", "separated by what is not read" },
       { "somebody", 'say which: map = { phone = "..." }' },
       { "13800000001", "that seems to be a row: the first line must name the columns" },
       { "+86 138-0000-0001", "that seems to be a row" },
@@ -88,7 +89,7 @@ describe("import.mapping", function()
       local _, err = plan(LONGLONG, { "uuid", name, "备注" })
       assert.is_truthy(err.message:find(('if "%s" is meant, say map = { phone = "%s" }'):format(name, name), 1, true), err.message)
     end
-    for _, header in ipairs({ { "办公电话", "家庭电话" }, { "tel" }, { "" } }) do
+    for _, header in ipairs({ { "办公电话", "家庭电话" }, { "tel" }, { "" }, { 'the "phone"' }, { "phone" .. ("x"):rep(40) } }) do
       local _, err = plan(LONGLONG, header)
       assert.is_truthy(err.message:find('say which: map = { phone = "..." }', 1, true), err.message)
     end

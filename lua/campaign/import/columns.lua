@@ -95,7 +95,7 @@ function M.doubt(names)
     return 'its columns seem to be separated otherwise: say delimiter = "auto" (--delimiter auto)'
   elseif only:find(",", 1, true) then
     return 'its columns seem to be separated by commas: delimiter = ","'
-  elseif only:find("[|^\1]") or only:find("，", 1, true) or only:find("、", 1, true) then
+  elseif only:find("[|^\1]") or only:find("，", 1, true) or only:find("、", 1, true) or only:find("%S  +%S") then
     return "its columns seem to be separated by what is not read: save it with commas, semicolons or tabs"
   elseif #only > 200 then
     return "that is one column: is the file in another encoding (option `encoding`)?"
@@ -246,7 +246,7 @@ end
 ---@param column string?
 ---@return string
 function M.advice(name, column)
-  if not column then
+  if not column or #short(column) ~= #column or column:find('["\\%c]') then
     return ('say which: map = { %s = "..." }'):format(name)
   end
   return ('if %s is meant, say map = { %s = "%s" }'):format(shown(column), name, short(column))
