@@ -201,7 +201,7 @@ local function from_file(platform, name, env)
   if not stat and (not why or why.reason == "missing") then
     if name or is_named then
       return refuse(platform, (name and "there is no account `" .. name .. "`: " or "") .. "accounts file "
-        .. tostring(path) .. " is not there")
+        .. tostring(path) .. " does not exist")
     end
     return {}, "default"
   end

@@ -226,7 +226,7 @@ describe("campaign.retry", function()
     refused("it lacks 手机号", "invalid", function(text) return text:gsub("手机号", "电话", 1) end)
     refused("the list has no 电话", "invalid", function(text) return text:gsub("手机号", "电话", 1) end)
     refused("there is nothing to send", "invalid", function(text) return text end)
-    refused("is not there", "usage", function(text) return text end, { file = result.job .. "/none.csv" })
+    refused("does not exist", "usage", function(text) return text end, { file = result.job .. "/none.csv" })
     refused("another account", "ledger", function(text) return text end,
       { account = { base_url = "http://127.0.0.1:1", token = "another", user_id = "u-2" } })
     assert.equal(before, #imports.commits())

@@ -42,7 +42,7 @@ local function by_probe(given, job)
       io.stdout:write(("batch %d: %s%s\n"):format(batch.batch, batch.as or "still in doubt", batch.detail and " (" .. batch.detail .. ")" or ""))
     end
     if #found == 0 then
-      io.stdout:write("nothing that the platform could be asked for is in doubt\n")
+      io.stdout:write("no batch in doubt that the platform can be asked about\n")
     elseif open < #found then
       io.stdout:write("continue with: campaign resume ", given.job, "\n")
     end

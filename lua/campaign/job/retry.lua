@@ -161,7 +161,7 @@ local function nothing_to_send(path, counts)
     end
   end
   return refuse("invalid", ("%s: there is nothing to send (%s)"):format(path, #words > 0 and table.concat(words, ", ") or "no rows"),
-    counts.unchanged > 0 and "mend the rows first; --unchanged sends them as they are" or nil)
+    counts.unchanged > 0 and "correct the rows first; --unchanged sends them as they are" or nil)
 end
 
 -- Selects the rows and writes the retry's list.
@@ -255,7 +255,7 @@ function M.plan(path, given)
   local root_path, number = family.root(path)
   local file = given.file or (number and family.retry(root_path, number) or root_path) .. "/" .. folder_module.FILES.rejects
   if not core.system.stat(file, true) and core.system.stat(root_path .. "/" .. folder_module.FILES.job, true) then
-    return refuse("usage", file .. " is not there", given.file and nil or "a job without rejected rows has none, nor one that was forgotten")
+    return refuse("usage", file .. " does not exist", given.file and nil or "a job without rejected rows has none, nor one that was forgotten")
   end
   local root, err = opened_module.open(root_path)
   if not root then

@@ -477,7 +477,7 @@ end
 function M.open(path, options)
   local found = not options.create and core.system.stat(path)
   if not found and not options.create then
-    return refuse({ path = path }, "it is not there", "without it nobody knows what was sent: put it back, or look at the platform and import again")
+    return refuse({ path = path }, "it does not exist", "without it, what was sent is unknown: restore it, or check on the platform and import again")
   elseif found and found.type == "file" and found.size == 0 then
     -- Left alone: SQLite would turn it into a ledger.
     return refuse({ path = path }, "it is empty",
