@@ -87,6 +87,10 @@ const uint16_t *camp_gbk_codes_of(enum camp_encoding encoding) {
   return encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_codes : camp_gbk_codes;
 }
 
+const uint16_t *camp_gbk_characters_of(enum camp_encoding encoding) {
+  return encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_characters : camp_gbk_characters;
+}
+
 size_t camp_gbk_put(enum camp_encoding encoding, uint32_t character, uint8_t out[4]) {
   if (character < 0x80) {
     out[0] = (uint8_t)character;
@@ -177,7 +181,7 @@ enum camp_stop camp_gbk_encode(enum camp_encoding encoding, const uint8_t *text,
   while (at < end) {
     if (at >= again && end - at >= CAMP_GBK_BLOCK) {
       size_t made;
-      at += camp_gbk_encode_blocks(codes, at, (size_t)(end - at), to, &made);
+      at += camp_gbk_encode_blocks(encoding, at, (size_t)(end - at), to, &made);
       to += made;
       again = at + AGAIN;
     }
@@ -216,7 +220,7 @@ enum camp_stop camp_gbk_encoded_length(enum camp_encoding encoding, const uint8_
   while (at < end) {
     if (at >= again && end - at >= CAMP_GBK_BLOCK) {
       size_t size;
-      at += camp_gbk_encode_blocks(codes, at, (size_t)(end - at), NULL, &size);
+      at += camp_gbk_encode_blocks(encoding, at, (size_t)(end - at), NULL, &size);
       made += size;
       again = at + AGAIN;
     }
@@ -290,7 +294,7 @@ int camp_gbk_get(enum camp_encoding encoding, const uint8_t *bytes, size_t n, ui
   if (n < 2) return -1;
   if (bytes[1] < 0x40) return encoding == CAMP_ENCODING_GB18030 && is_digit(bytes[1]) ? get_four(bytes, n, character) : 0;
   size_t index = (bytes[0] & 0x7Fu) << 8 | bytes[1]; /* 0x7F and 0xFF find 0 there */
-  uint32_t found = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_characters[index] : camp_gbk_characters[index];
+  uint32_t found = camp_gbk_characters_of(encoding)[index];
   if (found == 0) return 0;
   if (found >= 0xD800 && found < 0xE000) found = camp_gb18030_astral[found - 0xD800].character;
   *character = found;
@@ -298,7 +302,7 @@ int camp_gbk_get(enum camp_encoding encoding, const uint8_t *bytes, size_t n, ui
 }
 
 enum camp_stop camp_gbk_decode(enum camp_encoding encoding, const uint8_t *bytes, size_t n, uint8_t *out, struct camp_converted *result) {
-  const uint16_t *characters = encoding == CAMP_ENCODING_GB18030 ? camp_gb18030_characters : camp_gbk_characters;
+  const uint16_t *characters = camp_gbk_characters_of(encoding);
   const uint8_t *at = bytes;
   const uint8_t *end = bytes + n;
   const uint8_t *again = bytes;
@@ -307,7 +311,7 @@ enum camp_stop camp_gbk_decode(enum camp_encoding encoding, const uint8_t *bytes
   while (at < end) {
     if (at >= again && end - at >= CAMP_GBK_BLOCK) {
       size_t made;
-      at += camp_gbk_decode_blocks(characters, at, (size_t)(end - at), to, &made);
+      at += camp_gbk_decode_blocks(encoding, at, (size_t)(end - at), to, &made);
       to += made;
       again = at + AGAIN;
     }

@@ -1,219 +1,392 @@
 /* SPDX-License-Identifier: MIT
  * Lists change between ASCII and a few Hanzi all the time, so what costs is not the arithmetic but guessing wrong how long each run is. Here
- * 64 bytes are looked at as bit masks first; then every run of ASCII is copied, 32 bytes at once and longer than it is, and then every Hanzi
- * is put over it, at the place that follows from how many Hanzi come before. Text that is nothing but Hanzi goes eight at a time. */
+ * nothing branches on that. A chunk of text becomes bits first: which bytes begin a Hanzi. Then it is taken in steps, which have a fixed number
+ * of places for Hanzi. Each place writes the Hanzi and copies the 32 bytes behind it, whether they are ASCII or not; what was copied too much
+ * is written over by the place that follows, and places that a step does not need write behind its end. */
 #include "gbk_blocks.h"
 
-#include <string.h>
+#include "cpu.h"
+#include "gbk.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-
-#include "cpu.h"
-
+#define HAS_BLOCKS 1
 #define TARGET __attribute__((target("avx2,bmi,bmi2,popcnt")))
-#define INLINE __attribute__((target("avx2,bmi,bmi2,popcnt"), always_inline)) static inline
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#define HAS_BLOCKS 1
+#define TARGET
+#endif
 
-INLINE __m128i load16(const uint8_t *from) { return _mm_loadu_si128((const __m128i *)(const void *)from); }
-INLINE void store16(uint8_t *to, __m128i bytes) { _mm_storeu_si128((__m128i *)(void *)to, bytes); }
-INLINE __m256i load32(const uint8_t *from) { return _mm256_loadu_si256((const __m256i *)(const void *)from); }
-INLINE void store32(uint8_t *to, __m256i bytes) { _mm256_storeu_si256((__m256i *)(void *)to, bytes); }
-INLINE uint64_t mask64(__m256i low, __m256i high) {
+#ifdef HAS_BLOCKS
+#include <endian.h>
+#include <pthread.h>
+#include <string.h>
+
+#define INLINE TARGET __attribute__((always_inline)) static inline
+
+enum {
+  CHUNK = 32,     /* blocks of 64 bytes that become bits at once */
+  FIRST_CHUNK = 4, /* where that may have been for nothing */
+  PLACES = 7,     /* Hanzi of a step; contact lists have about so many in 50 bytes */
+  STEP = 56       /* bytes of a step at most: so many bits are there wherever it begins */
+};
+#define BIT(n) (UINT64_C(1) << (n))
+#define BELOW(n) (BIT(n) - 1)
+
+/* ---- The same in both ways ---- */
+
+/* Which bytes of a block are no ASCII, and in UTF-8 which of them have the form of a lead of three bytes and of a tail. */
+struct kinds {
+  uint64_t others, leads, tails;
+};
+
+#if defined(__x86_64__)
+typedef __m256i line; /* 32 bytes */
+
+INLINE size_t first_bit(uint64_t bits) { return _tzcnt_u64(bits); } /* 64 for none, and no branch */
+INLINE line load(const uint8_t *from) { return _mm256_loadu_si256((const __m256i *)(const void *)from); }
+INLINE void copy(uint8_t *to, const uint8_t *from) { _mm256_storeu_si256((__m256i *)(void *)to, load(from)); }
+INLINE uint64_t bits_of(line low, line high) {
   return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
 }
-INLINE unsigned first_bit(uint64_t bits) { return (unsigned)__builtin_ctzll(bits); }
+INLINE uint64_t others_at(const uint8_t *from) { return bits_of(load(from), load(from + 32)); }
 
-/* table[] of eight 16-bit numbers. Loads one by one: gather instructions are slow on processors mended against Downfall. */
-INLINE __m128i look_up(const uint16_t *table, __m128i numbers) {
-  uint64_t low = (uint64_t)_mm_cvtsi128_si64(numbers);
-  uint64_t high = (uint64_t)_mm_extract_epi64(numbers, 1);
-  __m128i even = _mm_cvtsi32_si128(table[low & 0xFFFF]);
-  __m128i odd = _mm_cvtsi32_si128(table[low >> 16 & 0xFFFF]);
-  even = _mm_insert_epi16(even, table[low >> 32 & 0xFFFF], 2);
-  odd = _mm_insert_epi16(odd, table[low >> 48], 2);
-  even = _mm_insert_epi16(even, table[high & 0xFFFF], 4);
-  odd = _mm_insert_epi16(odd, table[high >> 16 & 0xFFFF], 4);
-  even = _mm_insert_epi16(even, table[high >> 32 & 0xFFFF], 6);
-  odd = _mm_insert_epi16(odd, table[high >> 48], 6);
-  return _mm_or_si128(even, _mm_slli_si128(odd, 2));
+INLINE struct kinds kinds_at(const uint8_t *from) {
+  const line low = load(from), high = load(from + 32);
+  const line form = _mm256_set1_epi8((char)0xF0), three = _mm256_set1_epi8((char)0xE0);
+  const line tail = _mm256_set1_epi8((char)0xC0); /* tails are less, as signed numbers */
+  return (struct kinds){
+      bits_of(low, high),
+      bits_of(_mm256_cmpeq_epi8(_mm256_and_si256(low, form), three), _mm256_cmpeq_epi8(_mm256_and_si256(high, form), three)),
+      bits_of(_mm256_cmpgt_epi8(tail, low), _mm256_cmpgt_epi8(tail, high))};
+}
+#else
+INLINE size_t first_bit(uint64_t bits) { return bits != 0 ? (size_t)__builtin_ctzll(bits) : 64; } /* no branch there either */
+INLINE void copy(uint8_t *to, const uint8_t *from) {
+  const uint8x16_t low = vld1q_u8(from), high = vld1q_u8(from + 16);
+  vst1q_u8(to, low);
+  vst1q_u8(to + 16, high);
 }
 
-INLINE __m128i swapped(__m128i numbers) { return _mm_or_si128(_mm_slli_epi16(numbers, 8), _mm_srli_epi16(numbers, 8)); }
+/* Each byte of a vector, 0 or 255, keeps the bit of its place among eight; neighbours are added until eight places are one byte. */
+INLINE uint64_t bits_of(const uint8x16_t hits[4]) {
+  static const uint8_t bit[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  const uint8x16_t bits = vld1q_u8(bit);
+  const uint8x16_t low = vpaddq_u8(vandq_u8(hits[0], bits), vandq_u8(hits[1], bits));
+  const uint8x16_t high = vpaddq_u8(vandq_u8(hits[2], bits), vandq_u8(hits[3], bits));
+  const uint8x16_t sums = vpaddq_u8(low, high);
+  return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)), 0);
+}
 
-/* Copies the ASCII runs of a block to where they belong. `others` are the bytes that are no ASCII, `leads` the first ones of characters;
- * each of these is one byte shorter (by < 0) or longer (by > 0) in `to`. What is copied too much is written over by whoever comes next.
- * Three rounds and two copies even where less would do: a branch guessed wrong costs more. Without a run left, at is 64. */
-INLINE void copy_runs(uint8_t *to, const uint8_t *from, uint64_t others, uint64_t leads, int by) {
-  uint64_t begins = ~others & (others << 1 | 1);
-  for (int k = 0; k < 3 || begins != 0; k++) {
-    unsigned at = (unsigned)_tzcnt_u64(begins);
-    begins &= begins - 1;
-    size_t before = (size_t)__builtin_popcountll(_bzhi_u64(leads, at));
-    uint8_t *there = by < 0 ? to + at - before : to + at + before;
-    store32(there, load32(from + at));
-    store32(there + 32, load32(from + at + 32));
+INLINE uint64_t others_at(const uint8_t *from) {
+  uint8x16_t others[4];
+  for (unsigned i = 0; i < 4; i++) others[i] = vcgeq_u8(vld1q_u8(from + 16 * i), vdupq_n_u8(0x80));
+  return bits_of(others);
+}
+
+INLINE struct kinds kinds_at(const uint8_t *from) {
+  uint8x16_t leads[4], tails[4];
+  for (unsigned i = 0; i < 4; i++) {
+    const uint8x16_t part = vld1q_u8(from + 16 * i);
+    leads[i] = vceqq_u8(vandq_u8(part, vdupq_n_u8(0xF0)), vdupq_n_u8(0xE0));
+    tails[i] = vceqq_u8(vandq_u8(part, vdupq_n_u8(0xC0)), vdupq_n_u8(0x80));
   }
+  return (struct kinds){others_at(from), bits_of(leads), bits_of(tails)};
+}
+#endif
+
+static inline uint16_t key_at(const uint8_t *at) {
+  uint16_t key;
+  memcpy(&key, at, sizeof key);
+  return key;
+}
+
+/* The ASCII before the first Hanzi of a step is copied here, and the second half of a run of more than 32 bytes, of which a step can have only
+ * one: it goes over byte 32. `leads` begin characters of `size` bytes, each of which is a byte longer (by 1) or shorter (by -1) in `to`. */
+INLINE void copy_ascii(uint8_t *to, const uint8_t *from, uint64_t leads, unsigned size, int by) {
+  const uint64_t before = leads & UINT32_MAX;
+  const size_t run = 63 - (size_t)__builtin_clzll(before << size | 1); /* behind the last Hanzi that begins before byte 32 */
+  const size_t count = (size_t)__builtin_popcountll(before);
+  copy(to, from);
+  copy(to + run + (by > 0 ? count : 0 - count) + 32, from + run + 32);
+}
+
+/* The bits from here on, at least STEP of them. */
+INLINE uint64_t bits_from(const uint64_t *words, size_t at) {
+  uint64_t bits;
+  memcpy(&bits, (const uint8_t *)words + at / 8, sizeof bits);
+  return bits >> at % 8;
+}
+
+/* As many blocks as become bits next: for one of them that is done for nothing there are four that were not. */
+INLINE size_t blocks_of(size_t left, size_t *chunk) {
+  const size_t most = *chunk, blocks = left / 64 - 1;
+  *chunk = most < CHUNK ? most * 2 : most;
+  return blocks < most ? blocks : most;
+}
+
+/* How many bytes of ASCII are at the start, in whole blocks. */
+INLINE size_t copy_plain(uint8_t *to, const uint8_t *from, size_t n) {
+  size_t at = 0;
+  for (; n - at >= CAMP_GBK_BLOCK && others_at(from + at) == 0; at += 64) {
+    copy(to + at, from + at);
+    copy(to + at + 32, from + at + 32);
+  }
+  return at;
 }
 
 /* ---- UTF-8 to two bytes ---- */
 
-/* Eight three-byte characters, 24 bytes (28 can be read): 1 when all have a code. */
-INLINE int encode_eight(const uint16_t *codes, const uint8_t *at, uint8_t *to, int write) {
-  /* Four characters in each half. As 32-bit lanes: 00 lead tail tail. */
-  const __m256i spread = _mm256_setr_epi8(2, 1, 0, -1, 5, 4, 3, -1, 8, 7, 6, -1, 11, 10, 9, -1, /**/
-                                          2, 1, 0, -1, 5, 4, 3, -1, 8, 7, 6, -1, 11, 10, 9, -1);
-  __m256i lanes = _mm256_shuffle_epi8(_mm256_inserti128_si256(_mm256_castsi128_si256(load16(at)), load16(at + 12), 1), spread);
-  __m256i form = _mm256_cmpeq_epi32(_mm256_and_si256(lanes, _mm256_set1_epi32(0xF0C0C0)), _mm256_set1_epi32(0xE08080));
-  __m256i wide = _mm256_or_si256(_mm256_or_si256(_mm256_and_si256(lanes, _mm256_set1_epi32(0x3F)),
-                                                 _mm256_and_si256(_mm256_srli_epi32(lanes, 2), _mm256_set1_epi32(0xFC0))),
-                                 _mm256_and_si256(_mm256_srli_epi32(lanes, 4), _mm256_set1_epi32(0xF000)));
-  wide = _mm256_and_si256(wide, form);
-  __m128i characters = _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
-  __m128i found = look_up(codes, characters);
-  /* Below 0x800 three bytes are an overlong form; what has another form, or no code, is 0 by now. */
-  __m128i none = _mm_or_si128(_mm_cmpeq_epi16(found, _mm_setzero_si128()),
-                              _mm_cmpeq_epi16(_mm_and_si128(characters, _mm_set1_epi16((short)0xF800)), _mm_setzero_si128()));
-  if (write) store16(to, swapped(found));
-  return _mm_testz_si128(none, none);
-}
+/* Where the codes of 64 characters stand, by the first two of their three bytes as they are read; then the codes, as they are written, by the
+ * third byte. The first 256 entries belong to bytes that begin no such character: a place without a Hanzi finds something there. */
+struct encode_table {
+  uint16_t rows[65536];
+  uint16_t codes[65536];
+};
+static struct encode_table encode_tables[2]; /* GBK and CP936; GB18030 */
+static pthread_once_t encode_once = PTHREAD_ONCE_INIT;
 
-INLINE size_t encode(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced, int write) {
-  static const uint8_t whole[4] = {64, 62, 63, 62}; /* by which of the last two bytes begin a character */
-  size_t at = 0;
-  size_t made = 0;
-  while (n - at >= CAMP_GBK_BLOCK) {
-    const uint8_t *from = text + at;
-    uint8_t *to = out + made;
-    __m256i low = load32(from);
-    __m256i high = load32(from + 32);
-    uint64_t others = mask64(low, high);
-    if (others == 0) {
-      if (write) {
-        store32(to, low);
-        store32(to + 32, high);
-      }
-      at += 64;
-      made += 64;
+enum { FOUND = 0x80, NONE = 256, FIRST_ROW = NONE + 64 }; /* every code has this bit in its first byte; a row without a code */
+
+static void fill_encode(struct encode_table *table, const uint16_t *codes) {
+  unsigned used = FIRST_ROW;
+  for (unsigned i = 0; i < NONE; i++) table->codes[i] = htole16(FOUND);
+  for (unsigned row = 0; row < 1024; row++) {
+    const uint8_t bytes[2] = {(uint8_t)(0xE0 | row >> 6), (uint8_t)(0x80 | (row & 0x3F))};
+    unsigned any = 0;
+    for (unsigned i = 0; i < 64; i++) any |= codes[row << 6 | i];
+    if (any == 0 || row < 0x800 >> 6) { /* below that three bytes are an overlong form */
+      table->rows[key_at(bytes)] = NONE - 0x80;
       continue;
     }
-    if (others == UINT64_MAX && encode_eight(codes, from, to, write)) {
-      at += 24;
-      made += 16;
-      continue;
-    }
-    const __m256i form = _mm256_set1_epi8((char)0xF0);
-    const __m256i three = _mm256_set1_epi8((char)0xE0);
-    const __m256i tail = _mm256_set1_epi8((char)0xC0); /* tails are less, as signed numbers */
-    uint64_t leads = mask64(_mm256_cmpeq_epi8(_mm256_and_si256(low, form), three), _mm256_cmpeq_epi8(_mm256_and_si256(high, form), three));
-    uint64_t tails = mask64(_mm256_cmpgt_epi8(tail, low), _mm256_cmpgt_epi8(tail, high));
-    unsigned size = whole[leads >> 62];
-    uint64_t used = UINT64_MAX >> (64 - size);
-    leads &= used & ~(UINT64_C(3) << 62);
-    uint64_t wanted = leads << 1 | leads << 2;
-    if ((((tails ^ wanted) | (others ^ (leads | tails))) & used) != 0 || (wanted & ~used) != 0) break;
-    if (write) copy_runs(to, from, others & used, leads, -1);
-    size_t count = 0;
-    for (; leads != 0; leads &= leads - 1, count++) {
-      unsigned place = first_bit(leads);
-      uint32_t word;
-      memcpy(&word, from + place, 4);
-      uint32_t character = _pext_u32(__builtin_bswap32(word), 0x0F3F3F00);
-      uint16_t code = codes[character];
-      if (code == 0 || character < 0x800) {
-        *produced = made + place - count;
-        return at + place;
-      }
-      if (write) {
-        code = __builtin_bswap16(code);
-        memcpy(to + place - count, &code, 2);
-      }
-    }
-    at += size;
-    made += size - count;
+    for (unsigned i = 0; i < 64; i++) table->codes[used + i] = htobe16(codes[row << 6 | i]);
+    table->rows[key_at(bytes)] = (uint16_t)(used - 0x80);
+    used += 64;
   }
-  *produced = made;
+}
+
+static void fill_encode_tables(void) {
+  fill_encode(&encode_tables[0], camp_gbk_codes_of(CAMP_ENCODING_GBK));
+  fill_encode(&encode_tables[1], camp_gbk_codes_of(CAMP_ENCODING_GB18030));
+}
+
+INLINE uint16_t code_at(const struct encode_table *table, const uint8_t *at) { return table->codes[(size_t)table->rows[key_at(at)] + at[2]]; }
+
+/* Writes the code and gives its FOUND. */
+INLINE uint32_t put_code(uint8_t *to, const struct encode_table *table, const uint8_t *at) {
+  const uint16_t code = code_at(table, at);
+  memcpy(to, &code, sizeof code);
+  return le16toh(code);
+}
+
+/* The first of the leads whose character has no code, 64 for none; in *count how many come before it. */
+INLINE size_t first_without(const struct encode_table *table, const uint8_t *from, uint64_t leads, size_t *count) {
+  for (*count = 0; leads != 0 && code_at(table, from + first_bit(leads)) != 0; leads &= leads - 1) ++*count;
+  return first_bit(leads);
+}
+
+/* The bits of the leads of as many blocks as are UTF-8 of one and three bytes. */
+INLINE size_t find_leads(const uint8_t *from, size_t blocks, uint64_t *words) {
+  uint64_t open = 0; /* tails that the block before wants of this one */
+  for (size_t i = 0; i < blocks; i++) {
+    const struct kinds kinds = kinds_at(from + 64 * i);
+    const uint64_t wanted = kinds.leads << 1 | kinds.leads << 2 | open;
+    if (((kinds.tails ^ wanted) | (kinds.others ^ (kinds.leads | kinds.tails))) != 0) return i;
+    words[i] = kinds.leads;
+    open = kinds.leads >> 63 | kinds.leads >> 62;
+  }
+  return blocks;
+}
+
+TARGET static size_t encode(const struct encode_table *table, const uint8_t *text, size_t n, uint8_t *out, size_t *produced) {
+  enum { DENSE = STEP / 3 };
+  const uint64_t dense = UINT64_C(0x9249249249249249) & BELOW(3 * DENSE);
+  const uint8_t *from = text, *const last = text + n - CAMP_GBK_BLOCK;
+  uint8_t *to = out;
+  uint64_t words[CHUNK + 1];
+  size_t chunk = FIRST_CHUNK;
+  for (;;) {
+    const size_t plain = copy_plain(to, from, (size_t)(text + n - from));
+    from += plain;
+    to += plain;
+    if (from > last) break;
+    const size_t blocks = find_leads(from, blocks_of((size_t)(text + n - from), &chunk), words);
+    if (blocks == 0) break;
+    words[blocks] = 0;
+    const uint8_t *const start = from, *const end = start + 64 * (blocks - 1);
+    while (from <= end) {
+      const uint64_t bits = bits_from(words, (size_t)(from - start));
+      const uint64_t stop = BIT(STEP) | (bits & (BIT(STEP - 1) | BIT(STEP - 2))); /* what goes over the end is left for the next step */
+      const uint64_t all = bits & BELOW(STEP - 2);
+      uint32_t found = FOUND;
+      if (all == dense) {
+#pragma GCC unroll 6
+        for (size_t i = 0; i < DENSE; i++) found &= put_code(to + 2 * i, table, from + 3 * i);
+        if (found != 0) {
+          from += 3 * DENSE;
+          to += 2 * DENSE;
+          continue;
+        }
+        found = FOUND;
+      }
+      copy_ascii(to, from, all, 3, -1);
+      uint64_t leads = all;
+#pragma GCC unroll 8
+      for (size_t i = 0; i < PLACES; i++, leads &= leads - 1) {
+        const size_t place = first_bit(leads);
+        found &= put_code(to + place - i, table, from + place);
+        copy(to + place - i + 2, from + place + 3);
+      }
+      const uint64_t done = all ^ leads;
+      if (__builtin_expect(found == 0, 0)) {
+        size_t count;
+        const size_t place = first_without(table, from, done, &count);
+        *produced = (size_t)(to - out) + place - count;
+        return (size_t)(from - text) + place;
+      }
+      const size_t size = first_bit(leads | stop);
+      from += size;
+      to += size - (size_t)__builtin_popcountll(done);
+    }
+  }
+  *produced = (size_t)(to - out);
+  return (size_t)(from - text);
+}
+
+TARGET static size_t measure(const struct encode_table *table, const uint8_t *text, size_t n, size_t *produced) {
+  uint64_t words[CHUNK];
+  size_t chunk = FIRST_CHUNK, at = 0, characters = 0;
+  while (n - at >= CAMP_GBK_BLOCK) {
+    const size_t blocks = find_leads(text + at, blocks_of(n - at, &chunk), words);
+    if (blocks == 0) break;
+    const uint64_t open = words[blocks - 1] & (BIT(63) | BIT(62)); /* what goes over the end is left for the next time */
+    words[blocks - 1] ^= open;
+    for (size_t i = 0; i < blocks; i++) {
+      size_t count;
+      const size_t place = first_without(table, text + at + 64 * i, words[i], &count);
+      characters += count;
+      if (place == 64) continue;
+      at += 64 * i + place;
+      *produced = at - characters;
+      return at;
+    }
+    at += 64 * (blocks - 1) + first_bit(open);
+  }
+  *produced = at - characters;
   return at;
-}
-
-TARGET static size_t encode_avx2(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced) {
-  return encode(codes, text, n, out, produced, 1);
-}
-
-TARGET static size_t measure_avx2(const uint16_t *codes, const uint8_t *text, size_t n, size_t *produced) {
-  return encode(codes, text, n, NULL, produced, 0);
 }
 
 /* ---- Two bytes to UTF-8 ---- */
 
-/* Eight two-byte codes, 16 bytes: 1 when all are characters of three bytes. */
-INLINE int decode_eight(const uint16_t *characters, const uint8_t *at, uint8_t *to) {
-  __m128i pairs = swapped(load16(at));
-  __m128i found = look_up(characters, _mm_and_si128(pairs, _mm_set1_epi16(0x7FFF)));
-  /* 0: no code. Below 0x800: two bytes in UTF-8. 0xD800 to 0xDFFF: a character outside the BMP. */
-  __m128i top = _mm_and_si128(found, _mm_set1_epi16((short)0xF800));
-  __m128i other = _mm_or_si128(_mm_cmpeq_epi16(top, _mm_setzero_si128()), _mm_cmpeq_epi16(top, _mm_set1_epi16((short)0xD800)));
-  /* 1110aaaa 10bbbbbb 10cccccc: the first two in one lane, the third in another. */
-  __m128i third = _mm_or_si128(_mm_and_si128(found, _mm_set1_epi16(0x3F)), _mm_set1_epi16(0x80));
-  __m128i second = _mm_and_si128(_mm_slli_epi16(found, 2), _mm_set1_epi16(0x3F00));
-  __m128i two = _mm_or_si128(_mm_or_si128(_mm_srli_epi16(found, 12), second), _mm_set1_epi16((short)0x80E0));
-  const __m128i close = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
-  store16(to, _mm_shuffle_epi8(_mm_unpacklo_epi16(two, third), close));
-  store16(to + 12, _mm_shuffle_epi8(_mm_unpackhi_epi16(two, third), close));
-  other = _mm_or_si128(other, _mm_cmpgt_epi16(pairs, _mm_set1_epi16(-1))); /* the first byte is ASCII */
-  return _mm_testz_si128(other, other);
+/* The UTF-8 of two bytes as they are read: three bytes, as they are written, or OTHER for what is no character of three. Pairs that begin
+ * with ASCII have nothing: a place without a Hanzi finds it there. */
+static uint32_t decode_tables[2][65536]; /* GBK and CP936; GB18030 */
+static pthread_once_t decode_once = PTHREAD_ONCE_INIT;
+#define OTHER UINT32_C(0x80000000)
+
+static void fill_decode(uint32_t *table, const uint16_t *characters) {
+  for (unsigned pair = 0x8000; pair < 0x10000; pair++) {
+    const uint8_t bytes[2] = {(uint8_t)(pair >> 8), (uint8_t)pair};
+    const uint32_t character = characters[pair & 0x7FFF]; /* 0xD800 to 0xDFFF: one outside the BMP */
+    const int is_three = character >= 0x800 && character - 0xD800 >= 0x800;
+    table[key_at(bytes)] =
+        is_three ? htole32(0x8080E0 | character >> 12 | (character << 2 & 0x3F00) | (character << 16 & 0x3F0000)) : htole32(OTHER);
+  }
 }
 
-TARGET static size_t decode_avx2(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
+static void fill_decode_tables(void) {
+  fill_decode(decode_tables[0], camp_gbk_characters_of(CAMP_ENCODING_GBK));
+  fill_decode(decode_tables[1], camp_gbk_characters_of(CAMP_ENCODING_GB18030));
+}
+
+/* The bits of the first bytes of pairs. In a run of bytes of 0x80 and more every other one is one; the last may take an ASCII byte behind the
+ * run along. */
+INLINE void find_pairs(const uint8_t *from, size_t blocks, uint64_t *words) {
   const uint64_t even = UINT64_C(0x5555555555555555);
-  size_t at = 0;
-  size_t made = 0;
-  while (n - at >= CAMP_GBK_BLOCK) {
-    const uint8_t *from = bytes + at;
-    uint8_t *to = out + made;
-    __m256i low = load32(from);
-    __m256i high = load32(from + 32);
-    uint64_t tops = mask64(low, high);
-    if (tops == 0) {
-      store32(to, low);
-      store32(to + 32, high);
-      at += 64;
-      made += 64;
-      continue;
-    }
-    if (tops == UINT64_MAX && decode_eight(characters, from, to)) {
-      at += 16;
-      made += 24;
-      continue;
-    }
-    /* In a run of bytes of 0x80 and more every other one begins a character; the last may take an ASCII byte behind the run along. */
-    uint64_t begins = tops & ~(tops << 1);
-    uint64_t from_even = tops & ~(tops + (begins & even));
-    uint64_t leads = (from_even & even) | (tops & ~from_even & ~even);
-    unsigned size = 64 - (unsigned)(leads >> 63);
-    leads &= UINT64_MAX >> 1;
-    copy_runs(to, from, leads | leads << 1, leads, 1);
-    size_t count = 0;
-    for (; leads != 0; leads &= leads - 1, count++) {
-      unsigned place = first_bit(leads);
-      uint32_t character = characters[(from[place] & 0x7Fu) << 8 | from[place + 1]];
-      if (character < 0x800 || character - 0xD800 < 0x800) {
-        *produced = made + place + count;
-        return at + place;
-      }
-      uint8_t *there = to + place + count;
-      uint16_t two = (uint16_t)(0x80E0 | character >> 12 | (character << 2 & 0x3F00));
-      memcpy(there, &two, 2);
-      there[2] = (uint8_t)(0x80 | (character & 0x3F));
-    }
-    at += size;
-    made += size + count;
+  uint64_t open = 0; /* the first byte is the second of a pair */
+  for (size_t i = 0; i < blocks; i++) {
+    const uint64_t others = others_at(from + 64 * i) & ~open;
+    const uint64_t begins = others & ~(others << 1);
+    const uint64_t from_even = others & ~(others + (begins & even));
+    words[i] = (from_even & even) | (others & ~from_even & ~even);
+    open = words[i] >> 63;
   }
-  *produced = made;
-  return at;
+}
+
+INLINE uint32_t text_at(const uint32_t *table, const uint8_t *at) { return le32toh(table[key_at(at)]); }
+
+/* Writes the text, and a byte more, and gives its OTHER. */
+INLINE uint32_t put_text(uint8_t *to, const uint32_t *table, const uint8_t *at) {
+  const uint32_t text = table[key_at(at)];
+  memcpy(to, &text, sizeof text);
+  return le32toh(text);
+}
+
+TARGET static size_t decode(const uint32_t *table, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
+  enum { DENSE = STEP / 2 };
+  const uint64_t dense = UINT64_C(0x5555555555555555) & BELOW(2 * DENSE);
+  const uint8_t *from = bytes, *const last = bytes + n - CAMP_GBK_BLOCK;
+  uint8_t *to = out;
+  uint64_t words[CHUNK + 1];
+  size_t chunk = FIRST_CHUNK;
+  for (;;) {
+    const size_t plain = copy_plain(to, from, (size_t)(bytes + n - from));
+    from += plain;
+    to += plain;
+    if (from > last) break;
+    const size_t blocks = blocks_of((size_t)(bytes + n - from), &chunk);
+    find_pairs(from, blocks, words);
+    words[blocks] = 0;
+    const uint8_t *const start = from, *const end = start + 64 * (blocks - 1);
+    while (from <= end) {
+      const uint64_t bits = bits_from(words, (size_t)(from - start));
+      const uint64_t stop = BIT(STEP) | (bits & BIT(STEP - 1)); /* what goes over the end is left for the next step */
+      const uint64_t all = bits & BELOW(STEP - 1);
+      uint32_t others = 0;
+      if (all == dense) {
+#pragma GCC unroll 7
+        for (size_t i = 0; i < DENSE; i++) others |= put_text(to + 3 * i, table, from + 2 * i);
+        if ((others & OTHER) == 0) {
+          from += 2 * DENSE;
+          to += 3 * DENSE;
+          continue;
+        }
+        others = 0;
+      }
+      copy_ascii(to, from, all, 2, 1);
+      uint64_t leads = all;
+#pragma GCC unroll 8
+      for (size_t i = 0; i < PLACES; i++, leads &= leads - 1) {
+        const size_t place = first_bit(leads);
+        others |= put_text(to + place + i, table, from + place);
+        copy(to + place + i + 3, from + place + 2);
+      }
+      const uint64_t done = all ^ leads;
+      if (__builtin_expect((others & OTHER) != 0, 0)) {
+        uint64_t left = done;
+        while (left != 0 && (text_at(table, from + first_bit(left)) & OTHER) == 0) left &= left - 1;
+        if (left != 0) { /* else a place without a Hanzi found half of one somewhere behind */
+          const size_t place = first_bit(left);
+          *produced = (size_t)(to - out) + place + (size_t)__builtin_popcountll(done & BELOW(place));
+          return (size_t)(from - bytes) + place;
+        }
+      }
+      const size_t size = first_bit(leads | stop);
+      from += size;
+      to += size + (size_t)__builtin_popcountll(done);
+    }
+  }
+  *produced = (size_t)(to - out);
+  return (size_t)(from - bytes);
 }
 
 static int have_vectors(void) {
+#if defined(__x86_64__)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+#else
+  return 1;
+#endif
 }
 #endif
 
@@ -221,30 +394,41 @@ static enum camp_gbk_way limit = CAMP_GBK_512;
 
 void camp_gbk_limit_way(enum camp_gbk_way way) { limit = way; }
 
-size_t camp_gbk_encode_blocks(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced) {
+size_t camp_gbk_encode_blocks(enum camp_encoding encoding, const uint8_t *text, size_t n, uint8_t *out, size_t *produced) {
   *produced = 0;
+  if (n < CAMP_GBK_BLOCK) return 0;
 #if defined(__x86_64__)
+  const uint16_t *codes = camp_gbk_codes_of(encoding);
   if (limit == CAMP_GBK_512 && camp_has_512())
     return out != NULL ? camp_gbk_encode_512(codes, text, n, out, produced) : camp_gbk_measure_512(codes, text, n, produced);
-  if (limit <= CAMP_GBK_AVX2 && have_vectors())
-    return out != NULL ? encode_avx2(codes, text, n, out, produced) : measure_avx2(codes, text, n, produced);
 #endif
-  (void)codes;
+#ifdef HAS_BLOCKS
+  if (limit <= CAMP_GBK_VECTORS && have_vectors()) {
+    pthread_once(&encode_once, fill_encode_tables);
+    const struct encode_table *table = &encode_tables[encoding == CAMP_ENCODING_GB18030];
+    return out != NULL ? encode(table, text, n, out, produced) : measure(table, text, n, produced);
+  }
+#endif
+  (void)encoding;
   (void)text;
-  (void)n;
   (void)out;
   return 0;
 }
 
-size_t camp_gbk_decode_blocks(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
+size_t camp_gbk_decode_blocks(enum camp_encoding encoding, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
   *produced = 0;
+  if (n < CAMP_GBK_BLOCK) return 0;
 #if defined(__x86_64__)
-  if (limit == CAMP_GBK_512 && camp_has_512()) return camp_gbk_decode_512(characters, bytes, n, out, produced);
-  if (limit <= CAMP_GBK_AVX2 && have_vectors()) return decode_avx2(characters, bytes, n, out, produced);
+  if (limit == CAMP_GBK_512 && camp_has_512()) return camp_gbk_decode_512(camp_gbk_characters_of(encoding), bytes, n, out, produced);
 #endif
-  (void)characters;
+#ifdef HAS_BLOCKS
+  if (limit <= CAMP_GBK_VECTORS && have_vectors()) {
+    pthread_once(&decode_once, fill_decode_tables);
+    return decode(decode_tables[encoding == CAMP_ENCODING_GB18030], bytes, n, out, produced);
+  }
+#endif
+  (void)encoding;
   (void)bytes;
-  (void)n;
   (void)out;
   return 0;
 }
