@@ -26,15 +26,15 @@
 #define INLINE TARGET __attribute__((always_inline)) static inline
 
 enum {
-  CHUNK = 32,     /* blocks of 64 bytes that become bits at once */
-  FIRST_CHUNK = 4, /* where that may have been for nothing */
-  PLACES = 7,     /* Hanzi of a step; contact lists have about so many in 50 bytes */
-  STEP = 56       /* bytes of a step at most: so many bits are there wherever it begins */
+  CHUNK = 32,      /* blocks of 64 bytes that become bits at once */
+  FIRST_CHUNK = 4, /* the same at first: where text is odd, most of them would be for nothing */
+  PLACES = 7,      /* Hanzi of a step; contact lists have about so many in 50 bytes */
+  STEP = 56        /* bytes of a step at most: so many bits are there wherever it begins */
 };
 #define BIT(n) (UINT64_C(1) << (n))
 #define BELOW(n) (BIT(n) - 1)
 
-/* ---- The same in both ways ---- */
+/* ---- For both directions ---- */
 
 /* Which bytes of a block are no ASCII, and in UTF-8 which of them have the form of a lead of three bytes and of a tail. */
 struct kinds {
@@ -62,7 +62,11 @@ INLINE struct kinds kinds_at(const uint8_t *from) {
       bits_of(_mm256_cmpgt_epi8(tail, low), _mm256_cmpgt_epi8(tail, high))};
 }
 #else
-INLINE size_t first_bit(uint64_t bits) { return bits != 0 ? (size_t)__builtin_ctzll(bits) : 64; } /* no branch there either */
+INLINE size_t first_bit(uint64_t bits) { /* in C, 64 for none would become a branch */
+  size_t place;
+  __asm__("rbit %0, %1\n\tclz %0, %0" : "=r"(place) : "r"(bits));
+  return place;
+}
 INLINE void copy(uint8_t *to, const uint8_t *from) {
   const uint8x16_t low = vld1q_u8(from), high = vld1q_u8(from + 16);
   vst1q_u8(to, low);
@@ -119,7 +123,7 @@ INLINE uint64_t bits_from(const uint64_t *words, size_t at) {
   return bits >> at % 8;
 }
 
-/* As many blocks as become bits next: for one of them that is done for nothing there are four that were not. */
+/* As many blocks as become bits next, each time twice as many. */
 INLINE size_t blocks_of(size_t left, size_t *chunk) {
   const size_t most = *chunk, blocks = left / 64 - 1;
   *chunk = most < CHUNK ? most * 2 : most;
@@ -242,8 +246,10 @@ TARGET static size_t encode(const struct encode_table *table, const uint8_t *tex
       if (__builtin_expect(found == 0, 0)) {
         size_t count;
         const size_t place = first_without(table, from, done, &count);
-        *produced = (size_t)(to - out) + place - count;
-        return (size_t)(from - text) + place;
+        if (place < 64) { /* else a place without a Hanzi found a character without a code somewhere behind */
+          *produced = (size_t)(to - out) + place - count;
+          return (size_t)(from - text) + place;
+        }
       }
       const size_t size = first_bit(leads | stop);
       from += size;

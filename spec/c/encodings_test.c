@@ -11,7 +11,6 @@
 
 #include "../../src/encoding.h"
 #include "../../src/gbk.h"
-#include "../../src/gbk_blocks.h"
 #include "../../src/utf8.h"
 
 static unsigned long failures;
@@ -277,31 +276,6 @@ static void utf8_vectors(void) {
     }
 }
 
-/* Every sequence that looks like three bytes of UTF-8, alone and beside a good character: the encoders look at two at a time, and must still
- * refuse overlong forms and surrogates, each at its place. */
-static void encode_looks_alike(void) {
-  static const enum camp_encoding encodings[] = {CAMP_ENCODING_GBK, CAMP_ENCODING_GB18030};
-  for (unsigned all = 0; all < 0x10000; all++) {
-    uint8_t suspect[3] = {(uint8_t)(0xE0 | all >> 12), (uint8_t)(0x80 | (all >> 6 & 0x3F)), (uint8_t)(0x80 | (all & 0x3F))};
-    if (well_formed(suspect, 3) == 3) continue; /* compared with iconv above */
-    for (size_t before = 0; before <= 6; before += 3)
-      for (size_t behind = 0; behind <= 9; behind += 3)
-        for (size_t e = 0; e < 2; e++) {
-          uint8_t text[24];
-          uint8_t out[96];
-          struct camp_converted done;
-          struct camp_converted length;
-          for (size_t i = 0; i < before + behind; i += 3) memcpy(text + (i < before ? i : i + 3), "\xE7\x8E\x8B", 3);
-          memcpy(text + before, suspect, 3);
-          enum camp_stop stop = camp_gbk_encode(encodings[e], text, before + 3 + behind, out, &done);
-          enum camp_stop same = camp_gbk_encoded_length(encodings[e], text, before + 3 + behind, &length);
-          checked++;
-          if (stop != CAMP_STOP_INVALID || done.consumed != before || done.produced != before / 3 * 2) fail("encoded what is not UTF-8", all);
-          if (same != stop || !same_result(&done, &length)) fail("measured what is not UTF-8", all);
-        }
-  }
-}
-
 /* Text of characters of each size, cut off at every length around the blocks of the vector way. */
 static void utf8_cut(void) {
   uint8_t text[160];
@@ -313,91 +287,6 @@ static void utf8_cut(void) {
       for (size_t i = 0; i < n; i++) text[i] = (uint8_t)units[u][i % size];
       checked++;
       if (camp_utf8_valid(text, n, &cut) != n / size * size || cut != (n % size != 0)) fail("camp_utf8_valid of a cut text", n << 4 | u);
-    }
-  }
-}
-
-/* Numbers that are the same on every run. */
-static uint32_t dice(uint32_t sides) {
-  static uint64_t state = 20260101;
-  state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-  return (uint32_t)(state >> 33) % sides;
-}
-
-/* One character of text (kind 0 to 7), or what is none (8, 9); mostly the first two, as in lists. */
-static size_t some_text(uint8_t *to) {
-  static const uint32_t firsts[] = {0x20, 0x4E00, 0xA0, 0x3400, 0x20000, 0x1F600, 0xFF01, 0x800}, spans[] = {95, 20902, 0x600, 6582, 42711, 80, 94, 0x2000};
-  uint32_t kind = dice(100);
-  if (kind >= 98) { /* any byte, or a character without its last one */
-    if (kind == 98) {
-      to[0] = (uint8_t)dice(256);
-      return 1;
-    }
-    return camp_utf8_put(0x4E00 + dice(20902), to) - 1;
-  }
-  kind = kind < 45 ? 0 : kind < 90 ? 1 : kind - 90;
-  return camp_utf8_put(firsts[kind] + dice(spans[kind]), to);
-}
-
-/* Whole texts against a walk character by character: input and output lie in memory of just their size. */
-static void compare_walks(enum camp_encoding encoding, const uint8_t *mixed, size_t n, int decode) {
-  size_t bound = (decode ? camp_gbk_decode_bound(encoding, n) : camp_gbk_encode_bound(encoding, n)) + CAMP_GBK_SLACK;
-  uint8_t *text = malloc(n);
-  uint8_t *ours = malloc(bound);
-  uint8_t *walked = malloc(bound);
-  size_t at = 0;
-  size_t made = 0;
-  enum camp_stop stop = CAMP_STOP_END;
-  struct camp_converted done;
-  if (text == NULL || ours == NULL || walked == NULL) abort();
-  memcpy(text, mixed, n);
-  while (at < n && stop == CAMP_STOP_END) {
-    uint32_t character = 0;
-    int length = decode ? camp_gbk_get(encoding, text + at, n - at, &character) : camp_utf8_get(text + at, n - at, &character);
-    size_t put = 0;
-    if (length <= 0)
-      stop = length < 0 ? CAMP_STOP_CUT : CAMP_STOP_INVALID;
-    else if ((put = decode ? camp_utf8_put(character, walked + made) : camp_gbk_put(encoding, character, walked + made)) == 0)
-      stop = CAMP_STOP_UNMAPPABLE;
-    else
-      at += (size_t)length;
-    made += put;
-  }
-  enum camp_stop whole = decode ? camp_gbk_decode(encoding, text, n, ours, &done) : camp_gbk_encode(encoding, text, n, ours, &done);
-  checked++;
-  if (whole != stop || done.consumed != at || done.produced != made || memcmp(ours, walked, made) != 0)
-    fail(decode ? "decoded otherwise than by characters" : "encoded otherwise than by characters", n);
-  if (!decode) {
-    struct camp_converted length;
-    if (camp_gbk_encoded_length(encoding, text, n, &length) != stop || !same_result(&length, &done)) fail("measured otherwise", n);
-  }
-  free(text);
-  free(ours);
-  free(walked);
-}
-
-static void blocks(void) {
-  uint8_t text[700];
-  uint8_t coded[1500];
-  for (unsigned round = 0; round < 60000; round++) {
-    size_t want = 1 + dice(600);
-    size_t n = 0;
-    unsigned clean = dice(3); /* most texts stop nowhere, or blocks would hardly be reached */
-    while (n < want) {
-      uint8_t next[4];
-      uint32_t character;
-      size_t size = some_text(next);
-      if (clean != 0 && (camp_utf8_get(next, size, &character) <= 0 || (clean == 1 && camp_gbk_put(CAMP_ENCODING_GBK, character, coded) == 0)))
-        continue;
-      size_t times = dice(8) == 0 ? 1 + dice(40) : 1;
-      for (; times > 0 && n < want; times--, n += size) memcpy(text + n, next, size);
-    }
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-      struct camp_converted done;
-      compare_walks(pairs[i].encoding, text, n, 0);
-      camp_gbk_encode(pairs[i].encoding, text, n, coded, &done);
-      if (dice(4) == 0 && done.produced > 0) coded[dice((uint32_t)done.produced)] = (uint8_t)dice(256);
-      if (done.produced > 0) compare_walks(pairs[i].encoding, coded, done.produced, 1);
     }
   }
 }
@@ -438,12 +327,6 @@ int main(void) {
   utf8_sequences();
   utf8_vectors();
   utf8_cut();
-  for (int way = CAMP_GBK_512; way <= CAMP_GBK_PLAIN; way++) { /* one that this machine lacks is the next one once more */
-    camp_gbk_limit_way((enum camp_gbk_way)way);
-    encode_looks_alike();
-    blocks();
-  }
-  camp_gbk_limit_way(CAMP_GBK_512);
   ascii_ways();
   printf("encodings: %lu comparisons, %lu failures\n", checked, failures);
   return failures == 0 ? 0 : 1;
