@@ -80,7 +80,8 @@ function work:read_retry(retry)
     end
   end)
   if unfinished then
-    error(error_object.new{ kind = "ledger", retry = false, sent = "no", message = retry.path .. " is not finished: some of its rows are still to be sent",
+    error(error_object.new{ kind = "ledger", retry = false, sent = "no",
+      message = retry.path .. " is not finished: some of its rows are still to be sent",
       hint = "finish it first: campaign resume " .. retry.path }, 0)
   end
 end
