@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The short way of a batch about which nothing is unusual: a call that differs from the one before in its rows alone, and an answer that
--- differs from a known one in the platform's number alone. What such an answer means was decided by the plain way, once; the engine of the
--- transport compares. Whatever is not so in every respect is left to the plain way, which every run begins with.
+-- The fast path of usual batches: a call that differs from the one before only in its rows, and an answer that differs from a known one
+-- only in the platform's id of the call. The meaning of such an answer was determined once by the regular path; the transport's engine
+-- compares the bytes. Anything else is left to the regular path, with which every run starts.
 
 local verdicts = require "campaign.import.verdict"
 

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The engine's part of the short way (import/lane): whole groups of batches at once, each step of it what the plain way does with a batch
--- about which nothing is unusual, and no more. Whatever else comes up is left to the plain way, where it stands. Adds its functions to those of
--- import/engine.
+-- The engine's part of the fast path (import/lane): whole groups of batches at once, each step doing exactly what the regular path does
+-- with a usual batch. Anything else is left to the regular path, at that point. Extends import/engine.
 
 local methods = {}
 
