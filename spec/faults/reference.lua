@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- The reference import of the torture tests, as a program: three JSON batches of 200, one GBK upload, one refresh of a token, one wait, two
--- callbacks. Started again in the same folder it goes on where it was, as a user would: a job that has a ledger is resumed, one that has none
--- is imported. Runs as a server of forks under spec/preload/fault_shim.c, one fork for each run.
+-- The reference import of the torture tests, as a program: JSON batches, which leave in groups where several may be in flight, one GBK upload,
+-- one refresh of a token, one wait, two callbacks. Started again in the same folder it goes on where it was, as a user would: a job that has
+-- a ledger is resumed, one that has none is imported. Runs as a server of forks under spec/preload/fault_shim.c, one fork for each run.
 --
---   reference.lua URL LIST_A LIST_B      then, of each child: SHIM_JOB = folder:in flight
+--   reference.lua URL LIST_A LIST_B ROWS_PER_CALL      then, of each child: SHIM_JOB = folder:in flight
 
 local callback = require "campaign.callback"
 local campaign = require "campaign"
@@ -93,7 +93,7 @@ end
 core.system.make_dirs(root, 448)
 
 step("json", function()
-  import("longlong", "a", { to = "longlong.import_customers_async", source = arg[2], rows_per_call = 200, concurrency = tonumber(concurrency) })
+  import("longlong", "a", { to = "longlong.import_customers_async", source = arg[2], rows_per_call = tonumber(arg[4]), concurrency = tonumber(concurrency) })
 end)
 
 step("upload", function()

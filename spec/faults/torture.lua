@@ -16,6 +16,14 @@ local mt = { __index = methods }
 
 local A_ROWS, B_ROWS, B_FIRST = 600, 100, 1000
 
+-- Rows of one call of the first list, which leaves in many small ones, so that groups of calls form and take the short way.
+local PER_CALL = 25
+
+-- What the recorder is told: among the good answers one in other words, one that leaves its rows in doubt, and one that asks to come later.
+local ORDERS = "reset\nfault N 2 drop expire\n"
+  .. 'fault L 7 commit json {"code":200,"status":"success","message":"taken","data":{"unique_id":"v-$I"}}\n'
+  .. "fault L 12 commit status 500\nfault L 17 drop status 429|Retry-After: 1"
+
 ---@param lua string? the interpreter
 function M.start(lua)
   local build = os.getenv("CAMPAIGN_BUILD") or "build"
@@ -35,10 +43,10 @@ function M.start(lua)
   os.execute("mkfifo " .. self.root .. "/answers")
   lua = lua or (rawget(_G, "jit") and "luajit" or "lua5.4")
   self.lua = lua
-  self.orders = assert(io.popen(("exec env LUA_PATH=%s LUA_CPATH=%s LD_PRELOAD=%s %s spec/faults/reference.lua %s %s %s >%s/answers 2>>%s"):format(
+  self.orders = assert(io.popen(("exec env LUA_PATH=%s LUA_CPATH=%s LD_PRELOAD=%s %s spec/faults/reference.lua %s %s %s %d >%s/answers 2>>%s"):format(
     command.quote(package.path), command.quote(package.cpath),
     command.quote((build:sub(1, 1) == "/" and build or command.ROOT .. "/" .. build) .. "/spec/fault_shim.so"), lua, self.server.url, self.a,
-    self.b, self.root, self.errors), "w"))
+    self.b, PER_CALL, self.root, self.errors), "w"))
   self.orders:setvbuf("no")
   self.answers = assert(io.open(self.root .. "/answers", "r"))
   return self
@@ -75,7 +83,7 @@ end
 function methods:count(calls, resumed)
   local folder = self.root .. "/count"
   os.execute("rm -rf " .. folder)
-  self.server:order("reset\nfault N 2 drop expire")
+  self.server:order(ORDERS)
   local how, code, count = self:_run({ calls = calls }, folder)
   if resumed then
     how, code, count = self:_run({ calls = calls }, folder)
@@ -118,10 +126,10 @@ end
 function methods:point(points, before)
   self.points = self.points + 1
   local folder = self.root .. "/" .. self.points
-  self.server:order("reset\nfault N 2 drop expire")
+  self.server:order(ORDERS)
   io.open(self.errors, "w"):close()
   local fault, hit
-  local doubt = before and before(folder) or 0
+  local doubt = PER_CALL + (before and before(folder) or 0) -- with the answer that says nothing
   for _, point in ipairs(points) do
     local how, number, count = self:_run(point, folder)
     if how == "hang" then
@@ -133,7 +141,7 @@ function methods:point(points, before)
     end
     hit = hit or how == "signal" or count >= (tonumber((tostring(point.at or 0):gsub("%+", ""))) or 0)
     -- At most one request a job was on its way, or as many as may be in flight; a fault that stays meets every batch.
-    doubt = doubt + (tostring(point.at):find("+", 1, true) and A_ROWS or math.min(A_ROWS, 200 * (point.concurrency or 1))) + B_ROWS
+    doubt = doubt + (tostring(point.at):find("+", 1, true) and A_ROWS or math.min(A_ROWS, PER_CALL * (point.concurrency or 1))) + B_ROWS
   end
   local how, number = self:_run({}, folder)
   if not fault and (how ~= "exit" or number ~= 0) then
@@ -153,8 +161,8 @@ end
 
 -- One run in a process of its own, under strace; what it says goes to `out`.
 function methods:_strace(options, folder, out)
-  local line = "env SHIM_JOB=%s:1 LUA_PATH=%s LUA_CPATH=%s timeout 60 strace -f -o %s %s %s spec/faults/reference.lua %s %s %s >/dev/null 2>&1"
-  os.execute(line:format(folder, command.quote(package.path), command.quote(package.cpath), out, options, self.lua, self.server.url, self.a, self.b))
+  local line = "env SHIM_JOB=%s:1 LUA_PATH=%s LUA_CPATH=%s timeout 60 strace -f -o %s %s %s spec/faults/reference.lua %s %s %s %d >/dev/null 2>&1"
+  os.execute(line:format(folder, command.quote(package.path), command.quote(package.cpath), out, options, self.lua, self.server.url, self.a, self.b, PER_CALL))
 end
 
 -- Names of system calls that end or hold the tracer's own work, or never come back: nothing can be injected there.
@@ -165,7 +173,7 @@ local NEVER = { exit = true, exit_group = true, execve = true, restart_syscall =
 ---@return integer all calls of all threads
 function methods:syscalls()
   local folder, out = self.root .. "/count", self.root .. "/strace"
-  self.server:order("reset\nfault N 2 drop expire")
+  self.server:order(ORDERS)
   self:_strace("", folder, out)
   local counts, most, all = {}, {}, 0
   for line in io.lines(out) do
