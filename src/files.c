@@ -213,8 +213,7 @@ int camp_lock_open(const char *path, double seconds, struct camp_error *err) {
       if (left <= 0) {
         long holder = lock_holder(fd);
         close_checked(&fd);
-        /* campaign.left_over tells our own lock by these words. */
-        if (holder == (long)getpid()) return camp_fail(err, CAMP_TIMEOUT, EWOULDBLOCK, "%.150s: this process holds the lock already", path);
+        if (holder == (long)getpid()) return camp_fail(err, CAMP_TIMEOUT, EDEADLK, "%.150s: this process holds the lock already", path);
         if (holder > 0) return camp_fail(err, CAMP_TIMEOUT, EWOULDBLOCK, "%.150s: process %ld holds the lock", path, holder);
         return camp_fail(err, CAMP_TIMEOUT, EWOULDBLOCK, "%.150s: another process holds the lock", path);
       }

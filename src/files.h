@@ -27,7 +27,8 @@ int camp_append_write(int fd, const char *path, const void *bytes, size_t n, str
 int camp_append_sync(int fd, const char *path, struct camp_error *err);
 
 /* Takes the exclusive lock of the file (created with mode 0600 if necessary), waiting at most `seconds`. Returns a descriptor that releases
- * the lock when closed, or -1: CAMP_TIMEOUT if another process holds it. The file is never removed. */
+ * the lock when closed, or -1: CAMP_TIMEOUT if it is held, with code EDEADLK if by this process, EWOULDBLOCK if by another one.
+ * The file is never removed. */
 int camp_lock_open(const char *path, double seconds, struct camp_error *err);
 
 /* Creates the folder and its missing parents. Succeeds if it exists. */

@@ -21,6 +21,9 @@
 
 #define BUSY_MILLISECONDS 10000
 
+/* A code of ours, as SQLite forms its own: the ledger is locked, and it is this process that has it. */
+#define BUSY_OURSELVES (SQLITE_BUSY | (64 << 8))
+
 #define PAGE_SIZE "4096"
 /* The log is written back when it has so many frames, and begins anew at its start, in space that it has already. */
 #define CHECKPOINT_FRAMES "1000"
@@ -83,6 +86,8 @@ const char *camp_store_reason(const struct camp_error *err) {
     default: return NULL;
   }
 }
+
+int camp_store_is_ours(const struct camp_error *err) { return err->kind == CAMP_LEDGER && err->code == BUSY_OURSELVES; }
 
 const char *camp_store_version(struct camp_error *err) { return camp_sqlite_load(err) == 0 ? sqlite3_libversion() : NULL; }
 
@@ -234,7 +239,7 @@ static int take_lock(struct camp_database *database, struct camp_error *err) {
     const char *holder = strrchr(err->text, ':'); /* "process 1234 holds the lock" */
     char said[80];
     snprintf(said, sizeof said, "%.70s", holder != NULL ? holder : "");
-    return camp_fail(err, CAMP_LEDGER, SQLITE_BUSY, "ledger %.120s: another process works on this job%s", database->path, said);
+    return camp_fail(err, CAMP_LEDGER, err->code == EDEADLK ? BUSY_OURSELVES : SQLITE_BUSY, "ledger %.120s: another process works on this job%s", database->path, said);
   }
   err->kind = err->kind == CAMP_NOMEM ? CAMP_NOMEM : CAMP_LEDGER;
   err->code = 0;
@@ -540,11 +545,12 @@ static int run_group(struct camp_database *database, struct camp_entry *first, s
 
 void camp_database_need_checkpoint(struct camp_database *database) { atomic_store(&database->checkpoint, CHECKPOINT_NEEDED); }
 
-/* The group is in the log by now. Where nobody needs more, a checkpoint that fails is tried again in time. */
+/* The group is in the log by now. Where nobody needs more, a checkpoint that fails is tried again in time; not so a sync of the lock file, since the
+ * next one would say that all is well. */
 static int run_checkpoint(struct camp_database *database, struct camp_error *err) {
   const int wish = atomic_exchange(&database->checkpoint, CHECKPOINT_NONE);
   if (wish == CHECKPOINT_NONE || checkpoint(database, err) == 0) return 0;
-  if (wish == CHECKPOINT_NEEDED) {
+  if (wish == CHECKPOINT_NEEDED || !database->is_noted) {
     atomic_store(&database->checkpoint, CHECKPOINT_NEEDED);
     return -1;
   }

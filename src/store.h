@@ -91,6 +91,8 @@ int camp_store_full(struct camp_store *store);
 
 /* The meaning of an error's code: "locked", "full", "io", "damaged", "conflict", or NULL. */
 const char *camp_store_reason(const struct camp_error *err);
+/* Whether it is this process itself that holds the file which is "locked". */
+int camp_store_is_ours(const struct camp_error *err);
 /* The version of the SQLite library; NULL if it is not available. */
 const char *camp_store_version(struct camp_error *err);
 

@@ -6,8 +6,6 @@ local core = require "campaign.core"
 
 local M = {}
 
-local OURS = "this process holds the lock" -- in the message of whoever finds a lock taken (src/files.c)
-
 local collected = -math.huge
 
 ---Collects them.
@@ -32,7 +30,8 @@ end
 ---@param seconds number not again within so many
 ---@return boolean done the lock is worth another attempt
 function M.let_go(err, seconds)
-  return err ~= nil and err.message ~= nil and err.message:find(OURS, 1, true) ~= nil and M.collect(seconds)
+  local cause = err and err.reason == "locked" and err.cause
+  return type(cause) == "table" and cause.ours == true and M.collect(seconds)
 end
 
 return M

@@ -508,7 +508,7 @@ describe("core.store", function()
         opened = assert(await(assert(core.store.open_later(path, "open", driver))))
         assert(opened:prepare("SELECT a FROM t"))
         local refused, err = await(assert(core.store.open_later(path, "open")))
-        assert.are.same({ nil, "ledger", "locked" }, { refused, err.kind, err.reason })
+        assert.are.same({ nil, "ledger", "locked", { ours = true } }, { refused, err.kind, err.reason, err.cause })
         opened:close()
       end
       local refused, err = await(assert(core.store.open_later(root .. "/none.db", "open")))

@@ -251,6 +251,23 @@ describe("an import on a bad day", function()
     assert.equal(0, #server:read().requests)
   end)
 
+  it("F22 says that the disk is full also where it is a list of rows that finds no room", function()
+    local wide = lists.file(imports.people(20) .. "c-1,客户,13800000021,公司,老客户,x\n")
+    for _, what in ipairs({ "ENOSPC", "EDQUOT" }) do
+      local folder = job()
+      local seen = run("run", folder, { source = wide, shim = "2+ " .. what .. " file " .. folder .. "/rejects.csv 0" })
+      assert.same({ "ledger", "full" }, { seen.kind, seen.reason }, seen.out)
+      assert.matches("make room, then resume the job", seen.message, 1, true)
+    end
+    -- And of a batch whose outcome is known while its rows cannot be listed.
+    server:order("reset\nfault L 3 commit status 500")
+    local folder = job()
+    local seen = run("run", folder, { shim = "2+ ENOSPC file " .. folder .. "/ambiguous.csv 0" })
+    assert.same({ "ledger", "full" }, { seen.kind, seen.reason }, seen.out)
+    assert_resumes(folder, 3 * PER_CALL)
+    server:order("reset")
+  end)
+
   it("two imports into one folder: the second is refused and the first not disturbed", function()
     local folder = job()
     assert.equal(0, run("run", folder).code)

@@ -179,6 +179,35 @@ describe("the ledger's log", function()
     ledger:close()
   end)
 
+  it("is not gone on with when the mark that it is the file's own could not be synced", function()
+    local script, build = root .. "/note.lua", os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
+    command.write(script, [[
+      local core = require "campaign.core"
+      io.open("/shim/arm")
+      local store = assert(core.store.open(arg[1]))
+      local number = assert(store:prepare("UPDATE job SET record = record || ' '"))
+      for _ = 1, 2 do
+        store:submit(number)
+        local ok, err = store:run()
+        io.write(ok and "written " or err.reason .. " ")
+      end
+      store:close()
+    ]])
+    local function run(at)
+      return command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, dead }, { seconds = 60, env = {
+        LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath,
+        LD_PRELOAD = build .. "/spec/fault_shim.so", SHIM = at .. " EIO file " .. dead .. ".lock 0", SHIM_TRACE = "1" } })
+    end
+    local ledger = begun()
+    kill()
+    local at = run(0).err:match("shim (%d+) fdatasync")
+    assert.truthy(at)
+    kill()
+    assert.equal("io io ", run(at).out)
+    assert.equal(40, states().A)
+    ledger:close()
+  end)
+
   it("whose head is torn is taken for empty where the lock file says that it was about to begin anew", function()
     local ledger = begun()
     ledger._store:checkpoint()

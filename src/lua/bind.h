@@ -23,6 +23,8 @@ int camp_push_error(lua_State *L, const struct camp_error *err);
 
 /* As camp_push_error, with reason "missing", "exists" or "full" (a disk, a quota) where errno says so. */
 int camp_push_system_error(lua_State *L, const struct camp_error *err);
+/* Sets the reason "locked" in the error on top of the stack, and cause { ours = true } if this process itself holds the lock. */
+void camp_set_locked(lua_State *L, int ours);
 
 /* Pushes nil and the error object for a text that cannot be converted, at byte `offset`. Its kind, message, code, reason and cause (offset,
  * code_point) are computed on access, since callers that test texts may only need to know that one is refused. `lazy` is the stack index of

@@ -43,6 +43,16 @@ int camp_push_system_error(lua_State *L, const struct camp_error *err) {
   return 2;
 }
 
+void camp_set_locked(lua_State *L, int ours) {
+  lua_pushliteral(L, "locked");
+  lua_setfield(L, -2, "reason");
+  if (!ours) return;
+  lua_createtable(L, 0, 1);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "ours");
+  lua_setfield(L, -2, "cause");
+}
+
 /* What an error of a refused text keeps until somebody asks: where it stopped, and the rest in one number. */
 enum { STOP_OFFSET = 1, STOP_FACTS };
 

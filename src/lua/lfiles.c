@@ -148,7 +148,8 @@ static int append_close(lua_State *L) {
   return push_result(L, result, &err);
 }
 
-/* lock(path, seconds = 0) → lock | nil, err (kind "timeout" when another holds it). :close() releases it, as does the end of the process. */
+/* lock(path, seconds = 0) → lock | nil, err (kind "timeout", reason "locked", cause { ours = true } if this process holds it). :close()
+ * releases it, as does the end of the process. */
 static int files_lock(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_check_path(L, 1);
@@ -156,7 +157,11 @@ static int files_lock(lua_State *L) {
   luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 2, "seconds, not negative");
   struct file_box *box = push_file_box(L, LOCK_CLASS, path);
   box->fd = camp_lock_open(path, seconds, &err);
-  if (box->fd < 0) return camp_push_system_error(L, &err);
+  if (box->fd < 0) {
+    camp_push_system_error(L, &err);
+    if (err.kind == CAMP_TIMEOUT && err.code != 0) camp_set_locked(L, err.code == EDEADLK);
+    return 2;
+  }
   camp_live_add(1);
   return 1;
 }

@@ -38,7 +38,9 @@ static int store_close(lua_State *L) {
 static int push_store_error(lua_State *L, const struct camp_error *err) {
   const char *reason = camp_store_reason(err);
   camp_push_error(L, err);
-  if (reason != NULL) {
+  if (camp_store_is_ours(err)) {
+    camp_set_locked(L, 1);
+  } else if (reason != NULL) {
     lua_pushstring(L, reason);
     lua_setfield(L, -2, "reason");
   }

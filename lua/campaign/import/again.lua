@@ -4,6 +4,7 @@
 
 local callback = require "campaign.callback"
 local core = require "campaign.core"
+local discard = require "campaign.discard"
 local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local family = require "campaign.import.family"
@@ -92,7 +93,12 @@ local function restore(job, state, was)
   job_module.open_rows(state)
   if was == "planning" then -- the plan was not finished: nothing was sent
     for _, name in ipairs({ "rejects", "duplicates", "suppressed", "unchanged", "keys" }) do
-      os.remove(state.folder[name])
+      if ok then
+        ok, err = discard.file(state.folder[name])
+      end
+    end
+    if not ok then
+      return folder_module.trouble(state.folder.path, err)
     end
     ok, err = state.ledger:forget_plan()
     state.record = nil

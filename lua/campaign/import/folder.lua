@@ -36,10 +36,10 @@ end
 
 -- Lost disks, full ones and folders of somebody else all end here: nothing may be sent that cannot be written down.
 local function trouble(path, err)
+  local is_full = error_object.is(err) and err.reason == "full"
   return nil, error_object.new{
-    kind = "ledger", retry = false, message = "job folder " .. path .. ": " .. tostring(err), cause = err,
-    reason = error_object.is(err) and err.reason == "full" and "full" or nil,
-    hint = "sending stops when its record cannot be written",
+    kind = "ledger", retry = false, message = "job folder " .. path .. ": " .. tostring(err), cause = err, reason = is_full and "full" or nil,
+    hint = is_full and "make room, then resume the job" or "sending stops when its record cannot be written",
   }
 end
 

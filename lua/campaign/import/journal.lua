@@ -2,7 +2,9 @@
 -- Records the engine's attempts: begin before the first byte, finish with the outcome; start and settled make both durable. The ledger is
 -- authoritative; batches.jsonl has the same for people and tools, and is generated from the ledger when a run ends.
 
+local discard = require "campaign.discard"
 local error_object = require "campaign.error"
+local folder_module = require "campaign.import.folder"
 local gathering = require "campaign.import.gathering"
 local json = require "campaign.json"
 
@@ -246,8 +248,11 @@ end
 
 -- Writes batches.jsonl anew from the ledger.
 function methods:_write_lines()
-  os.remove(self._folder.batches)
-  local file, ok, err
+  local file
+  local ok, err = discard.file(self._folder.batches)
+  if not ok then
+    return folder_module.trouble(self._folder.path, err)
+  end
   for text in self._ledger:lines() do
     if not file then
       file, err = self._folder:append("batches")

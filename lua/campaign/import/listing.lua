@@ -3,6 +3,7 @@
 -- file with its value unaltered. Written incrementally, so that memory stays flat; a file is created with its first row.
 
 local core = require "campaign.core"
+local discard = require "campaign.discard"
 local durable = require "campaign.durable"
 local folder = require "campaign.import.folder"
 
@@ -144,11 +145,14 @@ end
 ---@return campaign.error? err
 function methods:rewind(bytes, count)
   self.count = count
+  local ok, err
   if bytes == 0 then
-    os.remove(self.path)
+    ok, err = discard.file(self.path)
+    if not ok then
+      return folder.trouble(self.path, err)
+    end
     return true
   end
-  local ok, err
   self._file, err = core.system.append_open(self.path, 384) -- 0600
   if self._file then
     ok, err = self._file:truncate(bytes)

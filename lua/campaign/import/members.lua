@@ -4,6 +4,7 @@
 
 local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"
+local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local mapping = require "campaign.import.mapping"
 local options_module = require "campaign.import.options"
@@ -210,8 +211,12 @@ local function check_rows(work)
   local options = work.options
   local stem = options.path:sub(1, -6)
   local files = { rejects = stem .. ".rejects.csv", duplicates = stem .. ".duplicates.csv", ambiguous = "", not_sent = "" }
-  os.remove(files.rejects) -- of an earlier run: it would be taken for this one's
-  os.remove(files.duplicates)
+  for _, name in ipairs({ "rejects", "duplicates" }) do -- of an earlier run: it would be taken for this one's
+    local gone, err = discard.file(files[name])
+    if not gone then
+      return nil, err
+    end
+  end
   local nothing = { record = function() return true end, record_refused = function() return true end, enqueue = function(_, batches)
     for _, batch in ipairs(batches) do
       work.batches[#work.batches + 1] = batch

@@ -5,11 +5,11 @@
 
 local again = require "campaign.import.again"
 local core = require "campaign.core"
+local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
 local job_module = require "campaign.import.job"
 local ledger_module = require "campaign.ledger"
-local lfs = require "lfs"
 local prepare = require "campaign.import.prepare"
 local record_module = require "campaign.import.record"
 local resume = require "campaign.import.resume"
@@ -27,24 +27,6 @@ local PLANNED = { "offset", "bytes", "first_row", "first_line", "rows", "accepte
 
 local function refuse(kind, message, hint)
   return error_object.refuse{ kind = kind, message = message, hint = hint }
-end
-
-local function remove_folder(path)
-  local found = core.system.stat(path)
-  if not found or found.type ~= "folder" then
-    return
-  end
-  for name in lfs.dir(path) do
-    if name ~= "." and name ~= ".." then
-      local inner = path .. "/" .. name
-      if core.system.stat(inner).type == "folder" then
-        remove_folder(inner)
-      else
-        os.remove(inner)
-      end
-    end
-  end
-  lfs.rmdir(path)
 end
 
 -- The planned ledger, written to directly: no face of the ledger takes states on trust.
@@ -326,7 +308,7 @@ local function replace(folder, plan)
   end
   for key in pairs(folder_module.FILES) do
     if key ~= "job" and key ~= "ledger" and key ~= "mapped" then -- the mapped list is what was planned anew
-      os.remove(folder[key])
+      assert(discard.file(folder[key]))
       if core.system.stat(plan[key]) then
         assert(os.rename(plan[key], folder[key]))
       end
@@ -473,13 +455,13 @@ function M.recover(path, given)
     return refuse("ledger", "another process works on " .. path, "wait for it to end")
   end
   local scratch = path .. "/recover-tmp"
-  remove_folder(scratch)
+  discard.folder(scratch)
   ok, err = core.system.make_dirs(scratch, 448) -- 0700
   local recovered
   if ok then
     recovered, err = recover(folder, given, scratch)
   end
-  remove_folder(scratch)
+  discard.folder(scratch)
   lock:close()
   if recovered and recovered.pending == 0 then
     local own = {}

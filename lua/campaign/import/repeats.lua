@@ -4,7 +4,9 @@
 -- regenerated from ledger and list at the end of each run.
 
 local core = require "campaign.core"
+local discard = require "campaign.discard"
 local error_object = require "campaign.error"
+local folder_module = require "campaign.import.folder"
 local listing = require "campaign.import.listing"
 local rows_module = require "campaign.import.rows"
 
@@ -50,7 +52,10 @@ end
 ---@return integer? rows
 ---@return campaign.error? err
 function M.write(state)
-  os.remove(state.folder.possibly_duplicated)
+  local gone, remove_err = discard.file(state.folder.possibly_duplicated)
+  if not gone then
+    return folder_module.trouble(state.folder.path, remove_err)
+  end
   local file = listing.new(state.folder.possibly_duplicated, state.columns)
   local fine, problem = pcall(function()
     for batch in state.ledger:scan("repeated") do

@@ -206,7 +206,7 @@ function methods:_list(state, attempt, why, numbers)
       kind = "ledger", retry = false, cause = err, reason = err and err.reason == "full" and "full" or nil,
       message = ("batch %d: %d of its %d rows could be listed in %s%s"):format(batch.index, listed, expected, file.path,
         problem and ": " .. tostring(problem) or ""),
-      hint = "has the source been changed while it was imported?",
+      hint = err and err.reason == "full" and err.hint or "has the source been changed while it was imported?",
     }
   end
   return true

@@ -3,13 +3,13 @@
 -- contain no personal data. All of our files that may contain rows of the list are removed; foreign files are named and left alone.
 
 local core = require "campaign.core"
+local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local family = require "campaign.import.family"
 local folder_module = require "campaign.import.folder"
 local handover = require "campaign.import.handover"
 local lfs = require "lfs"
 local opened_module = require "campaign.job.opened"
-local spill_module = require "campaign.job.spill"
 
 local M = {}
 
@@ -115,7 +115,7 @@ end
 function work:scratch(path, shown)
   for _, name in ipairs(names_in(path)) do
     local inner = path .. "/" .. name
-    local found = core.system.stat(inner)
+    local found = core.system.stat(inner, false)
     local ok, err
     if found and found.type == "folder" then
       ok, err = self:scratch(inner, shown .. "/" .. name)
@@ -126,7 +126,7 @@ function work:scratch(path, shown)
       return nil, err
     end
   end
-  spill_module.remove(path)
+  discard.folder(path)
   return true
 end
 

@@ -6,6 +6,7 @@
 local campaign_import = require "campaign.import"
 local config = require "campaign.config"
 local core = require "campaign.core"
+local discard = require "campaign.discard"
 local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local family = require "campaign.import.family"
@@ -122,7 +123,7 @@ local function adopt_leftover(root, number)
         progress and "finish it with campaign resume, then move it away" or "look at it: " .. tostring(err))
     end
   end
-  spill_module.remove(path)
+  discard.folder(path)
   os.remove(family.list(root.path, number))
   return number
 end
@@ -202,7 +203,7 @@ local function note_retry(root, number)
 end
 
 local function throw_away(root, number)
-  spill_module.remove(family.retry(root.path, number))
+  discard.folder(family.retry(root.path, number))
   os.remove(family.list(root.path, number))
 end
 

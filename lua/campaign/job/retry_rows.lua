@@ -4,6 +4,7 @@
 
 local books = require "campaign.job.books"
 local core = require "campaign.core"
+local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local findings = require "campaign.job.findings"
 local layout = require "campaign.import.layout"
@@ -186,7 +187,7 @@ function work:find_taken()
 end
 
 function work:write_list(path, row_column)
-  os.remove(path)
+  assert(discard.file(path))
   local file = assert(core.system.append_open(path, 384)) -- 0600
   local header, refused = {}, self:find_taken()
   for i, name in ipairs(self.root.columns) do

@@ -4,8 +4,8 @@
 -- line end.
 
 local core = require "campaign.core"
+local discard = require "campaign.discard"
 local error_object = require "campaign.error"
-local lfs = require "lfs"
 
 local M = {}
 
@@ -29,7 +29,7 @@ end
 ---@return table? spill
 ---@return campaign.error? err
 function M.new(path, records)
-  M.remove(path)
+  discard.folder(path)
   local ok, err = core.system.make_dirs(path, FOLDER_MODE)
   if not ok then
     return nil, trouble(path, err)
@@ -97,22 +97,7 @@ end
 ---Throws everything away.
 function methods:close()
   self._parts = {}
-  M.remove(self.path)
-end
-
----Removes a folder of buckets, including one that a dead process left.
----@param path string
-function M.remove(path)
-  local found = core.system.stat(path)
-  if not found or found.type ~= "folder" then
-    return
-  end
-  for name in lfs.dir(path) do
-    if name ~= "." and name ~= ".." then
-      os.remove(path .. "/" .. name)
-    end
-  end
-  lfs.rmdir(path)
+  discard.folder(self.path)
 end
 
 return M
