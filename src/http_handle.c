@@ -226,6 +226,10 @@ static CURLcode set_long(CURL *easy, CURLoption option, long *held, long value) 
   return curl_easy_setopt(easy, option, value);
 }
 
+void camp_handle_allow_stall(struct camp_handle *handle, double seconds) {
+  (void)set_long(handle->easy, CURLOPT_LOW_SPEED_TIME, &handle->stall, round_up(seconds));
+}
+
 static CURLcode set_limits(struct camp_request *request) {
   struct camp_handle *handle = request->handle;
   CURL *easy = handle->easy;

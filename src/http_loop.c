@@ -4,10 +4,12 @@
  * them for every request); their state here says whether anybody waits for them. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -179,6 +181,17 @@ int camp_loop_has_bytes(struct camp_loop *loop, int port) {
     if (loop->fds[fd].port == wanted && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return 1;
   }
   return 0;
+}
+
+long long camp_loop_unsent(struct camp_loop *loop, int port) {
+  in_port_t wanted = htons((in_port_t)port);
+  long long most = 0;
+  if (loop->unasked > 0) ask_ports(loop);
+  for (int fd = *port_slot(loop, wanted); fd >= 0; fd = loop->fds[fd].next) {
+    int bytes = 0;
+    if (loop->fds[fd].port == wanted && ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > most) most = bytes;
+  }
+  return most;
 }
 
 struct camp_loop *camp_loop_new(struct camp_error *err) {

@@ -48,6 +48,7 @@ void camp_request_reset(struct camp_request *request) {
   camp_unpack_free(request->unpack);
   request->unpack = NULL;
   request->header_bytes = request->packed_bytes = request->source_given = 0;
+  memset(&request->slow, 0, sizeof request->slow);
   memset(&request->fault, 0, sizeof request->fault);
   request->content_type[0] = '\0';
   atomic_store_explicit(&request->sent, 0, memory_order_relaxed);

@@ -8,7 +8,11 @@
 #include <unistd.h>
 
 #include "http_private.h"
+#include "threads.h"
 #include "unpack.h"
+
+/* Between two looks at what the kernel still has, in milliseconds. */
+#define LOOK_MS 1000
 
 /* libcurl is about to send the request. The second time within one attempt is its silent repeat on a new connection, after a reused
  * one died without an answer: the platform may have applied the first, so the attempt ends here and says so. */
@@ -18,6 +22,7 @@ int camp_on_request(void *data, char *peer, char *local, int peer_port, int loca
   (void)local;
   (void)peer_port;
   if (++request->starts == 1) {
+    request->local_port = local_port;
     long connects = 1;
     curl_easy_getinfo(request->handle->easy, CURLINFO_NUM_CONNECTS, &connects);
     /* An answer too many, left on the connection by an earlier request, would be taken for the answer to this one. */
@@ -62,14 +67,31 @@ size_t camp_on_read(char *to, size_t size, size_t count, void *data) {
   return (size_t)got;
 }
 
+/* libcurl takes for sent what the kernel has taken; on a slow line the kernel is busy with it for longer than the stall limit. As long as the other
+ * side acknowledges some of it the request does not stall: the limit counts from there. Called while libcurl sees nothing move. */
+static void look_at_queue(struct camp_request *request, int64_t handed) {
+  const long long now = camp_clock_ms();
+  if (request->slow.since == 0 || handed != request->slow.handed) {
+    request->slow.handed = handed;
+    request->slow.since = request->slow.looked = now;
+    request->slow.queue = -1;
+    return;
+  }
+  if (now - request->slow.looked < LOOK_MS) return;
+  const long long queue = camp_loop_unsent(request->loop, request->local_port);
+  if (queue < request->slow.queue) camp_handle_allow_stall(request->handle, (double)(now - request->slow.since) / 1000 + request->options.stall);
+  request->slow.looked = now;
+  request->slow.queue = queue;
+}
+
 /* Upload progress is kept at its highest: after an aborted repeat libcurl shows 0. */
 int camp_on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up) {
   struct camp_request *request = ((struct camp_handle *)data)->request;
   (void)down_total;
-  (void)down;
   (void)up_total;
   if (up > atomic_load_explicit(&request->sent, memory_order_relaxed))
     atomic_store_explicit(&request->sent, up, memory_order_relaxed);
+  if (up > 0 && down == 0) look_at_queue(request, up);
   return 0;
 }
 
