@@ -36,8 +36,8 @@ describe("a slow line", function()
 
   local function perform(most, step, bytes, limits)
     command.write(folder .. "/server.lua", SERVER)
-    local process = assert(core.system.spawn{ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", folder .. "/server.lua", ("%d"):format(most), ("%d"):format(step),
-      pipe = true })
+    local process = assert(core.system.spawn{ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", folder .. "/server.lua",
+      ("%d"):format(most), ("%d"):format(step), pipe = true })
     local port = assert(process:read_line(30))
     local engine = core.http.engine{ driver = "inline" }
     local id = assert(engine:submit{ url = "http://127.0.0.1:" .. port .. "/", method = "POST", body = ("x"):rep(bytes), limits = limits })

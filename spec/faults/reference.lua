@@ -93,7 +93,8 @@ end
 core.system.make_dirs(root, 448)
 
 step("json", function()
-  import("longlong", "a", { to = "longlong.import_customers_async", source = arg[2], rows_per_call = tonumber(arg[4]), concurrency = tonumber(concurrency) })
+  import("longlong", "a", { to = "longlong.import_customers_async", source = arg[2], rows_per_call = tonumber(arg[4]),
+    concurrency = tonumber(concurrency) })
 end)
 
 step("upload", function()

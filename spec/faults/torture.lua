@@ -161,8 +161,9 @@ end
 
 -- One run in a process of its own, under strace; what it says goes to `out`.
 function methods:_strace(options, folder, out)
-  local line = "env SHIM_JOB=%s:1 LUA_PATH=%s LUA_CPATH=%s timeout 60 strace -f -o %s %s %s spec/faults/reference.lua %s %s %s %d >/dev/null 2>&1"
-  os.execute(line:format(folder, command.quote(package.path), command.quote(package.cpath), out, options, self.lua, self.server.url, self.a, self.b, PER_CALL))
+  local line = "env SHIM_JOB=%s:8 LUA_PATH=%s LUA_CPATH=%s timeout 60 strace -f -o %s %s %s spec/faults/reference.lua %s %s %s %d >/dev/null 2>&1"
+  os.execute(line:format(folder, command.quote(package.path), command.quote(package.cpath), out, options, self.lua, self.server.url, self.a,
+    self.b, PER_CALL))
 end
 
 -- Names of system calls that end or hold the tracer's own work, or never come back: nothing can be injected there.
