@@ -94,12 +94,7 @@ struct camp_request {
   int64_t announced;    /* its Content-Length; -1: none so far */
   int64_t packed_bytes; /* of a compressed answer, before decompression */
   int64_t source_given;
-  int local_port;
-  struct {           /* the kernel's send queue, while libcurl sees no progress; see http_transfer.c */
-    int64_t handed;  /* bytes of the body that the kernel had accepted */
-    long long since, looked; /* ms */
-    long long queue; /* bytes; -1: not checked yet */
-  } slow;
+  struct { long long handed, since, looked, queue; int port; } slow; /* bytes accepted, ms, ms, bytes unsent: look_at_queue */
   struct camp_error fault; /* what a callback found wrong; the reason why it stopped the transfer */
   atomic_llong sent, received;
   atomic_int cancel;
@@ -141,8 +136,7 @@ void camp_handle_free(struct camp_handle *handle);
 int camp_handle_clean(struct camp_handle *handle, int plain);
 /* Sets the options of request on request->handle and creates the mime. 0, or -1 with request->fault filled. */
 int camp_handle_setup(struct camp_request *request);
-/* Sets the stall limit of the request in progress, in seconds; the next one sets its own. */
-void camp_handle_allow_stall(struct camp_handle *handle, double seconds);
+void camp_handle_allow_stall(struct camp_handle *handle, double seconds); /* for the request in progress */
 
 /* http_loop.c: all functions run on one thread at a time */
 struct camp_loop *camp_loop_new(struct camp_error *err);

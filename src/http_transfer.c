@@ -22,7 +22,7 @@ int camp_on_request(void *data, char *peer, char *local, int peer_port, int loca
   (void)local;
   (void)peer_port;
   if (++request->starts == 1) {
-    request->local_port = local_port;
+    request->slow.port = local_port;
     long connects = 1;
     curl_easy_getinfo(request->handle->easy, CURLINFO_NUM_CONNECTS, &connects);
     /* An answer too many, left on the connection by an earlier request, would be taken for the answer to this one. */
@@ -78,7 +78,7 @@ static void look_at_queue(struct camp_request *request, int64_t handed) {
     return;
   }
   if (now - request->slow.looked < LOOK_MS) return;
-  const long long queue = camp_loop_unsent(request->loop, request->local_port);
+  const long long queue = camp_loop_unsent(request->loop, request->slow.port);
   if (queue < request->slow.queue) camp_handle_allow_stall(request->handle, (double)(now - request->slow.since) / 1000 + request->options.stall);
   request->slow.looked = now;
   request->slow.queue = queue;
