@@ -162,8 +162,7 @@ void camp_loop_socket_opened(struct camp_loop *loop, int fd);
 int camp_loop_socket_close(void *loop, curl_socket_t fd);
 /* True if the connection with this local port has unread bytes. */
 int camp_loop_has_bytes(struct camp_loop *loop, int port);
-/* Bytes that were passed to it and that the peer has not acknowledged; 0 if unknown. */
-long long camp_loop_unsent(struct camp_loop *loop, int port);
+long long camp_loop_unsent(struct camp_loop *loop, int port); /* its bytes that the peer has not acknowledged; 0 if unknown */
 
 /* http_memory.c; drain frees what the calling thread caches, as the end of a thread does */
 void camp_memory_init(void);
