@@ -211,6 +211,23 @@ describe("a job", function()
     assert.is_true(#imports.commits() <= result.accepted_pending + result.ambiguous)
   end)
 
+  it("holds neither the list nor a thread any more when its preflight was stopped", function()
+    local options = imports.options(LONGLONG, imports.people(3000))
+    options.env = ticking()
+    options.on_progress = function() error("enough", 0) end
+    for _ = 1, 3 do
+      collectgarbage()
+    end
+    local before = core.live()
+    collectgarbage("stop") -- what is open then was not closed
+    local ok, problem = pcall(campaign.plan, options)
+    local after = core.live()
+    collectgarbage("restart")
+    assert.is_false(ok)
+    assert.equal("enough", problem)
+    assert.equal(before, after)
+  end)
+
   it("keeps its books when on_progress raises, and raises that again at the end", function()
     local options = imports.options(LONGLONG, imports.people(5000), { concurrency = 2 })
     options.env = ticking()

@@ -81,21 +81,12 @@ local function list_left_out(work, step)
   return true
 end
 
-local function walk(work, plan)
-  local pass, pass_err = core.rows.preflight(work.input, work.encoder, {
-    batch_rows = work.batch_rows, unique = work.unique, suppress = work.suppress, keys = work.keys,
-    batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
-    lines = true, marker = work.marker,
-  })
-  if not pass then
-    return nil, pass_err
-  end
+local function take_steps(work, plan, pass)
   local total = work.input:info().bytes
   local done = 0
   while true do
     local step, err = pass:step(work.pause and SHORT_STEP or nil)
     if not step then
-      pass:close()
       return err == nil and true or nil, err
     end
     work.books:read(step.rows)
@@ -131,6 +122,21 @@ local function walk(work, plan)
       return error_object.refuse{ kind = "cancelled", message = "the preflight was stopped on request" }
     end
   end
+end
+
+local function walk(work, plan)
+  local pass, err = core.rows.preflight(work.input, work.encoder, {
+    batch_rows = work.batch_rows, unique = work.unique, suppress = work.suppress, keys = work.keys,
+    batch_bytes = not work.is_file and MOST_CALL_BYTES or nil, -- nil: no limit
+    lines = true, marker = work.marker,
+  })
+  if not pass then
+    return nil, err
+  end
+  local ok
+  ok, err = take_steps(work, plan, pass)
+  pass:close() -- not left to the collector: it holds the file and a thread
+  return ok, err
 end
 
 ---Reads and checks the whole file.
