@@ -81,7 +81,7 @@ describe("paced calls", function()
     local platform, account = { limits = {} }, { id = "x" }
     local function looks(given)
       local pace = paced.new(given or platform, account, env)
-      assert.is_true(pace:wait{ platform = "p", name = "o" })
+      assert.equal(0, pace:wait{ platform = "p", name = "o" })
       local is_loaded = package.loaded["campaign.pace.shared"] ~= nil
       pace:told(env.time, nil)
       pace:close()

@@ -159,6 +159,35 @@ describe("api.sign", function()
       end
     end)
 
+    it("signs a call when it leaves, not when it begins to wait for its turn", function()
+      local folder, count = command.folder(), 0
+      local env = fake.env{ CAMPAIGN_STATE_DIR = folder }
+      function env.random(length)
+        count = count + 1
+        return string.char(count):rep(length)
+      end
+      local account, left = { calls_per_second = 0.125 }, {}
+      for key, value in pairs(ACCOUNT) do
+        account[key] = value
+      end
+      local client, transport = fake.client(PATH, { function() left[#left + 1] = env.time return GOOD end }, { account = account, env = env })
+      for _ = 1, 3 do
+        assert(client:call("import_contacts", FIELDS))
+      end
+      client:close()
+      command.remove(folder)
+      assert.is_true(left[3] - left[1] >= 15, left[3] - left[1])
+      local seen = {}
+      for i, request in ipairs(transport.requests) do
+        assert.is_near(left[i] * 1000, tonumber(fake.header(request, "X-Beacon-Time")), 1)
+        for _, name in ipairs({ "Authorization", "X-Beacon-Nonce" }) do
+          local value = fake.header(request, name)
+          assert.is_nil(seen[value])
+          seen[value] = true
+        end
+      end
+    end)
+
     it("says which key an account lacks", function()
       for _, key in ipairs({ "app_key", "app_secret" }) do
         local account = { base_url = ACCOUNT.base_url, app_key = "app-1", app_secret = "S-3cret-42" }

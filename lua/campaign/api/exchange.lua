@@ -112,6 +112,10 @@ local function materialise(self, context, request)
   return ready
 end
 
+local function is_signed(operation)
+  return operation.scheme ~= nil and operation.scheme.kind == "signature"
+end
+
 -- The request with the signature that its scheme asks for, at this moment.
 local function signed(self, operation, values, request, options)
   local body = options.rows or request.body and request.body.text
@@ -185,7 +189,7 @@ function M.prepare(self, operation, fields, options, refused)
   end
   local context = { operation = operation, values = values, options = earlier and without_like(options) or options, token = token,
     built = request, sizes = {} }
-  if operation.scheme and operation.scheme.kind == "signature" then
+  if is_signed(operation) then
     request, err = signed(self, operation, values, request, options)
     if not request then
       return nil, err
@@ -209,8 +213,7 @@ function M.again(self, request, rows, timeout)
     error("this request was not prepared by a client", 2)
   end
   local operation = context.operation
-  local is_signed = operation.scheme and operation.scheme.kind == "signature"
-  if operation.body ~= "json" or not context.options.rows or context.final or is_signed then
+  if operation.body ~= "json" or not context.options.rows or context.final or is_signed(operation) then
     return nil
   end
   local open, err = pass_window(self, operation, context.options)
@@ -338,6 +341,21 @@ local function pace_of(self, options)
   return self.pace
 end
 
+-- Waits for the account's turn. A call that has waited is signed once more: platforms refuse a signature that is old.
+local function take_turn(self, pace, operation, request)
+  local waited, err = pace:wait(operation)
+  if not waited or waited == 0 or not is_signed(operation) then
+    return waited, err
+  end
+  local context = prepared[request]
+  local fresh, wrong = signed(self, operation, context.values, context.built, context.options)
+  if not fresh then
+    return nil, wrong
+  end
+  request.url, request.headers = fresh.url, fresh.headers
+  return waited
+end
+
 local function perform(self, operation, fields, options, refused)
   local request, err = M.prepare(self, operation, fields, options, refused)
   if not request then
@@ -346,7 +364,7 @@ local function perform(self, operation, fields, options, refused)
   local pace = pace_of(self, options)
   local turn = true
   if pace then
-    turn, err = pace:wait(operation)
+    turn, err = take_turn(self, pace, operation, request)
   end
   if not turn then
     files.abandon(request.body)

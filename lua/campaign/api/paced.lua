@@ -40,13 +40,13 @@ end
 
 ---Waits for the account's turn.
 ---@param operation table
----@return true? ok
+---@return number? waited seconds
 ---@return campaign.error? err not sent: the turn is too far away
 function methods:wait(operation)
   local is_first = not self._is_used
   self._is_used = true
   if is_first and account_pace.is_unknown(self._platform, self._account, self._env) then
-    return true
+    return 0
   end
   local shared = shared_of(self)
   local seconds, reason, is_booked = shared:take(LONGEST)
@@ -59,7 +59,7 @@ function methods:wait(operation)
     waited, reason = waited + seconds, "throttle"
     seconds = shared:look() -- somebody may have been told to slow down meanwhile
   end
-  return true
+  return waited
 end
 
 ---A call came back.
