@@ -5,8 +5,8 @@
 
 local accounting = require "campaign.import.accounting"
 local core = require "campaign.core"
+local corrected_file = require "campaign.job.corrected_file"
 local listing = require "campaign.import.listing"
-local mended_file = require "campaign.job.mended"
 local rows_module = require "campaign.import.rows"
 
 local M = {}
@@ -87,7 +87,7 @@ function M.read(self, found, state, path)
   if not core.system.stat(path) then
     return
   end
-  local input, header = mended_file.open(path)
+  local input, header = corrected_file.open(path)
   local place = input and places(self, header)
   if not place or place.moved and state ~= "rejected" then
     found:fault("reports", name .. (input and " has other columns than it was written with" or " cannot be read: " .. tostring(header)))

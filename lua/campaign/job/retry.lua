@@ -6,13 +6,13 @@
 local campaign_import = require "campaign.import"
 local config = require "campaign.config"
 local core = require "campaign.core"
+local corrected_file = require "campaign.job.corrected_file"
 local discard = require "campaign.discard"
 local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local family = require "campaign.import.family"
 local folder_module = require "campaign.import.folder"
 local handover = require "campaign.import.handover"
-local mended = require "campaign.job.mended"
 local opened_module = require "campaign.job.opened"
 local options = require "campaign.import.options"
 local record_module = require "campaign.import.record"
@@ -174,7 +174,7 @@ local function make_list(root, retries, number, given, file)
   end
   local fine, counts, problem = pcall(retry_rows.choose, {
     root = root, retries = retries, spill = spill, file = file, encoding = given.encoding, delimiter = given.delimiter,
-    unchanged = given.unchanged, list = family.list(root.path, number), row_column = mended.row_column(root.columns),
+    unchanged = given.unchanged, list = family.list(root.path, number), row_column = corrected_file.row_column(root.columns),
   })
   spill:close()
   if not fine then

@@ -4,11 +4,11 @@
 
 local books = require "campaign.job.books"
 local core = require "campaign.core"
+local corrected_file = require "campaign.job.corrected_file"
 local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local findings = require "campaign.job.findings"
 local layout = require "campaign.import.layout"
-local mended = require "campaign.job.mended"
 
 local M = {}
 
@@ -87,8 +87,9 @@ function work:read_retry(retry)
   end
 end
 
-function work:read_mended(options)
-  local count, err = mended.read(options.file, { encoding = options.encoding, delimiter = options.delimiter, columns = self.root.columns },
+function work:read_corrected_file(options)
+  local given = { encoding = options.encoding, delimiter = options.delimiter, columns = self.root.columns }
+  local count, err = corrected_file.read(options.file, given,
     function(row, values, line, reason)
       if row < 1 or row > self.rows then
         return error_object.new{ kind = "invalid", retry = false, sent = "no",
@@ -246,7 +247,7 @@ function M.choose(options)
   for _, retry in ipairs(options.retries) do
     self:read_retry(retry)
   end
-  self.counts.rows = self:read_mended(options)
+  self.counts.rows = self:read_corrected_file(options)
   local found = findings.new()
   books.walk(root, found, function(number, state, _, fields)
     local bucket = self:bucket(number)
