@@ -19,11 +19,11 @@ local MOST_RECORD = 8388608
 
 local DIGITS = 16
 
----@param spill table
+---@param buckets table
 ---@param columns string[] the header of the list
 ---@param unlisted integer? rows that were not sent and, according to the report, are not listed: the run was handed over
-function M.new(spill, columns, unlisted)
-  return { spill = spill, columns = columns, unlisted = unlisted or 0, key = core.system.random(16) }
+function M.new(buckets, columns, unlisted)
+  return { buckets = buckets, columns = columns, unlisted = unlisted or 0, key = core.system.random(16) }
 end
 
 local function digest(self, fields)
@@ -31,7 +31,7 @@ local function digest(self, fields)
 end
 
 local function put(self, name, row, state, batch, sum)
-  self.spill:put(name, math.floor(row / 16000) % self.spill.buckets, ("%d\t%s\t%s\t%s"):format(row, state, batch, sum))
+  self.buckets:put(name, math.floor(row / 16000) % self.buckets.count, ("%d\t%s\t%s\t%s"):format(row, state, batch, sum))
 end
 
 ---A row as the ledger has it.
@@ -120,14 +120,14 @@ end
 
 local function compare_bucket(self, found, bucket)
   local listed, mended = {}, 0
-  for line in self.spill:each("listed", bucket) do
+  for line in self.buckets:each("listed", bucket) do
     local row, entry = split(line)
     if listed[row] then
       found:fault("reports", "rows are listed twice", row)
     end
     listed[row] = entry
   end
-  for line in self.spill:each("booked", bucket) do
+  for line in self.buckets:each("booked", bucket) do
     local row, booked = split(line)
     local entry = listed[row]
     listed[row] = nil
@@ -159,7 +159,7 @@ end
 ---@return integer mended rejected rows whose values were changed by hand
 function M.compare(self, found)
   local mended = 0
-  for bucket = 0, self.spill.buckets - 1 do
+  for bucket = 0, self.buckets.count - 1 do
     mended = mended + compare_bucket(self, found, bucket)
   end
   return mended
@@ -171,7 +171,7 @@ end
 ---@param opened table
 function M.compare_repeated(self, found, opened)
   local function put_row(name, row)
-    self.spill:put(name, math.floor(row / 16000) % self.spill.buckets, ("%d"):format(row))
+    self.buckets:put(name, math.floor(row / 16000) % self.buckets.count, ("%d"):format(row))
   end
   local path = opened.folder.possibly_duplicated
   local input, err
@@ -195,12 +195,12 @@ function M.compare_repeated(self, found, opened)
       end
     end
   end)
-  for bucket = 0, self.spill.buckets - 1 do
+  for bucket = 0, self.buckets.count - 1 do
     local listed = {}
-    for line in self.spill:each("repeat-listed", bucket) do
+    for line in self.buckets:each("repeat-listed", bucket) do
       listed[line] = true
     end
-    for line in self.spill:each("repeat-booked", bucket) do
+    for line in self.buckets:each("repeat-booked", bucket) do
       if not listed[line] then
         found:fault("reports", "possibly_duplicated.csv lacks rows that were sent again", tonumber(line))
       end
@@ -234,9 +234,9 @@ end
 ---@param folder table
 ---@param ledger table
 function M.compare_attempts(self, found, folder, ledger)
-  local buckets = self.spill.buckets
+  local count = self.buckets.count
   local function put_attempt(name, batch, number, verdict)
-    self.spill:put(name, batch % buckets, ("%d\t%d\t%s"):format(batch, number, tostring(verdict)))
+    self.buckets:put(name, batch % count, ("%d\t%d\t%s"):format(batch, number, tostring(verdict)))
   end
   for line in require("campaign.import.journal").each(folder.batches) do
     if type(line.batch) == "number" and type(line.attempt) == "number" then
@@ -246,12 +246,12 @@ function M.compare_attempts(self, found, folder, ledger)
   for attempt in ledger:scan("attempts") do
     put_attempt("kept", attempt.batch, attempt.number, attempt.verdict)
   end
-  for bucket = 0, buckets - 1 do
+  for bucket = 0, count - 1 do
     local told = {}
-    for line in self.spill:each("told", bucket) do
+    for line in self.buckets:each("told", bucket) do
       told[line] = true
     end
-    for line in self.spill:each("kept", bucket) do
+    for line in self.buckets:each("kept", bucket) do
       if not told[line] then
         found:fault("reports", "batches.jsonl lacks attempts of batches that the ledger has", tonumber(line:match("^%d+")))
       end

@@ -3,6 +3,7 @@
 -- folder of the first one, so that a planned batch never changes and every transmission has its intent. retry_rows decides row by row what
 -- may be sent; see docs/ledger.md, "Retry".
 
+local buckets_module = require "campaign.job.buckets"
 local campaign_import = require "campaign.import"
 local config = require "campaign.config"
 local core = require "campaign.core"
@@ -19,7 +20,6 @@ local record_module = require "campaign.import.record"
 local resume = require "campaign.import.resume"
 local retry_rows = require "campaign.job.retry_rows"
 local run_options = require "campaign.import.run_options"
-local spill_module = require "campaign.job.spill"
 
 local M = {}
 
@@ -168,15 +168,15 @@ end
 -- Selects the rows and writes the retry's list.
 local function make_list(root, retries, number, given, file)
   local rows = root.record.plan.rows
-  local spill, err = spill_module.new(root.path .. "/retry-rows", rows)
-  if not spill then
+  local buckets, err = buckets_module.new(root.path .. "/retry-rows", rows)
+  if not buckets then
     return nil, err
   end
   local fine, counts, problem = pcall(retry_rows.choose, {
-    root = root, retries = retries, spill = spill, file = file, encoding = given.encoding, delimiter = given.delimiter,
+    root = root, retries = retries, buckets = buckets, file = file, encoding = given.encoding, delimiter = given.delimiter,
     unchanged = given.unchanged, list = family.list(root.path, number), row_column = corrected_file.row_column(root.columns),
   })
-  spill:close()
+  buckets:close()
   if not fine then
     if error_object.is(counts) then
       return nil, counts

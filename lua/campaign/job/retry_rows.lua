@@ -44,7 +44,7 @@ local work = {}
 local work_mt = { __index = work }
 
 function work:bucket(row)
-  return math.min(math.floor((row - 1) / self.width), self.spill.buckets - 1)
+  return math.min(math.floor((row - 1) / self.width), self.buckets.count - 1)
 end
 
 function work:digest(values)
@@ -56,7 +56,7 @@ function work:put_key(name, values, row)
   local value = self.unique and values[self.unique]
   if value then
     local sum = self:digest({ value })
-    self.spill:put(name, tonumber(sum:sub(1, 6), 16) % self.spill.buckets, sum .. "\t" .. row)
+    self.buckets:put(name, tonumber(sum:sub(1, 6), 16) % self.buckets.count, sum .. "\t" .. row)
   end
 end
 
@@ -73,7 +73,7 @@ function work:read_retry(retry)
       for i = 1, at - 1 do
         values[i] = fields[i]
       end
-      self.spill:put("fates", self:bucket(row), ("%d\t%s\t%s"):format(row, state, self:digest(values)))
+      self.buckets:put("fates", self:bucket(row), ("%d\t%s\t%s"):format(row, state, self:digest(values)))
       if KEEPS_KEY[state] then
         self:put_key("taken", values, 0)
       end
@@ -96,7 +96,7 @@ function work:read_corrected_file(options)
           message = ("%s: line %d refers to row %d, the list has %d"):format(options.file, line, row, self.rows),
           hint = "is it the file of another job?" }
       end
-      self.spill:put("mended", self:bucket(row), ("%d\t%d\t%s\t%s"):format(row, line, reason or "", pack(values)))
+      self.buckets:put("mended", self:bucket(row), ("%d\t%d\t%s\t%s"):format(row, line, reason or "", pack(values)))
     end)
   if not count then
     error(err, 0)
@@ -106,7 +106,7 @@ end
 
 function work:load(bucket)
   self.loaded, self.mended, self.fates = bucket, {}, {}
-  for line in self.spill:each("mended", bucket) do
+  for line in self.buckets:each("mended", bucket) do
     local row, at, reason, text = line:match("^(%d+)\t(%d+)\t([%l_]*)\t(.*)$") -- linear: disjoint classes
     row = tonumber(row)
     if self.mended[row] then
@@ -116,7 +116,7 @@ function work:load(bucket)
     end
     self.mended[row] = { line = tonumber(at), reason = reason, text = text }
   end
-  for line in self.spill:each("fates", bucket) do
+  for line in self.buckets:each("fates", bucket) do
     local row, state, sum = line:match("^(%d+)\t([%l_]+)\t(%x+)$") -- linear: disjoint classes
     self.fates[tonumber(row)] = { state = state, sum = sum } -- the latest retry is read last
   end
@@ -163,7 +163,7 @@ function work:consider(row, state, fields)
       hint = "give the encoding in which the file was saved: --encoding gb18030" }
   end
   self:put_key("wanted", values, row)
-  self.spill:put("chosen", self:bucket(row), ("%d\t%s"):format(row, given.text))
+  self.buckets:put("chosen", self:bucket(row), ("%d\t%s"):format(row, given.text))
 end
 
 -- Rows whose key belongs to a row that was accepted, or may have been.
@@ -172,12 +172,12 @@ function work:find_taken()
   if not self.unique then
     return refused
   end
-  for bucket = 0, self.spill.buckets - 1 do
+  for bucket = 0, self.buckets.count - 1 do
     local taken = {}
-    for line in self.spill:each("taken", bucket) do
+    for line in self.buckets:each("taken", bucket) do
       taken[line:match("^%x+")] = true
     end
-    for line in self.spill:each("wanted", bucket) do
+    for line in self.buckets:each("wanted", bucket) do
       local sum, row = line:match("^(%x+)\t(%d+)$") -- linear: disjoint classes
       if taken[sum] then
         refused[tonumber(row)] = true
@@ -196,8 +196,8 @@ function work:write_list(path, row_column)
   end
   header[#header + 1] = row_column
   assert(file:write(core.csv.line(header)))
-  for bucket = 0, self.spill.buckets - 1 do
-    for line in self.spill:each("chosen", bucket) do
+  for bucket = 0, self.buckets.count - 1 do
+    for line in self.buckets:each("chosen", bucket) do
       local row, text = line:match("^(%d+)\t(.*)$") -- linear: anchored, disjoint
       if refused[tonumber(row)] then
         self.counts.duplicate = self.counts.duplicate + 1
@@ -226,17 +226,17 @@ function work:refuse_forbidden()
 end
 
 ---Selects the rows and writes them as the list of the retry. Raises error objects.
----@param options table root, retries, spill, file, encoding, delimiter, unchanged, list, row_column
+---@param options table root, retries, buckets, file, encoding, delimiter, unchanged, list, row_column
 ---@return table? counts rows (in the file), sent, unchanged, settled, ambiguous, duplicate, left_out
 ---@return campaign.error? err
 function M.choose(options)
   local root = options.root
   local self = setmetatable({
-    root = root, spill = options.spill, file = options.file, unchanged = options.unchanged == true, key = core.system.random(16),
+    root = root, buckets = options.buckets, file = options.file, unchanged = options.unchanged == true, key = core.system.random(16),
     rows = root.record.plan.rows, forbidden = { count = 0 },
     counts = { rows = 0, sent = 0, unchanged = 0, settled = 0, ambiguous = 0, duplicate = 0, left_out = 0 },
   }, work_mt)
-  self.width = math.max(1, math.ceil(self.rows / self.spill.buckets))
+  self.width = math.max(1, math.ceil(self.rows / self.buckets.count))
   if root.record.options.unique then
     local mapping, err = layout.mapping(root.operation, root.columns, root.record.target_columns, root.record.options, root.id)
     if not mapping then

@@ -17,10 +17,10 @@ local SLICE = 1000
 
 local DIGITS = 24
 
----@param spill table
+---@param buckets table
 ---@param handed_over boolean? a later job may have sent what is open here
-function M.new(spill, handed_over)
-  return { spill = spill, key = core.system.random(16), committed = 0, refused = 0, handed_over = handed_over }
+function M.new(buckets, handed_over)
+  return { buckets = buckets, key = core.system.random(16), committed = 0, refused = 0, handed_over = handed_over }
 end
 
 -- The same text for equal rows, however they were transferred: a single value is a list of one.
@@ -33,7 +33,7 @@ local function digest(self, row)
 end
 
 local function put(self, name, sum, text)
-  self.spill:put(name, tonumber(sum:sub(1, 6), 16) % self.spill.buckets, text)
+  self.buckets:put(name, tonumber(sum:sub(1, 6), 16) % self.buckets.count, text)
 end
 
 -- must, may, refused: how often a row of that state is expected.
@@ -182,10 +182,10 @@ end
 
 local function compare_bucket(self, found, bucket, once, out)
   local rows, times = {}, {}
-  for line in self.spill:each("committed", bucket) do
+  for line in self.buckets:each("committed", bucket) do
     times[line] = (times[line] or 0) + 1
   end
-  for line in self.spill:each("expected", bucket) do
+  for line in self.buckets:each("expected", bucket) do
     local sum, must, may, no, number = line:match("^(%x+)\t(%d+)\t(%d+)\t(%d+)\t(%d+)$") -- linear: disjoint classes
     local row = rows[sum]
     if not row then
@@ -224,7 +224,7 @@ end
 ---@return table out false_success, false_refusal, unreported_duplicates, foreign
 function M.compare(self, found, once)
   local out = { false_success = 0, false_refusal = 0, unreported_duplicates = 0, foreign = 0 }
-  for bucket = 0, self.spill.buckets - 1 do
+  for bucket = 0, self.buckets.count - 1 do
     compare_bucket(self, found, bucket, once, out)
   end
   return out

@@ -3,6 +3,7 @@
 -- recomputed from the list's bytes. The parts are in books, reports and server; docs/ledger.md explains the figures.
 
 local books = require "campaign.job.books"
+local buckets_module = require "campaign.job.buckets"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local family = require "campaign.import.family"
@@ -13,7 +14,6 @@ local opened_module = require "campaign.job.opened"
 local reports = require "campaign.job.reports"
 local server = require "campaign.job.server"
 local timing = require "campaign.import.timing"
-local spill_module = require "campaign.job.spill"
 
 local M = {}
 
@@ -53,13 +53,13 @@ local function most_in_flight(opened)
 end
 
 -- One job: list against ledger against reports.
-local function check_job(opened, found, spill, out)
+local function check_job(opened, found, buckets, out)
   local report, report_err = current_report(opened)
   if report_err then
     found:fault("reports", report_err.message)
   end
   local compared = report ~= nil and not report.forgotten
-  local files = reports.new(spill, opened.columns, report and report.unlisted)
+  local files = reports.new(buckets, opened.columns, report and report.unlisted)
   local counted = books.walk(opened, found, function(number, state, batch, fields)
     if state and compared then
       reports.booked(files, number, state, batch, fields)
@@ -103,13 +103,13 @@ local function tell(found, out, job)
   end
 end
 
-local function with_spill(path, records, use)
-  local spill, err = spill_module.new(path, records)
-  if not spill then
+local function with_buckets(path, records, use)
+  local buckets, err = buckets_module.new(path, records)
+  if not buckets then
     return nil, err
   end
-  local fine, ok, problem = pcall(use, spill)
-  spill:close()
+  local fine, ok, problem = pcall(use, buckets)
+  buckets:close()
   if not fine then
     if error_object.is(ok) then
       return nil, ok
@@ -130,8 +130,8 @@ local function check_server(jobs, from, out)
     records = records + rows_of(opened)
   end
   local root = jobs[1]
-  return with_spill(root.path .. "/verify-server", records, function(spill)
-    local self, found = server.new(spill, handover.read(root.path) ~= nil), findings.new()
+  return with_buckets(root.path .. "/verify-server", records, function(buckets)
+    local self, found = server.new(buckets, handover.read(root.path) ~= nil), findings.new()
     for _, opened in ipairs(jobs) do
       local ok, why = server.add_job(self, opened, found)
       if not ok then
@@ -180,8 +180,8 @@ local function check_all(jobs, from)
     if opened.forgotten then
       ok, err = add_forgotten(opened, out)
     else
-      ok, err = with_spill(opened.path .. "/verify-rows", rows_of(opened), function(spill)
-        check_job(opened, found, spill, out)
+      ok, err = with_buckets(opened.path .. "/verify-rows", rows_of(opened), function(buckets)
+        check_job(opened, found, buckets, out)
         return true
       end)
     end

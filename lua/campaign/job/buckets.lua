@@ -16,7 +16,7 @@ local CHUNK, PER_BUCKET = 8192, 16000
 local MOST_BUCKETS = 1024
 
 local methods = {}
-local mt = { __index = methods, __name = "campaign.job.spill" }
+local mt = { __index = methods, __name = "campaign.job.buckets" }
 
 local function trouble(path, err)
   return error_object.new{ kind = "ledger", retry = false, cause = err,
@@ -26,7 +26,7 @@ end
 
 ---@param path string the folder to create; leftovers of an earlier process are removed
 ---@param records integer approximate number of records
----@return table? spill
+---@return table? buckets
 ---@return campaign.error? err
 function M.new(path, records)
   discard.folder(path)
@@ -34,8 +34,8 @@ function M.new(path, records)
   if not ok then
     return nil, trouble(path, err)
   end
-  local buckets = math.min(math.max(math.ceil(records / PER_BUCKET), 1), MOST_BUCKETS)
-  return setmetatable({ path = path, buckets = buckets, _parts = {}, _sizes = {} }, mt)
+  local count = math.min(math.max(math.ceil(records / PER_BUCKET), 1), MOST_BUCKETS)
+  return setmetatable({ path = path, count = count, _parts = {}, _sizes = {} }, mt)
 end
 
 function methods:_file(name, bucket)
