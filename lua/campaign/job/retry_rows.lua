@@ -2,13 +2,13 @@
 -- Selects the rows that a retry sends. The corrected rows, the outcomes of earlier retries and the list are merged row by row, in buckets
 -- on disk. A row is sent only if its latest state is rejected and its values differ from those that were rejected.
 
-local books = require "campaign.job.books"
 local core = require "campaign.core"
 local corrected_file = require "campaign.job.corrected_file"
 local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local findings = require "campaign.job.findings"
 local layout = require "campaign.import.layout"
+local reconcile = require "campaign.job.reconcile"
 
 local M = {}
 
@@ -66,7 +66,7 @@ local KEEPS_KEY = { accepted = true, accepted_pending = true, ambiguous = true, 
 function work:read_retry(retry)
   local at = #retry.columns
   local unfinished
-  books.walk(retry, findings.new(), function(_, state, _, fields)
+  reconcile.walk(retry, findings.new(), function(_, state, _, fields)
     local row = tonumber(fields[at] or "")
     if row and state then
       local values = {}
@@ -249,7 +249,7 @@ function M.choose(options)
   end
   self.counts.rows = self:read_corrected_file(options)
   local found = findings.new()
-  books.walk(root, found, function(number, state, _, fields)
+  reconcile.walk(root, found, function(number, state, _, fields)
     local bucket = self:bucket(number)
     if bucket ~= self.loaded then
       self:load(bucket)

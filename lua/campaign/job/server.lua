@@ -6,9 +6,9 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local reconcile = require "campaign.job.reconcile"
 local rows_module = require "campaign.import.rows"
 local server_log = require "campaign.job.server_log"
-local books = require "campaign.job.books"
 
 local M = {}
 
@@ -62,7 +62,7 @@ end
 local function add_slice(self, opened, encoder, batch, slice, refused)
   local text = assert(encoder:text(opened.input, slice))
   local sent = assert(json.decode(text, { bytes = #text + 1, keys = 1000000 }))
-  local state = books.state_of(batch)
+  local state = reconcile.state_of(batch)
   for position, number in rows_module.each_sent(opened.input, slice) do
     -- A row refused by a later result (any but R) was accepted at first: the log may have it.
     local refusal = batch.state == "R" and "rejected" or "ambiguous"
@@ -131,7 +131,7 @@ function M.add_job(self, opened, found)
     return nil, why
   end
   local repeated = split_and_repeated(opened.ledger)
-  for batch in books.in_order(opened.ledger) do
+  for batch in reconcile.in_order(opened.ledger) do
     batch.doubts = doubts_of(batch, repeated)
     if batch.accepted > 0 then
       local fine, sent = pcall(add_batch, self, opened, encoder, batch)

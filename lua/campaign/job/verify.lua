@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- campaign.verify: checks that list, ledger, reports and, if its log is available, the server agree on every row. Read-only; everything is
--- recomputed from the list's bytes. The parts are in books, reports and server; docs/ledger.md explains the figures.
+-- recomputed from the list's bytes. The parts are in reconcile, reports and server; docs/ledger.md explains the figures.
 
-local books = require "campaign.job.books"
 local buckets_module = require "campaign.job.buckets"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
@@ -11,6 +10,7 @@ local faults = require "campaign.job.faults"
 local findings = require "campaign.job.findings"
 local handover = require "campaign.import.handover"
 local opened_module = require "campaign.job.opened"
+local reconcile = require "campaign.job.reconcile"
 local reports = require "campaign.job.reports"
 local server = require "campaign.job.server"
 local timing = require "campaign.import.timing"
@@ -60,12 +60,12 @@ local function check_job(opened, found, buckets, out)
   end
   local compared = report ~= nil and not report.forgotten
   local files = reports.new(buckets, opened.columns, report and report.unlisted)
-  local counted = books.walk(opened, found, function(number, state, batch, fields)
+  local counted = reconcile.walk(opened, found, function(number, state, batch, fields)
     if state and compared then
       reports.booked(files, number, state, batch, fields)
     end
   end)
-  books.compare_sums(opened, found, counted)
+  reconcile.compare_sums(opened, found, counted)
   if report then
     reports.compare_sums(found, report, counted)
   end
