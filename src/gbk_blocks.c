@@ -208,7 +208,7 @@ TARGET static size_t encode(const struct encode_table *table, const uint8_t *tex
   const uint64_t dense = UINT64_C(0x9249249249249249) & BELOW(3 * DENSE);
   const uint8_t *from = text, *const last = text + n - CAMP_GBK_BLOCK;
   uint8_t *to = out;
-  uint64_t words[CHUNK + 1];
+  uint64_t words[CHUNK];
   size_t chunk = FIRST_CHUNK;
   for (;;) {
     const size_t plain = copy_plain(to, from, (size_t)(text + n - from));
@@ -217,7 +217,6 @@ TARGET static size_t encode(const struct encode_table *table, const uint8_t *tex
     if (from > last) break;
     const size_t blocks = find_leads(from, blocks_of((size_t)(text + n - from), &chunk), words);
     if (blocks == 0) break;
-    words[blocks] = 0;
     const uint8_t *const start = from, *const end = start + 64 * (blocks - 1);
     while (from <= end) {
       const uint64_t bits = bits_from(words, (size_t)(from - start));
@@ -306,16 +305,11 @@ static void fill_decode_tables(void) {
   fill_decode(decode_tables[1], camp_gbk_characters_of(CAMP_ENCODING_GB18030));
 }
 
-/* The bits of the first bytes of pairs. In a run of bytes of 0x80 and more every other one is one; the last may take an ASCII byte behind the
- * run along. */
+/* The bits of the first bytes of pairs. */
 INLINE void find_pairs(const uint8_t *from, size_t blocks, uint64_t *words) {
-  const uint64_t even = UINT64_C(0x5555555555555555);
   uint64_t open = 0; /* the first byte is the second of a pair */
   for (size_t i = 0; i < blocks; i++) {
-    const uint64_t others = others_at(from + 64 * i) & ~open;
-    const uint64_t begins = others & ~(others << 1);
-    const uint64_t from_even = others & ~(others + (begins & even));
-    words[i] = (from_even & even) | (others & ~from_even & ~even);
+    words[i] = camp_gbk_pair_leads(others_at(from + 64 * i) & ~open);
     open = words[i] >> 63;
   }
 }
@@ -334,7 +328,7 @@ TARGET static size_t decode(const uint32_t *table, const uint8_t *bytes, size_t 
   const uint64_t dense = UINT64_C(0x5555555555555555) & BELOW(2 * DENSE);
   const uint8_t *from = bytes, *const last = bytes + n - CAMP_GBK_BLOCK;
   uint8_t *to = out;
-  uint64_t words[CHUNK + 1];
+  uint64_t words[CHUNK];
   size_t chunk = FIRST_CHUNK;
   for (;;) {
     const size_t plain = copy_plain(to, from, (size_t)(bytes + n - from));
@@ -343,7 +337,6 @@ TARGET static size_t decode(const uint32_t *table, const uint8_t *bytes, size_t 
     if (from > last) break;
     const size_t blocks = blocks_of((size_t)(bytes + n - from), &chunk);
     find_pairs(from, blocks, words);
-    words[blocks] = 0;
     const uint8_t *const start = from, *const end = start + 64 * (blocks - 1);
     while (from <= end) {
       const uint64_t bits = bits_from(words, (size_t)(from - start));

@@ -22,8 +22,17 @@ size_t camp_gbk_decode_blocks(enum camp_encoding encoding, const uint8_t *bytes,
 
 /* The ways above that this machine has, the fastest first; tests take each. */
 enum camp_gbk_way { CAMP_GBK_512, CAMP_GBK_VECTORS, CAMP_GBK_PLAIN };
-/* From now on no faster way than this one is gone; not while others convert. For tests. */
+/* Limits all later calls to this way and slower ones. For tests: no other thread may be converting. */
 void camp_gbk_limit_way(enum camp_gbk_way way);
+
+/* Which of 64 bytes are first bytes of pairs; `others`: those of 0x80 and more, without one at the start that ends a pair. In a run of such
+ * bytes every other one begins a pair, and the last may take an ASCII byte behind the run along. */
+static inline uint64_t camp_gbk_pair_leads(uint64_t others) {
+  const uint64_t even = UINT64_C(0x5555555555555555);
+  const uint64_t begins = others & ~(others << 1);
+  const uint64_t from_even = others & ~(others + (begins & even)); /* the sum clears the runs that begin at an even place */
+  return (from_even & even) | (others & ~from_even & ~even);
+}
 
 #if defined(__x86_64__)
 /* gbk_blocks512.c, where camp_has_512(); `codes` has 65,536 entries, indexed by character, `characters` 32,768, by code minus 0x8000. */

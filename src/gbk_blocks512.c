@@ -100,7 +100,6 @@ INLINE size_t put_half(uint8_t *to, __m256i bytes, __m512i texts, uint32_t place
 TARGET size_t camp_gbk_decode_512(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
   static const uint16_t count_up[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
                                         16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
-  const uint64_t even = UINT64_C(0x5555555555555555);
   const __m512i numbers = _mm512_loadu_si512(count_up);
   size_t at = 0, made = 0;
   while (n - at >= CAMP_GBK_BLOCK) {
@@ -112,10 +111,7 @@ TARGET size_t camp_gbk_decode_512(const uint16_t *characters, const uint8_t *byt
       made += 64;
       continue;
     }
-    /* In a run of bytes of 0x80 and more every other one begins a character; the last may take an ASCII byte behind the run along. */
-    const uint64_t begins = tops & ~(tops << 1);
-    const uint64_t from_even = tops & ~(tops + (begins & even));
-    uint64_t leads = (from_even & even) | (tops & ~from_even & ~even);
+    uint64_t leads = camp_gbk_pair_leads(tops);
     size_t size = 64 - (size_t)(leads >> 63);
     leads &= UINT64_MAX >> 1;
     /* At most 32 characters, as 16-bit lanes. */

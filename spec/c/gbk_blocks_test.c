@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * The ways of GBK that use vectors, each compared with a walk character by character: random and hostile texts, every character at every place
- * of a step, every cut, a fault at every place. Input and output lie in memory of just their size. That the plain functions are right is
- * spec/c/encodings_test.c. Knows no library, so that it also runs for other processors (tools/test-aarch64).
+ * of a step, every cut, a fault at every place. Input and output end where the memory ends: a byte read or written behind them is a crash.
+ * That the plain functions are right is spec/c/encodings_test.c. Knows no library, so that it also runs for other processors (tools/test-aarch64).
  * GBK_ROUNDS says how many random texts (default 40000; a million takes minutes). */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "../../src/encoding.h"
 #include "../../src/gbk.h"
@@ -72,17 +74,31 @@ static size_t some_text(uint8_t *to) {
   return camp_utf8_put(firsts[kind] + dice(spans[kind]), to);
 }
 
-/* Whole texts against a walk character by character: input and output lie in memory of just their size. */
+/* The end of ROOM bytes of memory, behind which none may be touched. */
+enum { ROOM = 16384 };
+static uint8_t *guarded(void) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (ROOM + page - 1) / page * page;
+  uint8_t *memory = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED || mprotect(memory + room, page, PROT_NONE) != 0) abort();
+  return memory + room;
+}
+
+/* Whole texts against a walk character by character: input and output end where the memory ends. */
 static void compare_walks(enum camp_encoding encoding, const uint8_t *mixed, size_t n, int decode) {
   size_t bound = (decode ? camp_gbk_decode_bound(encoding, n) : camp_gbk_encode_bound(encoding, n)) + CAMP_GBK_SLACK;
-  uint8_t *text = malloc(n);
-  uint8_t *ours = malloc(bound);
-  uint8_t *walked = malloc(bound);
+  static uint8_t *text_end, *ours_end;
+  static uint8_t walked[ROOM];
+  if (text_end == NULL) {
+    text_end = guarded();
+    ours_end = guarded();
+  }
+  uint8_t *text = text_end - n;
+  uint8_t *ours = ours_end - bound;
   size_t at = 0;
   size_t made = 0;
   enum camp_stop stop = CAMP_STOP_END;
   struct camp_converted done;
-  if (text == NULL || ours == NULL || walked == NULL) abort();
+  if (bound > ROOM) abort();
   memcpy(text, mixed, n);
   while (at < n && stop == CAMP_STOP_END) {
     uint32_t character = 0;
@@ -104,9 +120,6 @@ static void compare_walks(enum camp_encoding encoding, const uint8_t *mixed, siz
     struct camp_converted length;
     if (camp_gbk_encoded_length(encoding, text, n, &length) != stop || !same_result(&length, &done)) fail("measured otherwise", n);
   }
-  free(text);
-  free(ours);
-  free(walked);
 }
 
 static void mixed_texts(unsigned rounds) {
@@ -198,18 +211,21 @@ static void faults(void) {
   }
 }
 
-/* Every character and every pair between good ones, at places that differ. */
+/* Every character, everything that looks like three bytes of UTF-8, and every pair between good ones, at places that differ. */
 static void every_character(void) {
   uint8_t text[400];
-  for (uint32_t c = 0x80; c < 0x10000; c++) {
-    if (c - 0xD800 < 0x800) continue;
+  for (uint32_t c = 0; c < 0x10000; c++) {
+    const uint8_t three[] = {(uint8_t)(0xE0 | c >> 12), (uint8_t)(0x80 | (c >> 6 & 0x3F)), (uint8_t)(0x80 | (c & 0x3F))};
+    for (int wide = c >= 0x800; wide < 2; wide++) { /* below 0x800 three bytes are an overlong form */
+      size_t n = put_times(text, "x", c % 61);
+      n += put_times(text + n, "\xE5\xBC\xA0", c % 11);
+      if (wide) memcpy(text + n, three, sizeof three);
+      n += wide ? sizeof three : camp_utf8_put(c, text + n);
+      n += put_times(text + n, "\xE5\xBC\xA0", c % 7);
+      n += put_times(text + n, "y", 140);
+      compare_walks(encodings[c % ENCODINGS], text, n, 0);
+    }
     size_t n = put_times(text, "x", c % 61);
-    n += put_times(text + n, "\xE5\xBC\xA0", c % 11);
-    n += camp_utf8_put(c, text + n);
-    n += put_times(text + n, "\xE5\xBC\xA0", c % 7);
-    n += put_times(text + n, "y", 140);
-    compare_walks(encodings[c % ENCODINGS], text, n, 0);
-    n = put_times(text, "x", c % 61);
     n += put_times(text + n, "\xD5\xC5", c % 11);
     text[n++] = (uint8_t)(0x80 | c >> 8);
     text[n++] = (uint8_t)c;
