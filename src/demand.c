@@ -10,6 +10,7 @@ void camp_demand_clear(struct camp_demand *demand) {
   free(demand->names);
   free(demand->columns);
   free(demand->words);
+  free(demand->given);
   memset(demand, 0, sizeof *demand);
 }
 
@@ -43,6 +44,9 @@ static int copy_fields(struct camp_demand *demand, const struct camp_demand_spec
     demand->columns[i] = spec->columns[i];
     demand->count++;
   }
+  demand->given = calloc(spec->given_count + 1, sizeof *demand->given);
+  if (demand->given == NULL) return -1;
+  for (size_t i = 0; i < spec->given_count; i++) demand->given[demand->given_count++] = spec->given[i];
   demand->words = join_names(demand);
   return demand->words == NULL ? -1 : 0;
 }
@@ -57,6 +61,8 @@ int camp_demand_init(struct camp_demand *demand, const struct camp_demand_spec *
   for (size_t i = 0; i < spec->count; i++)
     if (spec->columns[i] != CAMP_NO_COLUMN && spec->columns[i] >= width)
       return camp_fail(err, CAMP_USAGE, 0, "a demand asks for column %zu of %zu", spec->columns[i] + 1, width);
+  for (size_t i = 0; i < spec->given_count; i++)
+    if (spec->given[i] >= width) return camp_fail(err, CAMP_USAGE, 0, "a demand asks for column %zu of %zu", spec->given[i] + 1, width);
   if (copy_fields(demand, spec) != 0) {
     camp_demand_clear(demand);
     return camp_fail_nomem(err);
@@ -68,7 +74,14 @@ static int is_filled(const struct camp_demand *demand, size_t i, const struct ca
   return demand->columns[i] == CAMP_NO_COLUMN || record->fields[demand->columns[i]].length > 0;
 }
 
+static int is_given(const struct camp_demand *demand, const struct camp_record *record) {
+  for (size_t i = 0; i < demand->given_count; i++)
+    if (record->fields[demand->given[i]].length > 0) return 1;
+  return demand->given_count == 0;
+}
+
 int camp_demand_holds(const struct camp_demand *demand, const struct camp_record *record, size_t *column, const char **name) {
+  if (!is_given(demand, record)) return 1;
   if (demand->by == CAMP_NO_COLUMN) {
     for (size_t i = 0; i < demand->count; i++)
       if (is_filled(demand, i, record)) return 1;

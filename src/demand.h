@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Conditions over several fields of a row: at least one of them is filled, or the one that another field names. Compiled once, then
- * read-only. */
+ * Conditions over several fields of a row: at least one of them is filled, or the one that another field names; perhaps only where one of
+ * some others is filled. Compiled once, then read-only. */
 #ifndef CAMP_DEMAND_H
 #define CAMP_DEMAND_H
 
@@ -17,6 +17,8 @@ struct camp_demand_spec {
   const struct camp_text *names;
   const size_t *columns;         /* CAMP_NO_COLUMN: filled by a constant */
   size_t count;
+  const size_t *given;           /* columns; unless one of them is filled nothing is demanded */
+  size_t given_count;            /* 0: always */
 };
 
 struct camp_demand {
@@ -25,6 +27,8 @@ struct camp_demand {
   char **names;
   size_t *columns;
   size_t count;
+  size_t *given;
+  size_t given_count;
 };
 
 /* Returns 0, or -1 with err; the demand then needs no clear. `width` is the number of columns of a record. */

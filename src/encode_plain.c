@@ -53,7 +53,9 @@ static int take_op(struct camp_plain *plain, const struct camp_op *op, int objec
   case CAMP_OP_CONSTANT: plain->base += before + op->text.length; break;
   case CAMP_OP_WORD:
   case CAMP_OP_LIST:
-  case CAMP_OP_COMPONENTS: return -1;
+  case CAMP_OP_COMPONENTS:
+  case CAMP_OP_OPEN:
+  case CAMP_OP_CLOSE: return -1;
   }
   plain->count++;
   return 0;

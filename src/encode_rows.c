@@ -65,16 +65,36 @@ static inline const struct camp_field *field_of(const struct camp_op *op, const 
 static unsigned char *write_json(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to,
                                  unsigned char *list) {
   const int object = encoder->shape == CAMP_SHAPE_OBJECT;
+  struct { unsigned char *start; size_t skip, members; } open[CAMP_DEPTH_MAX]; /* the objects that are not closed, as it was before them */
+  size_t depth = 0, members = 0;
   size_t skip = 1; /* the first member's comma */
   if (encoder->shape != CAMP_SHAPE_VALUE) *to++ = object ? '{' : '[';
   for (size_t i = 0; i < encoder->op_count; i++) {
     const struct camp_op *op = &encoder->ops[i];
     const struct camp_field *field = field_of(op, record);
-    if (field->length == 0 && op->kind != CAMP_OP_CONSTANT && op->kind != CAMP_OP_MARK) {
+    if (op->kind == CAMP_OP_CLOSE) {
+      depth--;
+      if (members == open[depth].members && !op->required) { /* as if it had not begun */
+        to = open[depth].start;
+        skip = open[depth].skip;
+      } else {
+        *to++ = '}';
+        skip = 0;
+      }
+      continue;
+    }
+    if (field->length == 0 && op->kind != CAMP_OP_CONSTANT && op->kind != CAMP_OP_MARK && op->kind != CAMP_OP_OPEN) {
       if (op->kind == CAMP_OP_COMPONENTS ? !camp_has_components(op, record) && object : object) continue;
     }
+    if (op->kind == CAMP_OP_OPEN) {
+      open[depth].start = to;
+      open[depth].members = members;
+      open[depth++].skip = skip;
+    } else {
+      members++;
+    }
     to = put(to, op->before.bytes + skip, op->before.length - skip);
-    skip = 0;
+    skip = op->kind == CAMP_OP_OPEN;
     switch (op->kind) {
     case CAMP_OP_TEXT:
       to = put_text(to, field);
@@ -112,6 +132,8 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
       to = put_components(to, op, record);
       *to++ = ']';
       break;
+    case CAMP_OP_OPEN:
+    case CAMP_OP_CLOSE: break;
     }
   }
   if (encoder->shape != CAMP_SHAPE_VALUE) *to++ = object ? '}' : ']';

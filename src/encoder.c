@@ -228,6 +228,7 @@ static int compile_before(const struct camp_encoder *encoder, struct camp_op *op
   }
   if (op->kind == CAMP_OP_TEXT || op->kind == CAMP_OP_MARK || op->kind == CAMP_OP_LIST) failed |= append(&buf, "\"");
   if (op->kind == CAMP_OP_COMPONENTS) failed |= append(&buf, "[");
+  if (op->kind == CAMP_OP_OPEN) failed |= append(&buf, "{");
   return literal_from_buf(&op->before, &buf, failed, err);
 }
 
@@ -335,12 +336,44 @@ static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const 
   return 0;
 }
 
-int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field_spec *spec, struct camp_error *err) {
+static struct camp_op *add_op(struct camp_encoder *encoder, struct camp_error *err) {
   struct camp_op *ops = realloc(encoder->ops, (encoder->op_count + 1) * sizeof *ops);
-  if (ops == NULL) return camp_fail_nomem(err);
+  if (ops == NULL) {
+    camp_fail_nomem(err);
+    return NULL;
+  }
   encoder->ops = ops;
   struct camp_op *op = &ops[encoder->op_count++];
   memset(op, 0, sizeof *op);
+  op->column = CAMP_NO_COLUMN;
+  return op;
+}
+
+int camp_encoder_open(struct camp_encoder *encoder, const struct camp_text *key, int required, struct camp_error *err) {
+  if (encoder->format != CAMP_FORMAT_JSON || encoder->shape != CAMP_SHAPE_OBJECT)
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': objects are only for JSON rows that are objects", key->bytes);
+  if (encoder->depth == CAMP_DEPTH_MAX)
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': at most %d objects in each other", key->bytes, CAMP_DEPTH_MAX);
+  if (is_valid_text(key, "a field's name", err) != 0) return -1;
+  struct camp_op *op = add_op(encoder, err);
+  if (op == NULL) return -1;
+  op->kind = CAMP_OP_OPEN;
+  encoder->open[encoder->depth++] = encoder->op_count - 1;
+  op->required = required;
+  return compile_before(encoder, op, key, err);
+}
+
+int camp_encoder_close(struct camp_encoder *encoder, struct camp_error *err) {
+  struct camp_op *op = add_op(encoder, err);
+  if (op == NULL) return -1;
+  op->kind = CAMP_OP_CLOSE;
+  op->required = encoder->ops[encoder->open[--encoder->depth]].required;
+  return 0;
+}
+
+int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field_spec *spec, struct camp_error *err) {
+  struct camp_op *op = add_op(encoder, err);
+  if (op == NULL) return -1;
   op->column = spec->column;
   op->required = spec->rule.required;
   op->name = strndup(spec->rule.name.bytes, spec->rule.name.length);
@@ -349,7 +382,7 @@ int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field
   if (spec->column != CAMP_NO_COLUMN && spec->column >= encoder->columns)
     return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' asks for column %zu of %zu", op->name, spec->column + 1, encoder->columns);
   if (compile_kind(encoder, op, spec, err) != 0) return -1;
-  return encoder->format == CAMP_FORMAT_JSON ? compile_before(encoder, op, &spec->rule.name, err) : 0;
+  return encoder->format == CAMP_FORMAT_JSON ? compile_before(encoder, op, spec->key.length > 0 ? &spec->key : &spec->rule.name, err) : 0;
 }
 
 /* Only where every field is a column of its own, as it is. */

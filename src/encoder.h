@@ -20,14 +20,15 @@
 enum camp_format { CAMP_FORMAT_JSON, CAMP_FORMAT_CSV };
 enum camp_shape { CAMP_SHAPE_OBJECT, CAMP_SHAPE_ARRAY, CAMP_SHAPE_VALUE };
 
+#define CAMP_DEPTH_MAX 8 /* objects within objects of a row */
 #define CAMP_JOIN_MAX 16 /* bytes; every byte of a list may be followed by one */
 
 /* Bytes of our own, followed by CAMP_SCAN_PADDING readable ones. */
 struct camp_literal { unsigned char *bytes; size_t length; };
 
 /* A text; a number, copied after its rule has checked it; true or false; a constant; the field's text, or if that is empty the mark and the
- * row number; a list, split and joined; [{"id":"..","value":".."}, ...]. */
-enum camp_op_kind { CAMP_OP_TEXT, CAMP_OP_BARE, CAMP_OP_WORD, CAMP_OP_CONSTANT, CAMP_OP_MARK, CAMP_OP_LIST, CAMP_OP_COMPONENTS };
+ * row number; a list, split and joined; [{"id":"..","value":".."}, ...]; the beginning and the end of an object in the row. */
+enum camp_op_kind { CAMP_OP_TEXT, CAMP_OP_BARE, CAMP_OP_WORD, CAMP_OP_CONSTANT, CAMP_OP_MARK, CAMP_OP_LIST, CAMP_OP_COMPONENTS, CAMP_OP_OPEN, CAMP_OP_CLOSE };
 
 struct camp_item { size_t column; struct camp_literal before; }; /* ,{"id":"..","value":" */
 
@@ -35,7 +36,7 @@ struct camp_op {
   enum camp_op_kind kind;
   size_t column;               /* CAMP_NO_COLUMN: none */
   size_t rule;                 /* of a list */
-  int required;                /* of components: at least one must not be empty */
+  int required;                /* of components: at least one must not be empty; of an object: sent even when it is empty */
   struct camp_literal before;  /* JSON: ,"name":" or ,"name": or ," or , */
   struct camp_literal text;    /* the constant as written, or the mark */
   struct camp_literal join;
@@ -71,9 +72,9 @@ struct camp_encoder {
   size_t columns;              /* width of every record */
   struct camp_literal prefix, separator, suffix; /* JSON: as given; CSV: byte order mark and header line in `encoding`, none, none */
   struct camp_literal line_end;
-  struct camp_map *map;        /* NULL: none */
+  struct camp_map *map; /* NULL: none */
   struct camp_op *ops;
-  size_t op_count;
+  size_t op_count, open[CAMP_DEPTH_MAX], depth; /* `open`: while fields are added: the objects that they go into */
   struct camp_column_rule *rules; /* only those that can refuse something, and those of lists */
   size_t rule_count;
   struct camp_span *spans;     /* of the rules that a length in bytes can satisfy */
@@ -108,10 +109,10 @@ struct camp_encoder_options {
 struct camp_item_spec { struct camp_text id; size_t column; };
 
 struct camp_field_spec {
-  struct camp_rule_spec rule; /* the name is the member's name */
+  struct camp_rule_spec rule; /* the name is what faults say */
   size_t column;              /* CAMP_NO_COLUMN: none */
   int has_constant, has_mark, is_components;
-  struct camp_text constant, mark, join;
+  struct camp_text constant, mark, join, key; /* key: the member's name; empty: the rule's */
   const struct camp_item_spec *items;
   size_t item_count;
 };
@@ -119,6 +120,9 @@ struct camp_field_spec {
 /* Call in this order: new, add_field for every field, add_check and add_demand, seal. They return NULL, or -1, with err. */
 struct camp_encoder *camp_encoder_new(const struct camp_encoder_options *options, struct camp_error *err);
 int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field_spec *spec, struct camp_error *err);
+/* Fields between these two go into an object of the row, which is left out where it has no field, unless it is required. */
+int camp_encoder_open(struct camp_encoder *encoder, const struct camp_text *key, int required, struct camp_error *err);
+int camp_encoder_close(struct camp_encoder *encoder, struct camp_error *err);
 int camp_encoder_add_check(struct camp_encoder *encoder, const struct camp_rule_spec *spec, size_t column, struct camp_error *err);
 /* A rule over several fields of a row. */
 int camp_encoder_add_demand(struct camp_encoder *encoder, const struct camp_demand_spec *spec, struct camp_error *err);
@@ -129,10 +133,9 @@ void camp_encoder_release(struct camp_encoder *encoder);
 /* Scratch memory of one thread for encoding rows. */
 struct camp_work {
   unsigned char *row; /* a row in UTF-8 */
-  size_t row_room;
   struct camp_buf mapped; /* fields after applying the user's table */
   struct camp_field *fields;
-  size_t field_room;
+  size_t row_room, field_room;
 };
 void camp_work_init(struct camp_work *work);
 void camp_work_clear(struct camp_work *work);

@@ -121,17 +121,35 @@ static void read_items(lua_State *L, int table, struct camp_field_spec *spec) {
   spec->items = items;
 }
 
+static int add_all(lua_State *L, int table, const char *name, struct camp_encoder *encoder, struct camp_error *err,
+                   int (*add)(lua_State *, int, struct camp_encoder *, struct camp_error *));
+static int add_field(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err);
+
+/* { name, type = "object", required, fields }: an object in the row. */
+static int add_object(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
+  static const char *const known[] = {"name", "type", "required", "fields", NULL};
+  struct camp_text key;
+  check_keys(L, table, "object", known);
+  key.bytes = camp_check_string_field(L, table, "name", &key.length);
+  if (camp_encoder_open(encoder, &key, camp_opt_boolean_field(L, table, "required", 0), err) != 0) return -1;
+  if (add_all(L, table, "fields", encoder, err, add_field) != 0) return -1;
+  return camp_encoder_close(encoder, err);
+}
+
 static int add_field(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
-  static const char *const known[] = {"name", "column", "type", "check", "unit", "required", "min_length", "max_length", "forbid", "split",
+  static const char *const known[] = {"name",     "key", "column", "type", "check", "unit", "required", "min_length", "max_length", "forbid", "split",
                                       "join", "enum", "constant", "mark", "items", "min", "max", "not_blank", "whole_minutes", NULL};
   struct camp_field_spec spec;
   double bounds[2];
   int top = lua_gettop(L);
   luaL_checkstack(L, 16, NULL);
+  const char *type = camp_opt_string_field(L, table, "type", NULL);
+  if (type != NULL && strcmp(type, "object") == 0) return add_object(L, table, encoder, err);
   memset(&spec, 0, sizeof spec);
   check_keys(L, table, "field", known);
   read_rule(L, table, &spec.rule, bounds);
   spec.column = read_column(L, table);
+  spec.key = text_field(L, table, "key");
   spec.join = text_field(L, table, "join");
   spec.mark.bytes = camp_opt_string_field(L, table, "mark", &spec.mark.length);
   spec.has_mark = spec.mark.bytes != NULL;
@@ -163,16 +181,28 @@ static int add_check(lua_State *L, int table, struct camp_encoder *encoder, stru
   return result;
 }
 
-/* { fields = { { name, column }, ... }, by = column }: one of the fields, or the one that column `by` names, is filled. */
+/* { fields = { { name, column }, ... }, by = column, given = { column, ... } }: one of the fields, or the one that column `by` names, is
+ * filled; with `given`, where one of those columns is. */
 static int add_demand(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
-  static const char *const known[] = {"fields", "by", NULL};
+  static const char *const known[] = {"fields", "by", "given", NULL};
   static const char *const known_field[] = {"name", "column", NULL};
   struct camp_text names[CAMP_DEMAND_MAX];
-  size_t columns[CAMP_DEMAND_MAX];
+  size_t columns[CAMP_DEMAND_MAX], given[CAMP_MAX_COLUMNS];
   int top = lua_gettop(L);
   check_keys(L, table, "demand", known);
   int64_t by = camp_integer_field(L, table, "by", 0, 1, CAMP_MAX_COLUMNS);
-  struct camp_demand_spec spec = {by == 0 ? CAMP_NO_COLUMN : (size_t)by - 1, names, columns, 0};
+  struct camp_demand_spec spec = {by == 0 ? CAMP_NO_COLUMN : (size_t)by - 1, names, columns, 0, given, 0};
+  lua_getfield(L, table, "given");
+  if (!lua_isnil(L, -1)) {
+    if (lua_type(L, -1) != LUA_TTABLE || lua_rawlen(L, -1) > CAMP_MAX_COLUMNS) return luaL_error(L, "a demand's `given` is a list of columns");
+    for (spec.given_count = 0; spec.given_count < lua_rawlen(L, -1); lua_pop(L, 1)) {
+      lua_rawgeti(L, -1, (int)spec.given_count + 1);
+      const lua_Integer column = lua_tointeger(L, -1);
+      if (column < 1 || column > CAMP_MAX_COLUMNS) return luaL_error(L, "a demand's `given` is a list of columns");
+      given[spec.given_count++] = (size_t)column - 1;
+    }
+  }
+  lua_pop(L, 1);
   lua_getfield(L, table, "fields");
   if (lua_type(L, -1) != LUA_TTABLE || lua_rawlen(L, -1) > CAMP_DEMAND_MAX) return luaL_error(L, "a demand needs a list of fields");
   luaL_checkstack(L, CAMP_DEMAND_MAX + 4, NULL);
@@ -190,11 +220,11 @@ static int add_demand(lua_State *L, int table, struct camp_encoder *encoder, str
   return result;
 }
 
-/* Runs add over every entry of the list options[name]. */
-static int add_all(lua_State *L, const char *name, struct camp_encoder *encoder, struct camp_error *err,
+/* Runs add over every entry of the list table[name]. */
+static int add_all(lua_State *L, int table, const char *name, struct camp_encoder *encoder, struct camp_error *err,
                    int (*add)(lua_State *, int, struct camp_encoder *, struct camp_error *)) {
   int result = 0;
-  lua_getfield(L, 1, name);
+  lua_getfield(L, table, name);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return 0;
@@ -264,8 +294,8 @@ int camp_rows_encoder(lua_State *L) {
   camp_live_add(1);
   camp_rows_scratch_init(&box->scratch);
   box->has_scratch = 1;
-  if (add_all(L, "fields", box->encoder, &err, add_field) != 0 || add_all(L, "checks", box->encoder, &err, add_check) != 0 ||
-      add_all(L, "demands", box->encoder, &err, add_demand) != 0 ||
+  if (add_all(L, 1, "fields", box->encoder, &err, add_field) != 0 || add_all(L, 1, "checks", box->encoder, &err, add_check) != 0 ||
+      add_all(L, 1, "demands", box->encoder, &err, add_demand) != 0 ||
       camp_encoder_seal(box->encoder, &err) != 0)
     return camp_push_error(L, &err);
   lua_settop(L, 2);

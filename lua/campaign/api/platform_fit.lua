@@ -3,6 +3,7 @@
 -- bodies that carry them. A part of the loader (api/platform) for users' files, after api/platform_checks. Faults are reported to the
 -- loader.
 
+local row_tree = require "campaign.api.row_tree"
 local signature_fit = require "campaign.api.signature_fit"
 local suggest = require "campaign.api.suggest"
 
@@ -163,8 +164,8 @@ local function conditions_fit(resolver, list, place, reply)
 end
 
 local function aliases_fit(resolver, aliases, row, place)
-  local meant = {}
-  for _, field in ipairs(row.fields or {}) do
+  local meant, fields = {}, row_tree.flatten(row.fields or {})
+  for _, field in ipairs(fields) do
     meant[field.name] = field.name
   end
   local names = {}
@@ -174,7 +175,7 @@ local function aliases_fit(resolver, aliases, row, place)
   table.sort(names)
   for _, name in ipairs(names) do
     if row.fields and not row.open and #row.fields > 0 then
-      needs_field(resolver, row.fields, name, place)
+      needs_field(resolver, fields, name, place)
     end
     for _, alias in ipairs(aliases[name]) do
       if meant[alias] then
@@ -206,7 +207,7 @@ local function failed_rows_fit(resolver, operation, result, place)
   elseif how.field and (not how.value or rows.shape ~= "object") then
     resolver:fault(place .. ".field", "goes with `value`, in rows of shape `object`")
   elseif how.field then
-    needs_field(resolver, rows.row and rows.row.fields or {}, how.field, place .. ".field")
+    needs_field(resolver, row_tree.flatten(rows.row and rows.row.fields or {}), how.field, place .. ".field")
   end
   if result.accepted == "pending" then
     resolver:fault(place, "does not go with `accepted = \"pending\"`: what is said later, a callback says")
@@ -223,7 +224,12 @@ local function rows_fit(resolver, operation, place)
   elseif rows.shape == "array" and not rows.columns and not rows.columns_from then
     resolver:fault(place, "shape `array` needs `columns` or `columns_from`: values go in their order")
   end
-  local fields = rows.shape == "object" and row and row.fields
+  local fields = rows.shape == "object" and row and row.fields and row_tree.flatten(row.fields)
+  for _, leaf in ipairs(fields or {}) do
+    if fields[leaf.name] ~= leaf then
+      resolver:fault(place .. ".type", "two fields of a row are called `" .. leaf.name .. "`: one by its name, one by its path")
+    end
+  end
   if fields and not row.open then
     needs_field(resolver, fields, rows.mark, place .. ".mark")
     needs_field(resolver, fields, rows.named_by, place .. ".named_by")

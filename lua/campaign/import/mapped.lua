@@ -166,14 +166,14 @@ end
 -- Which fields the made columns fill by their own names: the function said so.
 local function fields_of(state, info)
   local map, known = {}, {}
-  local rows, exact = state.operation.rows, columns_module.index(state.columns).exact
+  local exact = columns_module.index(state.columns).exact
   for _, field in ipairs(row_fields.list(state.operation, state.target_columns)) do
     known[field.name] = true
   end
-  local is_open = rows.shape == "object" and rows.row.open
+  local objects = row_fields.objects(state.operation)
   for _, name in ipairs(info.made) do
     local base = name:match("^([^.]+)%.") -- linear: anchored
-    local is_own = is_open and not base and (info.makes or not exact[name])
+    local is_own = row_fields.takes_own(state.operation, objects, name) and (info.makes or not exact[name])
     if known[name] and not row_fields.has_parts(state.operation, name) or base and row_fields.has_parts(state.operation, base) or is_own then
       map[name] = name
     end

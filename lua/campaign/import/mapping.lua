@@ -117,9 +117,35 @@ local function claim_wire_names(p)
   end
 end
 
+local function is_there(parent, p)
+  return row_fields.is_needed(parent, p.options)
+end
+
+-- The object whose presence in a row decides whether a field of it is needed: the innermost that may be left out. Nil: always there.
+local function left_out_with(p, field)
+  for i = #(field.parents or {}), 1, -1 do
+    if not is_there(field.parents[i], p) then
+      return field.parents[i].path
+    end
+  end
+  return nil
+end
+
 local function find_required(p)
   for _, field in ipairs(p.fields) do
-    p.required[field.name] = row_fields.is_needed(field, p.options)
+    local path = left_out_with(p, field)
+    local is_needed = row_fields.is_needed(field, p.options)
+    p.required[field.name] = is_needed and not path
+    if path and is_needed then
+      table.insert(p.demanded, { path = path, fields = { field } })
+    elseif path and field.any_of then
+      local key = path .. " " .. field.any_of
+      if not p.demanded[key] then
+        p.demanded[key] = { path = path, fields = {} }
+        table.insert(p.demanded, p.demanded[key])
+      end
+      table.insert(p.demanded[key].fields, field)
+    end
   end
   -- Where one field names the field that identifies the row, one name for all rows makes that field required.
   local named_by = p.rows.named_by
@@ -247,7 +273,7 @@ end
 local function need_any_of(p)
   local groups, order = {}, {}
   for _, field in ipairs(p.fields) do
-    local group = field.any_of
+    local group = not left_out_with(p, field) and field.any_of
     if group then
       if not groups[group] then
         groups[group] = { names = {}, filled = {}, constant = false }
@@ -274,6 +300,38 @@ local function need_any_of(p)
         fields[i] = { name = entry.name, column = entry.column }
       end
       table.insert(p.out.demands, { fields = fields })
+    end
+  end
+end
+
+-- The columns that fill something in an object; true if it stands in every row.
+local function columns_within(p, path)
+  local found, always = {}, false
+  for _, entry in ipairs(p.out.fields) do
+    if entry.name:sub(1, #path + 1) == path .. "." and entry.type ~= "object" then
+      always = always or entry.constant ~= nil or entry.mark ~= nil
+      found[#found + 1] = entry.column
+    end
+  end
+  return found, always
+end
+
+-- Fields that are needed only where their object is sent.
+local function need_within(p)
+  for _, demand in ipairs(p.demanded) do
+    local given, always = columns_within(p, demand.path)
+    local names, fields, is_sure = {}, {}, false
+    for i, field in ipairs(demand.fields) do
+      local entry = p.by_entry[field.name]
+      names[i] = field.name
+      is_sure = is_sure or entry and (entry.constant or entry.mark) and entry.constant ~= ""
+      fields[#fields + 1] = entry and entry.column and { name = field.name, column = entry.column } or nil
+    end
+    if #fields == 0 and not is_sure and (always or #given > 0) then
+      fault(p, names[1], ('no column for %s, which every row with "%s" needs; the file has %s; %s'):format(
+        table.concat(names, " or "), demand.path, columns.shown(p.columns), columns.advice(map_entry(names[1]))))
+    elseif #fields > 0 and not is_sure then
+      table.insert(p.out.demands, { fields = fields, given = not always and given or nil })
     end
   end
 end
@@ -366,19 +424,43 @@ local function take_mapped(p, mapped)
   end
 end
 
+-- A field of an object is also meant by its name without the path, where no other field may be meant by that.
+local function with_keys(fields, aliases)
+  local meant, list = {}, {}
+  for _, field in ipairs(fields) do
+    local key = (field.key or field.name):lower()
+    meant[key] = (meant[key] or 0) + 1
+  end
+  for name, group in pairs(aliases or {}) do
+    list[name] = group
+    for _, alias in ipairs(group) do
+      meant[alias:lower()] = (meant[alias:lower()] or 0) + 1
+    end
+  end
+  for _, field in ipairs(fields) do
+    if field.key and meant[field.key:lower()] == 1 then
+      list[field.name] = { field.key }
+      for _, alias in ipairs(aliases and aliases[field.name] or {}) do
+        table.insert(list[field.name], alias)
+      end
+    end
+  end
+  return list
+end
+
 local function begin(options)
   local p = {
     options = options, rows = options.operation.rows,
     columns = options.columns,
     fields = row_fields.with_own(options, row_fields.list(options.operation, options.target_columns)),
     by_name = {}, parts = {}, mapped = {}, items = {}, taken = {}, used = {}, required = {}, faults = {}, by_entry = {},
-    claimed = {},
+    claimed = {}, demanded = {},
     out = { width = #options.columns, fields = {}, demands = {}, checks = {}, uses = {}, unused = {}, notes = {}, suppress = {} },
   }
-  p.index = columns.index(options.columns, p.rows.aliases)
+  p.index = columns.index(options.columns, with_keys(p.fields, p.rows.aliases))
   for _, field in ipairs(p.fields) do
     p.by_name[field.name] = field
-    p.parts[field.name] = row_fields.is_parts(field) or nil
+    p.parts[field.name] = not field.parents and row_fields.is_parts(field) or nil
   end
   p.names = row_fields.names(p.fields, p.parts)
   if options.mapped then
@@ -404,8 +486,12 @@ function M.plan(options)
       fill_field(p, field)
     end
   end
+  for _, object in ipairs(row_fields.objects(options.operation)) do
+    p.out.fields[#p.out.fields + 1] = row_fields.always(object, options)
+  end
   if #p.faults == 0 then
     need_any_of(p)
+    need_within(p)
     need_named(p)
   end
   add_checks(p)

@@ -5,6 +5,7 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local kept = require "campaign.import.kept"
+local row_fields = require "campaign.import.row_fields"
 
 local M = {}
 
@@ -20,7 +21,7 @@ local MOST_CALL_BYTES = 8388608
 ---@return campaign.error? err
 function M.encoder(operation, mapping, envelope, map)
   local rows = operation.rows
-  local description = { columns = mapping.width, fields = mapping.fields, checks = mapping.checks,
+  local description = { columns = mapping.width, fields = row_fields.nested(mapping.fields), checks = mapping.checks,
     demands = mapping.demands, map = map }
   if rows.shape == "csv" then
     description.format = "csv"

@@ -4,6 +4,7 @@
 
 local core = require "campaign.core"
 local redact = require "campaign.api.redact"
+local row_tree = require "campaign.api.row_tree"
 local rows_module = require "campaign.import.rows"
 local suppress = require "campaign.import.suppress"
 local time = require "campaign.api.time"
@@ -104,7 +105,7 @@ end
 ---@param columns string[] of the list
 ---@return { row: integer, fields: { name: string, value: string }[] }[]
 function M.sample(input, batch, mapping, operation, columns)
-  local sample, fields = {}, operation.rows.row and operation.rows.row.fields or {}
+  local sample, fields = {}, row_tree.flatten(operation.rows.row and operation.rows.row.fields or {})
   if not batch then
     return sample
   end

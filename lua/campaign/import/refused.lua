@@ -6,6 +6,7 @@
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local normalise = require "campaign.api.normalise"
+local row_tree = require "campaign.api.row_tree"
 local sorted = require "campaign.sorted"
 
 local M = {}
@@ -187,7 +188,7 @@ function M.match(how, sent, refusals, known)
   return positions, by_position
 end
 
----The rows of a batch as they were sent, out of its JSON body.
+---The rows of a batch as they were sent, out of its JSON body; members of objects by their paths.
 ---@param operation table
 ---@param encoder userdata
 ---@param input userdata
@@ -206,7 +207,14 @@ function M.sent_rows(operation, encoder, input, batch)
   if operation.body ~= "ndjson" then
     body = body and body[operation.rows.field]
   end
-  return type(body) == "table" and body or nil, err
+  if type(body) ~= "table" then
+    return nil, err
+  end
+  local _, objects = row_tree.flatten(operation.rows.row and operation.rows.row.fields or {})
+  for i, row in ipairs(body) do
+    body[i] = row_tree.flat_row(row, objects)
+  end
+  return body
 end
 
 ---The rows of a batch that an answer refuses.
@@ -231,9 +239,13 @@ function M.find(operation, refusals, encoder, input, batch)
   if not sent or #sent ~= batch.accepted then
     return nil, "the rows of the batch could not be read again" .. (error_object.is(err) and ": " .. tostring(err) or "")
   end
+  local leaves, objects = row_tree.flatten(rows.row.fields or {})
   local known = {}
-  for i, field in ipairs(rows.row.fields or {}) do
+  for i, field in ipairs(leaves) do
     known[i] = field.name
+  end
+  for _, refusal in ipairs(refusals) do
+    refusal.row = row_tree.flat_row(refusal.row, objects)
   end
   return M.match(how, sent, refusals, known)
 end

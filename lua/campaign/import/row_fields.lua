@@ -4,6 +4,7 @@
 
 local convert = require "campaign.api.convert"
 local core = require "campaign.core"
+local row_tree = require "campaign.api.row_tree"
 local sorted = require "campaign.sorted"
 
 local M = {}
@@ -48,14 +49,14 @@ function M.has_parts(operation, name)
   return false
 end
 
----The fields one row may have, whatever its shape: the row type's fields, or the target's columns.
+---The fields one row may have, whatever its shape: the row type's fields, those of objects by their paths, or the target's columns.
 ---@param operation table a loaded operation
 ---@param target_columns table[]? `{ name, required }` where the platform was asked for its columns
 ---@return table[]
 function M.list(operation, target_columns)
   local rows = operation.rows
   if rows.shape == "object" then
-    return rows.row.fields
+    return (row_tree.flatten(rows.row.fields or {}))
   end
   local fields = {}
   for i, column in ipairs(target_columns or rows.columns) do
@@ -100,6 +101,78 @@ function M.pattern(field)
   return pattern and core.rows.checks()[pattern] and pattern or nil
 end
 
+---The objects in a row of an operation.
+---@param operation table
+---@return table objects of row_tree.flatten
+function M.objects(operation)
+  local _, objects = row_tree.flatten(operation.rows.shape == "object" and operation.rows.row.fields or {})
+  return objects
+end
+
+---Whether a row takes this name though no field has it: rows and objects of an open type do.
+---@param operation table
+---@param objects table of `objects`
+---@param name string
+---@return table|boolean|nil parent the object that it goes into; true: the row itself
+function M.takes_own(operation, objects, name)
+  local parent, key = name:match("^(.*)%.([^.]+)$") -- linear: the last dot
+  if parent then
+    return key and objects[parent] and objects[parent].open and objects[parent] or nil
+  end
+  return operation.rows.shape == "object" and operation.rows.row.open or nil
+end
+
+-- The objects that a field goes into, as far as the encoder needs to know them.
+local function parents_of(field, options)
+  local parents
+  for i, parent in ipairs(field.parents or {}) do
+    parents = parents or {}
+    parents[i] = { name = parent.name, required = M.is_needed(parent, options) or nil }
+  end
+  return parents
+end
+
+---An object that stands in every row, for the encoder.
+---@param object table of `objects`
+---@param options table `set`, `params`
+---@return table? entry nil if rows without its fields are sent without it
+function M.always(object, options)
+  for _, parent in ipairs(object.parents) do
+    if not M.is_needed(parent, options) then
+      return nil
+    end
+  end
+  return { name = object.path, type = "object", parents = parents_of(object, options) }
+end
+
+---The fields of a mapping as the encoder takes them: those of an object within it.
+---@param entries table[]
+---@return table[]
+function M.nested(entries)
+  local root, places = {}, {}
+  for _, entry in ipairs(entries) do
+    local place, path = root, ""
+    for _, parent in ipairs(entry.parents or {}) do
+      path = path .. "." .. parent.name
+      if not places[path] then
+        places[path] = {}
+        place[#place + 1] = { name = parent.name, type = "object", required = parent.required, fields = places[path] }
+      end
+      place = places[path]
+    end
+    if not entry.parents then
+      place[#place + 1] = entry
+    elseif entry.type ~= "object" then
+      local inner = {}
+      for key, value in pairs(entry) do
+        inner[key] = key ~= "parents" and value or nil
+      end
+      place[#place + 1] = inner
+    end
+  end
+  return root
+end
+
 ---A field as the encoder takes it, without its column.
 ---@param field table
 ---@param options table `check`, `split`
@@ -108,7 +181,7 @@ function M.describe(field, options)
   local list = M.is_list(field)
   local limits = list and field.items or field
   return {
-    name = field.name,
+    name = field.name, key = field.key, parents = parents_of(field, options),
     type = list and "string" or SCALARS[field.type or "string"],
     check = options.check[field.name] or M.pattern(field),
     enum = enum_values(limits.values),
@@ -162,26 +235,30 @@ function M.names(fields, parts)
   return names
 end
 
----Rows of an open type take names of the user's own: each is one more text. A name that differs from a field's only in letter case is taken
----for a slip.
+---Rows and objects of an open type take names of the user's own: each is one more text. A name that differs from a field's only in letter
+---case is taken for a slip.
 ---@param options table `operation`, `map`, `set`
 ---@param fields table[]
 ---@return table[]
 function M.with_own(options, fields)
-  local row = options.operation.rows.row
-  if options.operation.rows.shape ~= "object" or not row.open then
-    return fields
-  end
+  local objects = M.objects(options.operation)
   local list, known = {}, {}
   for i, field in ipairs(fields) do
     list[i] = field
     known[field.name:lower()] = true
   end
+  for _, object in ipairs(objects) do
+    known[object.path:lower()] = true
+  end
   for _, given in ipairs({ options.map, options.set }) do
     for _, name in ipairs(sorted.keys(given)) do
-      if not known[name:lower()] and not name:find(".", 1, true) then
+      local parent = not known[name:lower()] and M.takes_own(options.operation, objects, name)
+      if parent then
         known[name:lower()] = true
         list[#list + 1] = { name = name, type = "string" }
+        if parent ~= true then
+          list[#list].key, list[#list].parents = name:sub(#parent.path + 2), parent.parents
+        end
       end
     end
   end

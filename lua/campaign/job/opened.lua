@@ -8,6 +8,7 @@ local layout = require "campaign.import.layout"
 local platforms = require "campaign.api.platform"
 local reading = require "campaign.reading"
 local record_module = require "campaign.import.record"
+local row_fields = require "campaign.import.row_fields"
 local stored = require "campaign.import.stored"
 
 local M = {}
@@ -73,8 +74,9 @@ function methods:encoder()
   end
   local encoder
   encoder, err = core.rows.encoder{
-    format = "json", row = rows.shape == "csv" and "array" or rows.shape, columns = mapping.width, fields = mapping.fields,
-    checks = mapping.checks, demands = mapping.demands, map = options.replacements, prefix = "[", suffix = "]", separator = ",",
+    format = "json", row = rows.shape == "csv" and "array" or rows.shape, columns = mapping.width,
+    fields = row_fields.nested(mapping.fields), checks = mapping.checks, demands = mapping.demands,
+    map = options.replacements, prefix = "[", suffix = "]", separator = ",",
   }
   return encoder, err and tostring(err)
 end
