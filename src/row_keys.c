@@ -90,8 +90,7 @@ static size_t guess_plain(struct camp_row_keys_block *block, const struct camp_r
 }
 
 /* The record that starts at `at` in the window, its marks from `places` on, taken apart as if every quote opened or closed a field. Returns
- * how many fields it has; 0 when its end is not among the marks that the reader has found so far, or too
- * far away. */
+ * how many fields it has; 0 when its end is not among the marks that the reader has found so far, or too far away. */
 static size_t guess(struct camp_row_keys_block *block, const struct camp_reader *reader, size_t at, const uint32_t *places,
                     struct ahead *ahead) {
   const unsigned char *const text = reader->text;
