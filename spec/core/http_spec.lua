@@ -83,7 +83,6 @@ for _, driver in ipairs({ "inline", "thread" }) do
       it("sends no Expect header, also with a body of more than a megabyte", function()
         local result = perform("/head", { method = "POST", body = ("x"):rep(1500000) })
         assert.is_nil(result.body:find("Expect", 1, true))
-        assert.is_true(result.timings.total < (under_tool and 60 or 0.9))
       end)
 
       it("keeps the path as it is", function()
@@ -236,7 +235,7 @@ for _, driver in ipairs({ "inline", "thread" }) do
       end)
 
       it("F5 no answer in time: timeout, maybe", function()
-        local result = post("/hang", { limits = { total = under_tool and 3 or 0.3 } })
+        local result = post("/hang", { limits = { total = under_tool and 3 or 1 } })
         assert.are.equal("timeout", result.error.kind)
         assert.are.equal("maybe", result.sent)
         assert.are.equal(1, #server:commits("/hang"))
@@ -526,7 +525,7 @@ for _, driver in ipairs({ "inline", "thread" }) do
         assert.are.equal(200, perform("/slow?ms=150").status)
         local seen = {}
         for _ = 1, 2 do
-          local id, result = transport:next(0)
+          local id, result = transport:next(30)
           seen[id] = result.status
         end
         assert.are.same({ [slow] = 200, [fast] = 200 }, seen)
