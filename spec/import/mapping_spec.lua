@@ -84,12 +84,30 @@ describe("import.mapping", function()
     end
   end)
 
+  it("asks for the field that a constant of the platform's data names", function()
+    local fields = {
+      { name = "kind", type = "string", required = true, constant = "email" }, { name = "email", type = "string" },
+      { name = "phone", type = "string" },
+    }
+    local options = { operation = { name = "o", platform = "p", rows = { shape = "object", row = { fields = fields }, named_by = "kind" } },
+      columns = { "phone" }, map = {}, set = {}, split = {}, check = {}, params = {} }
+    local _, err = mapping.plan(options)
+    assert.is_truthy(err.message:find('no column for "email", which every row needs', 1, true), err.message)
+    options.columns = { "phone", "email" }
+    assert.is_true(by_name(assert(mapping.plan(options))).email.required)
+  end)
+
   it("names the column that a field without one may have been meant for, when there is one", function()
     for _, name in ipairs({ "手机号（必填）", "*手机号", "客户电话", "电话1", "Mobile Phone", "phone_number", "phnoe", "【手机】", "cellphone" }) do
       local _, err = plan(LONGLONG, { "uuid", name, "备注" })
       assert.is_truthy(err.message:find(('if "%s" is meant, say map = { phone = "%s" }'):format(name, name), 1, true), err.message)
     end
-    for _, header in ipairs({ { "办公电话", "家庭电话" }, { "tel" }, { "" }, { 'the "phone"' }, { "phone" .. ("x"):rep(40) } }) do
+    local wide = { "Mobile Phone" } -- looked through for ever, if it were
+    for i = 2, 4096 do
+      wide[i] = "a column with a name " .. i
+    end
+    for _, header in ipairs({ { "办公电话", "家庭电话" }, { "tel" }, { "" }, { 'the "phone"' }, { "phone" .. ("x"):rep(40) },
+      { "手机号13800000001" }, wide }) do
       local _, err = plan(LONGLONG, header)
       assert.is_truthy(err.message:find('say which: map = { phone = "..." }', 1, true), err.message)
     end

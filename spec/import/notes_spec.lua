@@ -4,7 +4,9 @@
 
 local campaign = require "campaign"
 local command = require "support.command"
+local core = require "campaign.core"
 local imports = require "support.imports"
+local notes_module = require "campaign.import.notes"
 
 local LONGLONG = "longlong.import_customers_async"
 local TUZHAN = "tuzhan.batch_add_group_relations"
@@ -56,6 +58,27 @@ describe("notes of a plan", function()
     assert.same({}, notes_of("phone,name\n" .. table.concat(good, ",x\n") .. ",x\n"))
     assert.same({}, notes_of("phone,name,other\n13800000001,x,1.38E+10\n"))
     assert.same({}, notes_of("phone\n" .. ("13800000001\n"):rep(100) .. "1.38E+10\n"))
+  end)
+
+  it("are few, of short values and names that may be shown, and of what can be read", function()
+    local names, values = {}, {}
+    for i = 1, 200 do
+      names[i], values[i] = "c" .. i, "1.38E+10"
+    end
+    local fields = {}
+    for i = 1, 200 do
+      fields[i] = { column = i }
+    end
+    local function of(text, columns)
+      local input = assert(core.rows.input{ path = imports.list(text), encoding = "auto" })
+      return notes_module.of(input, { notes = {}, fields = columns }, assert(input:columns()))
+    end
+    local notes = of(table.concat(names, ",") .. "\n" .. table.concat(values, ",") .. "\n", fields)
+    assert.equal(51, #notes)
+    assert.equal("and 150 more of this kind", notes[51])
+    assert.is_truthy(of("13800000001\n1.38E+10\n", { fields[1] })[1]:find('column "138********": of the first 1 rows', 1, true))
+    assert.same({}, of("phone\n" .. ("1"):rep(2000) .. "000\n", { fields[1] }))
+    assert.equal(1, #of("phone\n1.38E+10\n\"a quote that nobody closes\n", { fields[1] })) -- the send says what is wrong with the list
   end)
 
   it("look at refused rows too", function()

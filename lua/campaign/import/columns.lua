@@ -5,6 +5,9 @@ local suggest = require "campaign.api.suggest"
 
 local M = {}
 
+-- Names that are compared with others of a header for advice: of a list of thousands of columns it would take seconds.
+local MOST_COMPARED = 20000
+
 -- Whether a character of two or three bytes is a blank, or is not seen at all: what spreadsheets, web pages and input methods leave around a
 -- name. No-break and ideographic spaces, those of a certain width, line separators, zero-width characters, marks of direction, soft
 -- hyphens, a second byte-order mark.
@@ -110,6 +113,8 @@ end
 
 ---@class campaign.columns
 ---@field names string[] the header
+---@field plain string[] the same, as they are compared
+---@field compared integer what advice has cost so far
 ---@field exact table<string, integer>
 ---@field loose table<string, integer[]>
 ---@field aliases table<string, string[]>
@@ -119,14 +124,15 @@ end
 ---@param aliases table<string, string[]>?
 ---@return campaign.columns
 function M.index(names, aliases)
-  local exact, loose = {}, {}
+  local exact, loose, keys = {}, {}, {}
   for i, name in ipairs(names) do
     exact[name] = exact[name] or i
     local key = plain(name)
+    keys[i] = key
     loose[key] = loose[key] or {}
     table.insert(loose[key], i)
   end
-  return { names = names, exact = exact, loose = loose, aliases = aliases or {} }
+  return { names = names, plain = keys, exact = exact, loose = loose, aliases = aliases or {}, compared = 0 }
 end
 
 ---The column that a user named: exactly, or without case and blanks where that leaves one.
@@ -224,13 +230,17 @@ end
 ---@param taken table<integer, boolean> columns that are not to be looked at
 ---@return integer?
 function M.likely(index, name, taken)
-  local sought = synonyms(index.aliases, name)
+  local words = {}
+  local others = synonyms(index.aliases, name)
+  for at = 0, #others do
+    local word = plain(at == 0 and name or others[at])
+    words[#words + 1] = #word > 3 and word or nil
+  end
+  index.compared = index.compared + #words * #index.names
   local found
-  for i, column in ipairs(index.names) do
-    local key = plain(column)
-    for at = 0, taken[i] and -1 or #sought do
-      local word = plain(at == 0 and name or sought[at])
-      if #word > 3 and (key:find(word, 1, true) or suggest.nearest(word, { key })) then
+  for i, key in ipairs(index.compared <= MOST_COMPARED and index.plain or {}) do
+    for at = 1, taken[i] and 0 or #words do
+      if key:find(words[at], 1, true) or suggest.nearest(words[at], { key }) then
         if found and found ~= i then
           return nil
         end
@@ -241,15 +251,15 @@ function M.likely(index, name, taken)
   return found
 end
 
----How to fill a field from a column, as advice; without a column, how that is said at all.
+---How to fill a field from a column, as advice; how that is said at all without a column, or with one whose name is not to be shown.
 ---@param name string of the field, as a key of `map`
 ---@param column string?
 ---@return string
 function M.advice(name, column)
-  if not column or #short(column) ~= #column or column:find('["\\%c]') then
+  if not column or shown(column) ~= '"' .. column .. '"' or is_value(column) or column:find('["\\%c]') then
     return ('say which: map = { %s = "..." }'):format(name)
   end
-  return ('if %s is meant, say map = { %s = "%s" }'):format(shown(column), name, short(column))
+  return ('if "%s" is meant, say map = { %s = "%s" }'):format(column, name, column)
 end
 
 return M

@@ -150,7 +150,10 @@ local function find_required(p)
   -- Where one field names the field that identifies the row, one name for all rows makes that field required.
   local named_by = p.rows.named_by
   if named_by and p.required[named_by] then
-    local value = p.options.set[named_by]
+    local value = p.by_name[named_by].constant
+    if value == nil then
+      value = p.options.set[named_by]
+    end
     if value ~= nil then
       p.required[tostring(value)] = true
     end

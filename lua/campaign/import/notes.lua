@@ -3,15 +3,17 @@
 -- meant for stays empty, and values of the first rows that bear the marks of what spoilt them elsewhere (a spreadsheet, a wrong
 -- encoding, a database). Nothing is changed or refused for it, and no value is shown.
 
+local columns_module = require "campaign.import.columns"
+
 local M = {}
 
--- Rows that are looked at.
-local MOST = 100
+-- Rows that are looked at, the bytes of a value, and what is said at most.
+local MOST, BEGINNING, MOST_NOTES = 100, 1000, 50
 
 -- Characters of Latin-1 beyond ASCII, in UTF-8.
 local HIGH = "[\194\195][\128-\191]"
 
--- Each mark: what values with it hold, and whether this one has it. Only the beginning of a value is looked at where more would take time.
+-- Each mark: what values with it hold, and whether this one has it.
 local NUMBERS = {
   { says = "numbers like 1.38E+10: a spreadsheet has rounded them and digits are lost; export them anew, as text",
     of = function(value) return value:find("^%d%.?%d*[eE]%+?%d+$") end }, -- linear: disjoint classes
@@ -60,35 +62,54 @@ local function sent_columns(mapping)
   return columns
 end
 
+-- Rows that were looked at. A list that cannot be read on by now is told by whoever sends it.
+local function look(input, columns, counts)
+  local rows = 0
+  pcall(function()
+    for number, fields in input:rows(nil, MOST) do
+      rows = number
+      for _, column in ipairs(columns) do
+        local value = (fields[column] or ""):sub(1, BEGINNING)
+        if value:find("^[%d'=]") then
+          count(counts, column, NUMBERS, value)
+        elseif value:find("[\194\195\233\239?\\]") then
+          count(counts, column, TEXTS, value)
+        end
+      end
+    end
+  end)
+  return rows
+end
+
 ---@param input userdata
 ---@param mapping campaign.mapping
 ---@param names string[] columns of the list
 ---@return string[] notes
 function M.of(input, mapping, names)
-  local notes, counts, columns, rows = {}, {}, sent_columns(mapping), 0
-  for i, note in ipairs(mapping.notes) do
-    notes[i] = note
-  end
-  for number, fields in input:rows(nil, MOST) do
-    rows = number
-    for _, column in ipairs(columns) do
-      local value = fields[column] or ""
-      if value:find("^[%d'=]") then
-        count(counts, column, NUMBERS, value)
-      elseif value:find("[\194\195\233\239?\\]") then
-        count(counts, column, TEXTS, value)
-      end
+  local notes, counts, columns, left_out = {}, {}, sent_columns(mapping), 0
+  local function add(note)
+    if #notes < MOST_NOTES then
+      notes[#notes + 1] = note
+    else
+      left_out = left_out + 1
     end
   end
+  for _, note in ipairs(mapping.notes) do
+    add(note)
+  end
+  local rows = look(input, columns, counts)
   for _, column in ipairs(columns) do
     for _, marks in ipairs({ NUMBERS, TEXTS }) do
       for _, mark in ipairs(marks) do
         local found = counts[column] and counts[column][mark]
         if found then
-          notes[#notes + 1] = ('column "%s": of the first %d rows, %d hold %s'):format(names[column], rows, found, mark.says)
+          add(("column %s: of the first %d rows, %d hold %s"):format(columns_module.shown({ names[column] }), rows, found, mark.says))
         end
       end
     end
+  end
+  if left_out > 0 then
+    notes[#notes + 1] = ("and %d more of this kind"):format(left_out)
   end
   return notes
 end
