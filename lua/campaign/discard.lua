@@ -3,7 +3,7 @@
 -- new one beside its own.
 
 local core = require "campaign.core"
-local lfs = require "lfs"
+local lfs = require "campaign.lfs"
 
 local M = {}
 

@@ -3,7 +3,7 @@
 -- something must be fixed first.
 
 local core = require "campaign.core"
-local lfs = require "lfs"
+local lfs = require "campaign.lfs"
 local output = require "campaign.cli.output"
 
 local M = {}

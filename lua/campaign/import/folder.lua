@@ -6,6 +6,7 @@ local core = require "campaign.core"
 local durable = require "campaign.durable"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local lfs = require "campaign.lfs"
 
 local M = {}
 
@@ -47,7 +48,6 @@ M.trouble = trouble
 
 -- What a process that died was still writing is nothing; nor is a list that another one maps beside us.
 local function is_empty(path)
-  local lfs = require "lfs"
   for name in lfs.dir(path) do
     if name ~= "." and name ~= ".." and not name:find("^%.campaign%-%x+%.tmp$") then
       return false
@@ -166,7 +166,7 @@ function methods:leave()
     os.remove(self.ledger .. ".lock")
   end
   if self.made then
-    require("lfs").rmdir(self.path)
+    lfs.rmdir(self.path)
   end
 end
 

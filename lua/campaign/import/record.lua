@@ -5,14 +5,7 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
-
-if package.loaded.ngx and rawget(_G, "lfs") == nil then
-  rawset(_G, "lfs", {}) -- the module makes this global itself, and nginx warns of globals that are made within a request
-end
-local has_lfs, lfs = pcall(require, "lfs")
-if not has_lfs then
-  error("campaign needs LuaFileSystem (Debian: apt-get install lua-filesystem): " .. tostring(lfs), 0)
-end
+local lfs = require "campaign.lfs"
 
 local M = {}
 

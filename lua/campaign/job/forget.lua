@@ -8,7 +8,7 @@ local error_object = require "campaign.error"
 local family = require "campaign.import.family"
 local folder_module = require "campaign.import.folder"
 local handover = require "campaign.import.handover"
-local lfs = require "lfs"
+local lfs = require "campaign.lfs"
 local opened_module = require "campaign.job.opened"
 
 local M = {}
