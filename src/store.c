@@ -279,7 +279,7 @@ static int configure(struct camp_database *database, enum camp_store_mode mode, 
     return -1;
   if (mode == CAMP_STORE_OPEN && expect(database, "PRAGMA quick_check(1)", "ok", err) != 0) return -1;
   /* What is left of a transaction that was torn must not stand behind the next one: it would look as if that had been damaged. */
-  const int code = database->cut_log > 0 ? camp_log_cut(database->db, database->cut_log) : SQLITE_OK;
+  const int code = database->cut_log > 0 ? camp_log_truncate(database->db, database->cut_log) : SQLITE_OK;
   if (code != SQLITE_OK)
     return camp_fail(err, CAMP_LEDGER, code, "ledger %.120s: the end of its log cannot be truncated: %s", database->path, sqlite3_errstr(code));
   int id = 0;

@@ -202,7 +202,7 @@ void camp_log_note_in(sqlite3 *db, int fd) {
   if (log != NULL) log->note_in = fd;
 }
 
-int camp_log_cut(sqlite3 *db, int64_t end) {
+int camp_log_truncate(sqlite3 *db, int64_t end) {
   struct log_file *log = log_of_database(db);
   if (log == NULL) return SQLITE_CANTOPEN;
   int code = log_truncate(&log->base, end);

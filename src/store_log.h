@@ -30,7 +30,7 @@ const char *camp_log_vfs(void);
  * and have a log. */
 void camp_log_note_in(struct sqlite3 *db, int fd);
 /* Truncates the log after its last commit; durable when this returns. 0, or SQLite's code. */
-int camp_log_cut(struct sqlite3 *db, int64_t end);
+int camp_log_truncate(struct sqlite3 *db, int64_t end);
 
 /* ---- reading (store_log_read.c) ---- */
 
