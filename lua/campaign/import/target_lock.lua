@@ -12,7 +12,7 @@ local json = require "campaign.json"
 local later = require "campaign.later"
 local record_module = require "campaign.import.record"
 
-local left_over = later.module "campaign.left_over"
+local abandoned_jobs = later.module "campaign.abandoned_jobs"
 
 local M = {}
 
@@ -109,7 +109,7 @@ function methods:try()
     return true
   end
   self._lock, err = core.system.lock(self._path .. ".lock", 0)
-  if not self._lock and left_over.let_go(err, LOOK) then
+  if not self._lock and abandoned_jobs.let_go(err, LOOK) then
     self._lock, err = core.system.lock(self._path .. ".lock", 0)
   end
   if not self._lock then

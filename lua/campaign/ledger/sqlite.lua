@@ -11,7 +11,7 @@ local reading = require "campaign.ledger.reading"
 local schema = require "campaign.ledger.schema"
 local settling = require "campaign.ledger.settling"
 
-local left_over = later.module "campaign.left_over"
+local abandoned_jobs = later.module "campaign.abandoned_jobs"
 
 local M = {}
 
@@ -490,7 +490,7 @@ function M.open(path, options)
     mode = "reopen"
   end
   local store, err = open_store(path, mode, made_with, options)
-  if not store and left_over.let_go(err, 0) then
+  if not store and abandoned_jobs.let_go(err, 0) then
     store, err = open_store(path, mode, made_with, options)
   end
   if not store then

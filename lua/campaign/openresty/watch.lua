@@ -2,8 +2,8 @@
 -- Watches the imports of a worker: one whose light thread was ended by nginx is not heard from any more, and its locks must be released for
 -- others. An import that only waits is not heard from either: collecting garbage does it no harm, and the interval grows each time.
 
+local abandoned_jobs = require "campaign.abandoned_jobs"
 local core = require "campaign.core"
-local left_over = require "campaign.left_over"
 
 local M = {}
 
@@ -29,7 +29,7 @@ local function look(premature)
     local env = entry.weak.env
     if not env or entry.is_over then
       table.remove(watched, i)
-    elseif core.system.monotonic() - env.heard > entry.silent and left_over.collect(EVERY) then
+    elseif core.system.monotonic() - env.heard > entry.silent and abandoned_jobs.collect(EVERY) then
       entry.silent = entry.silent * LONGER
     end
   end

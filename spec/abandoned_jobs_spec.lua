@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Locks of jobs that a coroutine left in the middle: what tells that one of ours may be in the way, and what does not.
 
+local abandoned_jobs = require "campaign.abandoned_jobs"
 local command = require "support.command"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local left_over = require "campaign.left_over"
 
 describe("what a coroutine left in the middle", function()
   local folder
@@ -19,7 +19,7 @@ describe("what a coroutine left in the middle", function()
     if not lock then
       err = error_object.wrap(err, { hint = "wait" })
       err.message = "in other words"
-      assert.is_true(left_over.let_go(err, 0))
+      assert.is_true(abandoned_jobs.let_go(err, 0))
       lock = assert(core.system.lock(path))
     end
     lock:close()
@@ -30,7 +30,7 @@ describe("what a coroutine left in the middle", function()
     local store = assert(core.store.open(path, "create"))
     local second, err = core.store.open(path)
     assert.same({ nil, "locked", { ours = true } }, { second, err.reason, err.cause })
-    assert.is_true(left_over.let_go(err, 0))
+    assert.is_true(abandoned_jobs.let_go(err, 0))
     store:close()
   end)
 
@@ -42,9 +42,9 @@ describe("what a coroutine left in the middle", function()
     assert.equal("held", owner:read_line(30))
     local lock, err = core.system.lock(path)
     assert.same({ nil, "locked" }, { lock, err.reason, err.cause })
-    assert.is_false(left_over.let_go(err, 0))
+    assert.is_false(abandoned_jobs.let_go(err, 0))
     owner:close()
-    assert.is_false(left_over.let_go(nil, 0))
-    assert.is_false(left_over.let_go(error_object.new{ kind = "ledger", message = "this process holds the lock already" }, 0))
+    assert.is_false(abandoned_jobs.let_go(nil, 0))
+    assert.is_false(abandoned_jobs.let_go(error_object.new{ kind = "ledger", message = "this process holds the lock already" }, 0))
   end)
 end)
