@@ -14,6 +14,7 @@ local job_module = require "campaign.import.job"
 local journal = require "campaign.import.journal"
 local late = require "campaign.import.late"
 local ledger_module = require "campaign.ledger"
+local mixin = require "campaign.mixin"
 local options = require "campaign.import.options"
 local prepare = require "campaign.import.prepare"
 local record_module = require "campaign.import.record"
@@ -25,8 +26,9 @@ local target_lock = require "campaign.import.target_lock"
 local timing = require "campaign.import.timing"
 local work = require "campaign.import.work"
 
+local M = {}
+
 local methods = {}
-local M = { methods = methods }
 
 local function not_in_doubt(batch, folder)
   return error_object.new{
@@ -396,5 +398,7 @@ function M.open_job(path, given)
   end
   return job
 end
+
+mixin(job_module.methods, methods)
 
 return M

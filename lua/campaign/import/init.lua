@@ -4,10 +4,7 @@
 
 local again = require "campaign.import.again"
 local job_module = require "campaign.import.job"
-local mixin = require "campaign.mixin"
 local recover = require "campaign.import.recover"
-
-mixin(job_module.methods, again.methods)
 
 local M = { open_job = again.open_job, recover = recover.recover }
 
