@@ -4,7 +4,7 @@
 local command = require "support.command"
 local core = require "campaign.core"
 local discard = require "campaign.discard"
-local listing = require "campaign.import.listing"
+local listing = require "campaign.import.report.listing"
 
 describe("what an earlier run left", function()
   local folder, stuck

@@ -72,6 +72,7 @@ local FORBIDDEN = {
     "campaign.sandbox" } },
   { "^lua/campaign/recording/", { "campaign.import", "campaign.ledger", "campaign.cli", "campaign.sandbox" } },
   { "^lua/campaign/import/", { "campaign.cli", "campaign.sandbox", "campaign.job" } },
+  { "^lua/campaign/import/report/", { "campaign.import.plan", "campaign.import.run" } },
   { "^lua/campaign/job/", { "campaign.cli", "campaign.sandbox" } },
   { "^lua/campaign/sandbox/", { "campaign.cli", "campaign.import" } },
   { "^lua/campaign/describe/", { "campaign.import", "campaign.ledger", "campaign.cli", "campaign.sandbox", "campaign.transport" } },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Collects the rows that a pass refuses, for drivers that do not need them as Lua values: lines of rejects.csv, records for the ledger as
- * one JSON text, and counts per reason. Columns and their order are those of lua/campaign/import/listing.lua, which writes the other row
+ * one JSON text, and counts per reason. Columns and their order are those of lua/campaign/import/report/listing.lua, which writes the other row
  * files; a spec compares the two. */
 #ifndef CAMP_REJECTS_H
 #define CAMP_REJECTS_H

@@ -156,7 +156,7 @@ M.callback = setmetatable({}, { __index = function(_, name) return require("camp
 ---@param result table
 ---@return string
 function M.summary(result)
-  return require("campaign.import.summary").text(result)
+  return require("campaign.import.report.summary").text(result)
 end
 
 ---Iterates over the rows of a CSV file: `for number, row in assert(campaign.rows("contacts.csv")) do print(row["name"]) end`.

@@ -6,7 +6,7 @@ local campaign = require "campaign"
 local command = require "support.command"
 local core = require "campaign.core"
 local fake = require "support.fake"
-local timing = require "campaign.import.timing"
+local timing = require "campaign.import.run.timing"
 
 local BUSY = fake.answer({ code = 429 }, 429)
 

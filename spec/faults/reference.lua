@@ -10,7 +10,7 @@ local campaign = require "campaign"
 local core = require "campaign.core"
 local curl = require "campaign.transport.curl"
 local env_module = require "campaign.env"
-for _, name in ipairs{ "campaign.ledger.sqlite", "campaign.import.again", "campaign.auth.oauth", "campaign.auth.store", "campaign.api.waiter" } do
+for _, name in ipairs{ "campaign.ledger.sqlite", "campaign.import.reopen", "campaign.auth.oauth", "campaign.auth.store", "campaign.api.waiter" } do
   require(name)
 end
 for _, name in ipairs{ "longlong", "outbound", "hypers" } do

@@ -2,7 +2,7 @@
 -- Refusals of whole calls, narrowed down to the rows that are to blame. The sandbox is told to refuse phones that are no mobile numbers, which
 -- the client does not check; its commit log says which rows were taken over, and how often.
 
-local bisect = require "campaign.import.bisect"
+local bisect = require "campaign.import.run.bisect"
 local imports = require "support.imports"
 local ledger_module = require "campaign.ledger"
 local sandbox_json = require "campaign.sandbox.json"

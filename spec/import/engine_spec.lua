@@ -2,9 +2,9 @@
 -- The engine on a scripted transport and a clock that moves only when somebody waits: what is sent, what is sent again, when a run
 -- stops, and that every row ends in exactly one state whatever the answers are.
 
-local engine = require "campaign.import.engine"
+local engine = require "campaign.import.run.engine"
 local error_object = require "campaign.error"
-local pace = require "campaign.import.pace"
+local pace = require "campaign.import.run.pace"
 local platforms = require "campaign.api.platform"
 
 -- What a scripted answer stands for: the result of the transport, then reply or error of the parser.

@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- A job and its folder: what a plan says, what the files hold and who may read them, stopping, and opening a job again.
 
-local accounting = require "campaign.import.accounting"
+local accounting = require "campaign.import.report.accounting"
 local campaign = require "campaign"
 local core = require "campaign.core"
 local imports = require "support.imports"
 local json = require "campaign.json"
-local listing = require "campaign.import.listing"
+local listing = require "campaign.import.report.listing"
 local lists = require "support.lists"
 
 local LONGLONG = "longlong.import_customers_async"

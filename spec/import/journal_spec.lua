@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What the journal hands out of the plan, with the ledger's part scripted: everything once, in order, a part kept back while the ledger looks for more.
 
-local journal = require "campaign.import.journal"
+local journal = require "campaign.import.run.journal"
 
 describe("journal", function()
   -- A ledger that gives these pieces, then batches 1 to `count` as they are asked for; `asked` says what it was asked.

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- How the columns of a file find the fields of a row: user's map, header, aliases; and every way in which that can fail.
 
-local mapping = require "campaign.import.mapping"
+local mapping = require "campaign.import.plan.mapping"
 local platforms = require "campaign.api.platform"
 
 local function operation(name)

@@ -6,7 +6,7 @@ local campaign = require "campaign"
 local command = require "support.command"
 local core = require "campaign.core"
 local imports = require "support.imports"
-local notes_module = require "campaign.import.notes"
+local notes_module = require "campaign.import.plan.notes"
 
 local LONGLONG = "longlong.import_customers_async"
 local TUZHAN = "tuzhan.batch_add_group_relations"

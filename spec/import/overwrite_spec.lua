@@ -3,7 +3,7 @@
 -- allowed in flight. The sandbox's log is the oracle: nothing is appended before the overwrite was confirmed, nothing is overwritten after
 -- an append, and what the platform holds at the end is the list, or the run has stopped and says what it does not know.
 
-local barrier = require "campaign.import.barrier"
+local barrier = require "campaign.import.run.barrier"
 local campaign = require "campaign"
 local imports = require "support.imports"
 

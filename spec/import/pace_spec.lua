@@ -4,7 +4,7 @@
 
 local error_object = require "campaign.error"
 local imports = require "support.imports"
-local pace = require "campaign.import.pace"
+local pace = require "campaign.import.run.pace"
 
 local LONGLONG = "longlong.import_customers_async"
 
@@ -269,7 +269,7 @@ describe("import options of the pace", function()
     local record = require "campaign.import.record"
     local platform = assert(require("campaign.api.platform").load("longlong"))
     assert.equal(record.identity(platform, { base_url = "u" }), record.identity(platform, { base_url = "u", calls_per_second = 5 }))
-    local timing = require "campaign.import.timing"
+    local timing = require "campaign.import.run.timing"
     assert.equal(3, timing.rate({ limits = { calls_per_second = 7 } }, { calls_per_second = 5 }, { rate = 3 }))
     assert.equal(5, timing.rate({ limits = { calls_per_second = 7 } }, { calls_per_second = 5 }, {}))
     assert.equal(7, timing.rate({ limits = { calls_per_second = 7 } }, {}, {}))
@@ -283,7 +283,7 @@ describe("import options of the pace", function()
   end)
 
   it("begin with the platform's figure and grow to four times as much, or keep to what was said", function()
-    local timing = require "campaign.import.timing"
+    local timing = require "campaign.import.run.timing"
     local function in_flight(concurrency, options)
       return { timing.in_flight({ limits = {} }, { rows = { concurrency = concurrency } }, options or {}) }
     end

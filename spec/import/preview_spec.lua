@@ -7,7 +7,7 @@ local command = require "support.command"
 local imports = require "support.imports"
 local lfs = require "lfs"
 local platforms = require "campaign.api.platform"
-local preview = require "campaign.import.preview"
+local preview = require "campaign.import.plan.preview"
 
 local LONGLONG = "longlong.import_customers_async"
 local UPLOAD = "outbound.upload_contacts_file"

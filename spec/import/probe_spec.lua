@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What two looks at a platform prove, as a table: nothing is called proved that another course of events could have left behind.
 
-local probe = require "campaign.import.probe"
+local probe = require "campaign.import.run.probe"
 
 local TOTAL = { kind = "total", match = { name = "target" }, count = "total", marks = { "utime" } }
 local ENTRY = { kind = "entry", match = { name = "target", kind = "sort" }, id = "id" }

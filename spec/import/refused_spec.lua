@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Which rows of a batch an answer refuses, found among those that were sent.
 
-local refused = require "campaign.import.refused"
+local refused = require "campaign.import.report.refused"
 
 describe("import.refused", function()
   local sent = {

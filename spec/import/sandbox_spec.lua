@@ -281,7 +281,7 @@ describe("campaign.import", function()
     end)
 
     it("F22 client keeps in the ledger which rows came back, also when they cannot be listed, and lists them on resume", function()
-      local listing = require "campaign.import.listing"
+      local listing = require "campaign.import.report.listing"
       assert(imports.import(TUZHAN, imports.people(40)))
       local text = imports.people(50):gsub("\n", "\n\n", 3):gsub("(c%-00005[^\n]*)", "%1,too,many,cells")
       local job, new, added = imports.job(), listing.new, 0

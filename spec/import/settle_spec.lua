@@ -7,7 +7,7 @@ local imports = require "support.imports"
 local json = require "campaign.json"
 local ledger_module = require "campaign.ledger"
 local sandbox_json = require "campaign.sandbox.json"
-local settle = require "campaign.import.settle"
+local settle = require "campaign.import.run.settle"
 
 local JSON, UPLOAD, DNC = "outbound.upload_contacts_json", "outbound.upload_contacts_file", "outbound.upload_dnc_json"
 

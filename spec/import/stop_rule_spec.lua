@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- The stop rule: how it is read and judged, and real imports that it ends, against a sandbox that refuses some calls.
 
-local accounting = require "campaign.import.accounting"
+local accounting = require "campaign.import.report.accounting"
 local campaign = require "campaign"
 local command = require "support.command"
 local imports = require "support.imports"
-local stop_rule = require "campaign.import.stop_rule"
+local stop_rule = require "campaign.import.run.stop_rule"
 
 local LONGLONG = "longlong.import_customers_async"
 

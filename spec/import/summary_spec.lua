@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The result of an import as text.
 
-local summary = require "campaign.import.summary"
+local summary = require "campaign.import.report.summary"
 
 describe("campaign.summary", function()
   it("tells states with reasons, what it took, and where the rows lie", function()

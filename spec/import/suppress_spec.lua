@@ -7,7 +7,7 @@ local core = require "campaign.core"
 local imports = require "support.imports"
 local json = require "campaign.json"
 local lists = require "support.lists"
-local suppress = require "campaign.import.suppress"
+local suppress = require "campaign.import.plan.suppress"
 
 local LONGLONG = "longlong.import_customers_async"
 local UPLOAD = "outbound.upload_contacts_file"

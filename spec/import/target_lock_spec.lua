@@ -217,7 +217,7 @@ describe("the lock of a target", function()
     options = imports.options(JSON, imports.people(5))
     options.env.getenv = function(name) return name == "CAMPAIGN_STATE_DIR" and folder or nil end
     assert(core.system.make_dirs(folder .. "/targets"))
-    local lock = require("campaign.import.target_lock")
+    local lock = require("campaign.import.run.target_lock")
     local try = lock.new{ operation = require("campaign.api.platform").load("outbound").operations.upload_contacts_json, options = options,
       identity = "x", id = "y", folder = folder }
     assert(core.system.make_dirs(try._path .. ".json")) -- a folder where the file would be
@@ -232,7 +232,7 @@ describe("the lock of a target", function()
     local folder = command.folder()
     local options = imports.options(JSON, imports.people(5))
     options.env.getenv = function(name) return name == "CAMPAIGN_STATE_DIR" and folder or nil end
-    local lock = require("campaign.import.target_lock").new{ options = options, identity = "x", id = "y", folder = folder,
+    local lock = require("campaign.import.run.target_lock").new{ options = options, identity = "x", id = "y", folder = folder,
       operation = require("campaign.api.platform").load("outbound").operations.upload_contacts_json }
     assert.is_true(lock:try())
     local path = lock._path .. ".json"

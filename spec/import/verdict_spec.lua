@@ -4,7 +4,7 @@
 
 local json = require "campaign.json"
 local platforms = require "campaign.api.platform"
-local verdict = require "campaign.import.verdict"
+local verdict = require "campaign.import.run.verdict"
 
 local NAMES = {
   longlong = "import_customers_async", tuzhan = "batch_add_group_relations",

@@ -2,11 +2,11 @@
 -- Closed hours: how long to wait, what is not begun any more, what is foreseen; by pure arithmetic, and in imports whose clock is the spec's.
 
 local campaign = require "campaign"
-local forecast = require "campaign.import.forecast"
+local forecast = require "campaign.import.plan.forecast"
 local imports = require "support.imports"
 local platforms = require "campaign.api.platform"
-local summary = require "campaign.import.summary"
-local window_module = require "campaign.import.window"
+local summary = require "campaign.import.report.summary"
+local window_module = require "campaign.import.plan.window"
 
 local MIDNIGHT = 1762704000 -- 2025-11-10 00:00:00 in Shanghai
 local HOUR = 3600

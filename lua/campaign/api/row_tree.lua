@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Rows with objects in them: their fields as one flat list, in which a field of an object is named by its path ("properties.phone"), and
--- rows by the same names. Pure: import/row_fields.lua and the checks of a platform file build on it.
+-- rows by the same names. Pure: import/plan/row_fields.lua and the checks of a platform file build on it.
 
 local M = {}
 

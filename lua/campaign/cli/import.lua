@@ -7,7 +7,7 @@ local error_object = require "campaign.error"
 local output = require "campaign.cli.output"
 local parameters = require "campaign.cli.parameters"
 local running = require "campaign.cli.running"
-local summary = require "campaign.import.summary"
+local summary = require "campaign.import.report.summary"
 local replacements = require "campaign.replacements"
 local target = require "campaign.cli.target"
 

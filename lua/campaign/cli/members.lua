@@ -9,7 +9,7 @@ local parameters = require "campaign.cli.parameters"
 local progress = require "campaign.cli.progress"
 local replacements = require "campaign.replacements"
 local running = require "campaign.cli.running"
-local summary = require "campaign.import.summary"
+local summary = require "campaign.import.report.summary"
 
 local M = {}
 

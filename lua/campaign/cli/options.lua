@@ -3,7 +3,7 @@
 
 local argparse = require "argparse"
 local sorted = require "campaign.sorted"
-local stop_rule = require "campaign.import.stop_rule"
+local stop_rule = require "campaign.import.run.stop_rule"
 
 local M = {}
 

@@ -5,7 +5,7 @@ local core = require "campaign.core"
 local output = require "campaign.cli.output"
 local progress = require "campaign.cli.progress"
 local run_options = require "campaign.import.run_options"
-local summary = require "campaign.import.summary"
+local summary = require "campaign.import.report.summary"
 
 local M = {}
 

@@ -8,7 +8,7 @@ local output = require "campaign.cli.output"
 
 local M = {}
 
-local ROW_STATES = require("campaign.import.accounting").STATES
+local ROW_STATES = require("campaign.import.report.accounting").STATES
 
 -- What a script finds, always: null where it is not known.
 local SHAPE = { "job", "state", "rows", "total", "batches", "sendable", "attempts", "open", "bytes", "possibly_duplicated", "doubtful", "retries",

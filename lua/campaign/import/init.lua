@@ -2,11 +2,11 @@
 -- campaign.plan, campaign.import, campaign.open_job, campaign.recover: the public functions of an import. The work is done by the job
 -- (import/job.lua); the user interface is described in docs/import.md.
 
-local again = require "campaign.import.again"
+local reopen = require "campaign.import.reopen"
 local job_module = require "campaign.import.job"
 local recover = require "campaign.import.recover"
 
-local M = { open_job = again.open_job, recover = recover.recover }
+local M = { open_job = reopen.open_job, recover = recover.recover }
 
 ---Reads and checks a whole list and plans its batches. Sends nothing.
 ---@param given campaign.import.options

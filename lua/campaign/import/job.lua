@@ -2,31 +2,31 @@
 -- The job of an import: combines the parts of an import, in the order in which they work, and keeps the job's state. Each part is documented
 -- in its own file, the user interface in docs/import.md.
 
-local accounting = require "campaign.import.accounting"
+local accounting = require "campaign.import.report.accounting"
 local core = require "campaign.core"
-local dry = require "campaign.import.dry"
-local engine = require "campaign.import.engine"
-local events = require "campaign.import.events"
+local dry = require "campaign.import.plan.dry"
+local engine = require "campaign.import.run.engine"
+local events = require "campaign.import.run.events"
 local folder_module = require "campaign.import.folder"
 local handover = require "campaign.import.handover"
-local journal = require "campaign.import.journal"
+local journal = require "campaign.import.run.journal"
 local later = require "campaign.later"
 local ledger_module = require "campaign.ledger"
-local notes = require "campaign.import.notes"
+local notes = require "campaign.import.plan.notes"
 local options_module = require "campaign.import.options"
-local preflight = require "campaign.import.preflight"
-local prepare = require "campaign.import.prepare"
-local preview = require "campaign.import.preview"
+local preflight = require "campaign.import.plan.preflight"
+local prepare = require "campaign.import.plan.prepare"
+local preview = require "campaign.import.plan.preview"
 local record_module = require "campaign.import.record"
-local repeats = require "campaign.import.repeats"
-local report = require "campaign.import.report"
-local row_keys = require "campaign.import.row_keys"
-local rows_module = require "campaign.import.rows"
-local suppress = require "campaign.import.suppress"
+local repeats = require "campaign.import.report.repeats"
+local final_report = require "campaign.import.report.final_report"
+local row_keys = require "campaign.import.plan.row_keys"
+local rows_module = require "campaign.import.report.rows"
+local suppress = require "campaign.import.plan.suppress"
 local target = require "campaign.import.target"
-local target_lock = require "campaign.import.target_lock"
-local window_module = require "campaign.import.window"
-local work = require "campaign.import.work"
+local target_lock = require "campaign.import.run.target_lock"
+local window_module = require "campaign.import.plan.window"
+local work = require "campaign.import.run.work"
 
 -- Seconds between two progress events.
 local PROGRESS_EVERY = 0.1
@@ -105,7 +105,7 @@ local function conclude(state, name, err)
     err = err or repeats_err
   end
   local run = state.engine or { batches = 0, requests = 0, retries = 0, bytes = 0 }
-  local result = report.result{
+  local result = final_report.result{
     possibly_duplicated = repeated, warnings = state.warnings,
     state = name == "finished" and err and "stopped" or name, error = err, books = books, folder = state.folder, rows = state.rows,
     batches = run.batches, requests = run.requests, retries = run.retries, bytes = run.bytes,
@@ -123,7 +123,7 @@ local function conclude(state, name, err)
       result.error, result.exit_code, result.ok, result.state = put_err, 8, false, "stopped"
     end
   end
-  local written, write_err = state.folder:write("report", report.plain(result))
+  local written, write_err = state.folder:write("report", final_report.plain(result))
   if not written and not result.error then
     result.error, result.exit_code, result.ok, result.state = write_err, 8, false, "stopped"
   end
@@ -148,9 +148,9 @@ function M.close_all(state)
   if state.pace then
     state.pace:close()
   end
-  if state.lane then
-    state.lane:close()
-    state.lane = nil
+  if state.fast_path then
+    state.fast_path:close()
+    state.fast_path = nil
   end
   if state.client then
     state.client:clock():warn(nil)
@@ -230,7 +230,7 @@ local function make_folder(state)
   end
   ok, err = state.ledger:reserve(folder_module.RESERVE)
   if ok and state.rewrite then
-    ok, err = require("campaign.import.mapped").place(state)
+    ok, err = require("campaign.import.plan.map_function").place(state)
   end
   if not ok then
     return nil, err
@@ -315,7 +315,7 @@ function M.check_rows(state)
   local first_batch = plan.first_batch
   plan.first_batch = nil
   if state.syncing then
-    ok, err = require("campaign.import.mapped").settle(state)
+    ok, err = require("campaign.import.plan.map_function").settle(state)
   end
   if ok then
     ok, err = put_job(state, "planned", plan)

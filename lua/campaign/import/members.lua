@@ -2,15 +2,15 @@
 -- campaign.members_file: turns a list into the Excel file of members that some operations take by its id. Columns, checks and rejects are
 -- those of an import (mapping, preflight, rows); this file adds what a sheet needs. Sends nothing: the file is uploaded by a call.
 
-local accounting = require "campaign.import.accounting"
+local accounting = require "campaign.import.report.accounting"
 local core = require "campaign.core"
 local discard = require "campaign.discard"
 local error_object = require "campaign.error"
-local mapping = require "campaign.import.mapping"
+local mapping = require "campaign.import.plan.mapping"
 local options_module = require "campaign.import.options"
-local preflight = require "campaign.import.preflight"
+local preflight = require "campaign.import.plan.preflight"
 local reading = require "campaign.reading"
-local rows_module = require "campaign.import.rows"
+local rows_module = require "campaign.import.report.rows"
 local target = require "campaign.import.target"
 
 local M = {}

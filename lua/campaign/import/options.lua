@@ -7,9 +7,9 @@ local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local replacements = require "campaign.replacements"
 local sorted = require "campaign.sorted"
-local stop_rule = require "campaign.import.stop_rule"
+local stop_rule = require "campaign.import.run.stop_rule"
 local suggest = require "campaign.api.suggest"
-local suppress = require "campaign.import.suppress"
+local suppress = require "campaign.import.plan.suppress"
 
 local M = {}
 

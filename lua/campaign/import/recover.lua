@@ -3,18 +3,18 @@
 -- ledger are applied to them. A batch without an intact record, or one that was not settled when its record was written, may have been sent
 -- since: it is in doubt, and never sent again unless requested. The damaged file is kept. See docs/ledger.md, "Recover".
 
-local again = require "campaign.import.again"
+local reopen = require "campaign.import.reopen"
 local core = require "campaign.core"
 local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
 local job_module = require "campaign.import.job"
 local ledger_module = require "campaign.ledger"
-local prepare = require "campaign.import.prepare"
+local prepare = require "campaign.import.plan.prepare"
 local record_module = require "campaign.import.record"
 local resume = require "campaign.import.resume"
 local salvage_module = require "campaign.ledger.salvage"
-local suppress = require "campaign.import.suppress"
+local suppress = require "campaign.import.plan.suppress"
 
 local M = {}
 
@@ -469,7 +469,7 @@ function M.recover(path, given)
       own[key] = key ~= "trust_pending" and value or nil
     end
     local job
-    job, err = again.open_job(path, own)
+    job, err = reopen.open_job(path, own)
     if job then
       recovered.result, err = job:resume()
     end

@@ -2,10 +2,10 @@
 -- Continues a job: checks that circumstances are those of the plan, and restores accounting and row files of settled batches from the
 -- ledger. Rows listed by the preflight are in the row files already, up to a length recorded in the ledger.
 
-local accounting = require "campaign.import.accounting"
+local accounting = require "campaign.import.report.accounting"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local kept = require "campaign.import.kept"
+local edited_files = require "campaign.import.report.edited_files"
 
 local M = {}
 
@@ -124,7 +124,7 @@ end
 
 -- The row files as the preflight left them.
 local function rewind(state, record, listed)
-  local edited, edited_err = kept.edited(state.rows, record)
+  local edited, edited_err = edited_files.edited(state.rows, record)
   if not edited then
     return nil, edited_err
   end
@@ -134,7 +134,7 @@ local function rewind(state, record, listed)
   end
   local ok, err = state.rows:rewind(sizes, counts)
   if ok then
-    ok, err = kept.relist(state, edited)
+    ok, err = edited_files.relist(state, edited)
   end
   return ok, err
 end

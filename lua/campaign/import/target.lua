@@ -113,7 +113,7 @@ function M.connect(options, platform, operation)
     return nil, err
   end
   local client = client_module.new(platform, account, options.transport, options.env, {
-    open_store = options.open_store, paced = false, -- import/pace.lua takes the tokens
+    open_store = options.open_store, paced = false, -- import/run/pace.lua takes the tokens
   })
   if not operation.scheme or operation.scheme.kind ~= "oauth2" then
     -- A request without rows finds what is wrong with credentials and headers; it is never submitted.

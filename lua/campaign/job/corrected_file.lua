@@ -4,7 +4,7 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local listing = require "campaign.import.listing"
+local listing = require "campaign.import.report.listing"
 
 local M = {}
 

@@ -4,11 +4,11 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local layout = require "campaign.import.layout"
+local layout = require "campaign.import.plan.layout"
 local platforms = require "campaign.api.platform"
 local reading = require "campaign.reading"
 local record_module = require "campaign.import.record"
-local row_fields = require "campaign.import.row_fields"
+local row_fields = require "campaign.import.plan.row_fields"
 local stored = require "campaign.import.stored"
 
 local M = {}

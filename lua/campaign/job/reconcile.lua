@@ -4,7 +4,7 @@
 
 local core = require "campaign.core"
 local ledger_module = require "campaign.ledger"
-local rows_module = require "campaign.import.rows"
+local rows_module = require "campaign.import.report.rows"
 
 local M = {}
 

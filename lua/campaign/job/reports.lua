@@ -3,11 +3,11 @@
 -- list, and that report.json has the same sums. Rows are sorted into buckets on disk; values are compared by keyed digests, so that none is
 -- stored.
 
-local accounting = require "campaign.import.accounting"
+local accounting = require "campaign.import.report.accounting"
 local core = require "campaign.core"
 local corrected_file = require "campaign.job.corrected_file"
-local listing = require "campaign.import.listing"
-local rows_module = require "campaign.import.rows"
+local listing = require "campaign.import.report.listing"
+local rows_module = require "campaign.import.report.rows"
 
 local M = {}
 
@@ -238,7 +238,7 @@ function M.compare_attempts(self, found, folder, ledger)
   local function put_attempt(name, batch, number, verdict)
     self.buckets:put(name, batch % count, ("%d\t%d\t%s"):format(batch, number, tostring(verdict)))
   end
-  for line in require("campaign.import.journal").each(folder.batches) do
+  for line in require("campaign.import.report.batches_file").each(folder.batches) do
     if type(line.batch) == "number" and type(line.attempt) == "number" then
       put_attempt("told", line.batch, line.attempt, line.verdict)
     end

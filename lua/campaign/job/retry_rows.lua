@@ -7,7 +7,7 @@ local corrected_file = require "campaign.job.corrected_file"
 local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local findings = require "campaign.job.findings"
-local layout = require "campaign.import.layout"
+local layout = require "campaign.import.plan.layout"
 local reconcile = require "campaign.job.reconcile"
 
 local M = {}

@@ -7,7 +7,7 @@ local core = require "campaign.core"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local reconcile = require "campaign.job.reconcile"
-local rows_module = require "campaign.import.rows"
+local rows_module = require "campaign.import.report.rows"
 local server_log = require "campaign.job.server_log"
 
 local M = {}

@@ -13,11 +13,11 @@ local opened_module = require "campaign.job.opened"
 local reconcile = require "campaign.job.reconcile"
 local reports = require "campaign.job.reports"
 local server = require "campaign.job.server"
-local timing = require "campaign.import.timing"
+local timing = require "campaign.import.run.timing"
 
 local M = {}
 
-local STATES = require("campaign.import.accounting").STATES
+local STATES = require("campaign.import.report.accounting").STATES
 
 local EXIT_OK, EXIT_STOPPED = 0, 8
 

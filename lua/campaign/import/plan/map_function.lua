@@ -1,0 +1,310 @@
+-- SPDX-License-Identifier: MIT
+-- `map = function(row) ... end`: calls the function once for every row, before anything is checked, and uses the resulting list as the
+-- job's list. From then on the job has no function: nothing depends on what a function would return a second time. core.rows.rewrite
+-- provides the rows; see docs/map.md.
+
+local core = require "campaign.core"
+local columns_module = require "campaign.import.plan.columns"
+local durable = require "campaign.durable"
+local error_object = require "campaign.error"
+local folder_module = require "campaign.import.folder"
+local layout = require "campaign.import.plan.layout"
+local row_fields = require "campaign.import.plan.row_fields"
+local record_module = require "campaign.import.record"
+local redact = require "campaign.api.redact"
+local suggest = require "campaign.api.suggest"
+
+local M = {}
+
+-- Rows between two looks at the world: where others share the thread, and where nobody does.
+local FEW_ROWS, MANY_ROWS = 8, 1024
+
+-- Bytes of a step where others share the thread.
+local SHORT_STEP = 32768
+
+-- Shorter values (bytes) are in any text by chance.
+local LEAST_HIDDEN = 3
+
+local MOST_TEXT = 500
+
+-- Frames that are looked through for the line of the script.
+local MOST_FRAMES = 40
+
+local OWN = debug.getinfo(1, "S").short_src
+
+local function fail(reason, message, hint, cause)
+  return error_object.refuse{ kind = "usage", reason = reason, message = message, hint = hint, cause = cause }
+end
+
+---Why the function cannot be called, where the job has a mapped list already.
+---@return nil
+---@return campaign.error
+function M.refuse_again()
+  return fail("map", "map: a planned job continues with its mapped list; its function is not called again", "leave `map` out")
+end
+
+-- The line of the script that is to blame, as the handler of xpcall sees the stack.
+local function place_of()
+  for level = 3, MOST_FRAMES do
+    local frame = debug.getinfo(level, "Sl")
+    if not frame or frame.short_src == OWN then
+      return nil
+    elseif frame.what ~= "C" and frame.currentline > 0 then
+      return frame.short_src .. ":" .. frame.currentline
+    end
+  end
+end
+
+local function handler(problem)
+  return { problem = problem, place = place_of() }
+end
+
+-- Calls the function for so many rows; the number of the one that is next, nil at the end.
+local function walk(next_row, row, map, number, count)
+  local err
+  for _ = 1, count do
+    if number == 0 then
+      number, err = next_row()
+    else
+      number, err = next_row(map(row, number))
+    end
+    if not number then
+      return nil, err
+    end
+  end
+  return number
+end
+
+local function at_row(state, rewrite)
+  local info = rewrite:info()
+  return ("%s, row %d (line %d): "):format(state.options.source, info.rows, info.line)
+end
+
+-- The words of whatever was raised. Metatables are anybody's too, and may raise, or say nothing.
+local function text_of(problem)
+  local metatable = getmetatable(problem)
+  if type(problem) == "string" or type(problem) == "number" or type(metatable) == "table" and rawget(metatable, "__tostring") then
+    local ok, text = pcall(tostring, problem)
+    if ok and type(text) == "string" then
+      return text
+    end
+  end
+  return "an error that is a " .. type(problem)
+end
+
+-- What the function raised, without the row's values.
+local function raised(state, rewrite, caught)
+  local problem, hidden = caught.problem, {}
+  if type(problem) == "string" and problem:sub(-12) == "interrupted!" then
+    return error_object.refuse{ kind = "cancelled", message = "interrupted" } -- Ctrl-C, not the function
+  end
+  for _, value in ipairs(rewrite:fields()) do
+    hidden[#hidden + 1] = #value >= LEAST_HIDDEN and value or nil
+  end
+  local text = text_of(problem)
+  if caught.place and text:sub(1, #caught.place + 2) == caught.place .. ": " then
+    text = text:sub(#caught.place + 3)
+  end
+  return fail("map", at_row(state, rewrite) .. "the map function raised" .. (caught.place and " at " .. caught.place or "") .. ": "
+    .. redact.scrub(text, hidden, MOST_TEXT), "nothing was sent")
+end
+
+-- Between calls: others have a turn, progress is told, and who wants to stop is heard.
+local function rest(state, rewrite, total)
+  local options = state.options
+  rewrite:seal(true)
+  if options.env.pause then
+    options.env.pause()
+  end
+  state.tell(function()
+    local info = rewrite:info()
+    return { phase = "mapping", rows = info.rows, bytes = info.bytes, total_bytes = total, rejected = info.refused }
+  end)
+  rewrite:seal(false)
+  if state.stop then
+    return error_object.refuse{ kind = "cancelled", message = "the mapping of the list was stopped on request" }
+  end
+  return true
+end
+
+local function each_row(state, rewrite)
+  local map, total = state.options.map, state.input:info().bytes
+  local next_row, row = rewrite:walk()
+  local count = state.options.env.pause and FEW_ROWS or MANY_ROWS
+  local number = 0
+  while number do
+    local ok, found, err = xpcall(walk, handler, next_row, row, map, number, count)
+    if not ok then
+      return raised(state, rewrite, found)
+    elseif err then
+      if err.kind == "usage" then
+        return fail("map", at_row(state, rewrite) .. err.message, "nothing was sent")
+      end
+      return nil, err
+    end
+    number = found
+    ok, err = rest(state, rewrite, total)
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
+local function finish(state, rewrite)
+  local pause = state.options.env.pause
+  local done, err
+  repeat
+    done, err = rewrite:finish(pause and SHORT_STEP or nil)
+    if pause then
+      pause()
+    end
+  until done ~= false
+  return done, err
+end
+
+-- Which fields the made columns fill by their own names: the function said so.
+local function fields_of(state, info)
+  local map, known = {}, {}
+  local exact = columns_module.index(state.columns).exact
+  for _, field in ipairs(row_fields.list(state.operation, state.target_columns)) do
+    known[field.name] = true
+  end
+  local objects = row_fields.objects(state.operation)
+  for _, name in ipairs(info.made) do
+    local base = name:match("^([^.]+)%.") -- linear: anchored
+    local is_own = row_fields.takes_own(state.operation, objects, name) and (info.makes or not exact[name])
+    if known[name] and not row_fields.has_parts(state.operation, name) or base and row_fields.has_parts(state.operation, base) or is_own then
+      map[name] = name
+    end
+  end
+  return map
+end
+
+-- What is a slip where it goes nowhere: what the function made, not the columns of the list that it changed.
+local function slips_of(state, info)
+  local exact, slips = columns_module.index(state.columns).exact, {}
+  for _, name in ipairs(info.made) do
+    slips[#slips + 1] = (info.makes or not exact[name]) and name or nil
+  end
+  return slips
+end
+
+local function open_mapped(state, rewrite, info)
+  local options, list = state.options, state.input:info()
+  options.map = fields_of(state, info)
+  state.slips = slips_of(state, info)
+  options.mapped = {
+    marker = info.marker, made = core.json.array(info.made), columns = #state.columns, makes = info.makes, refused = info.refused,
+    list = { path = record_module.absolute(list.path), bytes = list.bytes, mtime = ("%.9f"):format(list.mtime), encoding = list.encoding,
+      detected = list.detected, delimiter = list.delimiter },
+  }
+  options.source = state.folder and state.folder.mapped or list.path .. " (mapped)"
+  options.encoding, options.delimiter = "utf-8", list.delimiter
+  state.input:close()
+  local err
+  state.input, err = core.rows.input{ path = rewrite:path(), name = options.source, encoding = "utf-8", delimiter = list.delimiter,
+    max_record = layout.max_record(options) }
+  if not state.input then
+    return nil, err
+  end
+  state.columns, err = state.input:columns()
+  return state.columns ~= nil or nil, err
+end
+
+---Has the function look at every row; afterwards the state's input, columns and options are those of the mapped list, which has no name yet.
+---@param state table
+---@return true? ok
+---@return campaign.error? err
+function M.run(state)
+  local options, err = state.options
+  local keeps = not (options.dry_run and not options.job)
+  local place = options.env.getenv("TMPDIR") or "/tmp"
+  if keeps then
+    state.folder, err = folder_module.of_job(options, state.platform, state.operation)
+    if not state.folder then
+      return nil, err
+    end
+    place = state.folder.path
+  end
+  local rewrite
+  rewrite, err = core.rows.rewrite(state.input, { folder = place, keep = keeps, eager = not options.env.pause,
+    shown = columns_module.shown(state.columns) })
+  if not rewrite then
+    return folder_module.trouble(place, err)
+  end
+  state.rewrite = rewrite -- closed with the job
+  local ok
+  ok, err = each_row(state, rewrite)
+  if ok then
+    ok, err = finish(state, rewrite)
+  end
+  if not ok then
+    return nil, err
+  end
+  local info = rewrite:info()
+  if info.rows == 0 then
+    return error_object.refuse{ kind = "invalid", reason = "no_rows",
+      message = options.source .. " has a header line and no rows: there is nothing to import" }
+  end
+  return open_mapped(state, rewrite, info)
+end
+
+---Whether all that the function made goes somewhere.
+---@param state table with its mapping
+---@return true? ok
+---@return campaign.error? err
+function M.check(state)
+  local unused, names = {}, {}
+  for _, name in ipairs(state.mapping.unused) do
+    unused[name] = true
+  end
+  for i, field in ipairs(row_fields.list(state.operation, state.target_columns)) do
+    names[i] = field.name
+  end
+  for _, name in ipairs(state.slips) do
+    if unused[name] then
+      return fail("map", ('map: the function created "%s", which is not used: no field of a row has that name%s; there is %s'):format(name,
+        suggest.help(name, names), columns_module.shown(names)), "only what is sent, checked, or told apart by can be made")
+    end
+  end
+  return true
+end
+
+---Gives the mapped list its name in the job folder, for good.
+---@param state table
+---@return true? ok
+---@return campaign.error? err
+function M.place(state)
+  local path = state.folder.mapped
+  local ok, err = state.rewrite:place(path)
+  local file
+  if ok then
+    file, err = core.system.append_open(path, 384) -- 0600
+  end
+  if not file then
+    return folder_module.trouble(state.folder.path, err)
+  end
+  state.rewrite:close()
+  state.rewrite, state.syncing = nil, durable.sync_later(file)
+  return true
+end
+
+---Waits until the mapped list is on the disk: before the plan is there, from which things are sent.
+---@param state table
+---@return true? ok
+---@return campaign.error? err
+function M.settle(state)
+  local wait = state.syncing
+  state.syncing = nil
+  local ok, err = wait()
+  if ok then
+    ok, err = durable.folder(state.folder.path)
+  end
+  if not ok then
+    return folder_module.trouble(state.folder.path, err)
+  end
+  return true
+end
+
+return M

@@ -1,0 +1,185 @@
+-- SPDX-License-Identifier: MIT
+-- Everything about an import that can be determined before its file is read. Opens files; sends at most the query for the target's columns,
+-- after the call was checked. The pass over the rows is in import/plan/preflight.lua.
+
+local core = require "campaign.core"
+local folder_module = require "campaign.import.folder"
+local layout = require "campaign.import.plan.layout"
+local options_module = require "campaign.import.options"
+local preflight = require "campaign.import.plan.preflight"
+local reading = require "campaign.reading"
+local record_module = require "campaign.import.record"
+local resume = require "campaign.import.resume"
+local row_keys = require "campaign.import.plan.row_keys"
+local suppress = require "campaign.import.plan.suppress"
+local target = require "campaign.import.target"
+local timing = require "campaign.import.run.timing"
+
+local M = {}
+
+---What job.json says. Secrets and personal data stay out of it: params by name only, replacements and constants by count.
+---@param state table
+---@return table
+function M.job_json(state)
+  local options, uses, params = state.options, {}, {}
+  for i, use in ipairs(state.mapping.uses) do
+    uses[i] = { field = use.field, column = use.column, constant = use.constant ~= nil or nil, mark = use.mark }
+  end
+  for name in pairs(options.params) do
+    params[#params + 1] = tostring(name)
+  end
+  table.sort(params)
+  local mapped = options.mapped
+  local info = mapped and mapped.list or state.input:info()
+  return {
+    format = folder_module.FORMAT, id = state.id, version = core.version,
+    platform = state.platform.name, operation = state.operation.name, account = state.client.account.name,
+    base_url = state.client.account.base_url,
+    mapped = mapped and { file = folder_module.FILES.mapped, made = mapped.made, refused = mapped.refused, makes = mapped.makes } or nil,
+    source = { path = info.path, bytes = info.bytes, mtime = tonumber(info.mtime), encoding = info.encoding, detected = info.detected,
+      delimiter = info.delimiter },
+    columns = core.json.array(state.columns), fields = core.json.array(uses), unused = core.json.array(state.mapping.unused),
+    params = core.json.array(params), checks = options.check, split = options.split,
+    on_unmappable = options.on_unmappable, replacements = options.replacements ~= nil,
+    unique = options.unique, suppress = suppress.facts(state.suppress), overwrite = options.overwrite or false, window = options.window,
+    rows_per_batch = state.batch_rows, concurrency = (timing.in_flight(state.platform, state.operation, options)),
+    attempts = options.attempts, rate = options.rate, max_reject = options.max_reject,
+  }
+end
+
+local function new_id(env)
+  local random = env.random(2):gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end)
+  return os.date("%Y%m%d-%H%M%S", math.floor(env.now())) .. "-" .. random
+end
+
+-- The account, the one the job was planned for, and the hours in which the platform takes calls.
+local function open_account(state)
+  local options, operation = state.options, state.operation
+  local err
+  state.batch_rows, err = options_module.batch_rows(operation, options)
+  if not state.batch_rows then
+    return nil, err
+  end
+  state.client, err = target.connect(options, state.platform, operation)
+  if not state.client then
+    return nil, err
+  end
+  state.client:clock():warn(state.warn)
+  state.identity = record_module.identity(state.platform, state.client.account)
+  if state.record then
+    local same
+    same, err = resume.same_target(state.record, state.identity)
+    if not same then
+      return nil, err
+    end
+  end
+  if options.window == "refuse" and not options.dry_run and state.window:opens() then
+    return state.window:refuse()
+  end
+  return true
+end
+
+-- The list's header, and the target's columns where the platform knows them.
+local function open_list(state)
+  local options = state.options
+  local err
+  if type(options.map) == "function" and (state.record or options.mapped) then
+    return require("campaign.import.plan.map_function").refuse_again()
+  end
+  state.input, err = reading.open{ path = options.source, encoding = options.encoding, delimiter = options.delimiter,
+    max_record = layout.max_record(options) }
+  if not state.input then
+    return nil, err
+  end
+  state.columns, err = state.input:columns()
+  if not state.columns then
+    return nil, err
+  end
+  local asked = options.env.monotonic()
+  state.target_columns, err = target.columns(state.client, state.operation, options)
+  state.call_seconds = state.target_columns and options.env.monotonic() - asked
+  if err then
+    return nil, err
+  end
+  state.id = state.id or new_id(options.env)
+  return true
+end
+
+-- Which column fills which field. A function of the user's looks at the rows first, and what it makes takes the list's place.
+local function map_columns(state)
+  local options = state.options
+  local mapped = type(options.map) == "function" and require("campaign.import.plan.map_function")
+  local ok, err
+  if mapped then
+    ok, err = mapped.run(state)
+    if not ok then
+      return nil, err
+    end
+  end
+  state.mapping, err = layout.mapping(state.operation, state.columns, state.target_columns, options, state.id)
+  if not state.mapping then
+    return nil, err
+  end
+  if mapped then
+    ok, err = mapped.check(state)
+    if not ok then
+      return nil, err
+    end
+  end
+  state.shape = record_module.shape(state.mapping, state.columns)
+  return true
+end
+
+local function open_encoder(state)
+  local operation = state.operation
+  local envelope, err
+  if operation.rows.shape ~= "csv" then
+    local prefix, suffix = state.client:envelope(operation.name, state.options.params)
+    if not prefix then
+      return nil, suffix
+    end
+    envelope = { prefix = prefix, suffix = suffix }
+  end
+  state.encoder, err = preflight.encoder(operation, state.mapping, envelope, state.options.replacements)
+  return state.encoder ~= nil or nil, err
+end
+
+-- Keys of rows, from and for other jobs, and suppression lists. A job that is gone on with has its rows told apart already.
+local function load_keys(state)
+  local options = state.options
+  local known = state.record and state.record.plan
+  if known then
+    return suppress.unchanged(known.suppress, options.env.pause)
+  end
+  local err
+  state.keys, err = row_keys.prepare(options, state.mapping, { platform = state.platform.name, operation = state.operation.name,
+    identity = state.identity, id = state.id, bytes = state.input:info().bytes })
+  if err then
+    return nil, err
+  end
+  state.handover = state.keys and state.keys.handover
+  state.suppress, err = suppress.load(options.suppress, state.mapping.suppress, {
+    pause = options.env.pause, stopped = function() return state.stop end,
+  })
+  return state.suppress ~= nil or nil, err
+end
+
+local STEPS = { open_account, open_list, map_columns, open_encoder, load_keys }
+
+---Finds out everything that is known before the file is read through: client, input, mapping, encoder, lists of keys.
+---@param state table
+---@return true? ok
+---@return campaign.error? err
+function M.prepare(state)
+  for _, step in ipairs(STEPS) do
+    local ok, err = step(state)
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
+return M

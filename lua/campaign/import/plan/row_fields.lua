@@ -1,0 +1,268 @@
+-- SPDX-License-Identifier: MIT
+-- The fields that a row of an operation may have, and their descriptions for the core's encoder: from the platform's data and the user's
+-- options. Pure; import/plan/mapping finds a column for each.
+
+local convert = require "campaign.api.convert"
+local core = require "campaign.core"
+local row_tree = require "campaign.api.row_tree"
+local sorted = require "campaign.sorted"
+
+local M = {}
+
+-- 1.0, as Lua 5.4 keeps a number that was divided or decoded, is the 1 of the data.
+local function text_of(value)
+  return type(value) == "number" and convert.int64_text(value) or tostring(value)
+end
+
+---Whether a list has a value. Members are compared as text: `set` and `params` may hold 1 where the data says "1".
+---@param list any[]?
+---@param value any
+---@return boolean
+function M.contains(list, value)
+  local text = text_of(value)
+  for _, item in ipairs(list or {}) do
+    if text_of(item) == text then
+      return true
+    end
+  end
+  return false
+end
+
+---Whether a field is an array of { id, value }: custom fields, each of which is mapped on its own.
+---@param field table
+---@return boolean
+function M.is_parts(field)
+  local inner = field.type == "array" and field.items and field.items.fields
+  return inner and inner.id and inner.value and true or false
+end
+
+---Whether a field is filled part by part ("components.<id>").
+---@param operation table
+---@param name string
+---@return boolean
+function M.has_parts(operation, name)
+  for _, field in ipairs(operation.rows.shape == "object" and operation.rows.row.fields or {}) do
+    if field.name == name then
+      return M.is_parts(field)
+    end
+  end
+  return false
+end
+
+---The fields one row may have, whatever its shape: the row type's fields, those of objects by their paths, or the target's columns.
+---@param operation table a loaded operation
+---@param target_columns table[]? `{ name, required }` where the platform was asked for its columns
+---@return table[]
+function M.list(operation, target_columns)
+  local rows = operation.rows
+  if rows.shape == "object" then
+    return (row_tree.flatten(rows.row.fields or {}))
+  end
+  local fields = {}
+  for i, column in ipairs(target_columns or rows.columns) do
+    if type(column) == "string" then
+      fields[i] = { name = column, type = "string", required = true }
+    else
+      fields[i] = { name = column.name, type = "string", required = column.required or false }
+    end
+  end
+  return fields
+end
+
+local function enum_values(values)
+  if not values or values.open then
+    return nil
+  end
+  local list = {}
+  for i, entry in ipairs(values) do
+    local value = entry.value == nil and entry[1] or entry.value
+    list[i] = type(value) == "number" and string.format("%d", value) or tostring(value)
+  end
+  return list
+end
+
+---Whether a field is a list that travels as one text ("a,b"), filled by splitting a cell.
+---@param field table
+---@return boolean
+function M.is_list(field)
+  return field.type == "array" and field.join ~= nil
+end
+
+local SCALARS = {
+  string = "string", integer = "integer", int64 = "integer", boolean = "boolean", number = "number",
+  datetime = "datetime", date = "date", any = "string",
+}
+
+---The form that the platform's data asks of a field, where the core can look at it.
+---@param field table?
+---@return string?
+function M.pattern(field)
+  local pattern = field and field.pattern
+  return pattern and core.rows.checks()[pattern] and pattern or nil
+end
+
+---The objects in a row of an operation.
+---@param operation table
+---@return table objects of row_tree.flatten
+function M.objects(operation)
+  local _, objects = row_tree.flatten(operation.rows.shape == "object" and operation.rows.row.fields or {})
+  return objects
+end
+
+---Whether a row takes this name though no field has it: rows and objects of an open type do.
+---@param operation table
+---@param objects table of `objects`
+---@param name string
+---@return table|boolean|nil parent the object that it goes into; true: the row itself
+function M.takes_own(operation, objects, name)
+  local parent, key = name:match("^(.*)%.([^.]+)$") -- linear: the last dot
+  if parent then
+    return key and objects[parent] and objects[parent].open and objects[parent] or nil
+  end
+  return operation.rows.shape == "object" and operation.rows.row.open or nil
+end
+
+-- The objects that a field goes into, as far as the encoder needs to know them.
+local function parents_of(field, options)
+  local parents
+  for i, parent in ipairs(field.parents or {}) do
+    parents = parents or {}
+    parents[i] = { name = parent.name, required = M.is_needed(parent, options) or nil }
+  end
+  return parents
+end
+
+---An object that stands in every row, for the encoder.
+---@param object table of `objects`
+---@param options table `set`, `params`
+---@return table? entry nil if rows without its fields are sent without it
+function M.always(object, options)
+  for _, parent in ipairs(object.parents) do
+    if not M.is_needed(parent, options) then
+      return nil
+    end
+  end
+  return { name = object.path, type = "object", parents = parents_of(object, options) }
+end
+
+---The fields of a mapping as the encoder takes them: those of an object within it.
+---@param entries table[]
+---@return table[]
+function M.nested(entries)
+  local root, places = {}, {}
+  for _, entry in ipairs(entries) do
+    local place, path = root, ""
+    for _, parent in ipairs(entry.parents or {}) do
+      path = path .. "." .. parent.name
+      if not places[path] then
+        places[path] = {}
+        place[#place + 1] = { name = parent.name, type = "object", required = parent.required, fields = places[path] }
+      end
+      place = places[path]
+    end
+    if not entry.parents then
+      place[#place + 1] = entry
+    elseif entry.type ~= "object" then
+      local inner = {}
+      for key, value in pairs(entry) do
+        inner[key] = key ~= "parents" and value or nil
+      end
+      place[#place + 1] = inner
+    end
+  end
+  return root
+end
+
+---A field as the encoder takes it, without its column.
+---@param field table
+---@param options table `check`, `split`
+---@return table
+function M.describe(field, options)
+  local list = M.is_list(field)
+  local limits = list and field.items or field
+  return {
+    name = field.name, key = field.key, parents = parents_of(field, options),
+    type = list and "string" or SCALARS[field.type or "string"],
+    check = options.check[field.name] or M.pattern(field),
+    enum = enum_values(limits.values),
+    -- A name that holds the separator would turn into two on the other side.
+    forbid = limits.forbid, join = field.join, split = list and options.split[field.name] or nil,
+    max_length = limits.max_length, min_length = limits.min_length, unit = limits.unit,
+    min = not list and field.min or nil, max = not list and field.max or nil, not_blank = limits.not_blank, whole_minutes = field.whole_minutes,
+  }
+end
+
+-- The value that a condition speaks of: "/a.b" from the call's own fields, else from what `set` gives to every row.
+local function condition_value(name, options)
+  if name:sub(1, 1) ~= "/" then
+    return options.set[name]
+  end
+  local value = options.params
+  for key in name:sub(2):gmatch("[^.]+") do
+    if type(value) ~= "table" then
+      return nil
+    end
+    value = value[key]
+  end
+  return value
+end
+
+---Whether every row must fill a field.
+---@param field table
+---@param options table `set`, `params`
+---@return boolean
+function M.is_needed(field, options)
+  local when = field.required_if
+  if field.required or not when then
+    return field.required or false
+  end
+  local value = condition_value(when.field, options)
+  if when.given then
+    return value ~= nil
+  end
+  return value ~= nil and M.contains(when.is, value)
+end
+
+---Names of fields as `map` takes them.
+---@param fields table[]
+---@param parts table<string, boolean>
+---@return string[]
+function M.names(fields, parts)
+  local names = {}
+  for _, field in ipairs(fields) do
+    names[#names + 1] = parts[field.name] and field.name .. ".<id>" or field.name
+  end
+  return names
+end
+
+---Rows and objects of an open type take names of the user's own: each is one more text. A name that differs from a field's only in letter
+---case is taken for a slip.
+---@param options table `operation`, `map`, `set`
+---@param fields table[]
+---@return table[]
+function M.with_own(options, fields)
+  local objects = M.objects(options.operation)
+  local list, known = {}, {}
+  for i, field in ipairs(fields) do
+    list[i] = field
+    known[field.name:lower()] = true
+  end
+  for _, object in ipairs(objects) do
+    known[object.path:lower()] = true
+  end
+  for _, given in ipairs({ options.map, options.set }) do
+    for _, name in ipairs(sorted.keys(given)) do
+      local parent = not known[name:lower()] and M.takes_own(options.operation, objects, name)
+      if parent then
+        known[name:lower()] = true
+        list[#list + 1] = { name = name, type = "string" }
+        if parent ~= true then
+          list[#list].key, list[#list].parents = name:sub(#parent.path + 2), parent.parents
+        end
+      end
+    end
+  end
+  return list
+end
+
+return M

@@ -1,0 +1,404 @@
+-- SPDX-License-Identifier: MIT
+-- A job in another process, or after its run: open_job, and the methods resume, resolve, probe, join and inspect. What needs no job is in
+-- import/resume.lua.
+
+local callback = require "campaign.callback"
+local core = require "campaign.core"
+local discard = require "campaign.discard"
+local env_module = require "campaign.env"
+local error_object = require "campaign.error"
+local family = require "campaign.import.family"
+local folder_module = require "campaign.import.folder"
+local handover = require "campaign.import.handover"
+local job_module = require "campaign.import.job"
+local journal = require "campaign.import.run.journal"
+local late_results = require "campaign.import.run.late_results"
+local ledger_module = require "campaign.ledger"
+local mixin = require "campaign.mixin"
+local options = require "campaign.import.options"
+local prepare = require "campaign.import.plan.prepare"
+local record_module = require "campaign.import.record"
+local final_report = require "campaign.import.report.final_report"
+local resume = require "campaign.import.resume"
+local stored = require "campaign.import.stored"
+local target = require "campaign.import.target"
+local target_lock = require "campaign.import.run.target_lock"
+local timing = require "campaign.import.run.timing"
+local work = require "campaign.import.run.work"
+
+local M = {}
+
+local methods = {}
+
+local function not_in_doubt(batch, folder)
+  return error_object.new{
+    kind = "usage", retry = false, message = ("batch %d of %s is not in doubt"):format(batch, folder),
+    hint = "campaign status lists the batches that are",
+  }
+end
+
+-- Opens a job's ledger and puts the job together again, as far as it was.
+local function reopen(job, given, level)
+  local known = job_module.state_of(job)
+  local checked = known.checked
+  known.checked = nil
+  local opened, err = stored.open(job.folder, { background = true, checked = checked })
+  if not opened then
+    return nil, err
+  end
+  local put, record, ledger = opened.put, opened.record, opened.ledger
+  local ok, state
+  ok, err = ledger:reserve(folder_module.RESERVE)
+  if ok then
+    ok, err = resume.same_file(put.files[1], record, ledger, (given.env or env_module.default()).pause)
+  end
+  if ok then
+    state, err = job_module.start(record_module.given(record.options, given), level + 1)
+  end
+  if not state then
+    ledger:close()
+    return nil, err
+  end
+  state.handover = record.handover
+  state.id, state.ledger, state.folder, state.record, state.record_text = put.id, ledger, opened.folder, record, put.record
+  return state, put.state
+end
+
+-- Has the batches in doubt settled, or one of them.
+local function settle_doubt(state, batch)
+  local settler = work.settler_of(state, function(seconds)
+    job_module.progress(state, { phase = "waiting", wait_for = "probe", wait_until = state.options.env.now() + seconds }, true)
+  end)
+  if not settler then
+    return {}
+  end
+  return settler:settle_all(batch)
+end
+
+-- A run that may have more in flight than the plan allows says so, with its first commit: `verify` bounds doubt by it.
+local function note_in_flight(state)
+  local record, err = state.record, nil
+  local _, most = timing.in_flight(state.platform, state.operation, state.options)
+  local _, planned = timing.in_flight(state.platform, state.operation, record.options)
+  if most > math.max(planned, record.in_flight or 0) then
+    record.in_flight = most
+    state.record_text, err = record_module.encode(record)
+  end
+  return state.record_text and true, err
+end
+
+local function restore(job, state, was)
+  local ok, err = prepare.prepare(state)
+  if not ok then
+    return nil, err
+  end
+  job_module.open_rows(state)
+  if was == "planning" then -- the plan was not finished: nothing was sent
+    for _, name in ipairs({ "rejects", "duplicates", "suppressed", "unchanged", "keys" }) do
+      if ok then
+        ok, err = discard.file(state.folder[name])
+      end
+    end
+    if not ok then
+      return folder_module.trouble(state.folder.path, err)
+    end
+    ok, err = state.ledger:forget_plan()
+    state.record = nil
+    if ok then
+      job.plan, err = job_module.check_rows(state)
+    end
+    return job.plan ~= nil or nil, err
+  end
+  ok, err = resume.same_target(state.record, nil, state.shape)
+  if not ok then
+    return nil, err
+  end
+  ok, err = target_lock.hold(state, job_module.progress)
+  if ok then
+    ok, err = state.folder:withdraw_report()
+  end
+  if ok and not state.stop then
+    ok, err = settle_doubt(state)
+  end
+  if ok then
+    ok, err = note_in_flight(state)
+  end
+  if not ok then
+    return nil, err
+  end
+  state.journal = journal.new(state.folder, state.ledger, state.options.env.monotonic)
+  ok, err = resume.restore(state)
+  if not ok then
+    return nil, err
+  end
+  job.plan = state.record.plan
+  if state.operation.rows.concurrency == 1 or state.options.overwrite then
+    state.hold, err = resume.hold(state.ledger, state.operation.rows.all_or_nothing and state.options.bisect ~= 0)
+  end
+  return not err or nil, err
+end
+
+-- What was handed over to a later import is not sent here.
+local function may_send(state)
+  local mark, err = handover.read(family.root(state.folder.path))
+  if not mark and not err then
+    return true
+  end
+  local progress
+  progress, err = state.ledger:progress()
+  if not progress or progress.batches.P == 0 then
+    return progress ~= nil or nil, err
+  end
+  return handover.may_send(state.folder.path, ("%d rows that were not sent"):format(progress.rows.pending))
+end
+
+local function merged(one, other)
+  local all = {}
+  for _, from in ipairs({ one or {}, other or {} }) do
+    for key, value in pairs(from) do
+      all[key] = value
+    end
+  end
+  return all
+end
+
+---Goes on with a job: runs a planned one, finishes an interrupted or stopped one, gives the result of a finished one. Batches whose outcome
+---is unknown stay as they are.
+---@param given campaign.run.options? what differs in this process
+---@return campaign.import.result? result
+---@return campaign.error? err
+function methods:resume(given)
+  local old = job_module.state_of(self)
+  options.check(given or {}, "resume", 2)
+  if old.state == "planned" and old.encoder then
+    return self:run()
+  elseif old.state == "running" and old.encoder then
+    error("this job is running", 2)
+  end
+  if self.result and self.result.state == "finished" and core.system.stat(old.folder.report) then
+    return self.result
+  end
+  local state, was = reopen(self, merged(old.given, given), 2)
+  if not state then
+    return nil, was
+  end
+  job_module.set_state(self, state) -- from here on it can be stopped
+  local ok, err = may_send(state)
+  if ok then
+    ok, err = restore(self, state, was)
+  end
+  if not ok then
+    if state.rows then
+      state.rows:close()
+    end
+    job_module.close_all(state)
+    job_module.set_state(self, old)
+    return nil, err
+  end
+  self.result = nil
+  local result
+  result, err = self:run()
+  if not result and state.state == "planned" then -- it may not begin: nothing is held, and it can be asked again
+    job_module.close_all(state)
+    job_module.set_state(self, old)
+  end
+  return result, err
+end
+
+---Says what became of a batch that is in doubt. The report is made again when the job is resumed.
+---@param batch integer
+---@param as "applied"|"not-applied"|"resend"
+---@param detail string? who found out, and how
+---@return true? ok
+---@return campaign.error? err
+function methods:resolve(batch, as, detail)
+  local folder, err = folder_module.open(self.folder)
+  if not folder then
+    return nil, err
+  end
+  local ledger
+  ledger, err = ledger_module.open(folder.ledger)
+  if not ledger then
+    return nil, err
+  end
+  local told, changed
+  told, err = folder:withdraw_report()
+  if told then
+    changed, err = ledger:resolve(batch, as, "operator", detail)
+  end
+  if changed == false then
+    folder:restore_report(told)
+    err = not_in_doubt(batch, self.folder)
+  end
+  ledger:close()
+  if not changed then
+    return nil, err
+  end
+  self.result = nil
+  return true
+end
+
+-- Opens the job as far as its rows can be read, asks, and closes it. The report is made again by `resume` when something was found.
+local function ask(job, given, question)
+  local state, was = reopen(job, merged(job_module.state_of(job).given, given), 3)
+  if not state then
+    return nil, was
+  end
+  local ok, err = prepare.prepare(state)
+  if ok then
+    ok, err = resume.same_target(state.record, nil, state.shape)
+  end
+  local told, found
+  if ok then
+    told, err = state.folder:withdraw_report()
+  end
+  if told then
+    found, err = question(state)
+  end
+  if found and #found == 0 then
+    state.folder:restore_report(told)
+  elseif found then
+    job.result = nil
+  end
+  job_module.close_all(state)
+  return found, err
+end
+
+---Looks at the platform for the batches in doubt, where its data says how. Sends nothing; the report is made again by `resume`.
+---@param batch integer? only this one
+---@param given table? as for `resume`
+---@return table[]? found batch, as ("applied", "again"; nil: still in doubt), detail
+---@return campaign.error? err
+function methods:probe(batch, given)
+  local found, err = ask(self, given, function(state)
+    local held, busy = target_lock.hold(state, job_module.progress, false)
+    if not held then
+      return nil, busy
+    end
+    return settle_doubt(state, batch)
+  end)
+  if found and batch and #found == 0 then
+    return nil, not_in_doubt(batch, self.folder)
+  end
+  return found, err
+end
+
+---Joins the results that a callback receiver kept to the batches they belong to. Sends nothing; the report is made again by `resume`.
+---@param store string the receiver's folder
+---@param given table? as for `resume`
+---@return table[]? joined batch, as ("confirmed", "conflict"; nil: nothing follows), detail, rejected
+---@return campaign.error? err
+function methods:join(store, given)
+  if type(store) ~= "string" then
+    error("job:join takes the folder of a receiver's store, not a " .. type(store), 2)
+  end
+  return ask(self, given, function(state)
+    local platform = state.options.to:match("^(.+)%.[%w_]+$") -- linear: anchored, the last dot
+    local reader, err = callback.reader{ platform = platform, store = store }
+    if not reader then
+      return nil, err
+    end
+    return late_results.join{
+      id = state.id, ledger = state.ledger, input = state.input, encoder = state.encoder, operation = state.operation,
+      reader = reader, join = callback.join,
+    }
+  end)
+end
+
+-- The state of a job that nobody works on, without its counts; and the stamp of its ledger.
+local function glance(folder)
+  local ledger, err = ledger_module.open(folder.ledger)
+  if not ledger then
+    return err.reason == "locked" and "running" or nil, nil, err
+  end
+  local job
+  job, err = ledger:job_get()
+  local stamp = ledger:close()
+  if not job then
+    return nil, nil, err or stored.no_job(folder)
+  end
+  return job.state == "running" and "interrupted" or job.state, stamp
+end
+
+---What the ledger says: `job`, `state`, and from the ledger's own counts `rows` (by state), `total`, `batches` (by the ledger's letters), `sendable`,
+---`attempts`, `open`, `bytes`, `possibly_duplicated` (rows), `doubtful` (batches, at most 1,000), `retries`. See docs/cli.md, "status".
+---@return table? found state is "running" while somebody has the job: the rest is then not known
+---@return campaign.error? err
+function methods:inspect()
+  local folder, open_err = folder_module.open(self.folder)
+  if not folder then
+    return nil, open_err
+  end
+  local ledger, err = ledger_module.open(folder.ledger)
+  if not ledger then
+    if err.reason == "locked" then
+      return { job = self.folder, state = "running" }
+    end
+    return nil, err
+  end
+  local found, job
+  job, err = ledger:job_get()
+  if job then
+    found, err = ledger:progress()
+  elseif not err then
+    err = stored.no_job(folder)
+  end
+  if found then
+    local record = record_module.decode(job.record)
+    found.job, found.state = self.folder, job.state == "running" and "interrupted" or job.state
+    local mark = handover.read(family.root(self.folder))
+    found.handed_over = mark and mark.to
+    local platform, operation = target.find(record and record.options.to or "")
+    if platform then
+      found.can_probe = type(operation.probe) == "table"
+      found.awaits_callbacks = next(platform.callbacks) ~= nil and (operation.rows.result or {}).accepted == "pending"
+    end
+    found.doubtful, found.total, found.retries = {}, 0, record and record.retries or 0
+    for _, count in pairs(found.rows) do
+      found.total = found.total + count
+    end
+    for batch in ledger:scan("told") do
+      if batch.state == "U" and #found.doubtful < 1000 then
+        local last = assert(ledger:ask("last_of", batch.index))[1]
+        found.doubtful[#found.doubtful + 1] = { batch = batch.index, first_row = batch.first_row, rows = batch.accepted,
+          attempt = last and last.number, cause = last and last.cause, status = last and last.status, began = last and last.began }
+      end
+    end
+  end
+  ledger:close()
+  return found, err
+end
+
+---Opens the job of an earlier run: its status and its result; `resume` goes on with it.
+---@param path string the job folder
+---@param given table? what `resume` takes
+---@return campaign.job? job
+---@return campaign.error? err
+function M.open_job(path, given)
+  if type(path) ~= "string" then
+    error("open_job: the folder must be a string, not a " .. type(path), 0)
+  end
+  options.check(given or {}, "open_job", 2)
+  local folder, found = folder_module.open(path)
+  if not folder then
+    return nil, found
+  end
+  local state = { state = "interrupted", folder = folder, given = given }
+  local job = job_module.new({ folder = path }, state)
+  local plain = core.system.stat(folder.report) and folder:read("report") or nil -- of a damaged one the ledger knows more
+  job.result = plain and final_report.restore(plain, path)
+  if job.result then
+    state.state = plain.state
+    return job
+  end
+  local err
+  state.state, state.checked, err = glance(folder)
+  if not state.state then
+    return nil, err
+  end
+  return job
+end
+
+mixin(job_module.methods, methods)
+
+return M

@@ -1,0 +1,214 @@
+-- SPDX-License-Identifier: MIT
+-- Handles the answer to one attempt: requests its verdict, records the outcome, accounts for the rows, and decides whether the batch is
+-- sent again, split, queried at the platform, or ends the run. Extends import/run/engine.
+
+local error_object = require "campaign.error"
+local verdicts = require "campaign.import.run.verdict"
+
+local methods = {}
+local M = { methods = methods }
+
+-- Answers of "slow down" to one batch before the run gives up.
+M.MOST_THROTTLED = 20
+
+-- Seconds after which a platform that calls itself closed, though our clock says open, is asked again.
+local CLOSED_AGAIN = 60
+
+-- What the answer to an attempt means, and whether it is a success.
+local function decide(work, batch, result, reply, err)
+  local platform, operation = work.platform, work.operation
+  if not result then
+    return verdicts.decide(platform, operation, { sent = "no", rows = batch.accepted }, reply, err)
+  end
+  if reply and result.sent == "yes" and result.status and not result.guard then
+    return verdicts.success(operation, batch.accepted, reply) -- nearly all: no evidence has to be put together
+  end
+  return verdicts.decide(platform, operation, {
+    sent = result.sent, guard = result.guard, status = result.status, rows = batch.accepted,
+    bytes_sent = result.bytes_sent, body_bytes = result.bytes_expected,
+    retry_after = err and type(err.retry) == "number" and err.retry or nil,
+  }, reply, err)
+end
+
+local function seconds_of(result)
+  return result.seconds or result.timings and result.timings.total
+end
+
+local function doubtful(work, verdict, err)
+  return err or error_object.new{
+    kind = "response", retry = false, sent = "yes", platform = work.platform.name, operation = work.operation.name,
+    message = "the answer does not add up: " .. (verdict.detail or verdict.cause),
+  }
+end
+
+-- The outcome of an attempt: a request that was not submitted has no result. Gives how long the attempt took.
+function methods:_write_down(attempt, verdict, result, err)
+  if not attempt.begun then
+    return nil
+  end
+  local outcome = { verdict = verdict.verdict, cause = verdict.cause, receipt = verdict.receipt, sent = "no", awaits = verdict.pending or nil,
+    status = nil, bytes_sent = nil, body_bytes = nil, seconds = nil }
+  if result then
+    -- What is read of a result may be made for it: once each, and for a success no evidence that it cannot have.
+    outcome.status, outcome.sent, outcome.guard = result.status, result.sent, verdict.verdict ~= "accepted" and result.guard or nil
+    outcome.bytes_sent, outcome.body_bytes, outcome.seconds = result.bytes_sent, result.bytes_expected, seconds_of(result)
+    self.bytes = self.bytes + (outcome.bytes_sent or 0)
+  end
+  if err then
+    local code = err.code
+    outcome.kind, outcome.code = err.kind, (type(code) == "string" or type(code) == "number") and code or nil
+  end
+  outcome.detail, outcome.reason, outcome.message = verdict.detail, verdict.reason, verdict.message or err and err.message
+  local ok, journal_err = self.work.journal:finish(attempt, outcome)
+  if not ok then
+    self:_stop(journal_err)
+  end
+  return outcome.seconds
+end
+
+-- True when the batch will be sent again.
+function methods:_may_repeat(batch, verdict, err)
+  if self.error or self.work.stopped() then
+    return false
+  end
+  if verdict.again == "throttle" then
+    batch.throttled = (batch.throttled or 0) + 1
+    return batch.throttled <= M.MOST_THROTTLED
+  elseif verdict.again == "token" then
+    batch.renewed = (batch.renewed or 0) + 1
+    return batch.renewed == 1
+  elseif verdict.again == "window" then
+    batch.closed = (batch.closed or 0) + 1
+    return self.work.wait_for_window and batch.closed <= M.MOST_THROTTLED
+  end
+  batch.failed = (batch.failed or 0) + 1
+  return verdict.again == "soon" and batch.failed < self.work.attempts
+    and self.work.pace:may_repeat(err ~= nil and err.kind == "timeout")
+end
+
+-- What an answer means for the run: go on, or stop and why.
+function methods:_judge(verdict, err)
+  local work = self.work
+  if verdict.stop then
+    self:_stop(doubtful(work, verdict, err))
+  elseif work.ordered and verdict.verdict ~= "accepted" and verdict.verdict ~= "partly" and not verdict.isolated then
+    self:_stop(doubtful(work, verdict, err))
+  elseif work.pace:hopeless() then
+    self:_stop(error_object.wrap(doubtful(work, verdict, err), {
+      hint = "several batches in a row had no clear answer; check the platform, then import not_sent.csv",
+    }))
+  end
+  self:_weigh()
+end
+
+-- Too many rows refused, by the rule that was given: the rest, if there is one, is not sent.
+function methods:_weigh()
+  local check = self.work.too_many
+  local too_many = check and not self.error and check()
+  if too_many and self:_peek() then
+    self:_stop(too_many)
+  end
+end
+
+-- An answer that is no plain success. Gives nil where its batch is not booked now (it is sent again, cut, or looked for at the platform), else
+-- true, and whether the outcome is written down already.
+function methods:_look_into(attempt, verdict, result, err)
+  local work, batch = self.work, attempt.batch
+  if verdict.again == "window" then
+    verdict.after = CLOSED_AGAIN
+  end
+  if verdict.verdict == "not_applied" then
+    work.pace:finished(attempt.ticket, verdict)
+    self:_write_down(attempt, verdict, result, err)
+    if self:_may_repeat(batch, verdict, err) then
+      self:_put_back(batch)
+      return nil
+    end
+    if not work.stopped() or err and err.kind ~= "cancelled" then
+      self:_stop(err)
+    end
+    self:_unsent(batch)
+    return nil
+  end
+
+  local pieces, cut_err
+  if work.bisect then
+    pieces, cut_err = work.bisect:refused(batch, verdict)
+    if cut_err then
+      self:_stop(cut_err)
+    end
+  end
+  if pieces then
+    -- Its rows are counted in its pieces; outcome and pieces are in one commit.
+    work.pace:finished(attempt.ticket, verdict)
+    self:_write_down(attempt, verdict, result, err)
+    if self:_divide(batch, pieces, true) then
+      return nil
+    end
+  end
+
+  -- One that ends the run is settled by whoever goes on with the job.
+  if verdict.verdict == "ambiguous" and not verdict.stop and attempt.begun and work.settler and work.settler:may(batch) then
+    self:_write_down(attempt, verdict, result, err)
+    attempt.verdict, attempt.problem = verdict, doubtful(work, verdict, err)
+    self.doubtful[#self.doubtful + 1] = attempt
+    return nil
+  end
+  return true, pieces ~= nil
+end
+
+function methods:_conclude(attempt, result, reply, err)
+  local work, batch = self.work, attempt.batch
+  local verdict = decide(work, batch, result, reply, err)
+  if result and work.redact then
+    err = work.redact(batch, verdict, err) -- before anybody writes it down
+  end
+  if work.settler and verdict.verdict ~= "ambiguous" then
+    work.settler:learn(batch, verdict)
+  end
+  local is_written
+  if verdict.verdict ~= "accepted" then
+    local is_booked
+    is_booked, is_written = self:_look_into(attempt, verdict, result, err)
+    if not is_booked then
+      return
+    end
+  end
+  verdict = self:_book(attempt, verdict, err)
+  if work.bisect then
+    work.bisect:learn(batch, verdict)
+  end
+  if work.fast_path and verdict.verdict == "accepted" then
+    work.fast_path:learn(batch.accepted)
+  end
+  if not is_written then
+    local timing = self.timing
+    timing.seconds, timing.repeated = self:_write_down(attempt, verdict, result, err), (batch.failed or 0) > 0
+    work.pace:finished(attempt.ticket, verdict, timing)
+  end
+  self:_judge(verdict, err)
+end
+
+-- Rows of a batch into the books. Gives the verdict they came to.
+function methods:_book(attempt, verdict, err)
+  local changed, settle_err = self.work.settle(attempt, verdict, err)
+  if settle_err then
+    self:_stop(settle_err)
+  end
+  self.batches = self.batches + 1
+  return changed or verdict
+end
+
+function methods:_take(id, result)
+  local attempt = self.flying[id]
+  if not attempt then
+    return
+  end
+  self.flying[id] = nil
+  self.in_flight = self.in_flight - 1
+  local reply, err = self.work.finish(attempt.request, result, attempt.batch)
+  attempt.request = nil
+  self:_conclude(attempt, result, reply, err)
+end
+
+return M

@@ -1,0 +1,171 @@
+-- SPDX-License-Identifier: MIT
+-- The engine's part of the fast path (import/run/fast_path): whole groups of batches at once, each step doing exactly what the regular path does
+-- with a usual batch. Anything else is left to the regular path, at that point. Extends import/run/engine.
+
+local methods = {}
+
+-- Bodies that are made ahead between two looks at a commit.
+local AHEAD = 4
+
+-- As many batches as may leave and can take the short way, up to the first that cannot.
+function methods:_fill_groups()
+  local work, fast_path = self.work, self.work.fast_path
+  local pace, bisect = work.pace, work.bisect
+  if not fast_path.template or work.window or bisect and not bisect:is_idle() or not pace:is_free() or self.again[1] or self.error
+    or work.stopped() then
+    return
+  end
+  local coming, ready, spare = self.coming, self.ready, self.spare
+  local left, last = #spare, #ready
+  local before = last
+  for place = before + 1, before + pace:limit() - self:_busy() do
+    local first = self.first
+    local batch = coming[first] or self:_look_ahead()
+    local source = batch and fast_path:load(batch)
+    if not source then
+      break
+    end
+    coming[first], self.first = nil, first + 1
+    local attempt = spare[left]
+    if attempt then
+      spare[left], left = nil, left - 1
+      attempt.batch, attempt.lease, attempt.source, attempt.ticket = batch, batch, source, nil
+    else
+      attempt = { batch = batch, lease = batch, source = source, request = fast_path.request, number = nil, answer = nil, ticket = nil, begun = nil }
+    end
+    ready[place], last = attempt, place
+  end
+  local begun, err = work.journal:begin_all(ready, before + 1, last)
+  if begun < last then
+    self:_stop(err)
+    for place = begun + 1, last do
+      self:_unsent(ready[place].batch)
+      ready[place] = nil
+    end
+  end
+end
+
+-- Of a group that is durable, what takes the short way, where all of it may leave; gives how many are done with.
+function methods:_launch_groups(attempts)
+  local work, flying, sources, ids = self.work, self.flying, self.sources, self.ids
+  local fast_path, journal, pace, count = work.fast_path, work.journal, work.pace, #attempts
+  if count == 0 or self.error or work.stopped() or self.in_flight + count > pace:limit() or pace:is_paused() then
+    return 0
+  end
+  for i = 1, count do
+    local attempt = attempts[i]
+    local source = attempt.source
+    if not source then
+      return 0
+    end
+    sources[i], attempt.begun = source, true
+  end
+  if not journal:go_all(attempts, count) then
+    return 0
+  end
+  local ticket = pace:started_all(count, self.in_flight + count)
+  local sent, refused = fast_path:submit(sources, count, ids)
+  for i = 1, sent do
+    local attempt = attempts[i]
+    flying[ids[i]], attempt.ticket, attempt.source = attempt, ticket, nil
+    if attempt.number > 1 and attempt.number - (attempt.batch.withdrawn or 0) > 1 then
+      self.retries = self.retries + 1
+    end
+  end
+  self.in_flight, self.requests = self.in_flight + sent, self.requests + sent
+  if not refused then
+    return count
+  end
+  local attempt = attempts[sent + 1]
+  attempt.ticket, attempt.source = ticket, nil
+  self:_conclude(attempt, nil, nil, refused)
+  return sent + 1
+end
+
+-- Known answers, which say that their batches were taken over.
+function methods:_pass(known, count)
+  local work, flying, spare, passed = self.work, self.flying, self.spare, self.passed
+  local fast_path, bisect, before = work.fast_path, work.bisect, #self.spare
+  local rows, sent, took, repeated, at = 0, 0, 0, 0, 1
+  for i = 1, count do
+    local id = known[at]
+    local attempt = flying[id]
+    local batch = attempt.batch
+    flying[id], spare[before + i], passed[i] = nil, attempt, batch -- nobody knows the attempt any more: it serves the next one
+    batch.clean = true
+    if batch.failed then
+      repeated = repeated + 1
+    end
+    rows, took, sent, at = rows + batch.accepted, took + known[at + 1], sent + known[at + 2], at + 4
+  end
+  local ok, err = work.journal:passed(passed, count, known, fast_path.outcome, took)
+  if not ok then
+    self:_stop(err)
+  end
+  self.in_flight, self.batches, self.bytes = self.in_flight - count, self.batches + count, self.bytes + sent
+  work.passed(rows, fast_path.outcome.awaits)
+  if bisect then
+    bisect:passed(rows)
+  end
+  work.pace:passed(spare, before + 1, before + count, took, repeated)
+  self:_weigh()
+end
+
+-- While there is nothing else to do: the body of a batch that comes soon, so that it leaves at once when an answer gives it leave. False when
+-- there is none to make.
+function methods:_load_ahead()
+  local work, at = self.work, math.max(self.loaded + 1, self.first)
+  local fast_path = work.fast_path
+  if not fast_path or not fast_path.template or at - self.first >= work.pace:limit() or self.error or work.stopped() or #self.doubtful > 0 then
+    return false
+  end
+  local batch = self.coming[at] or self:_look_ahead()
+  if not batch or not fast_path:prepare(batch) then
+    return false
+  end
+  self.loaded = at
+  return true
+end
+
+-- As many as are made between two looks at a commit.
+function methods:_load_some()
+  local made = 0
+  while made < AHEAD and self:_load_ahead() do
+    made = made + 1
+  end
+  return made > 0
+end
+
+-- Answers that are there, or the next that comes; until then bodies are made. What else has come meanwhile shares the next commit; half of
+-- what flies stays on its way while the next are made ready.
+function methods:_collect_groups(seconds)
+  local fast_path, known, left = self.work.fast_path, self.known, math.ceil(self.work.pace:limit() / 2)
+  local count, id, result = fast_path:take(0, left, known)
+  local made = 0
+  while count == 0 and not id and self:_load_ahead() do
+    made = made + 1
+    if made == AHEAD and self.committing then
+      return -- it may have ended meanwhile
+    end
+    count, id, result = fast_path:take(0, left, known)
+  end
+  if count == 0 and not id then
+    count, id, result = fast_path:take(seconds, left, known)
+  end
+  repeat
+    if count > 0 then
+      self:_pass(known, count)
+    end
+    if not id then
+      return
+    end
+    self:_take(id, result)
+    left = left - count - 1
+    count, id = 0, nil
+    if left > 0 and self.in_flight > 0 then
+      count, id, result = fast_path:take(0, left, known)
+    end
+  until count == 0 and not id
+end
+
+return methods

@@ -1,0 +1,165 @@
+-- SPDX-License-Identifier: MIT
+-- The fast path of usual batches: a call that differs from the one before only in its rows, and an answer that differs from a known one
+-- only in the platform's id of the call. The meaning of such an answer was determined once by the regular path; the transport's engine
+-- compares the bytes. Anything else is left to the regular path, with which every run starts.
+
+local verdicts = require "campaign.import.run.verdict"
+
+local M = {}
+
+-- Bytes of bodies that are made before their turn, at most.
+local MOST_BYTES = 4194304
+
+-- Time limit of a request: that of import/run/request for the longest body that is made in memory, a MiB.
+local REQUEST_SECONDS = 64
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.import.run.fast_path" }
+
+---@class campaign.import.run.fast_path
+---@field template userdata? of the transport; nil as long as no good answer was seen
+---@field outcome table? what the known answer means for a batch that it suits: the same for all of them
+---@field request table? the request of the plain way that the template was made of
+
+---The fast path, where all that could be asked of a single call is answered by the call before it.
+---@param work table of the engine: operation, env, settler, transport
+---@param state table of the job: client, encoder, input, options; like (of import/run/request)
+---@return campaign.import.run.fast_path?
+function M.new(work, state)
+  local operation, scheme = work.operation, work.operation.scheme
+  local class = getmetatable(work.transport)
+  local may = type(class) == "table" and class.offers_templates and operation.body == "json" and operation.response == "json"
+    and not operation.receipt and not operation.closed -- each answer tells the time
+    and not (scheme and (scheme.kind == "oauth2" or scheme.kind == "signature")) -- tokens run out; each call is signed anew
+    and not state.options.overwrite and not work.settler and not work.env.pause
+  if not may then
+    return nil
+  end
+  return setmetatable({
+    template = nil, request = nil, outcome = nil, _suits = {}, _entry = nil, _bytes = 0,
+    _operation = operation, _transport = work.transport, _state = state, _clock = state.client:clock(),
+  }, mt)
+end
+
+-- Whether an answer is a full success for a batch of so many rows.
+local function is_good(operation, rows, entry)
+  return verdicts.success(operation, rows, entry.reply).verdict == "accepted"
+end
+
+-- Whether the known answer is.
+function methods:_is_known_good(rows)
+  if self._suits[rows] == nil and self._entry then
+    self._suits[rows] = is_good(self._operation, rows, self._entry)
+  end
+  return self._suits[rows]
+end
+
+---The body of a batch, when its call can take the short way.
+---@param batch table
+---@return userdata? source nil: the plain way makes it, or finds out why not
+function methods:load(batch)
+  local body = batch.body
+  if body then
+    batch.body, self._bytes = nil, self._bytes - batch.body_bytes
+    return body
+  end
+  local rows = batch.accepted
+  if not (self._suits[rows] or self:_is_known_good(rows)) then
+    return nil
+  end
+  local state = self._state
+  return state.encoder:body(state.input, batch)
+end
+
+---Makes the body of a batch before its turn; `load` gives it then.
+---@param batch table
+---@return boolean made false when so many are made already that there is no room for another one
+function methods:prepare(batch)
+  if batch.body or self._bytes + batch.body_bytes > MOST_BYTES then
+    return false
+  end
+  batch.body = self:load(batch)
+  if batch.body then
+    self._bytes = self._bytes + batch.body_bytes
+  end
+  return true
+end
+
+---A batch will not be sent.
+---@param batch table
+function methods:drop(batch)
+  local body = batch.body
+  if body then
+    batch.body, self._bytes = nil, self._bytes - batch.body_bytes
+    body:close()
+  end
+end
+
+---Sends the call with each of these bodies, up to one that is refused.
+---@param sources userdata[] of `load`; used up
+---@param count integer how many of them
+---@param into table the ids of those that were sent
+---@return integer sent
+---@return campaign.error? err of the one behind them
+function methods:submit(sources, count, into)
+  return self._transport:submit_like(self.template, sources, count, REQUEST_SECONDS, into)
+end
+
+---Takes answers: the known ones that come one after another, or up to one that is another. One in 256 is taken as any other, since the
+---platform's clock is looked at in it.
+---@param seconds number to wait for the first
+---@param most integer known answers, at most
+---@param into table id, seconds, bytes sent and the platform's number (or false) of each known answer, one after another
+---@return integer count known answers: what they mean says `outcome`
+---@return number? id of an answer that takes the plain way
+---@return table? result
+function methods:take(seconds, most, into)
+  local clock = self._clock
+  local left = clock:may_pass_over()
+  local template = left > 0 and self.template or nil
+  local count, id, result = self._transport:known(seconds, template, template and left < most and left or most, into)
+  if count > 0 then
+    clock:passed_over(count)
+  end
+  return count, id, result
+end
+
+---The plain way took an answer for a full success: answers like it are known from now on, unless they say something else of batches that the
+---answer known before was good for, since some of these may be under way.
+---@param rows integer of the batch whose answer it was
+function methods:learn(rows)
+  local state = self._state
+  local entry = state.client:remembered(self._operation.name)
+  if not entry or entry == self._entry then
+    return
+  end
+  local verdict = verdicts.success(self._operation, rows, entry.reply)
+  local suits = { [rows] = true }
+  for before, was_good in pairs(self._suits) do
+    suits[before] = was_good or nil
+  end
+  for others in pairs(suits) do
+    if not is_good(self._operation, others, entry) then
+      return
+    end
+  end
+  if not self.template then
+    self.template = self._transport:template(state.like)
+    self.request = state.like
+  end
+  if self.template and self.template:expect(entry.status, entry.before or entry.body, entry.after) then
+    self._entry, self._suits = entry, suits
+    self.outcome = { verdict = "accepted", cause = verdict.cause, receipt = verdict.receipt, awaits = verdict.pending, sent = "yes",
+      status = entry.status }
+  end
+end
+
+---Lets go of the template and its secrets.
+function methods:close()
+  if self.template then
+    self.template:close()
+    self.template = nil
+  end
+end
+
+return M

@@ -1,0 +1,296 @@
+-- SPDX-License-Identifier: MIT
+-- Records the engine's attempts: begin before the first byte, finish with the outcome; start and settled make both durable. The ledger is
+-- authoritative; batches.jsonl has the same for people and tools, and is generated from the ledger when a run ends.
+
+local discard = require "campaign.discard"
+local error_object = require "campaign.error"
+local folder_module = require "campaign.import.folder"
+local group_commit = require "campaign.import.run.group_commit"
+
+local M = {}
+
+-- Batches leased at a time, and how many are left when the next ones are asked for.
+local CLAIM, LEFT = 256, 64
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.import.run.journal" }
+
+---@param folder table the job folder
+---@param ledger table
+---@param monotonic fun(): number seconds
+function M.new(folder, ledger, monotonic)
+  return setmetatable({ _folder = folder, _ledger = ledger, _leases = nil, _at = 0, _dirty = false, _group_commit = group_commit.new(monotonic) }, mt)
+end
+
+---Adds the next batches of the plan that nobody took over, that nobody has in doubt, and that have rows to send, to a list.
+---@param into table
+---@param last integer where the list ends
+---@return integer last where it ends now; as before when no batch is left
+---@return campaign.error? err
+function methods:next_batches(into, last)
+  local ledger, leases, at, before = self._ledger, self._leases, self._at, last
+  local ok, err = true, nil
+  if not leases then -- pieces that an earlier run left come first: their rows are before those of all other batches
+    leases, err = ledger:pieces()
+    ok = leases
+  elseif at > 0 and at < #leases then -- those that were kept back, so that the ledger has time to lease more
+    ok, err = ledger:claim_ahead(CLAIM)
+  end
+  if ok and at == #leases then
+    leases, err = ledger:claim(CLAIM)
+    ok, self._leases, self._at, at = leases, leases or {}, 0, 0
+  end
+  if not ok then
+    return last, err
+  end
+  local to = at == 0 and #leases > LEFT and #leases - LEFT or #leases
+  for i = at + 1, to do
+    local batch = leases[i]
+    if batch.accepted > 0 then
+      last = last + 1
+      into[last] = batch
+    end
+  end
+  self._leases, self._at = leases, to
+  if last == before and to > at then
+    return self:next_batches(into, last)
+  end
+  return last
+end
+
+---An attempt is about to leave. Nothing may be sent before that is settled and unless `go` is true then.
+---@param attempt table batch, number; before (what was seen at the platform, when it was `looked` at); the ledger's ticket from here on
+---@return true? ok
+---@return campaign.error? err
+function methods:begin(attempt)
+  local ok, err = true, nil
+  if attempt.looked then
+    ok, err = self._ledger:seen_before(attempt.batch, attempt.before)
+  end
+  if not ok then
+    return nil, err
+  end
+  local ticket
+  ticket, err = self._ledger:begin(attempt.batch, attempt)
+  if not ticket then
+    return nil, err
+  end
+  self._dirty = true
+  return true
+end
+
+---Attempts are about to leave, one after another, as in `begin`; nothing was looked at before.
+---@param attempts table[] lease: the batch; the ledger's tickets from here on
+---@param first integer the first of them
+---@param last integer
+---@return integer last the last one of which that went well
+---@return campaign.error? err
+function methods:begin_all(attempts, first, last)
+  self._dirty = true
+  return self._ledger:begin_all(attempts, first, last)
+end
+
+---Whether the attempt may leave.
+---@param attempt table
+---@return true? ok
+---@return campaign.error? err
+function methods.go(_, attempt)
+  if attempt.answer ~= "go" then
+    return nil, error_object.new{
+      kind = "ledger", retry = false, sent = "no",
+      message = ("batch %d is no longer assigned to this process"):format(attempt.batch.index),
+      hint = "does another process work on this job?",
+    }
+  end
+  attempt.batch.attempts = attempt.number
+  return true
+end
+
+---Whether all of these attempts may leave; where not, `go` tells of each.
+---@param attempts table[]
+---@param count integer how many of them
+---@return boolean
+function methods.go_all(_, attempts, count)
+  for i = 1, count do
+    local attempt = attempts[i]
+    if attempt.answer ~= "go" then
+      return false
+    end
+    attempt.batch.attempts = attempt.number
+  end
+  return true
+end
+
+-- Long runs of digits could be somebody's number: a platform may say it in its message.
+local function masked(text)
+  return text and (text:gsub("%d%d%d%d%d%d%d+", function(digits)
+    return digits:sub(1, 3) .. ("*"):rep(#digits - 5) .. digits:sub(-2)
+  end))
+end
+
+---The outcome of an attempt is known.
+---@param attempt table batch, number, refused? (numbers of the rows that the platform refused; `said` of each)
+---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
+---awaits
+---@return true? ok
+---@return campaign.error? err
+function methods:finish(attempt, outcome)
+  if outcome.detail or outcome.message then
+    outcome.detail, outcome.message = masked(outcome.detail), masked(outcome.message)
+  end
+  self._dirty = true
+  if outcome.seconds then
+    self._group_commit:answered(outcome.seconds)
+  end
+  local refused = outcome.verdict == "partly" and attempt.refused
+  if refused and #refused > 0 then
+    local rows = {}
+    for i, row in ipairs(refused) do
+      local said = refused.said[row]
+      rows[i] = { row = row, batch = attempt.batch.index, state = "rejected", cause = "platform", reason = "refused",
+        code = masked(said.code), message = masked(said.message) }
+    end
+    outcome.rejected = #refused
+    local ok, err = self._ledger:record(rows)
+    if not ok then
+      return nil, err
+    end
+  end
+  return self._ledger:finish(attempt.batch, outcome)
+end
+
+---Attempts were full successes, of each of which the platform has said nothing but its number.
+---@param batches table[]
+---@param count integer how many of them
+---@param told table of each: its id, seconds, bytes sent, and the platform's number or false
+---@param outcome table what they have in common, as for `finish`
+---@param seconds number that they took together
+---@return true? ok
+---@return campaign.error? err
+function methods:passed(batches, count, told, outcome, seconds)
+  self._dirty = true
+  self._group_commit:answered(seconds / count, count)
+  return self._ledger:finish_all(batches, count, told, outcome)
+end
+
+---Puts pieces in the place of a batch, durable when this returns, together with the batch's outcome.
+---@param batch table
+---@param pieces table[]
+---@return table[]? leases
+---@return campaign.error? err
+function methods:split(batch, pieces)
+  local leases, err = self._ledger:split(batch, pieces)
+  local ok
+  if leases then
+    self._dirty = true
+    ok, err = self:commit()
+  end
+  if ok and not leases[1].index then
+    ok, err = nil, error_object.new{
+      kind = "ledger", retry = false, sent = "no", message = ("batch %d is no longer assigned to this process"):format(batch.index),
+      hint = "does another process work on this job?",
+    }
+  end
+  return ok and leases, err
+end
+
+---True when something was begun or finished since the last `start`.
+---@return boolean
+function methods:dirty()
+  return self._dirty
+end
+
+---Sends all of it on its way to the disk; `settled` tells when it is durable.
+---@return true? ok
+---@return campaign.error? err
+function methods:start()
+  self._dirty = false
+  self._group_commit:start()
+  return self._ledger:start()
+end
+
+---@return boolean? settled false while something is on its way
+---@return campaign.error? err
+function methods:settled()
+  local settled, err = self._ledger:settled()
+  if settled then
+    self._group_commit:settled()
+  end
+  return settled, err
+end
+
+---How long it is better to wait for answers that are under way than to `start`: they share its sync then.
+---@return number? seconds nil: not at all
+function methods:hold()
+  return self._group_commit:hold()
+end
+
+---Waits until something has become durable, or for so long.
+---@param seconds number
+function methods:wait(seconds)
+  self._ledger:wait(seconds)
+end
+
+---Why nothing more may be begun although what was queued is durable.
+---@return campaign.error? err
+function methods:full()
+  return self._ledger:full()
+end
+
+---Makes all of it durable.
+---@return true? ok
+---@return campaign.error? err
+function methods:commit()
+  self._dirty = false
+  return self._ledger:commit()
+end
+
+-- Writes batches.jsonl anew from the ledger.
+function methods:_write_lines()
+  local file
+  local ok, err = discard.file(self._folder.batches)
+  if not ok then
+    return folder_module.trouble(self._folder.path, err)
+  end
+  for text in self._ledger:lines() do
+    if not file then
+      file, err = self._folder:append("batches")
+      if not file then
+        return nil, err
+      end
+    end
+    ok, err = file:write(text)
+    if not ok then
+      file:close()
+      return nil, err
+    end
+  end
+  if file then
+    return file:close()
+  end
+  return true
+end
+
+---Ends the run's work on the ledger: leases go back, and batches.jsonl is made.
+---@return true? ok
+---@return campaign.error? err
+function methods:close()
+  local ok, err = self:commit()
+  if ok then
+    ok, err = self._ledger:release() -- not earlier: what is pending would be claimed again
+  end
+  if ok then
+    ok, err = self._ledger:commit()
+  end
+  if not ok then
+    return nil, err
+  end
+  local fine, written, write_err = pcall(self._write_lines, self)
+  if not fine then
+    return nil, error_object.is(written) and written
+      or error_object.new{ kind = "ledger", retry = false, message = "the ledger cannot be read: " .. tostring(written) }
+  end
+  return written, write_err
+end
+
+return M

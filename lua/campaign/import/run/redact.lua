@@ -1,0 +1,123 @@
+-- SPDX-License-Identifier: MIT
+-- A platform's message about a batch may repeat its contents: a name, a phone. Messages are stored in ledger, batches.jsonl and
+-- report.json, which contain no personal data, so the values of the batch's rows are removed first. The row files contain the values
+-- anyway.
+
+local error_object = require "campaign.error"
+local redact = require "campaign.api.redact"
+local rows_module = require "campaign.import.report.rows"
+
+local M = {}
+
+-- Shorter values (bytes) are in any text by chance, and tell nobody apart.
+local LEAST = 4
+
+-- Most bytes of a text that are kept.
+local MOST = 2000
+
+-- Most bytes that are kept of what is said about one row.
+local MOST_OF_ROW = 300
+
+-- Most bytes of what is said about single rows of one batch; words that go beyond are not kept.
+local MOST_SAID = 65536
+
+-- Values that were found once are looked for again: a refused batch is narrowed down, and its pieces may be answered with the same words.
+local MOST_REMEMBERED = 1000
+
+-- The values of the batch's rows that occur in one of the texts. A list that cannot be read any more has none to tell: that ends the run elsewhere.
+local function found_in(texts, input, batch, known)
+  local hidden, seen = {}, {}
+  for _, value in ipairs(known) do
+    seen[value], hidden[#hidden + 1] = true, value
+  end
+  pcall(function()
+    for _, _, fields in rows_module.each_sent(input, batch) do
+      for _, value in ipairs(fields) do
+        if #value >= LEAST and not seen[value] then
+          for _, text in ipairs(texts) do
+            if text:find(value, 1, true) then
+              seen[value] = true
+              hidden[#hidden + 1] = value
+              known[#known + 1] = #known < MOST_REMEMBERED and value or nil
+              break
+            end
+          end
+        end
+      end
+    end
+  end)
+  return hidden
+end
+
+-- Different words that are said of single rows, one a line, as far as they are kept.
+local function words_of(refusals)
+  local lines, known, size = {}, {}, 0
+  for _, refusal in ipairs(refusals or {}) do
+    for _, name in ipairs({ "code", "message" }) do
+      local text = refusal[name]
+      if text and not known[text] then
+        known[text] = true
+        if size + #text < MOST_SAID then
+          size = size + #text + 1
+          lines[#lines + 1] = text
+        end
+      end
+    end
+  end
+  return lines, table.concat(lines, "\n")
+end
+
+-- Puts the cleaned words in the place of those that were said. What a row holds may have held line ends: then nobody can tell any more which
+-- words belong together, and none are kept.
+local function put_words(refusals, lines, cleaned)
+  local new, at = {}, 0
+  for line in (cleaned .. "\n"):gmatch("([^\n]*)\n") do
+    at = at + 1
+    new[lines[at] or ""] = line
+  end
+  for _, refusal in ipairs(refusals) do
+    for _, name in ipairs({ "code", "message" }) do
+      local text = refusal[name]
+      refusal[name] = text and at == #lines and new[text] and redact.scrub(new[text], {}, MOST_OF_ROW) or nil
+    end
+  end
+end
+
+---Takes what the batch's rows hold out of what is said about them.
+---@param input userdata
+---@param batch table
+---@param verdict table its `message` and `detail` are replaced, and what `failed` says of each row
+---@param err campaign.error?
+---@param known string[] values that were found before; grows
+---@return campaign.error? err the same, or a cleaned copy
+function M.answer(input, batch, verdict, err, known)
+  local failed = verdict.failed
+  if not (verdict.message or verdict.detail or err or failed) then
+    return nil -- nearly all answers say nothing
+  end
+  local texts = {}
+  for _, text in ipairs({ verdict.message or false, verdict.detail or false, err and err.message or false, err and err.body or false }) do
+    texts[#texts + 1] = text or nil
+  end
+  local lines, words = words_of(failed)
+  texts[#texts + 1] = #lines > 0 and words or nil
+  local hidden = #texts > 0 and found_in(texts, input, batch, known) or {}
+  local function clean(text)
+    return text and redact.scrub(text, hidden, MOST)
+  end
+  verdict.message, verdict.detail = clean(verdict.message), clean(verdict.detail)
+  if failed then -- also where none of the words are kept: they must go
+    put_words(failed, lines, redact.scrub(words, hidden, MOST_SAID))
+  end
+  if not err or clean(err.message) == err.message and clean(err.body) == err.body then
+    return err
+  end
+  local copy = {}
+  for name, value in pairs(err) do
+    copy[name] = value
+  end
+  copy.message, copy.body = clean(err.message), clean(err.body)
+  return error_object.new(copy)
+end
+
+return M

@@ -1,0 +1,309 @@
+-- SPDX-License-Identifier: MIT
+-- Determines the outcome of a batch in doubt: by a query at the platform if its data says how (`probe`), else by sending it again if that
+-- is harmless (effect `idempotent`). Otherwise it stays in doubt (late callbacks: import/run/late_results). Each decision is one commit of the ledger,
+-- so that a process that dies in between loses nothing and decides nothing twice.
+
+local boot = require "campaign.boot"
+local core = require "campaign.core"
+local error_object = require "campaign.error"
+local normalise = require "campaign.api.normalise"
+local probe_module = require "campaign.import.run.probe"
+
+local M = {}
+
+-- Seconds: first pause between two looks, longest pause, and how long to look where the data does not say when a call is over.
+local FIRST_PAUSE, LONGEST_PAUSE, PATIENCE = 2, 30, 30
+
+-- Looks for one batch, and those in a row that may fail.
+local MOST_LOOKS, MOST_FAILED = 60, 5
+
+-- Seconds by which the wall clock may drift from the clock since boot before somebody has set it.
+local CLOCK_SET = 2
+
+-- Sleeps are cut so that a stop order is seen.
+local TICK = 0.5
+
+local methods = {}
+local mt = { __index = methods, __name = "campaign.import.run.settle" }
+
+---@class campaign.import.run.settle
+---@param options table operation, client, ledger, env, fields (of a batch), sha256 (of a batch), is_destructive (of a batch), stopped,
+---waiting (told seconds), alone (one call under way at a time), pace? (of the job), attempts, lock? (of the target)
+---@return campaign.import.run.settle? settle nil where nothing but a person can settle
+function M.new(options)
+  local operation = options.operation
+  -- With several calls under way nobody could tell which of them a look shows.
+  local probe = options.alone and type(operation.probe) == "table" and operation.probe or nil
+  if not probe and operation.effect ~= "idempotent" then
+    return nil
+  end
+  local self = setmetatable({ _o = options, _probe = probe, _expected = nil, _disturbed = false }, mt)
+  if probe then
+    self._boot, self._booted = boot.id(), self:_boot_time()
+  end
+  return self
+end
+
+-- When the machine was started, by the wall clock: what changes was set.
+function methods:_boot_time()
+  local env = self._o.env
+  return env.now() - env.monotonic()
+end
+
+function methods:_pause(seconds)
+  local options = self._o
+  local left = seconds
+  while left > 0 and not options.stopped() do
+    options.waiting(left)
+    local tick = math.min(left, TICK)
+    options.env.sleep(tick)
+    left = left - tick
+  end
+  return not options.stopped()
+end
+
+-- One look; nil and why when it shows nothing.
+function methods:_look(batch)
+  local options, probe = self._o, self._probe
+  local fields = options.fields(batch)
+  local asked = {}
+  local operation = options.client.platform.operations[probe.operation]
+  for _, field in ipairs(operation.fields) do
+    local ours = (probe.params or {})[field.name] or field.name
+    asked[field.name] = fields[ours]
+  end
+  while options.pace do
+    -- A look is a call like any other to the platform's limit of calls.
+    local seconds = options.pace:take()
+    if seconds <= 0 or not self:_pause(seconds) then
+      break
+    end
+  end
+  local entries, err
+  local sent_at = options.env.monotonic()
+  if operation.pages then
+    entries, err = options.client:all(operation.name, asked)
+  else
+    local reply
+    reply, err = options.client:call(operation.name, asked)
+    entries = reply and normalise.at(reply, probe.list)
+  end
+  if options.pace then
+    options.pace:told(sent_at, err)
+  end
+  if err then
+    return nil, tostring(err.message), err
+  elseif type(entries) ~= "table" then
+    return nil, "the answer has no list"
+  end
+  return probe_module.read(probe, entries, fields, function() return options.sha256(batch) end)
+end
+
+---Looks before a batch is sent. What it gives belongs into the ledger with the intent.
+---@param batch table
+---@return string? text nil where there is nothing to compare with later
+function methods:before(batch)
+  if not self._probe then
+    return nil
+  end
+  local seen = self:_look(batch)
+  if seen and seen.total and self._expected and seen.total ~= self._expected then
+    -- The batch before was taken over, and the total is not what it must be: others write, or rows are not counted as we think.
+    self._disturbed = true
+  end
+  self._seen = seen and seen.total
+  if seen and self._disturbed then
+    seen.disturbed = true
+  end
+  if seen and self._o.lock then
+    seen.turn = self._o.lock:turn()
+  end
+  if seen then
+    seen.boot, seen.booted = self._boot, self:_boot_time()
+  end
+  return probe_module.write(seen)
+end
+
+---Learns from the outcome of a batch what the next look must show.
+---@param batch table
+---@param verdict campaign.verdict
+function methods:learn(batch, verdict)
+  local seen = self._seen
+  self._expected, self._seen = nil, nil
+  if not seen then
+    return
+  end
+  local is_destructive = self._o.is_destructive(batch)
+  if verdict.verdict == "accepted" then
+    self._expected = (is_destructive and 0 or seen) + batch.accepted
+  elseif verdict.verdict == "rejected" or verdict.verdict == "not_applied" then
+    self._expected = seen
+  end
+end
+
+---Whether a batch in doubt is worth asking for. Then nothing else may be under way while it is settled.
+---@return boolean
+function methods:may()
+  return self._probe ~= nil or self._o.operation.effect == "idempotent"
+end
+
+-- When nothing of a call can happen any more, by the clock since boot. The wall clock says when the call ended; it is not believed when somebody has
+-- set it since, for then a call might count as over that is not. What ended before the machine was started has been over since then at least.
+function methods:_deadline(ended, before)
+  local env, patience = self._o.env, self._probe.settle or PATIENCE
+  local left = ended + patience - env.now()
+  if before.boot and before.boot ~= self._boot then
+    left = math.max(patience - env.monotonic(), 0)
+  elseif left > patience or math.abs(self:_boot_time() - (before.booted or self._booted)) > CLOCK_SET then
+    left = patience
+  end
+  return env.monotonic() + left
+end
+
+-- Looks until the finding is one that does not change any more.
+function methods:_watch(batch, before, ended)
+  local options, probe = self._o, self._probe
+  local call = { rows = batch.accepted, is_destructive = options.is_destructive(batch) }
+  local deadline = self:_deadline(ended, before)
+  local pause, failed, confirmed = FIRST_PAUSE, 0, nil
+  local why = "no look succeeded"
+  for _ = 1, MOST_LOOKS do
+    local is_last = options.env.monotonic() >= deadline
+    local seen, problem, err = self:_look(batch)
+    if err then
+      failed = failed + 1
+      why = problem
+      if failed >= MOST_FAILED or err.kind == "auth" or err.kind == "ledger" then
+        return nil, why
+      end
+    elseif not seen then
+      return nil, problem
+    else
+      failed = 0
+      local finding, said, receipt = probe_module.judge(before, seen, call)
+      why = said
+      if finding == "unclear" then
+        return nil, said
+      elseif finding == "applied" then
+        if confirmed and probe_module.same(confirmed, seen) then
+          return "applied", said, receipt
+        end
+        confirmed = seen -- twice the same: nobody is writing just now
+      else
+        confirmed = nil
+        if is_last then
+          local is_over = finding == "unchanged" and probe.settle and not call.is_destructive
+          return is_over and "not-applied" or nil, said
+        end
+      end
+    end
+    local wait = is_last and FIRST_PAUSE or math.min(pause, math.max(deadline - options.env.monotonic(), FIRST_PAUSE))
+    if not self:_pause(wait) then
+      return nil, "stopped while looking: " .. why
+    end
+    pause = math.min(pause * 2, LONGEST_PAUSE)
+  end
+  return nil, why
+end
+
+function methods:_by_looking(batch)
+  local found, err = self._o.ledger:ask("doubt", batch.index)
+  if not found then
+    return nil, nil, nil, err
+  end
+  local before = probe_module.restore(found[1] and found[1].before)
+  if not before then
+    return nil, "nothing was seen before it was sent that could be compared"
+  end
+  local lock = self._o.lock
+  if lock and lock:is_kept() and before.turn ~= lock:turn() then
+    local other = lock:other()
+    return nil, other and "another import has sent to this target since: " .. other or "nobody knows who sent to this target since"
+  end
+  local last
+  last, err = self._o.ledger:ask("last_of", batch.index)
+  if not last then
+    return nil, nil, nil, err
+  end
+  return self:_watch(batch, before, last[1] and last[1].ended or self._o.env.now())
+end
+
+---Settles a batch that the ledger has in doubt.
+---@param batch table
+---@return "applied"|"again"|nil as nil: it stays in doubt
+---@return string? detail evidence in words
+---@return campaign.error? err the ledger failed
+---@return string? receipt
+function methods:settle(batch)
+  local options = self._o
+  if self._probe then
+    local as, detail, receipt, err = self:_by_looking(batch)
+    if err then
+      return nil, nil, err
+    end
+    local ok
+    if as then
+      if as == "applied" and (receipt or options.operation.rows.result.accepted == "pending") then
+        ok, err = options.ledger:credit(batch.index, receipt, options.operation.rows.result.accepted == "pending")
+        if not ok then
+          return nil, nil, err
+        end
+      end
+      ok, err = options.ledger:resolve(batch.index, as, "probe", detail)
+      if ok == false then
+        err = error_object.new{ kind = "ledger", retry = false, message = ("batch %d is not in doubt any more"):format(batch.index) }
+      end
+      return ok and (as == "applied" and "applied" or "again") or nil, detail, not ok and err or nil, receipt
+    end
+    ok, err = options.ledger:note(batch.index, "probe", "unclear", detail)
+    if ok then
+      ok, err = options.ledger:commit()
+    end
+    return nil, detail, not ok and err or nil
+  elseif options.operation.effect == "idempotent" and (batch.attempts or 0) < options.attempts then
+    local detail = "the platform's data says that it may be sent again"
+    local ok, err = options.ledger:resolve(batch.index, "repeat", "idempotent", detail)
+    return ok and "again" or nil, detail, err
+  end
+  return nil
+end
+
+---Settles what an earlier run left in doubt.
+---@return table[]? settled batch, as, detail
+---@return campaign.error? err
+function methods:settle_all(only)
+  local doubtful, settled = {}, {}
+  for batch in self._o.ledger:scan("told") do
+    if batch.state == "U" then
+      doubtful[#doubtful + 1] = batch
+    end
+  end
+  for _, batch in ipairs(doubtful) do
+    local as, detail, err
+    if not only or only == batch.index then
+      if self._probe and self._probe.kind == "total" and #doubtful > 1 then
+        -- A total tells how many rows came, not whose they are.
+        detail = "several batches are in doubt: their total cannot tell them apart"
+      elseif not self._o.stopped() then
+        as, detail, err = self:settle(batch)
+      end
+      if err then
+        return nil, err
+      end
+      settled[#settled + 1] = { batch = batch.index, as = as, detail = detail }
+    end
+  end
+  return settled
+end
+
+---SHA-256 of what a batch sends.
+---@param encoder userdata
+---@param input userdata
+---@param batch table
+---@return string?
+function M.sha256(encoder, input, batch)
+  local text = encoder:text(input, batch)
+  return text and core.digest.sha256(text)
+end
+
+return M
