@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * The block ways of gbk_blocks.c for processors that pick bytes out of a vector and spread them in one step (AVX-512 VBMI2): the bytes of all
- * Hanzi of a block are put side by side, looked up together, and spread over the places that remain. Nothing branches on how many Hanzi a
- * block has, or where they stand. */
+ * The block ways of gbk_blocks.c for processors that pick bytes out of a vector and spread them in one step (AVX-512 VBMI2). A chunk of blocks
+ * is converted in passes: the Hanzi of all blocks are put side by side, looked up one after another, and spread over their places again.
+ * Nothing branches on how many Hanzi a block has, or where they stand, and no block waits for the one before it. They are looked up by
+ * plain loads: gathers are no faster on any of these processors, and much slower on some. */
 #include "gbk_blocks.h"
 
 #if defined(__x86_64__)
+#include <endian.h>
 #include <immintrin.h>
 
 #include "cpu.h"
@@ -12,130 +14,240 @@
 #define TARGET __attribute__((target(CAMP_TARGET_512)))
 #define INLINE __attribute__((target(CAMP_TARGET_512), always_inline)) static inline
 
-/* table[] of sixteen numbers, each a pair with the one before it: table[0] is not looked at, and 0 finds what 1 does. */
-INLINE __m512i look_up(const uint16_t *table, __m512i numbers) {
-  numbers = _mm512_max_epu32(numbers, _mm512_set1_epi32(1));
-  return _mm512_srli_epi32(_mm512_i32gather_epi32(numbers, table - 1, 2), 16);
+enum {
+  CHUNK = 16,      /* blocks of 64 bytes: what they need stays in the first-level cache */
+  FIRST_CHUNK = 2, /* the same at first: where text is odd, most of them would be for nothing */
+  AT_ONCE = 8,     /* characters that are looked up in one turn of the loop */
+  SPARE = 64       /* entries that are read or written behind the last of a list */
+};
+
+/* As many blocks as are converted next, each time twice as many. Bytes behind the last of them are read, too. */
+INLINE size_t blocks_of(size_t left, size_t *chunk) {
+  const size_t most = *chunk, blocks = left / 64 - 1;
+  *chunk = most < CHUNK ? most * 2 : most;
+  return blocks < most ? blocks : most;
 }
 
-INLINE size_t encode(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced, int write) {
-  static const uint8_t whole[4] = {64, 62, 63, 62}; /* by which of the last two bytes begin a character */
-  size_t at = 0, made = 0;
-  while (n - at >= CAMP_GBK_BLOCK) {
-    const __m512i bytes = _mm512_loadu_si512(text + at);
+/* How many bytes of ASCII are at the start, in whole blocks. */
+INLINE size_t copy_plain(uint8_t *to, const uint8_t *from, size_t n) {
+  size_t at = 0;
+  for (; n - at >= CAMP_GBK_BLOCK; at += 64) {
+    const __m512i block = _mm512_loadu_si512(from + at);
+    if (_mm512_movepi8_mask(block) != 0) break;
+    if (to != NULL) _mm512_storeu_si512(to + at, block);
+  }
+  return at;
+}
+
+/* Those bytes of `low` and `high` that `places` says, at most 32 pairs of them, as 16-bit numbers. */
+INLINE __m512i pick(uint64_t places, __m512i low, __m512i high) {
+  const __m512i lows = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(places, low)));
+  const __m512i highs = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(places, high)));
+  return _mm512_or_si512(lows, _mm512_slli_epi16(highs, 8));
+}
+
+/* Where the entry of this number stands: the place of its bit, counted from the first word. */
+INLINE size_t place_of(const uint64_t *words, size_t number) {
+  size_t i = 0;
+  for (size_t count; number >= (count = (size_t)_mm_popcnt_u64(words[i])); i++) number -= count;
+  return 64 * i + (size_t)_tzcnt_u64(_pdep_u64(UINT64_C(1) << number, words[i]));
+}
+
+/* ---- UTF-8 to two bytes ---- */
+
+struct encoding {
+  uint64_t leads[CHUNK]; /* the first bytes of characters of three, of each block */
+  size_t count;          /* of characters */
+  uint16_t list[22 * CHUNK + SPARE]; /* the characters, then their codes as they are written */
+};
+
+/* Finds the characters of as many blocks as are UTF-8 of one and three bytes. */
+INLINE size_t find_characters(struct encoding *e, const uint8_t *from, size_t blocks) {
+  uint64_t open = 0; /* tails that the block before wants of this one */
+  e->count = 0;
+  for (size_t i = 0; i < blocks; i++, from += 64) {
+    const __m512i bytes = _mm512_loadu_si512(from), second = _mm512_loadu_si512(from + 1), third = _mm512_loadu_si512(from + 2);
     const uint64_t others = _mm512_movepi8_mask(bytes);
-    if (others == 0) {
-      if (write) _mm512_storeu_si512(out + made, bytes);
-      at += 64;
-      made += 64;
-      continue;
-    }
-    uint64_t leads = _mm512_cmpeq_epi8_mask(_mm512_and_si512(bytes, _mm512_set1_epi8((char)0xF0)), _mm512_set1_epi8((char)0xE0));
+    const uint64_t leads = _mm512_cmpeq_epi8_mask(_mm512_and_si512(bytes, _mm512_set1_epi8((char)0xF0)), _mm512_set1_epi8((char)0xE0));
     const uint64_t tails = _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8((char)0xC0));
-    size_t size = whole[leads >> 62];
-    uint64_t used = UINT64_MAX >> (64 - size);
-    leads &= used & ~(UINT64_C(3) << 62);
-    const uint64_t wanted = leads << 1 | leads << 2;
-    if ((((tails ^ wanted) | (others ^ (leads | tails))) & used) != 0 || (wanted & ~used) != 0) break;
-    /* At most 21 characters, as 16-bit lanes. */
-    const __m512i first = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(leads, bytes)));
-    const __m512i second = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(leads << 1, bytes)));
-    const __m512i third = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(leads << 2, bytes)));
-    const __m512i tail = _mm512_set1_epi16(0x3F);
-    const __m512i characters = _mm512_or_si512(
-        _mm512_or_si512(_mm512_slli_epi16(first, 12), _mm512_slli_epi16(_mm512_and_si512(second, tail), 6)), _mm512_and_si512(third, tail));
-    const unsigned count = (unsigned)_mm_popcnt_u64(leads);
-    __m512i found = _mm512_castsi256_si512(
-        _mm512_cvtepi32_epi16(look_up(codes, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(characters)))));
-    if (count > 16)
-      found = _mm512_inserti64x4(
-          found, _mm512_cvtepi32_epi16(look_up(codes, _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(characters, 1)))), 1);
-    /* Below 0x800 three bytes are an overlong form. */
-    const uint32_t none = (_mm512_testn_epi16_mask(found, found) | _mm512_cmplt_epu16_mask(characters, _mm512_set1_epi16(0x800))) &
-                          (uint32_t)_bzhi_u32(UINT32_MAX, count);
-    if (none != 0) { /* up to there */
-      size = (size_t)_tzcnt_u64(_pdep_u64(none & (0 - none), leads));
-      used = _bzhi_u64(used, (unsigned)size);
+    const uint64_t overlong = _mm512_mask_cmplt_epu8_mask(_mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8((char)0xE0)), second,
+                                                          _mm512_set1_epi8((char)0xA0));
+    const uint64_t wanted = leads << 1 | leads << 2 | open;
+    if (((tails ^ wanted) | (others ^ (leads | tails)) | overlong) != 0) return i;
+    /* 1110aaaa 10bbbbcc 10dddddd: aaaabbbb is the high byte, ccdddddd the low one. */
+    const __m512i high = _mm512_ternarylogic_epi32(_mm512_set1_epi8(0x0F), _mm512_srli_epi16(second, 2), _mm512_slli_epi16(bytes, 4), 0xCA);
+    const __m512i low = _mm512_ternarylogic_epi32(_mm512_set1_epi8(0x3F), third, _mm512_slli_epi16(second, 6), 0xCA);
+    _mm512_storeu_si512(e->list + e->count, pick(leads, low, high));
+    e->leads[i] = leads;
+    e->count += (size_t)_mm_popcnt_u64(leads);
+    open = leads >> 63 | leads >> 62;
+  }
+  return blocks;
+}
+
+/* Replaces the characters by their codes. Returns 0 where one has none. */
+INLINE int look_up_codes(struct encoding *e, const uint16_t *codes) {
+  uint32_t all = 0x8000; /* every code has this bit */
+  _mm512_storeu_si512(e->list + e->count, _mm512_set1_epi16(0x4E00)); /* a character that has one */
+  for (size_t i = 0; i < e->count; i += AT_ONCE)
+#pragma GCC unroll 8
+    for (size_t j = i; j < i + AT_ONCE; j++) {
+      const uint16_t code = codes[e->list[j]];
+      all &= code;
+      e->list[j] = htobe16(code);
     }
-    const uint64_t kept = used & ~leads;
-    if (write) {
-      found = _mm512_or_si512(_mm512_slli_epi16(found, 8), _mm512_srli_epi16(found, 8));
-      _mm512_storeu_si512(out + made, _mm512_maskz_compress_epi8(kept, _mm512_mask_expand_epi8(bytes, wanted, found)));
+  return all != 0;
+}
+
+/* Writes the first `size` bytes of the chunk, converted. Returns how many bytes that makes. */
+INLINE size_t put_codes(const struct encoding *e, const uint8_t *from, size_t size, uint8_t *out) {
+  const uint8_t *codes = (const uint8_t *)e->list;
+  uint8_t *to = out;
+  uint64_t open = 0;
+  for (size_t i = 0; i * 64 < size; i++) {
+    const uint64_t leads = e->leads[i], wanted = leads << 1 | leads << 2 | open;
+    const uint64_t kept = (size - i * 64 < 64 ? _bzhi_u64(UINT64_MAX, (unsigned)(size - i * 64)) : UINT64_MAX) & ~leads;
+    const __m512i text = _mm512_mask_expand_epi8(_mm512_loadu_si512(from + 64 * i), wanted, _mm512_loadu_si512(codes));
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(kept, text));
+    codes += _mm_popcnt_u64(wanted);
+    to += _mm_popcnt_u64(kept);
+    open = leads >> 63 | leads >> 62;
+  }
+  return (size_t)(to - out);
+}
+
+INLINE size_t encode(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced) {
+  struct encoding e;
+  size_t chunk = FIRST_CHUNK, at = 0, made = 0;
+  for (;;) {
+    const size_t plain = copy_plain(out != NULL ? out + made : NULL, text + at, n - at);
+    at += plain;
+    made += plain;
+    if (n - at < CAMP_GBK_BLOCK) break;
+    const size_t wanted = blocks_of(n - at, &chunk), blocks = find_characters(&e, text + at, wanted);
+    if (blocks == 0) break;
+    /* A character that goes over the end is left for the next time. */
+    const uint64_t over = e.leads[blocks - 1] & UINT64_C(3) << 62;
+    size_t size = 64 * (blocks - 1) + (size_t)_tzcnt_u64(over);
+    e.leads[blocks - 1] ^= over;
+    e.count -= over != 0;
+    const int has_all = look_up_codes(&e, codes);
+    size_t count = e.count;
+    if (!has_all) {
+      for (count = 0; e.list[count] != 0; count++) continue;
+      size = place_of(e.leads, count);
     }
+    if (out != NULL) put_codes(&e, text + at, size, out + made);
     at += size;
-    made += (size_t)_mm_popcnt_u64(kept);
-    if (none != 0) break;
+    made += size - count;
+    if (!has_all || blocks < wanted) break;
   }
   *produced = made;
   return at;
 }
 
 TARGET size_t camp_gbk_encode_512(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced) {
-  return encode(codes, text, n, out, produced, 1);
+  return encode(codes, text, n, out, produced);
 }
 
 TARGET size_t camp_gbk_measure_512(const uint16_t *codes, const uint8_t *text, size_t n, size_t *produced) {
-  return encode(codes, text, n, NULL, produced, 0);
+  return encode(codes, text, n, NULL, produced);
 }
 
-/* The UTF-8 of sixteen codes as they come, 1110aaaa 10bbbbbb 10cccccc 0, and a bit in *others for each that is none of three bytes. */
-INLINE __m512i decode_sixteen(const uint16_t *characters, __m256i pairs, uint32_t *others) {
-  const __m512i found = look_up(characters, _mm512_and_si512(_mm512_cvtepu16_epi32(pairs), _mm512_set1_epi32(0x7FFF)));
-  /* 0: no code. Below 0x800: two bytes in UTF-8. 0xD800 to 0xDFFF: a character outside the BMP. */
-  const __m512i top = _mm512_and_si512(found, _mm512_set1_epi32(0xF800));
-  *others = (uint32_t)_mm512_testn_epi32_mask(top, top) | (uint32_t)_mm512_cmpeq_epi32_mask(top, _mm512_set1_epi32(0xD800));
-  return _mm512_or_si512(
-      _mm512_or_si512(_mm512_srli_epi32(found, 12), _mm512_and_si512(_mm512_slli_epi32(found, 2), _mm512_set1_epi32(0x3F00))),
-      _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi32(found, 16), _mm512_set1_epi32(0x3F0000)), _mm512_set1_epi32(0x8080E0)));
+/* ---- Two bytes to UTF-8 ---- */
+
+struct decoding {
+  uint64_t leads[CHUNK]; /* the first bytes of pairs, of each block */
+  size_t count;          /* of pairs */
+  uint16_t list[32 * CHUNK + SPARE];     /* the pairs without their first bit, then their characters */
+  uint8_t texts[3 * 32 * CHUNK + SPARE]; /* the same in UTF-8 */
+};
+
+INLINE void find_pairs(struct decoding *d, const uint8_t *from, size_t blocks) {
+  uint64_t open = 0; /* the first byte is the second of a pair */
+  d->count = 0;
+  for (size_t i = 0; i < blocks; i++, from += 64) {
+    const __m512i bytes = _mm512_loadu_si512(from);
+    const uint64_t leads = camp_gbk_pair_leads(_mm512_movepi8_mask(bytes) & ~open);
+    const __m512i pairs = pick(leads, _mm512_loadu_si512(from + 1), bytes);
+    _mm512_storeu_si512(d->list + d->count, _mm512_and_si512(pairs, _mm512_set1_epi16(0x7FFF)));
+    d->leads[i] = leads;
+    d->count += (size_t)_mm_popcnt_u64(leads);
+    open = leads >> 63;
+  }
 }
 
-/* Half of a block: its bytes, and the next of the texts at the places of its characters, two of their bytes in the lane of the lead and one in
- * that behind it. Returns how many bytes. */
-INLINE size_t put_half(uint8_t *to, __m256i bytes, __m512i texts, uint32_t places, uint32_t used, uint32_t leads) {
-  const uint64_t kept = _pdep_u64(used, UINT64_C(0x5555555555555555)) | _pdep_u64(leads, UINT64_C(0xAAAAAAAAAAAAAAAA));
-  _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(kept, _mm512_mask_expand_epi16(_mm512_cvtepu8_epi16(bytes), places, texts)));
-  return (size_t)_mm_popcnt_u64(kept);
+INLINE void look_up_characters(struct decoding *d, const uint16_t *characters) {
+  _mm512_storeu_si512(d->list + d->count, _mm512_set1_epi16(0x3021)); /* a pair of three bytes, as a character, too */
+  for (size_t i = 0; i < d->count; i += AT_ONCE)
+#pragma GCC unroll 8
+    for (size_t j = i; j < i + AT_ONCE; j++) d->list[j] = characters[d->list[j] & 0x7FFF];
+}
+
+/* Makes the texts. Returns how many characters come before the first that is none of three bytes. */
+INLINE size_t make_texts(struct decoding *d) {
+  for (size_t i = 0; i < d->count; i += 16) {
+    const __m512i found = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(d->list + i)));
+    /* 0: no code. Below 0x800: two bytes in UTF-8. 0xD800 to 0xDFFF: a character outside the BMP. */
+    const __m512i top = _mm512_and_si512(found, _mm512_set1_epi32(0xF800));
+    const uint32_t others = (uint32_t)_mm512_testn_epi32_mask(top, top) | (uint32_t)_mm512_cmpeq_epi32_mask(top, _mm512_set1_epi32(0xD800));
+    /* 1110aaaa 10bbbbbb 10cccccc, from the lowest byte on; the fourth is left out. */
+    const __m512i texts = _mm512_or_si512(
+        _mm512_or_si512(_mm512_srli_epi32(found, 12), _mm512_and_si512(_mm512_slli_epi32(found, 2), _mm512_set1_epi32(0x3F00))),
+        _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi32(found, 16), _mm512_set1_epi32(0x3F0000)), _mm512_set1_epi32(0x8080E0)));
+    _mm512_storeu_si512(d->texts + 3 * i, _mm512_maskz_compress_epi8(UINT64_C(0x7777777777777777), texts));
+    if (others != 0) return i + (size_t)_tzcnt_u32(others);
+  }
+  return d->count;
+}
+
+/* Half of a block: a byte and the room for another, the texts at the places of its pairs, two bytes at that of the first byte and one at that
+ * of the second. */
+INLINE uint8_t *put_half(uint8_t *to, __m256i bytes, uint32_t leads, uint32_t seconds, uint32_t used, const uint8_t **texts) {
+  const uint64_t even = UINT64_C(0x5555555555555555), odd = _pdep_u64(leads, ~even);
+  const uint64_t places = _pdep_u64(leads | seconds, even) | odd, kept = _pdep_u64(used, even) | odd;
+  const __m512i wide = _mm512_mask_expand_epi8(_mm512_cvtepu8_epi16(bytes), places, _mm512_loadu_si512(*texts));
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(kept, wide));
+  *texts += _mm_popcnt_u64(places);
+  return to + _mm_popcnt_u64(kept);
+}
+
+/* Writes the first `size` bytes of the chunk, converted; no pair goes over that end. */
+INLINE void put_texts(const struct decoding *d, const uint8_t *from, size_t size, uint8_t *to) {
+  const uint8_t *texts = d->texts;
+  uint64_t open = 0;
+  for (size_t i = 0; i * 64 < size; i++) {
+    const uint64_t used = size - i * 64 < 64 ? _bzhi_u64(UINT64_MAX, (unsigned)(size - i * 64)) : UINT64_MAX;
+    const uint64_t leads = d->leads[i] & used, seconds = leads << 1 | open;
+    const __m512i block = _mm512_loadu_si512(from + 64 * i);
+    to = put_half(to, _mm512_castsi512_si256(block), (uint32_t)leads, (uint32_t)seconds, (uint32_t)used, &texts);
+    to = put_half(to, _mm512_extracti64x4_epi64(block, 1), (uint32_t)(leads >> 32), (uint32_t)(seconds >> 32), (uint32_t)(used >> 32), &texts);
+    open = leads >> 63;
+  }
 }
 
 TARGET size_t camp_gbk_decode_512(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
-  static const uint16_t count_up[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
-                                        16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
-  const __m512i numbers = _mm512_loadu_si512(count_up);
-  size_t at = 0, made = 0;
-  while (n - at >= CAMP_GBK_BLOCK) {
-    const __m512i block = _mm512_loadu_si512(bytes + at);
-    const uint64_t tops = _mm512_movepi8_mask(block);
-    if (tops == 0) {
-      _mm512_storeu_si512(out + made, block);
-      at += 64;
-      made += 64;
-      continue;
-    }
-    uint64_t leads = camp_gbk_pair_leads(tops);
-    size_t size = 64 - (size_t)(leads >> 63);
-    leads &= UINT64_MAX >> 1;
-    /* At most 32 characters, as 16-bit lanes. */
-    const __m512i first = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(leads, block)));
-    const __m512i second = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(leads, _mm512_loadu_si512(bytes + at + 1))));
-    const __m512i pairs = _mm512_or_si512(_mm512_slli_epi16(first, 8), second);
-    const unsigned count = (unsigned)_mm_popcnt_u64(leads);
-    uint32_t none, more = 0;
-    const __m512i texts = decode_sixteen(characters, _mm512_castsi512_si256(pairs), &none);
-    const __m512i further = count > 16 ? decode_sixteen(characters, _mm512_extracti64x4_epi64(pairs, 1), &more) : texts;
-    const uint64_t places = leads | leads << 1;
-    uint64_t used = _bzhi_u64(UINT64_MAX, (unsigned)size);
-    none = (none | more << 16) & _bzhi_u32(UINT32_MAX, count);
-    if (none != 0) { /* up to there */
-      size = (size_t)_tzcnt_u64(_pdep_u64(none & (0 - none), leads));
-      used = _bzhi_u64(used, (unsigned)size);
-      leads &= used;
-    }
-    const __m512i behind = _mm512_add_epi16(numbers, _mm512_set1_epi16((short)_mm_popcnt_u32((uint32_t)places)));
-    made += put_half(out + made, _mm512_castsi512_si256(block), texts, (uint32_t)places, (uint32_t)used, (uint32_t)leads);
-    made += put_half(out + made, _mm512_extracti64x4_epi64(block, 1), _mm512_permutex2var_epi16(texts, behind, further),
-                     (uint32_t)(places >> 32), (uint32_t)(used >> 32), (uint32_t)(leads >> 32));
+  struct decoding d;
+  size_t chunk = FIRST_CHUNK, at = 0, made = 0;
+  for (;;) {
+    const size_t plain = copy_plain(out + made, bytes + at, n - at);
+    at += plain;
+    made += plain;
+    if (n - at < CAMP_GBK_BLOCK) break;
+    const size_t blocks = blocks_of(n - at, &chunk);
+    find_pairs(&d, bytes + at, blocks);
+    /* A pair that goes over the end is left for the next time. */
+    const uint64_t over = d.leads[blocks - 1] & UINT64_C(1) << 63;
+    size_t size = 64 * (blocks - 1) + (size_t)_tzcnt_u64(over);
+    d.leads[blocks - 1] ^= over;
+    d.count -= over != 0;
+    look_up_characters(&d, characters);
+    const size_t count = make_texts(&d);
+    if (count < d.count) size = place_of(d.leads, count);
+    put_texts(&d, bytes + at, size, out + made);
     at += size;
-    if (none != 0) break;
+    made += size + count;
+    if (count < d.count) break;
   }
   *produced = made;
   return at;
