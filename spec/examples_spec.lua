@@ -187,13 +187,38 @@ describe("examples", function()
       assert.matches("^campaign: 9,940 of 10,000 rows go in 50 requests, about 3 s; left out: 60 rejected; job campaign%-jobs/[%w_-]+\n$",
         command.read(folder .. "/err"))
     end)
+
+    it("says the same in Chinese: the same blocks, but for their comments, and the same links, in the same order", function()
+      local chinese = command.read("README.zh-CN.md")
+      local function plain(text, marks)
+        text = text:gsub("%s*" .. marks .. "%s[^\n]*", "")
+        return text
+      end
+      for kind, marks in pairs({ lua = "%-%-", sh = "#", text = "\0" }) do
+        local ours, theirs = blocks(readme, kind), blocks(chinese, kind)
+        assert.are.equal(#ours, #theirs, kind)
+        for i, block in ipairs(ours) do
+          assert.are.equal(plain(block, marks), plain(theirs[i], marks))
+        end
+      end
+      local function links(text)
+        local found = {}
+        for target in text:gmatch("%]%(([^)]+)%)") do
+          if not target:find("^README") then
+            found[#found + 1] = target
+          end
+        end
+        return found
+      end
+      assert.same(links(readme), links(chinese))
+    end)
   end)
 end)
 
 describe("pages", function()
   it("link only to files that are there", function()
     local faults = {}
-    local pages = { "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md" }
+    local pages = { "README.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md" }
     for name in lfs.dir("docs") do
       if name:find("%.md$") then
         pages[#pages + 1] = "docs/" .. name
