@@ -3,6 +3,8 @@ BUILD ?= build
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
+# Spec files wait for servers, limits and clocks half of their time.
+TEST_JOBS ?= $(shell expr $$(nproc) + 1)
 
 build: deps
 	@cmake -S . -B $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
@@ -21,10 +23,10 @@ deps-test:
 	@tools/deps test
 
 # Specs on both Luas, the core under sanitizers and valgrind, static checks; ctest's summary comes last. The specs talk to real servers,
-# two files at a time: one that fails is run once more, and both runs are shown.
+# several files at a time: one that fails is run once more, and both runs are shown.
 test: deps-test build build-asan
 	@rm -rf $(BUILD)/results
-	@ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) --timeout 600 --repeat until-pass:2
+	@ctest --test-dir $(BUILD) --output-on-failure --parallel $(TEST_JOBS) --timeout 600 --repeat until-pass:2
 
 lint:
 	@tools/lint

@@ -84,7 +84,7 @@ describe("campaign jobs", function()
       lines[#lines + 1] = ("c-%d,人%d,1300000000%d,公司"):format(i, i, i)
     end
     command.write(folder .. "/contacts.csv", table.concat(lines, "\n") .. "\n")
-    assert(handle:control("faults", { faults = { "upload_contacts_json:after-commit-close@2", "get_contact_group_detail:500@4-" } }))
+    assert(handle:control("faults", { faults = { "upload_contacts_json:after-commit-close@2", "get_contact_group_detail:403@4-" } }))
     local result = run("import", folder .. "/contacts.csv", "--to", "outbound.upload_contacts_json", "-p", "dataSourceName=autumn-contacts",
       "--rows-per-call", "2", "--window", "ignore", "--job", folder .. "/job")
     assert.equal(4, result.code, result.err)
