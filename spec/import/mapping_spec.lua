@@ -154,6 +154,7 @@ describe("import.mapping", function()
   it("finds them behind the blanks that spreadsheets leave: no-break, ideographic and zero-width space, a second byte-order mark", function()
     local fields = by_name(assert(plan(LONGLONG, { "\239\187\191姓名", "\194\160手机号\227\128\128", "\226\128\139 邮箱\194\160 " })))
     assert.same({ 1, 2, 3 }, { fields.name.column, fields.phone.column, fields.email.column })
+    assert.equal(2, by_name(assert(plan(LONGLONG, { "手机号\194\1601", "手机号" }))).phone.column) -- a blank inside a name belongs to it
     local _, err = plan(LONGLONG, { "手\194\160机号", "\194\160", "" })
     assert.truthy(err.message:find('no column for "phone"', 1, true))
   end)

@@ -11,14 +11,13 @@ local MOST_COMPARED = 20000
 -- Whether a character of two or three bytes is a blank, or is not seen at all: what spreadsheets, web pages and input methods leave around a
 -- name. No-break and ideographic spaces, those of a certain width, line separators, zero-width characters, marks of direction, soft
 -- hyphens, a second byte-order mark.
-local function is_wide_blank(character)
-  local first, second, third = character:byte(1, 3)
+local function is_wide_blank(first, second, third)
   if first == 0xC2 then
-    return second == 0x85 or second == 0xA0 or second == 0xAD
+    return not third and (second == 0x85 or second == 0xA0 or second == 0xAD)
   elseif first == 0xE2 and third then
     return second == 0x80 and (third <= 0x8F or third >= 0xA8 and third <= 0xAF) or second == 0x81 and third >= 0x9F and third <= 0xA9
   end
-  return character == "\227\128\128" or character == "\239\187\191"
+  return first == 0xE3 and second == 0x80 and third == 0x80 or first == 0xEF and second == 0xBB and third == 0xBF
 end
 
 -- Bytes of the blank at the beginning or the end of name[first..last]; 0 when there is none.
@@ -26,9 +25,12 @@ local function blank_at(name, first, last, at_end)
   local byte = name:byte(at_end and last or first) or 33
   if byte <= 32 or byte == 127 then
     return 1
+  elseif byte < 127 then
+    return 0
   end
   for size = 2, math.min(3, last - first + 1) do
-    if is_wide_blank(at_end and name:sub(last - size + 1, last) or name:sub(first, first + size - 1)) then
+    local from = at_end and last - size + 1 or first
+    if is_wide_blank(name:byte(from, from + size - 1)) then
       return size
     end
   end

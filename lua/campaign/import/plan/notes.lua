@@ -71,7 +71,9 @@ local function look(input, columns, counts)
       for _, column in ipairs(columns) do
         local value = (fields[column] or ""):sub(1, BEGINNING)
         if value:find("^[%d'=]") then
-          count(counts, column, NUMBERS, value)
+          if #value > 15 or value:find("%D") then -- shorter plain numbers have no mark
+            count(counts, column, NUMBERS, value)
+          end
         elseif value:find("[\194\195\233\239?\\]") then
           count(counts, column, TEXTS, value)
         end
