@@ -103,7 +103,7 @@ int camp_preflight_init(struct camp_preflight *pass, struct camp_input *input, s
     if (camp_buf_append(&pass->given_skip, options->skip, length) != 0) return camp_fail_nomem(err);
     if (camp_skip_next(pass->given_skip.data, length, &pass->given_at, &pass->given_from, &pass->given_to) != 1) pass->given_from = 0;
   }
-  pass->wants_keys = pass->row_columns != NULL || options->suppress_count > 0 || options->unique != CAMP_NO_COLUMN;
+  pass->looks_up = options->suppress_count > 0 || options->unique != CAMP_NO_COLUMN || options->since != NULL || options->plain_keys;
   pass->reader.parts = 1;
   pass->reader.ahead_block = camp_several_processors() ? CAMP_READER_AHEAD : 0;
   camp_reader_start(&pass->reader, pass->options.offset, pass->options.end, pass->options.rows, pass->options.line);
@@ -246,11 +246,16 @@ static enum camp_event place(struct camp_preflight *pass, size_t size, struct ca
 }
 
 /* Once for every row, in their order; all zero for one whose form is broken. */
-static int keep_row_key(struct camp_preflight *pass, const struct camp_row_keys *keys, struct camp_error *err) {
-  static const struct camp_key none;
-  if (pass->row_columns == NULL) return 0;
-  if (camp_buf_append(&pass->row_keys, keys != NULL ? &keys->row : &none, CAMP_KEY_BYTES) != 0) return camp_fail_nomem(err);
+static int keep_row_key(struct camp_preflight *pass, const struct camp_key *key, struct camp_error *err) {
+  if (camp_buf_append(&pass->row_keys, key, CAMP_KEY_BYTES) != 0) return camp_fail_nomem(err);
   return 0;
+}
+
+/* The same of the record, where rows are hashed and not looked up. */
+static inline int keep_own_key(struct camp_preflight *pass, struct camp_error *err) {
+  if (pass->row_columns == NULL) return 0;
+  const struct camp_key key = camp_row_hash_of(&pass->row_hash, pass->record.fields, pass->row_columns, pass->options.row_column_count);
+  return keep_row_key(pass, &key, err);
 }
 
 /* Whether a list has the row. */
@@ -325,6 +330,7 @@ static enum camp_event judge(struct camp_preflight *pass, const struct camp_row_
 }
 
 enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_error *err) {
+  static const struct camp_key none;
   if (pass->ended) return CAMP_EVENT_END;
   if (pass->has_pending) {
     pass->has_pending = 0;
@@ -350,15 +356,15 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
     pass->open.first_line = pass->record.line;
   }
   if (pass->given_from != 0 && is_given_skip(pass)) return drop(pass, CAMP_EVENT_SKIP, err);
-  if (pass->record.faults != 0) return keep_row_key(pass, NULL, err) == 0 ? reject_form(pass, err) : CAMP_EVENT_FAILED;
-  const struct camp_row_keys *keys = pass->wants_keys ? camp_row_keys_of(pass) : NULL;
-  if (keep_row_key(pass, keys, err) != 0) return CAMP_EVENT_FAILED;
-  return judge(pass, keys, err);
+  const int is_hashed = pass->row_columns != NULL, is_broken = pass->record.faults != 0;
+  const struct camp_row_keys *keys = !is_broken && (is_hashed || pass->looks_up) ? camp_row_keys_of(pass) : NULL;
+  if (is_hashed && keep_row_key(pass, keys != NULL ? &keys->row : &none, err) != 0) return CAMP_EVENT_FAILED;
+  return is_broken ? reject_form(pass, err) : judge(pass, keys, err);
 }
 
-/* Nothing is asked of rows but the rules: no function, no key, no row that was to be left out. */
+/* Nothing is asked of rows but the rules, and perhaps their hashes: no function, no look into a set, no row that was to be left out. */
 static inline int is_simple(const struct camp_preflight *pass) {
-  return pass->encoder->map == NULL && !pass->wants_keys && pass->given_from == 0 && !pass->has_pending &&
+  return pass->encoder->map == NULL && !pass->looks_up && pass->given_from == 0 && !pass->has_pending &&
          !camp_buf_full(&pass->open_skip, (size_t)SKIP_ENTRY * 4);
 }
 
@@ -369,6 +375,7 @@ static enum camp_event json_rows(struct camp_preflight *pass, int64_t until, int
   struct camp_batch *open = &pass->open;
   while (pass->reader.at_offset < until && camp_reader_usual(&pass->reader, &pass->record, err)) {
     size_t size;
+    if (keep_own_key(pass, err) != 0) return CAMP_EVENT_FAILED;
     if (!camp_encoder_takes(encoder, &pass->record, &size)) {
       if (!camp_encoder_accepts(encoder, &pass->record)) return judge(pass, NULL, err);
       size = camp_plain_size(encoder->quick, &pass->record);
@@ -416,6 +423,7 @@ static enum camp_event csv_rows(struct camp_preflight *pass, int64_t until, int6
   while (reader->at_offset < until && camp_reader_usual(reader, &pass->record, err)) {
     const struct camp_record *record = &pass->record;
     const int64_t more = (int64_t)record->length + line_end;
+    if (keep_own_key(pass, err) != 0) return CAMP_EVENT_FAILED;
     takes = open->accepted + count < pass->options.batch_rows && longest + more <= pass->options.batch_bytes &&
             (camp_encoder_takes(encoder, record, NULL) || camp_encoder_accepts(encoder, record)) && is_clean(pass);
     if (!takes) break;

@@ -47,7 +47,7 @@ struct camp_preflight_options {
   size_t row_column_count;
   unsigned char row_secret[CAMP_KEYSET_SECRET];
   struct camp_key_list *since; /* rows of an earlier job, hashed the same way; NULL: none */
-  int plain_keys;              /* look up keys one row at a time even in large sets: the reference for tests */
+  int plain_keys;              /* handle rows and their keys one at a time, in large sets too: the reference for tests */
 };
 
 enum camp_event { CAMP_EVENT_FAILED = -1, CAMP_EVENT_END, CAMP_EVENT_ROW, CAMP_EVENT_REJECT, CAMP_EVENT_SKIP, CAMP_EVENT_DUPLICATE,
@@ -64,7 +64,7 @@ struct camp_preflight {
   struct camp_keyset seen;
   struct camp_row_hash row_hash;
   size_t *row_columns;
-  int wants_keys;                /* rows are looked up in a set, or hashed */
+  int looks_up;                  /* rows are looked up in a set: each is handled by itself */
   struct camp_row_keys_block *keys; /* row_keys.c */
   struct camp_buf row_keys;      /* hashes of the rows since the driver last emptied it, CAMP_KEY_BYTES each */
   struct camp_record record;     /* of the last ROW, REJECT, SKIP, DUPLICATE, SUPPRESSED or UNCHANGED */

@@ -306,6 +306,22 @@ describe("lists of keys", function()
     list_of_many:close()
   end)
 
+  it("of rows are the same whether rows are handled by themselves or by the run", function()
+    local random = lists.random(random_seed)
+    for round = 1, math.max(3, lists.rounds(30)) do
+      local parts = { "p,q,r\n" }
+      for i = 1, random(3000) do
+        parts[i + 1] = random(200) > 1 and ("13%09d,%d,客户%d\n"):format(random(1000), i, random(99))
+          or ({ '"1,2",3,"a""b"\n', "\n", "1,2\n", ",,\n", "\255,1,2\n", "1,2,3\r\n" })[random(6)]
+      end
+      local text, options = table.concat(parts), { batch_rows = 50, keys = { secret = SECRET, columns = { 3, 1 } } }
+      local quick = run(text, 3, options)
+      options.plain_keys = true
+      assert.same(run(text, 3, options), quick, ("seed %d, round %d"):format(random_seed, round))
+      assert.equal(quick.rows * 16, #quick.keys)
+    end
+  end)
+
   it("of rows: the same columns give the same hash wherever they stand, and another text another one", function()
     local keys = { secret = SECRET, columns = { 1, 2 } }
     local old = run("p,n,x\n1,a,7\n2,b,8\n3\n,c,9\n12,,4\n1,2,4\n", 3, { keys = keys })
