@@ -22,9 +22,11 @@ local MOST_BODY, MOST_ROWS, MOST_RUNNING = 65536, 200, 16
 local MOST_WAITING = 2000 -- posts of a worker
 local RATE = 100
 local REMEMBERED = 86400 -- seconds for which the key of a lead is known
-local ORDER_SECONDS = 30 -- for the disk to take a list whose rows are in it already
 local SLACK_SECONDS = 2 -- that a key is taken beyond the wait for its lead to be kept
 local PRIVATE = 384 -- 0600
+
+-- For the disk to take a list whose rows are in it already.
+M.ORDER_SECONDS = 30
 
 local OWN = { fields = true, gather = true, key = true, max_body = true, rate = true, burst = true, wait = true }
 
@@ -257,9 +259,9 @@ local function settle(self, lead)
   local is_late = not self._background:wait(is_ordered, lead.semaphore, self._wait)
   if is_late and lead.batch then -- its row is in a list that is being written, and will be sent: only the disk can refuse it now
     if lead.key then
-      self._shared:safe_set(lead.key, "", ORDER_SECONDS + SLACK_SECONDS)
+      self._shared:safe_set(lead.key, "", M.ORDER_SECONDS + SLACK_SECONDS)
     end
-    self._background:wait(is_ordered, lead.semaphore, ORDER_SECONDS)
+    self._background:wait(is_ordered, lead.semaphore, M.ORDER_SECONDS)
   end
   local draft = not lead.ordered and lead.batch and lead.batch.draft
   if draft then -- nginx ended the request that ordered for all, or the disk is very slow: the folder knows, and from now on for good
