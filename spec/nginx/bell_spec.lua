@@ -38,6 +38,31 @@ local SERVER = [[
     ngx.print(ledger:job_get().record)
     ledger:close()
   } }
+  location = /silent { lua_check_client_abort on; content_by_lua_block { ngx.sleep(30) } }
+  location = /both { content_by_lua_block {
+    local core = require "campaign.core"
+    local ledger = assert(require("campaign.ledger").open(ngx.var.arg_folder .. "/" .. ngx.var.arg_name, { create = true, background = true }))
+    local transport = assert(require("campaign.transport.openresty").new())
+    local id = assert(transport:submit{ url = "http://127.0.0.1:" .. ngx.var.server_port .. "/silent", account = "spec" })
+    local began, early, answers = core.system.monotonic(), 0, 0
+    for number = 1, 40 do
+      assert(ledger:record({ { row = number, state = "rejected", cause = "check" } }))
+      assert(ledger:start())
+      while ledger:settled() == false do
+        answers = answers + (transport:next(2, ledger) and 1 or 0)
+        early = early + (ledger:busy() and 1 or 0)
+      end
+    end
+    local seconds = core.system.monotonic() - began
+    assert(transport:next(30, ledger) == nil, "there is no commit to wait for")
+    assert(ledger:record({ { row = 41, state = "rejected", cause = "check" } }))
+    assert(ledger:start())
+    transport:cancel(id)
+    local other = transport:next(2, ledger) or transport:next(2)
+    ngx.print(("%.3f %d %d %s"):format(seconds, early, answers, tostring(other == id)))
+    transport:close()
+    ledger:close()
+  } }
 ]]
 
 describe("campaign.openresty.bell", function()
@@ -59,6 +84,21 @@ describe("campaign.openresty.bell", function()
     local began = core.system.monotonic()
     server:stop()
     assert.is_true(core.system.monotonic() - began < 10, "the bell holds a worker that leaves")
+  end)
+
+  it("ends a wait for answers when a commit is over", function()
+    local server = started()
+    local seconds, rest = server:get("/both?name=a.db&folder=" .. folder).body:match("^(%S+) %d+ (.+)$")
+    assert.equal("0 true", rest)
+    assert.is_true(tonumber(seconds) < 20, seconds .. " s: whole waits of 2 s for 40 commits")
+    local began = core.system.monotonic()
+    server:stop()
+    assert.is_true(core.system.monotonic() - began < 10, "who listens holds a worker that leaves")
+    server = nginx.new({ server = SERVER, workers = 1, main = "env TMPDIR;", env = { TMPDIR = folder .. "/nowhere" } }):start()
+    seconds, rest = server:get("/both?name=b.db&folder=" .. folder).body:match("^(%S+) %d+ (.+)$")
+    assert.equal("0 true", rest)
+    assert.is_true(tonumber(seconds) < 20, seconds .. " s without a socket")
+    server:stop()
   end)
 
   it("does without a socket where none is to be had", function()

@@ -26,7 +26,7 @@ M.RESOLUTIONS = {
 ---The functions of a back end.
 M.INTERFACE = {
   "job_put", "job_get", "enqueue", "record", "record_refused", "claim", "claim_ahead", "begin", "begin_all", "finish", "finish_all", "release",
-  "resolve", "progress", "scan", "lines", "commit", "start", "settled", "wait", "ring", "close",
+  "resolve", "progress", "scan", "lines", "commit", "start", "settled", "busy", "wait", "ring", "close",
   "split", "pieces", "take", "seen_before", "credit", "confirm", "contradict", "note", "ask", "forget_plan", "reserve", "full",
 }
 

@@ -154,6 +154,12 @@ function methods:settled()
   return not busy
 end
 
+---Whether a commit is in progress.
+---@return boolean
+function methods:busy()
+  return self._store:busy() > 0
+end
+
 ---Waits until something that was started has finished, at most `seconds`.
 ---@param seconds number
 function methods:wait(seconds)

@@ -24,7 +24,7 @@ local MOST_FREE = 64
 local bell -- { number = for those who ring, notice = }
 local generation, started = 0, -math.huge -- of the light thread that may read
 local last = -math.huge -- when somebody waited
-local waiting, free = {}, {} -- semaphores
+local waiting, free = {}, {} -- whom to post to; semaphores
 local idle = linger.new() -- the reader without anybody who waits
 local told = setmetatable({}, { __mode = "k" }) -- whoever rings → the bell it has
 
@@ -93,9 +93,11 @@ local function forget(semaphore)
   end
 end
 
----Waits until a thread has finished something, or for a moment: whoever waits for more looks and calls this again.
----@param object userdata which `ring`s: a store, a syncer
-function M.wait(object)
+---Has everything that an object finishes from now on ring the bell.
+---@param object userdata|table which `ring`s: a store, a ledger, a syncer
+---@return boolean rings false where there is no bell: short sleeps take its place
+---@return boolean is_new what it had finished before, it did not tell
+function M.meet(object)
   local now = core.system.monotonic()
   local is_often = now - last < OFTEN
   last = now
@@ -103,18 +105,35 @@ function M.wait(object)
     if is_often then
       ensure_reader(now)
     end
+    return false, false
+  elseif told[object] == bell then
+    return true, false
+  elseif not object:ring(bell.number) then
+    return false, false
+  end
+  told[object] = bell
+  return true, true
+end
+
+---Has `waiter:post(1)` called at the next ring; only while something is on its way that will ring.
+---@param waiter table
+function M.listen(waiter)
+  waiting[#waiting + 1] = waiter
+  idle:call()
+end
+
+---Waits until a thread has finished something, or for a moment: whoever waits for more looks and calls this again.
+---@param object userdata which `ring`s: a store, a syncer
+function M.wait(object)
+  local rings, is_new = M.meet(object)
+  if not rings then
     return home.sleep(SHORT)
-  elseif told[object] ~= bell then
-    if not object:ring(bell.number) then
-      return home.sleep(SHORT)
-    end
-    told[object] = bell
-    return -- what it has finished before it had the bell it did not tell
+  elseif is_new then
+    return
   end
   home.check(2)
   local semaphore = table.remove(free) or home.semaphores().new(0)
-  waiting[#waiting + 1] = semaphore
-  idle:call()
+  M.listen(semaphore)
   local is_posted = semaphore:wait(ROUND)
   home.woken(is_posted)
   if not is_posted then -- one whose wait ran out is not used again

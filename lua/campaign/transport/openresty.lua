@@ -4,6 +4,7 @@
 -- results and wakes their waiters; it ends when there are none, so that an exiting worker is not held up. The engine's thread never runs
 -- Lua.
 
+local bell = require "campaign.openresty.bell"
 local core = require "campaign.core"
 local home = require "campaign.openresty.env"
 local linger = require "campaign.openresty.linger"
@@ -14,7 +15,8 @@ local ngx = package.loaded.ngx
 
 ---@class campaign.transport.openresty
 local methods = {}
-local mt = { __index = methods, __name = "campaign.transport.openresty" }
+-- In the metatable, so that a wrapper around a transport, whose `next` takes no ledger, does not pass this on by accident.
+local mt = { __index = methods, __name = "campaign.transport.openresty", hears_ledgers = true }
 
 function mt.__tostring(self)
   return self.closed and "campaign.transport.openresty (closed)" or "campaign.transport.openresty"
@@ -314,11 +316,32 @@ function methods:ready()
   return self.last - self.first + 1
 end
 
+-- Has whoever waits for results of this transport woken when a commit that is in progress is over.
+local function listen(self)
+  local ear = self.ear
+  if not ear then
+    ear = { is_listening = false }
+    function ear.post()
+      local sleepers = -self.semaphore:count()
+      ear.is_listening = false
+      if sleepers > 0 then
+        self.semaphore:post(sleepers)
+      end
+    end
+    self.ear = ear
+  end
+  if not ear.is_listening then
+    ear.is_listening = true
+    bell.listen(ear)
+  end
+end
+
 ---Waits for the next finished request of this transport. Only this light thread waits.
 ---@param seconds? number 0: only what is there; nil: until one finishes
----@return number? id nil when none finished in time or none is in flight
+---@param ledger table? that is committing: the end of the commit ends the wait
+---@return number? id nil when none finished in time, none is in flight, or the ledger's commit is over
 ---@return table? result
-function methods:next(seconds)
+function methods:next(seconds, ledger)
   local deadline = seconds and core.system.monotonic() + seconds
   if engine and self.finished[self.first] == nil and self.count > 0 then
     take(AT_ONCE)
@@ -334,6 +357,17 @@ function methods:next(seconds)
     end
     home.check(2)
     self.semaphore = self.semaphore or home.semaphores().new(0)
+    if ledger then
+      local rings = bell.meet(ledger)
+      if not ledger:busy() then -- asked after it has the bell: what ends from now on rings, and is heard, since nobody else runs before the wait
+        return nil
+      end
+      if rings then
+        listen(self)
+      else
+        left = math.min(left, LEAST)
+      end
+    end
     self.sleepers = self.sleepers + 1
     wait(self.semaphore, left)
     self.sleepers = self.sleepers - 1

@@ -28,6 +28,7 @@ local mt = { __index = methods, __name = "campaign.import.run.engine" }
 ---`wait`, `commit`, `full`
 ---@field fast_path campaign.import.run.fast_path? the fast path of usual batches
 ---@field slice number? longest wait for an answer while a commit is in progress, in seconds; nil if the end of the commit ends that wait
+---@field committer table? the ledger whose commit ends a wait of `transport:next(seconds, ledger)`
 ---@field next_batches fun(into: table, last: integer): integer, campaign.error? appends some after index `last`, and returns the new last index
 ---@field prepare fun(batch: table): table?, campaign.error? the transport's request
 ---@field finish fun(request: table, result: table, batch: table): table?, campaign.error?
@@ -82,7 +83,7 @@ function methods:_ready(batch, others)
   batch.attempts = (batch.attempts or 0) + 1
   -- Preallocated for all fields: growing a table reallocates it.
   local attempt = { batch = batch, number = batch.attempts, request = nil, source = nil, lease = nil, answer = nil, ticket = nil, begun = nil,
-    looked = nil, before = nil }
+    left = nil, looked = nil, before = nil }
   if work.settler then
     attempt.looked, attempt.before = true, work.settler:before(batch)
   end
@@ -182,7 +183,7 @@ function methods:_commit()
     if #self.ready == 0 and not journal:dirty() then
       return
     end
-    self.holding = self.in_flight > 0 and not self.error and not self.work.stopped() and journal:hold() or nil
+    self.holding = self.in_flight > 0 and not self.error and not self.work.stopped() and journal:hold(self.in_flight, self.work.pace:limit()) or nil
     if self.holding then
       return
     end
@@ -296,7 +297,7 @@ function methods:_collect()
       self:_collect_groups(wait)
       return true
     end
-    local id, result = work.transport:next(wait)
+    local id, result = work.transport:next(wait, self.committing and work.committer or nil)
     local taken, most = 0, work.transport.ready and work.pace:limit() / 2 or 0
     while id do
       self:_take(id, result)

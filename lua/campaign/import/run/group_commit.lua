@@ -2,7 +2,7 @@
 -- Decides when the next group of intents and outcomes is committed. One commit is in progress at a time; what arrives meanwhile forms the
 -- next group. If answers arrive faster than the disk syncs, half of the requests would always wait for the other half's sync; then the next
 -- group is held back until the pending answers are in it too, so that one sync covers all of it. If the server is the slow one nothing is
--- held.
+-- held. If the slow one is another thread that makes the requests, half of them are enough: it is busy with the other half during the sync.
 
 local M = {}
 
@@ -19,8 +19,9 @@ local methods = {}
 local mt = { __index = methods }
 
 ---@param monotonic fun(): number seconds
-function M.new(monotonic)
-  return setmetatable({ _monotonic = monotonic, _started = nil, _ended = nil, _commit = nil, _answer = nil }, mt)
+---@param is_apart boolean? another thread makes the requests
+function M.new(monotonic, is_apart)
+  return setmetatable({ _monotonic = monotonic, _is_apart = is_apart, _started = nil, _ended = nil, _commit = nil, _answer = nil, _turn = nil }, mt)
 end
 
 -- What is usual after one more time, or after `count` that were `seconds` in the mean.
@@ -43,18 +44,36 @@ function methods:settled()
   end
 end
 
+---A request is handed to the thread that makes it.
+---@return number? instant for `answered`; nil where there is no such thread
+function methods:left()
+  return self._is_apart and self._monotonic() or nil
+end
+
 ---An answer came, or several at once.
 ---@param seconds number after its request left; of several, in the mean
 ---@param count integer? of answers; 1
-function methods:answered(seconds, count)
+---@param instant number? of `left`
+function methods:answered(seconds, count, instant)
   self._answer = usual(self._answer, seconds, count)
+  if instant then
+    self._turn = usual(self._turn, self._monotonic() - instant)
+  end
+end
+
+-- Whether the requests of a group stand in line at the other thread for longer than a sync takes: the last answer comes as long after the mean
+-- one as that after the first.
+function methods:_is_queued(commit, answer)
+  return self._turn and 2 * self._turn - answer > commit
 end
 
 ---How long the next group may wait for answers that are under way.
+---@param under_way integer how many
+---@param limit integer how many there may be
 ---@return number? seconds nil: not at all
-function methods:hold()
+function methods:hold(under_way, limit)
   local commit, answer = self._commit, self._answer
-  if not commit or not answer or answer > commit * WORTH then
+  if not commit or not answer or answer > commit * WORTH or under_way <= limit / 2 and self:_is_queued(commit, answer) then
     return nil
   end
   local left = self._ended + math.min(commit * LONGEST, MOST) - self._monotonic()

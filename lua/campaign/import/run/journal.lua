@@ -18,8 +18,10 @@ local mt = { __index = methods, __name = "campaign.import.run.journal" }
 ---@param folder table the job folder
 ---@param ledger table
 ---@param monotonic fun(): number seconds
-function M.new(folder, ledger, monotonic)
-  return setmetatable({ _folder = folder, _ledger = ledger, _leases = nil, _at = 0, _dirty = false, _group_commit = group_commit.new(monotonic) }, mt)
+---@param is_apart boolean? another thread makes the requests
+function M.new(folder, ledger, monotonic, is_apart)
+  return setmetatable({ _folder = folder, _ledger = ledger, _leases = nil, _at = 0, _dirty = false,
+    _group_commit = group_commit.new(monotonic, is_apart) }, mt)
 end
 
 ---Adds the next batches of the plan that nobody took over, that nobody has in doubt, and that have rows to send, to a list.
@@ -94,7 +96,7 @@ end
 ---@param attempt table
 ---@return true? ok
 ---@return campaign.error? err
-function methods.go(_, attempt)
+function methods:go(attempt)
   if attempt.answer ~= "go" then
     return nil, error_object.new{
       kind = "ledger", retry = false, sent = "no",
@@ -103,6 +105,7 @@ function methods.go(_, attempt)
     }
   end
   attempt.batch.attempts = attempt.number
+  attempt.left = self._group_commit:left()
   return true
 end
 
@@ -140,7 +143,7 @@ function methods:finish(attempt, outcome)
   end
   self._dirty = true
   if outcome.seconds then
-    self._group_commit:answered(outcome.seconds)
+    self._group_commit:answered(outcome.seconds, 1, attempt.left)
   end
   local refused = outcome.verdict == "partly" and attempt.refused
   if refused and #refused > 0 then
@@ -220,9 +223,11 @@ function methods:settled()
 end
 
 ---How long it is better to wait for answers that are under way than to `start`: they share its sync then.
+---@param under_way integer how many
+---@param limit integer how many there may be
 ---@return number? seconds nil: not at all
-function methods:hold()
-  return self._group_commit:hold()
+function methods:hold(under_way, limit)
+  return self._group_commit:hold(under_way, limit)
 end
 
 ---Waits until something has become durable, or for so long.
