@@ -19,9 +19,7 @@
 #endif
 
 #ifdef HAS_BLOCKS
-#include <endian.h>
 #include <pthread.h>
-#include <string.h>
 
 #define INLINE TARGET __attribute__((always_inline)) static inline
 
@@ -284,19 +282,17 @@ TARGET static size_t measure(const struct encode_table *table, const uint8_t *te
 
 /* ---- Two bytes to UTF-8 ---- */
 
-/* The UTF-8 of two bytes as they are read: three bytes, as they are written, or OTHER for what is no character of three. Pairs that begin
- * with ASCII have nothing: a place without a Hanzi finds it there. */
-static uint32_t decode_tables[2][65536]; /* GBK and CP936; GB18030 */
+static uint8_t decode_tables[2][CAMP_GBK_TEXTS]; /* GBK and CP936; GB18030 */
 static pthread_once_t decode_once = PTHREAD_ONCE_INIT;
-#define OTHER UINT32_C(0x80000000)
 
-static void fill_decode(uint32_t *table, const uint16_t *characters) {
+static void fill_decode(uint8_t *table, const uint16_t *characters) {
   for (unsigned pair = 0x8000; pair < 0x10000; pair++) {
     const uint8_t bytes[2] = {(uint8_t)(pair >> 8), (uint8_t)pair};
     const uint32_t character = characters[pair & 0x7FFF]; /* 0xD800 to 0xDFFF: one outside the BMP */
     const int is_three = character >= 0x800 && character - 0xD800 >= 0x800;
-    table[key_at(bytes)] =
-        is_three ? htole32(0x8080E0 | character >> 12 | (character << 2 & 0x3F00) | (character << 16 & 0x3F0000)) : htole32(OTHER);
+    const uint32_t text =
+        htole32(is_three ? 0x8080E0 | character >> 12 | (character << 2 & 0x3F00) | (character << 16 & 0x3F0000) : CAMP_GBK_OTHER);
+    memcpy(table + 3 * (size_t)key_at(bytes), &text, 3);
   }
 }
 
@@ -314,16 +310,7 @@ INLINE void find_pairs(const uint8_t *from, size_t blocks, uint64_t *words) {
   }
 }
 
-INLINE uint32_t text_at(const uint32_t *table, const uint8_t *at) { return le32toh(table[key_at(at)]); }
-
-/* Writes the text, and a byte more, and gives its OTHER. */
-INLINE uint32_t put_text(uint8_t *to, const uint32_t *table, const uint8_t *at) {
-  const uint32_t text = table[key_at(at)];
-  memcpy(to, &text, sizeof text);
-  return le32toh(text);
-}
-
-TARGET static size_t decode(const uint32_t *table, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
+TARGET static size_t decode(const uint8_t *table, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
   enum { DENSE = STEP / 2 };
   const uint64_t dense = UINT64_C(0x5555555555555555) & BELOW(2 * DENSE);
   const uint8_t *from = bytes, *const last = bytes + n - CAMP_GBK_BLOCK;
@@ -345,8 +332,8 @@ TARGET static size_t decode(const uint32_t *table, const uint8_t *bytes, size_t 
       uint32_t others = 0;
       if (all == dense) {
 #pragma GCC unroll 7
-        for (size_t i = 0; i < DENSE; i++) others |= put_text(to + 3 * i, table, from + 2 * i);
-        if ((others & OTHER) == 0) {
+        for (size_t i = 0; i < DENSE; i++) others |= camp_gbk_put_text(to + 3 * i, table, key_at(from + 2 * i));
+        if ((others & CAMP_GBK_OTHER) == 0) {
           from += 2 * DENSE;
           to += 3 * DENSE;
           continue;
@@ -358,13 +345,13 @@ TARGET static size_t decode(const uint32_t *table, const uint8_t *bytes, size_t 
 #pragma GCC unroll 8
       for (size_t i = 0; i < PLACES; i++, leads &= leads - 1) {
         const size_t place = first_bit(leads);
-        others |= put_text(to + place + i, table, from + place);
+        others |= camp_gbk_put_text(to + place + i, table, key_at(from + place));
         copy(to + place + i + 3, from + place + 2);
       }
       const uint64_t done = all ^ leads;
-      if (__builtin_expect((others & OTHER) != 0, 0)) {
+      if (__builtin_expect((others & CAMP_GBK_OTHER) != 0, 0)) {
         uint64_t left = done;
-        while (left != 0 && (text_at(table, from + first_bit(left)) & OTHER) == 0) left &= left - 1;
+        while (left != 0 && (camp_gbk_text(table, key_at(from + first_bit(left))) & CAMP_GBK_OTHER) == 0) left &= left - 1;
         if (left != 0) { /* else a place without a Hanzi found half of one somewhere behind */
           const size_t place = first_bit(left);
           *produced = (size_t)(to - out) + place + (size_t)__builtin_popcountll(done & BELOW(place));
@@ -417,13 +404,14 @@ size_t camp_gbk_encode_blocks(enum camp_encoding encoding, const uint8_t *text, 
 size_t camp_gbk_decode_blocks(enum camp_encoding encoding, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
   *produced = 0;
   if (n < CAMP_GBK_BLOCK) return 0;
-#if defined(__x86_64__)
-  if (limit == CAMP_GBK_512 && camp_has_512()) return camp_gbk_decode_512(camp_gbk_characters_of(encoding), bytes, n, out, produced);
-#endif
 #ifdef HAS_BLOCKS
   if (limit <= CAMP_GBK_VECTORS && have_vectors()) {
     pthread_once(&decode_once, fill_decode_tables);
-    return decode(decode_tables[encoding == CAMP_ENCODING_GB18030], bytes, n, out, produced);
+    const uint8_t *table = decode_tables[encoding == CAMP_ENCODING_GB18030];
+#if defined(__x86_64__)
+    if (limit == CAMP_GBK_512 && camp_has_512()) return camp_gbk_decode_512(table, bytes, n, out, produced);
+#endif
+    return decode(table, bytes, n, out, produced);
   }
 #endif
   (void)encoding;

@@ -5,8 +5,10 @@
 #ifndef CAMP_GBK_BLOCKS_H
 #define CAMP_GBK_BLOCKS_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "encoding.h"
 
@@ -34,11 +36,30 @@ static inline uint64_t camp_gbk_pair_leads(uint64_t others) {
   return (from_even & even) | (others & ~from_even & ~even);
 }
 
+/* The UTF-8 of all pairs of bytes, by the number that a pair is as it is read: three bytes, as they are written, or CAMP_GBK_OTHER for what is
+ * no character of three. Pairs that begin with ASCII have nothing. The entries are three bytes apart, not four: common Hanzi differ in the
+ * second byte, and their entries, a power of two apart, would keep pushing each other out of the first-level cache. */
+#define CAMP_GBK_TEXTS (3 * 65536 + 1)
+#define CAMP_GBK_OTHER UINT32_C(0x4000) /* a bit that no text has, nor what is read behind it makes */
+
+static inline uint32_t camp_gbk_text(const uint8_t *texts, uint16_t pair) {
+  uint32_t text;
+  memcpy(&text, texts + 3 * (size_t)pair, sizeof text);
+  return le32toh(text);
+}
+
+/* Writes the text, and a byte more, and gives its CAMP_GBK_OTHER. */
+static inline uint32_t camp_gbk_put_text(uint8_t *to, const uint8_t *texts, uint16_t pair) {
+  const uint32_t text = camp_gbk_text(texts, pair), written = htole32(text);
+  memcpy(to, &written, sizeof written);
+  return text;
+}
+
 #if defined(__x86_64__)
-/* gbk_blocks512.c, where camp_has_512(); `codes` has 65,536 entries, indexed by character, `characters` 32,768, by code minus 0x8000. */
+/* gbk_blocks512.c, where camp_has_512(); `codes` has 65,536 entries, indexed by character. */
 size_t camp_gbk_encode_512(const uint16_t *codes, const uint8_t *text, size_t n, uint8_t *out, size_t *produced);
 size_t camp_gbk_measure_512(const uint16_t *codes, const uint8_t *text, size_t n, size_t *produced);
-size_t camp_gbk_decode_512(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced);
+size_t camp_gbk_decode_512(const uint8_t *table, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced);
 #endif
 
 #endif

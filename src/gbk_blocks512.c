@@ -159,7 +159,7 @@ TARGET size_t camp_gbk_measure_512(const uint16_t *codes, const uint8_t *text, s
 struct decoding {
   uint64_t leads[CHUNK]; /* the first bytes of pairs, of each block */
   size_t count;          /* of pairs */
-  uint16_t list[32 * CHUNK + SPARE];     /* the pairs without their first bit, then their characters */
+  uint16_t list[32 * CHUNK + SPARE];     /* the pairs as they are read */
   uint8_t texts[3 * 32 * CHUNK + SPARE]; /* the same in UTF-8 */
 };
 
@@ -169,36 +169,24 @@ INLINE void find_pairs(struct decoding *d, const uint8_t *from, size_t blocks) {
   for (size_t i = 0; i < blocks; i++, from += 64) {
     const __m512i bytes = _mm512_loadu_si512(from);
     const uint64_t leads = camp_gbk_pair_leads(_mm512_movepi8_mask(bytes) & ~open);
-    const __m512i pairs = pick(leads, _mm512_loadu_si512(from + 1), bytes);
-    _mm512_storeu_si512(d->list + d->count, _mm512_and_si512(pairs, _mm512_set1_epi16(0x7FFF)));
+    _mm512_storeu_si512(d->list + d->count, pick(leads, bytes, _mm512_loadu_si512(from + 1)));
     d->leads[i] = leads;
     d->count += (size_t)_mm_popcnt_u64(leads);
     open = leads >> 63;
   }
 }
 
-INLINE void look_up_characters(struct decoding *d, const uint16_t *characters) {
-  _mm512_storeu_si512(d->list + d->count, _mm512_set1_epi16(0x3021)); /* a pair of three bytes, as a character, too */
+/* Makes the texts. Returns how many characters come before the first that is none of three bytes. */
+INLINE size_t make_texts(struct decoding *d, const uint8_t *table) {
+  uint32_t others = 0;
+  _mm512_storeu_si512(d->list + d->count, _mm512_setzero_si512()); /* pairs that have nothing */
   for (size_t i = 0; i < d->count; i += AT_ONCE)
 #pragma GCC unroll 8
-    for (size_t j = i; j < i + AT_ONCE; j++) d->list[j] = characters[d->list[j] & 0x7FFF];
-}
-
-/* Makes the texts. Returns how many characters come before the first that is none of three bytes. */
-INLINE size_t make_texts(struct decoding *d) {
-  for (size_t i = 0; i < d->count; i += 16) {
-    const __m512i found = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(d->list + i)));
-    /* 0: no code. Below 0x800: two bytes in UTF-8. 0xD800 to 0xDFFF: a character outside the BMP. */
-    const __m512i top = _mm512_and_si512(found, _mm512_set1_epi32(0xF800));
-    const uint32_t others = (uint32_t)_mm512_testn_epi32_mask(top, top) | (uint32_t)_mm512_cmpeq_epi32_mask(top, _mm512_set1_epi32(0xD800));
-    /* 1110aaaa 10bbbbbb 10cccccc, from the lowest byte on; the fourth is left out. */
-    const __m512i texts = _mm512_or_si512(
-        _mm512_or_si512(_mm512_srli_epi32(found, 12), _mm512_and_si512(_mm512_slli_epi32(found, 2), _mm512_set1_epi32(0x3F00))),
-        _mm512_or_si512(_mm512_and_si512(_mm512_slli_epi32(found, 16), _mm512_set1_epi32(0x3F0000)), _mm512_set1_epi32(0x8080E0)));
-    _mm512_storeu_si512(d->texts + 3 * i, _mm512_maskz_compress_epi8(UINT64_C(0x7777777777777777), texts));
-    if (others != 0) return i + (size_t)_tzcnt_u32(others);
-  }
-  return d->count;
+    for (size_t j = i; j < i + AT_ONCE; j++) others |= camp_gbk_put_text(d->texts + 3 * j, table, d->list[j]);
+  if ((others & CAMP_GBK_OTHER) == 0) return d->count;
+  size_t first = 0;
+  while ((camp_gbk_text(table, d->list[first]) & CAMP_GBK_OTHER) == 0) first++;
+  return first;
 }
 
 /* Half of a block: a byte and the room for another, the texts at the places of its pairs, two bytes at that of the first byte and one at that
@@ -226,7 +214,7 @@ INLINE void put_texts(const struct decoding *d, const uint8_t *from, size_t size
   }
 }
 
-TARGET size_t camp_gbk_decode_512(const uint16_t *characters, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
+TARGET size_t camp_gbk_decode_512(const uint8_t *table, const uint8_t *bytes, size_t n, uint8_t *out, size_t *produced) {
   struct decoding d;
   size_t chunk = FIRST_CHUNK, at = 0, made = 0;
   for (;;) {
@@ -241,8 +229,7 @@ TARGET size_t camp_gbk_decode_512(const uint16_t *characters, const uint8_t *byt
     size_t size = 64 * (blocks - 1) + (size_t)_tzcnt_u64(over);
     d.leads[blocks - 1] ^= over;
     d.count -= over != 0;
-    look_up_characters(&d, characters);
-    const size_t count = make_texts(&d);
+    const size_t count = make_texts(&d, table);
     if (count < d.count) size = place_of(d.leads, count);
     put_texts(&d, bytes + at, size, out + made);
     at += size;
