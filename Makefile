@@ -3,8 +3,8 @@ BUILD ?= build
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
-# Spec files wait for servers, limits and clocks half of their time.
-TEST_JOBS ?= $(shell expr $$(nproc) + 1)
+# Spec files wait for servers, limits, clocks and the disk for two thirds of their time.
+TEST_JOBS ?= $(shell expr 2 \* $$(nproc))
 
 build: deps
 	@cmake -S . -B $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }

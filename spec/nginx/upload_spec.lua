@@ -316,6 +316,8 @@ describe("campaign.openresty.upload", function()
     local answer = send("/upload", { body = form("colour\nblue\n") })
     assert.equal("failed", finished(answer.job).state)
     local folder = root .. "/jobs/" .. answer.job
+    -- Its state is told first, then it is written down and its order put away.
+    raw_server.eventually(function() return core.system.stat(folder .. "/order.json") end, "the order put away")
     local said = json.decode(command.read(folder .. "/failed.json"))
     local line = server:read_log():match("[^\n]*job " .. answer.job:gsub("%-", "%%-") .. " failed: [^\n]*")
     assert.is_truthy(line and line:find(said.message, 1, true), said.message)
