@@ -20,6 +20,8 @@ int camp_fail_path(struct camp_error *err, const char *path) {
   return camp_fail(err, CAMP_INVALID, code, "%s: %s", path, strerror(code));
 }
 
+int camp_is_full(int code) { return code == ENOSPC || code == EDQUOT || code == EFBIG; }
+
 int camp_random_hex(char out[CAMP_RANDOM_HEX]) {
   uint64_t number;
   if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) return -1;
@@ -146,7 +148,7 @@ int camp_read_file(const char *path, int private, struct camp_buf *out, struct c
     }
     if (got == 0) break;
     if (room == 0) {
-      camp_fail(err, CAMP_INVALID, EFBIG, "%.150s: is larger than %zu bytes", path, out->max);
+      camp_fail(err, CAMP_INVALID, 0, "%.150s: is larger than %zu bytes", path, out->max);
       goto done;
     }
     out->length += (size_t)got;

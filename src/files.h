@@ -44,6 +44,8 @@ int camp_random_hex(char out[CAMP_RANDOM_HEX]);
 
 /* Fills err from errno for a path: "<path>: <reason>". Returns -1. */
 int camp_fail_path(struct camp_error *err, const char *path);
+/* Whether errno says that there is no room: on the disk, in the user's quota, or under the process's limit of a file's size. */
+int camp_is_full(int code);
 
 /* Seconds of the monotonic clock, for time limits inside this process. */
 double camp_monotonic(void);

@@ -97,7 +97,7 @@ const char *camp_store_version(struct camp_error *err) { return camp_sqlite_load
 enum { FULL_ELSEWHERE = SQLITE_FULL | 1 << 8 };
 
 static int code_of(int code, int system) {
-  if (system != ENOSPC && system != EDQUOT && system != EFBIG) return code;
+  if (!camp_is_full(system)) return code;
   if (code == SQLITE_IOERR_WRITE) return SQLITE_FULL;
   if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) return code;
   return (code & 0xFF) == SQLITE_IOERR || (code & 0xFF) == SQLITE_CANTOPEN ? FULL_ELSEWHERE : code;
@@ -162,7 +162,7 @@ int camp_database_reserve(struct camp_database *database, long long bytes, struc
   reserve_path(database, path, sizeof path);
   int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
-    return camp_fail(err, CAMP_LEDGER, errno == ENOSPC || errno == EDQUOT ? SQLITE_FULL : SQLITE_IOERR,
+    return camp_fail(err, CAMP_LEDGER, camp_is_full(errno) ? SQLITE_FULL : SQLITE_IOERR,
                      "ledger %.120s: no room can be set aside: %s", database->path, strerror(errno));
   int code;
   while ((code = posix_fallocate(fd, 0, bytes)) == EINTR) continue; /* a signal of the host program's */
@@ -170,14 +170,14 @@ int camp_database_reserve(struct camp_database *database, long long bytes, struc
   database->reserved = code == 0;
   if (code == 0) return 0;
   unlink(path);
-  return camp_fail(err, CAMP_LEDGER, code == ENOSPC || code == EDQUOT || code == EFBIG ? SQLITE_FULL : SQLITE_IOERR,
+  return camp_fail(err, CAMP_LEDGER, camp_is_full(code) ? SQLITE_FULL : SQLITE_IOERR,
                    "ledger %.120s: no room for the %lld bytes that are set aside for a full disk: %s", database->path, bytes, strerror(code));
 }
 
 int camp_database_full(struct camp_database *database) { return atomic_load(&database->full); }
 
 static int fail_errno(struct camp_database *database, struct camp_error *err) {
-  return camp_fail(err, CAMP_LEDGER, errno == ENOSPC || errno == EDQUOT ? SQLITE_FULL : 0, "ledger %.120s: %s", database->path, strerror(errno));
+  return camp_fail(err, CAMP_LEDGER, camp_is_full(errno) ? SQLITE_FULL : 0, "ledger %.120s: %s", database->path, strerror(errno));
 }
 
 /* A file with this schema, as it stands on the disk: at rest, with a log from its first write on. SQLite's to be freed; NULL with err. */

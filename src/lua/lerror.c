@@ -2,6 +2,7 @@
  * Creates the Lua error object from a struct camp_error, a system error, or a text that cannot be converted. */
 #include <errno.h>
 
+#include "../files.h"
 #include "bind.h"
 
 int camp_push_error(lua_State *L, const struct camp_error *err) {
@@ -23,11 +24,10 @@ int camp_push_error(lua_State *L, const struct camp_error *err) {
 }
 
 static const char *reason_of(long code) {
+  if (camp_is_full((int)code)) return "full";
   switch (code) {
     case ENOENT: return "missing";
     case EEXIST: return "exists";
-    case ENOSPC:
-    case EDQUOT: return "full";
     default: return NULL;
   }
 }
