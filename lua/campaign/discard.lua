@@ -3,7 +3,6 @@
 -- new one beside its own.
 
 local core = require "campaign.core"
-local lfs = require "campaign.lfs"
 
 local M = {}
 
@@ -19,25 +18,27 @@ function M.file(path)
   return nil, err
 end
 
----Removes a folder with all that is in it, as far as that can be removed. Of a link in it the link goes, not what it leads to.
----@param path string
-function M.folder(path)
-  local found = core.system.stat(path)
-  if not found or found.type ~= "folder" then
-    return
-  end
-  for name in lfs.dir(path) do
-    if name ~= "." and name ~= ".." then
+-- What cannot be removed stays, with the folders it is in.
+local function remove(path, what)
+  if what.type == "folder" then
+    for _, name in ipairs(core.system.list_dir(path) or {}) do
       local inner = path .. "/" .. name
-      local what = core.system.stat(inner, false)
-      if what and what.type == "folder" then
-        M.folder(inner)
-      else
-        os.remove(inner)
+      local found = core.system.stat(inner, false)
+      if found then
+        remove(inner, found)
       end
     end
   end
-  lfs.rmdir(path)
+  core.system.remove(path)
+end
+
+---Removes a folder with all that is in it, as far as that can be removed. Of a link, also in its place, the link goes, not what it leads to.
+---@param path string
+function M.folder(path)
+  local found = core.system.stat(path, false)
+  if found and (found.type == "folder" or found.type == "link") then
+    remove(path, found)
+  end
 end
 
 return M

@@ -227,6 +227,20 @@ describe("campaign.forget", function()
     assert.is_truthy(lfs.attributes(result.job .. "/list.csv"))
   end)
 
+  it("touches nothing behind a link, whatever its name", function()
+    local result = run(LONGLONG)
+    local mine = command.folder()
+    for _, name in ipairs({ "job.json", "rejects.csv", "list.csv" }) do
+      command.write(mine .. "/" .. name, "id,name\nc-3,司马相如\n")
+    end
+    for _, name in ipairs({ "recover-tmp", "retry-9" }) do
+      assert.equal(0, command.run({ "ln", "-s", mine, result.job .. "/" .. name }).code)
+    end
+    assert.same({ "recover-tmp", "retry-9" }, assert(campaign.forget(result.job)).left)
+    assert.equal(3, #core.system.list_dir(mine))
+    command.remove(mine)
+  end)
+
   it("removes the whole job when told so, and only what is ours", function()
     local result = run(TUZHAN)
     command.write(result.job .. "/notes.txt", "mine")

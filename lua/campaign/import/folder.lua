@@ -48,12 +48,13 @@ M.trouble = trouble
 
 -- What a process that died was still writing is nothing; nor is a list that another one maps beside us.
 local function is_empty(path)
-  for name in lfs.dir(path) do
-    if name ~= "." and name ~= ".." and not name:find("^%.campaign%-%x+%.tmp$") then
+  local names, err = core.system.list_dir(path)
+  for _, name in ipairs(names or {}) do
+    if not name:find("^%.campaign%-%x+%.tmp$") then
       return false
     end
   end
-  return true
+  return names and true, err
 end
 
 local function from_path(path)
@@ -142,7 +143,13 @@ end
 ---@return true? free
 ---@return campaign.error? err
 function methods:is_free()
-  if core.system.stat(self.path) and not is_empty(self.path) then
+  local empty, err = true, nil
+  if core.system.stat(self.path) then
+    empty, err = is_empty(self.path)
+  end
+  if err then
+    return trouble(self.path, err)
+  elseif not empty then
     return refuse(self.path, "it is not empty", "each import needs a folder of its own; name another one (--job DIR, option `job`)")
   end
   return true
@@ -168,6 +175,21 @@ function methods:leave()
   if self.made then
     lfs.rmdir(self.path)
   end
+end
+
+---Locks a job without opening its ledger, and waits for nobody.
+---@param path string its folder
+---@return table? lock
+---@return campaign.error? err reason `locked` when a process works on it
+function M.lock(path)
+  local lock, err = core.system.lock(path .. "/ledger.db.lock", 0)
+  if lock then
+    return lock
+  elseif err.reason ~= "locked" then
+    return trouble(path, err)
+  end
+  local who = err.cause and err.cause.ours and "this process itself works on " or "another process works on "
+  return error_object.refuse{ kind = "ledger", reason = "locked", message = who .. path, hint = "wait for it to end", cause = err }
 end
 
 ---Opens the folder of an earlier run.

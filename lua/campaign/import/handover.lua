@@ -243,9 +243,9 @@ end
 local function take_again(root, mark, seen)
   local held, ok, err = {}, true, nil
   for i, job in ipairs(seen) do
-    held[i], err = core.system.lock(job.path .. "/ledger.db.lock", 0)
+    held[i], err = folder_module.lock(job.path)
     if not held[i] then
-      ok, err = refuse(("another process works on %s"):format(job.path), "wait for it to end")
+      ok = nil
       break
     end
   end

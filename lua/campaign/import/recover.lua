@@ -450,9 +450,10 @@ function M.recover(path, given)
   if not ok then
     return nil, err
   end
-  local lock = core.system.lock(folder.ledger .. ".lock", 0)
+  local lock
+  lock, err = folder_module.lock(path)
   if not lock then
-    return refuse("ledger", "another process works on " .. path, "wait for it to end")
+    return nil, err
   end
   local scratch = path .. "/recover-tmp"
   discard.folder(scratch)

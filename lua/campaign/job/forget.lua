@@ -34,11 +34,10 @@ local function refuse(kind, message, hint)
 end
 
 local function names_in(path)
-  local names = {}
-  for name in lfs.dir(path) do
-    if name ~= "." and name ~= ".." then
-      names[#names + 1] = name
-    end
+  local names, err = core.system.list_dir(path)
+  if not names then
+    return nil, error_object.new{ kind = "ledger", retry = false, message = "cannot be looked into: " .. err.message, cause = err,
+      hint = "repeat the command once that is corrected; files removed so far stay removed" }
   end
   table.sort(names)
   return names
@@ -79,9 +78,13 @@ function work:remove(path, shown)
 end
 
 function work:folder(path, prefix)
-  for _, name in ipairs(names_in(path)) do
+  local names, why = names_in(path)
+  if not names then
+    return nil, why
+  end
+  for _, name in ipairs(names) do
     local inner, shown = path .. "/" .. name, prefix .. name
-    local found = core.system.stat(inner)
+    local found = core.system.stat(inner, false) -- what a link leads to is not ours
     local ok, err = true, nil
     if found and found.type == "folder" then
       if SCRATCH[name] then
@@ -113,7 +116,11 @@ function work:folder(path, prefix)
 end
 
 function work:scratch(path, shown)
-  for _, name in ipairs(names_in(path)) do
+  local names, why = names_in(path)
+  if not names then
+    return nil, why
+  end
+  for _, name in ipairs(names) do
     local inner = path .. "/" .. name
     local found = core.system.stat(inner, false)
     local ok, err
