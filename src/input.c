@@ -483,8 +483,8 @@ int camp_input_header(struct camp_input *input, struct camp_error *err) {
   } else if (record.faults & CAMP_RECORD_QUOTE) {
     camp_fail(err, CAMP_INVALID, 0, "%s: the header has text after a closing quote", input->path);
   } else if (record.faults & CAMP_RECORD_TOO_LARGE || record.count > CAMP_MAX_COLUMNS || record.stored < record.count) {
-    camp_fail(err, CAMP_INVALID, 0, "%s: the header is too large (at most %d columns in %zu bytes)", input->path, CAMP_MAX_COLUMNS,
-              input->max_record);
+    camp_fail(err, CAMP_INVALID, 0, "%s: the header has more than %d columns or %zu bytes; take out columns that are not imported, or mend its line ends",
+              input->path, CAMP_MAX_COLUMNS, input->max_record);
   } else if (keep_names(input, &record, err) == 0) {
     input->data_offset = record.offset + record.bytes;
     input->data_line = reader.line;

@@ -139,14 +139,21 @@ describe("core.rows.input", function()
     contains(refusal("name,phone,name\n"), "names column 'name' twice")
     contains(refusal("手机号,姓名,手机号\n"), "names column '手机号' twice")
     contains(refusal('name,"phone"x\n'), "text after a closing quote")
+    local names = {}
+    for i = 1, 4097 do
+      names[i] = "c" .. i
+    end
+    contains(refusal(table.concat(names, ",") .. "\n"), "more than 4096 columns or ")
+    names[4097] = nil
+    assert(open(table.concat(names, ",") .. "\n")):close()
     contains(refusal('name,"phone\n1,2\n'), "opens in line 1 is never closed")
     contains(refusal("name,phone\r1,2\r3,4\r"), "lines must end in LF or CRLF")
     contains(refusal("na\0me,phone\n"), "NUL")
     contains(refusal("n\0a\0m\0e\0,\0x\0\n\0"), "utf-16le")
     contains(refusal("\0n\0a\0m\0e\0,\0x\0\n"), "utf-16be")
     contains(refusal("name,ph\255one\n1,2\n", { encoding = "utf-8" }), "not valid utf-8 at byte 7")
-    contains(refusal(("c"):rep(100) .. "\n", { max_record = 64 }), "too large")
-    contains(refusal(("c"):rep(70000) .. "\n", { max_record = 64 }), "too large")
+    contains(refusal(("c"):rep(100) .. "\n", { max_record = 64 }), "or 64 bytes")
+    contains(refusal(("c"):rep(70000) .. "\n", { max_record = 64 }), "or 64 bytes")
   end)
 
   it("takes a header alone as a list without rows", function()
