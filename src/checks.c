@@ -506,9 +506,11 @@ static enum camp_reason test_content(const struct camp_rule *rule, const unsigne
 enum camp_reason camp_rule_test(const struct camp_rule *rule, const unsigned char *text, size_t length, struct camp_finding *finding) {
   if (length == 0) return rule->required ? CAMP_REASON_REQUIRED : CAMP_REASON_NONE;
   if (rule->not_blank && is_blank(text, length)) return CAMP_REASON_BLANK;
-  enum camp_reason reason = test_length(rule, text, length);
-  if (reason != CAMP_REASON_NONE) return reason;
-  if (rule->split_length == 0) return test_content(rule, text, length, finding);
+  enum camp_reason reason;
+  if (rule->split_length == 0) {
+    reason = test_length(rule, text, length);
+    return reason != CAMP_REASON_NONE ? reason : test_content(rule, text, length, finding);
+  }
   const unsigned char *item;
   size_t at = 0, size;
   while (camp_list_next(rule, text, length, &at, &item, &size)) {
@@ -518,7 +520,8 @@ enum camp_reason camp_rule_test(const struct camp_rule *rule, const unsigned cha
       finding->code_point = 0;
       return CAMP_REASON_CHECK;
     }
-    reason = test_content(rule, item, size, finding);
+    reason = test_length(rule, item, size);
+    if (reason == CAMP_REASON_NONE) reason = test_content(rule, item, size, finding);
     if (reason != CAMP_REASON_NONE) return reason;
   }
   return CAMP_REASON_NONE;

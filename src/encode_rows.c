@@ -55,6 +55,24 @@ static unsigned char *put_list(unsigned char *to, const struct camp_encoder *enc
   return to;
 }
 
+/* The same as an array of texts, each escaped; the quote before the first is written. */
+static unsigned char *put_array(unsigned char *to, const struct camp_encoder *encoder, const struct camp_op *op,
+                                const struct camp_field *field) {
+  const unsigned char *item;
+  size_t at = 0, length, count = 0;
+  if (op->rule == SIZE_MAX) {
+    to = put_text(to, field);
+  } else {
+    while (camp_list_next(&encoder->rules[op->rule].rule, field->text, field->length, &at, &item, &length)) {
+      if (count++ > 0) to = put(to, op->join.bytes, op->join.length);
+      to = camp_json_escape(item, length, to);
+    }
+  }
+  *to++ = '"';
+  *to++ = ']';
+  return to;
+}
+
 static const struct camp_field empty_field = {(const unsigned char *)"                                                                ", 0, 0};
 
 static inline const struct camp_field *field_of(const struct camp_op *op, const struct camp_record *record) {
@@ -79,6 +97,7 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
         skip = open[depth].skip;
       } else {
         *to++ = '}';
+        if (op->array) *to++ = ']';
         skip = 0;
       }
       continue;
@@ -123,6 +142,10 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
       *to++ = '"';
       break;
     case CAMP_OP_LIST: {
+      if (op->array) {
+        to = put_array(to, encoder, op, field);
+        break;
+      }
       unsigned char *end = put_list(list, encoder, op, field);
       to = camp_json_escape(list, (size_t)(end - list), to);
       *to++ = '"';

@@ -226,6 +226,7 @@ static int compile_before(const struct camp_encoder *encoder, struct camp_op *op
     failed |= append_escaped(&buf, name->bytes, name->length);
     failed |= append(&buf, "\":");
   }
+  if (op->array) failed |= append(&buf, "[");
   if (op->kind == CAMP_OP_TEXT || op->kind == CAMP_OP_MARK || op->kind == CAMP_OP_LIST) failed |= append(&buf, "\"");
   if (op->kind == CAMP_OP_COMPONENTS) failed |= append(&buf, "[");
   if (op->kind == CAMP_OP_OPEN) failed |= append(&buf, "{");
@@ -305,6 +306,19 @@ static int compile_list(const struct camp_encoder *encoder, struct camp_op *op, 
   return set_literal(&op->join, spec->join.bytes, spec->join.length, err);
 }
 
+/* Without a separator the whole text is the only item. */
+static int compile_array(const struct camp_encoder *encoder, struct camp_op *op, size_t rule, struct camp_error *err) {
+  if (encoder->format != CAMP_FORMAT_JSON || encoder->shape != CAMP_SHAPE_OBJECT)
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': arrays are only for JSON rows that are objects", op->name);
+  const int ruled = rule < encoder->rule_count;
+  if (ruled && encoder->rules[rule].rule.type != CAMP_TYPE_STRING)
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' is an array: its items must be strings", op->name);
+  op->kind = CAMP_OP_LIST;
+  op->array = 1;
+  op->rule = ruled && encoder->rules[rule].rule.split_length > 0 ? rule : SIZE_MAX;
+  return set_literal(&op->join, "\",\"", 3, err);
+}
+
 static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec, struct camp_error *err) {
   size_t rules = encoder->rule_count;
   int json = encoder->format == CAMP_FORMAT_JSON;
@@ -327,6 +341,7 @@ static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const 
   if (spec->has_mark) rule_spec.required = 0; /* the mark stands in for an empty text */
   if (spec->column != CAMP_NO_COLUMN && camp_encoder_add_check(encoder, &rule_spec, spec->column, err) != 0) return -1;
   if (spec->has_mark) return compile_mark(encoder, op, spec, err);
+  if (spec->is_array) return compile_array(encoder, op, rules, err);
   op->kind = CAMP_OP_TEXT;
   if (encoder->rule_count == rules) return 0;
   const struct camp_rule *rule = &encoder->rules[rules].rule;
@@ -349,7 +364,7 @@ static struct camp_op *add_op(struct camp_encoder *encoder, struct camp_error *e
   return op;
 }
 
-int camp_encoder_open(struct camp_encoder *encoder, const struct camp_text *key, int required, struct camp_error *err) {
+int camp_encoder_open(struct camp_encoder *encoder, const struct camp_text *key, int required, int array, struct camp_error *err) {
   if (encoder->format != CAMP_FORMAT_JSON || encoder->shape != CAMP_SHAPE_OBJECT)
     return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': objects are only for JSON rows that are objects", key->bytes);
   if (encoder->depth == CAMP_DEPTH_MAX)
@@ -360,6 +375,7 @@ int camp_encoder_open(struct camp_encoder *encoder, const struct camp_text *key,
   op->kind = CAMP_OP_OPEN;
   encoder->open[encoder->depth++] = encoder->op_count - 1;
   op->required = required;
+  op->array = array;
   return compile_before(encoder, op, key, err);
 }
 
@@ -367,7 +383,9 @@ int camp_encoder_close(struct camp_encoder *encoder, struct camp_error *err) {
   struct camp_op *op = add_op(encoder, err);
   if (op == NULL) return -1;
   op->kind = CAMP_OP_CLOSE;
-  op->required = encoder->ops[encoder->open[--encoder->depth]].required;
+  const struct camp_op *opened = &encoder->ops[encoder->open[--encoder->depth]];
+  op->required = opened->required;
+  op->array = opened->array;
   return 0;
 }
 

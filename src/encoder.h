@@ -27,16 +27,16 @@ enum camp_shape { CAMP_SHAPE_OBJECT, CAMP_SHAPE_ARRAY, CAMP_SHAPE_VALUE };
 struct camp_literal { unsigned char *bytes; size_t length; };
 
 /* A text; a number, copied after its rule has checked it; true or false; a constant; the field's text, or if that is empty the mark and the
- * row number; a list, split and joined; [{"id":"..","value":".."}, ...]; the beginning and the end of an object in the row. */
+ * row number; a list, split and joined, or an array of texts; [{"id":"..","value":".."}, ...]; the beginning and end of an object in the row. */
 enum camp_op_kind { CAMP_OP_TEXT, CAMP_OP_BARE, CAMP_OP_WORD, CAMP_OP_CONSTANT, CAMP_OP_MARK, CAMP_OP_LIST, CAMP_OP_COMPONENTS, CAMP_OP_OPEN, CAMP_OP_CLOSE };
 
 struct camp_item { size_t column; struct camp_literal before; }; /* ,{"id":"..","value":" */
-
 struct camp_op {
   enum camp_op_kind kind;
   size_t column;               /* CAMP_NO_COLUMN: none */
-  size_t rule;                 /* of a list */
+  size_t rule;                 /* of a list; SIZE_MAX: the text is its only item */
   int required;                /* of components: at least one must not be empty; of an object: sent even when it is empty */
+  int array;                   /* a list is ["..",".."]; an object is the only item of an array */
   struct camp_literal before;  /* JSON: ,"name":" or ,"name": or ," or , */
   struct camp_literal text;    /* the constant as written, or the mark */
   struct camp_literal join;
@@ -107,11 +107,10 @@ struct camp_encoder_options {
 };
 
 struct camp_item_spec { struct camp_text id; size_t column; };
-
 struct camp_field_spec {
   struct camp_rule_spec rule; /* the name is what faults say */
   size_t column;              /* CAMP_NO_COLUMN: none */
-  int has_constant, has_mark, is_components;
+  int has_constant, has_mark, is_components, is_array; /* is_array: a list is not joined */
   struct camp_text constant, mark, join, key; /* key: the member's name; empty: the rule's */
   const struct camp_item_spec *items;
   size_t item_count;
@@ -120,8 +119,8 @@ struct camp_field_spec {
 /* Call in this order: new, add_field for every field, add_check and add_demand, seal. They return NULL, or -1, with err. */
 struct camp_encoder *camp_encoder_new(const struct camp_encoder_options *options, struct camp_error *err);
 int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field_spec *spec, struct camp_error *err);
-/* Fields between these two go into an object of the row, which is left out where it has no field, unless it is required. */
-int camp_encoder_open(struct camp_encoder *encoder, const struct camp_text *key, int required, struct camp_error *err);
+/* Fields between these two go into an object of the row, which is left out where it has no field, unless it is required; "name":[{..}] with `array`. */
+int camp_encoder_open(struct camp_encoder *encoder, const struct camp_text *key, int required, int array, struct camp_error *err);
 int camp_encoder_close(struct camp_encoder *encoder, struct camp_error *err);
 int camp_encoder_add_check(struct camp_encoder *encoder, const struct camp_rule_spec *spec, size_t column, struct camp_error *err);
 /* A rule over several fields of a row. */

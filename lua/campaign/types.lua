@@ -76,7 +76,7 @@
 ---@field method string
 ---@field path string
 ---@field auth string
----@field body "none"|"json"|"ndjson"|"multipart"|"form"
+---@field body "none"|"json"|"ndjson"|"multipart"|"form"|"file"
 ---@field response "json"|"binary"|"empty"
 ---@field effect string
 ---@field fields table<string|integer, campaign.field>

@@ -278,6 +278,10 @@ describe("api.platform", function()
       send.rows = { field = "rows", shape = "csv", columns = { "id" }, file = { part = "rows", encoding = "gbk", bom = true, line_end = "\n",
         filename = "r.csv" } }
     end, "is a mark of UTF-8, not of `gbk`" },
+    { "a signature over a file that is read while it is sent", function(raw, send)
+      signature(raw, { body_digest = { algorithm = "sha256" }, text = "{secret}{body_digest}" })
+      send.body, send.rows, send.fields[2] = "file", nil, { name = "rows", where = "body", type = "file", required = true }
+    end, "a body `file` is made while it is sent" },
     { "lines of two lists", function(_, send)
       send.body, send.fields[3] = "ndjson", { name = "more", where = "json" }
     end, "`ndjson` needs one field" },

@@ -97,6 +97,24 @@ describe("import.mapping", function()
     assert.is_true(by_name(assert(mapping.plan(options))).email.required)
   end)
 
+  it("asks for the field that a default names, where no column fills the field that has it", function()
+    local fields = {
+      { name = "kind", type = "string", default = "email" }, { name = "email", type = "string" }, { name = "phone", type = "string" },
+    }
+    local options = { operation = { name = "o", platform = "p", rows = { shape = "object", row = { fields = fields }, named_by = "kind" } },
+      columns = { "phone" }, map = {}, set = {}, split = {}, check = {}, params = {} }
+    local _, err = mapping.plan(options)
+    assert.is_truthy(err and err.message:find('no column for "email", which every row needs', 1, true), tostring(err))
+    options.set = { kind = "phone" }
+    assert.is_true(by_name(assert(mapping.plan(options))).phone.required)
+    options.columns, options.set = { "Kind", "phone" }, {}
+    assert.is_nil(by_name(assert(mapping.plan(options))).phone.required)
+    options.columns, options.map = { "by", "phone" }, { kind = "by" }
+    assert.is_nil(by_name(assert(mapping.plan(options))).phone.required)
+    options.columns, options.map = { "phone", "email" }, {}
+    assert.is_true(by_name(assert(mapping.plan(options))).email.required)
+  end)
+
   it("names the column that a field without one may have been meant for, when there is one", function()
     for _, name in ipairs({ "手机号（必填）", "*手机号", "客户电话", "电话1", "Mobile Phone", "phone_number", "phnoe", "【手机】", "cellphone" }) do
       local _, err = plan(LONGLONG, { "uuid", name, "备注" })

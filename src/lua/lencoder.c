@@ -125,20 +125,21 @@ static int add_all(lua_State *L, int table, const char *name, struct camp_encode
                    int (*add)(lua_State *, int, struct camp_encoder *, struct camp_error *));
 static int add_field(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err);
 
-/* { name, type = "object", required, fields }: an object in the row. */
+/* { name, type = "object", required, array, fields }: an object in the row, or the only one of an array in it. */
 static int add_object(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
-  static const char *const known[] = {"name", "type", "required", "fields", NULL};
+  static const char *const known[] = {"name", "type", "required", "array", "fields", NULL};
   struct camp_text key;
   check_keys(L, table, "object", known);
   key.bytes = camp_check_string_field(L, table, "name", &key.length);
-  if (camp_encoder_open(encoder, &key, camp_opt_boolean_field(L, table, "required", 0), err) != 0) return -1;
+  int array = camp_opt_boolean_field(L, table, "array", 0);
+  if (camp_encoder_open(encoder, &key, camp_opt_boolean_field(L, table, "required", 0), array, err) != 0) return -1;
   if (add_all(L, table, "fields", encoder, err, add_field) != 0) return -1;
   return camp_encoder_close(encoder, err);
 }
 
 static int add_field(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
   static const char *const known[] = {"name",     "key", "column", "type", "check", "unit", "required", "min_length", "max_length", "forbid", "split",
-                                      "join", "enum", "constant", "mark", "items", "min", "max", "not_blank", "whole_minutes", NULL};
+                                      "join", "enum", "constant", "mark", "items", "min", "max", "not_blank", "whole_minutes", "array", NULL};
   struct camp_field_spec spec;
   double bounds[2];
   int top = lua_gettop(L);
@@ -151,6 +152,7 @@ static int add_field(lua_State *L, int table, struct camp_encoder *encoder, stru
   spec.column = read_column(L, table);
   spec.key = text_field(L, table, "key");
   spec.join = text_field(L, table, "join");
+  spec.is_array = camp_opt_boolean_field(L, table, "array", 0);
   spec.mark.bytes = camp_opt_string_field(L, table, "mark", &spec.mark.length);
   spec.has_mark = spec.mark.bytes != NULL;
   spec.is_components = spec.rule.type != NULL && strcmp(spec.rule.type, "components") == 0;

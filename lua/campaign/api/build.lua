@@ -240,6 +240,26 @@ local function multipart(operation, values, token_part)
   return { kind = "multipart", filename_mode = operation.filename_mode or "utf8", parts = texts }
 end
 
+---The field that is the whole body.
+---@param operation campaign.operation with a body `file`
+---@return campaign.field
+function M.body_field(operation)
+  for _, field in ipairs(operation.fields) do
+    if field.where == "body" then
+      return field
+    end
+  end
+  error("operation `" .. operation.name .. "` has no field for its body")
+end
+
+-- Of rows there is no file yet: they come as a source.
+local function whole_file(operation, values)
+  local field = M.body_field(operation)
+  local file, rows = values[field.name], operation.rows
+  local kind = file and file.content_type or not file and rows and rows.file and rows.file.type or field.content_type
+  return { kind = "file", name = field.name, file = file }, kind or "application/octet-stream"
+end
+
 local function form(operation, values, token_part)
   local list = M.pairs_of(operation, values, "form")
   if token_part then
@@ -265,7 +285,8 @@ end
 ---@param values table from `check.fields`
 ---@param account table
 ---@param access_token string? for schemes of kind oauth2
----@return table? request method, url, headers, body (nil or { kind = "json"|"ndjson"|"form", text } or { kind = "multipart", parts, filename_mode })
+---@return table? request method, url, headers, body (nil or { kind = "json"|"ndjson"|"form", text } or { kind = "multipart", parts, filename_mode } or
+--- { kind = "file", name, file })
 ---@return campaign.error? err
 function M.request(operation, values, account, access_token)
   local credential, err = credentials(operation, account, access_token)
@@ -291,6 +312,10 @@ function M.request(operation, values, account, access_token)
   elseif operation.body == "form" then
     headers[#headers + 1] = { "Content-Type", "application/x-www-form-urlencoded" }
     body = form(operation, values, credential.part)
+  elseif operation.body == "file" then
+    local kind
+    body, kind = whole_file(operation, values)
+    headers[#headers + 1] = { "Content-Type", kind }
   end
   err = check_headers(operation, headers)
   if err then

@@ -38,24 +38,44 @@ local function size_of(path)
   return size
 end
 
--- A part of the form for one file; its size is remembered for the receipt.
-local function file_part(operation, part, context)
-  local file = part.file
-  local form_part = { name = part.name, filename = file.filename, type = file.content_type, digest = part.digest }
+-- The size of a file of a request, remembered for the receipt; nothing of a source.
+local function note_size(operation, name, file, context)
   if file.path then
     local size, why = size_of(file.path)
     if not size then
-      return refuse(operation, part.name, "file " .. file.path .. " " .. why)
+      return refuse(operation, name, "file " .. file.path .. " " .. why)
     end
-    form_part.path = file.path
-    context.sizes[part.name] = size
+    context.sizes[name] = size
   elseif file.content then
-    form_part.value = file.content
-    context.sizes[part.name] = #file.content
-  else
-    form_part.source = file.source
+    context.sizes[name] = #file.content
   end
-  return form_part
+  return true
+end
+
+-- A part of the form for one file.
+local function file_part(operation, part, context)
+  local file = part.file
+  local noted, err = note_size(operation, part.name, file, context)
+  if not noted then
+    return nil, err
+  end
+  return { name = part.name, filename = file.filename, type = file.content_type, digest = part.digest,
+    path = file.path, value = file.content, source = file.source }
+end
+
+-- The file that is the body, as a source: what it holds is then never taken for a text that could be read.
+local function whole_file(body, operation, context)
+  local file = body.file
+  local noted, err = note_size(operation, body.name, file, context)
+  if not noted or file.source then
+    return file.source, err
+  end
+  local source
+  source, err = core.source(file.content or { path = file.path })
+  if not source then
+    return nil, error_object.wrap(err, { platform = operation.platform, operation = operation.name, sent = "no", retry = false })
+  end
+  return source
 end
 
 local function multipart(body, operation, options, context)
@@ -101,6 +121,9 @@ function M.body(request, operation, options, context)
   local body = request.body
   if body.kind == "multipart" then
     return multipart(body, operation, options, context)
+  end
+  if body.kind == "file" and not options.rows then
+    return whole_file(body, operation, context)
   end
   return options.rows or body.text
 end

@@ -29,6 +29,7 @@ local PLACES = {
   ndjson = { path = true, query = true, header = true, json = true },
   multipart = { path = true, query = true, header = true, form = true },
   form = { path = true, query = true, header = true, form = true },
+  file = { path = true, query = true, header = true, body = true },
 }
 
 local function copy(value)

@@ -117,8 +117,8 @@ end
 local function places_fit(resolver, operation, place)
   for _, field in ipairs(operation.fields) do
     local here = place .. ".fields[" .. field.name .. "]"
-    if field.type == "file" and not (field.where == "form" and operation.body == "multipart") then
-      resolver:fault(here, "a file goes into `form` of a body `multipart` only")
+    if field.type == "file" and field.where ~= "body" and not (field.where == "form" and operation.body == "multipart") then
+      resolver:fault(here, "a file goes into `form` of a body `multipart`, or is the `body` of a body `file`")
     elseif field.where ~= "json" and (field.type == "object" or field.type == "array" and field.items and field.items.type == "object") then
       resolver:fault(here, "an object goes into a JSON body only, not into `" .. tostring(field.where) .. "`")
     elseif field.where == "header" and field.name:find("[^%w!#$&'*+.^_`|~-]") then
@@ -142,6 +142,38 @@ local function lines_fit(resolver, operation, place)
   end
   if count ~= 1 or only.type ~= "array" or only.join or not only.required then
     resolver:fault(place .. ".body", "`ndjson` needs one field with `where = \"json\"`: a required array, whose items are the lines")
+  end
+end
+
+-- A body that is a file is nothing else.
+local function file_body_fits(resolver, operation, place)
+  local count, only = 0, nil
+  for _, field in ipairs(operation.fields) do
+    if field.where == "body" then
+      count, only = count + 1, field
+    elseif field.where == "header" and field.name:lower() == "content-type" then
+      resolver:fault(place .. ".fields[" .. field.name .. "]", "the type of a body `file` is `content_type` of its field")
+    end
+  end
+  if count ~= 1 or only.type ~= "file" or not only.required then
+    resolver:fault(place .. ".body", "`file` needs one field with `where = \"body\"`: a required one of type `file`")
+  elseif only.digest or operation.receipt and operation.receipt.sha256 then
+    resolver:fault(place, "the SHA-256 is made of files in a body `multipart` only (`digest`, `receipt.sha256`)")
+  end
+end
+
+-- What a list is sent as: a part of a form has a name and a file's name, a body of its own has neither.
+local function row_file_fits(resolver, operation, place)
+  local file = operation.rows.file
+  if file.bom and file.encoding ~= "utf-8" then
+    resolver:fault(place .. ".file.bom", "is a mark of UTF-8, not of `" .. file.encoding .. "`")
+  end
+  for _, key in ipairs{ "part", "filename" } do
+    if operation.body == "file" and file[key] then
+      resolver:fault(place .. ".file." .. key, "belongs to a body `multipart`: in a body `file` nothing carries it")
+    elseif operation.body ~= "file" and not file[key] then
+      resolver:fault(place .. ".file", "`" .. key .. "` is missing: the part of the form needs it")
+    end
   end
 end
 
@@ -237,8 +269,8 @@ local function rows_fit(resolver, operation, place)
   if rows.aliases then
     aliases_fit(resolver, rows.aliases, rows.shape == "object" and row or {}, place .. ".aliases")
   end
-  if rows.file and rows.file.bom and rows.file.encoding ~= "utf-8" then
-    resolver:fault(place .. ".file.bom", "is a mark of UTF-8, not of `" .. rows.file.encoding .. "`")
+  if rows.file then
+    row_file_fits(resolver, operation, place)
   end
   local field = operation.fields[rows.field]
   if rows.per_call and field and field.max_items and rows.per_call > field.max_items then
@@ -397,6 +429,8 @@ local function operation_fits(resolver, operation)
   end
   if operation.body == "ndjson" then
     lines_fit(resolver, operation, place)
+  elseif operation.body == "file" then
+    file_body_fits(resolver, operation, place)
   end
   if operation.rows then
     rows_fit(resolver, operation, place)

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Rows with objects in them: their fields as one flat list, in which a field of an object is named by its path ("properties.phone"), and
+-- Rows with objects in them, also as the only item of an array: their fields as one flat list, in which a field of an object is named by
+-- its path ("properties.phone"), and
 -- rows by the same names. Pure: import/plan/row_fields.lua and the checks of a platform file build on it.
 
 local M = {}
@@ -26,9 +27,24 @@ local function placed(field, prefix, parents)
   return copy
 end
 
+---Whether an array's items are `id` and `value`: custom fields, each of which is filled on its own.
+---@param field table
+---@return boolean
+function M.is_parts(field)
+  local inner = field.type == "array" and field.items and field.items.fields
+  return inner and inner.id and inner.value and true or false
+end
+
+-- The item of an array of objects: columns fill one object.
+local function only_object(field)
+  local items = field.type == "array" and not M.is_parts(field) and field.items
+  return items and items.type == "object" and items or nil
+end
+
 local function walk(fields, prefix, parents, leaves, objects)
   for _, field in ipairs(fields) do
-    local is_object = field.type == "object" and #parents < MOST_DEPTH
+    local listed = only_object(field)
+    local is_object = (field.type == "object" or listed) and #parents < MOST_DEPTH
     local path = prefix .. field.name
     if is_object then
       local chain = {}
@@ -36,10 +52,11 @@ local function walk(fields, prefix, parents, leaves, objects)
         chain[i] = parent
       end
       chain[#chain + 1] = { path = path, name = field.name, required = field.required,
-        required_if = condition(field.required_if, prefix) }
-      objects[#objects + 1] = { path = path, parents = chain, open = field.open }
+        required_if = condition(field.required_if, prefix), array = listed and true or nil }
+      local inner = listed or field
+      objects[#objects + 1] = { path = path, parents = chain, open = inner.open, array = listed and true or nil }
       objects[path] = objects[#objects]
-      walk(field.fields or {}, path .. ".", chain, leaves, objects)
+      walk(inner.fields or {}, path .. ".", chain, leaves, objects)
     else
       leaves[#leaves + 1] = #parents > 0 and placed(field, prefix, parents) or field
       leaves[path] = leaves[path] or leaves[#leaves]
@@ -60,8 +77,10 @@ end
 local function add(row, prefix, objects, flat)
   for key, value in pairs(row) do
     local path = prefix .. tostring(key)
-    if type(value) == "table" and objects[path] then
-      add(value, path .. ".", objects, flat)
+    local object = type(value) == "table" and objects[path]
+    local inner = object and object.array and value[1] or value
+    if object and type(inner) == "table" and not (object.array and #value > 1) then
+      add(inner, path .. ".", objects, flat)
     else
       flat[path] = value
     end

@@ -104,8 +104,8 @@ function M.check(resolver, name, scheme, place)
     local here = "operations[" .. operation.name .. "].auth"
     if operation.auth == name then
       headers_fit(resolver, scheme, operation, here)
-      if operation.body == "multipart" and sign.covers_body(scheme) then
-        resolver:fault(here, "scheme `" .. name .. "` covers the body: a body `multipart` is made while it is sent, and cannot be signed")
+      if (operation.body == "multipart" or operation.body == "file") and sign.covers_body(scheme) then
+        resolver:fault(here, ("scheme `%s` covers the body: a body `%s` is made while it is sent, and cannot be signed"):format(name, operation.body))
       end
     end
   end

@@ -61,7 +61,7 @@ local VOCABULARY = {
   },
   when = { ["field!"] = "string", is = { list = scalar }, given = "boolean" },
   field = {
-    ["name!"] = text_of_a_name, type = TYPES, where = { "path", "query", "header", "form", "json" }, required = "boolean",
+    ["name!"] = text_of_a_name, type = TYPES, where = { "path", "query", "header", "form", "json", "body" }, required = "boolean",
     default = scalar, constant = scalar, items = { any = { "string", { of = "item" } } }, fields = fields, shape = "string",
     open = "boolean", enum = "string", min = "number", max = "number", min_length = size, max_length = size,
     unit = { "char", "utf16", "byte" }, min_items = size, max_items = size, not_blank = "boolean",
@@ -73,7 +73,7 @@ local VOCABULARY = {
   },
   operation = {
     ["name!"] = "string", ["method!"] = { "GET", "POST", "PUT", "PATCH", "DELETE" }, ["path!"] = "string",
-    ["auth!"] = "string", ["body!"] = { "none", "json", "ndjson", "multipart", "form" },
+    ["auth!"] = "string", ["body!"] = { "none", "json", "ndjson", "multipart", "form", "file" },
     ["response!"] = { "json", "binary", "empty" }, ["effect!"] =
       { "safe", "idempotent", "append", "replace", "create", "update", "delete" },
     ["source!"] = "string", ["doc!"] = "string", url = "string", fields = { list = { any = { { of = "include" }, { of = "field" } } } },
@@ -115,7 +115,7 @@ local VOCABULARY = {
     reason = "string", code = "string",
   },
   file = {
-    ["part!"] = "string", ["encoding!"] = { "utf-8", "gbk", "gb18030" }, ["line_end!"] = { "\n", "\r\n" }, ["filename!"] = text_of_a_name,
+    part = "string", ["encoding!"] = { "utf-8", "gbk", "gb18030" }, ["line_end!"] = { "\n", "\r\n" }, filename = text_of_a_name,
     header = "boolean", bom = "boolean", quote = { "minimal", "all" }, type = "string",
   },
   pages = {

@@ -104,7 +104,7 @@ end
 local function body_fields(operation)
   local chosen = {}
   for _, field in ipairs(operation.fields) do
-    if field.where == "json" or field.where == "form" then
+    if field.where == "json" or field.where == "form" or field.where == "body" then
       chosen[#chosen + 1] = field
     end
   end
@@ -134,6 +134,8 @@ local function request_body(schemas, platform, operation, fields)
     media, content.schema = "application/x-ndjson", object.properties[chosen[1].name]
   elseif operation.body == "form" then
     media = "application/x-www-form-urlencoded"
+  elseif operation.body == "file" then
+    media, content.schema = chosen[1].content_type or "application/octet-stream", { type = "string", format = "binary", description = chosen[1].doc }
   elseif operation.body == "multipart" then
     media = "multipart/form-data"
     for _, field in ipairs(chosen) do

@@ -131,6 +131,23 @@ local function left_out_with(p, field)
   return nil
 end
 
+-- The value that a field has in all rows: it is always that, was set to it, or has it by default because no column fills it.
+local function in_every_row(p, field)
+  local name = field and field.name
+  if not field or field.constant ~= nil then
+    return field and field.constant
+  elseif p.options.set[name] ~= nil then
+    return p.options.set[name]
+  elseif field.default == nil or p.mapped[name] then
+    return nil
+  end
+  local column, several = columns.find(p.index, name, p.taken)
+  if column or several then
+    return nil
+  end
+  return field.default
+end
+
 local function find_required(p)
   for _, field in ipairs(p.fields) do
     local path = left_out_with(p, field)
@@ -149,14 +166,9 @@ local function find_required(p)
   end
   -- Where one field names the field that identifies the row, one name for all rows makes that field required.
   local named_by = p.rows.named_by
-  if named_by and p.required[named_by] then
-    local value = p.by_name[named_by].constant
-    if value == nil then
-      value = p.options.set[named_by]
-    end
-    if value ~= nil then
-      p.required[tostring(value)] = true
-    end
+  local value = named_by and in_every_row(p, p.by_name[named_by])
+  if value ~= nil then
+    p.required[tostring(value)] = true
   end
 end
 

@@ -29,12 +29,7 @@ function M.contains(list, value)
 end
 
 ---Whether a field is an array of { id, value }: custom fields, each of which is mapped on its own.
----@param field table
----@return boolean
-function M.is_parts(field)
-  local inner = field.type == "array" and field.items and field.items.fields
-  return inner and inner.id and inner.value and true or false
-end
+M.is_parts = row_tree.is_parts
 
 ---Whether a field is filled part by part ("components.<id>").
 ---@param operation table
@@ -81,11 +76,16 @@ local function enum_values(values)
   return list
 end
 
----Whether a field is a list that travels as one text ("a,b"), filled by splitting a cell.
+-- An array of texts that is sent as one.
+local function is_array(field)
+  return field.type == "array" and not field.join and field.items ~= nil and field.items.type == "string"
+end
+
+---Whether a field is a list, filled by splitting a cell: one that is sent as a text ("a,b"), or an array of texts.
 ---@param field table
 ---@return boolean
 function M.is_list(field)
-  return field.type == "array" and field.join ~= nil
+  return field.type == "array" and field.join ~= nil or is_array(field)
 end
 
 local SCALARS = {
@@ -127,7 +127,7 @@ local function parents_of(field, options)
   local parents
   for i, parent in ipairs(field.parents or {}) do
     parents = parents or {}
-    parents[i] = { name = parent.name, required = M.is_needed(parent, options) or nil }
+    parents[i] = { name = parent.name, required = M.is_needed(parent, options) or nil, array = parent.array }
   end
   return parents
 end
@@ -156,7 +156,8 @@ function M.nested(entries)
       path = path .. "." .. parent.name
       if not places[path] then
         places[path] = {}
-        place[#place + 1] = { name = parent.name, type = "object", required = parent.required, fields = places[path] }
+        place[#place + 1] = { name = parent.name, type = "object", required = parent.required, array = parent.array,
+          fields = places[path] }
       end
       place = places[path]
     end
@@ -186,7 +187,7 @@ function M.describe(field, options)
     check = options.check[field.name] or M.pattern(field),
     enum = enum_values(limits.values),
     -- A name that holds the separator would turn into two on the other side.
-    forbid = limits.forbid, join = field.join, split = list and options.split[field.name] or nil,
+    forbid = limits.forbid, join = field.join, array = is_array(field) or nil, split = list and options.split[field.name] or nil,
     max_length = limits.max_length, min_length = limits.min_length, unit = limits.unit,
     min = not list and field.min or nil, max = not list and field.max or nil, not_blank = limits.not_blank, whole_minutes = field.whole_minutes,
   }
