@@ -26,7 +26,7 @@ describe("cli.options", function()
         count = count + 1
       end
     end
-    assert.equal(19, count)
+    assert.equal(20, count)
   end)
 
   it("knows all commands where the first word is none", function()

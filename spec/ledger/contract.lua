@@ -539,6 +539,36 @@ return function(name, back, busted)
       assert.same({ "1499.1 not_applied", "1499.2 nil", "1500.1 nil" }, { seen[1499], seen[1500], seen[1501] })
     end)
 
+    it("tells for a report how each run went, why rows were refused, and which batches are in doubt", function()
+      fill(5)
+      local _, leases = sent(5)
+      finish(leases[1], "accepted", { seconds = 0.0425, bytes_sent = 7 })
+      finish(leases[2], "partly", { seconds = 0.123, rejected = 2, bytes_sent = 7 })
+      finish(leases[3], "not_applied", { seconds = 12.5, status = 429 })
+      assert.equal("go", begin(leases[3]))
+      finish(leases[3], "accepted", { seconds = 2.25 })
+      finish(leases[4], "ambiguous", { cause = "no_answer", seconds = 0.0425 })
+      finish(leases[5], "not_applied", { cause = "held_back" }) -- never left
+      assert(ledger:record{ { row = 900, state = "rejected", cause = "invalid", column = "phone", reason = "check", code = "mobile_cn" },
+        { row = 901, state = "rejected", cause = "invalid", column = "phone", reason = "check", code = "mobile_cn" },
+        { row = 902, state = "duplicate", reason = "duplicate", code = 3 } })
+      assert(ledger:commit())
+      local runs = assert(ledger:ask("runs"))
+      assert.equal(1, #runs)
+      assert.same({ 5, 1, 1, 1, 9 + 7 + 9 }, { runs[1].calls, runs[1].repeats, runs[1].throttled, runs[1].unclear, runs[1].rows })
+      local course = assert(ledger:ask("course", runs[1].owner, runs[1].began, 3600))
+      table.sort(course, function(left, right) return left.ms < right.ms end)
+      local told = {}
+      for i, part in ipairs(course) do
+        told[i] = ("%d %d %d"):format(part.ms, part.calls, part.rows)
+      end
+      assert.same({ "42 2 9", "120 1 7", "2200 1 9", "12000 1 0" }, told)
+      assert.same({ { state = "rejected", cause = "invalid", column = "phone", reason = "check", code = "mobile_cn", count = 2 } },
+        assert(ledger:ask("refused")))
+      local doubtful = assert(ledger:ask("doubtful"))
+      assert.same({ 1, 4, 9, 1, "no_answer" }, { #doubtful, doubtful[1].batch, doubtful[1].rows, doubtful[1].attempt, doubtful[1].cause })
+    end)
+
     it("counts children in place of their parent", function()
       fill(2)
       local lease = sent()

@@ -177,6 +177,16 @@ local function status(parser)
   return command
 end
 
+local function report(parser)
+  local command = parser:command("report", "Make report.html of an import from its ledger: verdict, counts, charts.")
+  add_job(command)
+  command:option("-o --output", "File to write instead of report.html in the job's folder."):argname("FILE")
+  command:option("--lang", "Language that is shown first; the page can be switched."):choices{ "en", "zh" }:default("en")
+  add_json(command, "The path as JSON on stdout; errors as JSON on stderr.")
+  add_examples(command, "campaign report campaign-jobs/JOB", "campaign report campaign-jobs/JOB --lang zh -o report.html")
+  return command
+end
+
 local function resolve(parser)
   local command = parser:command("resolve", "Say what became of a batch whose outcome is unknown.")
   add_job(command)
@@ -380,13 +390,13 @@ function M.seconds(text)
 end
 
 local COMMANDS = {
-  operations, describe, openapi, call, wait, import, members, resume, status, resolve, retry, recover, verify, forget, listen, convert,
+  operations, describe, openapi, call, wait, import, members, resume, status, report, resolve, retry, recover, verify, forget, listen, convert,
   sandbox, doctor, env,
 }
 
 local BY_NAME = { operations = operations, describe = describe, openapi = openapi, call = call, wait = wait, import = import, members = members,
-  resume = resume, status = status, resolve = resolve, retry = retry, recover = recover, verify = verify, forget = forget, listen = listen,
-  convert = convert, sandbox = sandbox, doctor = doctor, env = env }
+  resume = resume, status = status, report = report, resolve = resolve, retry = retry, recover = recover, verify = verify, forget = forget,
+  listen = listen, convert = convert, sandbox = sandbox, doctor = doctor, env = env }
 
 ---@param name string
 ---@return boolean is_command one that `campaign help` can show

@@ -16,7 +16,7 @@ local SHOWN = {
   "causes", "batches", "requests", "retries", "bytes", "seconds", "taken_over", "possibly_duplicated",
   "possibly_duplicated_file", "job", "rejects_file", "duplicates_file",
   "suppressed_file", "unchanged_file", "ambiguous_file",
-  "not_sent_file", "batches_file", "report_file", "warnings",
+  "not_sent_file", "batches_file", "report_file", "page_file", "warnings",
 }
 
 ---The reasons of a plan or result as a JSON list.
@@ -71,6 +71,9 @@ end
 -- What a person can do next.
 local function next_steps(result)
   local lines = { "  job: " .. result.job }
+  if result.page_file then
+    lines[#lines + 1] = "  report: " .. result.page_file
+  end
   if result.pending > 0 then
     lines[#lines + 1] = "  continue with: campaign resume " .. result.job
   end
@@ -135,7 +138,13 @@ function M.new(given)
     return options
   end
   function running.run(job, go, what)
-    local result, err = watched(watcher, job, go)
+    local result, err = watched(watcher, job, function()
+      local result, err = go(job)
+      if result then
+        result.page_file = job:report() -- without it the job is as it is
+      end
+      return result, err
+    end)
     finish()
     if not result then
       return output.fail(err, given)

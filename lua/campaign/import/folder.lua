@@ -23,7 +23,7 @@ M.FILES = {
   job = "job.json", batches = "batches.jsonl", rejects = "rejects.csv",
   ledger = "ledger.db", ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", suppressed = "suppressed.csv",
   unchanged = "unchanged.csv", keys = "rows.keys", not_sent = "not_sent.csv", possibly_duplicated = "possibly_duplicated.csv",
-  mapped = "mapped.csv", report = "report.json",
+  mapped = "mapped.csv", report = "report.json", page = "report.html",
 }
 
 local methods = {}
@@ -250,32 +250,39 @@ function methods:write(name, value)
   return true
 end
 
----report.json tells what the ledger says. Before that changes it goes, for good: a process that ends on its way must not leave one that is out of
----date. While the ledger's lock is held.
----@return string? text what it said, to be put back where nothing changed; empty when there was none
+---report.json tells what the ledger says, and so does report.html. Before that changes they go, for good: a process that ends on its way must not
+---leave one that is out of date. While the ledger's lock is held.
+---@return { report: string?, page: string? }? told what they said, to be put back where nothing changed
 ---@return campaign.error? err it is there still
 function methods:withdraw_report()
-  local text, err = core.system.read_file(self.report, MOST_JSON)
-  local ok = text
-  if text then
-    ok, err = core.system.remove(self.report)
-  elseif err.reason == "missing" then
-    return ""
+  local told = {}
+  for _, name in ipairs({ "page", "report" }) do
+    local text, err = core.system.read_file(self[name], MOST_JSON)
+    if not text and err.reason ~= "missing" and name == "report" then
+      return trouble(self.path, err)
+    end
+    told[name] = text
   end
-  if ok then
+  local ok, err = true, nil
+  for name in pairs(told) do
+    if ok then
+      ok, err = core.system.remove(self[name])
+    end
+  end
+  if ok and next(told) then
     ok, err = durable.folder(self.path)
   end
   if not ok then
     return trouble(self.path, err)
   end
-  return text
+  return told
 end
 
 ---Puts a report back that was withdrawn for nothing. Without it one is made by `resume`.
----@param text string
-function methods:restore_report(text)
-  if text ~= "" then
-    durable.write(self.report, text, FILE_MODE)
+---@param told { report: string?, page: string? }
+function methods:restore_report(told)
+  for name, text in pairs(told) do
+    durable.write(self[name], text, FILE_MODE)
   end
 end
 

@@ -275,7 +275,6 @@ local function tell_plan(state, plan, first_batch)
   plan.columns, plan.fields, plan.unused = state.columns, state.mapping.uses, state.mapping.unused
   plan.encoding, plan.rows_per_batch = state.input:info().encoding, state.batch_rows
   plan.closed_for = state.window:wait()
-  plan.notes = notes.of(state.input, state.mapping, state.columns)
   preview.add(plan, {
     platform = state.platform, operation = state.operation, account = state.client.account, options = state.options, input = state.input,
     mapping = state.mapping, columns = state.columns, first_batch = first_batch, call_seconds = state.call_seconds,
@@ -318,6 +317,7 @@ function M.check_rows(state)
     ok, err = require("campaign.import.plan.map_function").settle(state)
   end
   if ok then
+    plan.notes = core.json.array(notes.of(state.input, state.mapping, state.columns))
     ok, err = put_job(state, "planned", plan)
   end
   if not ok then

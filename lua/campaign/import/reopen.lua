@@ -13,6 +13,7 @@ local handover = require "campaign.import.handover"
 local job_module = require "campaign.import.job"
 local journal = require "campaign.import.run.journal"
 local late_results = require "campaign.import.run.late_results"
+local later = require "campaign.later"
 local ledger_module = require "campaign.ledger"
 local mixin = require "campaign.mixin"
 local options = require "campaign.import.options"
@@ -25,6 +26,8 @@ local target = require "campaign.import.target"
 local target_lock = require "campaign.import.run.target_lock"
 local timing = require "campaign.import.run.timing"
 local work = require "campaign.import.run.work"
+
+local page_file = later.module "campaign.import.report.page_file"
 
 local M = {}
 
@@ -367,6 +370,35 @@ function methods:inspect()
   end
   ledger:close()
   return found, err
+end
+
+---Makes report.html from the ledger, with what report.json says of the last run where that stands. Sends nothing.
+---@param given { lang: "en"|"zh"|nil, output: string? }? output: another path than report.html in the job folder
+---@return string? path
+---@return campaign.error? err also of a job that somebody works on: it makes its report when it ends
+function methods:report(given)
+  given = given or {}
+  if given.lang and given.lang ~= "en" and given.lang ~= "zh" then
+    error("job:report: `lang` is \"en\" or \"zh\", not " .. tostring(given.lang), 2)
+  elseif given.output and type(given.output) ~= "string" then
+    error("job:report: `output` is a path, not a " .. type(given.output), 2)
+  end
+  local folder, open_err = folder_module.open(self.folder)
+  if not folder then
+    return nil, open_err
+  end
+  local ledger, err = ledger_module.open(folder.ledger)
+  if not ledger then
+    return nil, err
+  end
+  local env = (job_module.state_of(self).given or {}).env or env_module.default()
+  local plain = core.system.stat(folder.report) and folder:read("report") or nil
+  local mark = handover.read(family.root(self.folder))
+  local path
+  path, err = page_file.write({ folder = folder, ledger = ledger, find = target.find,
+    result = plain and final_report.restore(plain, self.folder), now = env.now(), pause = env.pause, handed_over = mark and mark.to }, given)
+  ledger:close()
+  return path, err
 end
 
 ---Opens the job of an earlier run: its status and its result; `resume` goes on with it.

@@ -15,7 +15,7 @@ local M = {}
 
 -- What holds no personal data, by name or form.
 local KEPT = { ["job.json"] = true, ["ledger.db"] = true, ["ledger.db.lock"] = true, ["ledger.db-wal"] = true, ["batches.jsonl"] = true,
-  ["report.json"] = true, [handover.FILE] = true }
+  ["report.json"] = true, ["report.html"] = true, [handover.FILE] = true }
 local KEPT_FORM = "^ledger%.damaged%-%d+%.db"
 
 -- Folders of ours that a process which died may have left; they hold rows or digests of rows.

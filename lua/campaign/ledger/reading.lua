@@ -118,18 +118,23 @@ function methods:lines()
   end
 end
 
+-- Questions that are about the whole job.
+local WHOLE = { reasons = true, taken = true, runs = true, refused = true, doubtful = true }
+
 ---What is known of one thing: `rows_of` a batch, `attempts_of` it, `last_of` these, `narrowing` of a refused one (its first batch, rows of that,
----pieces made of it), `reasons` of the rows that were never sent,
----`taken`: rows of the batches that were taken over whole.
----@param what "rows_of"|"attempts_of"|"last_of"|"narrowing"|"reasons"|"taken"
----@param index integer?
+---pieces made of it), `reasons` of the rows that were never sent, `taken`: rows of the batches that were taken over whole. For the report: `runs`, the
+---attempts by owner; the `course` of one of them (owner, its beginning, seconds of an interval); the 200 most frequent reasons of `refused` rows; the
+---first 100 `doubtful` batches.
+---@param what "rows_of"|"attempts_of"|"last_of"|"narrowing"|"reasons"|"taken"|"runs"|"course"|"refused"|"doubtful"
+---@param index integer|string|nil
+---@param ... number
 ---@return table[]? records
 ---@return campaign.error? err
-function methods:ask(what, index)
-  if what == "reasons" or what == "taken" then
+function methods:ask(what, index, ...)
+  if WHOLE[what] then
     return self:_query(what)
   end
-  return self:_query(what, index)
+  return self:_query(what, index, ...)
 end
 
 return methods

@@ -174,6 +174,22 @@ M.STATEMENTS = {
   last_of = [[SELECT id, batch, number, fence, began, ended, verdict, cause, receipt, status, code, kind,
     sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message FROM attempt
     WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575 ORDER BY id DESC LIMIT 1]],
+  -- For the report. An attempt that was cut off by the end of its process ends when the next one finds it, which says nothing of its pace.
+  runs = [[SELECT a.owner, min(a.began), max(a.ended), count(*), sum(a.number > 1), coalesce(sum(a.status = 429), 0), sum(a.verdict = 'ambiguous'),
+    coalesce(sum(iif(a.verdict IN ('accepted','partly'), b.accepted - b.rejected, 0)), 0), coalesce(sum(a.bytes_sent), 0)
+    FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.cause IS NOT 'interrupted' AND a.cause IS NOT 'held_back' GROUP BY 1 ORDER BY 2]],
+  -- Calls by interval and duration, in steps of a tenth and less: percentiles are made of them.
+  course = [[SELECT CAST((a.ended - ?2) / ?3 AS INTEGER), CAST(CASE WHEN a.seconds < 0.1 THEN CAST(a.seconds * 1000 AS INTEGER)
+      WHEN a.seconds < 1 THEN CAST(a.seconds * 100 AS INTEGER) * 10 WHEN a.seconds < 10 THEN CAST(a.seconds * 10 AS INTEGER) * 100
+      ELSE CAST(min(a.seconds, 600) AS INTEGER) * 1000 END AS INTEGER),
+    count(*), sum(a.number > 1), coalesce(sum(a.status = 429), 0), sum(a.verdict = 'ambiguous'),
+    coalesce(sum(iif(a.verdict IN ('accepted','partly'), b.accepted - b.rejected, 0)), 0)
+    FROM attempt a JOIN batch b ON b.seq = a.batch
+    WHERE a.owner = ?1 AND a.cause IS NOT 'interrupted' AND a.cause IS NOT 'held_back' GROUP BY 1, 2]],
+  refused = [[SELECT state, cause, col, reason, code, count(*) FROM row_result WHERE state = 'rejected'
+    GROUP BY state, cause, col, reason, code ORDER BY count(*) DESC, 2, 3, 4, 5 LIMIT 200]],
+  doubtful = [[SELECT b.seq, b.first_row, b.accepted, a.number, a.began, a.verdict, a.cause, a.status, a.code, a.detail
+    FROM batch b LEFT JOIN attempt a ON a.id = b.seq * 1048576 + b.attempts WHERE b.split = 0 AND b.state = 'U' ORDER BY b.seq LIMIT 100]],
   reasons = [[SELECT state, cause, col, reason, code, count(*) FROM row_result WHERE batch IS NULL
     GROUP BY state, cause, col, reason, code ORDER BY count(*) DESC, 1, 2, 3, 4, 5]],
 }
@@ -223,6 +239,10 @@ M.NAMES = {
   doubt = { "index", "state", "accepted", "before", "parent" },
   narrowing = { "root", "rows", "calls" },
   reasons = { "state", "cause", "column", "reason", "code", "count" },
+  runs = { "owner", "began", "ended", "calls", "repeats", "throttled", "unclear", "rows", "bytes" },
+  course = { "slot", "ms", "calls", "repeats", "throttled", "unclear", "rows" },
+  refused = { "state", "cause", "column", "reason", "code", "count" },
+  doubtful = { "batch", "first_row", "rows", "attempt", "began", "verdict", "cause", "status", "code", "detail" },
 }
 
 return M

@@ -79,6 +79,7 @@ end
 ---@field unlisted integer? rows of `pending` that not_sent.csv does not list: the worker of nginx left, and another one goes on
 ---@field batches_file string?
 ---@field report_file string
+---@field page_file string? report.html, where it was made
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.result" }
@@ -177,6 +178,7 @@ function M.restore(plain, folder)
     plain[name] = own and folder .. "/" .. own or path
   end
   plain.job = folder
+  plain.page_file = core.system.stat(folder .. "/report.html") and folder .. "/report.html" or nil
   return setmetatable(plain, mt)
 end
 

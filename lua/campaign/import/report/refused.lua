@@ -205,9 +205,7 @@ function M.sent_rows(operation, encoder, input, batch)
   local body
   body, err = json.decode(text, { bytes = #text + 1 })
   if operation.body ~= "ndjson" then
-    for _, step in ipairs(operation.rows.steps) do
-      body = type(body) == "table" and body[step] or nil
-    end
+    body = body and body[operation.rows.field]
   end
   if type(body) ~= "table" then
     return nil, err

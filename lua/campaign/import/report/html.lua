@@ -1,0 +1,132 @@
+-- SPDX-License-Identifier: MIT
+-- Texts for an HTML page. What comes from a list, a platform or a header may hold anything: markup, quotes, characters that turn the direction
+-- of writing, bytes that are no UTF-8, or, in the header of a list without one, somebody's number.
+
+local core = require "campaign.core"
+
+local M = {}
+
+local MARKUP = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+-- Characters that are not seen but change how others are: U+061C, U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F, U+FEFF.
+local HIDDEN = {
+  ["\216\156"] = "U+061C", ["\239\187\191"] = "U+FEFF",
+}
+for code = 0x200B, 0x206F do
+  if code <= 0x200F or code >= 0x2028 and code <= 0x202E or code >= 0x2060 then
+    HIDDEN["\226" .. string.char(128 + math.floor(code / 64) % 64, 128 + code % 64)] = ("U+%04X"):format(code)
+  end
+end
+
+local function visible(character)
+  return HIDDEN[character] and "[" .. HIDDEN[character] .. "]" or nil
+end
+
+-- The beginning of a text of which `most` bytes are shown, cut between characters.
+local function cut(text, most)
+  if #text <= most then
+    return text
+  end
+  local last = most
+  while last > 0 and (text:byte(last + 1) or 0) >= 128 and text:byte(last + 1) < 192 do
+    last = last - 1
+  end
+  return text:sub(1, last) .. "…"
+end
+
+-- Long runs of digits could be somebody's number.
+local function masked(digits)
+  return digits:sub(1, 3) .. ("*"):rep(#digits - 5) .. digits:sub(-2)
+end
+
+---A text as HTML that shows it and nothing else; long runs of digits by their ends.
+---@param value any
+---@param most integer? bytes that are shown (default 300)
+---@return string
+function M.text(value, most)
+  local text = tostring(value)
+  if not core.utf8.validate(text) then
+    text = text:gsub("[\128-\255]", "?")
+  end
+  text = cut(text, most or 300):gsub("%d%d%d%d%d%d%d+", masked)
+  text = text:gsub("[%z\1-\31\127]", function(byte) return ("[U+%04X]"):format(byte:byte()) end)
+  text = text:gsub("\194[\128-\159]", function(pair) return ("[U+%04X]"):format(pair:byte(2)) end)
+  text = text:gsub("\216\156", visible):gsub("\239\187\191", visible):gsub("\226[\128\129][\128-\191]", visible)
+  return (text:gsub("[&<>\"']", MARKUP))
+end
+
+---The same of something that this program made: a path or a command, whose digits count.
+---@param text string
+---@return string
+function M.plain(text)
+  if not core.utf8.validate(text) then
+    text = text:gsub("[\128-\255]", "?")
+  end
+  text = text:gsub("[%z\1-\31\127]", "?"):gsub("\194[\128-\159]", "?")
+  text = text:gsub("\216\156", visible):gsub("\239\187\191", visible):gsub("\226[\128\129][\128-\191]", visible)
+  return (text:gsub("[&<>\"']", MARKUP))
+end
+
+---A text of a list or a platform: its direction of writing ends with it.
+---@param value any
+---@param most integer?
+---@return string
+function M.own(value, most)
+  return "<bdi>" .. M.text(value, most) .. "</bdi>"
+end
+
+---A word of a shell command.
+---@param word string
+---@return string
+function M.quoted(word)
+  if word:find("^[%w_./,:=@%+%-]+$") then
+    return word
+  end
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+---An instant with its offset, in the zone of this machine.
+---@param seconds number since 1970
+---@return string
+function M.instant(seconds)
+  return os.date("%Y-%m-%d %H:%M:%S %z", math.floor(seconds))
+end
+
+---A table: `heads` are words in HTML, `rows` lists of cells in HTML; `numbers` are the columns that are aligned as such.
+---@param caption string
+---@param heads string[]
+---@param rows string[][]
+---@param numbers table<integer, boolean>
+---@param foot string[]? the last row
+---@return string
+function M.table(caption, heads, rows, numbers, foot)
+  local out = { "<div class=\"wide\" tabindex=\"0\"><table><caption>", caption, "</caption><thead><tr>" }
+  local function add(text)
+    out[#out + 1] = text
+  end
+  for i, head in ipairs(heads) do
+    add((numbers[i] and "<th scope=\"col\" class=\"n\">" or "<th scope=\"col\">") .. head .. "</th>")
+  end
+  add("</tr></thead><tbody>")
+  local function row(cells)
+    add("<tr>")
+    for i, cell in ipairs(cells) do
+      local name = i == 1 and "th scope=\"row\"" or "td"
+      add("<" .. name .. (numbers[i] and " class=\"n\">" or ">") .. cell .. (i == 1 and "</th>" or "</td>"))
+    end
+    add("</tr>\n")
+  end
+  for _, cells in ipairs(rows) do
+    row(cells)
+  end
+  add("</tbody>")
+  if foot then
+    add("<tfoot>")
+    row(foot)
+    add("</tfoot>")
+  end
+  add("</table></div>")
+  return table.concat(out)
+end
+
+return M
