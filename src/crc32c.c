@@ -90,7 +90,7 @@ static void fill_folds(void) {
 
 #define TARGET512 target("sse4.2,vpclmulqdq," CAMP_TARGET_512)
 
-static int can_fold(void) { return camp_has_512() && __builtin_cpu_supports("vpclmulqdq") && __builtin_cpu_supports("sse4.2"); }
+static int can_fold(void) { return camp_has_512() && camp_cpu_has(CAMP_CPU_VPCLMULQDQ | CAMP_CPU_SSE42); }
 
 /* `behind`, and what `before` becomes there. */
 __attribute__((TARGET512, always_inline)) static inline __m512i folded(__m512i before, __m512i by, __m512i behind) {
@@ -121,7 +121,7 @@ uint32_t camp_crc32c_by(enum camp_crc32c_way way, uint32_t before, const void *b
     pthread_once(&folds_once, fill_folds);
     return ~by_folding(~before, bytes, n);
   }
-  if (way != CAMP_CRC32C_TABLE && __builtin_cpu_supports("sse4.2")) {
+  if (way != CAMP_CRC32C_TABLE && camp_cpu_has(CAMP_CPU_SSE42)) {
     if (n >= 3 * PIECE) pthread_once(&once, fill_shift);
     return ~by_instruction(~before, bytes, n);
   }

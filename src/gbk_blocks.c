@@ -369,7 +369,7 @@ TARGET static size_t decode(const uint8_t *table, const uint8_t *bytes, size_t n
 
 static int have_vectors(void) {
 #if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+  return camp_cpu_has(CAMP_CPU_AVX2 | CAMP_CPU_BMI | CAMP_CPU_BMI2 | CAMP_CPU_POPCNT);
 #else
   return 1;
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "cpu.h"
 #include "encode_plain.h"
 
 #define STEP ((size_t)8)
@@ -64,7 +65,7 @@ static void take_sizes(struct camp_lengths *lengths, const struct camp_plain *pl
 
 struct camp_lengths *camp_lengths_new(const struct camp_encoder *encoder) {
   const size_t room = (encoder->columns + STEP - 1) / STEP * STEP;
-  if (!__builtin_cpu_supports("avx2")) return NULL;
+  if (!camp_cpu_has(CAMP_CPU_AVX2)) return NULL;
   struct camp_lengths *lengths = calloc(1, sizeof *lengths);
   if (lengths == NULL) return NULL;
   uint32_t *numbers = calloc(6 * room, sizeof *numbers);

@@ -110,7 +110,7 @@ __attribute__((target(CAMP_TARGET_512))) static size_t leads_512(const unsigned 
 }
 
 int camp_measures(enum camp_encoding encoding) {
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("popcnt")) return 0;
+  if (!camp_cpu_has(CAMP_CPU_AVX2 | CAMP_CPU_BMI | CAMP_CPU_POPCNT)) return 0;
   return encoding == CAMP_ENCODING_GBK || encoding == CAMP_ENCODING_CP936 || encoding == CAMP_ENCODING_GB18030;
 }
 

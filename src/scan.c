@@ -81,7 +81,7 @@ static void marks_neon(const unsigned char *text, size_t blocks, unsigned char d
 
 enum camp_scan_level camp_scan_best(void) {
 #ifdef CAMP_X86
-  return camp_has_512() ? CAMP_SCAN_AVX512 : __builtin_cpu_supports("avx2") ? CAMP_SCAN_AVX2 : CAMP_SCAN_SSE2;
+  return camp_has_512() ? CAMP_SCAN_AVX512 : camp_cpu_has(CAMP_CPU_AVX2) ? CAMP_SCAN_AVX2 : CAMP_SCAN_SSE2;
 #elif defined(CAMP_NEON)
   return CAMP_SCAN_NEON;
 #else
@@ -92,7 +92,7 @@ enum camp_scan_level camp_scan_best(void) {
 void camp_scan_marks(enum camp_scan_level level, const unsigned char *text, size_t length, unsigned char delimiter, uint64_t *marks) {
   size_t blocks = (length + 63) / 64;
 #ifdef CAMP_X86
-  if (level >= CAMP_SCAN_AVX2 && __builtin_cpu_supports("avx2"))
+  if (level >= CAMP_SCAN_AVX2 && camp_cpu_has(CAMP_CPU_AVX2))
     marks_avx2(text, blocks, delimiter, marks);
   else if (level != CAMP_SCAN_PORTABLE)
     marks_sse2(text, blocks, delimiter, marks);
@@ -134,7 +134,7 @@ __attribute__((target("bmi,popcnt"))) static uint32_t *places_bmi(const uint64_t
 
 uint32_t *camp_scan_places(enum camp_scan_level level, const uint64_t *marks, size_t words, uint32_t base, uint32_t *to) {
 #ifdef CAMP_X86
-  if (level >= CAMP_SCAN_AVX2 && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt")) return places_bmi(marks, words, base, to);
+  if (level >= CAMP_SCAN_AVX2 && camp_cpu_has(CAMP_CPU_BMI | CAMP_CPU_POPCNT)) return places_bmi(marks, words, base, to);
 #else
   (void)level;
 #endif

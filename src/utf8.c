@@ -4,6 +4,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "cpu.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -45,7 +47,7 @@ __attribute__((target("avx2"))) static size_t run_avx2(const uint8_t *text, size
 camp_ascii_run_fn *camp_ascii_run_way(int way) {
 #if defined(__x86_64__)
   if (way == 1) return run_sse2;
-  if (way == 2) return __builtin_cpu_supports("avx2") ? run_avx2 : NULL;
+  if (way == 2) return camp_cpu_has(CAMP_CPU_AVX2) ? run_avx2 : NULL;
 #endif
   return way == 0 ? run_portable : NULL;
 }

@@ -162,7 +162,7 @@ size_t camp_utf8_blocks(const uint8_t *text, size_t n) {
 #if defined(__x86_64__)
   if (n < 64) return 0;
   if (!limited && camp_has_512()) return blocks_512(text, n);
-  if (__builtin_cpu_supports("avx2")) return blocks_avx2(text, n);
+  if (camp_cpu_has(CAMP_CPU_AVX2)) return blocks_avx2(text, n);
 #elif defined(__aarch64__)
   if (n >= 64) return blocks_neon(text, n);
 #else
