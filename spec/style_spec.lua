@@ -76,7 +76,7 @@ local FORBIDDEN = {
   { "^lua/campaign/job/", { "campaign.cli", "campaign.sandbox" } },
   { "^lua/campaign/sandbox/", { "campaign.cli", "campaign.import" } },
   { "^lua/campaign/describe/", { "campaign.import", "campaign.ledger", "campaign.cli", "campaign.sandbox", "campaign.transport" } },
-  { "^lua/campaign/init%.lua$", { "campaign.cli" } },
+  { "^lua/campaign/interface%.lua$", { "campaign.cli" } },
 }
 
 describe("style", function()

@@ -24,6 +24,8 @@ struct camp_digest {
   int failed;
 };
 
+void camp_digest_begin(void) { (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL); }
+
 struct camp_digest *camp_digest_sha256_new(void) {
   struct camp_digest *digest = calloc(1, sizeof *digest);
   if (digest != NULL) SHA256_Init(&digest->plain);
@@ -36,6 +38,7 @@ struct camp_digest *camp_digest_hmac_sha256_new(const void *key, size_t size) {
   struct camp_digest *digest = calloc(1, sizeof *digest);
   EVP_MAC *mac = NULL;
   if (digest == NULL) return NULL;
+  camp_digest_begin();
   mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
   if (mac != NULL) digest->keyed = EVP_MAC_CTX_new(mac);
   EVP_MAC_free(mac);
@@ -83,6 +86,7 @@ int camp_digest_named(const char *name, const void *key, size_t key_size, const 
                                                        : NULL;
   unsigned made = 0;
   if (digest == NULL || key_size > INT_MAX) return 0;
+  camp_digest_begin();
   if (key == NULL) return EVP_Digest(bytes, size, out, &made, digest, NULL) == 1 ? (int)made : -1;
   return HMAC(digest, key, (int)key_size, bytes, size, out, &made) != NULL ? (int)made : -1;
 }

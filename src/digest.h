@@ -11,6 +11,10 @@
 #define CAMP_SHA256_SIZE 32
 #define CAMP_SHA256_HEX 65 /* with the NUL */
 
+/* Before this process uses libcrypto for the first time, if that is us: it is then left to the system at the end of the process. libcrypto would take
+ * itself apart piece by piece, under whatever thread still uses it. */
+void camp_digest_begin(void);
+
 struct camp_digest;
 
 /* An incremental SHA-256, for use by one thread at a time. NULL when out of memory. */

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "digest.h"
 #include "forks.h"
 #include "http_private.h"
 #include "http_template.h"
@@ -60,7 +61,10 @@ struct camp_http {
   uint64_t last_id;
 };
 
-static void global_init(void) { camp_memory_init(); }
+static void global_init(void) {
+  camp_digest_begin(); /* libcurl uses it */
+  camp_memory_init();
+}
 
 static int global_init_once(struct camp_error *err) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;

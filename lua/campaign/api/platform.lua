@@ -15,6 +15,12 @@ local vocabulary = later.module "campaign.api.vocabulary"
 
 local M = {}
 
+-- A platform is resolved once, which takes less time than compiling the loops that do it.
+local jit = rawget(_G, "jit")
+if jit then
+  jit.off(true, true) -- the functions of this file
+end
+
 local unpack = unpack or table.unpack -- luacheck: ignore
 
 local SHIPPED = { "outbound", "tuzhan", "hypers", "longlong" }
