@@ -24,8 +24,10 @@ end
 
 local write
 
--- An object's members in declared order, then unknown ones by name. `stop` is the field at which the text is cut in two.
-local function write_object(description, value, out, stop)
+-- An object's members in declared order, then unknown ones by name. `steps` lead to the list at which the text is cut in two; `level` is
+-- how many objects of them this is in.
+local function write_object(description, value, out, steps, level)
+  local stop = steps and steps[level]
   local first = true
   local function member(name)
     out[#out + 1] = (first and "" or ",") .. core.json.encode(name) .. ":"
@@ -34,7 +36,10 @@ local function write_object(description, value, out, stop)
   out[#out + 1] = "{"
   for _, field in ipairs(description.fields) do
     local inner = value[field.name]
-    if stop == field.name then
+    if stop == field.name and level < #steps then
+      member(field.name)
+      write_object(field, inner or {}, out, steps, level + 1)
+    elseif stop == field.name then
       member(field.name)
       out[#out + 1] = "["
       out.cut = #out
@@ -115,7 +120,7 @@ local function lines(operation, values)
   return table.concat(out)
 end
 
----The two halves of a JSON body around its rows: the rows field ends the first with `[` and begins the second with `]`. Around the lines of a
+---The two halves of a JSON body around its rows: the list of rows ends the first with `[` and begins the second with `]`. Around the lines of a
 ---body `ndjson` there is nothing but the end of the last.
 ---@param operation campaign.operation with `rows`
 ---@param values table
@@ -126,7 +131,7 @@ function M.envelope(operation, values)
     return "", "\n"
   end
   local out = {}
-  write_object({ fields = operation.fields }, values, out, operation.rows.field)
+  write_object({ fields = operation.fields }, values, out, operation.rows.steps, 1)
   return table.concat(out, "", 1, out.cut), table.concat(out, "", out.cut + 1)
 end
 

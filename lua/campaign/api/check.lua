@@ -293,10 +293,11 @@ function Check:groups(fields, raw, prefix)
 end
 
 -- An object's fields, and its unknown keys when it is open.
-function Check:object(description, raw, path, skip)
+function Check:object(description, raw, path)
   local fields = description.fields
   local prefix = path == "" and "" or path .. "."
   local values = {}
+  local skip = self.rows_path and self.rows_path:sub(1, #prefix) == prefix and self.rows_path:sub(#prefix + 1) or nil
   for _, field in ipairs(fields) do
     if field.name ~= skip then
       values[field.name] = self:field(field, raw, prefix .. field.name)
@@ -332,6 +333,24 @@ function Check:unknown(fields, key, prefix)
     help = " (known: " .. (#names > 0 and table.concat(names, ", ") or "none") .. ")"
   end
   self:fault(prefix .. convert.shown_key(key), "unknown field" .. help)
+end
+
+-- Puts copies of the objects into `raw`, a copy itself, in which the rows of an import stand; returns what is given in place of the rows.
+local function open_parents(raw, steps)
+  local inner = raw
+  for i = 1, #steps - 1 do
+    local given = inner[steps[i]]
+    if given ~= nil and type(given) ~= "table" then
+      return nil -- no object: the check of the field says so
+    end
+    local own = {}
+    for key, value in pairs(given or {}) do
+      own[key] = value
+    end
+    inner[steps[i]] = own
+    inner = own
+  end
+  return inner[steps[#steps]]
 end
 
 -- The fields as given, completed from the account.
@@ -375,11 +394,13 @@ function M.fields(platform, operation, given, account, options)
   options = options or {}
   local raw = filled(platform, operation, given or {}, account)
   local check = setmetatable({ platform = platform, root = raw, faults = {}, count = 0 }, Check)
-  local skip = options.rows and operation.rows and operation.rows.field or nil
-  if skip and raw[skip] ~= nil then
-    check:fault(skip, "comes from the rows of the import and cannot be given beside them")
+  if options.rows and operation.rows then
+    check.rows_path = table.concat(operation.rows.steps, ".")
+    if open_parents(raw, operation.rows.steps) ~= nil then
+      check:fault(check.rows_path, "comes from the rows of the import and cannot be given beside them")
+    end
   end
-  local values = check:object({ fields = operation.fields }, raw, "", skip)
+  local values = check:object({ fields = operation.fields }, raw, "")
   local context = { server_variables = options.server_variables or account and account.server_variables }
   for _, name in ipairs(operation.rules) do
     rules.RULES[name](values, function(path, message) check:fault(path, message) end, context)

@@ -10,6 +10,7 @@ local later = require "campaign.later"
 local literal = later.module "campaign.api.literal"
 local platform_checks = later.module "campaign.api.platform_checks"
 local platform_fit = later.module "campaign.api.platform_fit"
+local row_tree = later.module "campaign.api.row_tree"
 local suggest = later.module "campaign.api.suggest"
 local vocabulary = later.module "campaign.api.vocabulary"
 
@@ -205,6 +206,8 @@ end
 function Resolver:rows(raw, operation, place)
   local rows = copy(raw)
   local field = operation.fields[rows.field]
+  rows.steps = field and { rows.field } or row_tree.steps(rows.field)
+  field = field or row_tree.at(operation.fields, rows.steps)
   if not field then
     self:fault(place, "there is no field `" .. rows.field .. "`")
     return rows

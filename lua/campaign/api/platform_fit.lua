@@ -272,7 +272,10 @@ local function rows_fit(resolver, operation, place)
   if rows.file then
     row_file_fits(resolver, operation, place)
   end
-  local field = operation.fields[rows.field]
+  local field = row_tree.at(operation.fields, rows.steps)
+  if #rows.steps > 1 and operation.body ~= "json" then
+    resolver:fault(place .. ".field", "is a path: only a body `json` has objects")
+  end
   if rows.per_call and field and field.max_items and rows.per_call > field.max_items then
     resolver:fault(place .. ".per_call", "is over `max_items` of `" .. rows.field .. "`: every full call would be refused")
   end

@@ -74,6 +74,35 @@ function M.flatten(fields)
   return leaves, objects
 end
 
+---The names that lead from a request's body to a list of rows in its objects ("data.profiles").
+---@param path string
+---@return string[]
+function M.steps(path)
+  local steps = {}
+  for step in path:gmatch("[^.]+") do
+    steps[#steps + 1] = step
+  end
+  return steps
+end
+
+---The field to which names lead.
+---@param fields table[]
+---@param steps string[]
+---@return table? field nil where there is none, or a name on the way is not that of an object
+function M.at(fields, steps)
+  local field
+  for i, step in ipairs(steps) do
+    if i > 1 and field.type ~= "object" then
+      return nil
+    end
+    field = (i == 1 and fields or field.fields)[step]
+    if not field then
+      return nil
+    end
+  end
+  return field
+end
+
 local function add(row, prefix, objects, flat)
   for key, value in pairs(row) do
     local path = prefix .. tostring(key)

@@ -334,7 +334,7 @@ end
 function M.request(operation)
   local rows, fields = operation.rows, {}
   for index, field in ipairs(operation.fields) do
-    if rows and field.name == rows.field and rows.shape ~= "object" and not field.redact then
+    if rows and field.name == rows.steps[1] and rows.shape ~= "object" and not field.redact then
       local copy = { redact = true }
       for key, value in pairs(field) do
         copy[key] = value

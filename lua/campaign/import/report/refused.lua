@@ -205,7 +205,9 @@ function M.sent_rows(operation, encoder, input, batch)
   local body
   body, err = json.decode(text, { bytes = #text + 1 })
   if operation.body ~= "ndjson" then
-    body = body and body[operation.rows.field]
+    for _, step in ipairs(operation.rows.steps) do
+      body = type(body) == "table" and body[step] or nil
+    end
   end
   if type(body) ~= "table" then
     return nil, err
