@@ -562,7 +562,7 @@ return function(name, back, busted)
       for i, part in ipairs(course) do
         told[i] = ("%d %d %d"):format(part.ms, part.calls, part.rows)
       end
-      assert.same({ "42 2 9", "120 1 7", "2200 1 9", "12000 1 0" }, told)
+      assert.same({ "40 2 9", "120 1 7", "2000 1 9", "10000 1 0" }, told)
       assert.same({ { state = "rejected", cause = "invalid", column = "phone", reason = "check", code = "mobile_cn", count = 2 } },
         assert(ledger:ask("refused")))
       local doubtful = assert(ledger:ask("doubtful"))

@@ -13,7 +13,6 @@ local handover = require "campaign.import.handover"
 local job_module = require "campaign.import.job"
 local journal = require "campaign.import.run.journal"
 local late_results = require "campaign.import.run.late_results"
-local later = require "campaign.later"
 local ledger_module = require "campaign.ledger"
 local mixin = require "campaign.mixin"
 local options = require "campaign.import.options"
@@ -26,8 +25,6 @@ local target = require "campaign.import.target"
 local target_lock = require "campaign.import.run.target_lock"
 local timing = require "campaign.import.run.timing"
 local work = require "campaign.import.run.work"
-
-local page_file = later.module "campaign.import.report.page_file"
 
 local M = {}
 
@@ -395,7 +392,7 @@ function methods:report(given)
   local plain = core.system.stat(folder.report) and folder:read("report") or nil
   local mark = handover.read(family.root(self.folder))
   local path
-  path, err = page_file.write({ folder = folder, ledger = ledger, find = target.find,
+  path, err = require("campaign.import.report.page_file").write({ folder = folder, ledger = ledger, find = target.find,
     result = plain and final_report.restore(plain, self.folder), now = env.now(), pause = env.pause, handed_over = mark and mark.to }, given)
   ledger:close()
   return path, err

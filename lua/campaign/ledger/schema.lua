@@ -178,10 +178,11 @@ M.STATEMENTS = {
   runs = [[SELECT a.owner, min(a.began), max(a.ended), count(*), sum(a.number > 1), coalesce(sum(a.status = 429), 0), sum(a.verdict = 'ambiguous'),
     coalesce(sum(iif(a.verdict IN ('accepted','partly'), b.accepted - b.rejected, 0)), 0), coalesce(sum(a.bytes_sent), 0)
     FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.cause IS NOT 'interrupted' AND a.cause IS NOT 'held_back' GROUP BY 1 ORDER BY 2]],
-  -- Calls by interval and duration, in steps of a tenth and less: percentiles are made of them.
-  course = [[SELECT CAST((a.ended - ?2) / ?3 AS INTEGER), CAST(CASE WHEN a.seconds < 0.1 THEN CAST(a.seconds * 1000 AS INTEGER)
-      WHEN a.seconds < 1 THEN CAST(a.seconds * 100 AS INTEGER) * 10 WHEN a.seconds < 10 THEN CAST(a.seconds * 10 AS INTEGER) * 100
-      ELSE CAST(min(a.seconds, 600) AS INTEGER) * 1000 END AS INTEGER),
+  -- Calls by interval and duration, in steps of a tenth to a quarter: percentiles are made of them.
+  course = [[SELECT CAST((a.ended - ?2) / ?3 AS INTEGER), CASE WHEN a.seconds < 0.02 THEN CAST(a.seconds * 1000 AS INTEGER)
+      WHEN a.seconds < 0.1 THEN CAST(a.seconds * 200 AS INTEGER) * 5 WHEN a.seconds < 0.2 THEN CAST(a.seconds * 100 AS INTEGER) * 10
+      WHEN a.seconds < 1 THEN CAST(a.seconds * 20 AS INTEGER) * 50 WHEN a.seconds < 2 THEN CAST(a.seconds * 10 AS INTEGER) * 100
+      WHEN a.seconds < 10 THEN CAST(a.seconds * 2 AS INTEGER) * 500 ELSE CAST(min(a.seconds, 600) / 5 AS INTEGER) * 5000 END,
     count(*), sum(a.number > 1), coalesce(sum(a.status = 429), 0), sum(a.verdict = 'ambiguous'),
     coalesce(sum(iif(a.verdict IN ('accepted','partly'), b.accepted - b.rejected, 0)), 0)
     FROM attempt a JOIN batch b ON b.seq = a.batch

@@ -196,15 +196,18 @@ local function from(first)
   return setmetatable({}, { __index = function(_, column) return column >= first end })
 end
 
-local function run_figure(run)
+local function run_figure(run, pause)
   local rows = {}
   for number = 0, run.last do
     if run.slots[number] then
       rows[#rows + 1] = figures({ charts.clock(run, number), charts.clock(run, number + 1) }, run.slots[number])
     end
   end
+  pause()
+  local chart = charts.course(run)
+  pause()
   return "<figure><figcaption>" .. word("run_of", count(run.number), html.instant(run.began), html.instant(run.ended)) .. "</figcaption>"
-    .. charts.course(run) .. "<details><summary>" .. word("as_table") .. "</summary>"
+    .. chart .. "<details><summary>" .. word("as_table") .. "</summary>"
     .. html.table(word("run_of", count(run.number), html.instant(run.began), html.instant(run.ended)),
       figure_heads({ word("from"), word("to") }), rows, from(3)) .. "</details></figure>"
 end
@@ -219,7 +222,7 @@ local function progress_section(facts, pause)
     if run.slots then
       charted = charted + 1
       pause()
-      out[#out + 1] = run_figure(run)
+      out[#out + 1] = run_figure(run, pause)
     end
   end
   out[#out + 1] = "<p class=\"small\">" .. word("marks") .. "</p>"

@@ -11,6 +11,9 @@ local M = {}
 -- Intervals of a run's chart, and the runs that have one: the last ones.
 local MOST_SLOTS, MOST_CHARTS, MOST_RUNS = 60, 3, 50
 
+-- Records that are looked at before others may have a turn.
+local AT_ONCE = 200
+
 -- Lengths of an interval that people read with ease, in seconds.
 local WIDTHS = { 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400 }
 
@@ -44,15 +47,19 @@ local function add_percentiles(to, classes)
 end
 
 -- Adds to a run how it went, by intervals: `slots`, by number from 0; one without an ended call is nil.
-local function add_course(ledger, run)
+local function add_course(ledger, run, pause)
   run.width = width_for(run.ended - run.began)
   local records, err = ledger:ask("course", run.owner, run.began, run.width)
   if not records then
     return nil, err
   end
+  pause()
   run.slots, run.last = {}, math.floor((run.ended - run.began) / run.width)
   local all = {}
-  for _, record in ipairs(records) do
+  for i, record in ipairs(records) do
+    if i % AT_ONCE == 0 then
+      pause()
+    end
     local number = math.max(0, math.min(record.slot, run.last)) -- a clock that was set back
     local slot = run.slots[number]
     if not slot then
@@ -90,7 +97,7 @@ local function add_runs(facts, ledger, pause)
     if i > #runs - MOST_CHARTS then
       pause()
       local ok
-      ok, err = add_course(ledger, run)
+      ok, err = add_course(ledger, run, pause)
       if not ok then
         return nil, err
       end
