@@ -233,6 +233,9 @@ local function progress_section(facts, pause)
   return table.concat(out)
 end
 
+-- What is known of an attempt, and the words before it.
+local EVIDENCE = { { "cause", "" }, { "status", "HTTP " }, { "code", "code " }, { "detail", "" } }
+
 local function doubts_section(facts)
   if #facts.doubtful == 0 then
     return ""
@@ -240,9 +243,10 @@ local function doubts_section(facts)
   local rows = {}
   for i, doubt in ipairs(facts.doubtful) do
     local told = {}
-    for _, name in ipairs({ "cause", "status", "code", "detail" }) do
-      if doubt[name] ~= nil and doubt[name] ~= "" then
-        told[#told + 1] = html.own(doubt[name], 200)
+    for _, part in ipairs(EVIDENCE) do
+      local value = doubt[part[1]]
+      if value ~= nil and value ~= "" then
+        told[#told + 1] = part[2] .. html.own(value, 200)
       end
     end
     rows[i] = { count(doubt.batch), count(doubt.first_row), count(doubt.rows), doubt.attempt and count(doubt.attempt) or "",

@@ -24,7 +24,7 @@ pre{margin:.3rem 0;padding:.4rem .6rem;background:var(--back);border:1px solid v
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}caption{text-align:left;color:var(--soft);padding:.3rem 0}
 h2+.wide caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;font-weight:normal}
-thead th,tfoot th,tfoot td{font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+thead th,tfoot th,tfoot td{font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n{white-space:nowrap}
 svg{display:block;width:100%;height:auto}svg.bar{height:2.2rem;margin:.4rem 0}svg.share{width:12rem;height:.9rem;margin-top:.3rem}
 svg text{font-size:13px;fill:var(--soft)}
 .key{display:inline-block;width:.8rem;height:.8rem;margin-right:.5rem;border-radius:.15rem}
@@ -39,5 +39,6 @@ dl{display:grid;grid-template-columns:minmax(9rem,auto) 1fr;gap:.2rem 1rem}dt{co
 @media(max-width:36rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}svg.share{width:5rem}table{min-width:34rem}
 figure{overflow-x:auto}figure>svg{min-width:36rem}}
 @media print{:root{--back:#fff;--text:#000;--soft:#444;--line:#bbb;--box:#fff;--link:#000}body{max-width:none;font-size:10pt}
+.wide{overflow:visible}table{font-size:8.5pt}th,td{padding:.2rem .4rem}
 body>input,body>label,summary{display:none}section,figure,tr{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 ]]
