@@ -227,7 +227,13 @@ describe("api.platform", function()
     { "one count of two", function(_, send) send.rows.result = { success_count = "id" } end, "`success_count` and `fail_count` together" },
     { "refused rows named in two ways", function(_, send)
       send.rows.result = { failed_rows = { list = "id", index = "n", from = 1, value = "v", field = "id" } }
-    end, "by `index` or by `value`" },
+    end, "by one of `index`, `value` and `in_order`" },
+    { "refused rows in an order of nobody knows which", function(_, send)
+      send.rows.result = { failed_rows = { list = "id", in_order = true } }
+    end, "in_order: needs `unless`" },
+    { "accepted rows by the status of the answer", function(_, send)
+      send.rows.result = { failed_rows = { list = "id", in_order = true, unless = { status = { 200 } } } }
+    end, "unless: takes `path`, `is`" },
     { "refused rows numbered from nowhere", function(_, send) send.rows.result = { failed_rows = { list = "id", index = "n" } } end,
       "`index` and `from` together" },
     { "refused rows named by a value of no field", function(_, send)
@@ -238,7 +244,7 @@ describe("api.platform", function()
     end, "there is no field `ide`" },
     { "refused rows of a list that came back, in rows without names", function(_, send)
       send.rows.shape, send.rows.columns, send.rows.result = "array", { "id" }, { failed_rows = "id" }
-    end, "are named by `index` only" },
+    end, "are named by `index` or `in_order` only" },
     { "refused rows beside a result that comes later", function(_, send)
       send.rows.result = { accepted = "pending", id = "id", failed_rows = "id" }
     end, "does not go with `accepted = \"pending\"`" },

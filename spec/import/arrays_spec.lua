@@ -101,6 +101,19 @@ describe("an import into rows with arrays", function()
     assert.matches("blocked", command.read(folder .. "/job/rejects.csv"), 1, true)
   end)
 
+  it("reads what is said of every row, in their order", function()
+    local text = PLATFORM:gsub('list = "failed"', '%0, in_order = true, unless = { path = "why", is = { "ok" } }')
+    command.write(path, text)
+    local list = "mail\na@x.org\nb@x.org\na@x.org\n"
+    local _, result = import(list, nil, '{"failed":[{"why":"ok"},{"why":"ok"},{"why":"blocked"}]}')
+    assert.equal(2, result.accepted)
+    assert.equal(1, result.rejected)
+    assert.matches("\n3,4,rejected,[^\n]*blocked", command.read(folder .. "/job/rejects.csv"))
+    command.remove(folder .. "/job")
+    _, result = import(list, nil, '{"failed":[{"why":"ok"},{"why":"ok"}]}')
+    assert.equal(3, result.ambiguous)
+  end)
+
   it("counts in the plan the bytes that are sent, whatever is escaped", function()
     local list, cells = command.write(folder .. "/wide.csv", "m,t\n"), {}
     for i = 1, 300 do

@@ -23,6 +23,32 @@ describe("import.refused", function()
     assert.is_nil(match(sent, { sent[1], sent[1], sent[1] }))
   end)
 
+  it("takes the rows of an entry that names several by their values, each once", function()
+    local how = { list = ".", value = "ids", field = "phone", reason = "why" }
+    local list = { { ids = { "2", "3" }, why = "gone" }, { ids = "1", why = "blocked" } }
+    assert.equal(3, refused.count(how, list, 4))
+    local found, by_position = match({ sent[1], sent[2], sent[4] }, list, nil, how)
+    assert.same({ 1, 2, 3 }, found)
+    assert.same({ "blocked", "gone", "gone" }, { by_position[1].message, by_position[2].message, by_position[3].message })
+    local refusals, why = refused.read(how, { { ids = {}, why = "gone" } }, 4)
+    assert.is_nil(refusals)
+    assert.matches("entry 1 of its refused rows has no `ids`", why, 1, true)
+    assert.equal(1, refused.count(how, { { ids = {} } }, 4))
+  end)
+
+  it("leaves out the entries of accepted rows, where there is one for each row", function()
+    local how = { list = ".", in_order = true, unless = { path = "code", is = { "Ok", "Queued" } }, code = "code" }
+    local list = { { code = "Ok" }, { code = "Blocked" }, { code = "Queued" }, {} }
+    assert.equal(2, (refused.count(how, list, 4)))
+    local refusals = assert(refused.read(how, list, 4))
+    assert.same({ 2, 4 }, { refusals[1].position, refusals[2].position })
+    assert.equal("Blocked", refusals[1].code)
+    how.unless.or_absent = true
+    assert.equal(1, (refused.count(how, list, 4)))
+    local _, why = refused.count(how, { { code = "Ok" } }, 4)
+    assert.equal("it has entries for 1 of 4 rows", why)
+  end)
+
   it("refuses a row that was not sent, and one with a value we did not send", function()
     local found, why = match(sent, { { phone = "9", groups = "a" } })
     assert.is_nil(found)

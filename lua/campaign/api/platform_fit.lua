@@ -228,12 +228,21 @@ local function failed_rows_fit(resolver, operation, result, place)
       reply_fits(resolver, entry, how[key], place .. "." .. key)
     end
   end
-  if how.index and how.value then
-    resolver:fault(place, "names rows by `index` or by `value`, not by both")
+  local ways = (how.index and 1 or 0) + (how.value and 1 or 0) + (how.in_order and 1 or 0)
+  if how.unless then
+    conditions_fit(resolver, { how.unless }, place .. ".unless", entry)
+    if how.unless.status or how.unless.setting then
+      resolver:fault(place .. ".unless", "takes `path`, `is` and `or_absent` only")
+    end
+  end
+  if ways > 1 then
+    resolver:fault(place, "names rows by one of `index`, `value` and `in_order`")
+  elseif how.in_order and not how.unless then
+    resolver:fault(place .. ".in_order", "needs `unless`: which entries are of rows that were accepted?")
   elseif (how.index == nil) ~= (how.from == nil) then
     resolver:fault(place, "needs `index` and `from` together: the first row is 0 or 1 (2 where the line of names counts)")
-  elseif not how.index and (rows.shape == "csv" or rows.shape == "array") then
-    resolver:fault(place, "rows of shape `" .. rows.shape .. "` are named by `index` only")
+  elseif not how.index and not how.in_order and (rows.shape == "csv" or rows.shape == "array") then
+    resolver:fault(place, "rows of shape `" .. rows.shape .. "` are named by `index` or `in_order` only")
   elseif how.value and rows.shape == "object" and not how.field then
     resolver:fault(place, "`value` needs `field`: which field of a row has it?")
   elseif how.field and (not how.value or rows.shape ~= "object") then

@@ -112,7 +112,7 @@ local VOCABULARY = {
   },
   failed_rows = {
     ["list!"] = "string", index = "string", from = { least = 0, most = 2, whole = true }, value = "string", field = "string",
-    reason = "string", code = "string",
+    reason = "string", code = "string", unless = { of = "condition" }, in_order = "boolean",
   },
   file = {
     part = "string", ["encoding!"] = { "utf-8", "gbk", "gb18030" }, ["line_end!"] = { "\n", "\r\n" }, filename = text_of_a_name,

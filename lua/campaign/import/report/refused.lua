@@ -41,6 +41,80 @@ local function said(how, item)
   return one_line(how.code and text_of(at(item, how.code)) or nil), one_line(how.reason and text_of(at(item, how.reason)) or nil)
 end
 
+-- Whether an entry is of a row that was accepted.
+local function is_accepted(how, item)
+  local condition = how.unless
+  if not condition then
+    return false
+  end
+  local value = at(item, condition.path)
+  if value == nil then
+    return condition.or_absent or false
+  end
+  for _, known in ipairs(condition.is) do
+    if value == known then
+      return true
+    end
+  end
+  return false
+end
+
+-- What names rows in an entry: one value, or a list of them.
+local function values_of(how, item)
+  local value = how.value and at(item, how.value)
+  return type(value) == "table" and value or { value }
+end
+
+---How many rows the list of an answer refuses.
+---@param how table `failed_rows` of the platform's data
+---@param list any[] as it came
+---@param rows integer that were sent
+---@return integer
+---@return string? why the list cannot be of this batch
+function M.count(how, list, rows)
+  local count = 0
+  for _, item in ipairs(list) do
+    if not is_accepted(how, item) then
+      count = count + (how.value and math.max(#values_of(how, item), 1) or 1)
+    end
+  end
+  if how.unless and #list ~= rows then
+    return count, ("it has entries for %d of %d rows"):format(#list, rows)
+  end
+  return count
+end
+
+-- The rows that an entry names by their values.
+local function add_values(how, item, i, refusals)
+  local values = values_of(how, item)
+  for k = 1, math.max(#values, 1) do
+    local text = text_of(values[k])
+    if not text or text == "" then
+      return ("entry %d of its refused rows has no `%s`"):format(i, how.value)
+    end
+    local code, message = said(how, item)
+    refusals[#refusals + 1] = { row = text, code = code, message = message }
+  end
+  return nil
+end
+
+-- The row that an entry names by its number.
+local function position_of(how, item, i, rows, seen)
+  if how.in_order then
+    return i
+  end
+  local digits = text_of(at(item, how.index)) or ""
+  local number = digits:find("^%d+$") and tonumber(digits) -- tonumber alone also reads "0x1" and " 1e0 "
+  local position = number and number - how.from + 1
+  if not position or position < 1 or position > rows then
+    return nil, ("it refuses row %s, counted from %d"):format(text_of(at(item, how.index)) or "without a number", how.from)
+  elseif seen[position] then
+    return nil, ("it refuses row %.0f twice"):format(number)
+  end
+  seen[position] = true
+  return position
+end
+
 ---Reads the list of an answer, as far as that can be done without a look at the rows.
 ---@param how table `failed_rows` of the platform's data
 ---@param list any[] as it came
@@ -50,26 +124,19 @@ end
 function M.read(how, list, rows)
   local refusals, seen = {}, {}
   for i, item in ipairs(list) do
-    local refusal = { row = item }
-    if how.index then
-      local digits = text_of(at(item, how.index)) or ""
-      local number = digits:find("^%d+$") and tonumber(digits) -- tonumber alone also reads "0x1" and " 1e0 "
-      local position = number and number - how.from + 1
-      if not position or position < 1 or position > rows then
-        return nil, ("it refuses row %s, counted from %d"):format(text_of(at(item, how.index)) or "without a number", how.from)
-      elseif seen[position] then
-        return nil, ("it refuses row %.0f twice"):format(number)
+    local is_refused, position, why = not is_accepted(how, item), nil, nil
+    if is_refused and how.value then
+      why = add_values(how, item, i, refusals)
+    elseif is_refused then
+      if how.index or how.in_order then
+        position, why = position_of(how, item, i, rows, seen)
       end
-      seen[position] = true
-      refusal = { position = position }
-    elseif how.value then
-      refusal.row = text_of(at(item, how.value))
-      if not refusal.row or refusal.row == "" then
-        return nil, ("entry %d of its refused rows has no `%s`"):format(i, how.value)
-      end
+      local code, message = said(how, item)
+      refusals[#refusals + 1] = { position = position, row = not position and item or nil, code = code, message = message }
     end
-    refusal.code, refusal.message = said(how, item)
-    refusals[i] = refusal
+    if why then
+      return nil, why
+    end
   end
   return refusals
 end
@@ -78,7 +145,7 @@ end
 ---@param how table
 ---@return boolean
 function M.is_each(how)
-  return (how.index or how.value or how.reason or how.code) ~= nil
+  return (how.index or how.in_order or how.value or how.reason or how.code) ~= nil
 end
 
 -- One text for a row, so that equal rows have equal texts. Empty and absent are the same: a platform that echoes a row may write
@@ -229,7 +296,7 @@ end
 ---@return table<integer, campaign.import.refusal>|string by position; or why not
 function M.find(operation, refusals, encoder, input, batch)
   local how, rows = operation.rows.result.failed_rows, operation.rows
-  if how.index then
+  if how.index or how.in_order then
     local positions, by_position = {}, {}
     for i, refusal in ipairs(refusals) do
       positions[i], by_position[refusal.position] = refusal.position, refusal

@@ -210,7 +210,10 @@ local function counted(result, rows, reply)
   local failed = how and at(reply, how.list)
   local is_listed = failed ~= nil
   failed = failed == nil and {} or failed
-  local listed = type(failed) == "table" and #failed or 0
+  local listed, odd = 0, nil
+  if is_listed and type(failed) == "table" then
+    listed, odd = refused_rows.count(how, failed, rows)
+  end
   local good, bad
   if result.success_count then
     good, bad = at(reply, result.success_count), at(reply, result.fail_count)
@@ -226,8 +229,8 @@ local function counted(result, rows, reply)
   if told == "pending" and not result.success_count and not is_listed then
     return answer("accepted", "pending", { pending = true })
   end
-  if not is_count(good) or not is_count(bad) or type(failed) ~= "table" or listed == 0 and next(failed) ~= nil then
-    return disagree()
+  if not is_count(good) or not is_count(bad) or type(failed) ~= "table" or #failed == 0 and next(failed) ~= nil or odd then
+    return disagree(odd)
   end
   if told == "pending" then
     -- What comes later may be anything; what is said already must be possible, and a row that failed is not to come.
