@@ -77,6 +77,7 @@
 ---@field path string
 ---@field auth string
 ---@field body "none"|"json"|"ndjson"|"multipart"|"form"|"file"
+---@field content_type string? of a body `json` or `ndjson`
 ---@field response "json"|"binary"|"empty"
 ---@field effect string
 ---@field fields table<string|integer, campaign.field>

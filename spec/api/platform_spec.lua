@@ -288,6 +288,10 @@ describe("api.platform", function()
       signature(raw, { body_digest = { algorithm = "sha256" }, text = "{secret}{body_digest}" })
       send.body, send.rows, send.fields[2] = "file", nil, { name = "rows", where = "body", type = "file", required = true }
     end, "a body `file` is made while it is sent" },
+    { "a content type of a form", function(_, send)
+      send.body, send.rows, send.content_type = "form", nil, "text/plain"
+      send.fields[2] = { name = "a", where = "form" }
+    end, "content_type: belongs to a body `json` or `ndjson`" },
     { "lines of two lists", function(_, send)
       send.body, send.fields[3] = "ndjson", { name = "more", where = "json" }
     end, "`ndjson` needs one field" },

@@ -10,13 +10,14 @@ local recorder = require "support.recorder"
 local PLATFORM = [[return {
   name = "jar", title = "Jar", doc = "Jobs of profiles.", source = "jar.md", zone = "+00:00",
   account = { { name = "token", required = true, secret = true, doc = "key" }, { name = "base_url", type = "url", required = true, doc = "where" } },
-  auth = { bearer = { kind = "bearer", key = "token" } },
+  auth = { bearer = { kind = "header", header = "Authorization", prefix = "Jar-Key ", key = "token" } },
   types = {
     Profile = { fields = { { name = "type", constant = "profile", doc = "kind" }, { name = "email", required = true, redact = true, doc = "address" } } },
     Failed = { open = true, fields = { { name = "why", doc = "why" } } },
   },
   operations = {
-    { name = "job", doc = "Imports profiles.", source = ":1", method = "POST", path = "/jobs", auth = "bearer", body = "json",
+    { name = "job", doc = "Imports profiles.", source = ":1", method = "POST", path = "/jobs", auth = "bearer",
+      body = "json", content_type = "application/vnd.jar+json",
       response = "json", effect = "append",
       fields = {
         { name = "data", where = "json", type = "object", required = true, doc = "job", fields = {
@@ -100,6 +101,12 @@ describe("rows in a list within objects", function()
     assert.equal("data.profiles.data[1].email", err.faults[1].path)
     assert.matches('{"data":{"type":"job","profiles":{"data":[{"type":"profile","email":"c@x.org"}]},"list":"L"}}', wire.received[1], 1, true)
     assert.is_nil(command.read(recording):find("c@x.org", 1, true))
+    assert.matches('"kind":"json"', command.read(recording):gsub(" ", ""), 1, true)
+    assert.matches("\r\nAuthorization: Jar-Key t\r\n", wire.received[1], 1, true)
+    assert.matches("\r\nContent-Type: application/vnd.jar+json\r\n", wire.received[1], 1, true)
+    local document = command.campaign({ "openapi", path }).out
+    assert.matches("application/vnd.jar+json", document, 1, true)
+    assert.matches("`Jar-Key ` and the secret", document, 1, true)
   end)
 
   it("refuses a path that leads nowhere", function()

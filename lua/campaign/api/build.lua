@@ -218,7 +218,7 @@ local function credentials(operation, account, access_token)
     return { part = { name = scheme.field, value = token } }
   end
   if scheme.kind == "header" then
-    return { header = { scheme.header, token } }
+    return { header = { scheme.header, (scheme.prefix or "") .. token } }
   end
   return { header = { "Authorization", "Bearer " .. token } }
 end
@@ -307,10 +307,10 @@ function M.request(operation, values, account, access_token)
   headers[#headers + 1] = credential.header
   local body
   if operation.body == "json" then
-    headers[#headers + 1] = { "Content-Type", "application/json" }
+    headers[#headers + 1] = { "Content-Type", operation.content_type or "application/json" }
     body = { kind = "json", text = M.json(operation, values) }
   elseif operation.body == "ndjson" then
-    headers[#headers + 1] = { "Content-Type", "application/x-ndjson" }
+    headers[#headers + 1] = { "Content-Type", operation.content_type or "application/x-ndjson" }
     body = { kind = "ndjson", text = lines(operation, values) }
   elseif operation.body == "multipart" then
     body = multipart(operation, values, credential.part)

@@ -14,7 +14,7 @@ local RESERVED = { all = true, call = true, close = true, each = true, envelope 
 
 -- The keys that go with each kind of scheme, and whether it needs them.
 local SCHEME_KEYS = {
-  header = { header = true, key = true }, form = { field = true, key = true }, bearer = { key = true },
+  header = { header = true, key = true, prefix = false }, form = { field = true, key = true }, bearer = { key = true },
   basic = { user = true, password = true },
   oauth2 = { obtain = true, refresh = true, key = false, early = false, grace = false },
   signature = { secret = true, algorithm = true, text = true, send = true, key = false, output = false, hmac_key = false, timestamp = false,

@@ -441,7 +441,12 @@ local function operation_fits(resolver, operation)
   end
   if operation.body == "ndjson" then
     lines_fit(resolver, operation, place)
-  elseif operation.body == "file" then
+  end
+  if operation.content_type and operation.body ~= "json" and operation.body ~= "ndjson" then
+    resolver:fault(place .. ".content_type", "belongs to a body `json` or `ndjson`"
+      .. (operation.body == "file" and "; of a body `file` it is a key of the field" or ""))
+  end
+  if operation.body == "file" then
     file_body_fits(resolver, operation, place)
   end
   if operation.rows then

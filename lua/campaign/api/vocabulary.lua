@@ -36,7 +36,8 @@ local VOCABULARY = {
     type = { "string", "integer", "boolean", "list", "url" }, default = scalar,
   },
   scheme = {
-    ["kind!"] = { "header", "form", "bearer", "basic", "oauth2", "signature" }, header = header, field = text_of_a_name, key = "string",
+    ["kind!"] = { "header", "form", "bearer", "basic", "oauth2", "signature" }, header = header, prefix = text_of_a_name,
+    field = text_of_a_name, key = "string",
     secret = "string", algorithm = { "hmac-sha256", "hmac-sha1", "hmac-sha512", "hmac-md5", "md5", "sha1", "sha256" }, output = OUTPUTS,
     text = "string", hmac_key = { any = { "string", strings } }, canonical = { of = "canonical" },
     timestamp = { "seconds", "milliseconds", "datetime", "iso8601", "iso8601_basic" },
@@ -74,7 +75,7 @@ local VOCABULARY = {
   operation = {
     ["name!"] = "string", ["method!"] = { "GET", "POST", "PUT", "PATCH", "DELETE" }, ["path!"] = "string",
     ["auth!"] = "string", ["body!"] = { "none", "json", "ndjson", "multipart", "form", "file" },
-    ["response!"] = { "json", "binary", "empty" }, ["effect!"] =
+    content_type = text_of_a_name, ["response!"] = { "json", "binary", "empty" }, ["effect!"] =
       { "safe", "idempotent", "append", "replace", "create", "update", "delete" },
     ["source!"] = "string", ["doc!"] = "string", url = "string", fields = { list = { any = { { of = "include" }, { of = "field" } } } },
     rules = strings, reply = { any = { "string", { of = "item" }, fields } }, success = { list = { of = "condition" } },

@@ -47,7 +47,8 @@ local function security_schemes(platform)
     local key = platform.account[scheme.key or ""]
     local made
     if scheme.kind == "header" then
-      made = { type = "apiKey", ["in"] = "header", name = scheme.header }
+      made = { type = "apiKey", ["in"] = "header", name = scheme.header,
+        description = scheme.prefix and "`" .. scheme.prefix .. "` and the secret" or nil }
     elseif scheme.kind == "bearer" then
       made = { type = "http", scheme = "bearer" }
     elseif scheme.kind == "basic" then
@@ -129,9 +130,9 @@ local function request_body(schemas, platform, operation, fields)
     table.insert(object.required, credential.field)
     example[credential.field] = "example-" .. credential.key
   end
-  local media = "application/json"
+  local media = operation.body == "json" and operation.content_type or "application/json"
   if operation.body == "ndjson" then -- each line is an item of the only field
-    media, content.schema = "application/x-ndjson", object.properties[chosen[1].name]
+    media, content.schema = operation.content_type or "application/x-ndjson", object.properties[chosen[1].name]
   elseif operation.body == "form" then
     media = "application/x-www-form-urlencoded"
   elseif operation.body == "file" then
@@ -146,7 +147,7 @@ local function request_body(schemas, platform, operation, fields)
       end
     end
   end
-  if media == "application/json" then
+  if operation.body == "json" then
     content.examples = { [operation.name] = { value = example } }
   end
   return { required = #(object.required or {}) > 0, content = { [media] = content } }
@@ -244,13 +245,22 @@ local function add_extensions(made, platform, operation)
   end
 end
 
+-- The JSON body of an operation, whatever its content type is called.
+local function json_content(made)
+  for media, content in pairs(made.requestBody and made.requestBody.content or {}) do
+    if media:find("[/+]json$") then
+      return content
+    end
+  end
+  return nil
+end
+
 -- Two operations of one method and path (two grants of a token endpoint) become one with a choice of bodies.
 local function merge(known, made)
   known["x-campaign-operations"] = known["x-campaign-operations"] or list{ known.operationId }
   table.insert(known["x-campaign-operations"], made.operationId)
   known.description = known.description .. " Or: " .. made.description
-  local mine = known.requestBody and known.requestBody.content["application/json"]
-  local other = made.requestBody and made.requestBody.content["application/json"]
+  local mine, other = json_content(known), json_content(made)
   if mine and other then
     if not mine.schema.oneOf then
       mine.schema = { oneOf = list{ mine.schema } }

@@ -63,7 +63,7 @@ local function remember(request)
   local text = type(request.body) == "string" and request.body or nil
   return {
     method = request.method, url = request.url, headers = request.headers, text = text,
-    json = text and header(request.headers, "content-type"):find("/json", 1, true) and json.decode(text, LIMITS) or nil,
+    json = text and header(request.headers, "content-type"):find("[/+]json") and json.decode(text, LIMITS) or nil,
     is_opaque = request.body ~= nil and not text,
   }
 end
