@@ -237,7 +237,7 @@ describe("report.html", function()
     assert(#page < 250000, #page)
   end)
 
-  it("is read by a browser, which has nothing to complain about", function()
+  it("is read by a browser, which has nothing to complain about #heavy", function()
     local browser = command.run({ "sh", "-c", "command -v chromium" }).out:match("%S+")
     if not browser then
       return pending("needs Debian's package chromium")
