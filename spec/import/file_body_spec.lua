@@ -59,6 +59,20 @@ describe("a file as the whole body", function()
     end
   end)
 
+  it("is sent whole again where nothing was applied; a source cannot be", function()
+    local busy = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n"
+    for _, case in ipairs{ { command.write(folder .. "/list.csv", "a\n"), 2 }, { assert(core.source("a\n")), 1 } } do
+      local wire = recorder.new{ busy, GOOD }
+      local client = assert(campaign.connect(path, { base_url = wire.url, token = "t" }, { transport = wire, env = fake.env() }))
+      local reply, err = client:upload({ id = "7", rows = case[1] }, { retries = 1 })
+      client:close()
+      wire:close()
+      assert.equal(case[2] == 2, reply ~= nil, tostring(err))
+      assert.equal(case[2], #wire.received)
+      assert.matches("\r\n\r\na\n$", wire.received[case[2]])
+    end
+  end)
+
   it("has the type that the caller gives", function()
     local sent = call{ content = "x", filename = "x.tsv", content_type = "text/tab-separated-values" }
     assert.matches("\r\nContent%-Type: text/tab%-separated%-values\r\n", sent)
