@@ -7,7 +7,7 @@ local record_module = require "campaign.import.record"
 
 local M = {}
 
--- A retry whose path does not say so: a link, or `.`.
+-- A retry reached by a path that does not show it: a symbolic link, or `.`.
 local function by_folder(path)
   local own, above = core.system.stat(path, true), path .. "/.."
   local number = 1
@@ -36,7 +36,7 @@ function M.root(path)
   return root or trimmed, number
 end
 
----Where a retry stands.
+---The folder of a retry.
 ---@param root string
 ---@param number integer
 function M.retry(root, number)

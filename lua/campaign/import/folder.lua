@@ -12,7 +12,7 @@ local M = {}
 
 M.FORMAT = 1
 
--- Bytes set aside beside the ledger, for the outcomes of what is on its way when the disk gets full.
+-- Bytes reserved beside the ledger, so that the outcomes of requests in flight can still be recorded when the disk fills up.
 M.RESERVE = 16777216
 
 local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
@@ -35,7 +35,7 @@ local function refuse(path, message, hint)
   }
 end
 
--- Lost disks, full ones and folders of somebody else all end here: nothing may be sent that cannot be written down.
+-- For failed and full disks and for other people's folders: nothing may be sent that cannot be recorded.
 local function trouble(path, err)
   local is_full = error_object.is(err) and err.reason == "full"
   return nil, error_object.new{
@@ -46,7 +46,7 @@ end
 
 M.trouble = trouble
 
--- What a process that died was still writing is nothing; nor is a list that another one maps beside us.
+-- Ignores temporary files of a process that died, and a list that another process is mapping.
 local function is_empty(path)
   local names, err = core.system.list_dir(path)
   for _, name in ipairs(names or {}) do
@@ -65,7 +65,7 @@ local function from_path(path)
   return self
 end
 
----A name that says when and what, for a job nobody named.
+---The default name of a job folder: time, platform, operation.
 ---@param now number seconds since 1970
 ---@param platform string
 ---@param operation string
@@ -78,7 +78,7 @@ end
 
 local EACCES = 13
 
--- With the folders above it. Their names are on the disk when it returns: a job that lost its folder with the power would be sent anew.
+-- Creates the parents, too, and syncs their names: a job whose folder is lost in a power failure would be sent again.
 local function make(path)
   local parents, child = {}, path:gsub("/+$", "")
   while child ~= "" and not core.system.stat(child, true) do
@@ -139,7 +139,7 @@ function M.of_job(options, platform, operation)
   end)
 end
 
----Whether nothing is in it: a function may have looked at rows for hours since it was made, and another import have taken it.
+---Whether the folder is still empty: a map function may have run for hours, and another import may have taken the folder.
 ---@return true? free
 ---@return campaign.error? err
 function methods:is_free()
@@ -177,7 +177,7 @@ function methods:leave()
   end
 end
 
----Locks a job without opening its ledger, and waits for nobody.
+---Locks a job without opening its ledger; does not wait.
 ---@param path string its folder
 ---@return table? lock
 ---@return campaign.error? err reason `locked` when a process works on it
@@ -237,7 +237,7 @@ function methods:read(name)
   return value
 end
 
----Writes one of the JSON files, whole or not at all.
+---Writes one of the JSON files atomically.
 ---@param name "job"|"report"
 ---@param value table
 ---@return true? ok
@@ -250,10 +250,10 @@ function methods:write(name, value)
   return true
 end
 
----report.json tells what the ledger says, and so does report.html. Before that changes they go, for good: a process that ends on its way must not
----leave one that is out of date. While the ledger's lock is held.
----@return { report: string?, page: string? }? told what they said, to be put back where nothing changed
----@return campaign.error? err it is there still
+---Removes report.json and report.html before the ledger changes, so that a process that dies cannot leave them out of date. The caller holds
+---the ledger's lock.
+---@return { report: string?, page: string? }? told their contents, to restore them if nothing changed
+---@return campaign.error? err they could not be removed
 function methods:withdraw_report()
   local told = {}
   for _, name in ipairs({ "page", "report" }) do
@@ -278,7 +278,7 @@ function methods:withdraw_report()
   return told
 end
 
----Puts a report back that was withdrawn for nothing. Without it one is made by `resume`.
+---Restores reports that were removed although nothing changed. Without this, `resume` makes them.
 ---@param told { report: string?, page: string? }
 function methods:restore_report(told)
   for name, text in pairs(told) do

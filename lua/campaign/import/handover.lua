@@ -15,7 +15,7 @@ local record_module = require "campaign.import.record"
 
 local M = {}
 
--- Not one of the files that a job makes anew: it outlives them all, until the job as a whole is forgotten.
+-- Not a generated file: it is kept until the whole job is forgotten.
 M.FILE = "handed-over.json"
 
 local PRIVATE = 384 -- 0600
@@ -38,7 +38,7 @@ local function path_of(root)
   return root .. "/" .. M.FILE
 end
 
----To whom a job and its retries were handed over.
+---The job that a job and its retries were handed over to.
 ---@param root string folder of the first job
 ---@return table? mark `to` (folder), `id`; nil when they were not
 ---@return campaign.error? err
@@ -85,7 +85,7 @@ local function keeps(put, progress)
   return progress.attempts + progress.open > 0 or put.state == "finished" or put.state == "stopped" or not record or (record.retries or 0) > 0
 end
 
--- True when the job that rows were handed to has sent nothing, can still give them back, and does not run.
+-- Whether the receiving job has sent nothing, can still return the rows, and is not running.
 local function is_void(mark)
   if not core.system.stat(mark.to .. "/job.json") then
     return gone(mark)
@@ -132,7 +132,7 @@ function M.may_send(path, what)
     mark.to), "continue with that one: campaign resume, or campaign retry, " .. mark.to)
 end
 
----What an import since a job must know of it later, and whether it may: only one may take over what is open.
+---A snapshot of the earlier job for an import with `since`; an error if its open rows have been taken over already.
 ---@param opened table path, ledger, record of a job or retry
 ---@param id string? of the job that takes over
 ---@return table? seen path, state, open (rows)
@@ -162,7 +162,7 @@ function M.look(opened, id)
   }
 end
 
----Whether what a job was to take over is its own: without that its rejected rows may be another one's.
+---Whether a job owns the rows that it was to take over; otherwise its rejected rows may belong to another job.
 ---@param record table of the job
 ---@return boolean
 function M.is_done(record)
@@ -191,7 +191,7 @@ function M.speaks(opened)
   return keeps(put, progress)
 end
 
--- Whether an earlier job stands as it stood when the import was planned.
+-- Whether an earlier job is unchanged since the import was planned.
 local function unchanged(seen)
   local ledger, err = ledger_module.open(seen.path .. "/ledger.db")
   if not ledger then
@@ -291,7 +291,7 @@ local function take(given, job)
   return take_first(root, given, mark, given.seen)
 end
 
----A job that was planned since another one is about to send: from now on, on the disk, what that one left open is its.
+---Before the first request: durably records that the open rows of the earlier jobs belong to this one.
 ---@param state table of the job; its record, which goes into the ledger before anything is sent, then says so too
 ---@param rows integer that it may send, now or once they are mended
 ---@return true? ok
