@@ -74,9 +74,9 @@ describe("import.group_commit", function()
     it:settled()
     local function answered(turn, answer, count)
       for _ = 1, count do
-        local left = assert(it:left())
+        local sent_at = assert(it:sent_at())
         clock = clock + turn
-        it:answered(answer, 1, left)
+        it:answered(answer, 1, sent_at)
       end
       it:start()
       clock = clock + 0.001
@@ -90,7 +90,7 @@ describe("import.group_commit", function()
     assert.is_number(it:hold(1, 64))
     answered(0.020, 0.020, 40) -- a slow server
     assert.is_nil(it:hold(64, 64))
-    assert.is_nil(group_commit.new(os.clock):left())
+    assert.is_nil(group_commit.new(os.clock):sent_at())
   end)
 
   it("takes a settlement that nobody started for none, and a second one for none either", function()

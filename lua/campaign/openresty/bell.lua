@@ -93,11 +93,11 @@ local function forget(semaphore)
   end
 end
 
----Has everything that an object finishes from now on ring the bell.
+---Has an object ring the bell for everything that it finishes from now on.
 ---@param object userdata|table which `ring`s: a store, a ledger, a syncer
 ---@return boolean rings false where there is no bell: short sleeps take its place
 ---@return boolean is_new what it had finished before, it did not tell
-function M.meet(object)
+function M.register(object)
   local now = core.system.monotonic()
   local is_often = now - last < OFTEN
   last = now
@@ -117,7 +117,7 @@ end
 
 ---Has `waiter:post(1)` called at the next ring; only while something is on its way that will ring.
 ---@param waiter table
-function M.listen(waiter)
+function M.add_waiter(waiter)
   waiting[#waiting + 1] = waiter
   idle:call()
 end
@@ -125,7 +125,7 @@ end
 ---Waits until a thread has finished something, or for a moment: whoever waits for more looks and calls this again.
 ---@param object userdata which `ring`s: a store, a syncer
 function M.wait(object)
-  local rings, is_new = M.meet(object)
+  local rings, is_new = M.register(object)
   if not rings then
     return home.sleep(SHORT)
   elseif is_new then
@@ -133,7 +133,7 @@ function M.wait(object)
   end
   home.check(2)
   local semaphore = table.remove(free) or home.semaphores().new(0)
-  M.listen(semaphore)
+  M.add_waiter(semaphore)
   local is_posted = semaphore:wait(ROUND)
   home.woken(is_posted)
   if not is_posted then -- one whose wait ran out is not used again

@@ -16,7 +16,7 @@ local ngx = package.loaded.ngx
 ---@class campaign.transport.openresty
 local methods = {}
 -- In the metatable, so that a wrapper around a transport, whose `next` takes no ledger, does not pass this on by accident.
-local mt = { __index = methods, __name = "campaign.transport.openresty", hears_ledgers = true }
+local mt = { __index = methods, __name = "campaign.transport.openresty", wakes_on_commit = true }
 
 function mt.__tostring(self)
   return self.closed and "campaign.transport.openresty (closed)" or "campaign.transport.openresty"
@@ -316,23 +316,23 @@ function methods:ready()
   return self.last - self.first + 1
 end
 
--- Has whoever waits for results of this transport woken when a commit that is in progress is over.
-local function listen(self)
-  local ear = self.ear
-  if not ear then
-    ear = { is_listening = false }
-    function ear.post()
+-- Wakes those who wait for results of this transport when the commit in progress has ended.
+local function wake_on_commit(self)
+  local waiter = self.commit_waiter
+  if not waiter then
+    waiter = { is_waiting = false }
+    function waiter.post()
       local sleepers = -self.semaphore:count()
-      ear.is_listening = false
+      waiter.is_waiting = false
       if sleepers > 0 then
         self.semaphore:post(sleepers)
       end
     end
-    self.ear = ear
+    self.commit_waiter = waiter
   end
-  if not ear.is_listening then
-    ear.is_listening = true
-    bell.listen(ear)
+  if not waiter.is_waiting then
+    waiter.is_waiting = true
+    bell.add_waiter(waiter)
   end
 end
 
@@ -358,12 +358,12 @@ function methods:next(seconds, ledger)
     home.check(2)
     self.semaphore = self.semaphore or home.semaphores().new(0)
     if ledger then
-      local rings = bell.meet(ledger)
-      if not ledger:busy() then -- asked after it has the bell: what ends from now on rings, and is heard, since nobody else runs before the wait
+      local rings = bell.register(ledger)
+      if not ledger:busy() then -- asked after registering: a commit that ends from now on rings the bell, and nobody else runs before the wait
         return nil
       end
       if rings then
-        listen(self)
+        wake_on_commit(self)
       else
         left = math.min(left, LEAST)
       end

@@ -83,7 +83,7 @@ function methods:_ready(batch, others)
   batch.attempts = (batch.attempts or 0) + 1
   -- Preallocated for all fields: growing a table reallocates it.
   local attempt = { batch = batch, number = batch.attempts, request = nil, source = nil, lease = nil, answer = nil, ticket = nil, begun = nil,
-    left = nil, looked = nil, before = nil }
+    sent_at = nil, looked = nil, before = nil }
   if work.settler then
     attempt.looked, attempt.before = true, work.settler:before(batch)
   end

@@ -19,9 +19,10 @@ local methods = {}
 local mt = { __index = methods }
 
 ---@param monotonic fun(): number seconds
----@param is_apart boolean? another thread makes the requests
-function M.new(monotonic, is_apart)
-  return setmetatable({ _monotonic = monotonic, _is_apart = is_apart, _started = nil, _ended = nil, _commit = nil, _answer = nil, _turn = nil }, mt)
+---@param on_other_thread boolean? another thread makes the requests
+function M.new(monotonic, on_other_thread)
+  return setmetatable({ _monotonic = monotonic, _on_other_thread = on_other_thread, _started = nil, _ended = nil, _commit = nil, _answer = nil,
+    _turnaround = nil }, mt)
 end
 
 -- What is usual after one more time, or after `count` that were `seconds` in the mean.
@@ -45,26 +46,26 @@ function methods:settled()
 end
 
 ---A request is handed to the thread that makes it.
----@return number? instant for `answered`; nil where there is no such thread
-function methods:left()
-  return self._is_apart and self._monotonic() or nil
+---@return number? time for `answered`; nil where there is no such thread
+function methods:sent_at()
+  return self._on_other_thread and self._monotonic() or nil
 end
 
 ---An answer came, or several at once.
 ---@param seconds number after its request left; of several, in the mean
 ---@param count integer? of answers; 1
----@param instant number? of `left`
+---@param instant number? of `sent_at`
 function methods:answered(seconds, count, instant)
   self._answer = usual(self._answer, seconds, count)
   if instant then
-    self._turn = usual(self._turn, self._monotonic() - instant)
+    self._turnaround = usual(self._turnaround, self._monotonic() - instant)
   end
 end
 
 -- Whether the requests of a group stand in line at the other thread for longer than a sync takes: the last answer comes as long after the mean
 -- one as that after the first.
 function methods:_is_queued(commit, answer)
-  return self._turn and 2 * self._turn - answer > commit
+  return self._turnaround and 2 * self._turnaround - answer > commit
 end
 
 ---How long the next group may wait for answers that are under way.

@@ -18,10 +18,10 @@ local mt = { __index = methods, __name = "campaign.import.run.journal" }
 ---@param folder table the job folder
 ---@param ledger table
 ---@param monotonic fun(): number seconds
----@param is_apart boolean? another thread makes the requests
-function M.new(folder, ledger, monotonic, is_apart)
+---@param on_other_thread boolean? another thread makes the requests
+function M.new(folder, ledger, monotonic, on_other_thread)
   return setmetatable({ _folder = folder, _ledger = ledger, _leases = nil, _at = 0, _dirty = false,
-    _group_commit = group_commit.new(monotonic, is_apart) }, mt)
+    _group_commit = group_commit.new(monotonic, on_other_thread) }, mt)
 end
 
 ---Adds the next batches of the plan that nobody took over, that nobody has in doubt, and that have rows to send, to a list.
@@ -105,7 +105,7 @@ function methods:go(attempt)
     }
   end
   attempt.batch.attempts = attempt.number
-  attempt.left = self._group_commit:left()
+  attempt.sent_at = self._group_commit:sent_at()
   return true
 end
 
@@ -143,7 +143,7 @@ function methods:finish(attempt, outcome)
   end
   self._dirty = true
   if outcome.seconds then
-    self._group_commit:answered(outcome.seconds, 1, attempt.left)
+    self._group_commit:answered(outcome.seconds, 1, attempt.sent_at)
   end
   local refused = outcome.verdict == "partly" and attempt.refused
   if refused and #refused > 0 then

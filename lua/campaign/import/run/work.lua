@@ -50,8 +50,8 @@ function M.of(state, book, progress)
   local options, operation = state.options, state.operation
   local bell = options.transport.bell and options.transport:bell()
   local class = getmetatable(options.transport)
-  local hears = type(class) == "table" and class.hears_ledgers and state.ledger or nil
-  local rings = hears or bell and state.ledger:ring(bell)
+  local committer = type(class) == "table" and class.wakes_on_commit and state.ledger or nil
+  local rings = committer or bell and state.ledger:ring(bell)
   local known = {}
   local settler = M.settler_of(state, function(seconds) state.engine:pausing(seconds) end)
   state.barrier:hold(pace_of(state))
@@ -61,7 +61,7 @@ function M.of(state, book, progress)
     settler = settler, take = function(index) return state.ledger:take(index) end,
     platform = state.platform, operation = operation, env = options.env, transport = options.transport, journal = book,
     pace = state.pace,
-    slice = not rings and COMMIT_SLICE or nil, committer = hears,
+    slice = not rings and COMMIT_SLICE or nil, committer = committer,
     next_batches = function(into, last) return book:next_batches(into, last) end,
     prepare = function(batch) return request_module.of(state, batch) end,
     finish = function(request, result, batch)
