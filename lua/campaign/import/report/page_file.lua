@@ -25,6 +25,9 @@ function M.write(source, options)
   local ok
   ok, err = durable.write(path, page.text(facts, { lang = options.lang, is_beside = is_beside, pause = source.pause }), PRIVATE)
   if not ok then
+    if options.output then
+      return nil, err
+    end
     return folder_module.trouble(source.folder.path, err)
   end
   return path
