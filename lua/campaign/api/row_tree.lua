@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Rows with objects in them, also as the only item of an array: their fields as one flat list, in which a field of an object is named by
--- its path ("properties.phone"), and
--- rows by the same names. Pure: import/plan/row_fields.lua and the checks of a platform file build on it.
+-- its path ("properties.phone"), and rows by the same names. Pure: import/plan/row_fields.lua and the checks of a platform file use it.
 
 local M = {}
 
