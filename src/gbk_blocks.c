@@ -121,13 +121,6 @@ INLINE uint64_t bits_from(const uint64_t *words, size_t at) {
   return bits >> at % 8;
 }
 
-/* As many blocks as become bits next, each time twice as many. */
-INLINE size_t blocks_of(size_t left, size_t *chunk) {
-  const size_t most = *chunk, blocks = left / 64 - 1;
-  *chunk = most < CHUNK ? most * 2 : most;
-  return blocks < most ? blocks : most;
-}
-
 /* How many bytes of ASCII are at the start, in whole blocks. */
 INLINE size_t copy_plain(uint8_t *to, const uint8_t *from, size_t n) {
   size_t at = 0;
@@ -213,7 +206,7 @@ TARGET static size_t encode(const struct encode_table *table, const uint8_t *tex
     from += plain;
     to += plain;
     if (from > last) break;
-    const size_t blocks = find_leads(from, blocks_of((size_t)(text + n - from), &chunk), words);
+    const size_t blocks = find_leads(from, camp_gbk_blocks_of((size_t)(text + n - from), &chunk, CHUNK), words);
     if (blocks == 0) break;
     const uint8_t *const start = from, *const end = start + 64 * (blocks - 1);
     while (from <= end) {
@@ -261,7 +254,7 @@ TARGET static size_t measure(const struct encode_table *table, const uint8_t *te
   uint64_t words[CHUNK];
   size_t chunk = FIRST_CHUNK, at = 0, characters = 0;
   while (n - at >= CAMP_GBK_BLOCK) {
-    const size_t blocks = find_leads(text + at, blocks_of(n - at, &chunk), words);
+    const size_t blocks = find_leads(text + at, camp_gbk_blocks_of(n - at, &chunk, CHUNK), words);
     if (blocks == 0) break;
     const uint64_t open = words[blocks - 1] & (BIT(63) | BIT(62)); /* what goes over the end is left for the next time */
     words[blocks - 1] ^= open;
@@ -322,7 +315,7 @@ TARGET static size_t decode(const uint8_t *table, const uint8_t *bytes, size_t n
     from += plain;
     to += plain;
     if (from > last) break;
-    const size_t blocks = blocks_of((size_t)(bytes + n - from), &chunk);
+    const size_t blocks = camp_gbk_blocks_of((size_t)(bytes + n - from), &chunk, CHUNK);
     find_pairs(from, blocks, words);
     const uint8_t *const start = from, *const end = start + 64 * (blocks - 1);
     while (from <= end) {

@@ -36,6 +36,14 @@ static inline uint64_t camp_gbk_pair_leads(uint64_t others) {
   return (from_even & even) | (others & ~from_even & ~even);
 }
 
+/* As many blocks of 64 bytes as are converted next, of `left` bytes: *chunk, which doubles each time up to `largest`. Bytes behind the last of
+ * them may be read, too. */
+static inline size_t camp_gbk_blocks_of(size_t left, size_t *chunk, size_t largest) {
+  const size_t most = *chunk, blocks = left / 64 - 1;
+  *chunk = most < largest ? most * 2 : most;
+  return blocks < most ? blocks : most;
+}
+
 /* The UTF-8 of all pairs of bytes, by the number that a pair is as it is read: three bytes, as they are written, or CAMP_GBK_OTHER for what is
  * no character of three. Pairs that begin with ASCII have nothing. The entries are three bytes apart, not four: common Hanzi differ in the
  * second byte, and their entries, a power of two apart, would keep pushing each other out of the first-level cache. */

@@ -21,13 +21,6 @@ enum {
   SPARE = 64       /* entries that are read or written behind the last of a list */
 };
 
-/* As many blocks as are converted next, each time twice as many. Bytes behind the last of them are read, too. */
-INLINE size_t blocks_of(size_t left, size_t *chunk) {
-  const size_t most = *chunk, blocks = left / 64 - 1;
-  *chunk = most < CHUNK ? most * 2 : most;
-  return blocks < most ? blocks : most;
-}
-
 /* How many bytes of ASCII are at the start, in whole blocks. */
 INLINE size_t copy_plain(uint8_t *to, const uint8_t *from, size_t n) {
   size_t at = 0;
@@ -124,7 +117,7 @@ INLINE size_t encode(const uint16_t *codes, const uint8_t *text, size_t n, uint8
     at += plain;
     made += plain;
     if (n - at < CAMP_GBK_BLOCK) break;
-    const size_t wanted = blocks_of(n - at, &chunk), blocks = find_characters(&e, text + at, wanted);
+    const size_t wanted = camp_gbk_blocks_of(n - at, &chunk, CHUNK), blocks = find_characters(&e, text + at, wanted);
     if (blocks == 0) break;
     /* A character that goes over the end is left for the next time. */
     const uint64_t over = e.leads[blocks - 1] & UINT64_C(3) << 62;
@@ -222,7 +215,7 @@ TARGET size_t camp_gbk_decode_512(const uint8_t *table, const uint8_t *bytes, si
     at += plain;
     made += plain;
     if (n - at < CAMP_GBK_BLOCK) break;
-    const size_t blocks = blocks_of(n - at, &chunk);
+    const size_t blocks = camp_gbk_blocks_of(n - at, &chunk, CHUNK);
     find_pairs(&d, bytes + at, blocks);
     /* A pair that goes over the end is left for the next time. */
     const uint64_t over = d.leads[blocks - 1] & UINT64_C(1) << 63;
