@@ -172,12 +172,15 @@ local function encoded_pairs(list)
   return table.concat(texts, "&")
 end
 
-local function url_of(operation, values, account)
+local function url_of(operation, values, account, credential)
   local base = (operation.url and account[operation.url] or account.base_url):gsub("/+$", "")
   local path = operation.path:gsub("{([%w_]+)}", function(name)
     return percent_encode(text_of(values[name]))
   end)
   local query = encoded_pairs(M.pairs_of(operation, values, "query"))
+  if credential.query then
+    query = query .. (query ~= "" and "&" or "") .. credential.query
+  end
   return base .. path .. (query ~= "" and "?" .. query or "")
 end
 
@@ -190,7 +193,19 @@ local function missing(operation, key)
   }
 end
 
--- What the scheme adds: a header, or a text part of the form.
+-- A secret where its scheme says, or where tokens usually go.
+local function placed(scheme, secret)
+  if scheme.field then
+    return { part = { name = scheme.field, value = secret } }
+  elseif scheme.query then
+    return { query = percent_encode(scheme.query) .. "=" .. percent_encode(secret) }
+  elseif scheme.header then
+    return { header = { scheme.header, (scheme.prefix or "") .. secret } }
+  end
+  return { header = { "Authorization", (scheme.prefix or "Bearer ") .. secret } }
+end
+
+-- What the scheme adds: a header, a parameter of the query, or a text part of the form.
 local function credentials(operation, account, access_token)
   local scheme = operation.scheme
   if not scheme then
@@ -210,17 +225,11 @@ local function credentials(operation, account, access_token)
     end
     return {}
   end
-  local token = access_token or account[scheme.key]
+  local token = access_token or scheme.key and account[scheme.key]
   if not token or token == "" then
     return missing(operation, scheme.key or "token")
   end
-  if scheme.kind == "form" then
-    return { part = { name = scheme.field, value = token } }
-  end
-  if scheme.kind == "header" then
-    return { header = { scheme.header, (scheme.prefix or "") .. token } }
-  end
-  return { header = { "Authorization", "Bearer " .. token } }
+  return placed(scheme, token)
 end
 
 -- Text parts come before files, so that a server can judge the call before the file has arrived.
@@ -326,7 +335,7 @@ function M.request(operation, values, account, access_token)
   if err then
     return nil, err
   end
-  return { method = operation.method, url = url_of(operation, values, account), headers = headers, body = body }
+  return { method = operation.method, url = url_of(operation, values, account, credential), headers = headers, body = body }
 end
 
 return M

@@ -45,7 +45,7 @@ function methods:prepare(name, fields, options)
   local operation = operation_of(state, name, 2)
   options = options or {}
   call_options.check(options, 2)
-  return exchange.prepare(state, operation, fields, options, state.refused)
+  return exchange.prepare(state, operation, fields, options)
 end
 
 ---The same call with other rows in a JSON body, for callers that make thousands of them: nothing is checked or built again.
@@ -220,7 +220,7 @@ function M.new(platform, account, transport, env, options)
   local client = setmetatable({}, mt)
   inner[client] = {
     platform = platform, account = account, transport = transport, env = env, options = options,
-    owns_transport = options.owns_transport or false, budget = retry.new(), memory = {}, clock = clock.new(env),
+    owns_transport = options.owns_transport or false, budget = retry.new(), memory = {}, tokens = {}, clock = clock.new(env),
     limits = setmetatable({}, { __mode = "v" }),
   }
   return client

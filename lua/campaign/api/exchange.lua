@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- One call of an operation, using a client's state (api/client): checked, guarded and built before anything is sent (`prepare`, `again`),
--- interpreted (`finish`), and all of it with retries (`call`). Retries what was provably not applied (`api/retry`), and once after a 401 if
--- a new access token may help.
+-- interpreted (`finish`), and all of it with retries (`call`). Retries what was provably not applied (`api/retry`), and once where the access
+-- token was refused and a new one may help.
 
 local build = require "campaign.api.build"
 local check = require "campaign.api.check"
@@ -60,26 +60,56 @@ local function pass_window(self, operation, options)
   end
 end
 
--- The access token for schemes that rotate.
+-- Whether the tokens of an operation's scheme come from calls of the platform: they run out, and there are others.
+local function has_tokens(operation)
+  return operation.scheme ~= nil and operation.scheme.kind == "oauth2"
+end
+
+local function is_given(self, scheme)
+  return scheme.key ~= nil and self.account[scheme.key] ~= nil
+end
+
+-- Where the tokens of a scheme come from, and the one that was refused last.
+local function tokens_of(self, operation)
+  local scheme, found = operation.scheme, self.tokens[operation.auth]
+  if found then
+    return found
+  end
+  local store, err
+  if not is_given(self, scheme) then
+    local count = 0
+    for _, other in pairs(self.platform.auth) do
+      count = count + (other.kind == "oauth2" and 1 or 0)
+    end
+    store, err = (self.options.open_store or store_module.open)(self.account, self.env, count > 1 and operation.auth or nil)
+    if not store then
+      return nil, err
+    end
+  end
+  found = { source = oauth.new{
+    scheme = scheme, platform = self.platform, account = self.account, env = self.env, store = store, clock = self.clock,
+    call = function(name, fields) return M.call(self, self.platform.operations[name], fields, { retries = 0, unpaced = true }) end,
+  } }
+  self.tokens[operation.auth] = found
+  return found
+end
+
+-- The access token for schemes that have them; not the one that was refused.
 local function access_token(self, operation, refused)
-  if not operation.scheme or operation.scheme.kind ~= "oauth2" then
+  if not has_tokens(operation) then
     return nil
   end
-  if not self.oauth then
-    local store, err
-    if not self.account[operation.scheme.key] then
-      store, err = (self.options.open_store or store_module.open)(self.account, self.env)
-      if not store then
-        return nil, err
-      end
-    end
-    self.oauth = oauth.new{
-      scheme = operation.scheme, platform = self.platform.name, account = self.account, env = self.env, store = store,
-      call = function(name, fields) return M.call(self, self.platform.operations[name], fields, { retries = 0, unpaced = true }) end,
-    }
+  local tokens, err = tokens_of(self, operation)
+  local token
+  if tokens then
+    token, err = tokens.source:token(refused or tokens.refused)
   end
-  local token, err = self.oauth:token(refused)
   return token, err and error_object.unsent(err)
+end
+
+-- Whether an error says that the token was not good, and another one may be got.
+local function is_stale(self, operation, err)
+  return has_tokens(operation) and not is_given(self, operation.scheme) and (err.status == 401 or err.reason == "token_expired")
 end
 
 local function secret_values(self, context)
@@ -142,7 +172,7 @@ end
 ---@param operation campaign.operation
 ---@param fields table
 ---@param options table
----@param refused string? the token that a 401 was answered to
+---@param refused string? the token that was refused; by default the last one that was
 ---@return table? request the transport's; good for one submission
 ---@return campaign.error? err
 function M.prepare(self, operation, fields, options, refused)
@@ -221,7 +251,7 @@ function M.again(self, request, rows, timeout)
     return nil, err
   end
   local token
-  token, err = access_token(self, operation, self.refused)
+  token, err = access_token(self, operation)
   if err then
     return nil, error_object.wrap(err, { platform = operation.platform, operation = operation.name })
   end
@@ -293,17 +323,17 @@ local function conclude(self, context, result, is_lent)
       -- Its connection may still hold the rest of this answer: the next request must not take that for its own.
       self.transport:forget(self.account.id)
     end
-    local is_renewable = self.oauth and operation.scheme and operation.scheme.kind == "oauth2"
-      and not self.account[operation.scheme.key]
-    if err.status == 401 and is_renewable then
+    if is_stale(self, operation, err) then
       -- One more try is worth it, with another token, unless two different ones in a row were refused.
-      err.retry = self.refused == nil or self.refused == context.token
-      self.refused = context.token
+      local tokens = self.tokens[operation.auth]
+      err.retry = tokens.refused == nil or tokens.refused == context.token
+      tokens.refused = context.token
     end
     return nil, err
   end
-  if context.token and context.token ~= self.refused then
-    self.refused = nil
+  local tokens = context.token and self.tokens[operation.auth]
+  if tokens and context.token ~= tokens.refused then
+    tokens.refused = nil
   end
   local same
   same, err = check_receipt(operation, context, result, reply)
@@ -384,15 +414,14 @@ local function perform(self, operation, fields, options, refused)
   return reply, err, prepared[request].token
 end
 
--- One try, and another one after a 401 that a new token may cure.
+-- One try, and another one after an answer that a new token may cure.
 local function try(self, operation, fields, options)
-  local reply, err, token = perform(self, operation, fields, options, self.refused)
-  local is_stale = err and err.status == 401 and token and self.oauth and not self.account[operation.scheme.key]
-  if not is_stale or files.is_used_up(fields, operation, options) then
+  local reply, err, token = perform(self, operation, fields, options)
+  if not (err and token and is_stale(self, operation, err)) or files.is_used_up(fields, operation, options) then
     return reply, err
   end
   reply, err = perform(self, operation, fields, options, token)
-  if err and err.status == 401 then
+  if err and is_stale(self, operation, err) then
     err.retry = false
   end
   return reply, err

@@ -200,6 +200,16 @@ function Parse:any(conditions, body)
   return false
 end
 
+-- Whether the answer says by the platform's data that the access token is not good (any more), and so that nothing was applied.
+function Parse:refuses_token(body)
+  local scheme = self.operation.scheme
+  if not (scheme and scheme.expired and self:any(scheme.expired, body)) then
+    return false
+  end
+  local refusal = self:refusal(body)
+  return not (refusal and refusal.applied == "maybe")
+end
+
 -- The platform's words, its code in brackets.
 function Parse:words(body, lead)
   local message = first_at(body, self.operation.message or GENERIC_MESSAGE) or first_at(body, GENERIC_MESSAGE)
@@ -236,6 +246,13 @@ function Parse:code(body, refusal)
   return type(code) == "string" and self:clean(code) or code
 end
 
+function Parse:token_error(body, refusal, lead)
+  return self:error{
+    kind = "auth", reason = "token_expired", code = self:code(body, refusal), hint = refusal and refusal.hint, sent = "no",
+    message = self:words(body, lead),
+  }
+end
+
 -- A whole answer with a status that is no success.
 function Parse:http_error()
   local status = self.result.status
@@ -251,6 +268,9 @@ function Parse:http_error()
   local is_throttle = status == 429 or self:any(self.platform.throttle, body) or self:any(self.operation.throttle, body)
   local applied_no = NOT_APPLIED[status] or is_throttle or self:any(self.platform.not_applied, body)
     or self:any(self.operation.not_applied, body)
+  if not is_throttle and self:refuses_token(body) then
+    return self:token_error(body, refusal, "HTTP " .. status)
+  end
   local class = status >= 500 and "server_error" or status >= 400 and "client_error" or "unexpected_status"
   local kind = is_throttle and "throttle" or STATUS_KIND[status] or refusal and refusal.kind or "http"
   local wait = retry_after(self.result, self.now)
@@ -276,6 +296,9 @@ function Parse:refused(body)
       kind = "throttle", reason = "throttled", code = self:code(body, refusal), sent = "no",
       retry = retry_after(self.result, self.now) or true, message = self:words(body, "slow down"),
     }
+  end
+  if self:refuses_token(body) then
+    return self:token_error(body, refusal, "the access token is refused")
   end
   local is_unapplied = refusal and refusal.applied ~= "maybe" or self:any(self.platform.not_applied, body)
     or self:any(self.operation.not_applied, body)
@@ -328,7 +351,7 @@ function Parse:json_reply()
   if fault then
     return self:unreadable(fault.path .. " " .. fault.message, faults)
   end
-  if self:any(self.platform.throttle, reply) or self:any(self.operation.throttle, reply) then
+  if self:any(self.platform.throttle, reply) or self:any(self.operation.throttle, reply) or self:refuses_token(reply) then
     return self:refused(reply)
   end
   for _, condition in ipairs(self.operation.success or {}) do
@@ -370,7 +393,7 @@ function Parse:empty_reply()
     return self:unreadable("it is neither empty nor a JSON object")
   end
   local code = self.operation.code and first_at(decoded, self.operation.code)
-  if code ~= nil and not FINE[code_text(code)] then
+  if code ~= nil and not FINE[code_text(code)] or self:refuses_token(decoded) then
     return self:refused(decoded)
   end
   return normalise.plain(decoded)

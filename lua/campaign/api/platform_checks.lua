@@ -15,8 +15,11 @@ local RESERVED = { all = true, call = true, close = true, each = true, envelope 
 -- The keys that go with each kind of scheme, and whether it needs them.
 local SCHEME_KEYS = {
   header = { header = true, key = true, prefix = false }, form = { field = true, key = true }, bearer = { key = true },
+  query = { query = true, key = true },
   basic = { user = true, password = true },
-  oauth2 = { obtain = true, refresh = true, key = false, early = false, grace = false },
+  oauth2 = { obtain = false, refresh = false, key = false, early = false, grace = false, token = false, expires_in = false, expires_at = false,
+    lifetime = false, refresh_token = false, refresh_field = false, refresh_key = false, rotates = false, expired = false, header = false,
+    prefix = false, query = false, field = false },
   signature = { secret = true, algorithm = true, text = true, send = true, key = false, output = false, hmac_key = false, timestamp = false,
     nonce = false, body_digest = false, canonical = false, params = false },
 }
@@ -99,7 +102,7 @@ local function schemes(resolver)
         resolver:fault(place .. "." .. key, "does not go with kind `" .. scheme.kind .. "`")
       end
     end
-    for _, key in ipairs{ "key", "user", "password", "secret" } do
+    for _, key in ipairs{ "key", "user", "password", "secret", "refresh_key" } do
       if scheme[key] and not resolver.account[scheme[key]] then
         resolver:fault(place .. "." .. key, "there is no account key `" .. scheme[key] .. "`")
       end

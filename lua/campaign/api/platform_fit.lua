@@ -3,6 +3,7 @@
 -- bodies that carry them. A part of the loader (api/platform) for users' files, after api/platform_checks. Faults are reported to the
 -- loader.
 
+local oauth_fit = require "campaign.api.oauth_fit"
 local row_tree = require "campaign.api.row_tree"
 local signature_fit = require "campaign.api.signature_fit"
 local suggest = require "campaign.api.suggest"
@@ -329,36 +330,11 @@ local function pages_fit(resolver, operation, place)
   end
 end
 
--- A token lives in calls of its own: they cannot need one, and the product fills and reads fields of these names.
-local function oauth_fits(resolver, scheme, place)
-  for key, needed in pairs{ obtain = { "username", "password" }, refresh = { "refresh_token" } } do
-    local operation = resolver.operations[scheme[key]]
-    if operation then
-      if operation.scheme and operation.scheme.kind == "oauth2" then
-        resolver:fault(place .. "." .. key, "`" .. operation.name .. "` needs a token itself: its `auth` must be another")
-      end
-      for _, name in ipairs(needed) do
-        if not operation.fields[name] then
-          resolver:fault(place .. "." .. key, "`" .. operation.name .. "` needs a field `" .. name .. "`")
-        end
-      end
-      local present = {}
-      for _, path in ipairs(operation.present or {}) do
-        present[path] = true
-      end
-      for _, name in ipairs{ "access_token", "expires_in" } do
-        if not (present[name] and operation.reply.fields and operation.reply.fields[name]) then
-          resolver:fault(place .. "." .. key, "`" .. operation.name .. "` needs `" .. name .. "` in its reply and in `present`")
-        end
-      end
-    end
-  end
-end
-
 local function schemes_fit(resolver)
   for name, scheme in pairs(resolver.raw.auth) do
-    if scheme.kind == "oauth2" then
-      oauth_fits(resolver, scheme, "auth." .. name)
+    if scheme.kind == "oauth2" or scheme.kind == "query" then
+      oauth_fit.check(resolver, name, scheme, "auth." .. name)
+      conditions_fit(resolver, scheme.expired, "auth." .. name .. ".expired")
     elseif scheme.kind == "signature" then
       signature_fit.check(resolver, name, scheme, "auth." .. name)
     end
@@ -436,8 +412,8 @@ local function operation_fits(resolver, operation)
   for _, key in ipairs{ "present", "code", "message" } do
     all_fit(resolver, operation.reply, operation[key], place .. "." .. key)
   end
-  if operation.scheme and operation.scheme.kind == "form" and operation.body ~= "form" and operation.body ~= "multipart" then
-    resolver:fault(place .. ".auth", "scheme `" .. operation.auth .. "` is of kind `form`: a body `" .. operation.body .. "` cannot carry it")
+  if operation.scheme and operation.scheme.field and operation.body ~= "form" and operation.body ~= "multipart" then
+    resolver:fault(place .. ".auth", "scheme `" .. operation.auth .. "` sends a field of a form: a body `" .. operation.body .. "` cannot carry it")
   end
   if operation.body == "ndjson" then
     lines_fit(resolver, operation, place)
@@ -490,6 +466,8 @@ function M.check(resolver)
     local operation = resolver.operations[link.operation]
     if operation and operation.method ~= "GET" then
       resolver:fault("links." .. name, "operation `" .. operation.name .. "` is a " .. operation.method .. ": an address is opened by GET")
+    elseif operation and operation.scheme and operation.scheme.query then
+      resolver:fault("links." .. name, "operation `" .. operation.name .. "` has a secret in its query: an address is shown")
     end
   end
 end

@@ -91,6 +91,22 @@ local KEYS = {
   openid = true, unionid = true, thirdid = true,
 }
 
+-- Words with which the name of a secret ends, in any spelling: `accessToken`, `tenant_access_token`, `corpsecret`.
+local SECRET_ENDS = { "token", "secret", "password", "ticket" }
+
+local function is_hidden_key(key)
+  key = key:lower()
+  if KEYS[key] then
+    return true
+  end
+  for _, word in ipairs(SECRET_ENDS) do
+    if key:sub(-#word) == word then
+      return true
+    end
+  end
+  return false
+end
+
 local function replace_plain(text, value)
   local out, at = {}, 1
   while true do
@@ -120,7 +136,7 @@ local function by_key(text)
     out[#out + 1] = text:sub(at, last)
     at = last + 1
     local value_at = text:match("^%s*:%s*()", at) -- linear: a colon between
-    if value_at and KEYS[key:lower()] then
+    if value_at and is_hidden_key(key) then
       local stop
       if text:sub(value_at, value_at) == '"' then
         stop = value_at + 1

@@ -1,9 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- The current access token of an account with rotating refresh tokens: each refresh invalidates the refresh token that was used. At most
--- one process refreshes at a time. The new refresh token is durable before the new access token is used. A refresh whose answer was lost is
--- never repeated, because the token may be spent: the old access token is used until it expires, then user name and password.
+-- The current access token of an account, from the calls that its platform's data names: one that obtains a token (by user name and password, a
+-- client's secret, whatever the account has), one that refreshes it, or both. At most one process does either at a time. A new refresh token
+-- is durable before the new access token is used. A refresh whose answer was lost is never repeated where refresh tokens rotate, because the
+-- token may be spent: the old access token is used until it expires, then a new one is obtained.
 
 local error_object = require "campaign.error"
+local later = require "campaign.later"
+local normalise = require "campaign.api.normalise"
+
+local time = later.module "campaign.api.time"
 
 local M = {}
 
@@ -16,12 +21,13 @@ function mt.__tostring()
   return "campaign.auth.oauth" -- never the tokens it holds
 end
 
----@param fields table scheme, platform (name), account, env, store, call (performs an operation by name)
+---@param fields table scheme, platform (the loaded one), account, env, store, call (performs an operation by name), clock (now() of the
+---platform, for expiries that are instants)
 ---@return campaign.auth.oauth
 function M.new(fields)
   return setmetatable({
     scheme = fields.scheme, platform = fields.platform, account = fields.account, env = fields.env, store = fields.store,
-    call = fields.call, early = fields.scheme.early or 60,
+    call = fields.call, clock = fields.clock, early = fields.scheme.early or 60,
   }, mt)
 end
 
@@ -36,32 +42,84 @@ local function is_usable(state, now, early, refused)
     and type(state.expires_at) == "number" and now < state.expires_at - early
 end
 
+-- From here on a number is milliseconds since 1970, not seconds (of the year 5138).
+local MILLISECONDS = 1e11
+
+-- The instant that a value of a reply means: seconds or milliseconds since 1970, or a time as text, in the platform's zone unless it names one.
+local function instant_of(value, zone_seconds)
+  local number = tonumber(value)
+  if number then
+    return number >= MILLISECONDS and number / 1000 or number
+  end
+  local day, clock, rest = tostring(value):match("^(%d%d%d%d%-%d%d%-%d%d)[T ](%d%d:%d%d:%d%d)(.*)$")
+  local seconds = day and time.parse_datetime(day .. " " .. clock)
+  rest = seconds and rest:gsub("^%.%d+", "")
+  if not seconds or rest == "" then
+    return seconds and seconds - zone_seconds
+  elseif rest == "Z" then
+    return seconds
+  end
+  local sign, hours, minutes = rest:match("^([+-])(%d%d):?(%d%d)$")
+  local offset = sign and (tonumber(hours) * 60 + tonumber(minutes)) * 60
+  return offset and (sign == "-" and seconds + offset or seconds - offset)
+end
+
+-- Seconds for which the token of a reply is good from now on; nil and what is wrong.
+local function life_of(self, reply)
+  local scheme = self.scheme
+  local value
+  if scheme.expires_at then
+    value = normalise.at(reply, scheme.expires_at)
+    local instant = value ~= nil and instant_of(value, self.platform.zone_seconds)
+    if instant then
+      local life = instant - self.clock:now()
+      return life > 0 and life or nil, "an expiry in the past (is this machine's clock right?)"
+    end
+  else
+    value = normalise.at(reply, scheme.expires_in or "expires_in")
+    local seconds = tonumber(value)
+    if seconds and seconds >= 0 and seconds < math.huge then
+      return seconds
+    end
+  end
+  if value == nil and scheme.lifetime then
+    return scheme.lifetime
+  end
+  return nil, "an expiry that cannot be read"
+end
+
 -- The state that a token reply means, counted from the moment it arrived.
 local function state_of(self, reply, now)
-  local wrong
-  if type(reply.token_type) == "string" and reply.token_type:lower() ~= "bearer" then
+  local scheme = self.scheme
+  local token = normalise.at(reply, scheme.token or "access_token")
+  local is_bearer = not (scheme.header or scheme.prefix or scheme.query or scheme.field)
+  local life, wrong
+  if is_bearer and type(reply.token_type) == "string" and reply.token_type:lower() ~= "bearer" then
     wrong = "a token_type other than bearer"
-  elseif reply.access_token == "" or reply.access_token:find("[%c\127]") then
-    wrong = "an access_token that no header can hold" -- kept, it would be in the way of every later call
+  elseif type(token) ~= "string" or token == "" or token:find("[%c\127]") then
+    wrong = ("an %s that no header can hold"):format(scheme.token or "access_token") -- kept, it would be in the way of every later call
+  else
+    life, wrong = life_of(self, reply)
   end
-  if wrong then
+  if not life then
     return nil, error_object.new{
-      kind = "response", reason = "bad_answer", platform = self.platform, operation = self.scheme.obtain, sent = "maybe", retry = false,
-      message = "the token reply has " .. wrong,
+      kind = "response", reason = "bad_answer", platform = self.platform.name, operation = scheme.obtain or scheme.refresh, sent = "maybe",
+      retry = false, message = "the token reply has " .. wrong,
     }
   end
+  local refresh = normalise.at(reply, scheme.refresh_token or "refresh_token")
   return {
-    access_token = reply.access_token, refresh_token = reply.refresh_token ~= "" and reply.refresh_token or nil,
-    expires_at = now + reply.expires_in, obtained_at = now,
+    access_token = token, refresh_token = refresh ~= "" and refresh or nil, expires_at = now + life, obtained_at = now,
   }
 end
 
--- Stores first, then uses.
-local function keep(self, reply)
+-- Stores first, then uses. A refresh that gives no other refresh token leaves the one that was presented.
+local function keep(self, reply, presented)
   local state, err = state_of(self, reply, self.env.now())
   if not state then
     return nil, err
   end
+  state.refresh_token = state.refresh_token or presented
   local ok
   ok, err = self.store:write(state)
   if not ok then
@@ -71,25 +129,73 @@ local function keep(self, reply)
   return state.access_token
 end
 
+-- What the call that obtains a token is given of the account without being told to by `fills`.
+local BY_NAME = { username = true, password = true }
+
+-- The keys of the account that the call which obtains a token needs, besides those of its own auth scheme, and the fields it is given.
+local function needs_of(self)
+  local operation = self.scheme.obtain and self.platform.operations[self.scheme.obtain]
+  local filler, keys, fields = {}, {}, {}
+  for _, key in ipairs(self.platform.account) do
+    local name = key.fills or BY_NAME[key.name] and key.name
+    if name then
+      filler[name] = key.name
+    end
+  end
+  for _, field in ipairs(operation and operation.fields or {}) do
+    local key = filler[field.name]
+    if key and field.constant == nil then
+      fields[field.name] = self.account[key]
+      keys[#keys + 1] = field.required and field.default == nil and key or nil
+    end
+  end
+  return keys, fields
+end
+
+local function in_words(keys, before)
+  local words = {}
+  for index, key in ipairs(keys) do
+    words[index] = before .. "`" .. key .. "`"
+  end
+  return table.concat(words, " and ")
+end
+
+-- What a person can give to the account.
+local function hint_of(self)
+  local scheme, ways = self.scheme, {}
+  local keys = needs_of(self)
+  ways[1] = #keys > 0 and in_words(keys, "") or nil
+  ways[#ways + 1] = scheme.refresh_key and "a new `" .. scheme.refresh_key .. "`" or nil
+  ways[#ways + 1] = scheme.key and "a `" .. scheme.key .. "`" or nil
+  return #ways > 0 and "give " .. table.concat(ways, ", or ") .. " to the account" or nil
+end
+
 local function login_needed(self, why)
   return error_object.refuse{
-    kind = "auth", reason = "login_needed", platform = self.platform,
-    message = "login needed: " .. why, hint = "give username and password, or a token, to the account",
+    kind = "auth", reason = "login_needed", platform = self.platform.name, message = "login needed: " .. why, hint = hint_of(self),
   }
 end
 
-local function by_password(self, why)
-  local account = self.account
-  if not account.username or not account.password then
-    return login_needed(self, why .. ", and the account has no username and password")
+-- A token without a refresh token, by what the account has.
+local function obtain(self, why)
+  local name = self.scheme.obtain
+  local keys, fields = needs_of(self)
+  local lacking = {}
+  for _, key in ipairs(keys) do
+    lacking[#lacking + 1] = not self.account[key] and key or nil
   end
-  local reply, err = self.call(self.scheme.obtain, { username = account.username, password = account.password })
+  if not name then
+    return login_needed(self, why)
+  elseif #lacking > 0 then
+    return login_needed(self, why .. ", and the account has " .. in_words(lacking, "no "))
+  end
+  local reply, err = self.call(name, fields)
   if reply then
     return keep(self, reply)
   end
   if err.kind == "auth" and err.reason ~= "missing_credentials" then
     return nil, error_object.wrap(error_object.new{
-      kind = "auth", reason = "login_needed", platform = self.platform, operation = err.operation, sent = "no", retry = false,
+      kind = "auth", reason = "login_needed", platform = self.platform.name, operation = err.operation, sent = "no", retry = false,
       status = err.status, code = err.code, message = "login needed: the platform refuses the account: " .. err.message,
     }, {})
   end
@@ -99,21 +205,28 @@ end
 -- Presents the refresh token once. Returns the new access token; or nil and a word: "spent" (it may be used up), or nil and an error
 -- after which it can be presented again.
 local function by_refresh(self, state)
-  local intent = {}
+  local scheme, rotates = self.scheme, self.scheme.rotates ~= false
+  local intent, ok, err = {}, true, nil
   for key, value in pairs(state) do
     intent[key] = value
   end
-  intent.refreshing = self.env.now() -- on disk before the first byte: whoever finds it never presents this token again
-  local ok, err = self.store:write(intent)
+  if rotates then
+    -- On disk before the first byte: whoever finds it presents this token again within the platform's grace only.
+    intent.refreshing = state.refreshing or self.env.now()
+    ok, err = self.store:write(intent)
+  end
   if not ok then
     return nil, err
   end
   local reply
-  reply, err = self.call(self.scheme.refresh, { refresh_token = state.refresh_token })
+  reply, err = self.call(scheme.refresh, { [scheme.refresh_field or "refresh_token"] = state.refresh_token })
   if reply then
-    return keep(self, reply)
+    return keep(self, reply, state.refresh_token)
   end
   local was_refused = err.status ~= nil and (err.kind == "auth" or err.kind == "platform" or err.kind == "http" and err.status < 500)
+  if not rotates and not was_refused then
+    return nil, err
+  end
   if err.sent == "no" and not was_refused then
     ok = self.store:write(state) -- provably not presented
     if ok then
@@ -135,7 +248,12 @@ local function renew(self, refused)
     return state.access_token
   end
   local why = "there is no token yet"
-  if state and state.refresh_token and not state.refreshing then
+  local seed = self.scheme.refresh_key and self.account[self.scheme.refresh_key]
+  if not state and seed then
+    state = { refresh_token = seed }
+  end
+  local may_present = self.scheme.refresh and state and state.refresh_token
+  if may_present and (not state.refreshing or now < state.refreshing + (self.scheme.grace or 0)) then
     local token, problem, was_refused = by_refresh(self, state)
     if token then
       return token
@@ -155,14 +273,18 @@ local function renew(self, refused)
         return newer.access_token
       end
     end
-  elseif state and state.refreshing then
+  elseif may_present then
     why = "an earlier refresh never got its answer"
   end
   if state and is_usable(state, now, 0, refused) and why ~= "the refresh token was refused" then
     self.state = state
-    return state.access_token -- to its end
+    if may_present then
+      return state.access_token -- to its end
+    end
+    local token = obtain(self, why) -- ahead of its end; when that fails, the one that is still good is used
+    return token or state.access_token
   end
-  return by_password(self, why)
+  return obtain(self, why)
 end
 
 local function renew_locked(self, refused)
@@ -179,11 +301,11 @@ local function renew_locked(self, refused)
 end
 
 ---The access token to use now.
----@param refused string? the token that the platform has just refused with 401
+---@param refused string? the token that the platform has just refused
 ---@return string? token
 ---@return campaign.error? err kind `auth` with reason `login_needed` when nobody but a person can help
 function methods:token(refused)
-  local ready = self.account[self.scheme.key]
+  local ready = self.scheme.key and self.account[self.scheme.key]
   if ready then
     if refused then
       return login_needed(self, "the platform refuses the given token")

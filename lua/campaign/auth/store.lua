@@ -28,9 +28,10 @@ end
 ---The store of an account.
 ---@param account campaign.account
 ---@param env campaign.env
+---@param scheme string? the name of the auth scheme, where the platform has several that keep tokens
 ---@return campaign.auth.store? store
 ---@return campaign.error? err
-function M.open(account, env)
+function M.open(account, env, scheme)
   local folder = env_module.state_dir(env)
   if not folder then
     return fail("no folder for tokens: set CAMPAIGN_STATE_DIR or HOME")
@@ -40,7 +41,7 @@ function M.open(account, env)
   if not made then
     return fail("cannot make " .. folder .. ": " .. tostring(err and err.message), err)
   end
-  local name = account.id:gsub("[^%w_.#-]", "-")
+  local name = (account.id .. (scheme and "." .. scheme or "")):gsub("[^%w_.#-]", "-")
   return setmetatable({ path = folder .. "/" .. name .. ".json", env = env }, mt)
 end
 

@@ -94,8 +94,14 @@ local function from_zero(err)
   return changed
 end
 
--- A client that sends, sends and records, or answers from a recording; that one takes no token of the platform and keeps none.
-local function connect(platform, given, account)
+-- Has a token that is good for ever: who answers from a recording takes none of the platform and keeps none.
+local REPLAY_STORE = {
+  read = function() return { access_token = "replay", expires_at = math.huge } end,
+  lock = function() return { close = function() end } end,
+}
+
+-- A client that sends, sends and records, or answers from a recording.
+local function connect(given, account)
   local options = { record = given.record }
   if given.replay then
     local err
@@ -103,11 +109,7 @@ local function connect(platform, given, account)
     if not options.transport then
       return nil, err
     end
-    for _, scheme in pairs(platform.auth) do
-      if scheme.kind == "oauth2" and not account[scheme.key] then
-        account[scheme.key] = "replay"
-      end
-    end
+    options.open_store = function() return REPLAY_STORE end
   end
   return campaign.connect(target.reference(given.operation), account, options)
 end
@@ -125,7 +127,7 @@ function M.run(given)
   fields, err = read_body(given.body)
   if fields then fields, err = parameters.parse(given.param, operation.fields, fields) end
   local account = fields and target.account(platform, operation, fields, given.account)
-  if fields then client, err = connect(platform, given, account) end
+  if fields then client, err = connect(given, account) end
   if client then
     local asks = operation.effect == "safe"
     output.when_interrupted(operation.key .. ": interrupted" .. (asks and "" or " before the answer came: what was under way may have "

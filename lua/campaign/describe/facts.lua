@@ -22,16 +22,27 @@ function M.auth(operation)
   if not scheme then
     return "none"
   end
-  if scheme.kind == "header" then
-    return "header:" .. scheme.header
-  end
-  if scheme.kind == "form" then
-    return "form:" .. scheme.field
-  end
   if scheme.kind == "signature" then
     return "signature:" .. scheme.algorithm
   end
+  if scheme.header or scheme.prefix then
+    return "header:" .. (scheme.header or "Authorization")
+  end
+  if scheme.field or scheme.query then
+    return scheme.field and "form:" .. scheme.field or "query:" .. scheme.query
+  end
   return scheme.kind == "basic" and "basic" or "bearer"
+end
+
+---Where a token comes from that the client gets by itself; nil for other schemes.
+---@param scheme table
+---@return string?
+function M.tokens(scheme)
+  if scheme.kind ~= "oauth2" then
+    return nil
+  end
+  local got = scheme.obtain and "obtained by `" .. scheme.obtain .. "`" or "first given in the account"
+  return got .. (scheme.refresh and ", renewed by `" .. scheme.refresh .. "`" or ", and again before it ends")
 end
 
 ---@param field campaign.field

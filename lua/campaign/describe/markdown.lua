@@ -40,6 +40,12 @@ local function account_table(page, platform)
   page:add("\nGiven to `campaign.connect`, by the environment as ", code("CAMPAIGN_" .. platform.name:upper() .. "_<KEY>"),
     ", or in the accounts file. What \"fills\" names is the field that the value completes when a call does not give it.")
   page:table({ "Key", "Type", "", "Fills", "Meaning" }, rows)
+  for _, name in ipairs(sorted.keys(platform.auth)) do
+    local tokens = facts.tokens(platform.auth[name])
+    if tokens then
+      page:add("\nThe client gets the token of ", code(name), " by itself: it is ", tokens, ".")
+    end
+  end
 end
 
 local function operations_table(page, platform)

@@ -40,6 +40,32 @@ local function signature(scheme)
       .. table.concat(others) }
 end
 
+-- The grant of a token's call; nil where it is none of OpenAPI's.
+local function grant_of(operation)
+  local field = operation.fields.grant_type
+  if operation.fields.username and operation.fields.password then
+    return "password"
+  end
+  return field and field.constant == "client_credentials" and "clientCredentials" or nil
+end
+
+-- A token that goes where OAuth 2 sends it, by a grant that OpenAPI knows; any other is a key, and how it is got stands in its description.
+local function tokens(platform, scheme)
+  local grant = scheme.obtain and grant_of(platform.operations[scheme.obtain])
+  if grant and not (scheme.header or scheme.prefix or scheme.query or scheme.field) then
+    return { type = "oauth2", flows = { [grant] = { tokenUrl = token_url(platform, scheme.obtain),
+      refreshUrl = scheme.refresh and token_url(platform, scheme.refresh) or nil, scopes = {} } } }
+  elseif scheme.field then
+    return nil
+  end
+  local description = "a token, " .. facts.tokens(scheme)
+  if not (scheme.header or scheme.prefix or scheme.query) then
+    return { type = "http", scheme = "bearer", description = description }
+  end
+  return { type = "apiKey", ["in"] = scheme.query and "query" or "header", name = scheme.query or scheme.header or "Authorization",
+    description = (scheme.prefix and "`" .. scheme.prefix .. "` and " or "") .. description }
+end
+
 -- A form token is no security scheme of OpenAPI: it stands as a field of the body.
 local function security_schemes(platform)
   local schemes = {}
@@ -55,9 +81,10 @@ local function security_schemes(platform)
       made = { type = "http", scheme = "basic" }
     elseif scheme.kind == "signature" then
       made = signature(scheme)
+    elseif scheme.kind == "query" then
+      made = { type = "apiKey", ["in"] = "query", name = scheme.query }
     elseif scheme.kind == "oauth2" then
-      made = { type = "oauth2", flows = { password = { tokenUrl = token_url(platform, scheme.obtain),
-        refreshUrl = token_url(platform, scheme.refresh), scopes = {} } } }
+      made = tokens(platform, scheme)
     end
     if made then
       made.description = made.description or key and key.doc
@@ -68,7 +95,7 @@ local function security_schemes(platform)
 end
 
 local function security(operation)
-  if not operation.scheme or operation.scheme.kind == "form" then
+  if not operation.scheme or operation.scheme.field then
     return list{}
   end
   return list{ { [scheme_name(operation.auth)] = list{} } }
@@ -121,14 +148,15 @@ local function request_body(schemas, platform, operation, fields)
   local object = schemas:object(chosen, false, false)
   local example = sample.wire_fields(chosen, fields)
   local content = { schema = object }
-  local credential = operation.scheme and operation.scheme.kind == "form" and operation.scheme
+  local credential = operation.scheme and operation.scheme.field and operation.scheme
   if credential then
     object.properties = object.properties or {}
-    object.properties[credential.field] = { type = "string", minLength = 1, description = platform.account[credential.key].doc,
-      ["x-campaign-credential"] = true }
+    local how = facts.tokens(credential)
+    object.properties[credential.field] = { type = "string", minLength = 1,
+      description = how and "a token, " .. how or platform.account[credential.key].doc, ["x-campaign-credential"] = true }
     object.required = object.required or list{}
     table.insert(object.required, credential.field)
-    example[credential.field] = "example-" .. credential.key
+    example[credential.field] = "example-" .. (credential.key or "token")
   end
   local media = operation.body == "json" and operation.content_type or "application/json"
   if operation.body == "ndjson" then -- each line is an item of the only field

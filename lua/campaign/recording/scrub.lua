@@ -382,7 +382,7 @@ local function collect(description, value, mark, list)
   end
 end
 
----What a request must not show: its unknown headers, and redacted and undeclared values of its body.
+---What a request must not show: its unknown headers, and redacted and undeclared values of its query and body.
 ---@param request table
 ---@param operation campaign.operation?
 ---@param body any the decoded JSON body
@@ -398,6 +398,13 @@ function M.hidden(request, operation, body)
   end
   if type(body) == "table" then
     collect(operation and M.request(operation), body, false, list)
+  end
+  for pair in (select(3, M.split(request.url)) or ""):gmatch("[^&]+") do
+    local name, value = M.cut(pair, "=")
+    local field = operation and operation.fields[decode_part(name)]
+    if value and #value >= 4 and not (field and field.where == "query" and not field.redact) then
+      list[#list + 1] = decode_part(value) -- a token, a signature, what nobody declared
+    end
   end
   return list
 end

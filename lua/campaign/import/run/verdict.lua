@@ -147,11 +147,12 @@ local function refused(platform, operation, evidence, err)
   if status == 429 or err.kind == "throttle" or any_condition(platform.throttle, evidence, err) then
     return answer("not_applied", "throttled", { again = "throttle", after = wait_of(evidence, err) })
   end
-  if status == 401 and operation.scheme and operation.scheme.kind == "oauth2" and err.retry ~= false then
+  local is_refused_token = status == 401 or err.reason == "token_expired"
+  if is_refused_token and operation.scheme and operation.scheme.kind == "oauth2" and err.retry ~= false then
     -- An access token that has run out: the client renews it, once for all that are in flight (F18), where it can.
     return answer("not_applied", "credentials", { again = "token" })
   end
-  if CREDENTIALS[status] then
+  if CREDENTIALS[status] or is_refused_token then
     return answer("not_applied", "credentials", { stop = true })
   end
   if CALL_REFUSED[status] then
