@@ -303,7 +303,8 @@ describe("api.platform", function()
       signature(raw, { send = { { header = "X-S", value = "{signature} {secret}" } } })
     end, "`{secret}` stands for nothing" },
     { "a signature that is not sent", function(raw) signature(raw, { send = { { header = "X-S", value = "x" } } }) end, "carries no `{signature}`" },
-    { "a signature that goes nowhere", function(raw) signature(raw, { send = { { value = "{signature}" } } }) end, "into a `header` or" },
+    { "a signature that goes nowhere", function(raw) signature(raw, { send = { { value = "{signature}" } } }) end,
+      "goes into one of `header`, `query`, `json` and `form`" },
     { "a signature in two headers of one name", function(raw)
       signature(raw, { send = { { header = "X-S", value = "{signature}" }, { header = "x-s", value = "{signature}" } } })
     end, "is given twice" },

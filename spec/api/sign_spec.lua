@@ -93,13 +93,67 @@ describe("api.sign", function()
       text = "TC3-HMAC-SHA256\n{timestamp}\n{date}/cvm/tc3_request\n{canonical_digest}",
       send = { { header = "Authorization", value = "{date} {signature}" } },
     }
-    assert.is_true(sign.covers_body(scheme))
+    assert.is_true(sign.covers_body({ scheme = scheme }))
     local signed_request = sign.request({ method = "POST", url = "https://cvm.tencentcloudapi.com/", headers = {} }, {
       operation = { name = "call", platform = "p", fields = {}, scheme = scheme }, values = {}, now = 1551113065, zone_seconds = 28800,
       account = { id = "AKIDz8krbsJ5yKBZQpn74WFkmLPx3*******", secret = "Gu5t9xGARNpq86cd98joQYCN3*******" },
       body = [[{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}]],
     })
     assert.equal("2019-02-25 2230eefd229f582d8b1b891af7107b91597240707d778ab3738f756258d7652c", header(signed_request, "Authorization"))
+  end)
+
+  it("signs the fields of a JSON body, in which it stands itself (MD5, and HMAC-SHA256)", function()
+    local fields = { { "mch_id", "10000100" }, { "appid", "wxd930ea5d5a258f4f" }, { "device_info", "1000" }, { "body", "test" } }
+    for algorithm, wanted in pairs({ md5 = "9A0A8659F005D6984697E2CA0A9CF3B7",
+      ["hmac-sha256"] = "6A9AE1657590FD6257D693A078E1C3E4BB6BA4DC30B23E0EE2496E54170DACD6" }) do
+      local request = signed({
+        kind = "signature", key = "id", secret = "secret", algorithm = algorithm, output = "upper_hex", params = { of = { "json" } },
+        text = "{params}&key={secret}", send = { { json = "sign", value = "{signature}" }, { json = "nonce_str", value = "{key}" } },
+      }, fields, { id = "ibuaiVcKdpRxkhJA", secret = "192006250b4c09247ec02edce69f6a2d", method = "POST", body = "json", where = "json" })
+      assert.equal('{"mch_id":"10000100","appid":"wxd930ea5d5a258f4f","device_info":"1000","body":"test","nonce_str":"ibuaiVcKdpRxkhJA","sign":"'
+        .. wanted .. '"}', request.body.signed)
+    end
+    local empty = signed({ kind = "signature", secret = "secret", algorithm = "md5", text = "{secret}",
+      send = { { json = "sign", value = "{signature}" } } }, {}, { secret = "s", method = "POST", body = "json", where = "json" })
+    assert.equal('{"sign":"03c7c0ace395d80182db07ae2c30f034"}', empty.body.signed)
+  end)
+
+  it("signs values as they are sent, nested ones as their JSON or not at all", function()
+    local inner = { type = "array", items = { type = "object", fields = { { name = "b", type = "integer" }, { name = "a" } } } }
+    local operation = { name = "call", platform = "p", path = "/", method = "POST", body = "json", fields = {
+      { name = "n", where = "json", type = "int64" }, { name = "list", where = "json", type = "array", items = inner.items },
+      { name = "t", where = "json", type = "string" }, { name = "yes", where = "json", type = "boolean" },
+      { name = "tags", where = "json", type = "array", items = { type = "string" }, join = "|" }, { name = "q", where = "query", type = "string" },
+    } }
+    for skip, text in pairs({ [false] = 'list=[{"b":2,"a":"\\"é"}]&n=9007199254740993&t=[a "é"]&tags=x|y&yes=true',
+      [true] = 'n=9007199254740993&t=[a "é"]&tags=x|y&yes=true' }) do
+      operation.scheme = { kind = "signature", secret = "secret", algorithm = "sha256", text = "{params}{secret}",
+        params = { of = { "json" }, skip_nested = skip }, send = { { header = "X-Sign", value = "{signature}" } } }
+      local values = { n = "9007199254740993", list = { { b = 2, a = '"é' } }, t = '[a "é"]', yes = true, tags = { "x", "y" }, q = "no" }
+      local account = { base_url = "https://api.example", secret = "s" }
+      local request = assert(sign.request(assert(build.request(operation, values, account)),
+        { operation = operation, values = values, account = account, now = 0, zone_seconds = 0 }))
+      assert.equal(require("campaign.core").digest.sha256(text .. "s"), header(request, "X-Sign"))
+    end
+  end)
+
+  it("signs with a key that is written in hex or base64 (a published vector), and refuses one that is not", function()
+    for encoding, secrets in pairs({ hex = { ("0b"):rep(20), ("0B"):rep(20) },
+      base64 = { "CwsLCwsLCwsLCwsLCwsLCwsLCws=", "CwsLCwsLCwsLCwsLCwsLCwsLCws" } }) do
+      local scheme = { kind = "signature", secret = "secret", secret_encoding = encoding, algorithm = "hmac-sha256", text = "Hi There",
+        send = { { header = "X-Sign", value = "{signature}" } } }
+      for _, secret in ipairs(secrets) do
+        local request = signed(scheme, {}, { secret = secret })
+        assert.equal("b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7", header(request, "X-Sign"))
+      end
+      local request, err = signed(scheme, {}, { secret = "0bx" })
+      assert.is_nil(request)
+      assert.same({ "auth", "no" }, { err.kind, err.sent })
+      assert.is_nil(tostring(err):find("0bx", 1, true))
+    end
+    local scheme = { kind = "signature", secret = "secret", secret_encoding = "base64", algorithm = "hmac-md5", text = "x",
+      send = { { header = "X-Sign", value = "{signature}" } } }
+    assert.same(signed(scheme, {}, { secret = "+/+/" }), signed(scheme, {}, { secret = "-_-_" }))
   end)
 
   it("signs the host as the header says it: without the port that goes without saying", function()
@@ -185,6 +239,23 @@ describe("api.sign", function()
           assert.is_nil(seen[value])
           seen[value] = true
         end
+      end
+    end)
+
+    it("signs a call in whose body the signature stands when it leaves, too", function()
+      local folder = command.folder()
+      local env = fake.env{ CAMPAIGN_STATE_DIR = folder }
+      local left, good = {}, fake.answer{ code = 0 }
+      local client, transport = fake.client("./examples/platforms/orchard.lua", { function() left[#left + 1] = env.time return good end }, {
+        env = env, account = { base_url = "https://orchard.example", app_key = "a", app_secret = "S-3cret-42", calls_per_second = 0.125 } })
+      for _ = 1, 3 do
+        assert(client:give_points{ shop = "s", data = { gifts = { { mobile = "13000001111", points = 1 } } } })
+      end
+      client:close()
+      command.remove(folder)
+      assert.is_true(left[3] - left[1] >= 15, left[3] - left[1])
+      for i, request in ipairs(transport.requests) do
+        assert.is_near(left[i] * 1000, require("cjson").decode(request.body).timestamp, 1)
       end
     end)
 

@@ -22,6 +22,15 @@ local function text_of(value)
   return type(value) == "number" and core.json.encode(value) or tostring(value) -- as JSON has it: no digit is lost
 end
 
+-- A list that is sent as one text.
+local function joined(description, list)
+  local texts = {}
+  for index, item in ipairs(list) do
+    texts[index] = text_of(item)
+  end
+  return table.concat(texts, description.join)
+end
+
 local write
 
 -- An object's members in declared order, then unknown ones by name. `steps` lead to the list at which the text is cut in two; `level` is
@@ -65,11 +74,7 @@ function write(description, value, out)
   if kind == "object" then
     write_object(description, value, out)
   elseif kind == "array" and description.join then
-    local texts = {}
-    for index, item in ipairs(value) do
-      texts[index] = text_of(item)
-    end
-    out[#out + 1] = core.json.encode(table.concat(texts, description.join))
+    out[#out + 1] = core.json.encode(joined(description, value))
   elseif kind == "array" then
     out[#out + 1] = "["
     for index, item in ipairs(value) do
@@ -135,16 +140,58 @@ function M.envelope(operation, values)
   return table.concat(out, "", 1, out.cut), table.concat(out, "", out.cut + 1)
 end
 
+-- The JSON of a field that holds the rows of an import, around the rows.
+local function around_rows(operation, field, value, rows)
+  local steps, out = operation.rows.steps, {}
+  if #steps == 1 then
+    return "[" .. rows .. "]"
+  end
+  write_object(field, value or {}, out, steps, 2)
+  return table.concat(out, "", 1, out.cut) .. rows .. table.concat(out, "", out.cut + 1)
+end
+
+---The names and values of the fields of a JSON body, in the order in which they are sent: texts as they are, other values as their JSON.
+---@param operation campaign.operation
+---@param values table
+---@param body string? the whole body, where it has rows that `values` lacks
+---@return { [1]: string, [2]: string, is_nested: boolean }[]
+function M.members(operation, values, body)
+  local list, steps, rows = {}, body and operation.rows.steps, nil
+  if body then
+    local prefix, suffix = M.envelope(operation, values)
+    rows = body:sub(#prefix + 1, #body - #suffix)
+  end
+  for _, field in ipairs(operation.fields) do
+    local value, text = values[field.name], nil
+    if field.where == "json" and steps and field.name == steps[1] then
+      text = around_rows(operation, field, value, rows)
+    elseif field.where == "json" and value ~= nil then
+      local out = {}
+      write(field, value, out)
+      text = table.concat(out)
+    end
+    local is_nested = text and text:find("^[%[{]") ~= nil
+    if text and text:sub(1, 1) == '"' then
+      text = type(value) == "table" and joined(field, value) or value
+    end
+    list[#list + 1] = text and { field.name, text, is_nested = is_nested } or nil
+  end
+  return list
+end
+
 -- The texts that a value becomes in a query or form: one, or one per item of a list that is not joined.
 local function texts_of(field, value)
   if field.type ~= "array" then
     return { text_of(value) }
   end
+  if field.join then
+    return { joined(field, value) }
+  end
   local texts = {}
   for index, item in ipairs(value) do
     texts[index] = text_of(item)
   end
-  return field.join and { table.concat(texts, field.join) } or texts
+  return texts
 end
 
 ---The names and texts of the fields that go to a place of the request, in the order in which they are sent: `query`, or `form` without files.

@@ -149,11 +149,11 @@ end
 -- The request with the signature that its scheme asks for, at this moment.
 local function signed(self, operation, values, request, options)
   local body = options.rows or request.body and request.body.text
-  if type(body) == "userdata" and sign.covers_body(operation.scheme) then
-    return fail(operation, { kind = "usage", message = "the signature covers the body: give it as a text, not as a source" })
+  if type(body) == "userdata" and sign.covers_body(operation) then
+    return fail(operation, { kind = "usage", message = "the signature covers the body, or stands in it: give it as a text, not as a source" })
   end
   return sign.request(request, {
-    operation = operation, values = values, account = self.account, body = type(body) == "string" and body or nil,
+    operation = operation, values = values, account = self.account, body = type(body) == "string" and body or nil, rows = options.rows ~= nil,
     now = self.env.now(), zone_seconds = self.platform.zone_seconds, random = self.env.random,
   })
 end
@@ -383,6 +383,9 @@ local function take_turn(self, pace, operation, request)
     return nil, wrong
   end
   request.url, request.headers = fresh.url, fresh.headers
+  if fresh.body and fresh.body.signed then
+    request.body = fresh.body.signed
+  end
   return waited
 end
 

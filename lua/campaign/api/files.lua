@@ -119,7 +119,9 @@ end
 ---@return campaign.error? err
 function M.body(request, operation, options, context)
   local body = request.body
-  if body.kind == "multipart" then
+  if body.signed then
+    return body.signed
+  elseif body.kind == "multipart" then
     return multipart(body, operation, options, context)
   end
   if body.kind == "file" and not options.rows then

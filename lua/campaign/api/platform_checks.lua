@@ -21,7 +21,7 @@ local SCHEME_KEYS = {
     lifetime = false, refresh_token = false, refresh_field = false, refresh_key = false, rotates = false, expired = false, header = false,
     prefix = false, query = false, field = false },
   signature = { secret = true, algorithm = true, text = true, send = true, key = false, output = false, hmac_key = false, timestamp = false,
-    nonce = false, body_digest = false, canonical = false, params = false },
+    secret_encoding = false, nonce = false, body_digest = false, canonical = false, params = false },
 }
 
 local function check_when(resolver, when, fields, root, place)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Signs a built request by a scheme of kind `signature`: the signed text, and the headers and query parameters that carry the signature,
--- are templates in the platform's data. Pure: time and random bytes are passed in. Each attempt is signed anew; the secret is used only in
--- the signed text, and neither is shown.
+-- Signs a built request by a scheme of kind `signature`: the signed text, and the headers, query parameters and fields of the body that carry the
+-- signature, are templates in the platform's data. Pure: time and random bytes are passed in. Each attempt is signed anew; the secret is
+-- used only in the signed text, and neither is shown.
 
 local build = require "campaign.api.build"
 local core = require "campaign.core"
@@ -32,15 +32,21 @@ function M.has(template, word)
   return template:find("{" .. word .. "}", 1, true) ~= nil
 end
 
----Whether the signature covers the bytes of the body, which must then be at hand as one text.
----@param scheme table?
+---Whether the signature covers the bytes of the body or stands in them: they must then be at hand as one text.
+---@param operation campaign.operation
 ---@return boolean
-function M.covers_body(scheme)
+function M.covers_body(operation)
+  local scheme = operation.scheme
   if not scheme or scheme.kind ~= "signature" then
     return false
   end
   for _, sent in ipairs(scheme.send) do
-    if M.has(sent.value, "body_digest") then
+    if sent.json or M.has(sent.value, "body_digest") then
+      return true
+    end
+  end
+  for _, where in ipairs(scheme.params and scheme.params.of or {}) do
+    if where == operation.body and where == "json" then
       return true
     end
   end
@@ -93,8 +99,8 @@ end
 -- How the parameters are written that are signed, unless the platform's data says it.
 local PARAMS = { of = { "query" }, encoded = true }
 
--- Names and values that are signed in their order: those of the call, and those that this scheme adds.
-local function parameters(scheme, operation, values, added)
+-- Names and values that are signed in their order: those of the call, and those that this scheme adds (by where they go).
+local function parameters(scheme, call, added)
   local how, list = scheme.params or PARAMS, {}
   local function add(name, text)
     if how.encoded then
@@ -105,10 +111,14 @@ local function parameters(scheme, operation, values, added)
     end
   end
   for _, where in ipairs(how.of) do
-    for _, pair in ipairs(build.pairs_of(operation, values, where)) do
-      add(pair[1], pair[2])
+    local given = where == "json" and build.members(call.operation, call.values, call.rows and call.body)
+      or build.pairs_of(call.operation, call.values, where)
+    for _, pair in ipairs(given) do
+      if not (how.skip_nested and pair.is_nested) then
+        add(pair[1], pair[2])
+      end
     end
-    for _, pair in ipairs(where == "query" and added or {}) do
+    for _, pair in ipairs(added[where]) do
       add(pair[1], pair[2])
     end
   end
@@ -148,12 +158,30 @@ local function digest_of(how, text)
   return OUTPUT[how.output or "hex"](core.digest.of(how.algorithm, text))
 end
 
+local DECODE = {}
+
+-- Standard and URL-safe digits, with and without the padding.
+function DECODE.base64(text)
+  text = text:gsub("[-_]", { ["-"] = "+", ["_"] = "/" }):gsub("=+$", "")
+  return (core.digest.base64_decode(text .. ("="):rep(-#text % 4)))
+end
+
+function DECODE.hex(text)
+  return #text % 2 == 0 and not text:find("%X") and (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)) or nil
+end
+
+-- The secret as it is used; nil when it is not written as the platform's data says.
+local function secret_of(scheme, account)
+  local secret = account[scheme.secret]
+  return scheme.secret_encoding and DECODE[scheme.secret_encoding](secret) or not scheme.secret_encoding and secret or nil
+end
+
 -- What the words of the templates stand for; made when they are asked for.
-local function dictionary(call, request)
+local function dictionary(call, request, secret)
   local scheme = call.operation.scheme
   local protocol, host, path = request.url:match("^(%a+)://([^/?]*)([^?]*)") -- linear: disjoint borders
   local known = { method = request.method, host = host_of(protocol, host), path = path, body = call.body or "",
-    key = scheme.key and call.account[scheme.key], secret = call.account[scheme.secret] }
+    key = scheme.key and call.account[scheme.key], secret = secret }
   if scheme.timestamp then
     known.timestamp = TIMES[scheme.timestamp](call.now, call.zone_seconds)
     known.date = TIMES.iso8601(call.now):sub(1, 10)
@@ -202,26 +230,60 @@ local function unfit(operation, name)
   }
 end
 
+-- An URL with more parameters.
+local function with_query(url, pairs_list)
+  for _, pair in ipairs(pairs_list) do
+    url = url .. (url:find("?", 1, true) and "&" or "?") .. build.percent_encode(pair[1]) .. "=" .. build.percent_encode(pair[2])
+  end
+  return url
+end
+
+-- The body with more fields at its end; as it is when there are none.
+local function with_fields(body, text, added)
+  local pieces = {}
+  for i, pair in ipairs(added.json) do
+    pieces[i] = core.json.encode(pair[1]) .. ":" .. (pair.type == "integer" and pair[2] or core.json.encode(pair[2]))
+  end
+  for i, pair in ipairs(added.form) do
+    pieces[i] = build.percent_encode(pair[1]) .. "=" .. build.percent_encode(pair[2])
+  end
+  if #pieces == 0 then
+    return body
+  elseif body.kind == "form" then
+    return { kind = "form", signed = text .. (text == "" and "" or "&") .. table.concat(pieces, "&") }
+  end
+  return { kind = "json", signed = text:sub(1, -2) .. (text == "{}" and "" or ",") .. table.concat(pieces, ",") .. "}" }
+end
+
 ---Signs a request.
 ---@param request table of `build.request`; stays as it is
----@param call { operation: table, values: table, account: table, body: string?, now: number, zone_seconds: integer, random: fun(n: integer): string }
----@return table? request a signed copy
+---@param call { operation: table, values: table, account: table, body: string?, rows: boolean?, now: number, zone_seconds: integer,
+---random: fun(n: integer): string } `rows`: the body came as a whole, with rows that `values` lacks
+---@return table? request a signed copy; a body that got more fields is `body.signed`
 ---@return campaign.error? err
 function M.request(request, call)
   local operation, scheme = call.operation, call.operation.scheme
-  local headers, word = {}, dictionary(call, request)
+  local secret = secret_of(scheme, call.account)
+  if not secret then
+    return nil, error_object.new{
+      kind = "auth", reason = "missing_credentials", sent = "no", retry = false, platform = operation.platform, operation = operation.name,
+      message = ("the account's `%s` is not %s"):format(scheme.secret, scheme.secret_encoding), hint = "copy it as the platform shows it",
+    }
+  end
+  local headers, word = {}, dictionary(call, request, secret)
   for i, header in ipairs(request.headers) do
     headers[i] = header
   end
   -- What does not hold the signature goes in first: the signature may cover it.
-  local query, signed = {}, {}
+  local added, signed = { query = {}, json = {}, form = {} }, {}
   local function put(sent, value)
-    if sent.query then
-      query[#query + 1] = { sent.query, value }
-    else
+    if sent.header then
       headers[#headers + 1] = { sent.header, value }
+      return not value:find("[%z\1-\31\127]")
     end
-    return sent.query or not value:find("[%z\1-\31\127]")
+    local list = sent.query and added.query or sent.json and added.json or added.form
+    list[#list + 1] = { sent.query or sent.json or sent.form, value, type = sent.type }
+    return true
   end
   for _, sent in ipairs(scheme.send) do
     if M.has(sent.value, "signature") then
@@ -236,7 +298,7 @@ function M.request(request, call)
       return header_of(headers, header)
     end
     if name == "params" or name == "params_encoded" then
-      local params = parameters(scheme, operation, call.values, query)
+      local params = parameters(scheme, call, added)
       return name == "params" and params or build.percent_encode(params)
     end
     if name == "canonical_digest" then
@@ -253,11 +315,8 @@ function M.request(request, call)
       return unfit(operation, sent.header)
     end
   end
-  local url = request.url
-  for _, pair in ipairs(query) do
-    url = url .. (url:find("?", 1, true) and "&" or "?") .. build.percent_encode(pair[1]) .. "=" .. build.percent_encode(pair[2])
-  end
-  return { method = request.method, url = url, headers = headers, body = request.body }
+  return { method = request.method, url = with_query(request.url, added.query), headers = headers,
+    body = with_fields(request.body, call.body or "", added) }
 end
 
 return M

@@ -26,22 +26,61 @@ local function template_fits(resolver, scheme, template, known, place)
   end
 end
 
+-- Where a signature can go, in words.
+local PLACES = { header = "header", query = "query parameter", json = "field of the JSON body", form = "field of the form" }
+
+-- The kinds of body that can carry it.
+local BODIES = { json = "json", form = "form" }
+
+-- Where something of `send` goes: "header", "query", "json", "form"; nil and how many places are named when it is not one.
+local function place_of(sent)
+  local found, count = nil, 0
+  for where in pairs(PLACES) do
+    if sent[where] then
+      found, count = where, count + 1
+    end
+  end
+  return count == 1 and found or nil
+end
+
 local function sent_fits(resolver, scheme, place)
-  local carries, names = false, {}
+  local carries, names, in_body = false, {}, false
+  local covered = scheme.text .. (scheme.canonical and scheme.canonical.text or "")
   for i, sent in ipairs(scheme.send) do
-    local here = place .. ".send[" .. i .. "]"
-    local name = sent.header and "header `" .. sent.header:lower() .. "`" or "query parameter `" .. tostring(sent.query) .. "`"
-    if (sent.header == nil) == (sent.query == nil) then
-      resolver:fault(here, "goes into a `header` or into the `query`")
+    local here, where = place .. ".send[" .. i .. "]", place_of(sent)
+    local name = where and PLACES[where] .. " `" .. (where == "header" and sent.header:lower() or sent[where]) .. "`"
+    if not name then
+      resolver:fault(here, "goes into one of `header`, `query`, `json` and `form`")
+      name = here
     elseif names[name] then
       resolver:fault(here, "the " .. name .. " is given twice")
     end
+    local is_number = sent.value == "{timestamp}" and (scheme.timestamp == "seconds" or scheme.timestamp == "milliseconds")
+    if sent.type and where ~= "json" or sent.type == "integer" and not is_number then
+      resolver:fault(here .. ".type", "`integer` is for a `{timestamp}` of seconds or milliseconds that goes into `json`")
+    end
+    in_body = in_body or where == "json" or where == "form"
     names[name] = true
     template_fits(resolver, scheme, sent.value, { signature = true }, here .. ".value")
     carries = carries or sign.has(sent.value, "signature")
   end
   if not carries then
     resolver:fault(place .. ".send", "carries no `{signature}`")
+  end
+  for _, sent in ipairs(scheme.send) do
+    covered = covered .. sent.value
+  end
+  if in_body and (sign.has(covered, "body") or sign.has(covered, "body_digest")) then
+    resolver:fault(place .. ".text", "covers the body, in which the signature is to stand: sign `{params}` of it")
+  end
+end
+
+-- The fields of a body can be signed only where there are such fields.
+local function params_fit(resolver, scheme, operation, place)
+  for _, where in ipairs(scheme.params and scheme.params.of or {}) do
+    if where == "json" and operation.body == "ndjson" then
+      resolver:fault(place, ("scheme `%s` signs the fields of a JSON body: lines of JSON have none"):format(operation.auth))
+    end
   end
 end
 
@@ -52,9 +91,13 @@ local function headers_fit(resolver, scheme, operation, place)
     there[field.where == "header" and field.name:lower() or ""] = true
   end
   for _, sent in ipairs(scheme.send) do
-    local field = sent.query and operation.fields[sent.query]
-    if field and field.where == "query" or sent.header and there[sent.header:lower()] then
-      resolver:fault(place, "scheme `" .. operation.auth .. "` sends `" .. (sent.header or sent.query) .. "`, which the call has already")
+    local where = place_of(sent) or "header"
+    local field = where ~= "header" and operation.fields[sent[where]]
+    if field and field.where == where or sent.header and there[sent.header:lower()] then
+      resolver:fault(place, "scheme `" .. operation.auth .. "` sends `" .. sent[where] .. "`, which the call has already")
+    elseif BODIES[where] and operation.body ~= BODIES[where] then
+      resolver:fault(place, ("scheme `%s` sends `%s` in a body `%s`, and that of the call is `%s`"):format(operation.auth, sent[where],
+        BODIES[where], operation.body))
     end
   end
   for _, sent in ipairs(scheme.send) do
@@ -97,6 +140,9 @@ function M.check(resolver, name, scheme, place)
   elseif not sign.has(is_keyed and (chain[1] or "") or scheme.text, "secret") then
     resolver:fault(place, "the secret is no part of the signature: everybody could make it")
   end
+  if scheme.params and scheme.params.skip_nested and not table.concat(scheme.params.of, " "):find("json", 1, true) then
+    resolver:fault(place .. ".params.skip_nested", "is for `of` with `json`: only there are values nested")
+  end
   if not resolver.account[scheme.secret].secret then
     resolver:fault(place .. ".secret", "account key `" .. scheme.secret .. "` must be `secret = true`")
   end
@@ -104,7 +150,8 @@ function M.check(resolver, name, scheme, place)
     local here = "operations[" .. operation.name .. "].auth"
     if operation.auth == name then
       headers_fit(resolver, scheme, operation, here)
-      if (operation.body == "multipart" or operation.body == "file") and sign.covers_body(scheme) then
+      params_fit(resolver, scheme, operation, here)
+      if (operation.body == "multipart" or operation.body == "file") and sign.covers_body(operation) then
         resolver:fault(here, ("scheme `%s` covers the body: a body `%s` is made while it is sent, and cannot be signed"):format(name, operation.body))
       end
     end

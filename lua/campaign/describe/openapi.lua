@@ -24,20 +24,48 @@ local function token_url(platform, name)
   return host(platform) .. operation.path
 end
 
--- OpenAPI has no word for signatures: what carries it stands as a key, and the rest of the scheme in its description.
+-- What a value of a signed call is: of the one that holds the signature, how that is made.
+local function signed_value(scheme, sent)
+  if not sent.value:find("{signature}", 1, true) then
+    return "`" .. sent.value .. "`"
+  end
+  return ("`%s`, where the signature is %s (%s) of `%s`"):format(sent.value, scheme.algorithm, scheme.output or "hex",
+    (scheme.text:gsub("\n", "\\n")))
+end
+
+-- OpenAPI has no word for signatures: what carries it stands as a key, and the rest of the scheme in its description. Nil where only the body
+-- carries something.
 local function signature(scheme)
   local carrier, others = nil, {}
   for _, sent in ipairs(scheme.send) do
-    if not carrier and sent.value:find("{signature}", 1, true) then
+    local holds = sent.value:find("{signature}", 1, true) ~= nil
+    if (sent.header or sent.query) and (not carrier or holds) then
       carrier = sent
-    else
+    end
+  end
+  for _, sent in ipairs(scheme.send) do
+    if sent ~= carrier and (sent.header or sent.query) then
       others[#others + 1] = ("; %s `%s` is `%s`"):format(sent.header and "header" or "query parameter", sent.header or sent.query, sent.value)
     end
   end
-  local text = scheme.text:gsub("\n", "\\n")
-  return { type = "apiKey", ["in"] = carrier.header and "header" or "query", name = carrier.header or carrier.query,
-    description = ("`%s`, where the signature is %s (%s) of `%s`"):format(carrier.value, scheme.algorithm, scheme.output or "hex", text)
-      .. table.concat(others) }
+  return carrier and { type = "apiKey", ["in"] = carrier.header and "header" or "query", name = carrier.header or carrier.query,
+    description = signed_value(scheme, carrier) .. table.concat(others) }
+end
+
+-- What the scheme of an operation puts into the body, in the order of the platform's data: name, description, example, and whether it is a number.
+local function in_body(platform, operation)
+  local scheme, made = operation.scheme, {}
+  if scheme and scheme.field then
+    local how = facts.tokens(scheme)
+    made[1] = { name = scheme.field, doc = how and "a token, " .. how or platform.account[scheme.key].doc,
+      example = "example-" .. (scheme.key or "token") }
+  end
+  for _, sent in ipairs(scheme and scheme.send or {}) do
+    local name = sent.json or sent.form
+    made[#made + 1] = name and { name = name, doc = signed_value(scheme, sent), is_number = sent.type == "integer",
+      example = sent.type == "integer" and 1790000000 or "example-" .. name } or nil
+  end
+  return made
 end
 
 -- The grant of a token's call; nil where it is none of OpenAPI's.
@@ -95,7 +123,8 @@ local function security_schemes(platform)
 end
 
 local function security(operation)
-  if not operation.scheme or operation.scheme.field then
+  local scheme = operation.scheme
+  if not scheme or scheme.field or scheme.send and not signature(scheme) then
     return list{}
   end
   return list{ { [scheme_name(operation.auth)] = list{} } }
@@ -148,15 +177,13 @@ local function request_body(schemas, platform, operation, fields)
   local object = schemas:object(chosen, false, false)
   local example = sample.wire_fields(chosen, fields)
   local content = { schema = object }
-  local credential = operation.scheme and operation.scheme.field and operation.scheme
-  if credential then
+  for _, credential in ipairs(in_body(platform, operation)) do
     object.properties = object.properties or {}
-    local how = facts.tokens(credential)
-    object.properties[credential.field] = { type = "string", minLength = 1,
-      description = how and "a token, " .. how or platform.account[credential.key].doc, ["x-campaign-credential"] = true }
+    object.properties[credential.name] = { type = credential.is_number and "integer" or "string",
+      minLength = not credential.is_number and 1 or nil, description = credential.doc, ["x-campaign-credential"] = true }
     object.required = object.required or list{}
-    table.insert(object.required, credential.field)
-    example[credential.field] = "example-" .. (credential.key or "token")
+    table.insert(object.required, credential.name)
+    example[credential.name] = credential.example
   end
   local media = operation.body == "json" and operation.content_type or "application/json"
   if operation.body == "ndjson" then -- each line is an item of the only field

@@ -91,6 +91,15 @@ function M.fields(operation, options, first)
   return fields
 end
 
+-- A JSON body whose list of rows is empty, or something as short.
+local function empty_body(client, operation, params)
+  local before, after
+  if operation.body == "json" then
+    before, after = client:envelope(operation.name, params)
+  end
+  return before and before .. after or "-"
+end
+
 ---Makes the client and checks the call without rows: fields, credentials, headers. Sends nothing.
 ---@param options table account, env, transport, params, overwrite
 ---@param platform table
@@ -119,7 +128,8 @@ function M.connect(options, platform, operation)
     -- A request without rows finds what is wrong with credentials and headers; it is never submitted.
     local trial
     trial, err = client:prepare(operation.name, options.params, {
-      rows = sign.covers_body(operation.scheme) and "-" or core.source("-"), window = "ignore", accept_public_file = options.accept_public_file,
+      rows = sign.covers_body(operation) and empty_body(client, operation, options.params) or core.source("-"), window = "ignore",
+      accept_public_file = options.accept_public_file,
     })
     if not trial then
       return nil, err

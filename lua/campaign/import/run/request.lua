@@ -28,7 +28,7 @@ end
 function M.of(state, batch)
   local options, operation = state.options, state.operation
   local source, sum, err
-  if sign.covers_body(operation.scheme) then
+  if sign.covers_body(operation) then
     source, err = state.encoder:text(state.input, batch) -- all of it is looked at before its first byte goes
   else
     source, sum = state.encoder:source(state.input, batch)
