@@ -215,6 +215,80 @@ function M.interleave()
   ngx.print(table.concat(told, " "))
 end
 
+-- Requests like a template, of two transports at once, some with other answers than the expected one: each comes once, to its own transport.
+function M.templates()
+  local core, told = require("campaign.core"), {}
+  local sides = {}
+  for side = 1, 2 do
+    local transport = transport_of()
+    local template = assert(transport:template({ method = "POST", url = ngx.var.upstream .. "/echo", account = "worker", body = "not of it" }))
+    assert(template:expect(200, "ok"))
+    sides[side] = { transport = transport, template = template, waiting = {}, expected = 0, other = 0 }
+  end
+  local function submit(side, bodies)
+    local sources, ids = {}, {}
+    for i, body in ipairs(bodies) do
+      sources[i] = core.source(body)
+    end
+    assert(side.transport:submit_like(side.template, sources, #bodies, 20, ids) == #bodies)
+    for i, id in ipairs(ids) do
+      side.waiting[id] = bodies[i]
+    end
+  end
+  local function arrived(side, id, result)
+    local body = assert(side.waiting[id], "an answer came twice, or to somebody else")
+    side.waiting[id] = nil
+    assert(result == nil and body == "ok" or result.status == 200 and result.body == body)
+  end
+  local function take(side, seconds, most, template)
+    local into = {}
+    local count, id, result = side.transport:known(seconds, template, most, into)
+    assert(count <= most)
+    for at = 1, 4 * count, 4 do
+      assert(into[at + 1] > 0 and into[at + 2] == 2 and into[at + 3] == false)
+      arrived(side, into[at])
+      side.expected = side.expected + 1
+    end
+    if id then
+      arrived(side, id, result)
+      side.other = side.other + 1
+    end
+    return count > 0 or id ~= nil
+  end
+  for round = 1, 20 do
+    for _, side in ipairs(sides) do
+      submit(side, { "ok", "ok", round % 3 == 0 and "no" or "ok", "ok" })
+    end
+    if round % 4 == 0 then
+      ngx.sleep(0.02) -- they are delivered before anybody asks
+    end
+    for _, side in ipairs(sides) do
+      assert(take(side, 20, round % 5 + 1, round % 7 ~= 0 and side.template or nil))
+    end
+  end
+  for _, side in ipairs(sides) do
+    while side.transport:in_flight() > 0 do
+      assert(take(side, 20, 3, side.template), "an answer is lost: " .. side.transport:in_flight() .. " in flight")
+    end
+    assert(next(side.waiting) == nil and not take(side, 0, 1, side.template))
+    told[#told + 1] = side.expected + side.other
+    assert(side.other >= 6 and side.expected > 0)
+  end
+  -- One side goes while its requests are in flight, and the other's still come; so they do when its template is closed.
+  submit(sides[1], { "ok", "ok" })
+  submit(sides[2], { "ok", "ok" })
+  take(sides[1], 0, 1, sides[1].template)
+  sides[1].transport:close()
+  sides[1].template:close()
+  assert(not pcall(sides[1].transport.submit_like, sides[1].transport, sides[1].template, {}, 0, 20, {}))
+  sides[2].template:close()
+  while sides[2].transport:in_flight() > 0 do
+    assert(take(sides[2], 20, 4, sides[2].template))
+  end
+  sides[2].transport:close()
+  ngx.print(table.concat(told, " "))
+end
+
 -- Waits for a transport that another light thread closes.
 function M.closed_meanwhile()
   local transport = transport_of()

@@ -19,6 +19,7 @@ local SERVER = [[
   location /rewrite { rewrite_by_lua_block { require("nginx.handlers").perform() } }
   location /many { content_by_lua_block { require("nginx.handlers").many() } }
   location /interleave { content_by_lua_block { require("nginx.handlers").interleave() } }
+  location /templates { content_by_lua_block { require("nginx.handlers").templates() } }
   location /closed { content_by_lua_block { require("nginx.handlers").closed_meanwhile() } }
   location /turns { content_by_lua_block { require("nginx.handlers").turns() } }
   location /pauses { content_by_lua_block { require("nginx.handlers").pauses() } }
@@ -60,6 +61,10 @@ describe("campaign.transport.openresty", function()
 
   it("has the face of the transport of plain Lua", function()
     assert.are.equal("ok", server:get("/face").body)
+  end)
+
+  it("takes expected answers without making results of them, and each of two imports gets its own", function()
+    assert.are.equal("80 80", server:get("/templates").body)
   end)
 
   it("talks to TLS servers whose certificate is good, and to no others, from many light threads", function()

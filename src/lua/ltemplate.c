@@ -85,10 +85,11 @@ int camp_engine_submit_like(lua_State *L) {
 
 /* take_known(seconds, template?, most, into) → count, id?, result?: expected answers to requests of the template, `most` at most, that come one
  * after another, waiting for the first only; into gets id, seconds, bytes_sent and the text in the free place (or false) of each. What is
- * none ends them, and comes as from take. */
+ * none ends them, and comes as from take. A closed template expects no answer. */
 int camp_engine_take_known(lua_State *L) {
   struct camp_http *http = camp_check_engine(L);
-  const struct camp_template *template = lua_isnil(L, 3) ? NULL : check_template(L, 3);
+  const struct template_box *box = lua_isnil(L, 3) ? NULL : luaL_checkudata(L, 3, TEMPLATE_CLASS);
+  const struct camp_template *template = box != NULL ? box->template : NULL;
   const lua_Integer most = luaL_checkinteger(L, 4);
   luaL_checktype(L, 5, LUA_TTABLE);
   luaL_argcheck(L, most >= 1 && most <= INT_MAX / 4, 4, "how many answers, at least one");

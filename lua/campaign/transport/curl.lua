@@ -3,6 +3,7 @@
 -- and drives all requests in flight meanwhile. Callers interpret the results.
 
 local core = require "campaign.core"
+local transport = require "campaign.transport"
 
 local M = {}
 
@@ -51,10 +52,7 @@ end
 ---@return userdata? template
 ---@return campaign.error? err
 function methods:template(request)
-  return self.engine:template{
-    method = request.method, url = request.url, headers = request.headers, account = request.account, allow_http = request.allow_http,
-    ca_file = request.ca_file, proxy = request.proxy, max_connection_age = request.max_connection_age,
-  }
+  return self.engine:template(transport.to_repeat(request))
 end
 
 ---Starts requests like a template, one after another, stopping at the first that is refused.

@@ -9,6 +9,16 @@ function M.new()
   return require(package.loaded.ngx and "campaign.transport.openresty" or "campaign.transport.curl").new()
 end
 
+---What of a request is the same each time it is sent with another body: for an engine's template.
+---@param request table
+---@return table
+function M.to_repeat(request)
+  return {
+    method = request.method, url = request.url, headers = request.headers, account = request.account, allow_http = request.allow_http,
+    ca_file = request.ca_file, proxy = request.proxy, max_connection_age = request.max_connection_age,
+  }
+end
+
 local late = {}
 local mt = { __index = late, __name = "campaign.transport.late" }
 

@@ -8,6 +8,7 @@ local bell = require "campaign.openresty.bell"
 local core = require "campaign.core"
 local home = require "campaign.openresty.env"
 local linger = require "campaign.openresty.linger"
+local transport_module = require "campaign.transport"
 
 local M = {}
 
@@ -15,8 +16,8 @@ local ngx = package.loaded.ngx
 
 ---@class campaign.transport.openresty
 local methods = {}
--- In the metatable, so that a wrapper around a transport, whose `next` takes no ledger, does not pass this on by accident.
-local mt = { __index = methods, __name = "campaign.transport.openresty", wakes_on_commit = true }
+-- In the metatable, so that a wrapper around a transport, which must see its requests, does not pass these on by accident.
+local mt = { __index = methods, __name = "campaign.transport.openresty", offers_templates = true, wakes_on_commit = true }
 
 function mt.__tostring(self)
   return self.closed and "campaign.transport.openresty (closed)" or "campaign.transport.openresty"
@@ -57,11 +58,25 @@ local free = {} -- semaphores
 
 local observer, observed
 
+-- The transport whose expected answers are not made into results: that of the import that asked for them last. Those of others come as results.
+local collector
+local expected = {} -- of the engine, used again: id, seconds, bytes sent and the platform's id of each
+
+-- What the observer is told of an expected answer.
+local as_expected = { status = 200, seconds = nil }
+
 ---Reports every result of this worker to a function, before its waiter gets it.
 ---@param tell fun(result: table)? must not yield
 ---@param done fun()? called when all available results have been reported; must not yield
 function M.observe(tell, done)
   observer, observed = tell, done
+end
+
+-- Wakes whoever waits for results of the transport.
+local function wake(transport)
+  if transport.sleepers > 0 and transport.semaphore:count() < 0 then -- one post per waiter: more would make later waits return at once
+    transport.semaphore:post(1)
+  end
 end
 
 -- Hands a result to its waiter.
@@ -83,21 +98,48 @@ local function deliver(id, result)
   end
   transport.last = transport.last + 1 -- not by #: slots before `first` are empty
   transport.finished[transport.last] = { id, result }
-  if transport.sleepers > 0 and transport.semaphore:count() < 0 then -- one post per waiter: more would make later waits return at once
-    transport.semaphore:post(1)
+  wake(transport)
+end
+
+-- Hands expected answers to the transport that collects them.
+local function deliver_expected(count)
+  local transport = collector
+  local known, last = transport.collected, 4 * transport.collected_count
+  for at = 1, 4 * count, 4 do
+    local id = expected[at]
+    if entries[id] then
+      entries[id] = nil
+      known[last + 1], known[last + 2], known[last + 3], known[last + 4] = id, expected[at + 1], expected[at + 2], expected[at + 3]
+      last = last + 4
+    end
+    if observer then
+      as_expected.seconds = expected[at + 1]
+      observer(as_expected)
+    end
   end
+  transport.collected_count = last / 4
+  wake(transport)
 end
 
 -- Takes finished results, all of them or at most `most`; returns how many.
 local function take(most)
   local count = 0
   while count ~= most do
-    local id, result = engine:take()
-    if not id then
+    local passed, id, result = 0
+    if collector then
+      passed, id, result = engine:take_known(0, collector.template, most and most - count or MOST_AT_ONCE, expected)
+    else
+      id, result = engine:take()
+    end
+    if passed > 0 then
+      deliver_expected(passed)
+    end
+    if id then
+      deliver(id, result)
+    elseif passed == 0 then
       break
     end
-    deliver(id, result)
-    count = count + 1
+    count = count + passed + (id and 1 or 0)
   end
   if count > 0 and observed then
     observed()
@@ -255,16 +297,18 @@ function M.new(options)
     end
     is_found = true
   end
-  local self = setmetatable({ count = 0, finished = {}, first = 1, last = 0, sleepers = 0, closed = false }, mt)
+  local self = setmetatable({ count = 0, finished = {}, first = 1, last = 0, sleepers = 0, closed = false, template_entry = nil,
+    collected = {}, collected_count = 0, template = nil }, mt) -- expected answers, and the template whose answers they are
   if options.on_abort then
     watch_client(self)
   end
   return self
 end
 
-local function submit(self, request, entry)
+-- Makes sure that the worker has its engine.
+local function need_engine(self, level)
   if self.closed then
-    error("the transport is closed", 3)
+    error("the transport is closed", level + 1)
   end
   if not engine then
     local made, err = core.http.engine({ driver = "thread" })
@@ -272,6 +316,14 @@ local function submit(self, request, entry)
       return nil, err
     end
     engine = made
+  end
+  return true
+end
+
+local function submit(self, request, entry)
+  local has_engine, none = need_engine(self, 3)
+  if not has_engine then
+    return nil, none
   end
   local id, err = engine:submit(request)
   if not id then
@@ -296,6 +348,45 @@ function methods:submit(request)
   return id, err
 end
 
+---A request to be sent many times with other bodies, as in transport/curl.
+---@param request table
+---@return userdata? template
+---@return campaign.error? err
+function methods:template(request)
+  local has_engine, none = need_engine(self, 2)
+  if not has_engine then
+    return nil, none
+  end
+  return engine:template(transport_module.to_repeat(request))
+end
+
+---Starts requests like a template, as in transport/curl. Their answers come from `known` alone.
+---@param template userdata
+---@param bodies userdata[] sources, consumed
+---@param count integer how many of them
+---@param seconds number time limit of each
+---@param into table their ids
+---@return integer sent
+---@return campaign.error? err of the one after those that were sent; its body is consumed too
+function methods:submit_like(template, bodies, count, seconds, into)
+  home.check(2)
+  local has_engine, none = need_engine(self, 2)
+  if not has_engine then
+    return 0, none
+  end
+  local sent, err = engine:submit_like(template, bodies, count, seconds, into)
+  local entry = self.template_entry or { transport = self }
+  self.template_entry = entry
+  for i = 1, sent do
+    entries[into[i]] = entry
+  end
+  self.count = self.count + sent
+  if sent > 0 then
+    ensure_dispatcher()
+  end
+  return sent, err
+end
+
 local function pop(self)
   local found = self.finished[self.first]
   if not found then
@@ -307,13 +398,27 @@ local function pop(self)
   return found[1], found[2]
 end
 
+-- The same for expected answers, `most` at most; returns how many.
+local function pop_expected(self, most, into)
+  local known, all = self.collected, self.collected_count
+  local count = math.min(most, all)
+  for i = 1, 4 * count do
+    into[i] = known[i]
+  end
+  for i = 4 * count + 1, 4 * all do
+    known[i - 4 * count] = known[i]
+  end
+  self.collected_count, self.count = all - count, self.count - count
+  return count
+end
+
 ---Number of results that can be taken without waiting.
 ---@return integer
 function methods:ready()
   if engine and self.count > 0 then
     take(AT_ONCE)
   end
-  return self.last - self.first + 1
+  return self.last - self.first + 1 + self.collected_count
 end
 
 -- Wakes those who wait for results of this transport when the commit in progress has ended.
@@ -336,31 +441,31 @@ local function wake_on_commit(self)
   end
 end
 
----Waits for the next finished request of this transport. Only this light thread waits.
----@param seconds? number 0: only what is there; nil: until one finishes
----@param ledger table? that is committing: the end of the commit ends the wait
----@return number? id nil when none finished in time, none is in flight, or the ledger's commit is over
----@return table? result
-function methods:next(seconds, ledger)
+-- Whether there is something to take.
+local function has_some(self)
+  return self.collected_count > 0 or self.finished[self.first] ~= nil
+end
+
+-- Waits until there is something to take, for `seconds` at most, or until nothing is in flight, or until the ledger's commit has ended.
+local function await(self, seconds, ledger)
   local deadline = seconds and core.system.monotonic() + seconds
-  if engine and self.finished[self.first] == nil and self.count > 0 then
+  if engine and self.count > 0 and not has_some(self) then
     take(AT_ONCE)
   end
   if seconds ~= 0 and self.count > 0 then
     home.pause() -- whoever takes many results in a row lets others in between
   end
-  local id, result = pop(self)
-  while not id and self.count > 0 do
+  while self.count > 0 and not has_some(self) do
     local left = deadline and deadline - core.system.monotonic() or ROUND
     if left <= 0 then
-      return nil
+      return
     end
-    home.check(2)
+    home.check(3)
     self.semaphore = self.semaphore or home.semaphores().new(0)
     if ledger then
       local rings = bell.register(ledger)
       if not ledger:busy() then -- asked after registering: a commit that ends from now on rings the bell, and nobody else runs before the wait
-        return nil
+        return
       end
       if rings then
         wake_on_commit(self)
@@ -371,9 +476,41 @@ function methods:next(seconds, ledger)
     self.sleepers = self.sleepers + 1
     wait(self.semaphore, left)
     self.sleepers = self.sleepers - 1
-    id, result = pop(self)
   end
-  return id, result
+end
+
+---Waits for the next finished request of this transport. Only this light thread waits.
+---@param seconds? number 0: only what is there; nil: until one finishes
+---@param ledger table? that is committing: the end of the commit ends the wait
+---@return number? id nil when none finished in time, none is in flight, or the ledger's commit is over
+---@return table? result
+function methods:next(seconds, ledger)
+  await(self, seconds, ledger)
+  return pop(self)
+end
+
+---Waits for the next finished request, as in transport/curl, and takes all expected answers to requests of the template that are there.
+---@param seconds number 0: only what is there
+---@param template userdata? nil: what comes from now on is returned as from `next`
+---@param most integer maximum of expected answers
+---@param into table id, seconds, bytes sent and the platform's id (or false) of each, one after another
+---@param ledger table? as for `next`
+---@return integer count expected answers
+---@return number? id of a finished request, whose answer is a different one
+---@return table? result
+function methods:known(seconds, template, most, into, ledger)
+  self.template = template
+  if template then
+    collector = self
+  elseif collector == self then
+    collector = nil
+  end
+  await(self, seconds, ledger)
+  local count = pop_expected(self, most, into)
+  if count > 0 then
+    return count
+  end
+  return 0, pop(self)
 end
 
 ---Sends one request and waits for it; this light thread waits, the worker goes on.
@@ -452,6 +589,10 @@ function methods:close()
     self.semaphore:post(self.sleepers) -- nothing will come for them any more
   end
   self.closed, self.finished, self.first, self.last, self.count = true, {}, 1, 0, 0
+  self.collected, self.collected_count, self.template = {}, 0, nil
+  if collector == self then
+    collector = nil
+  end
   for id, entry in pairs(entries) do
     if entry.transport == self then
       entries[id] = nil

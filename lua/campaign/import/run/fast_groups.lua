@@ -25,13 +25,15 @@ function methods:_fill_groups()
     if not source then
       break
     end
+    self:_pause()
     coming[first], self.first = nil, first + 1
     local attempt = spare[left]
     if attempt then
       spare[left], left = nil, left - 1
       attempt.batch, attempt.lease, attempt.source, attempt.ticket = batch, batch, source, nil
     else
-      attempt = { batch = batch, lease = batch, source = source, request = fast_path.request, number = nil, answer = nil, ticket = nil, begun = nil }
+      attempt = { batch = batch, lease = batch, source = source, request = fast_path.request, number = nil, answer = nil, ticket = nil, begun = nil,
+        sent_at = nil }
     end
     ready[place], last = attempt, place
   end
@@ -86,19 +88,20 @@ end
 function methods:_pass(known, count)
   local work, flying, spare, passed = self.work, self.flying, self.spare, self.passed
   local fast_path, bisect, before = work.fast_path, work.bisect, #self.spare
-  local rows, sent, took, repeated, at = 0, 0, 0, 0, 1
+  local rows, sent, took, repeated, left_at, at = 0, 0, 0, 0, 0, 1
   for i = 1, count do
     local id = known[at]
     local attempt = flying[id]
     local batch = attempt.batch
     flying[id], spare[before + i], passed[i] = nil, attempt, batch -- nobody knows the attempt any more: it serves the next one
+    left_at = left_at and attempt.sent_at and left_at + attempt.sent_at
     batch.clean = true
     if batch.failed then
       repeated = repeated + 1
     end
     rows, took, sent, at = rows + batch.accepted, took + known[at + 1], sent + known[at + 2], at + 4
   end
-  local ok, err = work.journal:passed(passed, count, known, fast_path.outcome, took)
+  local ok, err = work.journal:passed(passed, count, known, fast_path.outcome, took, left_at and left_at / count)
   if not ok then
     self:_stop(err)
   end
@@ -124,6 +127,7 @@ function methods:_load_ahead()
     return false
   end
   self.loaded = at
+  self:_pause()
   return true
 end
 
@@ -150,7 +154,7 @@ function methods:_collect_groups(seconds)
     count, id, result = fast_path:take(0, left, known)
   end
   if count == 0 and not id then
-    count, id, result = fast_path:take(seconds, left, known)
+    count, id, result = fast_path:take(seconds, left, known, self.committing and self.work.committer or nil)
   end
   repeat
     if count > 0 then
@@ -160,6 +164,7 @@ function methods:_collect_groups(seconds)
       return
     end
     self:_take(id, result)
+    self:_pause()
     left = left - count - 1
     count, id = 0, nil
     if left > 0 and self.in_flight > 0 then

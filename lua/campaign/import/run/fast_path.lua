@@ -31,7 +31,7 @@ function M.new(work, state)
   local may = type(class) == "table" and class.offers_templates and operation.body == "json" and operation.response == "json"
     and not operation.receipt and not operation.closed -- each answer tells the time
     and not (scheme and (scheme.kind == "oauth2" or scheme.kind == "signature")) -- tokens run out; each call is signed anew
-    and not state.options.overwrite and not work.settler and not work.env.pause
+    and not state.options.overwrite and not work.settler
   if not may then
     return nil
   end
@@ -110,14 +110,15 @@ end
 ---@param seconds number to wait for the first
 ---@param most integer known answers, at most
 ---@param into table id, seconds, bytes sent and the platform's number (or false) of each known answer, one after another
+---@param ledger table? that is committing, where the end of a commit ends the wait
 ---@return integer count known answers: what they mean says `outcome`
 ---@return number? id of an answer that takes the plain way
 ---@return table? result
-function methods:take(seconds, most, into)
+function methods:take(seconds, most, into, ledger)
   local clock = self._clock
   local left = clock:may_pass_over()
   local template = left > 0 and self.template or nil
-  local count, id, result = self._transport:known(seconds, template, template and left < most and left or most, into)
+  local count, id, result = self._transport:known(seconds, template, template and left < most and left or most, into, ledger)
   if count > 0 then
     clock:passed_over(count)
   end

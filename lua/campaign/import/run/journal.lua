@@ -113,13 +113,14 @@ end
 ---@param attempts table[]
 ---@param count integer how many of them
 ---@return boolean
-function methods.go_all(_, attempts, count)
+function methods:go_all(attempts, count)
+  local sent_at = self._group_commit:sent_at()
   for i = 1, count do
     local attempt = attempts[i]
     if attempt.answer ~= "go" then
       return false
     end
-    attempt.batch.attempts = attempt.number
+    attempt.batch.attempts, attempt.sent_at = attempt.number, sent_at
   end
   return true
 end
@@ -168,11 +169,12 @@ end
 ---@param told table of each: its id, seconds, bytes sent, and the platform's number or false
 ---@param outcome table what they have in common, as for `finish`
 ---@param seconds number that they took together
+---@param sent_at number? when they left, in the mean, where another thread makes the requests
 ---@return true? ok
 ---@return campaign.error? err
-function methods:passed(batches, count, told, outcome, seconds)
+function methods:passed(batches, count, told, outcome, seconds, sent_at)
   self._dirty = true
-  self._group_commit:answered(seconds / count, count)
+  self._group_commit:answered(seconds / count, count, sent_at)
   return self._ledger:finish_all(batches, count, told, outcome)
 end
 

@@ -1,0 +1,130 @@
+-- SPDX-License-Identifier: MIT
+-- Imports inside nginx, which take the fast path there, beside the same in plain Lua: the same list against the same sandbox with the same faults
+-- comes to the same outcome, row by row and batch by batch.
+
+local campaign = require "campaign"
+local command = require "support.command"
+local imports = require "support.imports"
+local json = require "campaign.json"
+local nginx = require "support.nginx"
+
+local LONGLONG = "longlong.import_customers_async"
+local TUZHAN = "tuzhan.batch_add_group_relations"
+
+local HTTP = [[
+  init_by_lua_block {
+    -- How requests left: with a template, or each by itself.
+    counts = { regular = 0, fast = 0 }
+    function import(path)
+      local transport = require("campaign.transport.openresty")
+      local new = transport.new
+      function transport.new(...)
+        local made = assert(new(...))
+        local submit, submit_like = made.submit, made.submit_like
+        function made.submit(self, request)
+          counts.regular = counts.regular + 1
+          return submit(self, request)
+        end
+        function made.submit_like(self, template, sources, count, ...)
+          counts.fast = counts.fast + count
+          return submit_like(self, template, sources, count, ...)
+        end
+        return made
+      end
+      counts.regular, counts.fast = 0, 0
+      local file = assert(io.open(path))
+      local options = assert(require("campaign.json").decode(file:read("*a")))
+      file:close()
+      local result, err = require("campaign").import(options)
+      transport.new = new
+      return require("campaign.json").encode{ done = result ~= nil, problem = tostring(err), regular = counts.regular, fast = counts.fast }
+    end
+  }
+]]
+
+-- What both must agree in: numbers of the platform's own are told apart only by whether they are there.
+local function facts_of(options, operation)
+  local job = assert(campaign.open_job(options.job, { account = options.account }))
+  local batches, rows = {}, {}
+  for line in io.lines(options.job .. "/batches.jsonl") do
+    local batch = assert(json.decode(line))
+    batches[#batches + 1] = ("%d.%d %s %s %s %s %s %s %s"):format(batch.batch, batch.attempt, batch.verdict, batch.cause, tostring(batch.sent),
+      tostring(batch.status), tostring(batch.bytes_sent), tostring(batch.body_bytes), batch.receipt and "numbered" or "no number")
+  end
+  for i, entry in ipairs(imports.commits(operation)) do
+    rows[i] = entry.row and (entry.row.phone or entry.row.identity or "") or ""
+  end
+  table.sort(batches)
+  table.sort(rows)
+  local status = assert(job:status())
+  return { batches = batches, rows = rows, state = status.state,
+    counts = { status.rows, status.accepted, status.accepted_pending, status.rejected, status.ambiguous, status.pending } }
+end
+
+describe("the fast path inside nginx", function()
+  local folder, server
+
+  setup(function()
+    imports.start({ clock_rate = 1 })
+    folder = command.folder()
+    server = nginx.new({ http = HTTP, server = [[
+      location = /import { content_by_lua_block { ngx.print(import(ngx.var.arg_order)) } }
+    ]] }):start()
+  end)
+  teardown(function()
+    server:stop()
+    imports.stop()
+    command.remove(folder)
+  end)
+
+  local function options_of(to, text, faults, more)
+    imports.reset(faults, 7)
+    local options = imports.options(to, text, more)
+    options.env = nil
+    options.concurrency = options.concurrency or 1 -- one after another: which call meets a fault is then certain
+    return options
+  end
+
+  local function inside(to, text, faults, more)
+    local options = options_of(to, text, faults, more)
+    local path = command.write(folder .. "/order.json", json.encode(options))
+    local said = assert(json.decode(server:get("/import?order=" .. path).body))
+    assert.is_true(said.done, said.problem)
+    return facts_of(options, to:match("%.(.*)$")), said
+  end
+
+  local function outside(to, text, faults, more)
+    local options = options_of(to, text, faults, more)
+    assert(campaign.import(options))
+    return facts_of(options, to:match("%.(.*)$"))
+  end
+
+  it("is taken by all but the first batch in flight", function()
+    local text = imports.people(1203)
+    local wanted = outside(LONGLONG, text)
+    local found, said = inside(LONGLONG, text)
+    assert.same(wanted, found)
+    assert.same({ 1, 6 }, { said.regular, said.fast })
+    assert.equal(1203, #found.rows)
+  end)
+
+  it("is taken with many in flight, each row once", function()
+    local found, said = inside(LONGLONG, imports.people(4003), nil, { concurrency = 8, rows_per_call = 50 })
+    assert.equal(4003, #found.rows)
+    assert.is_true(said.fast > 60, said.fast)
+    assert.equal(81, said.fast + said.regular)
+  end)
+
+  it("comes to what plain Lua comes to where calls are refused, in doubt, or to be sent again", function()
+    local text = imports.people(1203)
+    for _, kind in ipairs({ "500", "400", "429-retry-after=1", "code=500", "close-before-read", "close-after-read", "after-commit-close",
+      "after-commit-500", "truncate-body", "bad-json" }) do
+      for _, to in ipairs({ LONGLONG, TUZHAN }) do
+        local faults, more = { to:match("%.(.*)$") .. ":" .. kind .. "@3" }, { rows_per_call = 200 }
+        local found, said = inside(to, text, faults, more)
+        assert.same(outside(to, text, faults, more), found, to .. " " .. kind)
+        assert.is_true(said.fast >= 2, to .. " " .. kind .. ": " .. said.fast)
+      end
+    end
+  end)
+end)
