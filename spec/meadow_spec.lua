@@ -186,6 +186,7 @@ describe("tokens as vendors give them", function()
     for i = 1, 500 do
       lines[#lines + 1] = ("open-%04d"):format(i)
     end
+    lines[#lines + 1] = ("x"):rep(29)
     local list = command.write(folder .. "/list.csv", table.concat(lines, "\n") .. "\n")
     local client = campaign.connect(MEADOW, { base_url = url, app_id = "wx-1", app_secret = SECRET },
       { env = setmetatable({ getenv = function(name) return env[name] end }, { __index = env_module.default() }) })
@@ -194,7 +195,8 @@ describe("tokens as vendors give them", function()
     order("revoke=1&forget=1")
     local result = command.campaign({ "import", list, "--to", MEADOW .. ".label_followers", "-p", "tagid=134", "--job", folder .. "/job", "--json" },
       { env = env })
-    assert.equal(0, result.code, result.out .. result.err)
+    assert.equal(7, result.code, result.out .. result.err)
+    assert.matches('"too_long"', result.out, 1, true)
     local seen = order("x=1")
     assert.equal(500, seen.followers)
     local calls = {}

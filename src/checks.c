@@ -383,6 +383,11 @@ static size_t blank_before(const unsigned char *text, size_t length) {
   return length >= 3 && memcmp(text + length - 3, "\xE3\x80\x80", 3) == 0 ? 3 : 0;
 }
 
+void camp_trim(const unsigned char **text, size_t *length) {
+  for (size_t blank; (blank = blank_at(*text, *length)) > 0; *length -= blank) *text += blank;
+  for (size_t blank; (blank = blank_before(*text, *length)) > 0;) *length -= blank;
+}
+
 int camp_list_next(const struct camp_rule *rule, const unsigned char *text, size_t length, size_t *at, const unsigned char **item,
                    size_t *item_length) {
   if (*at > length) return 0;
@@ -391,8 +396,7 @@ int camp_list_next(const struct camp_rule *rule, const unsigned char *text, size
   const unsigned char *found = memmem(from, left, rule->split, rule->split_length);
   size_t size = found != NULL ? (size_t)(found - from) : left;
   *at = found != NULL ? *at + size + rule->split_length : length + 1;
-  for (size_t blank; (blank = blank_at(from, size)) > 0; size -= blank) from += blank;
-  for (size_t blank; (blank = blank_before(from, size)) > 0;) size -= blank;
+  camp_trim(&from, &size);
   *item = from;
   *item_length = size;
   return 1;

@@ -112,6 +112,9 @@ struct camp_finding {
 /* The first fault of the text (valid UTF-8), or CAMP_REASON_NONE. An empty text can only be REQUIRED. */
 enum camp_reason camp_rule_test(const struct camp_rule *rule, const unsigned char *text, size_t length, struct camp_finding *finding);
 
+/* Moves the ends of a text behind the blanks around it: ASCII white space and U+3000. */
+void camp_trim(const unsigned char **text, size_t *length);
+
 /* The next item of a list, surrounding blanks trimmed. Returns 1 with item and item_length, 0 after the last. *at starts at 0. */
 int camp_list_next(const struct camp_rule *rule, const unsigned char *text, size_t length, size_t *at, const unsigned char **item,
                    size_t *item_length);

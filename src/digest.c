@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/md5.h>
 #include <openssl/params.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
@@ -89,6 +90,38 @@ int camp_digest_named(const char *name, const void *key, size_t key_size, const 
   camp_digest_begin();
   if (key == NULL) return EVP_Digest(bytes, size, out, &made, digest, NULL) == 1 ? (int)made : -1;
   return HMAC(digest, key, (int)key_size, bytes, size, out, &made) != NULL ? (int)made : -1;
+}
+
+/* A piece of a text in lower case. */
+static void put_lower(unsigned char *to, const unsigned char *text, size_t length) {
+  for (size_t i = 0; i < length; i++) to[i] = (unsigned char)(text[i] + ((unsigned char)(text[i] - 'A') < 26 ? 32 : 0));
+}
+
+void camp_digest_text(enum camp_digest_kind kind, const unsigned char *text, size_t length, int lower, uint8_t *out) {
+  unsigned char piece[256];
+  SHA256_CTX sha256;
+  MD5_CTX md5;
+  if (kind == CAMP_DIGEST_MD5)
+    MD5_Init(&md5);
+  else
+    SHA256_Init(&sha256);
+  for (size_t at = 0; at < length;) {
+    const unsigned char *from = text + at;
+    const size_t size = !lower || length - at < sizeof piece ? length - at : sizeof piece;
+    if (lower) {
+      put_lower(piece, from, size);
+      from = piece;
+    }
+    if (kind == CAMP_DIGEST_MD5)
+      MD5_Update(&md5, from, size);
+    else
+      SHA256_Update(&sha256, from, size);
+    at += size;
+  }
+  if (kind == CAMP_DIGEST_MD5)
+    MD5_Final(out, &md5);
+  else
+    SHA256_Final(out, &sha256);
 }
 
 int camp_digest_sha256_file(const char *path, char out[CAMP_SHA256_HEX], struct camp_error *err) {

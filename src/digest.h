@@ -33,6 +33,12 @@ void camp_digest_free(struct camp_digest *digest);
  * unknown name, -1 if libcrypto refuses it. The old algorithms are there because vendors sign with them. */
 int camp_digest_named(const char *name, const void *key, size_t key_size, const void *bytes, size_t size, uint8_t out[CAMP_DIGEST_MOST]);
 
+enum camp_digest_kind { CAMP_DIGEST_MD5, CAMP_DIGEST_SHA256 };
+#define CAMP_MD5_SIZE 16
+
+/* The digest of a short text, of its ASCII letters in lower case if `lower` is set; for many texts, by any thread. `out` has CAMP_SHA256_SIZE bytes. */
+void camp_digest_text(enum camp_digest_kind kind, const unsigned char *text, size_t length, int lower, uint8_t *out);
+
 /* The digest of a whole regular file, read as a stream. */
 int camp_digest_sha256_file(const char *path, char out[CAMP_SHA256_HEX], struct camp_error *err);
 

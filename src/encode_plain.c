@@ -51,6 +51,7 @@ static int take_op(struct camp_plain *plain, const struct camp_op *op, int objec
     plain->marks[plain->mark_count++] = plain->count;
     break;
   case CAMP_OP_CONSTANT: plain->base += before + op->text.length; break;
+  case CAMP_OP_HASH:
   case CAMP_OP_WORD:
   case CAMP_OP_LIST:
   case CAMP_OP_COMPONENTS:

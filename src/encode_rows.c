@@ -76,12 +76,23 @@ static unsigned char *put_array(unsigned char *to, const struct camp_encoder *en
 static const struct camp_field empty_field = {(const unsigned char *)"                                                                ", 0, 0};
 
 static inline const struct camp_field *field_of(const struct camp_op *op, const struct camp_record *record) {
-  return op->column != CAMP_NO_COLUMN ? &record->fields[op->column] : &empty_field;
+  const struct camp_field *field = op->column != CAMP_NO_COLUMN ? &record->fields[op->column] : &empty_field;
+  if (op->kind == CAMP_OP_HASH && camp_hashed_is_empty(&op->hash, field->text, field->length)) return &empty_field;
+  return field;
 }
 
-/* JSON. `list` is room for a joined list before it is escaped. */
+/* The digest of a field that is not empty; `is_sizing`: only as many bytes. */
+static unsigned char *put_hash(unsigned char *to, const struct camp_op *op, const struct camp_field *field, int is_sizing) {
+  const size_t length = camp_hashed_length(&op->hash);
+  if (field->length == 0) return to;
+  if (!is_sizing) return camp_hashed_write(&op->hash, field->text, field->length, to);
+  memset(to, '0', length);
+  return to + length;
+}
+
+/* JSON. `list` is room for a joined list before it is escaped. With `is_sizing` only its length is asked for. */
 static unsigned char *write_json(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to,
-                                 unsigned char *list) {
+                                 unsigned char *list, int is_sizing) {
   const int object = encoder->shape == CAMP_SHAPE_OBJECT;
   struct { unsigned char *start; size_t skip, members; } open[CAMP_DEPTH_MAX]; /* the objects that are not closed, as it was before them */
   size_t depth = 0, members = 0;
@@ -117,6 +128,10 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
     switch (op->kind) {
     case CAMP_OP_TEXT:
       to = put_text(to, field);
+      *to++ = '"';
+      break;
+    case CAMP_OP_HASH:
+      to = put_hash(to, op, field, is_sizing);
       *to++ = '"';
       break;
     case CAMP_OP_BARE:
@@ -173,7 +188,7 @@ static unsigned char *write_csv_field(unsigned char *to, const struct camp_encod
 
 /* A CSV row in UTF-8, without its line end. */
 static unsigned char *write_csv(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to,
-                                unsigned char *list) {
+                                unsigned char *list, int is_sizing) {
   unsigned char *start = to;
   for (size_t i = 0; i < encoder->op_count; i++) {
     const struct camp_op *op = &encoder->ops[i];
@@ -185,6 +200,8 @@ static unsigned char *write_csv(const struct camp_encoder *encoder, const struct
       unsigned char *end = put(list, op->text.bytes, op->text.length);
       end = camp_put_number(end, record->row);
       to = camp_csv_write(to, list, (size_t)(end - list), encoder->delimiter);
+    } else if (op->kind == CAMP_OP_HASH) {
+      to = put_hash(to, op, field, is_sizing);
     } else if (op->kind == CAMP_OP_LIST) {
       unsigned char *end = put_list(list, encoder, op, field);
       to = camp_csv_write(to, list, (size_t)(end - list), encoder->delimiter);
@@ -264,10 +281,10 @@ static enum camp_result transcode(const struct camp_encoder *encoder, const unsi
 
 /* The CSV row in UTF-8, in work. NULL when out of memory. */
 static const unsigned char *csv_row(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
-                                    size_t *length) {
+                                    size_t *length, int is_sizing) {
   unsigned char *list;
   unsigned char *row = work_row(encoder, work, record, &list);
-  if (row != NULL) *length = (size_t)(write_csv(encoder, record, row, list) - row);
+  if (row != NULL) *length = (size_t)(write_csv(encoder, record, row, list, is_sizing) - row);
   return row;
 }
 
@@ -281,7 +298,7 @@ enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct ca
     unsigned char *list;
     unsigned char *row = work_row(encoder, work, record, &list);
     if (row == NULL) return CAMP_RESULT_NOMEM;
-    *size = (size_t)(write_json(encoder, record, row, list) - row);
+    *size = (size_t)(write_json(encoder, record, row, list, 1) - row);
     return CAMP_RESULT_OK;
   }
   size_t length, total = encoder->line_end.length;
@@ -300,7 +317,7 @@ enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct ca
     *size = total;
     return result;
   }
-  const unsigned char *row = csv_row(encoder, work, record, &length);
+  const unsigned char *row = csv_row(encoder, work, record, &length, 1);
   if (row == NULL) return CAMP_RESULT_NOMEM;
   result = measure(encoder, row, length, &length);
   *size = total + length;
@@ -316,7 +333,7 @@ enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct c
   if (encoder->format == CAMP_FORMAT_JSON) {
     unsigned char *list = NULL;
     if (!encoder->plain && work_row(encoder, work, record, &list) == NULL) return CAMP_RESULT_NOMEM;
-    *size = (size_t)(write_json(encoder, record, to, list) - to);
+    *size = (size_t)(write_json(encoder, record, to, list, 0) - to);
     return CAMP_RESULT_OK;
   }
   const unsigned char *const start = to;
@@ -330,7 +347,7 @@ enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct c
       to += made;
     }
   } else {
-    const unsigned char *row = csv_row(encoder, work, record, &length);
+    const unsigned char *row = csv_row(encoder, work, record, &length, 0);
     if (row == NULL) return CAMP_RESULT_NOMEM;
     result = transcode(encoder, row, length, to, &made);
     to += made;
@@ -351,7 +368,7 @@ unsigned char *camp_encoder_write_utf8(const struct camp_encoder *encoder, struc
       to = put_long(to, text, length);
     }
   } else {
-    const unsigned char *row = csv_row(encoder, work, record, &length);
+    const unsigned char *row = csv_row(encoder, work, record, &length, 0);
     if (row == NULL) return NULL;
     memcpy(to, row, length);
     to += length;

@@ -227,7 +227,7 @@ static int compile_before(const struct camp_encoder *encoder, struct camp_op *op
     failed |= append(&buf, "\":");
   }
   if (op->array) failed |= append(&buf, "[");
-  if (op->kind == CAMP_OP_TEXT || op->kind == CAMP_OP_MARK || op->kind == CAMP_OP_LIST) failed |= append(&buf, "\"");
+  if (op->kind == CAMP_OP_TEXT || op->kind == CAMP_OP_HASH || op->kind == CAMP_OP_MARK || op->kind == CAMP_OP_LIST) failed |= append(&buf, "\"");
   if (op->kind == CAMP_OP_COMPONENTS) failed |= append(&buf, "[");
   if (op->kind == CAMP_OP_OPEN) failed |= append(&buf, "{");
   return literal_from_buf(&op->before, &buf, failed, err);
@@ -266,6 +266,14 @@ static int compile_constant(const struct camp_encoder *encoder, struct camp_op *
   camp_rule_clear(&rule);
   if (reason != CAMP_REASON_NONE)
     return camp_fail(err, CAMP_INVALID, 0, "the constant of field '%.60s' breaks its rule '%s'", op->name, camp_reason_name(reason));
+  if (spec->has_hash) {
+    const int json = encoder->format == CAMP_FORMAT_JSON;
+    unsigned char hex[2 * CAMP_SHA256_SIZE + 2] = "\"", *end = hex + json;
+    if (!camp_hashed_is_empty(&spec->hash, (const unsigned char *)text->bytes, text->length))
+      end = camp_hashed_write(&spec->hash, (const unsigned char *)text->bytes, text->length, end);
+    if (json) *end++ = '"';
+    return set_literal(&op->text, hex, (size_t)(end - hex), err);
+  }
   if (encoder->format == CAMP_FORMAT_CSV || !is_string || text->length == 0) {
     const char *word = is_boolean && encoder->format == CAMP_FORMAT_JSON && text->length > 0
                            ? camp_boolean_word((const unsigned char *)text->bytes, text->length)
@@ -322,6 +330,13 @@ static int compile_array(const struct camp_encoder *encoder, struct camp_op *op,
 static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec, struct camp_error *err) {
   size_t rules = encoder->rule_count;
   int json = encoder->format == CAMP_FORMAT_JSON;
+  if (spec->has_hash) {
+    if (spec->has_mark || spec->is_components || spec->is_array || spec->rule.split.length > 0 ||
+        (spec->rule.type != NULL && strcmp(spec->rule.type, "string") != 0))
+      return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' is hashed: it must be a string of its own", op->name);
+    op->hash = spec->hash;
+    encoder->literal_total += camp_hashed_length(&op->hash);
+  }
   if (spec->is_components) {
     if (!json) return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': components are only for JSON", op->name);
     op->kind = CAMP_OP_COMPONENTS;
@@ -342,8 +357,8 @@ static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const 
   if (spec->column != CAMP_NO_COLUMN && camp_encoder_add_check(encoder, &rule_spec, spec->column, err) != 0) return -1;
   if (spec->has_mark) return compile_mark(encoder, op, spec, err);
   if (spec->is_array) return compile_array(encoder, op, rules, err);
-  op->kind = CAMP_OP_TEXT;
-  if (encoder->rule_count == rules) return 0;
+  op->kind = spec->has_hash ? CAMP_OP_HASH : CAMP_OP_TEXT;
+  if (encoder->rule_count == rules || spec->has_hash) return 0;
   const struct camp_rule *rule = &encoder->rules[rules].rule;
   if (rule->split_length > 0) return compile_list(encoder, op, spec, rules, err);
   if (json && (rule->type == CAMP_TYPE_INTEGER || rule->type == CAMP_TYPE_NUMBER)) op->kind = CAMP_OP_BARE;
@@ -447,7 +462,7 @@ int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err) {
   if (encoder->shape == CAMP_SHAPE_VALUE && encoder->format == CAMP_FORMAT_JSON && encoder->op_count != 1)
     return camp_fail(err, CAMP_USAGE, 0, "rows of the shape 'value' have exactly one field");
   encoder->plain = encoder->format == CAMP_FORMAT_JSON;
-  encoder->literal_total = 2 + encoder->line_end.length;
+  encoder->literal_total += 2 + encoder->line_end.length;
   for (size_t i = 0; i < encoder->op_count; i++) {
     const struct camp_op *op = &encoder->ops[i];
     if (op->kind == CAMP_OP_LIST || op->kind == CAMP_OP_COMPONENTS) encoder->plain = 0;
@@ -581,7 +596,7 @@ int camp_encoder_takes(const struct camp_encoder *encoder, const struct camp_rec
 static size_t find_unmappable(const struct camp_encoder *encoder, const struct camp_op *op, const struct camp_record *record,
                               struct camp_fault *fault) {
   struct camp_converted done = {0, 0, 0};
-  if (op->column == CAMP_NO_COLUMN || op->kind == CAMP_OP_CONSTANT) return 0;
+  if (op->column == CAMP_NO_COLUMN || op->kind == CAMP_OP_CONSTANT || op->kind == CAMP_OP_HASH) return 0;
   const struct camp_field *field = &record->fields[op->column];
   if (camp_encoded_length(encoder->encoding, field->text, field->length, &done) != CAMP_STOP_UNMAPPABLE) return 0;
   memset(fault, 0, sizeof *fault);

@@ -15,6 +15,7 @@
 #include "demand.h"
 #include "encoding.h"
 #include "error.h"
+#include "hashed.h"
 #include "map.h"
 
 enum camp_format { CAMP_FORMAT_JSON, CAMP_FORMAT_CSV };
@@ -26,9 +27,9 @@ enum camp_shape { CAMP_SHAPE_OBJECT, CAMP_SHAPE_ARRAY, CAMP_SHAPE_VALUE };
 /* Bytes of our own, followed by CAMP_SCAN_PADDING readable ones. */
 struct camp_literal { unsigned char *bytes; size_t length; };
 
-/* A text; a number, copied after its rule has checked it; true or false; a constant; the field's text, or if that is empty the mark and the
+/* A text; its digest; a number, copied after its rule has checked it; true or false; a constant; the field's text, or if that is empty the mark and the
  * row number; a list, split and joined, or an array of texts; [{"id":"..","value":".."}, ...]; the beginning and end of an object in the row. */
-enum camp_op_kind { CAMP_OP_TEXT, CAMP_OP_BARE, CAMP_OP_WORD, CAMP_OP_CONSTANT, CAMP_OP_MARK, CAMP_OP_LIST, CAMP_OP_COMPONENTS, CAMP_OP_OPEN, CAMP_OP_CLOSE };
+enum camp_op_kind { CAMP_OP_TEXT, CAMP_OP_HASH, CAMP_OP_BARE, CAMP_OP_WORD, CAMP_OP_CONSTANT, CAMP_OP_MARK, CAMP_OP_LIST, CAMP_OP_COMPONENTS, CAMP_OP_OPEN, CAMP_OP_CLOSE };
 
 struct camp_item { size_t column; struct camp_literal before; }; /* ,{"id":"..","value":" */
 struct camp_op {
@@ -36,6 +37,7 @@ struct camp_op {
   size_t column;               /* CAMP_NO_COLUMN: none */
   size_t rule;                 /* of a list; SIZE_MAX: the text is its only item */
   int required;                /* of components: at least one must not be empty; of an object: sent even when it is empty */
+  struct camp_hashing hash;
   int array;                   /* a list is ["..",".."]; an object is the only item of an array */
   struct camp_literal before;  /* JSON: ,"name":" or ,"name": or ," or , */
   struct camp_literal text;    /* the constant as written, or the mark */
@@ -57,8 +59,7 @@ struct camp_column_rule {
 /* The first test of camp_encoder_accepts: a field of least to least + span bytes satisfies its rule. */
 struct camp_span { uint32_t column, least, span; };
 
-struct camp_plain;
-struct camp_lengths;
+struct camp_plain; struct camp_lengths;
 
 /* Neighbouring columns of the file that are sent as they are. */
 struct camp_run { size_t first, last; };
@@ -78,9 +79,8 @@ struct camp_encoder {
   struct camp_column_rule *rules; /* only those that can refuse something, and those of lists */
   size_t rule_count;
   struct camp_span *spans;     /* of the rules that a length in bytes can satisfy */
-  size_t span_count;
   size_t *others;              /* the rules that have none */
-  size_t other_count;
+  size_t span_count, other_count;
   struct camp_demand *demands;
   size_t demand_count;
   size_t literal_total;        /* maximum bytes of a row in addition to its fields */
@@ -110,7 +110,8 @@ struct camp_item_spec { struct camp_text id; size_t column; };
 struct camp_field_spec {
   struct camp_rule_spec rule; /* the name is what faults say */
   size_t column;              /* CAMP_NO_COLUMN: none */
-  int has_constant, has_mark, is_components, is_array; /* is_array: a list is not joined */
+  int has_constant, has_mark, has_hash, is_components, is_array; /* is_array: a list is not joined */
+  struct camp_hashing hash;
   struct camp_text constant, mark, join, key; /* key: the member's name; empty: the rule's */
   const struct camp_item_spec *items;
   size_t item_count;

@@ -54,8 +54,8 @@ return {
       method = "POST", path = "/cgi/tags/members", auth = "token", body = "json", response = "json", effect = "idempotent",
       fields = {
         { name = "tagid", where = "json", type = "int64", required = true, example = "134", source = ":21" },
-        { name = "openid_list", where = "json", type = "array", items = { type = "string", redact = true }, required = true, min_items = 1,
-          max_items = 50, source = ":22" },
+        { name = "openid_list", where = "json", type = "array", items = { type = "string", max_length = 28, redact = true }, required = true,
+          min_items = 1, max_items = 50, source = ":22" },
       },
       reply = "Status", success = { { path = "errcode", is = { 0 } } }, code = "errcode", message = "errmsg",
       rows = {

@@ -32,6 +32,32 @@ local UPLOAD = "outbound.upload_contacts_file"
 local EXACT = { publicParams = { isMatching = true, matchingType = 1, optType = "add" } }
 
 describe("import.mapping", function()
+  it("takes the description of values for rows that are nothing else", function()
+    local described = { name = "block", platform = "p", rows = { shape = "value", columns = { "number" },
+      row = { type = "int64", min = 5, redact = true } } }
+    local result = assert(mapping.plan{ operation = described, columns = { "number" }, map = {}, set = {}, split = {}, check = {}, params = {} })
+    local entry = result.fields[1]
+    assert.same({ "number", "integer", 5, true, 1 }, { entry.name, entry.type, entry.min, entry.required, entry.column })
+    described.rows.row = { type = "string", max_length = 9, pattern = "mobile_cn", hash = { algorithm = "md5", trim = true } }
+    entry = assert(mapping.plan{ operation = described, columns = { "number" }, map = {}, set = {}, split = {}, check = {}, params = {} }).fields[1]
+    assert.same({ "string", 9, "mobile_cn", "md5", true }, { entry.type, entry.max_length, entry.check, entry.hash.algorithm, entry.not_blank })
+  end)
+
+  it("takes the descriptions of columns, and leaves those out that need not be there", function()
+    local described = { name = "upload", platform = "p", rows = { shape = "csv", columns = { "phone",
+      { name = "city", type = "string", max_length = 8 }, { name = "age", type = "integer", default = 7 }, { name = "kind", type = "string",
+        required = true } } } }
+    local function of(columns)
+      return mapping.plan{ operation = described, columns = columns, map = {}, set = {}, split = {}, check = {}, params = {} }
+    end
+    local result = assert(of({ "kind", "phone" }))
+    assert.same({ "phone", "city", "age", "kind" }, result.header)
+    assert.same({ "", "7" }, { result.fields[2].constant, result.fields[3].constant })
+    local nothing, err = of({ "phone", "city", "age" })
+    assert.is_nil(nothing)
+    assert.matches('no column for "kind"', err.message, 1, true)
+  end)
+
   it("says what to try where the header is one column, and shows no more than the start of a name", function()
     for _, case in ipairs({
       { "姓名,手机号", 'separated by commas: delimiter = ","' },

@@ -137,9 +137,30 @@ static int add_object(lua_State *L, int table, struct camp_encoder *encoder, str
   return camp_encoder_close(encoder, err);
 }
 
+/* hash = { algorithm = "md5" | "sha256", output = "hex" | "upper_hex", trim, lower }: the digest of the text is sent. */
+static void read_hash(lua_State *L, int table, struct camp_field_spec *spec) {
+  static const char *const known[] = {"algorithm", "output", "trim", "lower", NULL};
+  const int top = lua_gettop(L);
+  lua_getfield(L, table, "hash");
+  spec->has_hash = !lua_isnil(L, -1);
+  if (spec->has_hash) {
+    if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "field '%s': hash must be a table", spec->rule.name.bytes);
+    size_t length;
+    check_keys(L, top + 1, "hash", known);
+    const char *name = camp_check_string_field(L, top + 1, "algorithm", &length);
+    const char *output = camp_opt_string_field(L, top + 1, "output", NULL);
+    if (camp_hashing_find(name, &spec->hash.kind) != 0) luaL_error(L, "unknown algorithm of a hash '%s': md5 or sha256", name);
+    spec->hash.upper = output != NULL && strcmp(output, "upper_hex") == 0;
+    if (output != NULL && !spec->hash.upper && strcmp(output, "hex") != 0) luaL_error(L, "unknown output of a hash '%s': hex or upper_hex", output);
+    spec->hash.trim = camp_opt_boolean_field(L, top + 1, "trim", 0);
+    spec->hash.lower = camp_opt_boolean_field(L, top + 1, "lower", 0);
+  }
+  lua_settop(L, top);
+}
+
 static int add_field(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
   static const char *const known[] = {"name",     "key", "column", "type", "check", "unit", "required", "min_length", "max_length", "forbid", "split",
-                                      "join", "enum", "constant", "mark", "items", "min", "max", "not_blank", "whole_minutes", "array", NULL};
+                                      "join", "enum", "constant", "mark", "items", "min", "max", "not_blank", "whole_minutes", "array", "hash", NULL};
   struct camp_field_spec spec;
   double bounds[2];
   int top = lua_gettop(L);
@@ -155,6 +176,7 @@ static int add_field(lua_State *L, int table, struct camp_encoder *encoder, stru
   spec.is_array = camp_opt_boolean_field(L, table, "array", 0);
   spec.mark.bytes = camp_opt_string_field(L, table, "mark", &spec.mark.length);
   spec.has_mark = spec.mark.bytes != NULL;
+  read_hash(L, table, &spec);
   spec.is_components = spec.rule.type != NULL && strcmp(spec.rule.type, "components") == 0;
   if (spec.is_components) {
     spec.rule.type = NULL;

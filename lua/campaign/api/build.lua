@@ -5,7 +5,10 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local later = require "campaign.later"
 local sorted = require "campaign.sorted"
+
+local hashing = later.module "campaign.api.hashing"
 
 local M = {}
 
@@ -22,11 +25,16 @@ local function text_of(value)
   return type(value) == "number" and core.json.encode(value) or tostring(value) -- as JSON has it: no digit is lost
 end
 
+-- The same of a described value: some are sent as their digest.
+local function sent_text(description, value)
+  return description.hash and hashing.text(description.hash, value) or text_of(value)
+end
+
 -- A list that is sent as one text.
 local function joined(description, list)
   local texts = {}
   for index, item in ipairs(list) do
-    texts[index] = text_of(item)
+    texts[index] = sent_text(description.items, item)
   end
   return table.concat(texts, description.join)
 end
@@ -89,7 +97,7 @@ function write(description, value, out)
   elseif kind == "integer" then
     out[#out + 1] = ("%d"):format(value)
   else
-    out[#out + 1] = core.json.encode(value)
+    out[#out + 1] = core.json.encode(description.hash and sent_text(description, value) or value)
   end
 end
 
@@ -172,7 +180,7 @@ function M.members(operation, values, body)
     end
     local is_nested = text and text:find("^[%[{]") ~= nil
     if text and text:sub(1, 1) == '"' then
-      text = type(value) == "table" and joined(field, value) or value
+      text = type(value) == "table" and joined(field, value) or sent_text(field, value)
     end
     list[#list + 1] = text and { field.name, text, is_nested = is_nested } or nil
   end
@@ -182,14 +190,14 @@ end
 -- The texts that a value becomes in a query or form: one, or one per item of a list that is not joined.
 local function texts_of(field, value)
   if field.type ~= "array" then
-    return { text_of(value) }
+    return { sent_text(field, value) }
   end
   if field.join then
     return { joined(field, value) }
   end
   local texts = {}
   for index, item in ipairs(value) do
-    texts[index] = text_of(item)
+    texts[index] = sent_text(field.items, item)
   end
   return texts
 end
@@ -222,7 +230,7 @@ end
 local function url_of(operation, values, account, credential)
   local base = (operation.url and account[operation.url] or account.base_url):gsub("/+$", "")
   local path = operation.path:gsub("{([%w_]+)}", function(name)
-    return percent_encode(text_of(values[name]))
+    return percent_encode(sent_text(operation.fields[name], values[name]))
   end)
   local query = encoded_pairs(M.pairs_of(operation, values, "query"))
   if credential.query then

@@ -129,6 +129,9 @@ end
 
 -- Resolves what one description (a field, an item, a reply) refers to. `field` is ours to change.
 function Resolver:describe(field, place)
+  if type(field.hash) == "string" then
+    field.hash = { algorithm = field.hash }
+  end
   if field.enum then
     field.values = self:enum(field.enum, place .. ".enum")
   end
@@ -203,6 +206,25 @@ function Resolver:reply(raw, place)
   return self:describe({ type = "object", fields = raw, open = true }, place)
 end
 
+-- Columns of rows without names: those that are described are not required unless they say so.
+function Resolver:columns(raw, shape, place)
+  local columns = {}
+  for i, column in ipairs(raw) do
+    columns[i] = column
+    if type(column) == "table" then
+      local here = place .. ".columns[" .. column.name .. "]"
+      columns[i] = self:describe(copy(column), here)
+      columns[i].type = column.type or "string"
+      if column.where or not SCALARS[columns[i].type] or columns[i].type == "file" then
+        self:fault(here, "is one value of a row: it has no `where`, and is no object, array or file")
+      elseif shape ~= "csv" and shape ~= "array" then
+        self:fault(here, "described columns are for shape `csv` and `array`; of other rows the fields are described")
+      end
+    end
+  end
+  return columns
+end
+
 function Resolver:rows(raw, operation, place)
   local rows = copy(raw)
   local field = operation.fields[rows.field]
@@ -220,6 +242,9 @@ function Resolver:rows(raw, operation, place)
     self:fault(place, "shape `" .. rows.shape .. "` needs a field of type `array`")
   else
     rows.row = field.items
+  end
+  if rows.columns then
+    rows.columns = self:columns(rows.columns, rows.shape, place)
   end
   local result = copy(rows.result or {})
   if type(result.failed_rows) == "string" then
@@ -249,6 +274,8 @@ function Resolver:members_file(key, operation, place)
   for _, name in ipairs(raw.columns) do
     if not file.row.fields[name] then
       self:fault(place .. ".columns", "there is no field `" .. name .. "` in `" .. raw.type .. "`")
+    elseif file.row.fields[name].hash then
+      self:fault(place .. ".columns", "`" .. name .. "` is hashed: files of members hold texts as they are")
     end
   end
   return file

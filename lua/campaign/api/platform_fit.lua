@@ -93,6 +93,9 @@ local function field_fits(resolver, field, here)
       resolver:fault(here .. "." .. key, "belongs to numbers, not to `" .. field.type .. "` (of texts: `" .. key .. "_length`)")
     end
   end
+  if field.hash and (field.type ~= "string" or field.values) then
+    resolver:fault(here .. ".hash", "belongs to texts without an enum, not to `" .. (field.values and "enum" or field.type) .. "`")
+  end
   for _, key in ipairs{ "min_items", "max_items", "join", "or_empty" } do
     if field[key] and field.type ~= "array" then
       resolver:fault(here .. "." .. key, "belongs to arrays, not to `" .. field.type .. "`")
@@ -270,6 +273,18 @@ local function rows_fit(resolver, operation, place)
   for _, leaf in ipairs(fields or {}) do
     if fields[leaf.name] ~= leaf then
       resolver:fault(place .. ".type", "two fields of a row are called `" .. leaf.name .. "`: one by its name, one by its path")
+    end
+  end
+  for _, leaf in ipairs(fields or {}) do
+    if leaf.type == "array" and leaf.items.hash then
+      resolver:fault(place .. ".type", "the items of `" .. leaf.name .. "` cannot be hashed in rows: only texts of their own can")
+    elseif leaf.hash and leaf.name == rows.mark then
+      resolver:fault(place .. ".mark", "`" .. leaf.name .. "` is hashed: our mark would not be found again")
+    end
+  end
+  for _, column in ipairs(rows.columns or {}) do
+    if type(column) == "table" then
+      field_fits(resolver, column, place .. ".columns[" .. column.name .. "]")
     end
   end
   if fields and not row.open then

@@ -3,6 +3,9 @@
 -- texts by value, by JSON key and by shape (mobile numbers).
 
 local core = require "campaign.core"
+local later = require "campaign.later"
+
+local hashing = later.module "campaign.api.hashing"
 
 local M = {}
 
@@ -30,6 +33,7 @@ local function collect(description, value, hidden, list)
   if type(value) ~= "table" then
     if hidden then
       add(list, value)
+      add(list, description.hash and hashing.text(description.hash, value)) -- who it is of can be found by trying
     end
     return
   end

@@ -19,6 +19,7 @@ local fields = { list = { of = "field" } }
 
 local TYPES = { "string", "integer", "int64", "number", "boolean", "datetime", "date", "file", "array", "object", "any" }
 local OUTPUTS = { "hex", "upper_hex", "base64" }
+local HASHES = { "md5", "sha256" }
 local KINDS = { "auth", "throttle", "platform", "window", "http" }
 
 local VOCABULARY = {
@@ -76,8 +77,9 @@ local VOCABULARY = {
     required_if = { of = "when" }, only_if = { of = "when" }, one_of = "string", any_of = "string", not_after = "string",
     whole_minutes = "boolean", redact = { any = { "boolean", { "phone" } } }, digest = "boolean", content_type = text_of_a_name,
     example = scalar, names = strings, also = { list = TYPES }, map = { map = scalar }, or_empty = "boolean",
-    doc = "string", source = "string",
+    doc = "string", source = "string", hash = { any = { HASHES, { of = "hash" } } },
   },
+  hash = { ["algorithm!"] = HASHES, output = { "hex", "upper_hex" }, trim = "boolean", lower = "boolean" },
   operation = {
     ["name!"] = "string", ["method!"] = { "GET", "POST", "PUT", "PATCH", "DELETE" }, ["path!"] = "string",
     ["auth!"] = "string", ["body!"] = { "none", "json", "ndjson", "multipart", "form", "file" },
@@ -100,7 +102,8 @@ local VOCABULARY = {
     ["field!"] = "string", ["shape!"] = { "object", "array", "value", "csv" }, type = "string", per_call = amount,
     per_call_max = amount, per_file = amount,
     concurrency = { least = 1, most = 1000, whole = true }, all_or_nothing = "boolean", columns_from = { of = "columns_from" },
-    columns = strings, aliases = { map = strings }, mark = "string", named_by = "string", once = "boolean",
+    columns = { list = { any = { "string", { of = "field" } } } }, aliases = { map = strings }, mark = "string", named_by = "string",
+    once = "boolean",
     result = { of = "result" }, file = { of = "file" },
   },
   members_file = {
@@ -215,17 +218,18 @@ local function walk_map(value, description, place, faults)
   end
 end
 
--- One of several forms: the faults of the form that comes nearest (the fewest).
+-- One of several forms: the faults of the form that comes nearest (of the same kind, the fewest).
 local function walk_any(value, forms, place, faults)
-  local best
+  local best, is_best_alike
   for _, form in ipairs(forms) do
     local found = {}
     walk(value, form, place, found)
     if #found == 0 then
       return
     end
-    if not best or #found < #best then
-      best = found
+    local is_alike = (type(value) == "table") == (type(form) == "table" and (form.of or form.list or form.map) ~= nil)
+    if not best or is_alike and not is_best_alike or is_alike == is_best_alike and #found < #best then
+      best, is_best_alike = found, is_alike
     end
   end
   for _, fault in ipairs(best) do

@@ -2,6 +2,8 @@
 -- A platform's data as short phrases and flat lists: the basis of `campaign describe` and of the Markdown reference. Pure: takes the loaded
 -- form of a platform, prints nothing.
 
+local hashing = require "campaign.api.hashing"
+
 local M = {}
 
 M.EFFECTS = {
@@ -130,6 +132,7 @@ function M.rules_of(field, without_values, siblings)
   add(field.not_after and "not after " .. field.not_after)
   add(field.whole_minutes, "whole minutes")
   add(field.join and "sent as one text, joined by '" .. field.join .. "', and may be given so")
+  add(field.hash and hashing.phrase(field.hash))
   if field.default ~= nil then
     add("default " .. tostring(field.default))
   end

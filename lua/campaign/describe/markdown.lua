@@ -110,6 +110,19 @@ local function refusals_table(page, operation)
   end
 end
 
+-- Columns of rows without names, with what is known of them.
+local function column_texts(columns)
+  local texts = {}
+  for index, column in ipairs(columns) do
+    local about = type(column) == "table" and facts.rules_of(column) or {}
+    if type(column) == "table" and not column.required then
+      table.insert(about, 1, "may be missing")
+    end
+    texts[index] = code(type(column) == "table" and column.name or column) .. (#about > 0 and " (" .. table.concat(about, "; ") .. ")" or "")
+  end
+  return table.concat(texts, ", ")
+end
+
 local function rows_text(page, operation)
   local rows = operation.rows
   if not rows then
@@ -129,7 +142,7 @@ local function rows_text(page, operation)
   if rows.columns_from then
     page:add("Its columns are those that ", code(rows.columns_from.operation), " names.")
   elseif rows.columns then
-    page:add("Columns: ", codes(rows.columns), ".")
+    page:add("Columns: ", column_texts(rows.columns), ".")
   end
   local names, aliases = sorted.keys(rows.aliases or {}), {}
   for index, name in ipairs(names) do

@@ -4,6 +4,7 @@
 
 local core = require "campaign.core"
 local facts = require "campaign.describe.facts"
+local hashing = require "campaign.api.hashing"
 
 local M = {}
 
@@ -291,6 +292,8 @@ function M.wire(description, value)
     return nil
   elseif description.type == "int64" then
     return core.json.literal(tostring(value))
+  elseif description.hash then
+    return hashing.text(description.hash, value)
   elseif description.type == "object" then
     return M.wire_fields(description.fields, value)
   elseif description.type == "array" then

@@ -3,6 +3,7 @@
 -- them, replies as tolerantly as it reads them. What JSON Schema cannot express is in x-campaign-... keys.
 
 local core = require "campaign.core"
+local hashing = require "campaign.api.hashing"
 
 local M = {}
 
@@ -111,6 +112,8 @@ local function add_limits(schema, field)
     schema.format = "date"
   elseif field.type == "datetime" then
     schema.pattern = field.whole_minutes and MINUTES or DATETIME
+  elseif field.hash then
+    schema.pattern, schema["x-campaign-hash"] = hashing.pattern(field.hash), M.plain(field.hash)
   elseif field.type == "string" then
     schema.minLength = field.min_length or (field.required and not field.values and 1 or nil)
     schema.maxLength = field.max_length
@@ -177,7 +180,7 @@ local function scalar_schema(field, is_reply)
     schema.const = field.constant
   end
   schema.default = field.default
-  if field.example ~= nil and field.constant == nil then
+  if field.example ~= nil and field.constant == nil and not field.hash then
     schema.examples = list{ field.type == "int64" and core.json.literal(tostring(field.example)) or field.example }
   end
   return schema

@@ -44,6 +44,16 @@ function M.has_parts(operation, name)
   return false
 end
 
+-- The only field of rows that are values: what a row is described as, under the name of its column.
+local function value_field(row, name)
+  local field = {}
+  for key, value in pairs(row) do
+    field[key] = value
+  end
+  field.name, field.required = name, true
+  return field
+end
+
 ---The fields one row may have, whatever its shape: the row type's fields, those of objects by their paths, or the target's columns.
 ---@param operation table a loaded operation
 ---@param target_columns table[]? `{ name, required }` where the platform was asked for its columns
@@ -55,8 +65,12 @@ function M.list(operation, target_columns)
   end
   local fields = {}
   for i, column in ipairs(target_columns or rows.columns) do
-    if type(column) == "string" then
+    if rows.shape == "value" then
+      fields[i] = value_field(rows.row, column)
+    elseif type(column) == "string" then
       fields[i] = { name = column, type = "string", required = true }
+    elseif not target_columns then
+      fields[i] = column
     else
       fields[i] = { name = column.name, type = "string", required = column.required or false }
     end
@@ -189,7 +203,8 @@ function M.describe(field, options)
     -- A name that holds the separator would turn into two on the other side.
     forbid = limits.forbid, join = field.join, array = is_array(field) or nil, split = list and options.split[field.name] or nil,
     max_length = limits.max_length, min_length = limits.min_length, unit = limits.unit,
-    min = not list and field.min or nil, max = not list and field.max or nil, not_blank = limits.not_blank, whole_minutes = field.whole_minutes,
+    min = not list and field.min or nil, max = not list and field.max or nil, whole_minutes = field.whole_minutes,
+    hash = field.hash, not_blank = limits.not_blank or field.hash and field.hash.trim or nil, -- the digest of nothing would be somebody's
   }
 end
 

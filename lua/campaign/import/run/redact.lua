@@ -4,6 +4,7 @@
 -- anyway.
 
 local error_object = require "campaign.error"
+local hashing = require "campaign.api.hashing"
 local redact = require "campaign.api.redact"
 local rows_module = require "campaign.import.report.rows"
 
@@ -24,25 +25,35 @@ local MOST_SAID = 65536
 -- Values that were found once are looked for again: a refused batch is narrowed down, and its pieces may be answered with the same words.
 local MOST_REMEMBERED = 1000
 
--- The values of the batch's rows that occur in one of the texts. A list that cannot be read any more has none to tell: that ends the run elsewhere.
-local function found_in(texts, input, batch, known)
+-- The values of the batch's rows that occur in one of the texts, as they stand in the list or hashed as they were sent. A list that cannot be
+-- read any more has none to tell: that ends the run elsewhere.
+local function found_in(texts, input, batch, known, sent)
   local hidden, seen = {}, {}
   for _, value in ipairs(known) do
     seen[value], hidden[#hidden + 1] = true, value
   end
+  local function look_for(value)
+    if #value < LEAST or seen[value] then
+      return
+    end
+    for _, text in ipairs(texts) do
+      if text:find(value, 1, true) then
+        seen[value] = true
+        hidden[#hidden + 1] = value
+        known[#known + 1] = #known < MOST_REMEMBERED and value or nil
+        return
+      end
+    end
+  end
   pcall(function()
     for _, _, fields in rows_module.each_sent(input, batch) do
       for _, value in ipairs(fields) do
-        if #value >= LEAST and not seen[value] then
-          for _, text in ipairs(texts) do
-            if text:find(value, 1, true) then
-              seen[value] = true
-              hidden[#hidden + 1] = value
-              known[#known + 1] = #known < MOST_REMEMBERED and value or nil
-              break
-            end
-          end
-        end
+        look_for(value)
+      end
+      for _, entry in ipairs(sent) do
+        local digest = entry.hash and entry.column and hashing.text(entry.hash, fields[entry.column] or "") or ""
+        look_for(digest)
+        look_for(entry.hash and (entry.hash.output == "upper_hex" and digest:lower() or digest:upper()) or "")
       end
     end
   end)
@@ -89,8 +100,9 @@ end
 ---@param verdict table its `message` and `detail` are replaced, and what `failed` says of each row
 ---@param err campaign.error?
 ---@param known string[] values that were found before; grows
+---@param sent table[] fields of the mapping
 ---@return campaign.error? err the same, or a cleaned copy
-function M.answer(input, batch, verdict, err, known)
+function M.answer(input, batch, verdict, err, known, sent)
   local failed = verdict.failed
   if not (verdict.message or verdict.detail or err or failed) then
     return nil -- nearly all answers say nothing
@@ -101,7 +113,7 @@ function M.answer(input, batch, verdict, err, known)
   end
   local lines, words = words_of(failed)
   texts[#texts + 1] = #lines > 0 and words or nil
-  local hidden = #texts > 0 and found_in(texts, input, batch, known) or {}
+  local hidden = #texts > 0 and found_in(texts, input, batch, known, sent) or {}
   local function clean(text)
     return text and redact.scrub(text, hidden, MOST)
   end

@@ -77,7 +77,7 @@ function M.of(state, book, progress)
     end,
     passed = function(rows, is_pending) state.books:book(is_pending and "accepted_pending" or "accepted", rows) end,
     too_many = options.stop_rule and function() return stop_rule.check(options.stop_rule, state.books, state.plan.sendable) end,
-    redact = function(batch, verdict, problem) return redact.answer(state.input, batch, verdict, problem, known) end,
+    redact = function(batch, verdict, problem) return redact.answer(state.input, batch, verdict, problem, known, state.mapping.fields) end,
     unsent = function(batch) return state.rows:unsent(batch) end,
     bisect = bisect.new{
       operation = operation, input = state.input, encoder = state.encoder, ledger = state.ledger, calls = options.bisect,
