@@ -126,6 +126,8 @@ local CASES = {
   { "a form that is broken from the start", UPLOAD, { PARTS .. "b" }, "--b\r\nno header\r\n\r\n" .. evils, 400 },
   { "a form whose field is too large", UPLOAD, { PARTS .. "b" },
     parts("b", { "Content-Disposition: form-data; name=dataSourceName", EVIL:rep(4000) }, { FILE, LIST }), 413, "field" },
+  { "a form whose field is not UTF-8", UPLOAD, { PARTS .. "b" },
+    parts("b", { "Content-Disposition: form-data; name=dataSourceName", "\195\251\181\165" }, { FILE, LIST }), 400, "dataSourceName" },
   { "a file that is too large by its length", UPLOAD, {}, EVIL:rep(60000), 413, "larger" },
   { "a file that is too large by its length, with Expect", UPLOAD, { "Expect: 100-continue" }, EVIL:rep(60000), 413, "larger",
     no_continue = true },

@@ -19,6 +19,7 @@ local ngx = package.loaded.ngx
 local GATHER_SECONDS = 0.05
 local WAIT_SECONDS = 10 -- a post waits for the platform; later it is told that its lead is kept
 local MOST_BODY, MOST_ROWS, MOST_RUNNING = 65536, 200, 16
+local MOST_FIELDS = 200 -- of a form
 local MOST_WAITING = 2000 -- posts of a worker
 local RATE = 100
 local REMEMBERED = 86400 -- seconds for which the key of a lead is known
@@ -173,7 +174,7 @@ local function text_of(value)
 end
 
 local function read_form(body, content_type)
-  local reader, err = core.multipart.reader{ content_type = content_type, max_part = #body, max_total = #body + 1, max_parts = 200 }
+  local reader, err = core.multipart.reader{ content_type = content_type, max_part = #body, max_total = #body + 1, max_parts = MOST_FIELDS }
   local events
   if reader then
     events, err = reader:feed(body)
@@ -211,8 +212,12 @@ local function read(body, content_type)
   elseif kind == "multipart/form-data" then
     return read_form(body, content_type)
   end
+  local given, why = ngx.decode_args(body, MOST_FIELDS)
+  if why then
+    return nil, ("the form has more than %d fields"):format(MOST_FIELDS)
+  end
   local values = {}
-  for name, value in pairs(ngx.decode_args(body, 200)) do
+  for name, value in pairs(given) do
     if type(value) == "table" then
       value = value[1] -- named twice
     end
@@ -343,17 +348,17 @@ function methods:handle()
     return answer(400, { error = problem })
   end
   local key = self._key and self._shared and text_of(values[self._key])
-  key = key and "lead:" .. core.digest.sha256(self.jobs.folder .. "\0" .. key)
+  key = key and key ~= "" and "lead:" .. core.digest.sha256(self.jobs.folder .. "\0" .. key)
   if key and is_repeat(self, key) then
     return
   end
   local lead = { row = row, key = key, semaphore = home.semaphores().new(0) }
   self._waiting[#self._waiting + 1] = lead
   local fine, status, value = pcall(settle, self, lead)
-  if key and fine and status < 500 then
+  if key and fine and status < 500 and value.state ~= "rejected" then
     self._shared:safe_set(key, json.encode({ status = status, value = value }), REMEMBERED)
   elseif key and (fine or not (lead.batch and lead.batch.id)) then
-    self._shared:delete(key) -- it may be sent again
+    self._shared:delete(key) -- it may be sent again, a rejected one when it is corrected
   end
   if not fine then
     error(status, 0)

@@ -104,6 +104,11 @@ local function take_form(self, reader, pieces, file)
   elseif not found then
     fail(400, "the form has no file")
   end
+  for name, value in pairs(fields) do
+    if not core.utf8.validate(value) then
+      fail(400, "the field " .. name .. " of the form is not UTF-8 text")
+    end
+  end
   return bytes, fields
 end
 
