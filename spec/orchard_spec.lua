@@ -30,7 +30,9 @@ describe("a platform with signatures in its bodies", function()
     for name, value in pairs(more or {}) do
       given[name] = value
     end
-    return assert(campaign.connect(PATH, given))
+    local env = setmetatable({ getenv = function(name) return name == "CAMPAIGN_STATE_DIR" and folder .. "/tokens" or nil end },
+      { __index = require("campaign.env").default() })
+    return assert(campaign.connect(PATH, given, { env = env }))
   end
 
   local function environment()
@@ -53,6 +55,19 @@ describe("a platform with signatures in its bodies", function()
     assert(client:give_points{ shop = "no batch", data = { gifts = gifts } })
     assert.equal(30, assert(client:find_member{ mobile = "13000001111" }).points)
     client:close()
+  end)
+
+  it("is called with a token and a signature at once, and gets another token when one is over", function()
+    local client = connect()
+    assert.same({ "1" }, assert(client:list_shops{}).shops)
+    assert.same({ "1" }, assert(client:list_shops{ city = "上海 a=b&c" }).shops)
+    assert(client:list_shops{ city = "over" })
+    assert.same({ "2" }, assert(client:list_shops{}).shops)
+    assert(client:list_shops{ city = "over" })
+    client:close()
+    local again = connect()
+    assert.same({ "3" }, assert(again:list_shops{}).shops)
+    again:close()
   end)
 
   it("refuses a wrong secret, and what is no base64 is refused before anything is sent", function()
@@ -108,6 +123,10 @@ describe("a platform with signatures in its bodies", function()
       { 'text = "{params}&key={secret}"', 'text = "{body}&key={secret}"', "covers the body, in which the signature is to stand" },
       { '{ form = "t"', '{ json = "t"', "sends `t` in a body `json`, and that of the call is `form`" },
       { 'of = { "form" } }', 'of = { "form" }, skip_nested = true }', "skip_nested: is for `of` with `json`" },
+      { 'tokens = "session"', 'tokens = "keyed"', "tokens: there is no scheme `keyed` of kind `oauth2`" },
+      { 'access_token", value = "{token}"', 'access_token", value = "{key}"', "carries no `{token}`" },
+      { 'app_key", value = "{key}" }, { form = "t"', 'app_key", value = "{token}" }, { form = "t"', "`{token}` needs `tokens`" },
+      { 'path = "/partner/session", auth = "signed"', 'path = "/partner/session", auth = "shop"', "needs a token itself" },
       { 'secret_encoding = "base64"', 'secret_encoding = "base32"', "secret_encoding: must be one of base64, hex" },
     }) do
       local from, to = text:find(case[1], 1, true)

@@ -25,6 +25,15 @@ return {
         { json = "sign", value = "{signature}" },
       },
     },
+    session = { kind = "oauth2", obtain = "open_session", token = "data.session", lifetime = 3600, expired = { { path = "code", is = { 4011 } } } },
+    shop = { -- a token and a signature
+      kind = "signature", key = "app_key", secret = "app_secret", algorithm = "hmac-sha256", timestamp = "datetime", tokens = "session",
+      params = { of = { "query" }, equals = "", between = "" }, text = "{secret}{method}{params}{secret}",
+      send = {
+        { query = "app_key", value = "{key}" }, { query = "access_token", value = "{token}" }, { query = "timestamp", value = "{timestamp}" },
+        { query = "sign", value = "{signature}" },
+      },
+    },
     keyed = {
       kind = "signature", key = "app_key", secret = "form_key", secret_encoding = "base64", algorithm = "hmac-sha256", timestamp = "seconds",
       params = { of = { "form" } }, text = "{params}",
@@ -65,6 +74,22 @@ return {
         result = { accepted = "all" },
       },
       probe = "none",
+    },
+    {
+      name = "open_session", doc = "Get a token for the calls of a shop.", source = ":40",
+      method = "POST", path = "/partner/session", auth = "signed", body = "json", response = "json", effect = "create",
+      fields = {},
+      reply = { { name = "code", type = "integer" }, { name = "msg" },
+        { name = "data", type = "object", open = true, fields = { { name = "session" } } } },
+      success = { { path = "code", is = { 0 } } }, present = { "data.session" }, code = "code", message = "msg",
+      refusals = { { code = 4010, reason = "bad_signature", kind = "auth", hint = "is `app_secret` right?" } },
+    },
+    {
+      name = "list_shops", doc = "The shops that take part.", source = ":50",
+      method = "GET", path = "/partner/shops", auth = "shop", body = "none", response = "json", effect = "safe",
+      fields = { { name = "city", where = "query", source = ":51" } },
+      reply = { { name = "code", type = "integer" }, { name = "msg" }, { name = "shops", type = "array", items = "string", or_empty = true } },
+      success = { { path = "code", is = { 0 } } }, code = "code", message = "msg",
     },
     {
       name = "find_member", doc = "Look a member up.", source = ":30",

@@ -4,6 +4,7 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local fake = require "support.fake"
+local oauth = require "campaign.auth.oauth"
 
 local ACCOUNT = {
   base_url = "https://api.example", oauth_url = "https://login.example", client_id = "canary-id", client_secret = "canary-cs",
@@ -370,6 +371,70 @@ describe("auth.oauth", function()
     assert.is_nil(reply)
     assert.equal("auth", err.kind)
     assert.matches("client_secret", err.message)
+  end)
+
+  -- The tokens of a scheme of which only the refreshing is described, and the refresh tokens that were presented.
+  local function refreshing(scheme, answers, state)
+    local env, presented = fake.env(), {}
+    scheme.kind, scheme.refresh, scheme.refresh_key = "oauth2", "renew", "seed"
+    local store = fake.store(state)
+    local tokens = oauth.new{
+      scheme = scheme, platform = { name = "p", account = {}, operations = {} }, account = { seed = "seed-1" }, env = env, store = store,
+      call = function(_, fields)
+        presented[#presented + 1] = fields.refresh_token
+        local answer = table.remove(answers, 1)
+        return answer, not answer and error_object.new{ kind = "timeout", message = "no answer", sent = "maybe" } or nil
+      end,
+    }
+    return tokens, presented, env, store
+  end
+
+  it("presents a refresh token again within the platform's grace, counted from its first use", function()
+    local answers = { false, false, { access_token = "a", refresh_token = "seed-2", expires_in = 600 } }
+    local tokens, presented, env = refreshing({ grace = 30 }, answers)
+    for _ = 1, 2 do
+      assert.is_nil(tokens:token())
+      env.time = env.time + 14
+    end
+    assert.equal("a", assert(tokens:token()))
+    assert.same({ "seed-1", "seed-1", "seed-1" }, presented)
+    tokens, presented, env = refreshing({ grace = 30 }, { false, { access_token = "a", expires_in = 600 } })
+    assert.is_nil(tokens:token())
+    env.time = env.time + 30
+    local got, err = tokens:token()
+    assert.is_nil(got)
+    assert.same({ "login_needed", 1 }, { err.reason, #presented })
+    assert.matches("give a new `seed` to the account", err.hint, 1, true)
+  end)
+
+  it("presents a refresh token as often as needed where it does not rotate, and tells what kept it from a new token", function()
+    local answers = { false, { access_token = "a", expires_in = 600 }, { access_token = "b", expires_in = 600, refresh_token = "" } }
+    local tokens, presented, env, store = refreshing({ rotates = false }, answers)
+    local got, err = tokens:token()
+    assert.is_nil(got)
+    assert.equal("timeout", err.kind)
+    assert.equal("a", assert(tokens:token()))
+    env.time = env.time + 600
+    assert.equal("b", assert(tokens:token()))
+    assert.same({ "seed-1", "seed-1", "seed-1" }, presented)
+    assert.equal("seed-1", store.state.refresh_token)
+  end)
+
+  it("reads instants of any usual writing, and refuses what it cannot read", function()
+    for value, expected in pairs{ [1762660900] = 100, [1762660900500] = 100.5, ["1762660900"] = 100, ["2025-11-09 12:01:40"] = 100,
+      ["2025-11-09T04:01:40Z"] = 100, ["2025-11-09T04:01:40.250Z"] = 100, ["2025-11-09T06:01:40+02:00"] = 100, ["2025-11-08T22:31:40-0530"] = 100 } do
+      local tokens, _, env, store = refreshing({ expires_at = "until" }, { { access_token = "a", ["until"] = value } })
+      tokens.platform.zone_seconds, tokens.clock = 28800, { now = function() return env.now() end }
+      assert.equal("a", tokens:token())
+      assert.is_near(env.now() + expected, store.state.expires_at, 0.001)
+    end
+    for _, value in ipairs{ "soon", "2025-13-09 12:01:40", "2025-11-09T04:01:40+2", true, "2025-11-09 11:59:59" } do
+      local tokens, _, env = refreshing({ expires_at = "until" }, { { access_token = "a", ["until"] = value } })
+      tokens.platform.zone_seconds, tokens.clock = 28800, { now = function() return env.now() end }
+      local got, err = tokens:token()
+      assert.is_nil(got, tostring(value))
+      assert.same({ "response", "bad_answer" }, { err.kind, err.reason })
+    end
   end)
 
   it("R008 client shows no token in the errors of a failed login", function()

@@ -78,6 +78,22 @@ local function is_keyed(request)
     and request.form.sign == openssl("-sha256 -mac HMAC -macopt hexkey:" .. FORM_KEY_HEX, joined(list))
 end
 
+local sessions, session = 0, nil
+
+local function is_of_shop(request)
+  local list, sign = {}, nil
+  for name, value in pairs(request.query) do
+    if name == "sign" then
+      sign = value
+    else
+      list[#list + 1] = name .. value
+    end
+  end
+  table.sort(list)
+  return request.query.app_key == KEY and (request.query.timestamp or ""):find("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$")
+    and sign == openssl("-sha256 -hmac " .. SECRET, SECRET .. request.method .. table.concat(list) .. SECRET)
+end
+
 local BAD = '{"code":4010,"msg":"the sign is not right"}'
 
 tiny_server.serve(function(request)
@@ -90,6 +106,23 @@ tiny_server.serve(function(request)
       points[gift.mobile] = (points[gift.mobile] or 0) + gift.points
     end
     return 200, '{"code":0,"msg":"ok"}'
+  end
+  if request.path == "/partner/session" then
+    if not is_signed(request) then
+      return 200, BAD
+    end
+    sessions = sessions + 1
+    session = "session/" .. sessions .. "+="
+    return 200, ('{"code":0,"data":{"session":"%s"}}'):format(session)
+  elseif request.path == "/partner/shops" then
+    if not is_of_shop(request) then
+      return 200, BAD
+    elseif request.query.access_token ~= session then
+      return 200, '{"code":4011,"msg":"session ' .. request.query.access_token .. ' is over"}'
+    elseif request.query.city == "over" then
+      session = nil
+    end
+    return 200, ('{"code":0,"shops":["%d"]}'):format(sessions)
   end
   return 200, is_keyed(request) and ('{"code":0,"msg":"ok","points":%d}'):format(points[request.form.mobile] or 0) or BAD
 end)

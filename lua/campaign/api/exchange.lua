@@ -60,18 +60,13 @@ local function pass_window(self, operation, options)
   end
 end
 
--- Whether the tokens of an operation's scheme come from calls of the platform: they run out, and there are others.
-local function has_tokens(operation)
-  return operation.scheme ~= nil and operation.scheme.kind == "oauth2"
-end
-
 local function is_given(self, scheme)
   return scheme.key ~= nil and self.account[scheme.key] ~= nil
 end
 
--- Where the tokens of a scheme come from, and the one that was refused last.
+-- Where the tokens of an operation come from, and the one that was refused last.
 local function tokens_of(self, operation)
-  local scheme, found = operation.scheme, self.tokens[operation.auth]
+  local scheme, found = operation.tokens, self.tokens[operation.tokens_name]
   if found then
     return found
   end
@@ -81,7 +76,7 @@ local function tokens_of(self, operation)
     for _, other in pairs(self.platform.auth) do
       count = count + (other.kind == "oauth2" and 1 or 0)
     end
-    store, err = (self.options.open_store or store_module.open)(self.account, self.env, count > 1 and operation.auth or nil)
+    store, err = (self.options.open_store or store_module.open)(self.account, self.env, count > 1 and operation.tokens_name or nil)
     if not store then
       return nil, err
     end
@@ -90,13 +85,13 @@ local function tokens_of(self, operation)
     scheme = scheme, platform = self.platform, account = self.account, env = self.env, store = store, clock = self.clock,
     call = function(name, fields) return M.call(self, self.platform.operations[name], fields, { retries = 0, unpaced = true }) end,
   } }
-  self.tokens[operation.auth] = found
+  self.tokens[operation.tokens_name] = found
   return found
 end
 
--- The access token for schemes that have them; not the one that was refused.
+-- The access token for calls that need one; not the one that was refused.
 local function access_token(self, operation, refused)
-  if not has_tokens(operation) then
+  if not operation.tokens then
     return nil
   end
   local tokens, err = tokens_of(self, operation)
@@ -109,7 +104,7 @@ end
 
 -- Whether an error says that the token was not good, and another one may be got.
 local function is_stale(self, operation, err)
-  return has_tokens(operation) and not is_given(self, operation.scheme) and (err.status == 401 or err.reason == "token_expired")
+  return operation.tokens ~= nil and not is_given(self, operation.tokens) and (err.status == 401 or err.reason == "token_expired")
 end
 
 local function secret_values(self, context)
@@ -147,14 +142,14 @@ local function is_signed(operation)
 end
 
 -- The request with the signature that its scheme asks for, at this moment.
-local function signed(self, operation, values, request, options)
+local function signed(self, operation, values, request, options, token)
   local body = options.rows or request.body and request.body.text
   if type(body) == "userdata" and sign.covers_body(operation) then
     return fail(operation, { kind = "usage", message = "the signature covers the body, or stands in it: give it as a text, not as a source" })
   end
   return sign.request(request, {
     operation = operation, values = values, account = self.account, body = type(body) == "string" and body or nil, rows = options.rows ~= nil,
-    now = self.env.now(), zone_seconds = self.platform.zone_seconds, random = self.env.random,
+    now = self.env.now(), zone_seconds = self.platform.zone_seconds, random = self.env.random, token = token,
   })
 end
 
@@ -220,7 +215,7 @@ function M.prepare(self, operation, fields, options, refused)
   local context = { operation = operation, values = values, options = earlier and without_like(options) or options, token = token,
     built = request, sizes = {} }
   if is_signed(operation) then
-    request, err = signed(self, operation, values, request, options)
+    request, err = signed(self, operation, values, request, options, token)
     if not request then
       return nil, err
     end
@@ -325,13 +320,13 @@ local function conclude(self, context, result, is_lent)
     end
     if is_stale(self, operation, err) then
       -- One more try is worth it, with another token, unless two different ones in a row were refused.
-      local tokens = self.tokens[operation.auth]
+      local tokens = self.tokens[operation.tokens_name]
       err.retry = tokens.refused == nil or tokens.refused == context.token
       tokens.refused = context.token
     end
     return nil, err
   end
-  local tokens = context.token and self.tokens[operation.auth]
+  local tokens = context.token and self.tokens[operation.tokens_name]
   if tokens and context.token ~= tokens.refused then
     tokens.refused = nil
   end
@@ -378,7 +373,7 @@ local function take_turn(self, pace, operation, request)
     return waited, err
   end
   local context = prepared[request]
-  local fresh, wrong = signed(self, operation, context.values, context.built, context.options)
+  local fresh, wrong = signed(self, operation, context.values, context.built, context.options, context.token)
   if not fresh then
     return nil, wrong
   end

@@ -78,7 +78,7 @@ local function call_fits(resolver, scheme, key, place)
   if not operation then
     return
   end
-  if operation.scheme and operation.scheme.kind == "oauth2" then
+  if operation.tokens then
     resolver:fault(place, "`" .. operation.name .. "` needs a token itself: its `auth` must be another")
   elseif operation.response ~= "json" then
     resolver:fault(place, "`" .. operation.name .. "` must answer with `json`: the token is read from it")

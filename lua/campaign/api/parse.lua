@@ -202,7 +202,7 @@ end
 
 -- Whether the answer says by the platform's data that the access token is not good (any more), and so that nothing was applied.
 function Parse:refuses_token(body)
-  local scheme = self.operation.scheme
+  local scheme = self.operation.tokens
   if not (scheme and scheme.expired and self:any(scheme.expired, body)) then
     return false
   end

@@ -320,6 +320,9 @@ function Resolver:operation(raw, is_foreign)
   if raw.auth ~= "none" then
     operation.scheme = self:find("auth", raw.auth, place .. ".auth")
   end
+  local scheme = operation.scheme or {}
+  operation.tokens_name = scheme.kind == "oauth2" and raw.auth or scheme.kind == "signature" and scheme.tokens or nil
+  operation.tokens = self.raw.auth[operation.tokens_name or false]
   if raw.window then
     operation.closed = self:find("windows", raw.window, place .. ".window")
   end

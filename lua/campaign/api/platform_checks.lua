@@ -21,7 +21,7 @@ local SCHEME_KEYS = {
     lifetime = false, refresh_token = false, refresh_field = false, refresh_key = false, rotates = false, expired = false, header = false,
     prefix = false, query = false, field = false },
   signature = { secret = true, algorithm = true, text = true, send = true, key = false, output = false, hmac_key = false, timestamp = false,
-    secret_encoding = false, nonce = false, body_digest = false, canonical = false, params = false },
+    secret_encoding = false, tokens = false, nonce = false, body_digest = false, canonical = false, params = false },
 }
 
 local function check_when(resolver, when, fields, root, place)
@@ -106,6 +106,10 @@ local function schemes(resolver)
       if scheme[key] and not resolver.account[scheme[key]] then
         resolver:fault(place .. "." .. key, "there is no account key `" .. scheme[key] .. "`")
       end
+    end
+    local tokens = scheme.tokens and resolver.raw.auth[scheme.tokens]
+    if scheme.tokens and not (tokens and tokens.kind == "oauth2") then
+      resolver:fault(place .. ".tokens", "there is no scheme `" .. scheme.tokens .. "` of kind `oauth2`")
     end
     for _, key in ipairs{ "obtain", "refresh" } do
       if scheme[key] and not resolver.operations[scheme[key]] then

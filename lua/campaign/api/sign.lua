@@ -181,7 +181,7 @@ local function dictionary(call, request, secret)
   local scheme = call.operation.scheme
   local protocol, host, path = request.url:match("^(%a+)://([^/?]*)([^?]*)") -- linear: disjoint borders
   local known = { method = request.method, host = host_of(protocol, host), path = path, body = call.body or "",
-    key = scheme.key and call.account[scheme.key], secret = secret }
+    key = scheme.key and call.account[scheme.key], secret = secret, token = call.token }
   if scheme.timestamp then
     known.timestamp = TIMES[scheme.timestamp](call.now, call.zone_seconds)
     known.date = TIMES.iso8601(call.now):sub(1, 10)
@@ -257,8 +257,8 @@ end
 
 ---Signs a request.
 ---@param request table of `build.request`; stays as it is
----@param call { operation: table, values: table, account: table, body: string?, rows: boolean?, now: number, zone_seconds: integer,
----random: fun(n: integer): string } `rows`: the body came as a whole, with rows that `values` lacks
+---@param call { operation: table, values: table, account: table, token: string?, body: string?, rows: boolean?, now: number,
+---zone_seconds: integer, random: fun(n: integer): string } `rows`: the body came as a whole, with rows that `values` lacks
 ---@return table? request a signed copy; a body that got more fields is `body.signed`
 ---@return campaign.error? err
 function M.request(request, call)

@@ -9,7 +9,8 @@ local M = {}
 local SIGNED = { method = true, host = true, path = true, params = true, params_encoded = true, body = true, secret = true }
 
 -- Words that need another key of the scheme.
-local NEEDS = { timestamp = "timestamp", date = "timestamp", date_basic = "timestamp", nonce = "nonce", body_digest = "body_digest", key = "key" }
+local NEEDS = { timestamp = "timestamp", date = "timestamp", date_basic = "timestamp", nonce = "nonce", body_digest = "body_digest", key = "key",
+  token = "tokens" }
 
 -- Faults for what a template cannot say; `known` are the words besides those that other keys of the scheme give.
 local function template_fits(resolver, scheme, template, known, place)
@@ -44,7 +45,7 @@ local function place_of(sent)
 end
 
 local function sent_fits(resolver, scheme, place)
-  local carries, names, in_body = false, {}, false
+  local carries, names, in_body, has_token = false, {}, false, false
   local covered = scheme.text .. (scheme.canonical and scheme.canonical.text or "")
   for i, sent in ipairs(scheme.send) do
     local here, where = place .. ".send[" .. i .. "]", place_of(sent)
@@ -63,9 +64,13 @@ local function sent_fits(resolver, scheme, place)
     names[name] = true
     template_fits(resolver, scheme, sent.value, { signature = true }, here .. ".value")
     carries = carries or sign.has(sent.value, "signature")
+    has_token = has_token or sign.has(sent.value, "token")
   end
   if not carries then
     resolver:fault(place .. ".send", "carries no `{signature}`")
+  end
+  if scheme.tokens and not has_token then
+    resolver:fault(place .. ".send", "carries no `{token}`: why get one?")
   end
   for _, sent in ipairs(scheme.send) do
     covered = covered .. sent.value

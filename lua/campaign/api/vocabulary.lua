@@ -44,7 +44,7 @@ local VOCABULARY = {
     hmac_key = { any = { "string", strings } }, canonical = { of = "canonical" },
     timestamp = { "seconds", "milliseconds", "datetime", "iso8601", "iso8601_basic" },
     nonce = { least = 8, most = 64, whole = true }, body_digest = { of = "body_digest" }, params = { of = "params" },
-    send = { list = { of = "sent" } },
+    send = { list = { of = "sent" } }, tokens = "string",
     user = "string", password = "string", obtain = "string", refresh = "string", early = seconds, grace = seconds,
     token = "string", expires_in = "string", expires_at = "string", lifetime = { least = 1, most = 31536000 },
     refresh_token = "string", refresh_field = text_of_a_name, refresh_key = "string", rotates = "boolean",

@@ -124,7 +124,7 @@ function M.connect(options, platform, operation)
   local client = client_module.new(platform, account, options.transport, options.env, {
     open_store = options.open_store, paced = false, -- import/run/pace.lua takes the tokens
   })
-  if not operation.scheme or operation.scheme.kind ~= "oauth2" then
+  if not operation.tokens then
     -- A request without rows finds what is wrong with credentials and headers; it is never submitted.
     local trial
     trial, err = client:prepare(operation.name, options.params, {

@@ -148,7 +148,7 @@ local function refused(platform, operation, evidence, err)
     return answer("not_applied", "throttled", { again = "throttle", after = wait_of(evidence, err) })
   end
   local is_refused_token = status == 401 or err.reason == "token_expired"
-  if is_refused_token and operation.scheme and operation.scheme.kind == "oauth2" and err.retry ~= false then
+  if is_refused_token and operation.tokens and err.retry ~= false then
     -- An access token that has run out: the client renews it, once for all that are in flight (F18), where it can.
     return answer("not_applied", "credentials", { again = "token" })
   end
