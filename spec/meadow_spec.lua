@@ -349,6 +349,37 @@ describe("tokens as vendors give them", function()
     client:close()
   end)
 
+  it("may be one fixed key in the query, which no address, error or recording shows", function()
+    local fixed = 'token = { kind = "query", query = "access_token", key = "app_secret" } },'
+    local text = command.read(MEADOW):gsub("token = {\n.-\n    },\n  },", fixed, 1)
+    local path = command.write(folder .. "/fixed.lua", text)
+    order("token=S-3cret%2F%2B%3D")
+    local lines = { "openid" }
+    for i = 1, 2000 do
+      lines[#lines + 1] = ("open-%04d"):format(i)
+    end
+    local list = command.write(folder .. "/fixed.csv", table.concat(lines, "\n") .. "\n")
+    local env = { CAMPAIGN_MEADOW_BASE_URL = url, CAMPAIGN_MEADOW_APP_ID = "wx-1", CAMPAIGN_MEADOW_APP_SECRET = SECRET,
+      CAMPAIGN_STATE_DIR = folder .. "/fixed_state" }
+    local result = command.campaign({ "import", list, "--to", path .. ".label_followers", "-p", "tagid=134", "--job", folder .. "/fixed" },
+      { env = env })
+    assert.equal(0, result.code, result.out .. result.err)
+    assert.equal(2000, order("x=1").followers)
+    order("revoke=1")
+    local recording = folder .. "/fixed_calls"
+    result = command.campaign({ "call", path .. ".list_followers", "--record", recording }, { env = env })
+    assert.equal(5, result.code)
+    assert.matches("access_token *** expired", result.err, 1, true)
+    local written = command.read(recording) .. result.err
+    assert.is_nil(written:find("S-3cret", 1, true) or written:find("S%2D3cret", 1, true) or written:find("%2F%2B%3D", 1, true))
+    assert.matches('"in": "query"', command.campaign({ "openapi", path }).out, 1, true)
+    local with_link = text:gsub("operations = {", 'links = { list = { operation = "list_followers" } },\n  operations = {', 1)
+    local linked = command.write(folder .. "/linked.lua", with_link)
+    local platform, err = platforms.load(linked)
+    assert.is_nil(platform)
+    assert.matches("links.list: operation `list_followers` has a secret in its query", err.message, 1, true)
+  end)
+
   it("are two where a platform has two kinds, each obtained and kept by itself", function()
     local bare = SIMPLE:format("bare", "none", "form", FORM_FIELDS, NESTED:format("int64"), [["data.token"]]):gsub('"get_token"', '"get_other"')
     local client, path = styled{ scheme = [[obtain = "get_token" }, other = { kind = "oauth2", obtain = "get_other", token = "data.token", lifetime = 60,

@@ -151,6 +151,9 @@ ROUTES["POST /test"] = function(request)
   current = not orders.revoke and current or nil
   refresh_token = orders.seed or refresh_token
   broken = orders.broken ~= nil
+  if orders.token then
+    current, ends = orders.token, math.huge
+  end
   if orders.forget then
     asked, followers = {}, {}
   end

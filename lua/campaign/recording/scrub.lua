@@ -402,8 +402,9 @@ function M.hidden(request, operation, body)
   for pair in (select(3, M.split(request.url)) or ""):gmatch("[^&]+") do
     local name, value = M.cut(pair, "=")
     local field = operation and operation.fields[decode_part(name)]
-    if value and #value >= 4 and not (field and field.where == "query" and not field.redact) then
-      list[#list + 1] = decode_part(value) -- a token, a signature, what nobody declared
+    local is_declared = field and field.where == "query"
+    if value and #value >= (is_declared and 4 or 8) and not (is_declared and not field.redact) then
+      list[#list + 1] = decode_part(value) -- of what nobody declared tokens and signatures are longer than words like `json`
     end
   end
   return list
