@@ -29,6 +29,16 @@ static const struct known {
     {CAMP_ENCODING_GBK, 0x20AC, 0x80}, /* glibc's GBK is CP936: it has the euro sign as the single byte 0x80. Ours keeps the two names apart. */
 };
 
+/* glibc has had the 2022 edition of GB18030 since 2.39; our tables are those of the versions before. They differ in these 30 characters and 24
+ * codes, of which half are private use characters that took the place of the others, or lost it. */
+static const uint32_t characters_2022[] = {0xE78D, 0xE78E, 0xE78F, 0xE790, 0xE791, 0xE792,  0xE793,  0xE794,  0xE795,  0xE796,
+                                           0xE816, 0xE817, 0xE818, 0xE81E, 0xE826, 0xE82B,  0xE82C,  0xE831,  0xE832,  0xE83B,
+                                           0xE843, 0xE854, 0xE855, 0xE864, 0x20087, 0x20089, 0x200CC, 0x215D7, 0x2298F, 0x241FE};
+static const unsigned long codes_2022[] = {0xFE51,     0xFE52,     0xFE53,     0xFE6C,     0xFE76,     0xFE91,     0x82359037, 0x82359038,
+                                           0x82359039, 0x82359130, 0x82359131, 0x82359132, 0x82359133, 0x82359134, 0x84318236, 0x84318237,
+                                           0x84318238, 0x84318239, 0x84318330, 0x84318331, 0x84318332, 0x84318333, 0x84318334, 0x84318335};
+static int is_2022; /* iconv's GB18030 */
+
 static const struct {
   enum camp_encoding encoding;
   const char *iconv_name;
@@ -37,6 +47,15 @@ static const struct {
 static int is_known(enum camp_encoding encoding, uint32_t character, uint8_t byte) {
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
     if (known[i].encoding == encoding && (known[i].character == character || known[i].byte == byte)) return 1;
+  return 0;
+}
+
+static int moved_2022(enum camp_encoding encoding, unsigned long at, int is_code) {
+  if (!is_2022 || encoding != CAMP_ENCODING_GB18030) return 0;
+  for (size_t i = 0; is_code && i < sizeof codes_2022 / sizeof codes_2022[0]; i++)
+    if (codes_2022[i] == at) return 1;
+  for (size_t i = 0; !is_code && i < sizeof characters_2022 / sizeof characters_2022[0]; i++)
+    if (characters_2022[i] == at) return 1;
   return 0;
 }
 
@@ -82,10 +101,9 @@ static void compare_code_points(enum camp_encoding encoding, iconv_t to_theirs) 
       if (stop != CAMP_STOP_UNMAPPABLE || done.consumed != 0 || done.produced != 0 || done.character != c) fail("iconv refuses, we do not", c);
       continue;
     }
-    if (stop != CAMP_STOP_END || done.consumed != n || done.produced != want || memcmp(theirs, ours, want) != 0) {
-      fail("encoded otherwise than by iconv", c);
-      continue;
-    }
+    const int is_same = stop == CAMP_STOP_END && done.consumed == n && done.produced == want && memcmp(theirs, ours, want) == 0;
+    if (is_same == moved_2022(encoding, c, 0)) fail(is_same ? "a listed difference is gone" : "encoded otherwise than by iconv", c);
+    if (!is_same) continue;
     if (want > camp_gbk_encode_bound(encoding, n)) fail("longer than the encode bound", c);
     if (camp_gbk_get(encoding, ours, want, &back) != (int)want || back != c) fail("does not come back", c);
     for (size_t cut = 1; cut < want; cut++)
@@ -103,11 +121,11 @@ static void compare_piece(enum camp_encoding encoding, iconv_t from_theirs, cons
   checked++;
   if (done.produced > camp_gbk_decode_bound(encoding, n)) fail("longer than the decode bound", name);
   if (stop == CAMP_STOP_UNMAPPABLE) fail("decoding says unmappable", name);
-  if ((stop == CAMP_STOP_END) != (want != 0)) {
-    fail(want != 0 ? "iconv decodes it, we do not" : "we decode it, iconv does not", name);
-    return;
-  }
-  if (want != 0 && (done.produced != want || memcmp(ours, theirs, want) != 0)) fail("decoded otherwise than by iconv", name);
+  const int both = (stop == CAMP_STOP_END) == (want != 0);
+  const int is_same = both && (want == 0 || (done.produced == want && memcmp(ours, theirs, want) == 0));
+  if (is_same != moved_2022(encoding, name, 1)) return;
+  fail(is_same ? "a listed difference is gone" : both ? "decoded otherwise than by iconv" : want != 0 ? "iconv decodes it, we do not" :
+       "we decode it, iconv does not", name);
 }
 
 static void compare_bytes(enum camp_encoding encoding, iconv_t from_theirs) {
@@ -316,6 +334,8 @@ int main(void) {
       fprintf(stderr, "encodings: this system's iconv has no %s\n", pairs[i].iconv_name);
       return 1;
     }
+    uint8_t code[8];
+    if (pairs[i].encoding == CAMP_ENCODING_GB18030) is_2022 = ask(to, (const uint8_t *)"\x87\x00\x02\x00", 4, code, sizeof code) == 4;
     compare_code_points(pairs[i].encoding, to);
     compare_bytes(pairs[i].encoding, from);
     if (pairs[i].encoding == CAMP_ENCODING_GB18030) compare_four(from);

@@ -18,18 +18,19 @@ authority() {
   openssl req -x509 -new -key "$1.key" -subj "/CN=$1" -days 2 -out "$1.pem" \
     -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign
 }
-leaf() { # name, authority, subject alternative names, days
+leaf() { # name, authority, subject alternative names, how long it is valid
   key "$1"
   printf 'subjectAltName=%s\n' "$3" > "$1.ext"
   openssl req -new -key "$1.key" -subj "/CN=$1" -out "$1.csr"
-  openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" -CAcreateserial -days "$4" -extfile "$1.ext" -out "$1.pem"
+  openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" -CAcreateserial $4 -extfile "$1.ext" -out "$1.pem"
 }
 authority ca
 authority other-ca
-leaf good ca "DNS:localhost,IP:127.0.0.1" 2
-leaf other-host ca "DNS:other.example" 2
-leaf expired ca "DNS:localhost,IP:127.0.0.1" -1
-leaf foreign other-ca "DNS:localhost,IP:127.0.0.1" 2
+leaf good ca "DNS:localhost,IP:127.0.0.1" "-days 2"
+leaf other-host ca "DNS:other.example" "-days 2"
+leaf expired ca "DNS:localhost,IP:127.0.0.1" "-days -1" ||
+  leaf expired ca "DNS:localhost,IP:127.0.0.1" "-not_before 20200101000000Z -not_after 20200102000000Z" # OpenSSL 3.4 and later
+leaf foreign other-ca "DNS:localhost,IP:127.0.0.1" "-days 2"
 key self
 openssl req -x509 -new -key self.key -subj "/CN=self" -days 2 -out self.pem -addext "subjectAltName=DNS:localhost,IP:127.0.0.1"
 ]]
