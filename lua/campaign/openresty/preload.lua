@@ -10,8 +10,9 @@ local M = {}
 -- What is required where it is used, beside what campaign.later puts off.
 local LATE = {
   "campaign", "campaign.api.client", "campaign.durable", "campaign.import", "campaign.import.report.page_file",
-  "campaign.import.resume", "campaign.ledger.sqlite", "campaign.openresty.bell", "campaign.openresty.env", "campaign.openresty.linger",
-  "campaign.openresty.sync", "campaign.openresty.watch", "campaign.reading", "campaign.transport", "campaign.transport.openresty", "ngx.semaphore",
+  "campaign.import.resume", "campaign.ledger.sqlite", "campaign.openresty.bell", "campaign.openresty.dispatcher", "campaign.openresty.env",
+  "campaign.openresty.linger", "campaign.openresty.sync", "campaign.openresty.watch", "campaign.reading", "campaign.transport",
+  "campaign.transport.openresty", "ngx.semaphore",
 }
 
 ---Reads the modules, and the data of platforms.

@@ -1,13 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- The transport inside nginx: the interface of transport/curl, without blocking the worker. All transports of a worker share one engine
--- with its background thread, created by the worker's first request. While requests are in flight one light thread, the dispatcher, takes
--- results and wakes their waiters; it ends when there are none, so that an exiting worker is not held up. The engine's thread never runs
--- Lua.
+-- (openresty/dispatcher).
 
 local bell = require "campaign.openresty.bell"
 local core = require "campaign.core"
+local dispatcher = require "campaign.openresty.dispatcher"
 local home = require "campaign.openresty.env"
-local linger = require "campaign.openresty.linger"
 local transport_module = require "campaign.transport"
 
 local M = {}
@@ -23,243 +21,24 @@ function mt.__tostring(self)
   return self.closed and "campaign.transport.openresty (closed)" or "campaign.transport.openresty"
 end
 
--- If the engine cannot wake the dispatcher: pauses between polls, in seconds, short while results arrive, longer otherwise.
-local LEAST, MOST = 0.001, 0.005
-
--- The engine's thread wakes the dispatcher through a socket, at least four times a second. It takes milliseconds to connect, not seconds;
--- after a failure it is not tried again for a while.
-local ANSWER, MEND = 10, 60
-
--- Results handed out per iteration of the event loop: their waiters continue in the same iteration, and neighbours wait for all of them.
-local MOST_AT_ONCE = 64
-
 -- Semaphores reused for the next request, except those whose wait timed out.
 local MOST_FREE = 512
 
 -- Results taken at a time by a caller that may let others run in between.
 local AT_ONCE = 8
 
--- Waiters check this often: an nginx timer keeps the worker alive meanwhile, and a lost dispatcher is replaced.
+-- Waiters look around this often.
 local ROUND = 1
 
--- nginx drops a timer it accepted if too many run when it is due: until the dispatcher was seen, waiters poll this often themselves.
-local UNSEEN = 0.01
+-- nginx's clock has no smaller step.
+local LEAST = 0.001
 
 -- Of this Lua state, that is of this worker, or with lua_code_cache off of this request.
 local is_found = false -- libcurl
-local engine
-local entries = {} -- id → { transport, semaphore?, result?, looked? }
-local generation = 0 -- of the dispatcher that may run
-local seen = 0 -- generation of the last dispatcher that did
-local beat = -math.huge -- when that dispatcher was last seen
-local idle = linger.new() -- the idle dispatcher
-local mended = -math.huge -- time of the next attempt to use a socket
 local free = {} -- semaphores
+local entries = dispatcher.entries
 
-local observer, observed
-
--- The transport whose expected answers are not made into results: that of the import that asked for them last. Those of others come as results.
-local collector
-local expected = {} -- of the engine, used again: id, seconds, bytes sent and the platform's id of each
-
--- What the observer is told of an expected answer.
-local as_expected = { status = 200, seconds = nil }
-
----Reports every result of this worker to a function, before its waiter gets it.
----@param tell fun(result: table)? must not yield
----@param done fun()? called when all available results have been reported; must not yield
-function M.observe(tell, done)
-  observer, observed = tell, done
-end
-
--- Wakes whoever waits for results of the transport.
-local function wake(transport)
-  if transport.sleepers > 0 and transport.semaphore:count() < 0 then -- one post per waiter: more would make later waits return at once
-    transport.semaphore:post(1)
-  end
-end
-
--- Hands a result to its waiter.
-local function deliver(id, result)
-  local entry = entries[id]
-  entries[id] = nil
-  if observer then
-    observer(result)
-  end
-  local transport = entry and entry.transport
-  if not transport or transport.closed then
-    return
-  end
-  if entry.semaphore then
-    transport.count = transport.count - 1
-    entry.result = result
-    entry.semaphore:post(1)
-    return
-  end
-  transport.last = transport.last + 1 -- not by #: slots before `first` are empty
-  transport.finished[transport.last] = { id, result }
-  wake(transport)
-end
-
--- Hands expected answers to the transport that collects them.
-local function deliver_expected(count)
-  local transport = collector
-  local known, last = transport.collected, 4 * transport.collected_count
-  for at = 1, 4 * count, 4 do
-    local id = expected[at]
-    if entries[id] then
-      entries[id] = nil
-      known[last + 1], known[last + 2], known[last + 3], known[last + 4] = id, expected[at + 1], expected[at + 2], expected[at + 3]
-      last = last + 4
-    end
-    if observer then
-      as_expected.seconds = expected[at + 1]
-      observer(as_expected)
-    end
-  end
-  transport.collected_count = last / 4
-  wake(transport)
-end
-
--- Takes finished results, all of them or at most `most`; returns how many.
-local function take(most)
-  local count = 0
-  while count ~= most do
-    local passed, id, result = 0
-    if collector then
-      passed, id, result = engine:take_known(0, collector.template, most and most - count or MOST_AT_ONCE, expected)
-    else
-      id, result = engine:take()
-    end
-    if passed > 0 then
-      deliver_expected(passed)
-    end
-    if id then
-      deliver(id, result)
-    elseif passed == 0 then
-      break
-    end
-    count = count + passed + (id and 1 or 0)
-  end
-  if count > 0 and observed then
-    observed()
-  end
-  return count
-end
-
--- nginx has closed the connections of an exiting worker (worker_shutdown_timeout), and with them the waiters: results that nobody waits for
--- must not hold up the worker.
-local function cancel_orphans(now)
-  for id, entry in pairs(entries) do
-    local is_looking = entry.looked and now - entry.looked < ROUND -- by itself, between two sleeps
-    if entry.semaphore and entry.semaphore:count() >= 0 and not is_looking then
-      engine:cancel(id)
-    end
-  end
-end
-
--- The socket through which the engine wakes this light thread, or nil: then it polls.
-local function open_bell()
-  local now = core.system.monotonic()
-  if now < mended or ngx.worker.exiting() then
-    return nil
-  end
-  mended = now + MEND
-  local path = engine:listen()
-  if not path then
-    return nil
-  end
-  local socket = ngx.socket.tcp()
-  socket:settimeouts(ANSWER * 1000, ANSWER * 1000, ANSWER * 1000)
-  if not socket:connect("unix:" .. path) or not engine:accept() then
-    socket:close()
-    return nil
-  end
-  mended = -math.huge
-  return socket
-end
-
--- Waits until there may be results; returns the socket while it is usable.
-local function wait_for_results(socket, pause)
-  local ready = socket and engine:arm() or -1
-  if ready > 0 then
-    return socket
-  elseif ready < 0 then
-    ngx.sleep(pause)
-  elseif not socket:receive(1) then -- exactly one byte follows each arm() that returned 0
-    socket:close()
-    mended = core.system.monotonic() + MEND
-    return nil
-  end
-  return socket
-end
-
-local function dispatch(_, mine)
-  local pause, next_check = LEAST, 0
-  if mine == generation then
-    seen = mine
-  end
-  local socket = open_bell()
-  while mine == generation and (next(entries) or idle:wait() or next(entries)) do
-    beat = core.system.monotonic()
-    home.work_began(beat)
-    local count = take(MOST_AT_ONCE)
-    pause = count > 0 and LEAST or math.min(pause + 0.001, MOST)
-    if beat >= next_check and ngx.worker.exiting() then
-      next_check = beat + ROUND / 4
-      cancel_orphans(beat)
-    end
-    if count == MOST_AT_ONCE then
-      ngx.sleep(LEAST)
-    elseif next(entries) then
-      socket = wait_for_results(socket, pause)
-    end
-  end
-  if socket then
-    socket:close()
-  end
-  if mine == generation then
-    beat = -math.huge
-  end
-end
-
--- Makes sure that somebody polls the engine. If nginx has no timer to give, the waiter does it itself.
-local function ensure_dispatcher()
-  if idle:call() then
-    beat = core.system.monotonic()
-    return true
-  elseif core.system.monotonic() - beat < ROUND then
-    return true
-  end
-  if generation == 0 and ngx.worker.exiting() then
-    return false -- nginx's Lua module would not close what it creates for a worker's first timer any more, and log an alert
-  end
-  generation = generation + 1
-  local started = ngx.timer.at(0, dispatch, generation)
-  beat = started and core.system.monotonic() or -math.huge
-  return started
-end
-
--- Waits for a post, with a time limit. The second value is true if the semaphore's own wait did not time out.
-local function wait(semaphore, seconds, entry)
-  if ensure_dispatcher() then
-    local is_seen = seen == generation
-    seconds = math.max(LEAST, math.min(seconds, is_seen and ROUND or UNSEEN)) -- below nginx's timer resolution it would be a busy loop
-    local is_posted = semaphore:wait(seconds)
-    home.woken(is_posted)
-    if is_seen or is_posted then
-      return is_posted, is_posted
-    end
-    take()
-    return semaphore:wait(0)
-  end
-  if entry then
-    entry.looked = core.system.monotonic()
-  end
-  home.sleep(math.min(seconds, LEAST))
-  take()
-  return semaphore:wait(0)
-end
+M.observe = dispatcher.observe
 
 -- The client of the nginx request disconnected: cancel what it had in flight, and let the handler finish in order.
 local function watch_client(self)
@@ -305,24 +84,17 @@ function M.new(options)
   return self
 end
 
--- Makes sure that the worker has its engine.
+-- The worker's engine; nil and why there is none.
 local function need_engine(self, level)
   if self.closed then
     error("the transport is closed", level + 1)
   end
-  if not engine then
-    local made, err = core.http.engine({ driver = "thread" })
-    if not made then
-      return nil, err
-    end
-    engine = made
-  end
-  return true
+  return dispatcher.need()
 end
 
 local function submit(self, request, entry)
-  local has_engine, none = need_engine(self, 3)
-  if not has_engine then
+  local engine, none = need_engine(self, 3)
+  if not engine then
     return nil, none
   end
   local id, err = engine:submit(request)
@@ -343,7 +115,7 @@ function methods:submit(request)
   home.check(2)
   local id, err = submit(self, request, {})
   if id then
-    ensure_dispatcher()
+    dispatcher.ensure()
   end
   return id, err
 end
@@ -353,8 +125,8 @@ end
 ---@return userdata? template
 ---@return campaign.error? err
 function methods:template(request)
-  local has_engine, none = need_engine(self, 2)
-  if not has_engine then
+  local engine, none = need_engine(self, 2)
+  if not engine then
     return nil, none
   end
   return engine:template(transport_module.to_repeat(request))
@@ -370,8 +142,8 @@ end
 ---@return campaign.error? err of the one after those that were sent; its body is consumed too
 function methods:submit_like(template, bodies, count, seconds, into)
   home.check(2)
-  local has_engine, none = need_engine(self, 2)
-  if not has_engine then
+  local engine, none = need_engine(self, 2)
+  if not engine then
     return 0, none
   end
   local sent, err = engine:submit_like(template, bodies, count, seconds, into)
@@ -382,7 +154,7 @@ function methods:submit_like(template, bodies, count, seconds, into)
   end
   self.count = self.count + sent
   if sent > 0 then
-    ensure_dispatcher()
+    dispatcher.ensure()
   end
   return sent, err
 end
@@ -415,8 +187,8 @@ end
 ---Number of results that can be taken without waiting.
 ---@return integer
 function methods:ready()
-  if engine and self.count > 0 then
-    take(AT_ONCE)
+  if self.count > 0 then
+    dispatcher.take(AT_ONCE)
   end
   return self.last - self.first + 1 + self.collected_count
 end
@@ -449,8 +221,8 @@ end
 -- Waits until there is something to take, for `seconds` at most, or until nothing is in flight, or until the ledger's commit has ended.
 local function await(self, seconds, ledger)
   local deadline = seconds and core.system.monotonic() + seconds
-  if engine and self.count > 0 and not has_some(self) then
-    take(AT_ONCE)
+  if self.count > 0 and not has_some(self) then
+    dispatcher.take(AT_ONCE)
   end
   if seconds ~= 0 and self.count > 0 then
     home.pause() -- whoever takes many results in a row lets others in between
@@ -474,7 +246,7 @@ local function await(self, seconds, ledger)
       end
     end
     self.sleepers = self.sleepers + 1
-    wait(self.semaphore, left)
+    dispatcher.wait(self.semaphore, left)
     self.sleepers = self.sleepers - 1
   end
 end
@@ -499,12 +271,7 @@ end
 ---@return number? id of a finished request, whose answer is a different one
 ---@return table? result
 function methods:known(seconds, template, most, into, ledger)
-  self.template = template
-  if template then
-    collector = self
-  elseif collector == self then
-    collector = nil
-  end
+  dispatcher.collect(self, template)
   await(self, seconds, ledger)
   local count = pop_expected(self, most, into)
   if count > 0 then
@@ -530,7 +297,7 @@ function methods:perform(request)
     if not entries[id] then
       error("the transport was closed while a request was in flight", 2)
     end
-    local _, is_whole = wait(semaphore, ROUND, entry)
+    local _, is_whole = dispatcher.wait(semaphore, ROUND, entry)
     is_clean = is_clean and is_whole
   end
   if is_clean and #free < MOST_FREE then
@@ -544,7 +311,7 @@ end
 ---@return boolean cancelled false when it had finished before
 function methods:cancel(id)
   local entry = entries[id]
-  return entry ~= nil and entry.transport == self and engine:cancel(id)
+  return entry ~= nil and entry.transport == self and dispatcher.engine():cancel(id)
 end
 
 ---Breaks off everything this transport has in flight; the results come with error kind "cancelled".
@@ -552,7 +319,7 @@ end
 function methods:cancel_all()
   local cancelled = 0
   for id, entry in pairs(entries) do
-    if entry.transport == self and engine:cancel(id) then
+    if entry.transport == self and dispatcher.engine():cancel(id) then
       cancelled = cancelled + 1
     end
   end
@@ -564,7 +331,7 @@ end
 ---@return { sent: number, received: number }?
 function methods:progress(id)
   local entry = entries[id]
-  return entry and entry.transport == self and engine:progress(id) or nil
+  return entry and entry.transport == self and dispatcher.engine():progress(id) or nil
 end
 
 ---Requests whose result was not taken yet.
@@ -576,6 +343,7 @@ end
 ---Later requests of this account use new connections, in this worker: its credentials changed.
 ---@param account string
 function methods.forget(_, account)
+  local engine = dispatcher.engine()
   return engine and engine:forget(account)
 end
 
@@ -589,10 +357,8 @@ function methods:close()
     self.semaphore:post(self.sleepers) -- nothing will come for them any more
   end
   self.closed, self.finished, self.first, self.last, self.count = true, {}, 1, 0, 0
-  self.collected, self.collected_count, self.template = {}, 0, nil
-  if collector == self then
-    collector = nil
-  end
+  self.collected, self.collected_count = {}, 0
+  dispatcher.collect(self, nil)
   for id, entry in pairs(entries) do
     if entry.transport == self then
       entries[id] = nil
