@@ -99,6 +99,9 @@ describe("style", function()
         if (line == "xlsxwriter.h" and name ~= "libxlsx") or (line == "libxlsx.h" and name ~= "sheet" and name ~= "libxlsx") then
           faults[#faults + 1] = path .. " includes " .. line .. ": only sheet knows libxlsxwriter"
         end
+        if (line == "expat.h" and name ~= "libexpat") or (line == "libexpat.h" and name ~= "xml" and name ~= "libexpat") then
+          faults[#faults + 1] = path .. " includes " .. line .. ": only xml knows Expat"
+        end
         if (line == "sqlite3.h" and name ~= "libsqlite")
           or (line == "libsqlite.h" and name ~= "store" and name ~= "store_log" and name ~= "store_lines" and name ~= "libsqlite") then
           faults[#faults + 1] = path .. " includes " .. line .. ": only store knows SQLite"

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "utf8.h"
+#include "workbook_values.h"
 
 const char *camp_reason_name(enum camp_reason reason) {
   static const char *const names[] = {
@@ -155,6 +156,8 @@ static const struct camp_check checks[] = {
     {"datetime", holds_datetime, "a time, as yyyy-MM-dd HH:mm:ss", 1},
     {"digits", all_digits, "digits only", 1},
     {"email", holds_email, "an e-mail address", 1},
+    {"excel_value", camp_excel_value,
+     "a value: no error of Excel's, no formula without its result, no number that Excel has rounded to 15 digits", 0},
     {"id_cn", holds_id_cn, "an identity number of 18 characters with a right check character", 1},
     {"identifier", holds_identifier, "letters, digits and _, not starting with a digit", 1},
     {"mobile_cn", holds_mobile_cn, "11 digits that start with 13 to 19", 1},

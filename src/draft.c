@@ -17,6 +17,7 @@
 void camp_draft_init(struct camp_draft *draft) {
   draft->fd = -1;
   draft->hidden = NULL;
+  draft->what = "the mapped list";
   draft->eager = 0;
   draft->written = draft->begun = 0;
 }
@@ -42,7 +43,9 @@ static int open_hidden(struct camp_draft *draft, const char *folder) {
 
 int camp_draft_open(struct camp_draft *draft, const char *folder, int keep, struct camp_error *err) {
   const int eager = draft->eager;
+  const char *what = draft->what;
   camp_draft_init(draft);
+  draft->what = what;
   draft->eager = eager && keep;
   draft->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, MODE);
   if (draft->fd >= 0) return 0;
@@ -63,7 +66,7 @@ int camp_draft_open(struct camp_draft *draft, const char *folder, int keep, stru
 }
 
 int camp_draft_write(struct camp_draft *draft, const void *bytes, size_t n, struct camp_error *err) {
-  if (camp_append_write(draft->fd, "the mapped list", bytes, n, err) != 0) {
+  if (camp_append_write(draft->fd, draft->what, bytes, n, err) != 0) {
     err->kind = CAMP_LEDGER; /* the disk of the job, not the list */
     return -1;
   }

@@ -12,6 +12,7 @@
 struct camp_draft {
   int fd;        /* -1: none */
   char *hidden;  /* temporary path; NULL for none */
+  const char *what; /* for messages: "the mapped list" */
   int eager;     /* set it to start writeback before everything is written; writes may then block */
   off_t written, begun;
 };

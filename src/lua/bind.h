@@ -127,5 +127,6 @@ int camp_open_sheet(lua_State *L);   /* Excel files */
 int camp_open_store(lua_State *L);  /* durable statements: SQLite */
 int camp_open_system(lua_State *L); /* clock, random, files, processes */
 int camp_open_utf8(lua_State *L);
+int camp_open_workbook(lua_State *L); /* workbooks as lists */
 
 #endif

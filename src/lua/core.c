@@ -27,6 +27,7 @@ static const struct {
     {"store", camp_open_store},
     {"system", camp_open_system},
     {"utf8", camp_open_utf8},
+    {"workbook", camp_open_workbook},
 };
 
 __attribute__((visibility("default"))) int luaopen_campaign_core(lua_State *L);
