@@ -445,7 +445,7 @@ static __attribute__((noinline)) int finish(struct camp_reader *r, struct camp_r
   r->at = walk->next;
   r->place += walk->marks;
   r->at_offset += record->bytes;
-  r->line += (int64_t)walk->lines + 1;
+  r->line += (r->input->record_lines ? 0 : (int64_t)walk->lines) + 1;
   return 1;
 }
 
@@ -500,7 +500,7 @@ static __attribute__((noinline)) int skip_record(struct camp_reader *r, struct c
   }
   if (state == QUOTED) return fail_unclosed(r, opened, err);
   r->row++;
-  r->line = ended ? line : line + 1;
+  r->line = r->input->record_lines ? r->line + 1 : ended ? line : line + 1;
   return 1;
 }
 

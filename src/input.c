@@ -298,6 +298,7 @@ int camp_input_open(struct camp_input **out, const struct camp_input_options *op
   atomic_init(&input->references, 1);
   input->fd = -1;
   input->data_offset = -1;
+  input->record_lines = options->record_lines;
   input->max_record = options->max_record > 0 ? options->max_record : CAMP_MAX_RECORD_DEFAULT;
   input->path = strdup(options->name != NULL ? options->name : options->path);
   if (input->path == NULL) {

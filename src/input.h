@@ -34,6 +34,7 @@ struct camp_input {
   int64_t first_line;     /* of the header: 1, or 2 after such a line; 0 until it was looked for */
   unsigned char delimiter; /* 0 until the header is read, if it is to be detected there */
   size_t max_record;      /* bytes of one record; for UTF-16 input, of its UTF-8 */
+  int record_lines;       /* every record counts as one line, whatever line ends it contains */
   int64_t data_offset;    /* the first byte after the header; -1 until the header is read */
   int64_t data_line;      /* line number there */
   struct camp_name *columns;
@@ -46,6 +47,7 @@ struct camp_input_options {
   const char *delimiter;   /* ",", ";", a tab, or "auto"; NULL is "," */
   size_t max_record;       /* 0: the default */
   const char *name;        /* for messages; NULL: the path */
+  int record_lines;        /* as in camp_input: for lists made of sheets, whose rows are the lines */
 };
 
 /* Opens the file and detects its encoding. 0 with *input owned by the caller (one reference), or -1. */

@@ -188,7 +188,7 @@ static int write_header(struct camp_rewrite *rw, struct camp_draft *draft, struc
   camp_buf_init(&head, OUT_MAX);
   size_t room = 1;
   for (size_t i = 0; i < rw->name_count; i++) room += rw->names[i].length * 2 + 3;
-  for (size_t i = 0; i < rw->name_count; i++)
+  for (size_t i = 0; !rw->input->record_lines && i < rw->name_count; i++)
     for (size_t k = 0; k < rw->names[i].length; k++) lines += rw->names[i].text[k] == '\n';
   const size_t blank = (size_t)(rw->input->data_line - 1 > lines ? rw->input->data_line - 1 - lines : 0);
   unsigned char *to = (unsigned char *)camp_buf_reserve(&head, room + blank);
@@ -297,7 +297,7 @@ static int write_record(struct camp_rewrite *rw, const char *marker, size_t mark
     to = camp_csv_write(to, value, length, delimiter);
   }
   *to++ = '\n';
-  rw->line += (int64_t)count_lines(lines_from, (size_t)(to - lines_from));
+  rw->line += rw->input->record_lines ? 1 : (int64_t)count_lines(lines_from, (size_t)(to - lines_from));
   rw->out.length += (size_t)(to - start);
   return fill_lines(rw, rw->reader.line, err);
 }
@@ -352,7 +352,8 @@ int camp_rewrite_put(struct camp_rewrite *rw, const char *reason, size_t length,
 static int begin_again(struct camp_rewrite *rw, struct camp_error *err) {
   char room[32];
   const char delimiter[2] = {(char)rw->input->delimiter, '\0'};
-  struct camp_input_options options = {camp_draft_path(&rw->draft, room), "utf-8", delimiter, CAMP_REWRITE_RECORD, "the mapped list"};
+  struct camp_input_options options = {camp_draft_path(&rw->draft, room), "utf-8", delimiter, CAMP_REWRITE_RECORD, "the mapped list",
+                                       rw->input->record_lines};
   if (camp_input_open(&rw->old, &options, err) != 0 || camp_input_header(rw->old, err) != 0) return -1;
   if (camp_draft_open(&rw->fresh, rw->folder, rw->keep, err) != 0) return -1;
   camp_reader_init(&rw->old_reader, rw->old);

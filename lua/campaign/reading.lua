@@ -1,18 +1,39 @@
 -- SPDX-License-Identifier: MIT
--- Opens a list. Detecting its encoding may read the whole file: inside nginx, where that would block all other requests of a worker, a
--- thread of the core does it while the light thread yields; elsewhere the caller blocks.
+-- Opens a list. Detecting its encoding may read the whole file, and a workbook is converted: inside nginx, where that would block all other
+-- requests of a worker, it is done on a thread of the core, or in short steps, while the light thread yields; elsewhere the caller blocks.
 
 local core = require "campaign.core"
+local later = require "campaign.later"
+
+local workbook = later.module("campaign.workbook")
 
 local M = {}
 
----As core.rows.input.
----@param options { path: string, encoding: string?, delimiter: string?, max_record: integer? }
+-- A workbook as a list in a file without a name.
+local function open_workbook(options, home)
+  local opened, err = workbook.open{
+    path = options.path, sheet = options.sheet, folder = options.folder or os.getenv("TMPDIR") or "/tmp", max_record = options.max_record,
+    stopped = options.stopped, pause = home and function() home.sleep(0) end,
+  }
+  if not opened then
+    return nil, err
+  end
+  opened.reader:close() -- the input has the file open
+  return opened.input, opened
+end
+
+---As core.rows.input; a workbook is read, too.
+---@param options table path, encoding?, delimiter?, max_record?, name?, record_lines?; of a workbook sheet?, folder? (for the converted list), stopped?
 ---@return userdata? input
----@return campaign.error? err
+---@return campaign.error|table? err or, of a workbook, what workbook.open gives
 function M.open(options)
   local home = package.loaded.ngx and require("campaign.openresty.env")
-  if not home or not home.may_wait() then
+  home = home and home.may_wait() and home or nil
+  if core.workbook.is_one(options.path) then
+    return open_workbook(options, home)
+  elseif options.sheet then
+    return workbook.refuse_sheet(options.path)
+  elseif not home then
     return core.rows.input(options)
   end
   local errand, err = core.rows.input_later(options)

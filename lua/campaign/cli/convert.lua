@@ -6,6 +6,7 @@ local core = require "campaign.core"
 local error_object = require "campaign.error"
 local output = require "campaign.cli.output"
 local replacements = require "campaign.replacements"
+local workbook = require "campaign.workbook"
 
 local M = {}
 
@@ -44,8 +45,41 @@ function M.map_of(what)
   return replacements.read(path)
 end
 
-local function open_input(path)
-  if not path or path == "-" then
+-- A sheet of a workbook as CSV in a file without a name.
+local function open_sheet(given)
+  if given.from and given.from:lower() ~= "utf-8" then
+    return usage("--from " .. given.from .. ": " .. given.file .. " is an Excel workbook", "leave --from out")
+  end
+  local opened, err = workbook.open{
+    path = given.file, sheet = given.sheet, folder = os.getenv("TMPDIR") or "/tmp", stopped = function() return core.console.caught() > 0 end,
+  }
+  if not opened then
+    return nil, err
+  end
+  if not given.json then
+    for _, note in ipairs(opened.list.notes) do
+      io.stderr:write("campaign: note: ", note, "\n")
+    end
+    for _, doubt in ipairs(opened.doubts) do
+      io.stderr:write("campaign: note: ", workbook.doubt(doubt, opened.columns[doubt.column] or "#" .. doubt.column), "; ", workbook.advice(doubt),
+        "\n")
+    end
+  end
+  local file = assert(io.open(opened.reader:path(), "rb"))
+  opened.input:close()
+  opened.reader:close()
+  return file
+end
+
+local function open_input(given)
+  local path = given.file
+  if path and path ~= "-" and workbook.is_one(path) then
+    return open_sheet(given)
+  elseif given.sheet then
+    return workbook.refuse_sheet(path or "stdin")
+  elseif not given.from then
+    return usage("missing option '--from'", "--from utf-8, for instance: the encoding of " .. (path or "stdin"))
+  elseif not path or path == "-" then
     return io.stdin
   end
   local file, message = io.open(path, "rb")
@@ -152,11 +186,11 @@ local function finish(target, ok, err)
 end
 
 local function convert(given)
-  local from, err = encoding(given.from, "--from")
+  local from, err = encoding(given.from or "utf-8", "--from")
   local to, map, input, converter, target
   if from then to, err = encoding(given.to, "--to") end
   if to then map, err = M.map_of(given.on_unmappable) end
-  if map then input, err = open_input(given.file) end
+  if map then input, err = open_input(given) end
   if input then converter, err = core.gbk.converter{ from = from, to = to, map = map } end
   if converter then target, err = open_output(given.output) end
   local ok

@@ -78,6 +78,7 @@ local function components(place)
   add("LuaFileSystem", (lfs._VERSION:gsub("^LuaFileSystem ", "")))
   add("SQLite", core.store.version())
   add("libxlsxwriter", core.sheet.version())
+  add("Expat", core.workbook.version())
   return list
 end
 

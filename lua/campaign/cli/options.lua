@@ -103,7 +103,8 @@ end
 
 local function import(parser)
   local command = parser:command("import", "Import a contact list and account for every row.")
-  command:argument("file", "CSV file with a header line."):convert(M.list_file)
+  command:argument("file", "CSV file with a header line, or Excel workbook (.xlsx)."):convert(M.list_file)
+  command:option("--sheet", "The sheet of a workbook (default: the first visible one)."):argname("NAME")
   command:option("--to", "PLATFORM.OPERATION that takes rows."):argname("PLATFORM.OPERATION"):count(1)
   add_parameters(command)
   command:option("--map", "Take a field from a column: phone=手机号, components.<id>=等级; or a script that returns a function "
@@ -133,13 +134,15 @@ local function import(parser)
   add_examples(command, "campaign import people.csv --to longlong.import_customers_async --check phone=mobile_cn --dry-run",
     "campaign import people.csv --to outbound.upload_contacts_file -p dataSourceName=autumn",
     "campaign import people.csv --to longlong.import_customers_async --suppress dnc.csv:phone",
-    "campaign import people.csv --to longlong.import_customers_async --since campaign-jobs/JOB")
+    "campaign import people.csv --to longlong.import_customers_async --since campaign-jobs/JOB",
+    "campaign import people.xlsx --sheet 名单 --to longlong.import_customers_async")
   return command
 end
 
 local function members(parser)
   local command = parser:command("members", "Write the Excel file of members for an operation from a list; nothing is sent.")
-  command:argument("file", "CSV file with a header line."):convert(M.list_file)
+  command:argument("file", "CSV file with a header line, or Excel workbook (.xlsx)."):convert(M.list_file)
+  command:option("--sheet", "The sheet of a workbook (default: the first visible one)."):argname("NAME")
   command:option("--to", "PLATFORM.OPERATION that takes such files."):argname("PLATFORM.OPERATION"):count(1)
   command:option("-o --output", "The file to write; its name must end in .xlsx."):argname("FILE"):count(1)
   command:option("--variable", "A column that every row must fill: one that message texts name as {{NAME}}. Repeatable."):argname("NAME"):count("*")
@@ -263,14 +266,16 @@ local function listen(parser)
 end
 
 local function convert(parser)
-  local command = parser:command("convert", "Convert a text file between encodings, losing no character.")
+  local command = parser:command("convert", "Convert a text file between encodings, or a workbook to CSV.")
   command:argument("file", "File to read (default, and with -: stdin)."):args("?")
-  command:option("--from", "utf-8, gbk, cp936, gb18030, utf-16le or utf-16be."):argname("ENCODING"):count(1)
+  command:option("--from", "utf-8, gbk, cp936, gb18030, utf-16le or utf-16be; not of a workbook."):argname("ENCODING")
+  command:option("--sheet", "The sheet of a workbook (default: the first visible one)."):argname("NAME")
   command:option("--to", "utf-8, gbk, cp936, gb18030, utf-16le or utf-16be."):argname("ENCODING"):count(1)
   command:option("-o --output", "File to write instead of stdout."):argname("FILE")
   command:option("--on-unmappable", "For characters that the target lacks: fail, or map:FILE."):argname("WHAT"):default("fail")
   add_json(command)
-  add_examples(command, "campaign convert people.csv --from utf-8 --to gb18030 -o people.gb.csv")
+  add_examples(command, "campaign convert people.csv --from utf-8 --to gb18030 -o people.gb.csv",
+    "campaign convert people.xlsx --to utf-8 -o people.csv")
   return command
 end
 

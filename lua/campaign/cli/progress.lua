@@ -10,8 +10,8 @@ local M = {}
 local PLAIN_EVERY = 10 -- seconds
 local TERMINAL_EVERY = 0.1
 local JSON_EVERY = 1
-local WORDS = { mapping = "mapping", preflight = "checking", writing = "writing" }
-local READS = { mapping = true, preflight = true } -- how far is told by bytes
+local WORDS = { reading = "reading", mapping = "mapping", preflight = "checking", writing = "writing" }
+local READS = { reading = true, mapping = true, preflight = true } -- how far is told by bytes
 local SETTLED = 2 -- seconds before a rate is worth telling
 
 -- What the import waits for.

@@ -23,7 +23,7 @@ M.FILES = {
   job = "job.json", batches = "batches.jsonl", rejects = "rejects.csv",
   ledger = "ledger.db", ambiguous = "ambiguous.csv", duplicates = "duplicates.csv", suppressed = "suppressed.csv",
   unchanged = "unchanged.csv", keys = "rows.keys", not_sent = "not_sent.csv", possibly_duplicated = "possibly_duplicated.csv",
-  mapped = "mapped.csv", report = "report.json", page = "report.html",
+  sheet = "sheet.csv", mapped = "mapped.csv", report = "report.json", page = "report.html",
 }
 
 local methods = {}
@@ -46,7 +46,7 @@ end
 
 M.trouble = trouble
 
--- Ignores temporary files of a process that died, and a list that another process is mapping.
+-- Ignores temporary files of a process that died, and a list that another process is making.
 local function is_empty(path)
   local names, err = core.system.list_dir(path)
   for _, name in ipairs(names or {}) do

@@ -135,7 +135,7 @@ function M.close_all(state)
   if state.rows and state.state == "planned" then
     state.rows:close()
   end
-  for _, name in ipairs({ "encoder", "input", "rewrite", "ledger" }) do
+  for _, name in ipairs({ "encoder", "input", "rewrite", "sheet", "ledger" }) do
     if state[name] then
       state[name]:close()
       state[name] = nil
@@ -211,7 +211,7 @@ local function make_folder(state)
     return true
   end
   local ok
-  if state.folder then -- a mapped list has one already
+  if state.folder then -- a list that was made for the job has one already
     ok, err = state.folder:is_free()
   else
     state.folder, err = folder_module.of_job(options, state.platform, state.operation)
@@ -231,6 +231,8 @@ local function make_folder(state)
   ok, err = state.ledger:reserve(folder_module.RESERVE)
   if ok and state.rewrite then
     ok, err = require("campaign.import.plan.map_function").place(state)
+  elseif ok and state.sheet then
+    ok, err = require("campaign.import.plan.sheet_list").place(state)
   end
   if not ok then
     return nil, err
@@ -314,10 +316,10 @@ function M.check_rows(state)
   local first_batch = plan.first_batch
   plan.first_batch = nil
   if state.syncing then
-    ok, err = require("campaign.import.plan.map_function").settle(state)
+    ok, err = require("campaign.import.plan.kept_list").settle(state)
   end
   if ok then
-    plan.notes = core.json.array(notes.of(state.input, state.mapping, state.columns))
+    plan.notes = notes.of(state.input, state.mapping, state.columns, state.options.workbook)
     ok, err = put_job(state, "planned", plan)
   end
   if not ok then

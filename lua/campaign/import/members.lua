@@ -32,7 +32,7 @@ local CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetm
 local MOST_ROWS = core.sheet.ROWS - 1 -- the first row is the header
 
 ---@class campaign.members.options see docs/members.md
----@field source string path of a CSV file with a header line
+---@field source string path of a CSV file with a header line, or of an Excel workbook (.xlsx)
 ---@field to string "platform.operation" whose members the file lists
 ---@field path string where the .xlsx goes; what is there is replaced
 ---@field variables? string[] columns that every row must fill: those that the texts of the task name as {{name}}
@@ -43,6 +43,7 @@ local MOST_ROWS = core.sheet.ROWS - 1 -- the first row is the header
 ---@field on_unmappable? { map: string|table<string, string> } replacements of the user's own
 ---@field encoding? string
 ---@field delimiter? string
+---@field sheet? string the sheet of a workbook; the first visible one without it
 ---@field rows_per_file? integer several files of so many rows, `path` with -1, -2, ... before .xlsx
 ---@field temporary? string folder for temporary files; that of `path` without it
 ---@field on_progress? fun(event: table)
@@ -69,6 +70,7 @@ local MOST_ROWS = core.sheet.ROWS - 1 -- the first row is the header
 local OWN = { path = "string", variables = "table", temporary = "string", rows_per_file = "number" }
 local SHARED = {
   source = true, to = true, map = true, set = true, check = true, unique = true, on_unmappable = true, encoding = true, delimiter = true,
+    sheet = true,
   on_progress = true, env = true,
 }
 
@@ -181,10 +183,12 @@ end
 local function prepare(work, operation)
   local options = work.options
   local err
-  work.input, err = reading.open{ path = options.source, encoding = options.encoding, delimiter = options.delimiter }
+  work.input, err = reading.open{ path = options.source, encoding = options.encoding, delimiter = options.delimiter, sheet = options.sheet,
+    folder = options.temporary }
   if not work.input then
     return nil, err
   end
+  local workbook = err and err.list
   work.list_columns, err = work.input:columns()
   if not work.list_columns then
     return nil, err
@@ -192,7 +196,7 @@ local function prepare(work, operation)
   local planned
   planned, err = mapping.plan{
     operation = as_rows(operation, options.variables), columns = work.list_columns, map = options.map, set = options.set, split = {},
-    check = options.check, params = {}, unique = options.unique,
+    check = options.check, params = {}, unique = options.unique, doubtful = workbook and workbook.doubtful,
   }
   if not planned then
     return nil, err

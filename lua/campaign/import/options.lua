@@ -20,7 +20,7 @@ local M = {}
 ---@field [integer] string
 
 ---@class campaign.import.options: campaign.run.options see docs/import.md
----@field source string path of a CSV file with a header line
+---@field source string path of a CSV file with a header line, or of an Excel workbook (.xlsx)
 ---@field to string "platform.operation"
 ---@field params? table the call's other fields, by wire name
 ---@field map? table<string, string>|fun(row: campaign.row, number: integer): any, any field → column; or a function that sees each row (docs/map.md)
@@ -34,6 +34,7 @@ local M = {}
 ---@field on_unmappable? "reject"|"fail"|{ map: string|table<string, string> }
 ---@field encoding? string
 ---@field delimiter? string
+---@field sheet? string the sheet of a workbook; the first visible one without it
 ---@field rows_per_call? integer
 ---@field rows_per_file? integer
 ---@field overwrite? boolean
@@ -51,6 +52,7 @@ local TYPES = {
   dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
   accept_public_file = { "boolean" }, unique = { "string" }, suppress = { "table", "string" }, since = { "string" },
   keys = { "boolean" }, open_store = { "function" }, mapped = { "table" },
+  sheet = { "string" }, workbook = { "table" },
 }
 
 local REQUIRED = { "source", "to" }
@@ -179,6 +181,9 @@ function M.read(given, level)
   M.check(given, "import", level)
   if given.mapped and not given.mapped.marker then -- our own, of a job with a map function
     error("import: unknown option `mapped`; did you mean `map`?", level)
+  end
+  if given.workbook and not given.workbook.doubtful then -- our own, too
+    error("import: unknown option `workbook`; did you mean `sheet`?", level)
   end
   for _, name in ipairs(REQUIRED) do
     if given[name] == nil then

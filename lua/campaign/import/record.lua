@@ -11,7 +11,8 @@ local M = {}
 
 -- Options that come back as they were given. What is missing here belongs to the process, not to the job.
 local KEPT = { "to", "params", "map", "set", "split", "check", "encoding", "delimiter", "rows_per_call", "rows_per_file",
-  "concurrency", "attempts", "bisect", "rate", "max_reject", "window", "overwrite", "mark", "accept_public_file", "unique", "keys", "mapped" }
+  "concurrency", "attempts", "bisect", "rate", "max_reject", "window", "overwrite", "mark", "accept_public_file", "unique", "keys", "mapped",
+  "workbook" }
 
 ---@param path string
 ---@return string

@@ -307,7 +307,7 @@ local function replace(folder, plan)
     assert(os.rename(folder.rejects, free_name(folder, "rejects-before-%d.csv")))
   end
   for key in pairs(folder_module.FILES) do
-    if key ~= "job" and key ~= "ledger" and key ~= "mapped" then -- the mapped list is what was planned anew
+    if key ~= "job" and key ~= "ledger" and key ~= "mapped" and key ~= "sheet" then -- the last two are what was planned anew
       assert(discard.file(folder[key]))
       if core.system.stat(plan[key]) then
         assert(os.rename(plan[key], folder[key]))

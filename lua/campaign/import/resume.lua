@@ -65,8 +65,8 @@ local function same(file, ledger, pause)
   return refuse(("%s has changed since the job was planned (%s)"):format(file.path, how), advice .. "; import a changed one as a new job")
 end
 
----The list must be the one that was planned; of one that a function has mapped, also the one that the function saw. A list that was copied or
----touched has another time of change: then its bytes are compared with those of the plan.
+---The list must be the one that was planned; of one that a function has mapped, also the one that the function saw, unless that was made of a
+---workbook: people go on working with those. A list that was copied or touched has another time of change: then its bytes are compared with those of the plan.
 ---@param file table from the ledger
 ---@param record table of the ledger
 ---@param ledger table? with the plan; without one the time must be the same
@@ -75,7 +75,7 @@ end
 ---@return campaign.error? err
 function M.same_file(file, record, ledger, pause)
   local mapped = record.options.mapped
-  if mapped and mapped.list then
+  if mapped and mapped.list and not record.options.workbook then
     local ok, err = same({ path = mapped.list.path, bytes = mapped.list.bytes, mtime = tonumber(mapped.list.mtime) })
     if not ok then
       return nil, err

@@ -2,9 +2,10 @@
 -- The corrected file: rejects.csv of a job or of a retry, or a copy of it. Reads it even if a spreadsheet reordered its columns and rows,
 -- and finds the row of the list for each of its lines. Decides nothing about the rows.
 
-local core = require "campaign.core"
 local error_object = require "campaign.error"
 local listing = require "campaign.import.report.listing"
+local reading = require "campaign.reading"
+local workbook = require "campaign.workbook"
 
 local M = {}
 
@@ -116,6 +117,15 @@ local function number_of(fields, layout)
   return text:find("^%d+$") and #text <= 15 and tonumber(text) or nil
 end
 
+-- Of a workbook: values that were there and are lost. An error is what the list may have had, too.
+local function lost_values(opened)
+  for _, doubt in ipairs(opened and opened.doubts or {}) do
+    if doubt.kind ~= "error" then
+      return doubt
+    end
+  end
+end
+
 ---Opens a possibly corrected file. Without an encoding it is UTF-8, or what its header suggests if it is not valid UTF-8, as spreadsheets
 ---save it; the caller compares the header with the list's.
 ---@param path string
@@ -125,9 +135,15 @@ end
 ---@return string[] | campaign.error header
 function M.open(path, encoding, delimiter)
   local function try(name)
-    local input, err = core.rows.input{ path = path, encoding = name, delimiter = delimiter or "auto", max_record = MOST_RECORD }
+    local input, err = reading.open{ path = path, encoding = name, delimiter = delimiter or "auto", max_record = MOST_RECORD }
     if not input then
       return nil, err
+    end
+    local doubt = lost_values(err)
+    if doubt then
+      input:close()
+      return nil, fault(("%s: %s"):format(path, workbook.doubt(doubt, err.columns[doubt.column] or "#" .. doubt.column)),
+        workbook.advice(doubt) .. ", or mend the CSV file")
     end
     local header
     header, err = input:columns()

@@ -48,8 +48,8 @@ function methods:open_list()
     return refuse(self.path, self.record.platform .. " has no operation " .. tostring(self.record.operation) .. " any more",
       "use the platform's data that the job was planned with")
   end
-  self.input, err = reading.open{ path = self.file.path, encoding = self.file.encoding,
-    delimiter = self.file.delimiter ~= "" and self.file.delimiter or nil, max_record = layout.max_record(self.record.options) }
+  self.input, err = reading.open(layout.reading(self.record.options, { path = self.file.path, encoding = self.file.encoding,
+    delimiter = self.file.delimiter ~= "" and self.file.delimiter or nil }))
   if not self.input then
     return nil, err
   end

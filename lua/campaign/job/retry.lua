@@ -72,6 +72,7 @@ local function plan_options(root, number, given)
   end
   kept.source, kept.encoding, kept.delimiter = family.list(root.path, number), "utf-8", ","
   kept.job = family.retry(root.path, number)
+  kept.workbook = kept.workbook and { doubtful = kept.workbook.doubtful } -- the retry's list is made of the corrected file
   return record_module.given(kept, run_options.pick(given))
 end
 

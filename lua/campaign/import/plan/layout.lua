@@ -16,6 +16,17 @@ function M.max_record(options)
   return options.mapped and MAPPED_RECORD or nil
 end
 
+---How a job's list is opened.
+---@param options table of the job
+---@param file { path: string, encoding: string?, delimiter: string?, sheet: string? }
+---@return table for campaign.reading
+function M.reading(options, file)
+  local workbook = options.workbook
+  local is_sheet = workbook and workbook.list ~= nil -- the list of a retry is not made of the sheet
+  return { path = file.path, encoding = file.encoding, delimiter = file.delimiter, sheet = file.sheet, max_record = M.max_record(options),
+    name = is_sheet and not options.mapped and workbook.list.path or nil, record_lines = is_sheet or nil }
+end
+
 ---The mapping of a job.
 ---@param operation table
 ---@param columns string[] the header of the list
@@ -32,7 +43,7 @@ function M.mapping(operation, columns, target_columns, options, id)
   return mapping.plan{
     operation = operation, columns = columns, target_columns = target_columns, map = options.map, set = options.set,
     split = options.split, check = options.check, params = options.params, unique = options.unique,
-    suppress = suppressed, mapped = options.mapped,
+    suppress = suppressed, mapped = options.mapped, doubtful = options.workbook and options.workbook.doubtful,
     mark = options.mark and id .. "." or nil,
   }
 end

@@ -5,9 +5,9 @@
 
 local core = require "campaign.core"
 local columns_module = require "campaign.import.plan.columns"
-local durable = require "campaign.durable"
 local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
+local kept_list = require "campaign.import.plan.kept_list"
 local layout = require "campaign.import.plan.layout"
 local row_fields = require "campaign.import.plan.row_fields"
 local record_module = require "campaign.import.record"
@@ -191,12 +191,13 @@ local function slips_of(state, info)
 end
 
 local function open_mapped(state, rewrite, info)
-  local options, list = state.options, state.input:info()
+  local options = state.options
+  local list = options.workbook and options.workbook.list or state.input:info()
   options.map = fields_of(state, info)
   state.slips = slips_of(state, info)
   options.mapped = {
     marker = info.marker, made = core.json.array(info.made), columns = #state.columns, makes = info.makes, refused = info.refused,
-    list = { path = record_module.absolute(list.path), bytes = list.bytes, mtime = ("%.9f"):format(list.mtime), encoding = list.encoding,
+    list = { path = record_module.absolute(list.path), bytes = list.bytes, mtime = ("%.9f"):format(tonumber(list.mtime)), encoding = list.encoding,
       detected = list.detected, delimiter = list.delimiter },
   }
   options.source = state.folder and state.folder.mapped or list.path .. " (mapped)"
@@ -204,7 +205,7 @@ local function open_mapped(state, rewrite, info)
   state.input:close()
   local err
   state.input, err = core.rows.input{ path = rewrite:path(), name = options.source, encoding = "utf-8", delimiter = list.delimiter,
-    max_record = layout.max_record(options) }
+    max_record = layout.max_record(options), record_lines = options.workbook ~= nil }
   if not state.input then
     return nil, err
   end
@@ -221,7 +222,9 @@ function M.run(state)
   local keeps = not (options.dry_run and not options.job)
   local place = options.env.getenv("TMPDIR") or "/tmp"
   if keeps then
-    state.folder, err = folder_module.of_job(options, state.platform, state.operation)
+    if not state.folder then -- a workbook has made it already
+      state.folder, err = folder_module.of_job(options, state.platform, state.operation)
+    end
     if not state.folder then
       return nil, err
     end
@@ -276,35 +279,11 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function M.place(state)
-  local path = state.folder.mapped
-  local ok, err = state.rewrite:place(path)
-  local file
+  local ok, err = kept_list.place(state, state.rewrite, state.folder.mapped)
   if ok then
-    file, err = core.system.append_open(path, 384) -- 0600
+    state.rewrite = nil
   end
-  if not file then
-    return folder_module.trouble(state.folder.path, err)
-  end
-  state.rewrite:close()
-  state.rewrite, state.syncing = nil, durable.sync_later(file)
-  return true
-end
-
----Waits until the mapped list is on the disk: before the plan is there, from which things are sent.
----@param state table
----@return true? ok
----@return campaign.error? err
-function M.settle(state)
-  local wait = state.syncing
-  state.syncing = nil
-  local ok, err = wait()
-  if ok then
-    ok, err = durable.folder(state.folder.path)
-  end
-  if not ok then
-    return folder_module.trouble(state.folder.path, err)
-  end
-  return true
+  return ok, err
 end
 
 return M

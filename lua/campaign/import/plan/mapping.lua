@@ -391,6 +391,20 @@ local function add_checks(p)
   end
 end
 
+-- Of a sheet: errors, rounded numbers and formulas without result are refused wherever they would be used. What a function made of them may be
+-- in any column.
+local function add_doubtful(p)
+  local suspects = {}
+  for _, doubt in ipairs(p.options.doubtful or {}) do
+    suspects[p.index.exact[doubt.column] or 0] = true
+  end
+  for i, name in ipairs(p.columns) do
+    if p.used[i] and i ~= p.out.marker and (suspects[i] or p.options.mapped and next(suspects)) then
+      p.out.checks[#p.out.checks + 1] = { column = i, name = name, check = "excel_value" }
+    end
+  end
+end
+
 -- The column by whose text rows are compared with something: that of a field, a column by its name, or by an alias.
 local function find_key(p, option, name)
   local entry = p.by_entry[name]
@@ -485,7 +499,8 @@ local function begin(options)
 end
 
 ---Plans how the columns of a file become the fields of a row.
----@param options table operation, columns, target_columns?, map, set, split, check, params, mark?, unique?, suppress? (names), mapped?
+---@param options table operation, columns, target_columns?, map, set, split, check, params, mark?, unique?, suppress? (names), mapped?, doubtful?
+---(columns of a sheet that have cells without a value, as workbook.open says)
 ---@return campaign.mapping? mapping
 ---@return campaign.error? err
 function M.plan(options)
@@ -523,6 +538,7 @@ function M.plan(options)
       platform = options.operation.platform, operation = options.operation.name,
     }
   end
+  add_doubtful(p)
   for i, name in ipairs(p.columns) do
     if not p.used[i] then
       p.out.unused[#p.out.unused + 1] = name

@@ -4,6 +4,7 @@
 -- encoding, a database). Nothing is changed or refused for it, and no value is shown.
 
 local columns_module = require "campaign.import.plan.columns"
+local core = require "campaign.core"
 
 local M = {}
 
@@ -83,11 +84,29 @@ local function look(input, columns, counts)
   return rows
 end
 
+-- What is to be said of a sheet, and of those of its columns that are used.
+local function notes_of_sheet(workbook, mapping)
+  local notes, is_unused = {}, {}
+  for _, name in ipairs(mapping.unused or {}) do
+    is_unused[name] = true
+  end
+  for i, note in ipairs(workbook.notes or {}) do
+    notes[i] = note
+  end
+  for _, doubt in ipairs(workbook.doubtful or {}) do
+    if not is_unused[doubt.column] then
+      notes[#notes + 1] = doubt.says
+    end
+  end
+  return notes
+end
+
 ---@param input userdata
 ---@param mapping campaign.mapping
 ---@param names string[] columns of the list
+---@param workbook { notes: string[]?, doubtful: table[]? }? that it was made of
 ---@return string[] notes
-function M.of(input, mapping, names)
+function M.of(input, mapping, names, workbook)
   local notes, counts, columns, left_out = {}, {}, sent_columns(mapping), 0
   local function add(note)
     if #notes < MOST_NOTES then
@@ -96,8 +115,10 @@ function M.of(input, mapping, names)
       left_out = left_out + 1
     end
   end
-  for _, note in ipairs(mapping.notes) do
-    add(note)
+  for _, from in ipairs({ notes_of_sheet(workbook or {}, mapping), mapping.notes }) do
+    for _, note in ipairs(from) do
+      add(note)
+    end
   end
   local rows = look(input, columns, counts)
   for _, column in ipairs(columns) do
@@ -113,7 +134,7 @@ function M.of(input, mapping, names)
   if left_out > 0 then
     notes[#notes + 1] = ("and %d more of this kind"):format(left_out)
   end
-  return notes
+  return core.json.array(notes)
 end
 
 return M

@@ -29,13 +29,14 @@ function M.job_json(state)
     params[#params + 1] = tostring(name)
   end
   table.sort(params)
-  local mapped = options.mapped
-  local info = mapped and mapped.list or state.input:info()
+  local mapped, workbook = options.mapped, options.workbook
+  local info = mapped and mapped.list or workbook and workbook.list or state.input:info()
   return {
     format = folder_module.FORMAT, id = state.id, version = core.version,
     platform = state.platform.name, operation = state.operation.name, account = state.client.account.name,
     base_url = state.client.account.base_url,
     mapped = mapped and { file = folder_module.FILES.mapped, made = mapped.made, refused = mapped.refused, makes = mapped.makes } or nil,
+    sheet = workbook and workbook.list and { file = not mapped and folder_module.FILES.sheet or nil, name = workbook.sheet } or nil,
     source = { path = info.path, bytes = info.bytes, mtime = tonumber(info.mtime), encoding = info.encoding, detected = info.detected,
       delimiter = info.delimiter },
     columns = core.json.array(state.columns), fields = core.json.array(uses), unused = core.json.array(state.mapping.unused),
@@ -81,20 +82,30 @@ local function open_account(state)
   return true
 end
 
--- The list's header, and the target's columns where the platform knows them.
-local function open_list(state)
+-- The list and its header.
+local function open_source(state)
   local options = state.options
-  local err
-  if type(options.map) == "function" and (state.record or options.mapped) then
-    return require("campaign.import.plan.map_function").refuse_again()
+  if not state.record and not options.workbook and core.workbook.is_one(options.source) then
+    return require("campaign.import.plan.sheet_list").run(state)
   end
-  state.input, err = reading.open{ path = options.source, encoding = options.encoding, delimiter = options.delimiter,
-    max_record = layout.max_record(options) }
+  local err
+  state.input, err = reading.open(layout.reading(options, { path = options.source, encoding = options.encoding, delimiter = options.delimiter,
+    sheet = options.sheet }))
   if not state.input then
     return nil, err
   end
   state.columns, err = state.input:columns()
-  if not state.columns then
+  return state.columns ~= nil or nil, err
+end
+
+-- The list, and the target's columns where the platform knows them.
+local function open_list(state)
+  local options = state.options
+  if type(options.map) == "function" and (state.record or options.mapped) then
+    return require("campaign.import.plan.map_function").refuse_again()
+  end
+  local ok, err = open_source(state)
+  if not ok then
     return nil, err
   end
   local asked = options.env.monotonic()

@@ -8,6 +8,7 @@ local error_object = require "campaign.error"
 local reading = require "campaign.reading"
 local record_module = require "campaign.import.record"
 local suggest = require "campaign.api.suggest"
+local workbook = require "campaign.workbook"
 
 local M = {}
 
@@ -169,11 +170,25 @@ local function refuse(entry, err)
   }
 end
 
-local function open_list(entry, use)
-  local input, err = reading.open{ path = entry.file, delimiter = "auto" }
+-- Of a sheet: a key that nobody can read would exclude nobody.
+local function refuse_doubts(entry, opened, column)
+  for _, doubt in ipairs(opened and opened.doubts or {}) do
+    if doubt.column == column then
+      return refuse(entry, { kind = "invalid", message = workbook.doubt(doubt, "#" .. column), hint = workbook.advice(doubt) })
+    end
+  end
+  return true
+end
+
+local function open_list(entry, use, work)
+  local input, err = reading.open{ path = entry.file, delimiter = "auto", stopped = work.stopped }
   if not input then
+    if err.kind == "cancelled" then
+      return nil, err
+    end
     return refuse(entry, err)
   end
+  local opened = err
   local names
   names, err = input:columns()
   if not names then
@@ -190,6 +205,12 @@ local function open_list(entry, use)
         "a list without a header line is read with the number of its column: " .. entry.file .. ":#1=" .. (use.name or "FIELD"))
     end
   end
+  local fine
+  fine, err = refuse_doubts(entry, opened, column)
+  if not fine then
+    input:close()
+    return nil, err
+  end
   local list
   list, err = core.rows.key_list(input, { column = column, form = entry.form or M.form(use),
     header = type(entry.column) == "string" })
@@ -197,7 +218,12 @@ local function open_list(entry, use)
   if not list then
     return refuse(entry, err)
   end
-  return list
+  return list, opened and opened.list
+end
+
+-- A sheet was read from the workbook as it was then; its sum must be of the same.
+local function is_same(found, list)
+  return list == nil or found ~= nil and found.size == list.bytes and found.mtime == list.mtime
 end
 
 ---SHA-256 of a file, read in pieces.
@@ -241,14 +267,15 @@ local function read_whole(list, work)
 end
 
 local function load(entry, use, work)
-  local list, err = open_list(entry, use)
+  local list, err = open_list(entry, use, work)
   if not list then
     return nil, err
   end
+  local sheet = err
   local sum, problem = M.sum(entry.file, work.pause)
-  if not sum then
+  if not sum or not is_same(core.system.stat(entry.file, true), sheet) then
     list:close()
-    return usage(tostring(problem))
+    return usage(sum and entry.file .. ": the workbook was changed while it was read; start again with the new one" or tostring(problem))
   end
   local ok
   ok, err = read_whole(list, work) -- it compares the file's size and time with those from before the sum was made

@@ -140,6 +140,11 @@ local function add_rows(facts, ledger, result)
   return facts.doubtful ~= nil or nil, err
 end
 
+-- The path of what a job's list was made of.
+local function of_list(made)
+  return made and made.list and made.list.path
+end
+
 ---@param source table folder, ledger, result?, find (of a name like "longlong.import": platform and operation), handed_over? (path), pause?, now
 ---@return table? facts
 ---@return campaign.error? err
@@ -155,7 +160,7 @@ function M.gather(source)
   end
   local plan = record.plan
   local facts = {
-    mapped = record.options.mapped and record.options.mapped.list and record.options.mapped.list.path,
+    mapped = of_list(record.options.mapped) or of_list(record.options.workbook),
     folder = record_module.absolute(source.folder.path), files = {}, id = put.id, created = put.created, list = put.files[1], to = record.options.to,
     account = record.account, state = result and result.state or put.state == "running" and "interrupted" or put.state,
     rows = plan and plan.rows or result and result.rows or 0, batches = plan and plan.batches, notes = plan and plan.notes or {},

@@ -59,7 +59,7 @@ function M.warn(state, tell, text)
 end
 
 ---@class campaign.import.event
----@field phase "mapping"|"preflight"|"sending"|"waiting"|"finished"
+---@field phase "reading"|"mapping"|"preflight"|"sending"|"waiting"|"finished"
 ---@field rows integer settled, or in the preflight read
 ---@field total_rows integer?
 ---@field bytes number

@@ -1,0 +1,48 @@
+-- SPDX-License-Identifier: MIT
+-- A list that was made for a job, of a workbook or by a function: it gets its name in the job folder when it is complete, and is on the disk
+-- before the plan is, from which things are sent.
+
+local core = require "campaign.core"
+local durable = require "campaign.durable"
+local folder_module = require "campaign.import.folder"
+
+local M = {}
+
+---Gives the list its name in the job folder, for good, and closes its maker.
+---@param state table
+---@param maker userdata that has made the list: `place` and `close`
+---@param path string
+---@return true? ok
+---@return campaign.error? err
+function M.place(state, maker, path)
+  local ok, err = maker:place(path)
+  local file
+  if ok then
+    file, err = core.system.append_open(path, 384) -- 0600
+  end
+  if not file then
+    return folder_module.trouble(state.folder.path, err)
+  end
+  maker:close()
+  state.syncing = durable.sync_later(file)
+  return true
+end
+
+---Waits until the list is on the disk.
+---@param state table
+---@return true? ok
+---@return campaign.error? err
+function M.settle(state)
+  local wait = state.syncing
+  state.syncing = nil
+  local ok, err = wait()
+  if ok then
+    ok, err = durable.folder(state.folder.path)
+  end
+  if not ok then
+    return folder_module.trouble(state.folder.path, err)
+  end
+  return true
+end
+
+return M
