@@ -290,6 +290,8 @@ describe("campaign.openresty.callback", function()
     assert.equal(200, broken:get("/cb/" .. SECRET, { method = "POST", body = body("x") }).status)
     os.remove(broken.folder .. "/store/inbox.log")
     assert.equal(503, broken:get("/cb/" .. SECRET, { method = "POST", body = body("y") }).status)
+    raw_server.eventually(function() return broken:read_log():find("cannot make", 1, true) end, "the line in the log")
+    assert.is_nil(broken:read_log():find(SECRET, 1, true), "the secret is in the log")
     broken:stop(true) -- it logs what is in the way
   end)
 

@@ -255,7 +255,8 @@ end
 ---1 bytes, or nil if it broke off.
 ---@param request { method: string, path: string, headers: table<string, string>, body: string|fun(limit: integer): string? }
 ---@return { status: integer, headers: string[][], body: string, close: boolean } response
----@return string? kind what the body was: first, repeat, conflict, unreadable, duplicate
+---@return string? kind what the body was: first, repeat, conflict, unreadable, duplicate; or the reason why the store did not take it
+---@return campaign.error? err why the store did not take it
 function methods:handle(request)
   local refusal = refuse_head(self, request)
   if refusal then
@@ -272,7 +273,7 @@ function methods:handle(request)
   local id, outcome = read(self, body)
   local kind, err = self.inbox:put(body, id, outcome, self.env.now())
   if not kind then
-    return response(503, err.reason == "full" and "the store is full" or "the store cannot take it", { { "Retry-After", "60" } }), err.reason
+    return response(503, err.reason == "full" and "the store is full" or "the store cannot take it", { { "Retry-After", "60" } }), err.reason, err
   end
   return KEPT, kind
 end

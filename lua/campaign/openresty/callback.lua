@@ -15,6 +15,7 @@ local M = {}
 local RATE, BURST = 1000, 2000 -- a second, of all workers
 local GIVEN_UP_SECONDS = 15 -- nginx may end a request while it opens the store: then the next one does
 local MOST_WAITING = 10000 -- bodies of one worker that are not durable yet
+local QUIET_SECONDS = 10 -- after a line in the log that says why nothing is kept: the next posts fail for the same reason
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.openresty.callback" }
@@ -65,20 +66,31 @@ function methods:open()
   return self.receiver, err
 end
 
+-- Says why a post was not kept.
+local function complain(self, what, err)
+  local now = core.system.monotonic()
+  if now - (self._complained or -math.huge) >= QUIET_SECONDS then
+    self._complained = now
+    request.log_apart(what, err)
+  end
+end
+
 ---The whole location.
 function methods:handle()
   home.pause() -- reading a large body takes a millisecond, and many may be ready at once
   local receiver, err = self:open()
   if not receiver then
-    request.log("the callback store cannot be opened", err)
+    complain(self, "the callback store cannot be opened", err)
     metrics.count("campaign_callbacks_total", "status", 503)
-    return request.json(503, { error = "the store cannot be opened" })
+    return request.json(503, { error = "the store cannot be opened" }, true)
   end
-  local answer, kind = receiver:handle{
+  local answer, kind, problem = receiver:handle{
     method = request.method(), path = request.target(), headers = request.headers(), body = request.body,
   }
   metrics.count("campaign_callbacks_total", "status", answer.status)
-  if kind then
+  if problem then
+    complain(self, "a callback could not be kept", problem)
+  elseif kind then
     metrics.count("campaign_callback_bodies_total", "kind", kind)
   end
   request.answer(answer.status, answer.headers, answer.body, answer.close)

@@ -243,6 +243,17 @@ function M.log(what, err, level)
   ngx.log(level or ngx.ERR, "campaign: ", what, ": ", tostring(err))
 end
 
+local function tell(_, what, text)
+  M.log(what, text)
+end
+
+---The same outside of the request, beside whose errors nginx would write its line: the path may be a secret.
+---@param what string
+---@param err any
+function M.log_apart(what, err)
+  ngx.timer.at(0, tell, what, tostring(err))
+end
+
 ---@return string
 function M.method()
   return ngx.req.get_method()
