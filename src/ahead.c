@@ -8,7 +8,7 @@
 #include "forks.h"
 #include "threads.h"
 
-#define BLOCK ((size_t)256 << 10) /* what libcurl takes at a time of a long body; smaller ones wake the other thread too often */
+#define BLOCK ((size_t)256 << 10) /* what libcurl asks for at a time of a long body; with smaller blocks the threads wake each other too often */
 #define BLOCKS 2
 
 enum state { UNSTARTED, STARTED, DIRECT };
@@ -19,18 +19,18 @@ struct ahead {
   enum state state;
   int generation; /* camp_forks() when the thread began */
   pthread_t thread;
-  size_t at;      /* of the first block, given already */
+  size_t at;      /* bytes of the first block that were read already */
   pthread_mutex_t lock;
   pthread_cond_t filled, emptied;
-  /* With the lock. Blocks from `first` on are the reader's, the others the thread's. */
+  /* Under the lock. The `count` blocks from `first` on belong to the reader, the others to the thread. */
   size_t first, count;
   size_t lengths[BLOCKS];
   int ended, failed, stops;
-  struct camp_error err; /* failed: why */
+  struct camp_error err; /* if failed */
   char blocks[BLOCKS][BLOCK];
 };
 
-/* Fills a block; *failed or *ended where it is the last. */
+/* Fills a block and returns its length. *ended: it is the last one; *failed: because of an error. */
 static size_t fill(struct ahead *ahead, char *block, int *ended, int *failed, struct camp_error *err) {
   size_t length = 0;
   while (length < BLOCK) {
@@ -71,7 +71,7 @@ static enum state start(struct ahead *ahead) {
   return camp_thread_start(&ahead->thread, run, ahead) == 0 ? STARTED : DIRECT;
 }
 
-/* The block to be read next: waits for one unless `given` bytes came already. NULL at the end, and where there is none yet. */
+/* The block to read next. Waits for one only if nothing was `given` to this read yet; NULL if there is none, or at the end. */
 static const char *first_block(struct ahead *ahead, size_t given, size_t *length, int *failed) {
   pthread_mutex_lock(&ahead->lock);
   while (ahead->count == 0 && !ahead->ended && given == 0) pthread_cond_wait(&ahead->filled, &ahead->lock);
@@ -101,7 +101,7 @@ static ptrdiff_t ahead_read(struct camp_source *source, void *to, size_t size, s
     int failed;
     const char *block = first_block(ahead, given, &length, &failed);
     if (failed && given == 0) {
-      *err = ahead->err; /* its thread has ended */
+      *err = ahead->err; /* safe without the lock: the thread has ended */
       return -1;
     }
     if (block == NULL) break;
@@ -117,7 +117,7 @@ static ptrdiff_t ahead_read(struct camp_source *source, void *to, size_t size, s
 static void ahead_free(struct camp_source *source) {
   struct ahead *ahead = (struct ahead *)source;
   if (ahead->state == STARTED) {
-    if (ahead->generation != camp_forks()) return; /* nobody knows what the parent's thread was about */
+    if (ahead->generation != camp_forks()) return; /* leaked in a forked child: the parent's thread may have been using any of it */
     pthread_mutex_lock(&ahead->lock);
     ahead->stops = 1;
     pthread_cond_signal(&ahead->emptied);

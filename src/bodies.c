@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP ((size_t)16 << 10)          /* rooms are whole steps, so that they fit each other */
+#define STEP ((size_t)16 << 10)          /* sizes are rounded up to this, so that one body's memory fits the next */
 #define MOST_KEPT ((size_t)4 << 20)      /* bytes */
-#define LONGEST_KEPT ((size_t)512 << 10) /* longer ones are few, and as many of them fill the memory */
+#define LONGEST_KEPT ((size_t)512 << 10) /* longer bodies are few, and a handful of them would use up MOST_KEPT */
 
 #if defined(__SANITIZE_ADDRESS__)
-#define KEEPS 0 /* the sanitizer is to see what is used after it was given back */
+#define KEEPS 0 /* so that the sanitizer detects use after free */
 #else
 #define KEEPS 1
 #endif
@@ -89,7 +89,7 @@ static void body_free(struct camp_source *source) {
   if (is_last) end(bodies);
 }
 
-/* The one that was given back last, if it is long enough: bodies of one list are alike. */
+/* The most recently returned memory that is large enough, or NULL. */
 static struct body *take_kept(struct camp_bodies *bodies, size_t room) {
   pthread_mutex_lock(&bodies->lock);
   struct body **at = &bodies->kept;

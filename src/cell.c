@@ -24,12 +24,12 @@ _Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0), "processes share 
 #define MAGIC UINT64_C(0x324c4c4543504d43) /* CMPCELL2 */
 #define SLOTS 63
 #define SLOT_BITS 8
-#define PID_BITS 24 /* Linux gives at most 2^22 */
+#define PID_BITS 24 /* process ids on Linux are at most 2^22 */
 #define TOUCH_SECONDS 60
 
-/* 1 KiB each: the file has 64 of them with its head. */
+/* 1 KiB each, like the head: the file is 64 KiB long. */
 struct slot {
-  uint64_t state; /* version << (PID_BITS), and the owner's process id while it is claimed, else 0 */
+  uint64_t state; /* version << PID_BITS | process id of the owner while it is claimed, else 0 */
   uint64_t length;
   uint64_t words[CAMP_CELL_TEXT / 8];
   uint64_t spare[6];
@@ -38,8 +38,8 @@ struct slot {
 struct head {
   uint64_t magic;
   char stamp[CAMP_CELL_STAMP];
-  uint64_t head; /* version << SLOT_BITS | slot; 0: nothing was put */
-  uint64_t last; /* the last version number that was given out */
+  uint64_t head; /* version << SLOT_BITS | slot; 0: no text yet */
+  uint64_t last; /* the last version number assigned */
   uint64_t spare[120];
 };
 
@@ -64,7 +64,7 @@ static int swap(uint64_t *word, uint64_t old, uint64_t new) {
   return __atomic_compare_exchange_n(word, &old, new, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-/* Writes an empty image beside the path and gives it the path's name: in place of what is there, or only where nothing is. */
+/* Writes an empty image to a temporary file and gives it the name `path`. An existing file is kept unless `replace` is set. */
 static int make_file(const char *path, const char *stamp, int replace, struct camp_error *err) {
   int result = -1;
   char random[CAMP_RANDOM_HEX];
@@ -82,7 +82,7 @@ static int make_file(const char *path, const char *stamp, int replace, struct ca
   if (fd < 0) goto failed;
   image->head.magic = MAGIC;
   memcpy(image->head.stamp, stamp, strlen(stamp));
-  /* Every byte is written: a mapped hole in a file on a full disk would end the process. */
+  /* Every byte is written: on a full disk, storing to a mapped hole of a sparse file would raise SIGBUS. */
   const char *at = (const char *)image;
   size_t left = sizeof *image;
   while (left > 0) {
@@ -95,7 +95,7 @@ static int make_file(const char *path, const char *stamp, int replace, struct ca
   if (!replace && link(temporary, path) == 0) {
     result = 0;
   } else if (!replace && errno == EEXIST) {
-    result = 0; /* somebody else was first */
+    result = 0; /* another process was faster */
   } else if (rename(temporary, path) == 0) {
     temporary[0] = '\0';
     result = 0;
@@ -110,7 +110,7 @@ failed:
   return result;
 }
 
-/* 1 when the file is a cell with this stamp and mapped into `cell`, 0 when it is something else, -1 with errno in err. */
+/* Maps the file into `cell`. Returns 1 on success, 0 if it is not a cell with this stamp, -1 with errno as err's code. */
 static int map_file(struct camp_cell *cell, const char *stamp, struct camp_error *err) {
   int result = -1;
   struct stat info;
@@ -182,12 +182,12 @@ void camp_cell_close(struct camp_cell *cell) {
 uint64_t camp_cell_get(const struct camp_cell *cell, char *text, size_t *length) {
   const struct image *image = cell->image;
   uint64_t words[CAMP_CELL_TEXT / 8];
-  for (;;) { /* goes round only when others have put a text meanwhile */
+  for (;;) { /* repeats only if another process has put a text meanwhile */
     uint64_t head = load(&image->head.head);
     *length = 0;
     if (head == 0) return 0;
     size_t number = (size_t)(head & ((1U << SLOT_BITS) - 1));
-    if (number >= SLOTS) return head >> SLOT_BITS; /* damage; what is put next mends it */
+    if (number >= SLOTS) return head >> SLOT_BITS; /* corrupt; the next put repairs it */
     const struct slot *slot = &image->slots[number];
     uint64_t n = __atomic_load_n(&slot->length, __ATOMIC_RELAXED);
     if (n > CAMP_CELL_TEXT) n = 0;
@@ -202,7 +202,7 @@ uint64_t camp_cell_get(const struct camp_cell *cell, char *text, size_t *length)
 
 static int is_dead(uint64_t pid) { return kill((pid_t)pid, 0) != 0 && errno == ESRCH; }
 
-/* A slot of our own for this version, or -1. */
+/* Claims a slot for this version; -1 if all are in use. */
 static int claim(struct image *image, uint64_t version) {
   uint64_t mine = version << PID_BITS | (uint64_t)getpid();
   for (int is_last = 0; is_last < 2; is_last++) {
@@ -212,7 +212,7 @@ static int claim(struct image *image, uint64_t version) {
       uint64_t seen = load(state);
       uint64_t owner = seen & ((UINT64_C(1) << PID_BITS) - 1);
       if (owner != 0 && !(is_last && is_dead(owner))) continue;
-      /* Looked at after the slot's state: for this slot to become the head's since, it must be claimed, and then the swap fails. */
+      /* Read after the slot's state: for this slot to have become the head's since then, it must have been claimed, and then the swap fails. */
       if ((load(&image->head.head) & ((1U << SLOT_BITS) - 1)) == number && load(&image->head.head) != 0) continue;
       if (swap(state, seen, mine)) return (int)number;
     }
@@ -246,7 +246,7 @@ int camp_cell_is_current(struct camp_cell *cell) {
       info.st_size != (off_t)sizeof(struct image))
     return 0;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  if (now.tv_sec - cell->touched >= TOUCH_SECONDS) { /* what is written to a map does not always change the file's time */
+  if (now.tv_sec - cell->touched >= TOUCH_SECONDS) { /* stores to a mapping do not always update the file's timestamps */
     cell->touched = now.tv_sec;
     utimensat(AT_FDCWD, cell->path, NULL, AT_SYMLINK_NOFOLLOW);
   }

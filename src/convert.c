@@ -22,7 +22,7 @@ void camp_converter_clear(struct camp_converter *converter) {
   converter->scratch = NULL;
 }
 
-/* The words are made when somebody asks for them (camp_fail_stop). */
+/* Leaves the message empty: it is made on demand (camp_fail_stop). */
 static int stopped(struct camp_converter *converter, enum camp_stop stop, uint32_t character, struct camp_error *err) {
   converter->stop = stop;
   converter->character = character;
@@ -32,7 +32,7 @@ static int stopped(struct camp_converter *converter, enum camp_stop stop, uint32
   return -1;
 }
 
-/* So much room at the end of `out`, or NULL with err. */
+/* Reserves `room` bytes at the end of `out`; NULL with err. */
 static uint8_t *room_for(struct camp_buf *out, size_t room, struct camp_error *err) {
   uint8_t *at = (uint8_t *)camp_buf_reserve(out, room);
   if (at != NULL) return at;
@@ -41,7 +41,7 @@ static uint8_t *room_for(struct camp_buf *out, size_t room, struct camp_error *e
   return NULL;
 }
 
-/* Encodes valid or cut-off text without replacements. *stop says how it ended; -1 only for want of room. */
+/* Encodes text without applying the map. *stop says how it ended; returns -1 only if there is no room. */
 static int write_plain(enum camp_encoding to, const uint8_t *text, size_t n, struct camp_buf *out, enum camp_stop *stop,
                        struct camp_converted *done, struct camp_error *err) {
   uint8_t *at = room_for(out, camp_encode_room(to, n), err);
@@ -51,8 +51,8 @@ static int write_plain(enum camp_encoding to, const uint8_t *text, size_t n, str
   return 0;
 }
 
-/* Text to the target encoding, replacements made. *consumed and *stop say how far it came; *character what was unmappable. -1 with err for
- * want of room, or for a replacement that the target has not either. */
+/* Encodes text and applies the map. *consumed and *stop say how far it came, *character what was unmappable. Returns -1 with err only if there
+ * is no room. */
 static int write_text(struct camp_converter *converter, const uint8_t *text, size_t n, struct camp_buf *out, size_t *consumed,
                       enum camp_stop *stop, uint32_t *character, struct camp_error *err) {
   size_t at = 0;
@@ -75,14 +75,14 @@ static int write_text(struct camp_converter *converter, const uint8_t *text, siz
     }
     const uint8_t *value = camp_map_peek(converter->map, replaced, &size);
     if (write_plain(converter->to, value, size, out, stop, &done, err) != 0) return -1;
-    if (*stop != CAMP_STOP_END) *character = done.character; /* the replacement itself is unmappable: reported as such, at the original's place */
+    if (*stop != CAMP_STOP_END) *character = done.character; /* the replacement itself is unmappable: reported at the position of the original */
     else at += (size_t)length;
   }
   *consumed = at;
   return 0;
 }
 
-/* Where in the input the character stands that begins at byte `at` of what the input was decoded to. */
+/* Maps an offset in the decoded text (UTF-8) back to the offset of the same character in the input. */
 static size_t source_offset(enum camp_encoding from, const uint8_t *bytes, size_t n, const uint8_t *text, size_t at) {
   size_t characters = camp_utf8_characters(text, at);
   size_t offset = 0;
@@ -97,14 +97,14 @@ static size_t source_offset(enum camp_encoding from, const uint8_t *bytes, size_
   return offset;
 }
 
-/* One block of another encoding than UTF-8; *consumed as camp_decode says. */
+/* Converts one block of an encoding other than UTF-8; *consumed as in camp_decode. */
 static int convert_block(struct camp_converter *converter, const uint8_t *bytes, size_t n, struct camp_buf *out, size_t *consumed,
                          enum camp_stop *stop, struct camp_error *err) {
   struct camp_converted done;
   enum camp_stop written;
   uint32_t character = 0;
   size_t used;
-  if (converter->to == CAMP_ENCODING_UTF8 && converter->map == NULL) { /* what was decoded is the result */
+  if (converter->to == CAMP_ENCODING_UTF8 && converter->map == NULL) { /* decoding is all there is to do */
     uint8_t *at = room_for(out, camp_decode_room(converter->from, n), err);
     if (at == NULL) return -1;
     *stop = camp_decode(converter->from, bytes, n, at, &done);
@@ -148,7 +148,7 @@ int camp_converter_feed(struct camp_converter *converter, const uint8_t *bytes, 
   enum camp_stop stop;
   size_t consumed;
   size_t at = 0;
-  while (converter->kept_count > 0 && at < n) { /* byte by byte until the kept character is whole */
+  while (converter->kept_count > 0 && at < n) { /* byte by byte until the split character is complete */
     converter->kept[converter->kept_count++] = bytes[at++];
     if (convert(converter, converter->kept, converter->kept_count, out, &consumed, &stop, err) != 0) return -1;
     if (stop == CAMP_STOP_END) converter->kept_count = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Asks the processor what it can do, when somebody wants to know. The compiler's own __builtin_cpu_supports asks some twenty questions whenever the
- * core is loaded; in a virtual machine each of them is a trap into the host, and together they are a hundredth of a script with one call. */
+ * Queries the processor's features on first use. The compiler's __builtin_cpu_supports would execute CPUID some twenty times whenever the core is
+ * loaded; in a virtual machine each of them traps into the host, together about 1% of the run time of a script with a single call. */
 #include "cpu.h"
 
 #if defined(__x86_64__)
@@ -9,7 +9,7 @@
 
 atomic_uint camp_cpu_features;
 
-/* Which registers the system saves and restores: bit 1 SSE, bit 2 AVX, bits 5 to 7 AVX-512. */
+/* XCR0, the registers that the operating system saves and restores: bit 1 SSE, bit 2 AVX, bits 5 to 7 AVX-512. */
 static unsigned saved_registers(void) {
   unsigned low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * CRC-32C: 256 bytes per step with carry-less multiplication on 64-byte vectors if available, else with the processor's CRC instruction,
- * else with a table of 16 entries, which needs no set-up. */
+ * else with a constant table of 16 entries. */
 #include "crc32c.h"
 
 #if defined(__x86_64__)
@@ -23,15 +23,15 @@ static uint32_t by_table(uint32_t crc, const uint8_t *at, size_t n) {
 }
 
 #if defined(__x86_64__)
-/* The instruction gives its result three cycles after it begins, and can begin every cycle: three pieces side by side. */
+/* The CRC instruction has a latency of three cycles and a throughput of one per cycle, so three pieces are computed in parallel. */
 #define PIECE ((size_t)512)
 
-/* shift[k][x]: what the byte x, k bytes up in a checksum, becomes behind PIECE bytes of zeros. */
+/* shift[k][x]: the checksum whose byte k is x and whose other bytes are 0, after PIECE zero bytes. */
 static uint32_t shift[4][256];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 __attribute__((target("sse4.2"))) static void fill_shift(void) {
-  for (unsigned bit = 0; bit < 32; bit++) { /* what a byte becomes is what its bits become, added up */
+  for (unsigned bit = 0; bit < 32; bit++) { /* CRC is linear: the result for a byte is the XOR of the results for its bits */
     uint64_t behind = (uint64_t)1 << bit;
     for (size_t i = 0; i < PIECE; i += 8) behind = __builtin_ia32_crc32di(behind, 0);
     uint32_t one = (uint32_t)behind;
@@ -65,22 +65,22 @@ __attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, c
   return by_table((uint32_t)wide, at, n);
 }
 
-#define STRIDE ((size_t)256) /* four vectors side by side */
-#define LEAST_FOLDED ((size_t)1024) /* shorter texts are not worth it */
+#define STRIDE ((size_t)256) /* four vectors in parallel */
+#define LEAST_FOLDED ((size_t)1024) /* folding does not pay off for shorter input */
 
-/* What the first and the second half of 16 bytes become `STRIDE` bytes further on, and one vector further on. */
+/* Multipliers that move the two 64-bit halves of 16 bytes STRIDE bytes, or one vector, further on. */
 static struct { uint64_t by_stride[2], by_vector[2]; } folds;
 static pthread_once_t folds_once = PTHREAD_ONCE_INIT;
 
-/* x to the power of 8 * bytes + 7 in the polynomial's field, as a checksum has it: the highest bit is 1. */
+/* x^(8 * bytes + 7) modulo the polynomial, in the bit order of a checksum (reflected: the highest bit is the coefficient of x^0). */
 __attribute__((target("sse4.2"))) static uint64_t power(size_t bytes) {
   uint32_t crc = UINT32_C(1) << 24;
   for (; bytes > 0; bytes--) crc = __builtin_ia32_crc32qi(crc, 0);
   return crc;
 }
 
-/* A product of two numbers whose highest bit comes first is one bit short, and a factor of 32 bits stands 32 bits too high: so 31 bits more
- * for the half that has 64 bits behind it, and 33 fewer for the other. */
+/* The carry-less product of two bit-reflected numbers is shifted by one bit, and a factor of 32 bits counts as shifted by 32 bits; the exponents
+ * allow for both: 31 more for the half that has 64 bits after it, 33 fewer for the other. */
 static void fill_folds(void) {
   folds.by_stride[0] = power(STRIDE + 3);
   folds.by_stride[1] = power(STRIDE - 5);
@@ -92,12 +92,12 @@ static void fill_folds(void) {
 
 static int can_fold(void) { return camp_has_512() && camp_cpu_has(CAMP_CPU_VPCLMULQDQ | CAMP_CPU_SSE42); }
 
-/* `behind`, and what `before` becomes there. */
+/* Folds `before` into the data that follows it. */
 __attribute__((TARGET512, always_inline)) static inline __m512i folded(__m512i before, __m512i by, __m512i behind) {
   return _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(before, by, 0x00), _mm512_clmulepi64_epi128(before, by, 0x11), behind, 0x96);
 }
 
-/* Of STRIDE bytes and more. */
+/* Requires n >= STRIDE. */
 __attribute__((TARGET512)) static uint32_t by_folding(uint32_t crc, const uint8_t *at, size_t n) {
   const __m512i by_stride = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)folds.by_stride));
   const __m512i by_vector = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)folds.by_vector));
@@ -109,7 +109,7 @@ __attribute__((TARGET512)) static uint32_t by_folding(uint32_t crc, const uint8_
     c = folded(c, by_stride, _mm512_loadu_si512(at + 128));
     d = folded(d, by_stride, _mm512_loadu_si512(at + 192));
   }
-  uint8_t last[64]; /* has the checksum of all of it */
+  uint8_t last[64]; /* its checksum is that of all bytes so far */
   _mm512_storeu_si512(last, folded(folded(folded(a, by_vector, b), by_vector, c), by_vector, d));
   return by_instruction(by_instruction(0, last, sizeof last), at, n);
 }

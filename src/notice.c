@@ -50,12 +50,12 @@ int camp_notice_listen(struct camp_notice *notice, struct camp_error *err) {
   if (root == NULL || root[0] != '/' || strlen(root) > sizeof notice->folder - NAME_ROOM) root = "/tmp";
   if (camp_random_hex(random) != 0) return fail(notice, err, "random number");
   snprintf(notice->folder, sizeof notice->folder, "%s/campaign-%s", root, random);
-  if (mkdir(notice->folder, 0700) != 0) { /* also when somebody made one of this name */
+  if (mkdir(notice->folder, 0700) != 0) { /* EEXIST is an error, too: the folder could be anybody's */
     notice->folder[0] = '\0';
     return fail(notice, err, root);
   }
   snprintf(notice->path, sizeof notice->path, "%s/bell", notice->folder);
-  strcpy(address.sun_path, notice->path); /* shorter than sun_path by their declarations */
+  strcpy(address.sun_path, notice->path); /* fits: path is declared shorter than sun_path */
   notice->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (notice->listener < 0 || bind(notice->listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(notice->listener, 1) != 0)
     return fail(notice, err, "listen");
@@ -79,6 +79,6 @@ int camp_notice_accept(struct camp_notice *notice, struct camp_error *err) {
 }
 
 void camp_notice_ring(const struct camp_notice *notice) {
-  ssize_t sent = send(notice->fd, "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* full means: it rings already */
+  ssize_t sent = send(notice->fd, "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* EAGAIN: a wake-up is pending already */
   (void)sent;
 }

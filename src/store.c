@@ -21,42 +21,43 @@
 
 #define BUSY_MILLISECONDS 10000
 
-/* A code of ours, as SQLite forms its own: the ledger is locked, and it is this process that has it. */
+/* Our own extended result code, in SQLite's format: the ledger is locked, and this very process holds the lock. */
 #define BUSY_OURSELVES (SQLITE_BUSY | (64 << 8))
 
 #define PAGE_SIZE "4096"
-/* The log is written back when it has so many frames, and begins anew at its start, in space that it has already. */
+/* The log is checkpointed once it has this many frames; it then restarts at its beginning and reuses the space it has. */
 #define CHECKPOINT_FRAMES "1000"
 
 #define TEXT_OF(number) #number
 #define SAYS(id) "PRAGMA application_id=" TEXT_OF(id)
 
-/* What a commit is followed by. Needed: the group is not done before it is. */
+/* Whether the next commit is followed by a checkpoint. NEEDED: if the checkpoint fails, so does the group. */
 enum checkpoint { CHECKPOINT_NONE, CHECKPOINT_WANTED, CHECKPOINT_NEEDED };
 
 struct camp_database {
   sqlite3 *db;
   struct statement {
     sqlite3_stmt *first;
-    sqlite3_stmt *then; /* directly after the first, if that changed a row; or NULL */
-    struct camp_lines *lines; /* what it gives is told as these; or NULL */
+    sqlite3_stmt *then; /* runs directly after the first if that changed a row; or NULL */
+    struct camp_lines *lines; /* how its rows are returned as lines; or NULL */
   } statements[CAMP_STORE_STATEMENTS];
   int statement_count;
   sqlite3_stmt *begin_write, *begin_read, *commit, *rollback;
   int lock;      /* descriptor of the lock file */
-  int found_log; /* there was one when it was opened */
-  int64_t cut_log; /* where it is to be cut off, 0: nowhere */
-  int is_open;   /* found well, and all that follows is known */
-  int is_at_work; /* the file says that commits may stand in the log alone */
-  int is_noted;  /* the mark is on disk: whatever an earlier log left there is gone */
+  int found_log; /* there was a log when the file was opened */
+  int64_t cut_log; /* truncate the log to this size; 0: leave it */
+  int is_open;   /* opening succeeded: all checks passed */
+  int is_at_work; /* the file's application id says that commits may exist only in the log */
+  int is_noted;  /* the lock file was synced since opening, so no mark of an earlier log survives on disk */
   atomic_int checkpoint; /* enum checkpoint: after the next group that writes */
   struct camp_error broken; /* kind CAMP_OK while the file is sound */
-  int reserved;             /* there is room set aside beside the file */
-  atomic_int full;          /* the room was needed */
+  int reserved;             /* the reserve file exists */
+  atomic_int full;          /* the reserve was used up: the disk is full */
   char path[PATH_MAX];
 };
 
-/* Errors after which nothing that the file says, or that we write into it, can be trusted. A second fsync after a failed one may lie. */
+/* Errors after which neither the file's content nor further writes to it can be trusted. An fsync after a failed one may report success
+ * although data was lost. */
 static int is_fatal(int code) {
   switch (code & 0xFF) {
     case SQLITE_IOERR:
@@ -91,9 +92,9 @@ int camp_store_is_ours(const struct camp_error *err) { return err->kind == CAMP_
 
 const char *camp_store_version(struct camp_error *err) { return camp_sqlite_load(err) == 0 ? sqlite3_libversion() : NULL; }
 
-/* SQLite knows one way of being full: a write that finds no room, after which nothing is there of its group. A quota and a limit of the process
- * are others. So are other calls than writes, but of those nobody knows what they left behind: their groups are not run again. A sync is none,
- * whatever it failed for. */
+/* SQLite reports SQLITE_FULL only for a write that fails with ENOSPC; nothing of its group is left behind then, so the group can be run again.
+ * An exceeded quota (EDQUOT) or file size limit (EFBIG) is treated alike. When another call than a write fails for lack of space, its effects
+ * are unknown and the group is not run again. A failed sync is never treated as a full disk, whatever its errno. */
 enum { FULL_ELSEWHERE = SQLITE_FULL | 1 << 8 };
 
 static int code_of(int code, int system) {
@@ -114,14 +115,14 @@ static int fail_sqlite(struct camp_database *database, int code, struct camp_err
   return -1;
 }
 
-/* One statement without values and without interest in its rows. */
+/* Executes SQL without parameters; rows are ignored. */
 static int execute(struct camp_database *database, const char *sql, struct camp_error *err) {
   int code = sqlite3_exec(database->db, sql, NULL, NULL, NULL);
   return code == SQLITE_OK ? 0 : fail_sqlite(database, sqlite3_extended_errcode(database->db), err);
 }
 
-/* The text in the first column of the one row must be `wanted`. A PRAGMA that changes the file commits after its row: only its end tells how
- * that went. */
+/* Executes a statement whose only row must have the text `wanted` in its first column. A PRAGMA that changes the file commits after it has
+ * returned its row, so it is stepped until SQLITE_DONE. */
 static int expect(struct camp_database *database, const char *sql, const char *wanted, struct camp_error *err) {
   sqlite3_stmt *statement = NULL;
   int result = -1;
@@ -163,15 +164,15 @@ int camp_database_reserve(struct camp_database *database, long long bytes, struc
   int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return camp_fail(err, CAMP_LEDGER, camp_is_full(errno) ? SQLITE_FULL : SQLITE_IOERR,
-                     "ledger %.120s: no room can be set aside: %s", database->path, strerror(errno));
+                     "ledger %.120s: cannot create its reserve file: %s", database->path, strerror(errno));
   int code;
-  while ((code = posix_fallocate(fd, 0, bytes)) == EINTR) continue; /* a signal of the host program's */
+  while ((code = posix_fallocate(fd, 0, bytes)) == EINTR) continue; /* the host program got a signal */
   close(fd);
   database->reserved = code == 0;
   if (code == 0) return 0;
   unlink(path);
   return camp_fail(err, CAMP_LEDGER, camp_is_full(code) ? SQLITE_FULL : SQLITE_IOERR,
-                   "ledger %.120s: no room for the %lld bytes that are set aside for a full disk: %s", database->path, bytes, strerror(code));
+                   "ledger %.120s: cannot reserve %lld bytes of disk space in advance: %s", database->path, bytes, strerror(code));
 }
 
 int camp_database_full(struct camp_database *database) { return atomic_load(&database->full); }
@@ -180,7 +181,7 @@ static int fail_errno(struct camp_database *database, struct camp_error *err) {
   return camp_fail(err, CAMP_LEDGER, camp_is_full(errno) ? SQLITE_FULL : 0, "ledger %.120s: %s", database->path, strerror(errno));
 }
 
-/* A file with this schema, as it stands on the disk: at rest, with a log from its first write on. SQLite's to be freed; NULL with err. */
+/* The bytes of a new database file with this schema, "at rest" and in WAL mode. To be freed with sqlite3_free; NULL with err. */
 static unsigned char *make_image(struct camp_database *database, const char *schema, sqlite3_int64 *size, struct camp_error *err) {
   unsigned char *image = NULL;
   int code = sqlite3_open_v2(":memory:", &database->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX, NULL);
@@ -193,12 +194,12 @@ static unsigned char *make_image(struct camp_database *database, const char *sch
   }
   sqlite3_close(database->db);
   database->db = NULL;
-  if (image != NULL) image[18] = image[19] = 2; /* how it is written and read: with a log */
+  if (image != NULL) image[18] = image[19] = 2; /* file format write and read version: WAL */
   return image;
 }
 
-/* All of the file or none of it, for it is the job's record from the moment on in which it has its name. SQLite alone would sync nine times, and
- * its file would have the umask's mode. */
+/* Creates the file atomically, since it is the job's record from the moment it has its name. SQLite by itself would sync nine times and create
+ * the file with a mode that depends on the umask. */
 static int make_file(struct camp_database *database, const char *schema, struct camp_error *err) {
   struct stat info;
   char log[PATH_MAX + 16];
@@ -206,14 +207,14 @@ static int make_file(struct camp_database *database, const char *schema, struct 
   if (lstat(database->path, &info) == 0) errno = EEXIST;
   if (errno != ENOENT) return fail_errno(database, err);
   snprintf(log, sizeof log, "%s-wal", database->path);
-  if (lstat(log, &info) == 0) /* SQLite would take what stands in it for this file's */
+  if (lstat(log, &info) == 0) /* SQLite would apply its content to the new file */
     return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: does not exist, but its log does: a ledger is created only where neither exists", database->path);
   unsigned char *image = make_image(database, schema, &size, err);
   if (image == NULL) return -1;
   const int result = camp_write_atomic(database->path, image, (size_t)size, 0600, err);
   sqlite3_free(image);
   if (result == 0) return 0;
-  unlink(database->path); /* it has its name, and nobody knows for how long, where only its folder could not be synced */
+  unlink(database->path); /* if only the sync of the folder failed, the file exists but might not survive a power failure */
   errno = (int)err->code;
   return fail_errno(database, err);
 }
@@ -246,7 +247,7 @@ static int take_lock(struct camp_database *database, struct camp_error *err) {
   return -1;
 }
 
-/* Whether the log is all that it was, before SQLite looks at it. */
+/* Checks that nothing of the log is missing, before SQLite opens it. */
 static int check_log(struct camp_database *database, struct camp_error *err) {
   struct camp_log log;
   const char *wrong;
@@ -254,17 +255,17 @@ static int check_log(struct camp_database *database, struct camp_error *err) {
   database->found_log = log.is_there;
   database->cut_log = log.has_rest ? log.end : 0;
   if (wrong == NULL) return 0;
-  return camp_fail(err, CAMP_LEDGER, SQLITE_CORRUPT, "ledger %.120s: %s, and with it what was committed last", database->path, wrong);
+  return camp_fail(err, CAMP_LEDGER, SQLITE_CORRUPT, "ledger %.120s: %s, so the latest commits are lost", database->path, wrong);
 }
 
-/* What closing does with the log: it is written back and removed, unless the file says that it belongs to it. */
+/* Whether closing the database keeps the log. Without `keep` SQLite removes it after the checkpoint. */
 static void keep_log(struct camp_database *database, int keep) {
   sqlite3_file_control(database->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 }
 
-/* Exclusive locking keeps the index of the log in memory: no shared-memory file, and no second connection can ever checkpoint. */
+/* With exclusive locking SQLite keeps the WAL index in heap memory: no shared-memory file, and no other connection can ever checkpoint. */
 static int configure(struct camp_database *database, enum camp_store_mode mode, struct camp_error *err) {
-  /* A log that was found stays as it is until the file is known to be well. */
+  /* An existing log is left untouched until all checks have passed. */
   sqlite3_db_config(database->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, database->found_log, NULL);
   keep_log(database, database->found_log);
   sqlite3_extended_result_codes(database->db, 1);
@@ -278,7 +279,7 @@ static int configure(struct camp_database *database, enum camp_store_mode mode, 
   if (execute(database, "PRAGMA wal_autocheckpoint=" CHECKPOINT_FRAMES "; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-512; PRAGMA cell_size_check=ON", err) != 0)
     return -1;
   if (mode == CAMP_STORE_OPEN && expect(database, "PRAGMA quick_check(1)", "ok", err) != 0) return -1;
-  /* What is left of a transaction that was torn must not stand behind the next one: it would look as if that had been damaged. */
+  /* The remains of a torn transaction must not follow the next one, which would then look damaged (camp_log_read). */
   const int code = database->cut_log > 0 ? camp_log_truncate(database->db, database->cut_log) : SQLITE_OK;
   if (code != SQLITE_OK)
     return camp_fail(err, CAMP_LEDGER, code, "ledger %.120s: the end of its log cannot be truncated: %s", database->path, sqlite3_errstr(code));
@@ -307,9 +308,9 @@ static int prepare_own(struct camp_database *database, struct camp_error *err) {
   return 0;
 }
 
-/* What was committed is written back into the file. Where that fails it stays in the log. */
+/* Copies the log's commits into the file. On failure they stay in the log. */
 static int checkpoint(struct camp_database *database, struct camp_error *err) {
-  /* Before the file says that a log belongs to it: what an earlier one left must not be taken for its mark. */
+  /* Must precede the checkpoint that marks the file "at work" on disk: an earlier log's mark must not be taken for the new log's. */
   if (!database->is_noted && fdatasync(database->lock) != 0) {
     camp_fail(err, CAMP_LEDGER, SQLITE_IOERR_FSYNC, "ledger %.120s.lock: %s", database->path, strerror(errno));
     database->broken = *err;
@@ -335,7 +336,7 @@ struct camp_database *camp_database_open(const char *path, const char *schema, e
     camp_fail(err, CAMP_LEDGER, 0, "ledger: the path is too long");
     goto failed;
   }
-  if (!create && check_file(database, err) != 0) goto failed; /* before the lock: no lock file beside what is not there */
+  if (!create && check_file(database, err) != 0) goto failed; /* before take_lock, which would create a lock file even for a missing database */
   if (take_lock(database, err) != 0) goto failed;
   if (create ? make_file(database, schema, err) != 0 : check_log(database, err) != 0) goto failed;
   made = create;
@@ -353,8 +354,8 @@ failed:
   return NULL;
 }
 
-/* The file says that it is whole by itself. Where it cannot be told so, the log stays beside it. */
-static void come_to_rest(struct camp_database *database) {
+/* Marks the file "at rest", that is, complete without its log. If that fails, the log is kept. */
+static void mark_at_rest(struct camp_database *database) {
   struct camp_error ignored = {CAMP_OK, 0, ""};
   if (!database->is_open || !database->is_at_work || database->broken.kind != CAMP_OK) return;
   if (execute(database, SAYS(CAMP_STORE_AT_REST), &ignored) == 0) keep_log(database, 0);
@@ -371,7 +372,7 @@ static int drop(struct statement *statement) {
 void camp_database_close(struct camp_database *database, int leave) {
   if (database == NULL) return;
   if (!leave) {
-    if (database->db != NULL) come_to_rest(database);
+    if (database->db != NULL) mark_at_rest(database);
     for (int i = 0; i < database->statement_count; i++) drop(&database->statements[i]);
     sqlite3_finalize(database->begin_write);
     sqlite3_finalize(database->begin_read);
@@ -431,7 +432,7 @@ static int bind_values(sqlite3_stmt *statement, const struct camp_entry *entry) 
   return code;
 }
 
-/* Copies the current row. Texts move while their buffer grows: until the end their place is kept in `integer`. */
+/* Copies the current row. The buffer of the texts may move while it grows, so a text's offset is kept in `integer` until the run has ended. */
 static int copy_row(struct camp_entry *entry, sqlite3_stmt *statement, size_t columns) {
   struct camp_store_value value;
   const char *text;
@@ -462,7 +463,7 @@ static int copy_row(struct camp_entry *entry, sqlite3_stmt *statement, size_t co
   return 0;
 }
 
-/* Adds the current row to the one of the result. */
+/* Appends the current row to the result's only row (CAMP_STORE_LINES). */
 static int add_line(struct camp_entry *entry, sqlite3_stmt *statement, const struct camp_lines *lines) {
   struct camp_store_value cells[2] = {{.type = CAMP_STORE_INTEGER}, {.type = CAMP_STORE_TEXT}};
   if (camp_lines_append(&entry->texts, lines, statement) != 0) return -1;
@@ -497,7 +498,7 @@ static int run_statement(struct camp_database *database, sqlite3_stmt *statement
   } else {
     fail_sqlite(database, sqlite3_extended_errcode(database->db), err);
   }
-  sqlite3_reset(statement); /* its values are bound anew next time, all of them: until then nothing looks at those of this time */
+  sqlite3_reset(statement); /* no sqlite3_clear_bindings: every run binds all parameters again, and nothing reads the old ones before */
   return code == SQLITE_DONE ? 0 : -1;
 }
 
@@ -545,12 +546,12 @@ static int run_group(struct camp_database *database, struct camp_entry *first, s
 
 void camp_database_need_checkpoint(struct camp_database *database) { atomic_store(&database->checkpoint, CHECKPOINT_NEEDED); }
 
-/* The group is in the log by now. Where nobody needs more, a checkpoint that fails is tried again in time; not so a sync of the lock file, since the
- * next one would say that all is well. */
+/* The group is in the log by now. A failed checkpoint that was only WANTED is no error: SQLite tries again when the log has grown. A failed
+ * sync of the lock file is one in any case, since the next fdatasync would report success. */
 static int run_checkpoint(struct camp_database *database, struct camp_error *err) {
-  const int wish = atomic_exchange(&database->checkpoint, CHECKPOINT_NONE);
-  if (wish == CHECKPOINT_NONE || checkpoint(database, err) == 0) return 0;
-  if (wish == CHECKPOINT_NEEDED || !database->is_noted) {
+  const int request = atomic_exchange(&database->checkpoint, CHECKPOINT_NONE);
+  if (request == CHECKPOINT_NONE || checkpoint(database, err) == 0) return 0;
+  if (request == CHECKPOINT_NEEDED || !database->is_noted) {
     atomic_store(&database->checkpoint, CHECKPOINT_NEEDED);
     return -1;
   }
@@ -558,8 +559,8 @@ static int run_checkpoint(struct camp_database *database, struct camp_error *err
   return 0;
 }
 
-/* The disk is full: the room that was set aside is given up, so that the outcomes of what is on its way can still be written. A write that
- * failed for want of room has left nothing behind; only a failed sync would leave us in the dark, and that is another error. */
+/* The disk is full: gives up the reserved space and runs the group again, so that the outcomes of requests in flight can still be recorded. That
+ * is safe because a write that failed with SQLITE_FULL has left nothing behind (code_of). */
 static int run_group_again(struct camp_database *database, struct camp_entry *first, struct camp_error *err) {
   free_reserve(database);
   atomic_store(&database->full, 1);

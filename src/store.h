@@ -31,7 +31,7 @@ struct camp_store_value {
   };
 };
 
-/* Which results are reported: all; those that fail or change no row; those that fail. */
+/* Which results are reported: all; those of statements that fail or change no row; only those that fail. */
 enum camp_store_tell { CAMP_STORE_ALWAYS, CAMP_STORE_UNCHANGED, CAMP_STORE_FAILED };
 
 struct camp_store_result {

@@ -8,7 +8,7 @@
 
 struct camp_store_later {
   struct camp_errand *errand;
-  char *path; /* of opening; NULL: closing */
+  char *path; /* the file to open; NULL: `store` is to be closed */
   char *schema;
   enum camp_store_mode mode;
   enum camp_store_driver driver;
@@ -41,7 +41,7 @@ static struct camp_store_later *start(struct camp_store_later *later, struct cam
 
 struct camp_store_later *camp_store_open_later(const char *path, const char *schema, enum camp_store_mode mode,
                                                enum camp_store_driver driver, struct camp_error *err) {
-  if (camp_store_version(err) == NULL) return NULL; /* loads the library on the thread that forks, if any does */
+  if (camp_store_version(err) == NULL) return NULL; /* loads the library on the caller's thread: another thread might be doing it during a fork */
   struct camp_store_later *later = calloc(1, sizeof *later);
   if (later != NULL) later->path = strdup(path);
   if (later != NULL && schema != NULL) later->schema = strdup(schema);

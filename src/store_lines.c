@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Rows of a query as lines of JSON, for results that go to a file anyway. */
+ * Formats the rows of a query as lines of JSON, for results that end up in a file anyway. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ struct camp_lines *camp_lines_new(sqlite3_stmt *statement) {
   camp_buf_init(&lines->names, 65536);
   lines->columns = sqlite3_column_count(statement);
   for (int i = 1; i < lines->columns && i < CAMP_STORE_VALUES; i++) {
-    const char *name = sqlite3_column_name(statement, i); /* plain words: they need no escapes */
+    const char *name = sqlite3_column_name(statement, i); /* chosen by our SQL: nothing in them needs escaping */
     if (name == NULL || camp_buf_append(&lines->names, ",\"", 2) != 0 || camp_buf_append(&lines->names, name, strlen(name)) != 0 ||
         camp_buf_append(&lines->names, "\":", 2) != 0) {
       camp_lines_free(lines);
@@ -62,6 +62,6 @@ int camp_lines_append(struct camp_buf *to, const struct camp_lines *lines, sqlit
     to->length = (size_t)(out - to->data);
   }
   if (to->length == start && camp_buf_append(to, ",", 1) != 0) return -1;
-  to->data[start] = '{'; /* in the place of the first comma */
+  to->data[start] = '{'; /* replaces the first comma */
   return camp_buf_append(to, "}\n", 2);
 }

@@ -11,23 +11,23 @@
 
 #define GATHER 65536
 #define FRAME_HEAD 24
-/* The space that is kept ahead doubles up to this: a short job writes little for nothing. */
+/* The log is preallocated by its own size, within these limits: a short job does not write a megabyte of zeros in vain. */
 #define LEAST_AHEAD 65536
 #define MOST_AHEAD 1048576
 
 struct log_file {
   sqlite3_file base;
-  sqlite3_file *below; /* lies behind this struct */
-  int note_in;         /* descriptor for the mark; -1: none */
+  sqlite3_file *below; /* the underlying VFS's file; its memory follows this struct */
+  int note_in;         /* descriptor of the file that the mark is written to; -1: none */
   int is_synced;       /* nothing was written since the last sync */
-  int stays_short;     /* there was no room ahead: no more is asked for */
-  int is_commit;       /* the frame whose head was written last ends a commit */
-  int is_ahead;        /* `mark` is of a commit that is not synced yet */
+  int stays_short;     /* preallocation failed once and is not tried again */
+  int is_commit;       /* the last frame header written was that of a commit frame */
+  int is_ahead;        /* `mark` describes a commit that is not synced yet */
   struct camp_log_mark mark;
   int64_t filled; /* size of the file */
-  int64_t at;     /* where what was gathered belongs */
-  int gathered;
-  unsigned char *bytes; /* GATHER of them, or NULL: no memory was left, every piece is written as it comes */
+  int64_t at;     /* file offset of the gathered bytes */
+  int gathered;   /* number of bytes gathered */
+  unsigned char *bytes; /* buffer of GATHER bytes; NULL if memory ran out: then every piece is written at once */
 };
 
 static struct log_file *log_of(sqlite3_file *file) { return (struct log_file *)file; }
@@ -48,24 +48,24 @@ static void fill_ahead(struct log_file *log, int64_t end) {
 static int write_below(struct log_file *log, const void *bytes, int n, int64_t at) {
   log->is_synced = 0;
   int code = log->below->pMethods->xWrite(log->below, bytes, n, at);
-  /* SQLite knows one way of being full, and a commit that fails does not tell the others: a quota, and a limit of the process. */
+  /* SQLite reports only ENOSPC as SQLITE_FULL, and a failed commit does not tell the others: an exceeded quota or file size limit. */
   if (code == SQLITE_IOERR_WRITE && (errno == EDQUOT || errno == EFBIG)) code = SQLITE_FULL;
-  if (code != SQLITE_OK) log->is_ahead = 0; /* there will be no such commit */
+  if (code != SQLITE_OK) log->is_ahead = 0; /* the commit that `mark` describes has failed */
   if (code != SQLITE_OK || at + n <= log->filled) return code;
   log->filled = at + n;
   if (!log->stays_short) fill_ahead(log, log->filled);
   return SQLITE_OK;
 }
 
-/* What was gathered is forgotten when it cannot be written: the transaction has failed, and the next one begins at the same place. */
+/* The gathered bytes are dropped even if they cannot be written: the transaction has failed, and the next one starts at the same offset. */
 static int flush(struct log_file *log) {
   const int n = log->gathered;
   log->gathered = 0;
   return n > 0 ? write_below(log, log->bytes, n, log->at) : SQLITE_OK;
 }
 
-/* SQLite writes the head of a frame, then its page. */
-static void watch(struct log_file *log, const unsigned char *bytes, int n, int64_t at) {
+/* Keeps `mark` up to date. SQLite writes a frame's header, then its page. */
+static void track_commit(struct log_file *log, const unsigned char *bytes, int n, int64_t at) {
   if (n == FRAME_HEAD) {
     log->is_commit = camp_log_number(bytes + 4) > 0;
     if (!log->is_commit) return;
@@ -80,11 +80,11 @@ static void watch(struct log_file *log, const unsigned char *bytes, int n, int64
 
 static int log_write(sqlite3_file *file, const void *bytes, int n, sqlite3_int64 at) {
   struct log_file *log = log_of(file);
-  if (at == 0 && log->note_in >= 0) { /* a head: it is written once all that the log held is in the file, and synced there */
+  if (at == 0 && log->note_in >= 0) { /* the log's header: SQLite restarts a log only after its content is in the file and synced */
     const struct camp_log_mark nothing = {{0, 0}, 0};
     camp_log_mark_write(log->note_in, &nothing);
   }
-  watch(log, bytes, n, at);
+  track_commit(log, bytes, n, at);
   if (log->gathered > 0 && (at != log->at + log->gathered || log->gathered + n > GATHER)) {
     int code = flush(log);
     if (code != SQLITE_OK) return code;
@@ -107,7 +107,7 @@ static int log_sync(sqlite3_file *file, int flags) {
   return code;
 }
 
-/* ---- everything else: what was gathered first ---- */
+/* ---- other operations: they flush the gathered bytes first ---- */
 
 static int log_read(sqlite3_file *file, void *to, int n, sqlite3_int64 at) {
   struct log_file *log = log_of(file);
@@ -163,7 +163,7 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
   log->below = (sqlite3_file *)(void *)(log + 1);
   log->note_in = -1;
   int code = below->xOpen(below, name, log->below, flags, out_flags);
-  if (code != SQLITE_OK) return code; /* without methods it is not closed */
+  if (code != SQLITE_OK) return code; /* pMethods is still NULL, so SQLite will not call xClose */
   sqlite3_int64 size = 0;
   code = log->below->pMethods->xFileSize(log->below, &size);
   if (code != SQLITE_OK) {
@@ -179,7 +179,7 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
 static void make_vfs(void) {
   below = sqlite3_vfs_find(NULL);
   if (below == NULL) return;
-  ours = *below; /* with its own data: its functions are given ours */
+  ours = *below; /* including pAppData: the underlying functions are called with this struct */
   ours.zName = "campaign-store";
   ours.szOsFile = (int)sizeof(struct log_file) + below->szOsFile;
   ours.xOpen = open_file;

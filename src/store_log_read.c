@@ -17,9 +17,9 @@
 #define HEAD 32
 #define FRAME_HEAD 24
 #define LEAST_PAGE 512
-#define MAGIC 0x377f0682u /* the last bit tells the byte order of the sums */
+#define MAGIC 0x377f0682u /* the lowest bit gives the byte order of the checksums */
 
-#define MARK_AT 32 /* in the lock file, behind the number of the process */
+#define MARK_AT 32 /* offset in the lock file, after the process id */
 
 /* ---- the mark ---- */
 
@@ -39,11 +39,11 @@ void camp_log_mark_write(int fd, const struct camp_log_mark *mark) {
   bytes.mark.salts[1] = mark->salts[1];
   bytes.mark.end = mark->end;
   bytes.sum = sum_of(&bytes.mark);
-  ssize_t wrote = pwrite(fd, &bytes, sizeof bytes, MARK_AT); /* without a mark less is noticed; nothing is noticed that is not so */
+  ssize_t wrote = pwrite(fd, &bytes, sizeof bytes, MARK_AT); /* on failure less damage is detected, but there are no false alarms */
   (void)wrote;
 }
 
-/* All of n bytes, fewer at the end of the file, or -1. */
+/* Reads n bytes, fewer only at the end of the file. Returns their number, or -1. */
 static ssize_t read_at(int fd, void *to, size_t n, int64_t at) {
   size_t got = 0;
   while (got < n) {
@@ -56,7 +56,7 @@ static ssize_t read_at(int fd, void *to, size_t n, int64_t at) {
   return (ssize_t)got;
 }
 
-/* 1, 0 when there is none, or -1: nobody can tell. */
+/* Returns 1 with the mark, 0 if there is none, -1 with errno if the lock file cannot be read. */
 static int read_mark(const char *path, struct camp_log_mark *mark) {
   char name[PATH_MAX + 8];
   struct mark_bytes bytes;
@@ -119,10 +119,10 @@ static int is_ours(const struct camp_log *log, const unsigned char *frame) {
   return camp_log_number(frame + 8) == log->salts[0] && camp_log_number(frame + 12) == log->salts[1];
 }
 
-/* Behind the first frame that is not sound: frames of this log stand there when a transaction was torn by the end of its process. Each is synced
- * before the next begins, and the rest of a torn one is cut off before another is written, so a whole one with anything behind it says that the
- * frame before it was sound once. */
-static int look_behind(int fd, struct camp_log *log, int64_t at, size_t frame_size) {
+/* Examines what follows the first invalid frame. Frames of this log are found there if a transaction was torn because its process died. Every
+ * transaction is synced before the next one begins, and the remains of a torn one are cut off before another is written; so if a complete
+ * transaction with further frames after it is found, the invalid frame was valid once: the log is damaged. */
+static int scan_after_invalid(int fd, struct camp_log *log, int64_t at, size_t frame_size) {
   unsigned char head[FRAME_HEAD];
   int commits = 0;
   for (;; at += (int64_t)frame_size) {
@@ -149,7 +149,7 @@ static int read_frames(int fd, struct camp_log *log, struct sums *sums, camp_log
       break;
     }
     if (!is_ours(log, frame)) break;
-    log->has_rest = 1; /* until a commit ends with it */
+    log->has_rest = 1; /* cleared below if this frame ends a commit */
     add(sums, frame, 8);
     add(sums, frame + FRAME_HEAD, log->page_size);
     if (sums->first != camp_log_number(frame + 16) || sums->second != camp_log_number(frame + 20)) break;
@@ -164,7 +164,7 @@ static int read_frames(int fd, struct camp_log *log, struct sums *sums, camp_log
     log->has_rest = 0;
   }
   free(frame);
-  return result == 0 ? look_behind(fd, log, at + (int64_t)frame_size, frame_size) : result;
+  return result == 0 ? scan_after_invalid(fd, log, at + (int64_t)frame_size, frame_size) : result;
 }
 
 int camp_log_read(const char *path, struct camp_log *log, camp_log_frame *take, void *data, struct camp_error *err) {
@@ -183,7 +183,7 @@ int camp_log_read(const char *path, struct camp_log *log, camp_log_frame *take, 
   return result;
 }
 
-/* What the file's own head says, the log left aside: 1 when commits may stand in the log alone; -1: nobody can tell. */
+/* Returns 1 if the database header, read without the log, says that commits may exist only in the log; -1 with errno if it cannot be read. */
 static int is_at_work(const char *path) {
   unsigned char head[100];
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -206,18 +206,18 @@ int camp_log_lost(const char *path, const struct camp_log *log, const char **los
   const int at_work = is_at_work(path);
   const int is_marked = at_work == 1 ? read_mark(path, &mark) : 0;
   *lost = NULL;
-  /* Nobody knows then whether something is missing: that is no reason to go on as if nothing were. */
+  /* Unknown is not the same as intact. */
   if (at_work < 0 || is_marked < 0)
     return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: %s cannot be read: %s", path, at_work < 0 ? "it" : "its lock file", strerror(errno));
   if (log->is_broken) *lost = "its log is damaged";
-  else if (!at_work) return 0; /* whatever the log holds, nothing was sent by it */
+  else if (!at_work) return 0; /* whatever the log contains, no request was sent on the strength of it */
   else if (!log->is_there) *lost = "its log is missing";
-  else if (is_marked && mark.end == 0) return 0; /* its process ended while it wrote the head of a new log */
+  else if (is_marked && mark.end == 0) return 0; /* its process died while it wrote the header of a restarted log */
   else if (!log->is_log) *lost = "its log is damaged";
   else if (is_marked) {
-    /* A log that began anew after the mark is well: the file was synced before. An older one is not. */
+    /* A log that was restarted after the mark is fine: its earlier content was synced into the file first. An older log is not. */
     const int32_t newer = (int32_t)(log->salts[0] - mark.salts[0]);
-    if (newer < 0 || (newer == 0 && log->salts[1] != mark.salts[1])) *lost = "its log is another one than it was";
+    if (newer < 0 || (newer == 0 && log->salts[1] != mark.salts[1])) *lost = "its log was replaced by another one";
     else if (newer == 0 && log->end < mark.end) *lost = "its log ends too early";
   }
   return 0;

@@ -19,7 +19,8 @@ struct queue {
   size_t count;
 };
 
-/* Entries lie in memory of their group's: a thread that gave back piece by piece what the other one asks for would keep both waiting. */
+/* Entries are allocated in blocks owned by their group: if one thread freed single entries that the other one had allocated, both would contend
+ * for malloc's lock. */
 #define BLOCK_BYTES 16384
 
 struct block {
@@ -31,8 +32,8 @@ struct block {
 struct camp_group {
   struct camp_group *next;
   struct queue entries;
-  struct block *blocks;    /* the first one has room */
-  size_t untaken;          /* results that are to be told; the caller's when the group has finished */
+  struct block *blocks;    /* the newest first: only that one may have free space */
+  size_t untaken;          /* results still to be taken; belongs to the caller once the group has finished */
   struct camp_error error; /* of its transaction */
 };
 
@@ -43,24 +44,24 @@ struct camp_store {
   int parameters[CAMP_STORE_STATEMENTS]; /* values that each statement takes */
   int statement_count;
   uint64_t last_id;
-  struct camp_group *waiting; /* submitted; NULL: nothing */
-  struct camp_group *spare;   /* serves again */
-  struct queue ready;         /* finished, taken over from `done` in one go */
+  struct camp_group *waiting; /* statements submitted and not started; NULL: none */
+  struct camp_group *spare;   /* for reuse by group_new */
+  struct queue ready;         /* finished, moved here from `done` all at once */
   struct camp_entry *taken;
   int has_thread;
   pthread_t thread;
 
-  pthread_mutex_t lock; /* for what follows */
+  pthread_mutex_t lock; /* protects what follows, up to bell_lock */
   pthread_cond_t started, finished;
   struct camp_group *groups, **last_group;
   int busy; /* groups that were started and have not finished */
   int quit;
   struct queue done;
-  struct camp_group *untold;    /* finished, with nothing to tell */
+  struct camp_group *unreported; /* finished, with no result to report */
   struct camp_error last_error; /* of the group that finished last; kind CAMP_OK when it is on disk */
   struct camp_error broken;     /* kind CAMP_OK while the file is sound */
 
-  pthread_mutex_t bell_lock; /* for this alone: */
+  pthread_mutex_t bell_lock; /* protects only `bell` */
   int bell;                  /* an eventfd or socket to write to when a group has finished; -1: none */
 };
 
@@ -86,7 +87,7 @@ static struct camp_entry *queue_pop(struct queue *queue) {
   return entry;
 }
 
-/* All of `from` behind what is in `to`. */
+/* Appends all of `from` to `to`. */
 static void queue_move(struct queue *to, struct queue *from) {
   if (from->first == NULL) return;
   *to->last = from->first;
@@ -111,7 +112,7 @@ static void group_free(struct camp_group *group) {
   free(group);
 }
 
-/* An empty group, that of before where there is one. */
+/* An empty group: the spare one if there is one. */
 static struct camp_group *group_new(struct camp_store *store) {
   struct camp_group *group = store->spare;
   store->spare = NULL;
@@ -124,7 +125,7 @@ static struct camp_group *group_new(struct camp_store *store) {
   return group;
 }
 
-/* Nobody looks at its entries any more. It serves again, with as much memory as a group usually takes. */
+/* For a group whose entries are no longer used. It becomes the spare one and keeps at most one block of the usual size. */
 static void group_recycle(struct camp_store *store, struct camp_group *group) {
   if (store->spare != NULL) {
     group_free(group);
@@ -139,8 +140,8 @@ static void group_recycle(struct camp_store *store, struct camp_group *group) {
   store->spare = group;
 }
 
-/* Memory for one entry of the group; NULL when there is none. */
-static void *group_room(struct camp_group *group, size_t bytes) {
+/* Allocates memory for an entry of the group; NULL when out of memory. */
+static void *group_alloc(struct camp_group *group, size_t bytes) {
   bytes = (bytes + 15) & ~(size_t)15;
   struct block *block = group->blocks;
   if (block == NULL || bytes > block->room - block->used) {
@@ -162,7 +163,7 @@ static void entry_clear(struct camp_entry *entry) {
   camp_buf_clear(&entry->texts);
 }
 
-/* A result that was taken, or will not be. */
+/* Releases a result that was taken, or that nobody will take. */
 static void entry_drop(struct camp_store *store, struct camp_entry *entry) {
   if (entry == NULL) return;
   entry_clear(entry);
@@ -184,18 +185,18 @@ static void groups_free(struct camp_group *group) {
 
 /* ---- running a group, on whichever thread ---- */
 
-static int is_told(const struct camp_entry *entry) {
+static int is_reported(const struct camp_entry *entry) {
   return entry->result.error != NULL || entry->tell == CAMP_STORE_ALWAYS || (entry->tell == CAMP_STORE_UNCHANGED && entry->result.changes == 0);
 }
 
-/* Takes out those whose results nobody asks for. */
-static void group_keep_told(struct camp_group *group) {
+/* Removes the entries whose results are not to be reported. */
+static void group_keep_reported(struct camp_group *group) {
   struct camp_entry *next;
   struct camp_entry *entry = group->entries.first;
   queue_init(&group->entries);
   for (; entry != NULL; entry = next) {
     next = entry->next;
-    if (is_told(entry)) queue_push(&group->entries, entry);
+    if (is_reported(entry)) queue_push(&group->entries, entry);
     else entry_clear(entry);
   }
   group->untaken = group->entries.count;
@@ -204,18 +205,18 @@ static void group_keep_told(struct camp_group *group) {
 static void run_group(struct camp_store *store, struct camp_group *group) {
   const int result = camp_database_run(store->database, group->entries.first, &group->error);
   const struct camp_error *broken = camp_database_broken(store->database);
-  group_keep_told(group);
+  group_keep_reported(group);
   pthread_mutex_lock(&store->lock);
   if (result != 0) store->last_error = group->error;
   else store->last_error.kind = CAMP_OK;
   if (group->untaken == 0) {
-    group->next = store->untold;
-    store->untold = group;
+    group->next = store->unreported;
+    store->unreported = group;
   }
   queue_move(&store->done, &group->entries);
   store->busy--;
   if (broken != NULL) store->broken = *broken;
-  pthread_mutex_unlock(&store->lock); /* first: who is woken needs the lock */
+  pthread_mutex_unlock(&store->lock); /* before the signal: the woken thread needs the lock */
   pthread_cond_signal(&store->finished);
   pthread_mutex_lock(&store->bell_lock);
   camp_bell_ring(store->bell);
@@ -228,7 +229,7 @@ static void *run_thread(void *data) {
   for (;;) {
     while (store->groups == NULL && !store->quit) pthread_cond_wait(&store->started, &store->lock);
     struct camp_group *group = store->groups;
-    if (group == NULL) break; /* what was started is finished before it ends */
+    if (group == NULL) break; /* on `quit` only once all started groups have run */
     store->groups = group->next;
     if (store->groups == NULL) store->last_group = &store->groups;
     pthread_mutex_unlock(&store->lock);
@@ -286,9 +287,9 @@ void camp_store_close(struct camp_store *store) {
   }
   entry_drop(store, store->taken);
   queue_drop(store, &store->ready);
-  if (!leave) { /* in a child the thread may have been at work on them */
+  if (!leave) { /* in a forked child these may be in any state: the parent's thread may have been using them */
     queue_drop(store, &store->done);
-    groups_free(store->untold);
+    groups_free(store->unreported);
     pthread_cond_destroy(&store->finished);
     pthread_cond_destroy(&store->started);
     pthread_mutex_destroy(&store->bell_lock);
@@ -306,7 +307,7 @@ static int check_owner(const struct camp_store *store, struct camp_error *err) {
   return camp_fail(err, CAMP_LEDGER, 0, "ledger %.120s: belongs to the parent process", camp_database_path(store->database));
 }
 
-/* True while a group is on its way: then the file is the thread's. Called under the lock. */
+/* Waits until no group is in progress; until then the file belongs to the thread. Called with the lock held. */
 static void wait_idle(struct camp_store *store) {
   while (store->busy > 0) pthread_cond_wait(&store->finished, &store->lock);
 }
@@ -342,7 +343,7 @@ int camp_store_submit(struct camp_store *store, int statement, const struct camp
   }
   if (store->waiting == NULL) store->waiting = group_new(store);
   if (store->waiting == NULL) return camp_fail_nomem(err);
-  struct camp_entry *entry = group_room(store->waiting, sizeof *entry + count * sizeof entry->values[0] + bytes);
+  struct camp_entry *entry = group_alloc(store->waiting, sizeof *entry + count * sizeof entry->values[0] + bytes);
   if (entry == NULL) return camp_fail_nomem(err);
   memset(entry, 0, sizeof *entry);
   entry->group = store->waiting;
@@ -371,13 +372,13 @@ int camp_store_start(struct camp_store *store, struct camp_error *err) {
   pthread_mutex_lock(&store->lock);
   const int is_broken = store->broken.kind != CAMP_OK;
   if (is_broken && store->waiting == NULL) *err = store->broken;
-  struct camp_group *untold = store->untold;
-  store->untold = NULL;
+  struct camp_group *unreported = store->unreported;
+  store->unreported = NULL;
   pthread_mutex_unlock(&store->lock);
-  while (untold != NULL) {
-    struct camp_group *next = untold->next;
-    group_recycle(store, untold);
-    untold = next;
+  while (unreported != NULL) {
+    struct camp_group *next = unreported->next;
+    group_recycle(store, unreported);
+    unreported = next;
   }
   struct camp_group *group = store->waiting;
   if (group == NULL) return is_broken ? -1 : 0;
@@ -389,7 +390,7 @@ int camp_store_start(struct camp_store *store, struct camp_error *err) {
     *store->last_group = group;
     store->last_group = &group->next;
   }
-  pthread_mutex_unlock(&store->lock); /* first: who is woken needs the lock */
+  pthread_mutex_unlock(&store->lock); /* before the signal: the woken thread needs the lock */
   if (store->driver == CAMP_STORE_THREAD) pthread_cond_signal(&store->started);
   else run_group(store, group);
   return 0;

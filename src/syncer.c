@@ -14,12 +14,12 @@
 
 struct task {
   uint64_t id;
-  int fd;      /* to sync; -1: see path */
+  int fd;      /* file to sync; -1: see `path` */
   char *path;
-  void *bytes; /* for the file at path; NULL: it is a folder, to sync */
+  void *bytes; /* new content of the file at `path`; NULL: `path` is a folder to sync */
   size_t length;
   mode_t mode;
-  struct camp_error err; /* how it went */
+  struct camp_error err; /* the outcome */
   struct task *next;
 };
 
@@ -35,7 +35,7 @@ struct camp_syncer {
   uint64_t last;
   struct list waiting, done;
   int closing;
-  int bell; /* to write to when a task is done; -1: none */
+  int bell; /* written to when a task is done; -1: none */
 };
 
 static void list_init(struct list *list) {
@@ -149,7 +149,7 @@ int camp_syncer_submit(struct camp_syncer *syncer, int fd, uint64_t *id, struct 
   return 0;
 }
 
-/* A task for what lies at a path; NULL without memory. */
+/* A task for a file or folder at a path; NULL when out of memory. */
 static struct task *task_for(const char *path) {
   struct task *task = calloc(1, sizeof *task);
   if (task == NULL) return NULL;
@@ -211,7 +211,7 @@ int camp_syncer_take(struct camp_syncer *syncer, uint64_t *id, struct camp_error
 
 void camp_syncer_close(struct camp_syncer *syncer) {
   if (syncer == NULL) return;
-  if (syncer->generation == camp_forks()) { /* a child has neither the thread nor a lock it could rely on */
+  if (syncer->generation == camp_forks()) { /* a forked child has no such thread, and the lock may be in any state */
     pthread_mutex_lock(&syncer->lock);
     syncer->closing = 1;
     pthread_cond_signal(&syncer->wake);

@@ -50,7 +50,7 @@ long long camp_clock_ms(void) {
 void camp_bell_ring(int bell) {
   const uint64_t one = 1;
   if (bell < 0) return;
-  ssize_t wrote = write(bell, &one, sizeof one); /* full means: it rings already */
+  ssize_t wrote = write(bell, &one, sizeof one); /* EAGAIN: a wake-up is pending already */
   (void)wrote;
 }
 

@@ -304,7 +304,7 @@ describe("the ledger's log", function()
     kill()
     ledger:close()
     write(dead .. "-wal", early)
-    assert_lost("its log is another one than it was")
+    assert_lost("its log was replaced by another one")
   end)
 
   it("with a mark that is behind, torn or meaningless is taken as it is", function()
