@@ -105,6 +105,7 @@ struct camp_workbook *camp_workbook_open(const struct camp_workbook_options *opt
   camp_strings_init(&workbook->strings);
   camp_buf_init(&cells->text, CAMP_STRING_MAX);
   camp_buf_init(&cells->row, CAMP_WORKBOOK_RECORD);
+  camp_buf_init(&cells->outside, CAMP_WORKBOOK_RECORD);
   camp_buf_init(&cells->out, CAMP_WORKBOOK_RECORD * 2);
   if (open_parts(workbook, options, err) != 0) {
     camp_workbook_free(workbook);
@@ -114,6 +115,7 @@ struct camp_workbook *camp_workbook_open(const struct camp_workbook_options *opt
   cells->strings = &workbook->strings;
   cells->styles = &workbook->styles;
   cells->draft = &workbook->draft;
+  cells->wanted_header = options->header_row;
   cells->is_1904 = workbook->parts.is_1904;
   strcpy(cells->info.sheet, workbook->parts.sheet_name);
   return workbook;
@@ -127,6 +129,7 @@ void camp_workbook_free(struct camp_workbook *workbook) {
   camp_draft_clear(&workbook->draft);
   camp_buf_clear(&workbook->cells.text);
   camp_buf_clear(&workbook->cells.row);
+  camp_buf_clear(&workbook->cells.outside);
   camp_buf_clear(&workbook->cells.out);
   free(workbook->cells.doubts);
   free(workbook->styles.of);

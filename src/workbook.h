@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Excel workbooks (.xlsx) as lists: one worksheet becomes a list in CSV, in constant memory. Line n of the CSV is row n of the sheet: a row
  * is one record, a blank row a blank line, and a line break in a cell counts for nothing (camp_input_options.record_lines). The first row
- * that is not blank is the header; rows are filled up to its width. How values are written: workbook_values.h.
+ * that is not blank is the header; rows are filled up to its width, and columns before its first name are none. How values are written: workbook_values.h.
  *
  * Left to the reader of the CSV: names and values of columns. What a row cannot be judged by, the cell does not say either: values that
  * are no values are written so that the check "excel_value" refuses them (errors as #N/A, rounded numbers as 1.23E+17, formulas without
@@ -38,7 +38,7 @@ struct camp_workbook_info {
   char sheet[CAMP_WORKBOOK_NAME];
   size_t header_row;            /* 0: the sheet is blank */
   size_t last_row;              /* the last one that is not blank */
-  size_t columns;               /* of the header */
+  size_t first_column, columns; /* of the header: where it begins, and how many */
   uint64_t hidden_rows;         /* with values, below the header */
   uint64_t merged;              /* ranges that reach below the header; only the first cell of one has a value */
   char merged_first[CAMP_WORKBOOK_REFERENCE];
@@ -52,6 +52,7 @@ struct camp_workbook;
 struct camp_workbook_options {
   const char *path;
   const char *sheet;  /* NULL: the first visible one */
+  size_t header_row;  /* 0: the first one that is not blank; rows above it are no rows of the list */
   const char *folder; /* for the CSV and what else does not fit in memory */
   int keep;           /* whether the CSV will be placed */
   int eager;

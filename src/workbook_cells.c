@@ -132,21 +132,24 @@ static int put_out(struct camp_cells *cells, const char *bytes, size_t length, s
   return camp_buf_append(&cells->out, bytes, length) == 0 ? 0 : camp_fail_nomem(err);
 }
 
-static int put_commas(struct camp_cells *cells, size_t count) {
+static int put_commas(struct camp_buf *buf, size_t count) {
   if (count == 0) return 0;
-  char *room = camp_buf_reserve(&cells->row, count);
+  char *room = camp_buf_reserve(buf, count);
   if (room == NULL) return -1;
   memset(room, ',', count);
-  cells->row.length += count;
+  buf->length += count;
   return 0;
 }
 
 /* Writes the cell's text into the row. */
 static void put_field(struct camp_cells *cells, struct camp_xml *xml) {
-  const size_t most = 2 * cells->text.length + 2, before = cells->filled == 0 ? cells->column - 1 : cells->column - cells->filled;
-  char *room = put_commas(cells, before) == 0 ? camp_buf_reserve(&cells->row, most) : NULL;
+  const size_t first = cells->info.first_column, most = 2 * cells->text.length + 2;
+  const int is_outside = cells->column < first;
+  struct camp_buf *buf = is_outside ? &cells->outside : &cells->row;
+  const size_t before = is_outside ? 1 : cells->filled > 0 ? cells->column - cells->filled : first > 0 ? cells->column - first : 0;
+  char *room = put_commas(buf, before) == 0 ? camp_buf_reserve(buf, most) : NULL;
   if (room == NULL) {
-    if (camp_buf_full(&cells->row, most + before))
+    if (camp_buf_full(buf, most + before))
       camp_fail(camp_xml_fail(xml), CAMP_INVALID, 0, "%s: row %zu of the sheet has more than %zu bytes", cells->zip->path, cells->row_number,
                 CAMP_WORKBOOK_RECORD);
     else
@@ -154,7 +157,9 @@ static void put_field(struct camp_cells *cells, struct camp_xml *xml) {
     return;
   }
   const unsigned char *end = camp_csv_write((unsigned char *)room, (const unsigned char *)cells->text.data, cells->text.length, ',');
-  cells->row.length += (size_t)((const char *)end - room);
+  buf->length += (size_t)((const char *)end - room);
+  if (is_outside) return;
+  if (cells->row_first == 0) cells->row_first = cells->column;
   cells->filled = cells->column;
 }
 
@@ -175,25 +180,43 @@ static void start_row(struct camp_cells *cells, struct camp_xml *xml, const char
     camp_fail(camp_xml_fail(xml), CAMP_INVALID, 0, "%s: is damaged: after row %zu of the sheet comes none that may follow; save it again",
               cells->zip->path, cells->row_number);
   cells->row_number = row;
-  cells->column = cells->filled = 0;
-  cells->row.length = 0;
+  cells->column = cells->filled = cells->row_first = 0;
+  cells->row.length = cells->outside.length = 0;
+}
+
+/* Blank lines down to the current row. */
+static int put_blank_rows(struct camp_cells *cells, struct camp_error *err) {
+  for (struct camp_workbook_info *info = &cells->info; info->last_row + 1 < cells->row_number; info->last_row++)
+    if (put_out(cells, "\n", 1, err) != 0) return -1;
+  cells->info.last_row = cells->row_number;
+  return 0;
+}
+
+/* Up to the width of the header, and what stood before it behind that: a row with such fields is too wide. */
+static int fill_row(struct camp_cells *cells, struct camp_error *err) {
+  const struct camp_workbook_info *info = &cells->info;
+  const size_t last = info->first_column + info->columns - 1, filled = cells->filled > 0 ? cells->filled : info->first_column;
+  if ((filled < last && put_commas(&cells->row, last - filled) != 0) ||
+      (cells->outside.length > 0 && camp_buf_append(&cells->row, cells->outside.data, cells->outside.length) != 0))
+    return camp_fail_nomem(err);
+  return 0;
 }
 
 static int write_row(struct camp_cells *cells, struct camp_error *err) {
   struct camp_workbook_info *info = &cells->info;
-  while (info->last_row + 1 < cells->row_number) { /* blank rows */
-    if (put_out(cells, "\n", 1, err) != 0) return -1;
-    info->last_row++;
-  }
-  info->last_row = cells->row_number;
   if (info->header_row == 0) {
+    if (cells->row_number < cells->wanted_header) return 0;
+    if (cells->wanted_header > 0 && cells->row_number > cells->wanted_header)
+      return camp_fail(err, CAMP_USAGE, 0, "header_row: row %zu of sheet \"%s\" is blank and cannot name the columns", cells->wanted_header, info->sheet);
     info->header_row = cells->row_number;
-    info->columns = cells->filled;
+    info->first_column = cells->row_first;
+    info->columns = cells->filled - cells->row_first + 1;
   } else {
     info->hidden_rows += (uint64_t)cells->is_hidden;
-    if (cells->filled < info->columns && put_commas(cells, info->columns - cells->filled) != 0) return camp_fail_nomem(err);
+    if (fill_row(cells, err) != 0) return -1;
   }
-  return put_out(cells, cells->row.data, cells->row.length, err) == 0 ? put_out(cells, "\n", 1, err) : -1;
+  if (put_blank_rows(cells, err) != 0 || put_out(cells, cells->row.data, cells->row.length, err) != 0) return -1;
+  return put_out(cells, "\n", 1, err);
 }
 
 /* ---- cells ---- */
@@ -225,6 +248,7 @@ static void set_text(struct camp_cells *cells, struct camp_xml *xml, const char 
 
 /* Notes that the column has a value that is none. */
 static void doubt(struct camp_cells *cells, struct camp_xml *xml, enum camp_doubt what) {
+  if (cells->row_number < cells->wanted_header) return;
   if (cells->column > cells->doubt_count) {
     struct camp_doubts *doubts = realloc(cells->doubts, cells->column * sizeof *doubts);
     if (doubts == NULL) {
@@ -367,7 +391,7 @@ static void cells_end(void *data, struct camp_xml *xml, int depth) {
   const enum kind kind = kind_at(cells, depth);
   if (kind == TEXT) end_text(cells);
   if (kind == CELL) end_cell(cells, xml);
-  if (kind == ROW && cells->filled > 0 && write_row(cells, &err) != 0) *camp_xml_fail(xml) = err;
+  if (kind == ROW && cells->filled + cells->outside.length > 0 && write_row(cells, &err) != 0) *camp_xml_fail(xml) = err;
   if (cells->preserve == depth) cells->preserve = 0;
   cells->depth = depth - 1;
 }

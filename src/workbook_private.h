@@ -41,8 +41,10 @@ struct camp_cells {
   struct camp_buf text;       /* of the cell, or the shared text */
   size_t piece;               /* where the current <t> starts in it */
   struct camp_buf row, out;   /* the row as CSV; rows that are not written yet */
+  struct camp_buf outside;    /* fields of the row before the first column, which follow the others */
+  size_t wanted_header;       /* 0: the first row that is not blank */
   size_t row_number, column;  /* of the current cell, from 1 */
-  size_t filled;              /* columns of the row that are written */
+  size_t row_first, filled;   /* the first and the last column of the row that are written; 0: none yet */
   int is_hidden;              /* the row */
   int has_value, has_formula; /* the cell */
   char type;

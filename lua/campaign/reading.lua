@@ -12,7 +12,8 @@ local M = {}
 -- A workbook as a list in a file without a name.
 local function open_workbook(options, home)
   local opened, err = workbook.open{
-    path = options.path, sheet = options.sheet, folder = options.folder or os.getenv("TMPDIR") or "/tmp", max_record = options.max_record,
+    path = options.path, sheet = options.sheet, header_row = options.header_row, folder = options.folder or os.getenv("TMPDIR") or "/tmp",
+      max_record = options.max_record,
     stopped = options.stopped, pause = home and function() home.sleep(0) end,
   }
   if not opened then
@@ -23,7 +24,8 @@ local function open_workbook(options, home)
 end
 
 ---As core.rows.input; a workbook is read, too.
----@param options table path, encoding?, delimiter?, max_record?, name?, record_lines?; of a workbook sheet?, folder? (for the converted list), stopped?
+---@param options table path, encoding?, delimiter?, max_record?, name?, record_lines?; of a workbook sheet?, header_row?, stopped?, folder? (for the
+---converted list)
 ---@return userdata? input
 ---@return campaign.error|table? err or, of a workbook, what workbook.open gives
 function M.open(options)
@@ -31,8 +33,8 @@ function M.open(options)
   home = home and home.may_wait() and home or nil
   if core.workbook.is_one(options.path) then
     return open_workbook(options, home)
-  elseif options.sheet then
-    return workbook.refuse_sheet(options.path)
+  elseif options.sheet or options.header_row then
+    return workbook.refuse_option(options.path, workbook.option(options))
   elseif not home then
     return core.rows.input(options)
   end

@@ -22,6 +22,7 @@ local KINDS = {
 ---@field bytes integer
 ---@field mtime number
 ---@field sheet string
+---@field header_row integer
 ---@field doubtful { column: string, says: string }[] columns with cells that hold no value
 ---@field notes string[]
 
@@ -36,10 +37,18 @@ local function refuse(message, hint)
   return error_object.refuse{ kind = "usage", message = message, hint = hint }
 end
 
----That a sheet was named where there are none.
+---Whether options mean a workbook.
+---@param options { sheet: string?, header_row: integer? }
+---@return string? name of such an option
+function M.option(options)
+  return options.sheet and "sheet" or options.header_row and "header_row" or nil
+end
+
+---That such an option was given where there is none.
 ---@param path string
-function M.refuse_sheet(path)
-  return refuse("sheet: " .. path .. " is not an Excel workbook, and has no sheets", "leave `sheet` out")
+---@param option string
+function M.refuse_option(path, option)
+  return refuse(option .. ": " .. path .. " is not an Excel workbook", "leave `" .. option .. "` out")
 end
 
 ---What may be wrong with the values of a column, in words.
@@ -85,6 +94,15 @@ local function doubtful_of(info, columns)
   return core.json.array(doubtful)
 end
 
+---An error about the columns, with the row that was taken for their names.
+---@param err campaign.error
+---@param list { sheet: string, header_row: integer }
+---@return campaign.error
+function M.with_header(err, list)
+  local hint = 'the columns are named by row %d of sheet "%s"; if that is another row, say so with `header_row` (--header-row N)'
+  return error_object.wrap(err, { hint = hint:format(list.header_row, list.sheet) })
+end
+
 local function walk(reader, work)
   local done, err
   repeat
@@ -115,7 +133,8 @@ local function open_list(reader, work, before)
   local info = reader:info()
   if info.header_row == 0 then
     return error_object.refuse{ kind = "invalid", reason = "no_rows",
-      message = ('%s: sheet "%s" is blank; its first row must name the columns'):format(work.path, info.sheet),
+      message = ('%s: sheet "%s" %s'):format(work.path, info.sheet, work.header_row and "ends before row " .. work.header_row
+        or "is blank; its first row must name the columns"),
       hint = "another sheet is named with `sheet` (--sheet NAME)" }
   end
   local input, err = core.rows.input{ path = reader:path(), name = work.path, encoding = "utf-8", delimiter = ",", record_lines = true,
@@ -128,7 +147,7 @@ local function open_list(reader, work, before)
     if input then
       input:close()
     end
-    return nil, err
+    return nil, M.with_header(err, { sheet = info.sheet, header_row = info.header_row })
   end
   local now = stat_of(work.path)
   if now.size ~= before.size or now.mtime ~= before.mtime or now.inode ~= before.inode then
@@ -138,11 +157,12 @@ local function open_list(reader, work, before)
   end
   return { input = input, columns = columns, reader = reader, doubts = info.doubts, list = { path = work.path, bytes = before.size,
     mtime = before.mtime,
-    sheet = info.sheet, doubtful = doubtful_of(info, columns), notes = notes_of(info) } }
+    sheet = info.sheet, header_row = info.header_row, doubtful = doubtful_of(info, columns), notes = notes_of(info) } }
 end
 
 ---Converts a worksheet and opens the list. The reader, which the caller closes, can give it a name.
----@param work table path, folder (for the list), sheet?, keep? (it will be given a name), max_record?, pause?, tell? (is given the reader), stopped?
+---@param work table path, folder (for the list), sheet?, header_row?, keep? (it will be given a name), max_record?, pause?, stopped?, tell? (is given
+---the reader)
 ---@return { input: userdata, columns: string[], reader: userdata, doubts: table[], list: campaign.workbook.list }? opened
 ---@return campaign.error? err
 function M.open(work)
@@ -150,7 +170,8 @@ function M.open(work)
   if missing then
     return refuse(work.path .. ": " .. tostring(missing))
   end
-  local reader, err = core.workbook.reader{ path = work.path, sheet = work.sheet, folder = work.folder, keep = work.keep,
+  local reader, err = core.workbook.reader{ path = work.path, sheet = work.sheet, header_row = work.header_row, folder = work.folder,
+    keep = work.keep,
     eager = work.keep and not work.pause }
   if not reader then
     return nil, err

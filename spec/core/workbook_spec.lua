@@ -197,8 +197,9 @@ describe("core.workbook", function()
           .. '<row r="7" hidden="true"><c r="D7" t="str"><v>line\nline</v></c></row><row r="8"><c r="A8"><v>1</v></c>'
       .. '<c r="F8"><v>6</v></c></row><row r="1000"/>',
       after = '<mergeCells count="3"><mergeCell ref="A1:F2"/><mergeCell ref="B7:B8"/><mergeCell ref="C7:C9"/></mergeCells>' }
-    assert.equal('\n\n,b,,d\n\n\n\n,,,"line\nline"\n1,,,,,6\n', text)
-    assert.same({ 3, 8, 4, 1, 2, "B7" }, { info.header_row, info.last_row, info.columns, info.hidden_rows, info.merged, info.merged_first })
+    assert.equal('\n\nb,,d\n\n\n\n,,"line\nline"\n,,,,6,1\n', text) -- what is outside of the header makes the row too wide
+    assert.same({ 3, 8, 2, 3, 1, 2, "B7" }, { info.header_row, info.last_row, info.first_column, info.columns, info.hidden_rows, info.merged,
+      info.merged_first })
     local input = assert(core.rows.input{ path = lists.file("a,b\n1,\"x\ny\"\n\n3,4\n5,\"\n\n\"\n7,8\n"), record_lines = true })
     assert(input:columns())
     local seen = {}
@@ -207,6 +208,18 @@ describe("core.workbook", function()
     end
     input:close()
     assert.same({ "1:2:1", "2:4:3", "3:5:5", "4:6:7" }, seen)
+  end)
+
+  it("takes the row that is named for the header, and none above it for a row", function()
+    local book = { rows = workbooks.rows{ { "title" }, "<row><c t='e'><v>#N/A</v></c></row>", "<row/>", { nil, "a", "b", n = 3 }, { nil, "1", n = 2 },
+      "<row><c/><c t='e'><v>#N/A</v></c></row>" } }
+    local text, info = of(book, { header_row = 4 })
+    assert.equal("\n\n\na,b\n1,\n#N/A,\n", text)
+    assert.same({ { column = 1, kind = "error", count = 1, cell = "B6" } }, info.doubts)
+    local _, err = of(book, { header_row = 3 })
+    assert.same({ "usage", 'header_row: row 3 of sheet "名单" is blank and cannot name the columns' }, { err.kind, err.message })
+    text, info = of(book, { header_row = 7 })
+    assert.same({ "", 0 }, { text, info.header_row })
   end)
 
   it("chooses the first visible sheet, or the one that is named", function()

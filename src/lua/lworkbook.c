@@ -29,7 +29,7 @@ static int reader_close(lua_State *L) {
   return 0;
 }
 
-/* reader{ path, folder, sheet?, keep?, eager? } → reader | nil, err */
+/* reader{ path, folder, sheet?, header_row?, keep?, eager? } → reader | nil, err */
 static int workbook_reader(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_workbook_options options;
@@ -41,6 +41,7 @@ static int workbook_reader(lua_State *L) {
   options.folder = camp_check_string_field(L, 1, "folder", &folder);
   luaL_argcheck(L, strlen(options.path) == path && strlen(options.folder) == folder, 1, "the path holds a NUL byte");
   options.sheet = camp_opt_string_field(L, 1, "sheet", &length);
+  options.header_row = (size_t)camp_integer_field(L, 1, "header_row", 0, 1, CAMP_WORKBOOK_ROWS);
   options.keep = camp_opt_boolean_field(L, 1, "keep", 0);
   options.eager = camp_opt_boolean_field(L, 1, "eager", 0);
   struct reader_box *box = camp_push_object(L, sizeof *box, READER_CLASS);
@@ -77,7 +78,7 @@ static void push_doubts(lua_State *L, const struct camp_workbook_info *info) {
       camp_reference_letters(i + 1, letters);
       snprintf(cell, sizeof cell, "%s%zu", letters, info->doubts[i].rows[kind]);
       lua_createtable(L, 0, 4);
-      camp_set_integer(L, "column", (int64_t)i + 1);
+      camp_set_integer(L, "column", (int64_t)i + 1 - (info->first_column > 1 ? (int64_t)info->first_column - 1 : 0));
       camp_set_string(L, "kind", kinds[kind]);
       camp_set_integer(L, "count", (int64_t)info->doubts[i].counts[kind]);
       camp_set_string(L, "cell", cell);
@@ -86,14 +87,16 @@ static void push_doubts(lua_State *L, const struct camp_workbook_info *info) {
   }
 }
 
-/* info() → { sheet, header_row, last_row, columns, hidden_rows, merged, merged_first, done, total, doubts = { { column, kind, count, cell }, ... } } */
+/* info() → { sheet, header_row, last_row, first_column, columns, hidden_rows, merged, merged_first, done, total,
+ *            doubts = { { column (of the list), kind, count, cell }, ... } } */
 static int reader_info(lua_State *L) {
   struct camp_workbook_info info;
   camp_workbook_tell(check_reader(L), &info);
-  lua_createtable(L, 0, 10);
+  lua_createtable(L, 0, 11);
   camp_set_string(L, "sheet", info.sheet);
   camp_set_integer(L, "header_row", (int64_t)info.header_row);
   camp_set_integer(L, "last_row", (int64_t)info.last_row);
+  camp_set_integer(L, "first_column", (int64_t)info.first_column);
   camp_set_integer(L, "columns", (int64_t)info.columns);
   camp_set_integer(L, "hidden_rows", (int64_t)info.hidden_rows);
   camp_set_integer(L, "merged", (int64_t)info.merged);

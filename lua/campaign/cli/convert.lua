@@ -51,7 +51,8 @@ local function open_sheet(given)
     return usage("--from " .. given.from .. ": " .. given.file .. " is an Excel workbook", "leave --from out")
   end
   local opened, err = workbook.open{
-    path = given.file, sheet = given.sheet, folder = os.getenv("TMPDIR") or "/tmp", stopped = function() return core.console.caught() > 0 end,
+    path = given.file, sheet = given.sheet, header_row = given.header_row, folder = os.getenv("TMPDIR") or "/tmp",
+      stopped = function() return core.console.caught() > 0 end,
   }
   if not opened then
     return nil, err
@@ -75,8 +76,8 @@ local function open_input(given)
   local path = given.file
   if path and path ~= "-" and workbook.is_one(path) then
     return open_sheet(given)
-  elseif given.sheet then
-    return workbook.refuse_sheet(path or "stdin")
+  elseif workbook.option(given) then
+    return workbook.refuse_option(path or "stdin", workbook.option(given))
   elseif not given.from then
     return usage("missing option '--from'", "--from utf-8, for instance: the encoding of " .. (path or "stdin"))
   elseif not path or path == "-" then

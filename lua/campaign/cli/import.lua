@@ -56,6 +56,7 @@ end
 local function plan_options(given, platform, operation, run)
   local options = run.options{
     source = given.file, to = given.to, encoding = given.encoding, delimiter = given.delimiter, sheet = given.sheet,
+    header_row = given.header_row,
     rows_per_call = given.rows_per_call, rows_per_file = given.rows_per_file, overwrite = given.overwrite,
     accept_public_file = given.accept_public_file, job = given.job, dry_run = given.dry_run, since = given.since, keys = given.keep_keys,
     unique = given.unique, suppress = given.suppress,

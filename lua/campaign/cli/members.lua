@@ -16,7 +16,7 @@ local M = {}
 local function options_of(given)
   local options = {
     source = given.file, to = given.to, path = given.output, variables = given.variable, unique = given.unique, encoding = given.encoding,
-    delimiter = given.delimiter, sheet = given.sheet, rows_per_file = given.rows_per_file, temporary = given.temporary,
+    delimiter = given.delimiter, sheet = given.sheet, header_row = given.header_row, rows_per_file = given.rows_per_file, temporary = given.temporary,
   }
   local err
   for option, name in pairs{ map = "--map", set = "--set", check = "--check" } do

@@ -44,6 +44,7 @@ local MOST_ROWS = core.sheet.ROWS - 1 -- the first row is the header
 ---@field encoding? string
 ---@field delimiter? string
 ---@field sheet? string the sheet of a workbook; the first visible one without it
+---@field header_row? integer the row of the sheet that names the columns
 ---@field rows_per_file? integer several files of so many rows, `path` with -1, -2, ... before .xlsx
 ---@field temporary? string folder for temporary files; that of `path` without it
 ---@field on_progress? fun(event: table)
@@ -70,8 +71,7 @@ local MOST_ROWS = core.sheet.ROWS - 1 -- the first row is the header
 local OWN = { path = "string", variables = "table", temporary = "string", rows_per_file = "number" }
 local SHARED = {
   source = true, to = true, map = true, set = true, check = true, unique = true, on_unmappable = true, encoding = true, delimiter = true,
-    sheet = true,
-  on_progress = true, env = true,
+  sheet = true, header_row = true, on_progress = true, env = true,
 }
 
 -- A copy with defaults. Raises for what only a wrong program gives, as the options of an import do.
@@ -184,7 +184,7 @@ local function prepare(work, operation)
   local options = work.options
   local err
   work.input, err = reading.open{ path = options.source, encoding = options.encoding, delimiter = options.delimiter, sheet = options.sheet,
-    folder = options.temporary }
+    header_row = options.header_row, folder = options.temporary }
   if not work.input then
     return nil, err
   end

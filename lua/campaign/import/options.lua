@@ -35,6 +35,7 @@ local M = {}
 ---@field encoding? string
 ---@field delimiter? string
 ---@field sheet? string the sheet of a workbook; the first visible one without it
+---@field header_row? integer the row of the sheet that names the columns; the first one that is not blank without it
 ---@field rows_per_call? integer
 ---@field rows_per_file? integer
 ---@field overwrite? boolean
@@ -52,12 +53,12 @@ local TYPES = {
   dry_run = { "boolean" }, on_progress = { "function" }, env = { "table" }, transport = { "table" },
   accept_public_file = { "boolean" }, unique = { "string" }, suppress = { "table", "string" }, since = { "string" },
   keys = { "boolean" }, open_store = { "function" }, mapped = { "table" },
-  sheet = { "string" }, workbook = { "table" },
+  sheet = { "string" }, header_row = { "number" }, workbook = { "table" },
 }
 
 local REQUIRED = { "source", "to" }
 
-local COUNTS = { rows_per_call = 1000000, rows_per_file = 100000000, concurrency = 1000, attempts = 100, bisect = 999999999 }
+local COUNTS = { rows_per_call = 1000000, rows_per_file = 100000000, concurrency = 1000, attempts = 100, bisect = 999999999, header_row = 1048576 }
 
 -- Those of them that may be none.
 local MAY_BE_NONE = { bisect = true }

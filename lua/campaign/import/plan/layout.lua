@@ -18,12 +18,13 @@ end
 
 ---How a job's list is opened.
 ---@param options table of the job
----@param file { path: string, encoding: string?, delimiter: string?, sheet: string? }
+---@param file { path: string, encoding: string?, delimiter: string?, sheet: string?, header_row: integer? }
 ---@return table for campaign.reading
 function M.reading(options, file)
   local workbook = options.workbook
   local is_sheet = workbook and workbook.list ~= nil -- the list of a retry is not made of the sheet
-  return { path = file.path, encoding = file.encoding, delimiter = file.delimiter, sheet = file.sheet, max_record = M.max_record(options),
+  return { path = file.path, encoding = file.encoding, delimiter = file.delimiter, sheet = file.sheet, header_row = file.header_row,
+    max_record = M.max_record(options),
     name = is_sheet and not options.mapped and workbook.list.path or nil, record_lines = is_sheet or nil }
 end
 

@@ -90,7 +90,7 @@ local function open_source(state)
   end
   local err
   state.input, err = reading.open(layout.reading(options, { path = options.source, encoding = options.encoding, delimiter = options.delimiter,
-    sheet = options.sheet }))
+    sheet = options.sheet, header_row = options.header_row }))
   if not state.input then
     return nil, err
   end
@@ -131,7 +131,8 @@ local function map_columns(state)
   end
   state.mapping, err = layout.mapping(state.operation, state.columns, state.target_columns, options, state.id)
   if not state.mapping then
-    return nil, err
+    local workbook = options.workbook
+    return nil, workbook and workbook.list and require("campaign.workbook").with_header(err, workbook) or err
   end
   if mapped then
     ok, err = mapped.check(state)

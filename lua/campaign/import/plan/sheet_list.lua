@@ -38,7 +38,8 @@ function M.run(state)
   end
   local opened
   opened, err = workbook.open{
-    path = options.source, sheet = options.sheet, folder = place, keep = leaves_job and not is_mapped, max_record = layout.max_record(options),
+    path = options.source, sheet = options.sheet, header_row = options.header_row, folder = place, keep = leaves_job and not is_mapped,
+      max_record = layout.max_record(options),
     pause = options.env.pause, tell = stated(state), stopped = function() return state.stop end,
   }
   if not opened then
@@ -50,11 +51,11 @@ function M.run(state)
   state.input, state.columns = opened.input, opened.columns
   local list = opened.list
   options.workbook = {
-    sheet = list.sheet, doubtful = list.doubtful, notes = list.notes,
+    sheet = list.sheet, header_row = list.header_row, doubtful = list.doubtful, notes = list.notes,
     list = { path = record_module.absolute(list.path), bytes = list.bytes, mtime = ("%.9f"):format(list.mtime), encoding = "utf-8",
       detected = "workbook", delimiter = "," },
   }
-  options.encoding, options.delimiter, options.sheet = "utf-8", ",", nil
+  options.encoding, options.delimiter, options.sheet, options.header_row = "utf-8", ",", nil, nil
   if leaves_job and not is_mapped then
     state.sheet, options.source = opened.reader, state.folder.sheet
   else
