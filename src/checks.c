@@ -28,11 +28,11 @@ static int eight_digits(const unsigned char *text) {
   const uint64_t high = UINT64_C(0xF0F0F0F0F0F0F0F0), three = UINT64_C(0x3030303030303030);
   uint64_t word;
   memcpy(&word, text, sizeof word);
-  return (word & high) == three && ((word + UINT64_C(0x0606060606060606)) & high) == three; /* 30 to 3F, and none of the last six */
+  return (word & high) == three && ((word + UINT64_C(0x0606060606060606)) & high) == three; /* 0x30 to 0x3F, but not 0x3A to 0x3F */
 }
 
 static int all_digits(const unsigned char *text, size_t length) {
-  if (length >= 8) { /* some of them may be looked at twice */
+  if (length >= 8) { /* the last eight may overlap those before */
     for (size_t at = 0; at < length - 8; at += 8)
       if (!eight_digits(text + at)) return 0;
     return eight_digits(text + length - 8);
@@ -168,7 +168,7 @@ static const struct camp_check checks[] = {
     {"uuid", holds_uuid, "a UUID (8-4-4-4-12 hexadecimal digits)", 1},
 };
 
-/* What `whole_minutes` makes of a datetime; nothing that a check of the user's could name. */
+/* For datetimes with `whole_minutes`. Not in the table, so users cannot name it. */
 static int holds_whole_minute(const unsigned char *text, size_t length) {
   return holds_datetime(text, length) && text[17] == '0' && text[18] == '0';
 }
@@ -183,7 +183,7 @@ static const struct camp_check *find_check(const char *name) {
   return NULL;
 }
 
-/* -?(0|[1-9][0-9]*), in 64 bits: what JSON writes, so that it can be sent as it stands. */
+/* -?(0|[1-9][0-9]*) within 64 bits: valid JSON, so that it can be sent as it is. */
 static int is_integer(const unsigned char *text, size_t length) {
   if (length == 1) return is_digit(text[0]);
   size_t sign = length > 0 && text[0] == '-';
@@ -194,7 +194,7 @@ static int is_integer(const unsigned char *text, size_t length) {
   return memcmp(digits, sign ? "9223372036854775808" : "9223372036854775807", 19) <= 0;
 }
 
-/* JSON's number, at most 40 bytes. */
+/* A JSON number of at most 40 bytes. */
 static int is_number(const unsigned char *text, size_t length) {
   size_t at = length > 0 && text[0] == '-', from = at;
   if (length > 40) return 0;
@@ -286,7 +286,7 @@ static int set_values(struct camp_rule *rule, const struct camp_rule_spec *spec,
   return 0;
 }
 
-/* The whole numbers that are not under, or not over, a bound. */
+/* The smallest integer that is not below a bound, and the largest that is not above it. */
 static int64_t least_above(double bound) {
   if (bound <= (double)INT64_MIN) return INT64_MIN;
   if (bound >= 0x1p63) return INT64_MAX;
@@ -375,7 +375,8 @@ int camp_rule_is_wider(const struct camp_rule *rule) { return rule->has_min || r
 
 static int is_space(unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-/* U+3000, the blank of Chinese text, or ASCII white space (cells may hold line ends) going forward: its length, or 0. */
+/* The length of the blank at the start of the text: U+3000, the ideographic space, or ASCII white space (cells may contain line ends); 0 if there
+ * is none. */
 static size_t blank_at(const unsigned char *text, size_t length) {
   if (length > 0 && is_space(text[0])) return 1;
   return length >= 3 && memcmp(text, "\xE3\x80\x80", 3) == 0 ? 3 : 0;
@@ -406,7 +407,7 @@ int camp_list_next(const struct camp_rule *rule, const unsigned char *text, size
 }
 
 static enum camp_reason test_length(const struct camp_rule *rule, const unsigned char *text, size_t length) {
-  if (rule->min_length <= 1 && length <= rule->max_length) return CAMP_REASON_NONE; /* no unit counts more than bytes */
+  if (rule->min_length <= 1 && length <= rule->max_length) return CAMP_REASON_NONE; /* in every unit the count is at most the number of bytes */
   size_t count = rule->unit == CAMP_UNIT_CHAR    ? camp_utf8_characters(text, length)
                  : rule->unit == CAMP_UNIT_UTF16 ? camp_utf8_utf16_units(text, length)
                                                  : length;
@@ -443,10 +444,10 @@ static int is_blank(const unsigned char *text, size_t length) {
   return length == 0;
 }
 
-/* Of a whole number all digits count, also those that a double cannot hold. */
+/* Integers are compared exactly, including those that a double cannot represent. */
 static enum camp_reason test_bounds(const struct camp_rule *rule, const unsigned char *text, size_t length) {
   char digits[48];
-  if (length >= sizeof digits) return CAMP_REASON_NUMBER; /* is_number takes none of that length */
+  if (length >= sizeof digits) return CAMP_REASON_NUMBER; /* cannot happen: is_number refuses such lengths */
   memcpy(digits, text, length);
   digits[length] = '\0';
   if (rule->type == CAMP_TYPE_INTEGER) {
@@ -461,9 +462,9 @@ static enum camp_reason test_bounds(const struct camp_rule *rule, const unsigned
                                              : CAMP_REASON_NONE;
 }
 
-/* What nobody sees, or takes for something else, in a number or an address that looks right: the first character that is no visible ASCII. A
- * blank within the text can be seen. */
-static uint32_t first_unseen(const unsigned char *text, size_t length) {
+/* The first character that is not visible ASCII, or 0: a number or address that looks right may contain an invisible or look-alike character. A
+ * space inside the text counts as visible. */
+static uint32_t first_invisible(const unsigned char *text, size_t length) {
   uint32_t character = 0;
   for (size_t at = 0; at < length; at++) {
     if (text[at] > 0x20 && text[at] < 0x7F) continue;
@@ -473,7 +474,7 @@ static uint32_t first_unseen(const unsigned char *text, size_t length) {
   return 0;
 }
 
-/* What holds for a whole text, or for each item of a list. */
+/* Tests everything but the length, of a whole text or one item of a list. */
 static enum camp_reason test_content(const struct camp_rule *rule, const unsigned char *text, size_t length, struct camp_finding *finding) {
   const struct camp_check *failed = rule->form != NULL && !rule->form->holds(text, length)     ? rule->form
                                     : rule->check != NULL && !rule->check->holds(text, length) ? rule->check
@@ -481,7 +482,7 @@ static enum camp_reason test_content(const struct camp_rule *rule, const unsigne
   if (failed != NULL) {
     finding->check = failed->name;
     finding->wants = failed->wants;
-    finding->code_point = failed->is_visible ? first_unseen(text, length) : 0;
+    finding->code_point = failed->is_visible ? first_invisible(text, length) : 0;
     return CAMP_REASON_CHECK;
   }
   switch (rule->type) {

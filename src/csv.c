@@ -14,9 +14,9 @@
 #include "utf8.h"
 
 #define WINDOW ((size_t)256 << 10)
-#define CHUNK ((size_t)16 << 10) /* of the window, whose marks are found at once: their places stay in the nearest cache */
-#define LINE_END_MAX ((size_t)2)  /* no part of the record */
-#define STORED_MAX (((size_t)1 << 20) + 1) /* fields kept of one record: all of one of the default size, so that none is missing where it is refused */
+#define CHUNK ((size_t)16 << 10) /* bytes of the window indexed at a time: their marks stay in the first-level cache */
+#define LINE_END_MAX ((size_t)2)  /* not part of the record */
+#define STORED_MAX (((size_t)1 << 20) + 1) /* most fields kept of one record: more than a record of the default maximum size can have */
 
 enum outcome { DONE, MORE, UNCLOSED, FAILED };
 
@@ -62,7 +62,7 @@ static int is_wide(const struct camp_reader *r) {
 
 static int is_gbk(const struct camp_reader *r) { return r->input->encoding != CAMP_ENCODING_UTF8 && !is_wide(r); }
 
-/* How many bytes of the file a piece of the window takes there. Lone surrogates lie in the window as three bytes, one unit. */
+/* The number of bytes in the file of a piece of the window. A lone surrogate has three bytes in the window and is one unit in the file. */
 static int64_t raw_size(const struct camp_reader *r, const unsigned char *text, size_t n) {
   if (!is_wide(r)) return (int64_t)n;
   int64_t units = 0;
@@ -123,18 +123,18 @@ static int read_wide(struct camp_reader *r, struct camp_error *err) {
   return 0;
 }
 
-/* Sums the window up to `to`. */
+/* Updates the checksum with the window up to `to`. */
 static void sum_part(struct camp_reader *r, size_t to) {
   r->part_sum = camp_crc32c(r->part_sum, r->text + r->part_at, to - r->part_at);
   r->part_at = to;
 }
 
-/* True when the window holds the whole range, and the range is, by its checksum, what was found valid before. */
+/* True if the window contains the whole range and its checksum equals that of a range that was validated before. */
 static int is_known_valid(const struct camp_reader *r) {
   return r->sums && r->known_sum == (int64_t)r->sum && r->at_end && r->next_offset - (int64_t)r->length == r->start;
 }
 
-/* Moves what is left of the window to its front and reads on. */
+/* Moves the rest of the window to its front and reads more. */
 static __attribute__((noinline)) int fill(struct camp_reader *r, struct camp_error *err) {
   size_t tail = r->length - r->at;
   if (r->parts && !is_wide(r)) sum_part(r, r->at);
@@ -198,7 +198,7 @@ int camp_reader_index(struct camp_reader *r, struct camp_error *err) {
   return 0;
 }
 
-/* The next mark's place, after `*marks` of them in the record; the window's length when there is none, more without memory. */
+/* Returns the position of the record's next mark and counts it in *marks; the window's length if there is none, SIZE_MAX when out of memory. */
 static inline size_t next_mark(struct camp_reader *r, size_t *marks, struct camp_error *err) {
   while (r->place + *marks == r->place_end) {
     if (r->indexed == r->length) return r->length;
@@ -207,7 +207,7 @@ static inline size_t next_mark(struct camp_reader *r, size_t *marks, struct camp
   return r->place[(*marks)++];
 }
 
-/* More room for fields; without memory, or past STORED_MAX, the rest of the record's fields is only counted. */
+/* Makes room for more fields. If memory runs out, or beyond STORED_MAX, the record's further fields are only counted. */
 static __attribute__((noinline)) void grow_fields(struct camp_reader *r) {
   size_t room = r->field_room == 0 ? r->columns + 16 : r->field_room * 2;
   if (room > STORED_MAX) room = STORED_MAX;
@@ -218,7 +218,7 @@ static __attribute__((noinline)) void grow_fields(struct camp_reader *r) {
   camp_reader_choose(r);
 }
 
-/* Where the walk puts fields: copies of the reader's own pointers, which stay in registers. */
+/* The walk's copy of the reader's field array, so that the compiler can keep it in registers. */
 struct store {
   struct camp_field *fields;
   size_t room, count;
@@ -242,22 +242,22 @@ static inline void put_field(struct camp_reader *r, struct store *store, const u
 struct walk {
   size_t end, next; /* of the record's text; of the following record's start */
   size_t lines;     /* line ends inside quotes */
-  size_t opened;    /* UNCLOSED: lines before the quote that opens */
-  size_t marks;     /* used up with the record */
+  size_t opened;    /* UNCLOSED: of those, the ones before the opening quote */
+  size_t marks;     /* number of marks in the record */
 };
 
-/* True when a record may end right after a closing quote at `at`. */
+/* True if what is at `at`, right after a closing quote, ends the field. */
 static int ends_field(const unsigned char *text, size_t length, size_t at, unsigned char delimiter) {
   if (at >= length || text[at] == delimiter || text[at] == '\n') return 1;
   return text[at] == '\r' && (at + 1 >= length || text[at + 1] == '\n');
 }
 
-/* One record from r->at. MORE: the window does not hold all of it. */
+/* Walks one record from r->at. MORE: the window does not contain all of it. */
 static __attribute__((noinline)) enum outcome walk_record(struct camp_reader *r, struct camp_record *record, struct walk *walk, struct camp_error *err) {
   const unsigned char *const text = r->text;
   const size_t length = r->length;
   const unsigned char delimiter = r->input->delimiter;
-  size_t marks = 0; /* of the record, seen so far */
+  size_t marks = 0; /* marks of the record seen so far */
   struct store store = {r->fields, r->field_room, 0};
   size_t start = r->at, closed = 0;
   uint32_t flags = 0, all = 0;
@@ -284,7 +284,7 @@ static __attribute__((noinline)) enum outcome walk_record(struct camp_reader *r,
       walk->next = place < length ? place + 1 : length;
       break;
     } else if (c == '\r') {
-      /* With its LF, or as the last byte of the file, it is the line's end. */
+      /* Before LF, or as the last byte of the file, it is part of the line end. */
       if (place + 1 < length ? text[place + 1] != '\n' : !r->at_end) flags |= CAMP_FIELD_SPECIAL;
     } else if (c == '"' && place == start) {
       size_t opened = lines;
@@ -310,7 +310,7 @@ static __attribute__((noinline)) enum outcome walk_record(struct camp_reader *r,
       if (place + 2 >= length && !r->at_end) return MORE;
       if (ends_field(text, length, place + 1, delimiter)) {
         closed = place;
-      } else { /* given as it stands, quotes and all */
+      } else { /* returned verbatim, including the quotes */
         faults |= CAMP_RECORD_QUOTE;
         flags = CAMP_FIELD_SPECIAL | CAMP_FIELD_QUOTED;
       }
@@ -331,8 +331,9 @@ static __attribute__((noinline)) enum outcome walk_record(struct camp_reader *r,
   return DONE;
 }
 
-/* Chinese in UTF-8: all of it valid, with a character of the main block. Other encodings of it are that by accident in one of millions of
- * rows, and most UTF-8 is valid GBK, of other characters: lists that were put together from both hold such rows. */
+/* True if a row of a GBK list is Chinese in UTF-8: entirely valid, with a character of the main CJK block. Such rows occur in lists that were
+ * merged from files in both encodings; most of them would also be valid GBK, as other characters. A row of real GBK passes this test by chance
+ * only once in millions. */
 static int is_chinese_utf8(const unsigned char *text, size_t n) {
   size_t at = camp_ascii_run(text, n);
   if (at == n || camp_utf8_valid(text + at, n - at, NULL) < n - at) return 0;
@@ -341,20 +342,20 @@ static int is_chinese_utf8(const unsigned char *text, size_t n) {
   return 0;
 }
 
-/* Copies the field to `to` with its quotes single again; the window stays as it was read. Returns the end. */
+/* Copies the field to `to` with doubled quotes made single; the window is not modified. Returns the end. */
 static unsigned char *undouble(struct camp_field *field, unsigned char *to) {
   const unsigned char *const text = field->text;
   field->text = to;
   for (size_t from = 0; from < field->length; from++) {
     *to++ = text[from];
-    if (text[from] == '"') from++; /* the walk saw that a second one follows */
+    if (text[from] == '"') from++; /* the walk made sure that a second one follows */
   }
   field->length = (uint32_t)(to - field->text);
   field->flags &= ~CAMP_FIELD_DOUBLED;
   return to;
 }
 
-/* Fields of a GBK record in UTF-8. A record that is not valid keeps its bytes. Returns the end of what was written. */
+/* Converts the fields of a GBK record to UTF-8. Invalid fields are returned as they are. Returns the end of what was written. */
 static unsigned char *decode_fields(struct camp_reader *r, struct camp_record *record, unsigned char *to) {
   for (size_t i = 0; i < record->stored; i++) {
     struct camp_field *field = &r->fields[i];
@@ -372,7 +373,7 @@ static unsigned char *decode_fields(struct camp_reader *r, struct camp_record *r
   return to;
 }
 
-/* Fields that are not in the window as they are to be given: in memory of their own. */
+/* Copies those fields that must be returned otherwise than they are in the window. */
 static int rewrite_fields(struct camp_reader *r, struct camp_record *record, struct camp_error *err) {
   size_t need = CAMP_SCAN_PADDING;
   for (size_t i = 0; i < record->stored; i++) {
@@ -396,7 +397,7 @@ static int rewrite_fields(struct camp_reader *r, struct camp_record *record, str
 }
 
 /* Longer records are returned without their fields. */
-static size_t given_max(const struct camp_reader *r) { return r->input->max_record * 2; }
+static size_t returned_max(const struct camp_reader *r) { return r->input->max_record * 2; }
 
 /* Checks what the walk does not: width, size and encoding. Rewrites fields that are not stored as they must be returned. */
 static int check_record(struct camp_reader *r, struct camp_record *record, const struct walk *walk, struct camp_error *err) {
@@ -433,7 +434,7 @@ static __attribute__((noinline)) int finish(struct camp_reader *r, struct camp_r
   if (record->stored == 0) return camp_fail_nomem(err);
   if ((record->faults & CAMP_RECORD_BLANK) == 0) {
     record->row = r->row + 1;
-    if (record->length > given_max(r)) { /* same result as skip_record, which only some window borders lead to */
+    if (record->length > returned_max(r)) { /* the same result as skip_record, so that it does not depend on where the window ends */
       record->faults = CAMP_RECORD_TOO_LARGE;
       record->flags = 0;
       record->count = record->stored = record->length = 0;
@@ -515,7 +516,7 @@ int camp_reader_next(struct camp_reader *r, struct camp_record *record, struct c
       case FAILED: return -1;
       case MORE: break;
       }
-      if (r->length - r->at > given_max(r) + LINE_END_MAX) return skip_record(r, record, err);
+      if (r->length - r->at > returned_max(r) + LINE_END_MAX) return skip_record(r, record, err);
     } else if (r->next_offset >= r->end) {
       return 0;
     }
@@ -527,7 +528,7 @@ int camp_reader_part(struct camp_reader *r, int64_t offset, uint32_t *sum) {
   const int64_t back = r->at_offset - offset;
   const int known = !r->part_lost;
   if (!r->parts || is_wide(r) || back < 0 || back > (int64_t)(r->at - r->part_at)) {
-    r->part_lost = 1; /* until a part begins where the window still is */
+    r->part_lost = 1; /* until a part begins at a position that the window still contains */
     return 0;
   }
   sum_part(r, r->at - (size_t)back);
@@ -547,13 +548,13 @@ static inline int needs_quotes(__m128i bytes, unsigned char delimiter) {
 static inline __m128i load16(const unsigned char *at) { return _mm_loadu_si128((const __m128i *)(const void *)at); }
 #endif
 
-/* True when the field must stand in quotes. */
+/* True if the field must be quoted. */
 static int must_quote(const unsigned char *text, size_t length, unsigned char delimiter) {
 #if defined(__SSE2__)
   if (length >= 16) {
     for (size_t at = 0; at < length - 16; at += 16)
       if (needs_quotes(load16(text + at), delimiter)) return 1;
-    return needs_quotes(load16(text + length - 16), delimiter); /* some of them were looked at before */
+    return needs_quotes(load16(text + length - 16), delimiter); /* may overlap the block before */
   }
   if (length >= 8) {
     int64_t first, last;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A block and the reader's window are swapped, so that only the rest of the window is copied. If the next block is needed and nobody is
- * working on it, the reader makes it itself; it waits only for a block that has been started. */
+ * A block and the reader's window are swapped, so that only the rest of the window is copied. If the next block is needed and not yet in
+ * preparation, the reader prepares it itself; it waits only for a block that the thread has started. */
 #include "csv_ahead.h"
 
 #include <pthread.h>
@@ -35,7 +35,8 @@ struct camp_csv_ahead {
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t made, taken;
-  /* Under the lock, except that is_making gives its setter `next` and the block after the last. Blocks from `at` on are the reader's. */
+  /* Under the lock; but while is_making is set, `next` and the block after the last belong to whoever set it. The `count` blocks from `at` on
+   * belong to the reader. */
   int64_t next; /* offset of the next block to be made */
   size_t at, count;
   int is_making, ended, stops;
@@ -73,7 +74,7 @@ static void find_lines(const struct camp_csv_ahead *ahead, struct block *block) 
   block->valid = ahead->input->encoding == CAMP_ENCODING_UTF8 && camp_scan_utf8(ahead->level, text + block->first, block->last - block->first);
 }
 
-/* Called with the lock, which is released meanwhile. */
+/* Called with the lock held; releases it while it works. */
 static void make_next(struct camp_csv_ahead *ahead) {
   struct block *block = &ahead->blocks[(ahead->at + ahead->count) % BLOCKS];
   ahead->is_making = 1;
@@ -164,7 +165,7 @@ void camp_csv_ahead_stop(struct camp_reader *r) {
 static void put_before(const struct camp_reader *r, struct block *block, size_t at, uint32_t *place) {
   const size_t kept = (size_t)(r->place_end - r->place);
   memcpy(block->text + at, r->text + r->at, r->length - r->at);
-  place[-1] = (uint32_t)at - 1; /* csv_plain.c expects that */
+  place[-1] = (uint32_t)at - 1; /* as places_of (csv_plain.c) would set it */
   for (size_t i = 0; i < kept; i++) place[i] = r->place[i] - (uint32_t)r->at + (uint32_t)at;
   memcpy(block->kinds + (place - (block->places + 1)), r->kinds + (r->place - (r->place_room + 1)), kept);
 }
@@ -173,7 +174,7 @@ static void put_before(const struct camp_reader *r, struct block *block, size_t 
 static void swap(struct camp_reader *r, struct block *block) {
   const size_t size = r->ahead->size, tail = r->length - r->at;
   struct block taken = *block;
-  while (r->place < r->place_end && *r->place < r->at) r->place++; /* of a skipped record */
+  while (r->place < r->place_end && *r->place < r->at) r->place++; /* drops the marks of a skipped record */
   uint32_t *const first = taken.places + 1 + size, *const place = first - (r->place_end - r->place);
   put_before(r, &taken, size - tail, place);
   block->text = r->text;

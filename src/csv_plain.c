@@ -11,15 +11,15 @@
 
 #define INLINE __attribute__((always_inline)) static inline
 
-/* Fields between places[-1], where the one before ends, and the following places. */
+/* Field i lies between places[i - 1] and places[i]; places[-1] is the byte before the record. */
 INLINE void fields_portable(const unsigned char *text, const uint32_t *places, size_t columns, struct camp_field *fields) {
   for (size_t i = 0; i < columns; i++) {
-    uint32_t start = places[i - 1] + 1; /* of 32 bits: before the window's first byte comes the largest number */
+    uint32_t start = places[i - 1] + 1; /* wraps to 0 for UINT32_MAX, which is "before" the window's first byte */
     fields[i] = (struct camp_field){text + start, places[i] - start, 0};
   }
 }
 
-/* Whether all of the marks are delimiters. */
+/* True if all of these marks are delimiters. */
 INLINE int are_delimiters(const unsigned char *text, const uint32_t *places, size_t count, unsigned char delimiter) {
   unsigned other = 0;
   size_t i = 0;
@@ -31,7 +31,7 @@ INLINE int are_delimiters(const unsigned char *text, const uint32_t *places, siz
 }
 
 #ifdef CAMP_X86
-/* Four at a time, up to three more are touched: a field is 16 bytes, the pointer and the length with no flags above it. */
+/* Makes four fields at a time, so up to three more are written. A field has 16 bytes: the pointer, then length and flags (0) as one 64-bit word. */
 __attribute__((target("avx2"), always_inline)) static inline void fields_avx2(const unsigned char *text, const uint32_t *places, size_t columns,
                                                                             struct camp_field *fields) {
   const __m256i base = _mm256_set1_epi64x((long long)(uintptr_t)text);
@@ -47,7 +47,7 @@ __attribute__((target("avx2"), always_inline)) static inline void fields_avx2(co
 
 #define TARGET512 target(CAMP_TARGET_512)
 
-/* Eight at a time, up to seven more are touched. */
+/* Makes eight fields at a time, so up to seven more are written. */
 __attribute__((TARGET512, always_inline)) static inline void fields_512(const unsigned char *text, const uint32_t *places, size_t columns,
                                                                        struct camp_field *fields) {
   const __m512i base = _mm512_set1_epi64((long long)(uintptr_t)text);
@@ -61,7 +61,7 @@ __attribute__((TARGET512, always_inline)) static inline void fields_512(const un
   }
 }
 
-/* The same of what the scan has put side by side; count is at most 63. */
+/* As are_delimiters, for marks whose bytes the scan has stored consecutively; count is at most 63. */
 __attribute__((TARGET512, always_inline)) static inline int kinds_are_delimiters(const unsigned char *kinds, size_t count, unsigned char delimiter) {
   const uint64_t wanted = ((uint64_t)1 << count) - 1;
   return (_mm512_cmpeq_epi8_mask(_mm512_loadu_si512(kinds), _mm512_set1_epi8((char)delimiter)) & wanted) == wanted;
@@ -72,7 +72,7 @@ struct extent {
   size_t end, next; /* of the record's text; where the following record starts */
 };
 
-/* Where the record ends if it is a usual one, whatever its other marks are. */
+/* Finds the end of the record, assuming that it is a usual one; its other marks are not checked here. */
 INLINE int find_end(struct camp_reader *r, struct extent *extent, struct camp_error *err) {
   const unsigned char *const text = r->text;
   const size_t columns = r->columns;
@@ -85,10 +85,10 @@ INLINE int find_end(struct camp_reader *r, struct extent *extent, struct camp_er
   return text[next - 1] == '\n' && next <= r->valid_end && end != r->at && end - r->at <= r->input->max_record;
 }
 
-/* The field before the first one ends where the record begins. */
+/* The record's places, with places[-1] set to the byte before the record. */
 INLINE const uint32_t *places_of(struct camp_reader *r) {
   const uint32_t before = (uint32_t)r->at - 1;
-  if (r->place[-1] != before) r->place[-1] = before; /* seldom: a load that meets a store just made has to wait */
+  if (r->place[-1] != before) r->place[-1] = before; /* a store only if needed: the wide load that follows could not be forwarded from it and would stall */
   return r->place;
 }
 

@@ -9,8 +9,7 @@
 
 /* Finds the marks of the window's next chunk and appends their positions to the unused ones. -1 when out of memory. */
 int camp_reader_index(struct camp_reader *reader, struct camp_error *err);
-/* Finds the way of usual records, once there is room for their fields; only of UTF-8 files. It decides nothing: whatever else a record is,
- * is left to the walk, from its start. */
+/* Selects the fast path for this file, if there is one: for UTF-8, once there is room for the fields of a record. */
 void camp_reader_choose(struct camp_reader *reader);
 
 #endif

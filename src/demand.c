@@ -90,7 +90,7 @@ int camp_demand_holds(const struct camp_demand *demand, const struct camp_record
     return 0;
   }
   const struct camp_field *by = &record->fields[demand->by];
-  if (by->length == 0) return 1; /* whether it may be empty is its own rule */
+  if (by->length == 0) return 1; /* whether it may be empty is up to that field's own rule */
   for (size_t i = 0; i < demand->count; i++) {
     if (strlen(demand->names[i]) != by->length || memcmp(demand->names[i], by->text, by->length) != 0) continue;
     if (is_filled(demand, i, record)) return 1;

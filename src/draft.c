@@ -12,7 +12,7 @@
 #include "files.h"
 
 #define MODE 0600
-#define BEGIN ((off_t)8 << 20) /* bytes that the disk is told of at once */
+#define WRITEBACK ((off_t)8 << 20) /* bytes per request to start writeback */
 
 void camp_draft_init(struct camp_draft *draft) {
   draft->fd = -1;
@@ -22,7 +22,7 @@ void camp_draft_init(struct camp_draft *draft) {
   draft->written = draft->begun = 0;
 }
 
-/* Of the form that everybody knows as left over by a process that died (camp_write_atomic). */
+/* The name has the same form as in camp_write_atomic, so that it can be recognized if the process dies. */
 static int open_hidden(struct camp_draft *draft, const char *folder) {
   for (int attempt = 0; attempt < 16; attempt++) {
     char random[CAMP_RANDOM_HEX];
@@ -49,7 +49,7 @@ int camp_draft_open(struct camp_draft *draft, const char *folder, int keep, stru
   draft->eager = eager && keep;
   draft->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, MODE);
   if (draft->fd >= 0) return 0;
-  /* What kernels say of file systems that know no files without a name. */
+  /* These are what kernels report for file systems without O_TMPFILE. */
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT) return camp_fail_path(err, folder);
   if (open_hidden(draft, folder) != 0) {
     camp_fail_path(err, folder);
@@ -67,11 +67,11 @@ int camp_draft_open(struct camp_draft *draft, const char *folder, int keep, stru
 
 int camp_draft_write(struct camp_draft *draft, const void *bytes, size_t n, struct camp_error *err) {
   if (camp_append_write(draft->fd, draft->what, bytes, n, err) != 0) {
-    err->kind = CAMP_LEDGER; /* the disk of the job, not the list */
+    err->kind = CAMP_LEDGER; /* the job's disk failed; the list is not at fault */
     return -1;
   }
   draft->written += (off_t)n;
-  if (draft->eager && draft->written - draft->begun >= BEGIN) {
+  if (draft->eager && draft->written - draft->begun >= WRITEBACK) {
     (void)sync_file_range(draft->fd, draft->begun, draft->written - draft->begun, SYNC_FILE_RANGE_WRITE);
     draft->begun = draft->written;
   }
@@ -83,8 +83,8 @@ const char *camp_draft_path(const struct camp_draft *draft, char *room) {
   return room;
 }
 
-/* Not a plain rename, which would replace what is there, but where nothing else is left: file systems of other systems know no second name
- * of a file (vfat, SMB), those of networks no rename that spares what is there. */
+/* A plain rename would replace an existing file, so it is the last resort: some file systems have no hard links (vfat, SMB), and network file
+ * systems may have no RENAME_NOREPLACE. */
 static int name_hidden(const char *hidden, const char *path) {
   struct stat info;
   if (link(hidden, path) == 0) {

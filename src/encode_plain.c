@@ -29,12 +29,12 @@ void camp_plain_clear(struct camp_plain *plain) {
   memset(plain, 0, sizeof *plain);
 }
 
-/* -1 for an op that this way lacks. `skip` bytes of what stands before it are not written. */
+/* Compiles an op; the first `skip` bytes of its `before` are not written. Returns -1 if this path does not support it. */
 static int take_op(struct camp_plain *plain, const struct camp_op *op, int object, size_t skip) {
   struct camp_plain_op *taken = &plain->ops[plain->count];
   const size_t before = op->before.length - skip;
   if (before > UINT32_MAX / 2 || (op->column != CAMP_NO_COLUMN && op->column > UINT32_MAX)) return -1;
-  if (op->column == CAMP_NO_COLUMN && op->kind == CAMP_OP_TEXT && object) return 0; /* never there */
+  if (op->column == CAMP_NO_COLUMN && op->kind == CAMP_OP_TEXT && object) return 0; /* always empty, so always omitted */
   *taken = (struct camp_plain_op){.before = op->before.bytes + skip, .before_length = (uint32_t)before, .kind = op->kind, .text = op->text};
   switch (op->kind) {
   case CAMP_OP_TEXT:
@@ -70,7 +70,7 @@ int camp_plain_compile(struct camp_encoder *encoder, struct camp_error *err) {
   plain->ops = calloc(encoder->op_count, sizeof *plain->ops);
   plain->sizes = calloc(encoder->op_count, sizeof *plain->sizes);
   plain->marks = calloc(encoder->op_count, sizeof *plain->marks);
-  const size_t comma = encoder->shape == CAMP_SHAPE_VALUE; /* its only member has none */
+  const size_t comma = encoder->shape == CAMP_SHAPE_VALUE; /* bytes to skip: its only member has no leading comma */
   if (!comma) {
     plain->base = 1;
     plain->open = object ? '{' : '[';
@@ -105,12 +105,12 @@ size_t camp_plain_size(const struct camp_plain *plain, const struct camp_record 
     const uint32_t length = mark_field_length(op, record);
     size += length > 0 ? length : op->text.length + camp_number_length(record->row);
   }
-  return size + (plain->open != 0 && size == 1); /* without a member there is no comma */
+  return size + (plain->open != 0 && size == 1); /* without any member there is no comma for the bracket to replace */
 }
 
 #define INLINE __attribute__((always_inline)) static inline
 
-/* Registers: a block that is a local variable of its own would be written to the stack as well. */
+/* Vector types, so that a block stays in registers: a byte array as local variable would be written to the stack as well. */
 typedef unsigned char half __attribute__((vector_size(16), aligned(1), may_alias));
 typedef unsigned char whole __attribute__((vector_size(32), aligned(1), may_alias));
 typedef unsigned char whole_line __attribute__((vector_size(64), aligned(1), may_alias));
@@ -123,7 +123,7 @@ INLINE void copy_halves(unsigned char *to, const unsigned char *from) {
 
 typedef void copy_block(unsigned char *to, const unsigned char *from);
 
-/* Copies whole blocks of `size` bytes; what is written behind the end is written again. */
+/* Copies whole blocks of `size` bytes; what is written past the end is overwritten later. */
 INLINE unsigned char *put_blocks(unsigned char *to, const unsigned char *from, size_t length, copy_block *copy, size_t size) {
   copy(to, from);
   for (size_t at = size; __builtin_expect(at < length, 0); at += size) copy(to + at, from + at);
@@ -146,7 +146,7 @@ INLINE unsigned char *write_row(const struct camp_plain *plain, const struct cam
       const struct camp_field *field = &fields[op->column];
       const size_t length = field->length;
       at = put_blocks(at, field->text, length, copy, size);
-      memset(at, '"', 2); /* an empty number has both */
+      memset(at, '"', 2); /* a text needs one; an empty number is written as "" */
       to += length > 0 ? op->filled + length : op->empty;
     } else if (op->kind == CAMP_OP_CONSTANT) {
       to = put_blocks(at, op->text.bytes, op->text.length, copy, size);

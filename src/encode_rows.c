@@ -18,7 +18,7 @@ static inline unsigned char *put(unsigned char *to, const unsigned char *from, s
   return to + length;
 }
 
-/* The same of what is nearly always longer than one block and shorter than a few. */
+/* The same for texts that are usually a few blocks of CAMP_SCAN_PADDING bytes long. */
 static inline unsigned char *put_long(unsigned char *to, const unsigned char *from, size_t length) {
   for (size_t i = 0; i < length; i += CAMP_SCAN_PADDING) memcpy(to + i, from + i, CAMP_SCAN_PADDING);
   return to + length;
@@ -43,7 +43,7 @@ static unsigned char *put_components(unsigned char *to, const struct camp_op *op
   return to;
 }
 
-/* The list as it is sent; its items were checked. Writes UTF-8, not escaped. */
+/* Writes the list joined, in UTF-8 and not escaped. Its items were checked before. */
 static unsigned char *put_list(unsigned char *to, const struct camp_encoder *encoder, const struct camp_op *op,
                                const struct camp_field *field) {
   const unsigned char *item;
@@ -55,7 +55,7 @@ static unsigned char *put_list(unsigned char *to, const struct camp_encoder *enc
   return to;
 }
 
-/* The same as an array of texts, each escaped; the quote before the first is written. */
+/* Writes the list as an array of escaped texts; the quote before the first is written already. */
 static unsigned char *put_array(unsigned char *to, const struct camp_encoder *encoder, const struct camp_op *op,
                                 const struct camp_field *field) {
   const unsigned char *item;
@@ -90,11 +90,11 @@ static unsigned char *put_hash(unsigned char *to, const struct camp_op *op, cons
   return to + length;
 }
 
-/* JSON. `list` is room for a joined list before it is escaped. With `is_sizing` only its length is asked for. */
+/* Writes a JSON row. `list` is scratch memory for a joined list before it is escaped. With `is_sizing` only the length of the result matters. */
 static unsigned char *write_json(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to,
                                  unsigned char *list, int is_sizing) {
   const int object = encoder->shape == CAMP_SHAPE_OBJECT;
-  struct { unsigned char *start; size_t skip, members; } open[CAMP_DEPTH_MAX]; /* the objects that are not closed, as it was before them */
+  struct { unsigned char *start; size_t skip, members; } open[CAMP_DEPTH_MAX]; /* the state before each object that is not closed yet */
   size_t depth = 0, members = 0;
   size_t skip = 1; /* the first member's comma */
   if (encoder->shape != CAMP_SHAPE_VALUE) *to++ = object ? '{' : '[';
@@ -103,7 +103,7 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
     const struct camp_field *field = field_of(op, record);
     if (op->kind == CAMP_OP_CLOSE) {
       depth--;
-      if (members == open[depth].members && !op->required) { /* as if it had not begun */
+      if (members == open[depth].members && !op->required) { /* empty: undone */
         to = open[depth].start;
         skip = open[depth].skip;
       } else {
@@ -140,7 +140,7 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
       break;
     case CAMP_OP_WORD: {
       const char *word = field->length > 0 ? camp_boolean_word(field->text, field->length) : "\"\"";
-      if (word == NULL) word = "null"; /* a rule has refused it; only a file changed meanwhile comes here, and that is found out */
+      if (word == NULL) word = "null"; /* only if the file was changed after its rows were checked, which is detected later */
       size_t length = strlen(word);
       memcpy(to, word, length);
       to += length;
@@ -180,7 +180,7 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
 
 static unsigned char *write_csv_field(unsigned char *to, const struct camp_encoder *encoder, const struct camp_record *record,
                                       const struct camp_field *field) {
-  /* What came without quotes, under the same delimiter, and holds nothing special needs none. */
+  /* A field that was unquoted under the same delimiter and contains nothing special needs no quotes. */
   if (((field->flags & (CAMP_FIELD_SPECIAL | CAMP_FIELD_QUOTED)) == 0) && record->delimiter == encoder->delimiter)
     return put(to, field->text, field->length);
   return camp_csv_write(to, field->text, field->length, encoder->delimiter);
@@ -209,7 +209,7 @@ static unsigned char *write_csv(const struct camp_encoder *encoder, const struct
       to = write_csv_field(to, encoder, record, field);
     }
   }
-  if (to == start) { /* a line with nothing in it would be taken for none */
+  if (to == start) { /* an empty line would not count as a record */
     *to++ = '"';
     *to++ = '"';
   }
@@ -223,7 +223,7 @@ static size_t text_bytes(const struct camp_record *record) {
   return bytes;
 }
 
-/* Of the row in UTF-8. */
+/* Upper bound of the row's bytes in UTF-8. */
 static size_t room_utf8(const struct camp_encoder *encoder, const struct camp_record *record) {
   size_t factor = encoder->format == CAMP_FORMAT_CSV || (encoder->plain && !(record->flags & CAMP_FIELD_SPECIAL)) ? 2 : 6;
   return encoder->literal_total + encoder->stretch * factor * text_bytes(record) + CAMP_SCAN_PADDING;
@@ -233,7 +233,7 @@ size_t camp_encoder_room(const struct camp_encoder *encoder, const struct camp_r
   return camp_encode_room(encoder->encoding, room_utf8(encoder, record)) + CAMP_SCAN_PADDING;
 }
 
-/* Room for a row in UTF-8 and, behind it, for a list in it: returned in *list. */
+/* Scratch memory for a row in UTF-8 followed by that for a list, which is returned in *list. */
 static unsigned char *work_row(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
                                unsigned char **list) {
   size_t half = room_utf8(encoder, record);
@@ -247,7 +247,7 @@ static unsigned char *work_row(const struct camp_encoder *encoder, struct camp_w
   return work->row;
 }
 
-/* True when the row is made of pieces of the record as they stand in the file. An empty line would be taken for none: not here. */
+/* True if the row consists of unmodified pieces of the record. Not if it might be empty: an empty line would not count as a record. */
 static inline int is_whole(const struct camp_encoder *encoder, const struct camp_record *record) {
   return encoder->runs != NULL && record->text != NULL && record->length > 0 && record->delimiter == encoder->delimiter &&
          (encoder->permuted || encoder->op_count > 1);

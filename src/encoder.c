@@ -18,7 +18,7 @@ static int set_literal(struct camp_literal *literal, const void *bytes, size_t l
   return 0;
 }
 
-/* What was put into the buffer, which is cleared; `failed`: there was no memory for all of it. */
+/* Makes a literal of the buffer's content and clears the buffer. `failed`: an append to it failed. */
 static int literal_from_buf(struct camp_literal *literal, struct camp_buf *buf, int failed, struct camp_error *err) {
   int result = failed ? camp_fail_nomem(err) : set_literal(literal, buf->data, buf->length, err);
   camp_buf_clear(buf);
@@ -39,7 +39,7 @@ static int is_valid_text(const struct camp_text *text, const char *what, struct 
   return camp_fail(err, CAMP_USAGE, 0, "%s is not valid UTF-8", what);
 }
 
-/* A text of ours in the target's encoding must be possible at all. */
+/* Checks that a text of the configuration exists in the target encoding. */
 static int is_mappable(const struct camp_encoder *encoder, const struct camp_text *text, const char *what, struct camp_error *err) {
   struct camp_converted done = {0, 0, 0};
   if (is_valid_text(text, what, err) != 0) return -1;
@@ -215,7 +215,7 @@ int camp_encoder_add_demand(struct camp_encoder *encoder, const struct camp_dema
   return 0;
 }
 
-/* ,"name": in JSON, with the quote that opens a text. */
+/* Compiles what is written before a member in JSON: ,"name": and its opening quote or bracket. */
 static int compile_before(const struct camp_encoder *encoder, struct camp_op *op, const struct camp_text *name, struct camp_error *err) {
   struct camp_buf buf;
   int failed = 0;
@@ -252,7 +252,7 @@ static int compile_items(struct camp_encoder *encoder, struct camp_op *op, const
   return 0;
 }
 
-/* A constant as it will stand in the row. */
+/* Compiles a constant to the bytes that are written in every row. */
 static int compile_constant(const struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec,
                             struct camp_error *err) {
   struct camp_rule rule;
@@ -287,7 +287,7 @@ static int compile_constant(const struct camp_encoder *encoder, struct camp_op *
   return literal_from_buf(&op->text, &buf, failed, err);
 }
 
-/* The field's own text, or else the mark and the row's number. */
+/* A mark: the field's own text, or if that is empty the mark and the row number. */
 static int compile_mark(const struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec, struct camp_error *err) {
   const struct camp_text *mark = &spec->mark;
   op->kind = CAMP_OP_MARK;
@@ -301,7 +301,7 @@ static int compile_mark(const struct camp_encoder *encoder, struct camp_op *op, 
   return literal_from_buf(&op->text, &buf, failed, err);
 }
 
-/* A text that the rule of this number takes apart, joined again. */
+/* A list: split by the rule with this index, then joined. */
 static int compile_list(const struct camp_encoder *encoder, struct camp_op *op, const struct camp_field_spec *spec, size_t rule,
                         struct camp_error *err) {
   op->kind = CAMP_OP_LIST;
@@ -314,7 +314,7 @@ static int compile_list(const struct camp_encoder *encoder, struct camp_op *op, 
   return set_literal(&op->join, spec->join.bytes, spec->join.length, err);
 }
 
-/* Without a separator the whole text is the only item. */
+/* A JSON array of texts. Without a separator the whole text is the only item. */
 static int compile_array(const struct camp_encoder *encoder, struct camp_op *op, size_t rule, struct camp_error *err) {
   if (encoder->format != CAMP_FORMAT_JSON || encoder->shape != CAMP_SHAPE_OBJECT)
     return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': arrays are only for JSON rows that are objects", op->name);
@@ -418,7 +418,7 @@ int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field
   return encoder->format == CAMP_FORMAT_JSON ? compile_before(encoder, op, spec->key.length > 0 ? &spec->key : &spec->rule.name, err) : 0;
 }
 
-/* Only where every field is a column of its own, as it is. */
+/* Only if every field is a column sent as it is, and no column is sent twice. */
 static int compile_runs(struct camp_encoder *encoder, struct camp_error *err) {
   unsigned char used[CAMP_MAX_COLUMNS] = {0};
   for (size_t i = 0; i < encoder->op_count; i++) {
@@ -467,7 +467,7 @@ int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err) {
     const struct camp_op *op = &encoder->ops[i];
     if (op->kind == CAMP_OP_LIST || op->kind == CAMP_OP_COMPONENTS) encoder->plain = 0;
     if (op->join.length > joined) joined = op->join.length;
-    /* A row number has at most 19 digits; a word is at most as long as that; a constant may need quotes and doubled ones in CSV. */
+    /* A row number has at most 19 digits, and a boolean word is shorter; in CSV a constant may need quotes and have its own quotes doubled. */
     encoder->literal_total += op->before.length + 2 * op->text.length + 24;
     if (op->column != CAMP_NO_COLUMN) uses[op->column]++;
     for (size_t k = 0; k < op->item_count; k++) {
@@ -535,7 +535,7 @@ nomem:
   return NULL;
 }
 
-/* True when a short look is enough to see that the rule holds; what it says of other fields is nothing. */
+/* Quick test: true if the rule certainly holds, false if that is undecided. */
 static inline int holds_at_once(const struct camp_column_rule *entry, const struct camp_field *field) {
   const struct camp_rule *rule = &entry->rule;
   if (field->length == 0) return !rule->required;

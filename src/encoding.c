@@ -180,7 +180,7 @@ int camp_fail_stop(struct camp_error *err, enum camp_stop stop, enum camp_encodi
                        (unsigned long long)offset, camp_encoding_name(from));
     case CAMP_STOP_UNMAPPABLE:
       return camp_fail(err, CAMP_INVALID, (long)offset,
-                       "U+%04X at byte %llu has no place in %s; give a replacement for it in `map`, or another encoding",
+                       "U+%04X at byte %llu does not exist in %s; give a replacement for it in `map`, or choose another encoding",
                        (unsigned)character, (unsigned long long)offset, camp_encoding_name(to));
   }
   return camp_fail(err, CAMP_USAGE, 0, "nothing stopped the conversion");

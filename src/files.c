@@ -135,7 +135,7 @@ int camp_read_file(const char *path, int private, struct camp_buf *out, struct c
   for (;;) {
     size_t room = out->max - out->length < 65536 ? out->max - out->length : 65536;
     char past;
-    char *to = room > 0 ? camp_buf_reserve(out, room) : &past; /* at the maximum, one byte more tells whether there is more */
+    char *to = room > 0 ? camp_buf_reserve(out, room) : &past; /* at the maximum, one more byte is read to see whether the file is larger */
     if (to == NULL) {
       camp_fail_nomem(err);
       goto done;
@@ -180,8 +180,8 @@ int camp_append_write(int fd, const char *path, const void *bytes, size_t n, str
 
 int camp_append_sync(int fd, const char *path, struct camp_error *err) { return fdatasync(fd) == 0 ? 0 : camp_fail_path(err, path); }
 
-/* Who holds the lock is written into the file, for those who are told to wait. It is no part of the lock: a file that is too full to take it
- * locks as well. */
+/* Writes the holder's process id into the lock file, for messages to those who have to wait. Not part of the lock itself: it works on a full
+ * disk, too. */
 static void lock_sign(int fd) {
   char text[32];
   int length = snprintf(text, sizeof text, "%-20ld\n", (long)getpid());
@@ -223,7 +223,7 @@ int camp_lock_open(const char *path, double seconds, struct camp_error *err) {
       nanosleep(&wait, NULL);
       if (pause < 50000000) pause *= 2;
     }
-    /* Whoever removed the file meanwhile would leave two owners of two locks: only the file that is still at the path counts. */
+    /* If the file was removed in the meantime, another process may hold the lock of a new file: only the file that is still at the path counts. */
     if (fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino) {
       lock_sign(fd);
       return fd;
@@ -247,7 +247,7 @@ int camp_make_dirs(const char *path, mode_t mode, struct camp_error *err) {
     part[at] = '\0';
     if (mkdir(part, mode) != 0) {
       int code = errno;
-      /* Another error than "exists" may hide a folder that is there all the same, on a read-only file system for instance. */
+      /* mkdir may fail with another error than EEXIST although the folder exists, on a read-only file system for instance. */
       if (stat(part, &info) != 0 || !S_ISDIR(info.st_mode)) {
         errno = code == EEXIST ? ENOTDIR : code;
         return camp_fail_path(err, part);

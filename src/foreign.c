@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Encodings are told apart by the positions of their common characters' bytes. The bounds were tuned with names of each language, from one
+ * Encodings are distinguished by the byte ranges of their common characters. The thresholds were tuned with names of each language, from one
  * row to hundreds: a GBK list is hardly ever mistaken for another encoding; a foreign one is detected from about ten names on. */
 #include "foreign.h"
 
@@ -8,14 +8,14 @@
 
 #include "utf8.h"
 
-#define FEW 8 /* distinct characters; that many are in doubt by accident in one of a million texts */
+#define FEW 8 /* distinct characters; a text with this many is doubtful by chance only once in a million */
 
-/* How the pairs of a text lie in the table of GBK. */
+/* Statistics of a text's two-byte pairs, by their position in the GBK table. */
 struct pairs {
   size_t count;
-  size_t low;      /* second byte below 0x7F: rare in GBK, two in five of Big5 */
-  size_t far;      /* first byte over 0xC8: half of all usual characters in GBK, rare ones in Big5, none in EUC-KR */
-  size_t outside;  /* of the rows and columns of Big5 */
+  size_t low;      /* second byte below 0x7F: rare in GBK, two of five characters in Big5 */
+  size_t far;      /* first byte above 0xC8: half of all common characters in GBK, only rare ones in Big5, none in EUC-KR */
+  size_t outside;  /* not a code of Big5 */
   size_t leads;    /* distinct first bytes */
 };
 
@@ -39,18 +39,18 @@ static int is_big5(const struct pairs *pairs) {
   return pairs->low >= 4 && pairs->low * 20 >= pairs->count * 3 && pairs->far * 4 <= pairs->count && pairs->outside * 50 <= pairs->count;
 }
 
-/* Hangul fills the rows 0xB0 to 0xC8, in which there is less than half of the usual characters of GBK. */
+/* Hangul occupies the rows 0xB0 to 0xC8, which contain less than half of the common characters of GBK. */
 static int is_euc_kr(const struct pairs *pairs) {
   return pairs->count >= 40 && pairs->leads >= 12 && pairs->low == 0 && pairs->far == 0 && pairs->outside == 0;
 }
 
-/* Kana and the usual kanji begin with 0x81 to 0x9F. What begins the usual characters of GBK stands for a half-width kana, by itself. */
+/* Kana and common kanji start with 0x81 to 0x9F. The first bytes of common GBK characters are single-byte half-width kana here. */
 static int is_shift_jis(const unsigned char *text, size_t n) {
   size_t pairs = 0, usual = 0;
   for (size_t at = camp_ascii_run(text, n); at < n; at += camp_ascii_run(text + at, n - at)) {
     const unsigned char first = text[at], second = at + 1 < n ? text[at + 1] : 0;
     if (first == 0x80 || first == 0xA0 || (first > 0x9F && first < 0xE0) || first > 0xFC) return 0;
-    if (at + 1 == n) break; /* cut by the end of the piece */
+    if (at + 1 == n) break; /* truncated by the end of the sample */
     if (second < 0x40 || second == 0x7F || second > 0xFC) return 0;
     pairs++;
     usual += first < 0xA0;
@@ -63,7 +63,7 @@ static int is_letter(unsigned char c) { return (c | 0x20) >= 'a' && (c | 0x20) <
 
 static int is_alphanumeric(unsigned char c) { return (c >= '0' && c <= '9') || is_letter(c); }
 
-/* Letters with accents stand by themselves among letters without ("M\xFCller"); of Chinese names, next to none is such a pair alone. */
+/* Accented letters occur singly among ASCII letters ("M\xFCller"); almost no Chinese name looks like that. */
 static int is_windows_1252(const unsigned char *text, size_t n) {
   size_t words = 0, pairs = 0;
   for (size_t at = camp_ascii_run(text, n); at < n; at += camp_ascii_run(text + at, n - at)) {
@@ -85,7 +85,7 @@ const char *camp_foreign_name(const unsigned char *text, size_t n) {
   return NULL;
 }
 
-/* A letter with an accent stands among others ("José"), a sign beside a number or a word ("25°C"): not in doubt. */
+/* Not doubtful: an accented letter next to other letters ("José"), or a sign next to a number or word ("25°C"). */
 int camp_foreign_is_doubtful(const unsigned char *text, size_t n) {
   uint16_t seen[FEW];
   size_t count = 0, letters = 0;
@@ -101,7 +101,7 @@ int camp_foreign_is_doubtful(const unsigned char *text, size_t n) {
       if (++count == FEW) return 0;
       seen[i] = pair;
     }
-    letters += first > 0xC2; /* of the signs of Latin-1 alone nobody is called */
+    letters += first > 0xC2; /* 0xC2 leads the signs of Latin-1, and no name consists of signs alone */
     at += 2;
   }
   return letters > 0;

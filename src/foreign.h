@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Detects text that passes for a supported encoding but is another one: every character would silently become a different one. For lists
- * without a byte order mark whose encoding was not given. Pure functions. */
+ * Detects text that is valid in a supported encoding but was written in another one, so that every character would silently become a different
+ * one. For lists without a byte order mark whose encoding was not given. Pure functions. */
 #ifndef CAMP_FOREIGN_H
 #define CAMP_FOREIGN_H
 

@@ -19,12 +19,12 @@ struct form_part {
   struct form_part *next;
   struct camp_form *form;
   char *name, *type;
-  char *filename; /* as it goes out */
-  char *whole;    /* for filename*: the whole name, when `filename` lacks some of it */
+  char *filename; /* as it is sent */
+  char *whole;    /* for filename*: the complete name if `filename` had to be changed; else NULL */
   struct camp_source *source;
-  int64_t given;
-  struct camp_digest *digest; /* NULL when none was asked for */
-  char hex[65]; /* "" until the part was sent whole */
+  int64_t given;  /* bytes read so far */
+  struct camp_digest *digest; /* NULL if none was requested */
+  char hex[65]; /* "" until the part was sent completely */
 };
 
 struct camp_form {
@@ -70,7 +70,7 @@ static int check_text(const char *what, const char *text, size_t length, struct 
   return 0;
 }
 
-/* Each character outside ASCII becomes one "_", and so do quotes and backslashes, which no two servers read alike. */
+/* Each non-ASCII character becomes one "_", and so do quotes and backslashes, which servers interpret differently. */
 static char *ascii_name(const char *name) {
   char *copy = malloc(strlen(name) + 1), *to = copy;
   if (copy == NULL) return NULL;
@@ -100,8 +100,8 @@ static char *gbk_name(const char *name, size_t length, struct camp_error *err) {
   return (char *)copy;
 }
 
-/* Browsers escape no backslash, and neither do we; but one right before the closing quote is the escape of that quote to many servers, which then
- * see no such part. In GBK it may be the second byte of a character. */
+/* Backslashes are not escaped, as in browsers; but many servers take one right before the closing quote for an escape of that quote, and then do
+ * not see the part. In GBK it may be the second byte of a character. */
 static int check_end(const char *what, const char *text, struct camp_error *err) {
   size_t length = strlen(text);
   if (length == 0 || text[length - 1] != '\\') return 0;
@@ -109,7 +109,7 @@ static int check_end(const char *what, const char *text, struct camp_error *err)
                    what);
 }
 
-/* Spells the file name as the form's mode wants it. */
+/* Writes the file name as the form's mode requires. */
 static int set_filename(struct form_part *part, const char *name, size_t length, struct camp_error *err) {
   char *given = strndup(name, length);
   if (given == NULL) return camp_fail_nomem(err);
@@ -183,7 +183,7 @@ int64_t camp_form_length(const struct camp_form *form) {
   return sum;
 }
 
-/* The part was read whole: its digest is final. */
+/* Called when the part was read completely. */
 static void end_digest(struct form_part *part) {
   if (part->digest == NULL) return;
   if (camp_digest_final_hex(part->digest, part->hex) != 0) part->hex[0] = '\0';
@@ -207,7 +207,7 @@ static size_t on_read(char *to, size_t size, size_t count, void *data) {
   return (size_t)got;
 }
 
-/* name or file name between quotes: a quote becomes %22 as in browsers; line breaks never get here */
+/* Appends a name or file name that goes between quotes: a quote becomes %22, as in browsers. Line breaks were refused before. */
 static int append_quoted(struct camp_buf *line, const char *text) {
   int failed = 0;
   for (; *text != '\0'; text++) failed |= *text == '"' ? camp_buf_append(line, "%22", 3) : camp_buf_append(line, text, 1);
@@ -229,7 +229,7 @@ static int append_encoded(struct camp_buf *line, const char *text) {
   return failed;
 }
 
-/* The part header that carries both spellings of the name; libcurl writes the header itself in the other modes. */
+/* Sets the part header with both forms of the file name; in the other modes libcurl writes that header. */
 static CURLcode add_both_names(curl_mimepart *target, const struct form_part *part) {
   struct camp_buf line;
   camp_buf_init(&line, 16 * MOST_NAME);

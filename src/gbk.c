@@ -12,9 +12,9 @@
 #include <emmintrin.h>
 #endif
 
-/* The four-byte codes of the characters above the BMP begin at 90 30 81 30. */
+/* The linear index of 90 30 81 30, the four-byte code of U+10000. */
 #define LINEAR_ASTRAL 189000u
-/* Where the quick way (gbk_blocks.h) stopped, it is tried again only this many bytes later: one odd character seldom comes alone. */
+/* After the fast path (gbk_blocks.h) has stopped, it is tried again only this many bytes later: unusual characters tend to come in groups. */
 #define AGAIN 32
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -54,7 +54,7 @@ static void put_linear(uint32_t linear, uint8_t out[4]) {
   out[0] = (uint8_t)(0x81 + linear / 10);
 }
 
-/* The GB18030 code of a character that the flat table has not: 2 or 4 bytes, 0 when there is none. */
+/* Writes the GB18030 code of a character that is not in the flat table: returns 2 or 4 bytes, 0 if there is none. */
 static size_t put_rare(uint32_t character, uint8_t out[4]) {
   if (character > 0xFFFF) {
     for (size_t i = 0; i < COUNT(camp_gb18030_astral); i++)
@@ -111,8 +111,7 @@ size_t camp_gbk_put(enum camp_encoding encoding, uint32_t character, uint8_t out
   return 0;
 }
 
-/* What both encoding functions do with a character that is not three bytes in the flat table: out gets its code. Returns how many bytes of
- * text it took, 0 with *stop set. */
+/* Encodes one character of any kind. Returns how many bytes of text it had, or 0 with *stop set. */
 static size_t encode_slowly(enum camp_encoding encoding, const uint8_t *text, size_t n, uint8_t out[4], size_t *produced, enum camp_stop *stop,
                             uint32_t *character) {
   int length = camp_utf8_get(text, n, character);
@@ -132,8 +131,8 @@ static inline uint32_t three_bytes(const uint8_t *at) {
   return (uint32_t)(at[0] & 0x0F) << 12 | (at[1] & 0x3Fu) << 6 | (at[2] & 0x3Fu);
 }
 
-/* Encodes three-byte characters that have a two-byte code, as many as there are: nearly all Chinese text. Everything else, overlong forms and
- * surrogates too, finds no code here and is sorted out by encode_slowly. */
+/* Encodes a run of three-byte characters with two-byte codes: nearly all Chinese text. Anything else, including overlong forms and surrogates,
+ * has no code here and is left to encode_slowly. */
 static inline const uint8_t *encode_three(const uint16_t *codes, const uint8_t *at, const uint8_t *end, uint8_t **out) {
   uint8_t *to = *out;
   while (end - at >= 8) { /* two at a time: 1110xxxx 10xxxxxx 10xxxxxx 1110xxxx ... */
@@ -164,7 +163,7 @@ static inline const uint8_t *encode_three(const uint16_t *codes, const uint8_t *
   return at;
 }
 
-/* The two bytes at `at` as a character, 0 when they are none. */
+/* Decodes a two-byte UTF-8 character; 0 if there is none. */
 static inline uint32_t two_bytes(const uint8_t *at, const uint8_t *end) {
   if (end - at < 2 || at[0] < 0xC2 || at[0] >= 0xE0 || (at[1] & 0xC0) != 0x80) return 0;
   return (uint32_t)(at[0] & 0x1F) << 6 | (at[1] & 0x3Fu);
@@ -293,7 +292,7 @@ int camp_gbk_get(enum camp_encoding encoding, const uint8_t *bytes, size_t n, ui
   if (!is_lead(bytes[0])) return 0;
   if (n < 2) return -1;
   if (bytes[1] < 0x40) return encoding == CAMP_ENCODING_GB18030 && is_digit(bytes[1]) ? get_four(bytes, n, character) : 0;
-  size_t index = (bytes[0] & 0x7Fu) << 8 | bytes[1]; /* 0x7F and 0xFF find 0 there */
+  size_t index = (bytes[0] & 0x7Fu) << 8 | bytes[1]; /* the table has 0 for the invalid second bytes 0x7F and 0xFF */
   uint32_t found = camp_gbk_characters_of(encoding)[index];
   if (found == 0) return 0;
   if (found >= 0xD800 && found < 0xE000) found = camp_gb18030_astral[found - 0xD800].character;
@@ -321,7 +320,7 @@ enum camp_stop camp_gbk_decode(enum camp_encoding encoding, const uint8_t *bytes
       to += run;
       continue;
     }
-    while (end - at >= 2 && *at >= 0x80) { /* the two-byte codes of three-byte characters */
+    while (end - at >= 2 && *at >= 0x80) { /* two-byte codes whose characters have two or three bytes in UTF-8 */
       uint32_t found = characters[(at[0] & 0x7Fu) << 8 | at[1]];
       if (found < 0x800) { /* none, or two bytes: Greek, Cyrillic, signs */
         if (found < 0x80) break;
@@ -333,7 +332,7 @@ enum camp_stop camp_gbk_decode(enum camp_encoding encoding, const uint8_t *bytes
       }
       if (found - 0xD800 < 0x800) break; /* outside the BMP */
       uint32_t text = htole32(0x8080E0 | found >> 12 | (found << 2 & 0x3F00) | (found << 16 & 0x3F0000));
-      memcpy(to, &text, 4); /* one more than needed: the next character, or the slack */
+      memcpy(to, &text, 4); /* one byte too many: overwritten by the next character, or in the slack */
       to += 3;
       at += 2;
     }

@@ -29,7 +29,7 @@ enum camp_stop camp_gbk_encoded_length(enum camp_encoding encoding, const uint8_
 size_t camp_gbk_put(enum camp_encoding encoding, uint32_t character, uint8_t out[4]);
 /* The two-byte codes of the 65,536 characters of the BMP; 0: none. */
 const uint16_t *camp_gbk_codes_of(enum camp_encoding encoding);
-/* The characters of the 32,768 pairs from 0x8000 on; 0: none, 0xD800 to 0xDFFF: outside the BMP, by a number of gbk.c's own. */
+/* The characters of the 32,768 pairs from 0x8000 on. 0: none; 0xD800 to 0xDFFF: outside the BMP, an index private to gbk.c. */
 const uint16_t *camp_gbk_characters_of(enum camp_encoding encoding);
 
 /* `encoding` to UTF-8. `out` has camp_gbk_decode_bound(encoding, n) + CAMP_GBK_SLACK bytes. Never CAMP_STOP_UNMAPPABLE. */

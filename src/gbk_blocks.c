@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Lists change between ASCII and a few Hanzi all the time, so what costs is not the arithmetic but guessing wrong how long each run is. Here
- * nothing branches on that. A chunk of text becomes bits first: which bytes begin a Hanzi. Then it is taken in steps, which have a fixed number
- * of places for Hanzi. Each place writes the Hanzi and copies the 32 bytes behind it, whether they are ASCII or not; what was copied too much
- * is written over by the place that follows, and places that a step does not need write behind its end. */
+ * Lists alternate between ASCII and a few Hanzi all the time, so the cost is not in the arithmetic but in mispredicting the length of each run.
+ * Here no branch depends on that. First a bit mask is computed for a chunk of text: which bytes begin a Hanzi. Then the chunk is converted in
+ * steps, each with a fixed number of slots for Hanzi. Each slot writes its Hanzi and copies the 32 bytes after it, whether they are ASCII or
+ * not; what was copied in excess is overwritten by the next slot, and slots that a step does not need write past its end. */
 #include "gbk_blocks.h"
 
 #include "cpu.h"
@@ -24,17 +24,17 @@
 #define INLINE TARGET __attribute__((always_inline)) static inline
 
 enum {
-  CHUNK = 32,      /* blocks of 64 bytes that become bits at once */
-  FIRST_CHUNK = 4, /* the same at first: where text is odd, most of them would be for nothing */
-  PLACES = 7,      /* Hanzi of a step; contact lists have about so many in 50 bytes */
-  STEP = 56        /* bytes of a step at most: so many bits are there wherever it begins */
+  CHUNK = 32,      /* blocks of 64 bytes whose bit masks are computed at once */
+  FIRST_CHUNK = 4, /* the same at first: on text that this path cannot convert, most masks would be wasted */
+  PLACES = 7,      /* slots for Hanzi in a step; contact lists have about that many in 50 bytes */
+  STEP = 56        /* maximum bytes of a step: bits_from always returns at least that many bits */
 };
 #define BIT(n) (UINT64_C(1) << (n))
 #define BELOW(n) (BIT(n) - 1)
 
 /* ---- For both directions ---- */
 
-/* Which bytes of a block are no ASCII, and in UTF-8 which of them have the form of a lead of three bytes and of a tail. */
+/* Bit masks of a block: bytes that are not ASCII, and those that have the form of a three-byte lead and of a continuation byte in UTF-8. */
 struct kinds {
   uint64_t others, leads, tails;
 };
@@ -53,7 +53,7 @@ INLINE uint64_t others_at(const uint8_t *from) { return bits_of(load(from), load
 INLINE struct kinds kinds_at(const uint8_t *from) {
   const line low = load(from), high = load(from + 32);
   const line form = _mm256_set1_epi8((char)0xF0), three = _mm256_set1_epi8((char)0xE0);
-  const line tail = _mm256_set1_epi8((char)0xC0); /* tails are less, as signed numbers */
+  const line tail = _mm256_set1_epi8((char)0xC0); /* continuation bytes are less, as signed numbers */
   return (struct kinds){
       bits_of(low, high),
       bits_of(_mm256_cmpeq_epi8(_mm256_and_si256(low, form), three), _mm256_cmpeq_epi8(_mm256_and_si256(high, form), three)),
@@ -71,7 +71,7 @@ INLINE void copy(uint8_t *to, const uint8_t *from) {
   vst1q_u8(to + 16, high);
 }
 
-/* Each byte of a vector, 0 or 255, keeps the bit of its place among eight; neighbours are added until eight places are one byte. */
+/* Each byte of a vector, 0 or 255, is masked to the bit of its position among eight; pairwise additions then merge eight of them into one byte. */
 INLINE uint64_t bits_of(const uint8x16_t hits[4]) {
   static const uint8_t bit[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
   const uint8x16_t bits = vld1q_u8(bit);
@@ -104,11 +104,11 @@ static inline uint16_t key_at(const uint8_t *at) {
   return key;
 }
 
-/* The ASCII before the first Hanzi of a step is copied here, and the second half of a run of more than 32 bytes, of which a step can have only
- * one: it goes over byte 32. `leads` begin characters of `size` bytes, each of which is a byte longer (by 1) or shorter (by -1) in `to`. */
+/* Copies the ASCII before the first Hanzi of a step, and the second half of a run of more than 32 bytes. A step has at most one such run, since it
+ * must contain byte 32. `leads` begin characters of `size` bytes, each of which is one byte longer (by = 1) or shorter (by = -1) in `to`. */
 INLINE void copy_ascii(uint8_t *to, const uint8_t *from, uint64_t leads, unsigned size, int by) {
   const uint64_t before = leads & UINT32_MAX;
-  const size_t run = 63 - (size_t)__builtin_clzll(before << size | 1); /* behind the last Hanzi that begins before byte 32 */
+  const size_t run = 63 - (size_t)__builtin_clzll(before << size | 1); /* after the last Hanzi that begins before byte 32 */
   const size_t count = (size_t)__builtin_popcountll(before);
   copy(to, from);
   copy(to + run + (by > 0 ? count : 0 - count) + 32, from + run + 32);
@@ -121,7 +121,7 @@ INLINE uint64_t bits_from(const uint64_t *words, size_t at) {
   return bits >> at % 8;
 }
 
-/* How many bytes of ASCII are at the start, in whole blocks. */
+/* Copies the ASCII at the start, in whole blocks, and returns its length. */
 INLINE size_t copy_plain(uint8_t *to, const uint8_t *from, size_t n) {
   size_t at = 0;
   for (; n - at >= CAMP_GBK_BLOCK && others_at(from + at) == 0; at += 64) {
@@ -133,8 +133,9 @@ INLINE size_t copy_plain(uint8_t *to, const uint8_t *from, size_t n) {
 
 /* ---- UTF-8 to two bytes ---- */
 
-/* Where the codes of 64 characters stand, by the first two of their three bytes as they are read; then the codes, as they are written, by the
- * third byte. The first 256 entries belong to bytes that begin no such character: a place without a Hanzi finds something there. */
+/* `rows`, indexed by the first two of a character's three bytes as a native 16-bit number, gives the position of a row of 64 codes; `codes` has the
+ * codes as they are written, indexed by that position plus the third byte. The first 256 codes are for bytes that do not begin such a character,
+ * so that a slot without a Hanzi looks up something harmless. */
 struct encode_table {
   uint16_t rows[65536];
   uint16_t codes[65536];
@@ -142,7 +143,7 @@ struct encode_table {
 static struct encode_table encode_tables[2]; /* GBK and CP936; GB18030 */
 static pthread_once_t encode_once = PTHREAD_ONCE_INIT;
 
-enum { FOUND = 0x80, NONE = 256, FIRST_ROW = NONE + 64 }; /* every code has this bit in its first byte; a row without a code */
+enum { FOUND = 0x80, NONE = 256, FIRST_ROW = NONE + 64 }; /* FOUND: set in the first byte of every code; NONE: position of the row without codes */
 
 static void fill_encode(struct encode_table *table, const uint16_t *codes) {
   unsigned used = FIRST_ROW;
@@ -151,7 +152,7 @@ static void fill_encode(struct encode_table *table, const uint16_t *codes) {
     const uint8_t bytes[2] = {(uint8_t)(0xE0 | row >> 6), (uint8_t)(0x80 | (row & 0x3F))};
     unsigned any = 0;
     for (unsigned i = 0; i < 64; i++) any |= codes[row << 6 | i];
-    if (any == 0 || row < 0x800 >> 6) { /* below that three bytes are an overlong form */
+    if (any == 0 || row < 0x800 >> 6) { /* below U+0800 three bytes are an overlong form */
       table->rows[key_at(bytes)] = NONE - 0x80;
       continue;
     }
@@ -168,22 +169,22 @@ static void fill_encode_tables(void) {
 
 INLINE uint16_t code_at(const struct encode_table *table, const uint8_t *at) { return table->codes[(size_t)table->rows[key_at(at)] + at[2]]; }
 
-/* Writes the code and gives its FOUND. */
+/* Writes the code. Returns it, for its FOUND. */
 INLINE uint32_t put_code(uint8_t *to, const struct encode_table *table, const uint8_t *at) {
   const uint16_t code = code_at(table, at);
   memcpy(to, &code, sizeof code);
   return le16toh(code);
 }
 
-/* The first of the leads whose character has no code, 64 for none; in *count how many come before it. */
+/* The first of the leads whose character has no code, 64 for none; *count is the number of leads before it. */
 INLINE size_t first_without(const struct encode_table *table, const uint8_t *from, uint64_t leads, size_t *count) {
   for (*count = 0; leads != 0 && code_at(table, from + first_bit(leads)) != 0; leads &= leads - 1) ++*count;
   return first_bit(leads);
 }
 
-/* The bits of the leads of as many blocks as are UTF-8 of one and three bytes. */
+/* Stores the masks of leads, up to the first block that is not UTF-8 of one and three bytes. Returns the number of blocks. */
 INLINE size_t find_leads(const uint8_t *from, size_t blocks, uint64_t *words) {
-  uint64_t open = 0; /* tails that the block before wants of this one */
+  uint64_t open = 0; /* continuation bytes that the previous block requires at the start of this one */
   for (size_t i = 0; i < blocks; i++) {
     const struct kinds kinds = kinds_at(from + 64 * i);
     const uint64_t wanted = kinds.leads << 1 | kinds.leads << 2 | open;
@@ -211,7 +212,7 @@ TARGET static size_t encode(const struct encode_table *table, const uint8_t *tex
     const uint8_t *const start = from, *const end = start + 64 * (blocks - 1);
     while (from <= end) {
       const uint64_t bits = bits_from(words, (size_t)(from - start));
-      const uint64_t stop = BIT(STEP) | (bits & (BIT(STEP - 1) | BIT(STEP - 2))); /* what goes over the end is left for the next step */
+      const uint64_t stop = BIT(STEP) | (bits & (BIT(STEP - 1) | BIT(STEP - 2))); /* a character that crosses the end is left for the next step */
       const uint64_t all = bits & BELOW(STEP - 2);
       uint32_t found = FOUND;
       if (all == dense) {
@@ -236,7 +237,7 @@ TARGET static size_t encode(const struct encode_table *table, const uint8_t *tex
       if (__builtin_expect(found == 0, 0)) {
         size_t count;
         const size_t place = first_without(table, from, done, &count);
-        if (place < 64) { /* else a place without a Hanzi found a character without a code somewhere behind */
+        if (place < 64) { /* else it was a slot without a Hanzi that looked up some later character without a code */
           *produced = (size_t)(to - out) + place - count;
           return (size_t)(from - text) + place;
         }
@@ -320,7 +321,7 @@ TARGET static size_t decode(const uint8_t *table, const uint8_t *bytes, size_t n
     const uint8_t *const start = from, *const end = start + 64 * (blocks - 1);
     while (from <= end) {
       const uint64_t bits = bits_from(words, (size_t)(from - start));
-      const uint64_t stop = BIT(STEP) | (bits & BIT(STEP - 1)); /* what goes over the end is left for the next step */
+      const uint64_t stop = BIT(STEP) | (bits & BIT(STEP - 1)); /* a pair that crosses the end is left for the next step */
       const uint64_t all = bits & BELOW(STEP - 1);
       uint32_t others = 0;
       if (all == dense) {
@@ -345,7 +346,7 @@ TARGET static size_t decode(const uint8_t *table, const uint8_t *bytes, size_t n
       if (__builtin_expect((others & CAMP_GBK_OTHER) != 0, 0)) {
         uint64_t left = done;
         while (left != 0 && (camp_gbk_text(table, key_at(from + first_bit(left))) & CAMP_GBK_OTHER) == 0) left &= left - 1;
-        if (left != 0) { /* else a place without a Hanzi found half of one somewhere behind */
+        if (left != 0) { /* else it was a slot without a Hanzi that looked up part of a later one */
           const size_t place = first_bit(left);
           *produced = (size_t)(to - out) + place + (size_t)__builtin_popcountll(done & BELOW(place));
           return (size_t)(from - bytes) + place;

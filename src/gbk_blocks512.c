@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The block ways of gbk_blocks.c for processors that pick bytes out of a vector and spread them in one step (AVX-512 VBMI2). A chunk of blocks
- * is converted in passes: the Hanzi of all blocks are put side by side, looked up one after another, and spread over their places again.
- * Nothing branches on how many Hanzi a block has, or where they stand, and no block waits for the one before it. They are looked up by
- * plain loads: gathers are no faster on any of these processors, and much slower on some. */
+ * The functions of gbk_blocks.c for processors that can compress and expand the bytes of a vector (AVX-512 VBMI2). A chunk of blocks is converted
+ * in passes: the Hanzi of all blocks are compressed into one list, looked up one after another, and expanded to their positions again. No branch
+ * depends on how many Hanzi a block has or where they are, and no block depends on the result of the one before. The table is read with plain
+ * loads: gathers are no faster on any of these processors, and much slower on some. */
 #include "gbk_blocks.h"
 
 #if defined(__x86_64__)
@@ -15,13 +15,13 @@
 #define INLINE __attribute__((target(CAMP_TARGET_512), always_inline)) static inline
 
 enum {
-  CHUNK = 16,      /* blocks of 64 bytes: what they need stays in the first-level cache */
-  FIRST_CHUNK = 2, /* the same at first: where text is odd, most of them would be for nothing */
-  AT_ONCE = 8,     /* characters that are looked up in one turn of the loop */
-  SPARE = 64       /* entries that are read or written behind the last of a list */
+  CHUNK = 16,      /* blocks of 64 bytes: their working set stays in the first-level cache */
+  FIRST_CHUNK = 2, /* the same at first: on text that this path cannot convert, most of the work would be wasted */
+  AT_ONCE = 8,     /* characters looked up in one iteration of the loop */
+  SPARE = 64       /* entries past the end of a list that may be read or written */
 };
 
-/* How many bytes of ASCII are at the start, in whole blocks. */
+/* Copies the ASCII at the start, in whole blocks, and returns its length. */
 INLINE size_t copy_plain(uint8_t *to, const uint8_t *from, size_t n) {
   size_t at = 0;
   for (; n - at >= CAMP_GBK_BLOCK; at += 64) {
@@ -32,14 +32,14 @@ INLINE size_t copy_plain(uint8_t *to, const uint8_t *from, size_t n) {
   return at;
 }
 
-/* Those bytes of `low` and `high` that `places` says, at most 32 pairs of them, as 16-bit numbers. */
+/* The bytes of `low` and `high` at the positions in `places`, at most 32, combined to 16-bit numbers. */
 INLINE __m512i pick(uint64_t places, __m512i low, __m512i high) {
   const __m512i lows = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(places, low)));
   const __m512i highs = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(_mm512_maskz_compress_epi8(places, high)));
   return _mm512_or_si512(lows, _mm512_slli_epi16(highs, 8));
 }
 
-/* Where the entry of this number stands: the place of its bit, counted from the first word. */
+/* The position of the set bit with this index (from 0), counted from the first word. */
 INLINE size_t place_of(const uint64_t *words, size_t number) {
   size_t i = 0;
   for (size_t count; number >= (count = (size_t)_mm_popcnt_u64(words[i])); i++) number -= count;
@@ -49,14 +49,14 @@ INLINE size_t place_of(const uint64_t *words, size_t number) {
 /* ---- UTF-8 to two bytes ---- */
 
 struct encoding {
-  uint64_t leads[CHUNK]; /* the first bytes of characters of three, of each block */
+  uint64_t leads[CHUNK]; /* for each block, the first bytes of three-byte characters */
   size_t count;          /* of characters */
   uint16_t list[22 * CHUNK + SPARE]; /* the characters, then their codes as they are written */
 };
 
-/* Finds the characters of as many blocks as are UTF-8 of one and three bytes. */
+/* Finds the characters, up to the first block that is not UTF-8 of one and three bytes. Returns the number of blocks. */
 INLINE size_t find_characters(struct encoding *e, const uint8_t *from, size_t blocks) {
-  uint64_t open = 0; /* tails that the block before wants of this one */
+  uint64_t open = 0; /* continuation bytes that the previous block requires at the start of this one */
   e->count = 0;
   for (size_t i = 0; i < blocks; i++, from += 64) {
     const __m512i bytes = _mm512_loadu_si512(from), second = _mm512_loadu_si512(from + 1), third = _mm512_loadu_si512(from + 2);
@@ -78,7 +78,7 @@ INLINE size_t find_characters(struct encoding *e, const uint8_t *from, size_t bl
   return blocks;
 }
 
-/* Replaces the characters by their codes. Returns 0 where one has none. */
+/* Replaces the characters by their codes. Returns 0 if one of them has none. */
 INLINE int look_up_codes(struct encoding *e, const uint16_t *codes) {
   uint32_t all = 0x8000; /* every code has this bit */
   _mm512_storeu_si512(e->list + e->count, _mm512_set1_epi16(0x4E00)); /* a character that has one */
@@ -92,7 +92,7 @@ INLINE int look_up_codes(struct encoding *e, const uint16_t *codes) {
   return all != 0;
 }
 
-/* Writes the first `size` bytes of the chunk, converted. Returns how many bytes that makes. */
+/* Writes the first `size` bytes of the chunk, converted. Returns the number of bytes written. */
 INLINE size_t put_codes(const struct encoding *e, const uint8_t *from, size_t size, uint8_t *out) {
   const uint8_t *codes = (const uint8_t *)e->list;
   uint8_t *to = out;
@@ -119,7 +119,7 @@ INLINE size_t encode(const uint16_t *codes, const uint8_t *text, size_t n, uint8
     if (n - at < CAMP_GBK_BLOCK) break;
     const size_t wanted = camp_gbk_blocks_of(n - at, &chunk, CHUNK), blocks = find_characters(&e, text + at, wanted);
     if (blocks == 0) break;
-    /* A character that goes over the end is left for the next time. */
+    /* A character that crosses the end is left for the next chunk. */
     const uint64_t over = e.leads[blocks - 1] & UINT64_C(3) << 62;
     size_t size = 64 * (blocks - 1) + (size_t)_tzcnt_u64(over);
     e.leads[blocks - 1] ^= over;
@@ -150,7 +150,7 @@ TARGET size_t camp_gbk_measure_512(const uint16_t *codes, const uint8_t *text, s
 /* ---- Two bytes to UTF-8 ---- */
 
 struct decoding {
-  uint64_t leads[CHUNK]; /* the first bytes of pairs, of each block */
+  uint64_t leads[CHUNK]; /* for each block, the first bytes of pairs */
   size_t count;          /* of pairs */
   uint16_t list[32 * CHUNK + SPARE];     /* the pairs as they are read */
   uint8_t texts[3 * 32 * CHUNK + SPARE]; /* the same in UTF-8 */
@@ -169,10 +169,10 @@ INLINE void find_pairs(struct decoding *d, const uint8_t *from, size_t blocks) {
   }
 }
 
-/* Makes the texts. Returns how many characters come before the first that is none of three bytes. */
+/* Looks up the texts. Returns the number of characters before the first that does not have three bytes. */
 INLINE size_t make_texts(struct decoding *d, const uint8_t *table) {
   uint32_t others = 0;
-  _mm512_storeu_si512(d->list + d->count, _mm512_setzero_si512()); /* pairs that have nothing */
+  _mm512_storeu_si512(d->list + d->count, _mm512_setzero_si512()); /* pairs whose entry is 0 */
   for (size_t i = 0; i < d->count; i += AT_ONCE)
 #pragma GCC unroll 8
     for (size_t j = i; j < i + AT_ONCE; j++) others |= camp_gbk_put_text(d->texts + 3 * j, table, d->list[j]);
@@ -182,8 +182,8 @@ INLINE size_t make_texts(struct decoding *d, const uint8_t *table) {
   return first;
 }
 
-/* Half of a block: a byte and the room for another, the texts at the places of its pairs, two bytes at that of the first byte and one at that
- * of the second. */
+/* Writes half of a block: each byte is widened to two, and the three bytes of a pair's text replace both bytes at its first position and the low
+ * one at its second. */
 INLINE uint8_t *put_half(uint8_t *to, __m256i bytes, uint32_t leads, uint32_t seconds, uint32_t used, const uint8_t **texts) {
   const uint64_t even = UINT64_C(0x5555555555555555), odd = _pdep_u64(leads, ~even);
   const uint64_t places = _pdep_u64(leads | seconds, even) | odd, kept = _pdep_u64(used, even) | odd;
@@ -193,7 +193,7 @@ INLINE uint8_t *put_half(uint8_t *to, __m256i bytes, uint32_t leads, uint32_t se
   return to + _mm_popcnt_u64(kept);
 }
 
-/* Writes the first `size` bytes of the chunk, converted; no pair goes over that end. */
+/* Writes the first `size` bytes of the chunk, converted; no pair crosses that end. */
 INLINE void put_texts(const struct decoding *d, const uint8_t *from, size_t size, uint8_t *to) {
   const uint8_t *texts = d->texts;
   uint64_t open = 0;
@@ -217,7 +217,7 @@ TARGET size_t camp_gbk_decode_512(const uint8_t *table, const uint8_t *bytes, si
     if (n - at < CAMP_GBK_BLOCK) break;
     const size_t blocks = camp_gbk_blocks_of(n - at, &chunk, CHUNK);
     find_pairs(&d, bytes + at, blocks);
-    /* A pair that goes over the end is left for the next time. */
+    /* A pair that crosses the end is left for the next chunk. */
     const uint64_t over = d.leads[blocks - 1] & UINT64_C(1) << 63;
     size_t size = 64 * (blocks - 1) + (size_t)_tzcnt_u64(over);
     d.leads[blocks - 1] ^= over;

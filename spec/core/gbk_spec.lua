@@ -72,7 +72,7 @@ describe("core.gbk", function()
   end)
 
   it("gives errors that are whole however they are looked at first, and only then", function()
-    local expected = "U+1F600 at byte 2 has no place in gbk; give a replacement for it in `map`, or another encoding"
+    local expected = "U+1F600 at byte 2 does not exist in gbk; give a replacement for it in `map`, or choose another encoding"
     local function refused()
       local bytes, err = gbk.encode("ab\240\159\152\128", "gbk")
       assert.is_nil(bytes)
