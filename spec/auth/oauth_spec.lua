@@ -407,6 +407,17 @@ describe("auth.oauth", function()
     assert.matches("give a new `seed` to the account", err.hint, 1, true)
   end)
 
+  it("presents no refresh token again because the clock was set back", function()
+    for _, more in ipairs{ {}, { grace = 30 } } do
+      local tokens, presented, env = refreshing(more, { false, { access_token = "a", expires_in = 600 } })
+      assert.is_nil(tokens:token())
+      env.time = env.time - 3600
+      local got, err = tokens:token()
+      assert.is_nil(got)
+      assert.same({ "login_needed", 1 }, { err.reason, #presented })
+    end
+  end)
+
   it("presents a refresh token as often as needed where it does not rotate, and tells what kept it from a new token", function()
     local answers = { false, { access_token = "a", expires_in = 600 }, { access_token = "b", expires_in = 600, refresh_token = "" } }
     local tokens, presented, env, store = refreshing({ rotates = false }, answers)

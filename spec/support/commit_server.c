@@ -58,6 +58,8 @@ static char down_op;
 static long on_their_way, requests, connections, committed;
 static long epoch;        /* of a path that begins with /eN/, only the current one counts: a request that was given up may come late */
 static long generation;   /* of tokens: the last one given out */
+#define TOKENS 4096
+static unsigned char spent[TOKENS]; /* by number: a refresh token that was used up by a refresh, not by another login */
 static int access_ended;  /* the last access token is no longer taken */
 static int log_file = -1;
 static int listener = -1;
@@ -456,6 +458,13 @@ static void forbid(struct connection *c) {
   snprintf(c->fault.argument, sizeof c->fault.argument, "401||{\"error\":\"invalid_token\"}");
 }
 
+/* The number of the refresh token in the body; 0: none. */
+static long presented(const struct connection *c) {
+  const char *at = strstr(c->body.data, "\"refresh-");
+  const long number = at != NULL ? strtol(at + 9, NULL, 10) : 0;
+  return number > 0 ? number : 0;
+}
+
 /* Tokens: under the mutex, before anything is committed. */
 static void judge_tokens(struct connection *c) {
   char wanted[64];
@@ -467,9 +476,9 @@ static void judge_tokens(struct connection *c) {
       snprintf(c->fault.argument, sizeof c->fault.argument, "401||{\"error\":\"invalid_token\"}");
     }
   } else if (c->op == 'R') {
-    snprintf(wanted, sizeof wanted, "\"refresh-%ld\"", generation);
-    if (strstr(c->body.data, wanted) == NULL) {
-      note("D %ld refresh-%ld\n", c->id, generation);
+    const long number = presented(c);
+    if (number < TOKENS && spent[number]) note("D %ld refresh-%ld\n", c->id, number);
+    if (number != generation) { /* a login of a process that was killed may have come late: that spends nothing */
       forbid(c);
       snprintf(c->fault.argument, sizeof c->fault.argument, "400||{\"error\":\"invalid_grant\"}");
     }
@@ -478,8 +487,10 @@ static void judge_tokens(struct connection *c) {
 
 static void apply(struct connection *c, size_t failed) {
   switch (c->op) {
-    case 'K':
     case 'R':
+      if (presented(c) < TOKENS) spent[presented(c)] = 1;
+      /* fall through */
+    case 'K':
       generation++;
       access_ended = 0;
       note("C %ld %c -\n", c->id, c->op);
@@ -629,6 +640,7 @@ static int obey(const char *line) {
     fault_count = close_always = 0;
     down_op = '\0';
     requests = committed = generation = on_their_way = 0;
+    memset(spent, 0, sizeof spent);
     access_ended = 1;
     if (listener < 0) start_listening();
   } else if (strcmp(line, "close") == 0) close_always = 1;

@@ -236,6 +236,13 @@ local function by_refresh(self, state)
   return nil, "spent", was_refused
 end
 
+-- Whether a refresh token may be presented: not yet, or within the platform's grace after the first time. A clock that was set back says nothing
+-- of how long ago that was.
+local function may_present_now(self, state, now)
+  local first = state.refreshing
+  return not first or now >= first and now < first + (self.scheme.grace or 0)
+end
+
 -- Under the lock: whatever the store says now is newer than what we remember.
 local function renew(self, refused)
   local state, err = self.store:read()
@@ -253,7 +260,7 @@ local function renew(self, refused)
     state = { refresh_token = seed }
   end
   local may_present = self.scheme.refresh and state and state.refresh_token
-  if may_present and (not state.refreshing or now < state.refreshing + (self.scheme.grace or 0)) then
+  if may_present and may_present_now(self, state, now) then
     local token, problem, was_refused = by_refresh(self, state)
     if token then
       return token
