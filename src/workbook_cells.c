@@ -39,13 +39,11 @@ static void fail_cell(const struct camp_cells *cells, struct camp_xml *xml, cons
 
 /* ---- texts ---- */
 
-static void add_text(struct camp_cells *cells, struct camp_xml *xml, const char *text, size_t length) {
-  if (camp_buf_append(&cells->text, text, length) == 0) return;
-  if (!camp_buf_full(&cells->text, length))
-    camp_fail_nomem(camp_xml_fail(xml));
-  else
-    camp_fail(camp_xml_fail(xml), CAMP_INVALID, 0, "%s: has a text of more than %zu bytes in a cell; Excel allows 32,767 characters", cells->zip->path,
-              CAMP_STRING_MAX);
+static int add_text(struct camp_cells *cells, struct camp_xml *xml, const char *text, size_t length) {
+  if (camp_buf_append(&cells->text, text, length) == 0) return 0;
+  if (!camp_buf_full(&cells->text, length)) return camp_fail_nomem(camp_xml_fail(xml));
+  return camp_fail(camp_xml_fail(xml), CAMP_INVALID, 0, "%s: has a text of more than %zu bytes in a cell; Excel allows 32,767 characters",
+                   cells->zip->path, CAMP_STRING_MAX);
 }
 
 static int is_true(const char *value) { return value != NULL && (strcmp(value, "1") == 0 || strcmp(value, "true") == 0); }
@@ -282,8 +280,7 @@ static void end_number(struct camp_cells *cells, struct camp_xml *xml) {
   struct camp_number_format format = {CAMP_FORM_PLAIN, 0};
   char out[CAMP_NUMBER_TEXT];
   size_t size = 0;
-  add_text(cells, xml, "", 1); /* a NUL behind it */
-  if (cells->text.length == 0) return;
+  if (add_text(cells, xml, "", 1) != 0) return; /* the NUL that camp_number_write requires */
   if (cells->style < cells->styles->count) format = cells->styles->of[cells->style];
   const enum camp_number_result result = camp_number_write(cells->text.data, cells->text.length - 1, format, cells->is_1904, out, &size);
   if (result == CAMP_NUMBER_INVALID) {

@@ -327,6 +327,16 @@ describe("core.workbook", function()
     assert.matches("two of its parts have one name", (refused(workbooks.zip(parts))))
   end)
 
+  it("refuses a number as long as the longest text, and does not read past its end", function()
+    local longest = 1048576
+    local book = { rows = "<row><c t='str'><v>h</v></c></row><row><c><v>" .. ("1"):rep(longest) .. "</v></c></row>" }
+    local text, err = of(book)
+    assert.is_nil(text)
+    assert.matches("text of more than 1048576 bytes", err.message)
+    book.rows = book.rows:gsub("1+</v>", "0</v>")
+    assert.equal("h\n0\n", (of(book)))
+  end)
+
   it("looks only into the archive, whatever its relationships say", function()
     local parts = workbooks.parts{ rows = workbooks.rows{ { "a" } } }
     local good = parts[3][2]
