@@ -19,10 +19,10 @@
 #include "threads.h"
 
 #define MOST_SPARE 512
-#define MOST_SPARE_LARGE 32 /* of them may keep buffers that a large request made them get */
+#define MOST_SPARE_LARGE 32 /* of those may keep the buffers of a large request */
 #define HEARTBEAT_MS 250
 
-/* What a name to forget becomes on its way to the engine's thread. */
+/* The name of an account to forget, queued for the engine's thread. */
 struct forgotten {
   struct forgotten *next;
   char name[];
@@ -41,9 +41,9 @@ struct shared {
   int quit;
   struct camp_door door;
   struct camp_notice notice;
-  int armed;           /* a byte is owed */
+  int armed;           /* the event loop is owed a byte (camp_http_arm) */
   long long armed_at;  /* ms */
-  int bell; /* of the thread driver, once asked for: an eventfd that takes the place of `finished`; else -1 */
+  int bell; /* thread driver, once camp_http_bell was called: an eventfd that replaces `finished`; else -1 */
 };
 
 struct camp_http {
@@ -53,16 +53,16 @@ struct camp_http {
   struct camp_origin origin;
   struct camp_request *draft;
   struct camp_request *taken;
-  struct camp_request *ready; /* taken from the done list in one go */
+  struct camp_request *ready; /* moved here from the done list all at once */
   struct camp_request *live;
   struct camp_request *spare;
   int live_count, ready_count, spare_count;
-  int rung; /* inline driver: while nobody waited; the next who waits is told */
+  int rung; /* inline driver: the bell rang while nobody waited; the next wait returns at once */
   uint64_t last_id;
 };
 
 static void global_init(void) {
-  camp_digest_begin(); /* libcurl uses it */
+  camp_digest_begin(); /* libcurl uses OpenSSL, too */
   camp_memory_init();
 }
 
@@ -115,8 +115,8 @@ static void append(struct camp_request **first, struct camp_request **last, stru
   *last = list;
 }
 
-/* With the lock held. */
-static void pay_byte(struct shared *shared) {
+/* Sends the byte that is owed, if any. Called with the lock held. */
+static void send_owed_byte(struct shared *shared) {
   if (!shared->armed) return;
   shared->armed = 0;
   camp_notice_ring(&shared->notice);
@@ -134,7 +134,7 @@ static void *run_thread(void *data) {
     shared->cancels = 0;
     atomic_store(&shared->door.waiting, 0);
     int has_notice = shared->notice.fd >= 0;
-    if (shared->armed && camp_clock_ms() - shared->armed_at >= HEARTBEAT_MS) pay_byte(shared);
+    if (shared->armed && camp_clock_ms() - shared->armed_at >= HEARTBEAT_MS) send_owed_byte(shared);
     pthread_mutex_unlock(&shared->lock);
     while (forgotten != NULL) {
       struct forgotten *next = forgotten->next;
@@ -160,7 +160,7 @@ static void *run_thread(void *data) {
     int was_empty = shared->done == NULL;
     append(&shared->done, &shared->done_last, done);
     shared->done_count += count;
-    pay_byte(shared);
+    send_owed_byte(shared);
     if (was_empty) {
       if (shared->bell >= 0) camp_bell_ring(shared->bell);
       else pthread_cond_signal(&shared->finished);
@@ -186,7 +186,7 @@ static void shared_free(struct shared *shared) {
   free(shared);
 }
 
-/* Everything that a forked child must not touch: sockets, locks and the thread belong to the parent. The child forgets them. */
+/* In a forked child: forgets everything that it must not touch. Sockets, locks and the thread belong to the parent. */
 static void leave_to_parent(struct camp_http *http) {
   if (http->shared == NULL || http->generation == camp_forks()) return;
   http->shared = NULL;
@@ -288,7 +288,7 @@ static int check(struct camp_http *http, struct camp_request *request, struct ca
   return 0;
 }
 
-/* The draft, which is no draft any more. */
+/* Takes the draft out of the engine. */
 static struct camp_request *take_draft(struct camp_http *http) {
   struct camp_request *request = http->draft;
   http->draft = NULL;
@@ -331,7 +331,7 @@ int camp_http_send(struct camp_http *http, uint64_t *id, struct camp_error *err)
   append(&shared->inbox, &shared->inbox_last, request);
   atomic_store(&shared->door.waiting, 1);
   pthread_mutex_unlock(&shared->lock);
-  if (atomic_exchange(&shared->door.asleep, 0)) wake(shared); /* a thread that is awake looks before it sleeps */
+  if (atomic_exchange(&shared->door.asleep, 0)) wake(shared); /* a thread that is awake checks door.waiting before it sleeps */
   return 0;
 }
 
@@ -361,7 +361,7 @@ static void wait_bell(int bell, double seconds) {
   struct timespec time = {.tv_sec = (time_t)seconds};
   uint64_t number;
   time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-  (void)ppoll(&waiting, 1, &time, NULL); /* by a signal it ends early, as by a bell */
+  (void)ppoll(&waiting, 1, &time, NULL); /* a signal ends the wait early, as the bell does */
   ssize_t got = read(bell, &number, sizeof number);
   (void)got;
 }
@@ -410,7 +410,7 @@ const char *camp_http_listen(struct camp_http *http, struct camp_error *err) {
   struct shared *shared = http->shared;
   camp_notice_init(&notice);
   if (camp_notice_listen(&notice, err) != 0) return NULL;
-  pthread_mutex_lock(&shared->lock); /* the thread may be about to ring the one of before */
+  pthread_mutex_lock(&shared->lock); /* the thread may be about to ring the previous one */
   camp_notice_close(&shared->notice);
   shared->notice = notice;
   shared->armed = 0;

@@ -64,7 +64,7 @@ static int is_loopback_name(const char *host) {
   return strcmp(host, "[::1]") == 0;
 }
 
-/* Parses scheme and host with libcurl's own parser, so that what is judged is what libcurl will connect to. */
+/* Parses scheme and host with libcurl's own parser, so that the checks apply to what libcurl will connect to. */
 static int parse_origin(const char *text, struct camp_origin *origin, struct camp_error *err) {
   char *scheme = NULL, *host = NULL, *port = NULL;
   int result = -1;
@@ -106,10 +106,10 @@ int camp_check_proxy(const char *text, size_t length, struct camp_error *err) {
   int known = 0;
   CURLU *url = curl_url();
   if (url == NULL) return camp_fail_nomem(err);
-  CURLUcode code = curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME); /* as libcurl reads it */
+  CURLUcode code = curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME); /* the flags that libcurl uses for proxies */
   if (code == CURLUE_OK) code = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
   if (code == CURLUE_OK) code = curl_url_get(url, CURLUPART_HOST, &host, 0);
-  if (code == CURLUE_OK) { /* libcurl goes without a proxy when it cannot decode these two */
+  if (code == CURLUE_OK) { /* libcurl would connect without the proxy if it could not decode these two */
     code = curl_url_get(url, CURLUPART_USER, &user, CURLU_URLDECODE);
     if (code == CURLUE_OK || code == CURLUE_NO_USER) code = curl_url_get(url, CURLUPART_PASSWORD, &password, CURLU_URLDECODE);
     if (code == CURLUE_NO_PASSWORD) code = CURLUE_OK;
@@ -166,7 +166,7 @@ int camp_address_loopback(const struct sockaddr *address) {
   return 0;
 }
 
-/* Special-purpose registries of IPv4 and IPv6 (RFC 6890 and its updates): whatever is not for the public Internet. */
+/* Special-purpose address registries (RFC 6890 and its updates): all addresses that are not for the public Internet. */
 static int is_private_v4(uint32_t a) {
   static const struct {
     uint32_t net;

@@ -15,16 +15,17 @@
 #define DEFAULT_SAVED_BODY (1024LL * 1024 * 1024)
 #define DEFAULT_HEADERS (64LL * 1024)
 #define DEFAULT_AGE 5.0
-#define LONG_BODY ((int64_t)1 << 20) /* from here on a buffer four times as large as libcurl's own pays */
+#define LONG_BODY ((int64_t)1 << 20) /* from this length on, a buffer four times the size of libcurl's default pays off */
 #define LONG_BODY_BUFFER (256L * 1024)
 #define MOST_URL (128 * 1024)
 #define MOST_SPECIAL (64 * 1024)
-#define AUTHORITIES_SECONDS 3600L /* after which a file of authorities is read again: it may have changed */
+#define CA_CACHE_SECONDS 3600L /* a CA file is read again after this time: it may have changed */
 
-/* The system's authorities lie in a file, and once more one by one in a folder. Without the folder libcurl keeps what it has read of the file, for
- * all connections of a multi handle; with it, it would read and parse 140 certificates for every new one, which takes 60 ms. */
+/* True if the system's CA certificates are in a bundle file. They are also in a folder, one by one; without the folder libcurl caches what it has
+ * read from the file for all connections of a multi handle, with it 140 certificates would be read and parsed for every new connection, which
+ * takes 60 ms. */
 static int has_bundle(CURL *easy) {
-  static atomic_int known; /* 0: not looked yet, 1: no, 2: yes */
+  static atomic_int known; /* 0: not checked yet, 1: no, 2: yes */
   const char *file = NULL;
   int found = atomic_load(&known);
   if (found == 0) {
@@ -34,7 +35,7 @@ static int has_bundle(CURL *easy) {
   return found == 2;
 }
 
-/* What is the same for every request; set once, when a handle is new or was reset. */
+/* Sets the options that are the same for every request, on a handle that is new or was reset. */
 static int prepare(struct camp_handle *handle) {
   CURL *easy = handle->easy;
   CURLcode bad = CURLE_OK;
@@ -45,7 +46,7 @@ static int prepare(struct camp_handle *handle) {
   handle->has_method = 0;
   bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-  bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https"); /* which of them, camp_check_url has decided */
+  bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https"); /* camp_check_url decides which of them is allowed */
   bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   bad |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
   bad |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -54,13 +55,13 @@ static int prepare(struct camp_handle *handle) {
   bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
   bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
   if (has_bundle(easy)) bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-  (void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, AUTHORITIES_SECONDS); /* a libcurl with another TLS than OpenSSL may refuse it */
+  (void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS); /* may be refused by a libcurl with another TLS library than OpenSSL */
   bad |= curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
   bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   bad |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  /* A look-up of a name that takes longer than its limit is left to the thread that makes it, which ends by itself; libcurl would wait for it, and
-   * with it whatever else is in flight. */
+  /* A name lookup that exceeds its limit is left to its thread, which ends by itself. Otherwise libcurl would wait for it, and so would all other
+   * transfers. */
   (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
   bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, handle);
   bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handle->detail);
@@ -110,14 +111,14 @@ static int reset(struct camp_handle *handle) {
 int camp_handle_clean(struct camp_handle *handle, int plain) {
   CURLcode bad = CURLE_OK;
   handle->request = NULL;
-  if (!plain) return reset(handle); /* libcurl counts its repeats per handle, over transfers: only a reset clears that */
+  if (!plain) return reset(handle); /* libcurl counts its retries per handle, across transfers: only a reset clears that */
   if (handle->url.length == 0) bad |= curl_easy_setopt(handle->easy, CURLOPT_URL, NULL);
   if (handle->shape == CAMP_SHAPE_MEMORY) bad |= curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, NULL);
   bad |= curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, NULL);
   return bad == CURLE_OK ? 0 : -1;
 }
 
-/* Fills in what the caller left open. A body of unknown length has an hour; its progress is watched by the stall limit. */
+/* Fills in the limits that the caller did not set. A body of unknown length gets an hour; the stall limit watches its progress. */
 static void set_defaults(struct camp_request *request) {
   struct camp_http_options *options = &request->options;
   int saving = request->save.fd >= 0;
@@ -135,8 +136,8 @@ static void set_defaults(struct camp_request *request) {
   request->answer.max = (size_t)(saving && options->body > DEFAULT_BODY ? DEFAULT_BODY : options->body);
 }
 
-/* The list libcurl reads while it sends; its texts stay in request->lines, so they exist once and can be wiped. Libcurl looks through
- * the whole list for a dozen names: it has what this request needs, and no more. */
+/* Builds the list of header lines for libcurl. The texts stay in request->lines, so they exist once and can be wiped. libcurl searches the whole
+ * list for a dozen names, so it contains only what this request needs. */
 static int build_nodes(struct camp_request *request, int has_body) {
   static char no_expect[] = "Expect:", no_type[] = "Content-Type:", chunks[] = "Transfer-Encoding: chunked", agent[] = "User-Agent: campaign/0.1.0",
               plain[] = "Accept-Encoding: identity"; /* without it every compression would be acceptable, RFC 9110 section 12.5.3 */
@@ -147,7 +148,7 @@ static int build_nodes(struct camp_request *request, int has_body) {
     request->nodes = nodes;
     request->nodes_room = need + 8;
   }
-  /* not by the option, which libcurl would write out twice for every request */
+  /* As a header line, since libcurl formats CURLOPT_USERAGENT twice for every request. */
   if (!request->has_user_agent) request->nodes[used++].data = agent;
   if (request->accept_encoding == 0) request->nodes[used++].data = plain;
   if (has_body) request->nodes[used++].data = no_expect;
@@ -162,7 +163,7 @@ static int build_nodes(struct camp_request *request, int has_body) {
   return curl_easy_setopt(request->handle->easy, CURLOPT_HTTPHEADER, used > 0 ? request->nodes : NULL) == CURLE_OK ? 0 : -1;
 }
 
-/* Bytes in memory: no callback, so that head and body go out in one packet. */
+/* For bodies in memory: without a callback, so that headers and body go out in one packet. */
 static CURLcode set_memory(CURL *easy, const char *data, int64_t length) {
   CURLcode bad = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
   return bad | curl_easy_setopt(easy, CURLOPT_POSTFIELDS, length > 0 ? data : "");
@@ -181,7 +182,7 @@ static CURLcode set_body(struct camp_request *request, const char *method, int h
   if (!has_body) {
     if (strcmp(method, "HEAD") == 0) {
       request->plain = 0;
-      bad = set_method(handle, NULL); /* the last one's would go out instead */
+      bad = set_method(handle, NULL); /* the previous request's method would be sent otherwise */
       return bad | curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     }
     if (handle->shape != CAMP_SHAPE_GET) {
@@ -214,7 +215,7 @@ static CURLcode set_body(struct camp_request *request, const char *method, int h
   return bad | set_method(handle, strcmp(method, "POST") == 0 ? NULL : method);
 }
 
-/* The next whole number: libcurl takes no fractions, and 0 would mean "no limit". */
+/* Rounds up: libcurl takes no fractions, and 0 would mean "no limit". */
 static long round_up(double value) {
   long whole = (long)value;
   return (double)whole < value ? whole + 1 : whole;
@@ -238,15 +239,15 @@ static CURLcode set_limits(struct camp_request *request) {
   bad |= set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, &handle->connect, round_up(options->connect * 1000));
   bad |= set_long(easy, CURLOPT_TIMEOUT_MS, &handle->total, round_up(options->total * 1000));
   bad |= set_long(easy, CURLOPT_LOW_SPEED_TIME, &handle->stall, round_up(options->stall));
-  /* libcurl lets a connection pass that has been idle for less than limit + 1 s; ours means less than the limit */
+  /* libcurl reuses a connection that was idle for less than its limit + 1 s; our limit means less than the limit. */
   if (options->max_connection_age >= 1)
     return bad | set_long(easy, CURLOPT_MAXAGE_CONN, &handle->age, (long)options->max_connection_age - 1);
-  request->plain = 0; /* a connection of its own, also afterwards: otherwise they would pile up */
+  request->plain = 0; /* a connection of its own, and closed afterwards: otherwise they would pile up */
   bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
   return bad | curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
-/* Options that few requests have, but then all of an account. A handle that has others is reset. */
+/* Sets options that few accounts use, but then for all of their requests. A handle with other values is reset. */
 static int set_special(struct camp_request *request) {
   struct camp_handle *handle = request->handle;
   const char *text = request->text.data;
@@ -265,7 +266,7 @@ static int set_special(struct camp_request *request) {
   CURLcode bad = CURLE_OK;
   for (size_t i = 0; i < 3; i++)
     if (camp_secret_append(&handle->special, text + offsets[i], strlen(text + offsets[i]) + 1) != 0) request->plain = 0;
-  if (request->ca_file != 0) { /* this file alone, not the system's folder beside it */
+  if (request->ca_file != 0) { /* only this file, not the system's folder in addition */
     bad |= curl_easy_setopt(handle->easy, CURLOPT_CAINFO, text + request->ca_file);
     bad |= curl_easy_setopt(handle->easy, CURLOPT_CAPATH, NULL);
   }
@@ -274,8 +275,8 @@ static int set_special(struct camp_request *request) {
   return bad == CURLE_OK ? 0 : -1;
 }
 
-/* A URL without a query stays with the handle, taken apart, and costs nothing the next time. Queries carry signatures and tokens: such
- * a URL is set as text and taken out afterwards. */
+/* A URL without a query is kept with the handle, parsed, and costs nothing the next time. Queries may carry signatures and tokens: such a URL is
+ * set as text and removed afterwards. */
 static CURLcode set_url(struct camp_handle *handle, const char *text) {
   size_t size = strlen(text) + 1;
   if (handle->url.length == size && memcmp(handle->url.data, text, size) == 0) return CURLE_OK;
@@ -294,7 +295,7 @@ int camp_handle_setup(struct camp_request *request) {
   const char *method = request->text.data + request->method;
   int has_body = request->form != NULL || request->source != NULL || request->has_body || strcmp(method, "POST") == 0 ||
                  strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
-  CURLcode bad = CURLE_OK; /* any failing option fails the request: none of them is a mere wish */
+  CURLcode bad = CURLE_OK; /* any failing option fails the request: none of them is optional */
   handle->request = request;
   handle->detail[0] = '\0';
   request->plain = request->form == NULL && (request->source == NULL || request->source->memory != NULL);

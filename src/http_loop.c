@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * One curl multi handle driven by epoll, on the calling thread. Connections and TLS sessions are kept in share objects per account, so that
- * no account's request uses another's connection. Sockets of idle connections stay registered with epoll (libcurl asks to add and remove
- * them for every request); their state here says whether anybody waits for them. */
+ * no account's request uses another's connection. Sockets of idle connections stay registered with epoll, although libcurl asks to add and
+ * remove them for every request; `active` says whether libcurl is interested in their events. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <linux/sockios.h>
@@ -18,25 +18,25 @@
 
 #define GROUP_HANDLES 16
 #define MOST_CONNECTIONS 64L  /* kept per group: as many as its handles can have to four hosts */
-#define MOST_IDLE_HANDLES 512 /* no fewer: whoever has many requests in flight would make handles anew for each of them */
-#define IDLE_AGES 2           /* handles that are idle for so many of their connection's longest ages go */
+#define MOST_IDLE_HANDLES 512 /* with fewer, programs with many requests in flight would create new handles all the time */
+#define IDLE_AGES 2           /* a handle is freed when it was idle for this many times the maximum age of its connection */
 #define SWEEP_MS 1000
-#define BLIND_MS 100 /* until libcurl is asked again which sockets it waits for */
+#define BLIND_MS 100 /* retry interval while libcurl could not say which sockets it waits for */
 
 #define PORT_SLOTS 1024
 
 struct fd_state {
   unsigned char ours;       /* opened by our callback: libcurl tells us when it is closed */
-  unsigned char active;     /* libcurl wants to hear of it */
+  unsigned char active;     /* libcurl is interested in its events */
   unsigned char registered; /* the events epoll watches for, as EPOLLIN | EPOLLOUT; 0: not in epoll */
-  in_port_t port;           /* of our end, in network order; 0: not asked yet */
-  int next;                 /* the next of those whose ports fall into one slot; -1: none */
+  in_port_t port;           /* local port, in network order; 0: not known yet */
+  int next;                 /* next socket in the same slot of by_port; -1: none */
 };
 
-/* Some handles of an account, and what they share: connections and TLS sessions. Libcurl walks all connections of a share whenever it begins or
- * ends a request, so that a share for hundreds of them would cost more than most of the work. */
+/* Some handles of an account and the connections and TLS sessions they share. libcurl walks all connections of a share at the start and end of
+ * every request, so one share for hundreds of connections would cost more than the rest of the work. */
 struct camp_group {
-  CURLSH *share; /* NULL: nobody uses it, another group may have its place */
+  CURLSH *share; /* NULL: this entry is free for a new group */
   size_t handles;
 };
 
@@ -44,12 +44,12 @@ struct camp_account {
   struct camp_account *next;
   struct camp_group *groups;
   size_t group_count, group_room;
-  struct camp_handle **idle; /* handles that were used before; the last one's connection was used last */
+  struct camp_handle **idle; /* a stack: the last one was used most recently */
   size_t idle_count, idle_room;
   size_t busy;        /* transfers running on it */
   long long next_sweep; /* ms */
-  int retired;        /* forgotten: freed when no longer busy */
-  int checks;         /* which checks of addresses its connections passed: a request never rides on one that passed others */
+  int retired;        /* takes no new requests; freed when no longer busy */
+  int checks;         /* bit set of the address checks that its connections passed; requests with other checks get an entry of their own */
   char name[];
 };
 
@@ -57,11 +57,11 @@ struct camp_loop {
   CURLM *multi;
   int epoll, wake;
   long long timer;    /* when libcurl wants to be called, in ms of the monotonic clock; 0: at once; -1: not at all */
-  long long timer_in; /* above 0: that many ms from the next look at the clock instead, which comes before the next wait */
+  long long timer_in; /* if above 0: that many ms after timer_left next reads the clock, and `timer` is not valid yet */
   struct fd_state *fds;
   size_t fds_room;
   int by_port[PORT_SLOTS]; /* the first socket of each slot; -1: none */
-  size_t unasked;          /* sockets of ours whose port was not asked for yet */
+  size_t unasked;          /* number of our sockets whose port is not known yet */
   struct camp_account *accounts;
   struct camp_request *running;
   struct camp_request *done, *done_last;
@@ -88,7 +88,7 @@ static int watch(struct camp_loop *loop, int fd, struct fd_state *state, unsigne
   struct epoll_event event = {.events = events, .data = {.fd = fd}};
   if (state->registered == events) return 0;
   if (events == 0) {
-    (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, fd, &event); /* closed already: epoll has forgotten it by itself */
+    (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, fd, &event); /* fails if the socket is closed already, which removed it from epoll */
   } else if (state->registered == 0 || (epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd, &event) != 0 && errno == ENOENT)) {
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST) return -1;
   }
@@ -120,8 +120,8 @@ static int on_timer(CURLM *multi, long milliseconds, void *data) {
   return 0;
 }
 
-/* Milliseconds until libcurl wants to be called; -1: it does not. libcurl sets its timer several times for a request, and a look at the clock is
- * no small part of what a request costs: there is one for each wait. */
+/* Milliseconds until libcurl wants to be called; -1: it does not. libcurl sets its timer several times per request, and reading the clock each
+ * time would be a noticeable part of a request's cost: it is read once per wait. */
 static long long timer_left(struct camp_loop *loop) {
   if (loop->timer < 0 || (loop->timer == 0 && loop->timer_in == 0)) return loop->timer;
   long long now = camp_clock_ms();
@@ -147,7 +147,7 @@ static void forget_socket(struct camp_loop *loop, int fd) {
 void camp_loop_socket_opened(struct camp_loop *loop, int fd) {
   struct fd_state *state = fd_state(loop, fd);
   if (state == NULL) return;
-  forget_socket(loop, fd); /* closed without our being told */
+  forget_socket(loop, fd); /* in case an earlier socket with this number was closed without our callback */
   state->ours = 1;
   loop->unasked++;
 }
@@ -155,13 +155,13 @@ void camp_loop_socket_opened(struct camp_loop *loop, int fd) {
 int camp_loop_socket_close(void *data, curl_socket_t fd) {
   struct camp_loop *loop = data;
   if (fd >= 0 && (size_t)fd < loop->fds_room) forget_socket(loop, fd);
-  return close(fd); /* takes it out of epoll too: no other descriptor refers to this socket */
+  return close(fd); /* also removes it from epoll, since no other descriptor refers to this socket */
 }
 
-static void ask_ports(struct camp_loop *loop) {
+static void find_ports(struct camp_loop *loop) {
   for (size_t fd = 0; fd < loop->fds_room && loop->unasked > 0; fd++) {
     struct fd_state *state = &loop->fds[fd];
-    struct sockaddr_in6 address = {0}; /* the port lies at the same place for both families */
+    struct sockaddr_in6 address = {0}; /* the port is at the same offset in both families */
     socklen_t size = sizeof address;
     if (!state->ours || state->port != 0) continue;
     if (getsockname((int)fd, (struct sockaddr *)&address, &size) != 0 || address.sin6_port == 0) continue; /* not connected yet */
@@ -175,7 +175,7 @@ static void ask_ports(struct camp_loop *loop) {
 
 int camp_loop_has_bytes(struct camp_loop *loop, int port) {
   in_port_t wanted = htons((in_port_t)port);
-  if (loop->unasked > 0) ask_ports(loop);
+  if (loop->unasked > 0) find_ports(loop);
   for (int fd = *port_slot(loop, wanted); fd >= 0; fd = loop->fds[fd].next) {
     char byte;
     if (loop->fds[fd].port == wanted && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return 1;
@@ -186,7 +186,7 @@ int camp_loop_has_bytes(struct camp_loop *loop, int port) {
 long long camp_loop_unsent(struct camp_loop *loop, int port) {
   in_port_t wanted = htons((in_port_t)port);
   long long most = 0;
-  if (loop->unasked > 0) ask_ports(loop);
+  if (loop->unasked > 0) find_ports(loop);
   for (int fd = *port_slot(loop, wanted); fd >= 0; fd = loop->fds[fd].next) {
     int bytes = 0;
     if (loop->fds[fd].port == wanted && ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > most) most = bytes;
@@ -271,7 +271,7 @@ static CURLSH *share_new(void) {
   return NULL;
 }
 
-/* The first group that has room for a handle, or a new one; NULL: no memory. */
+/* The first group that has room for a handle, or a new one; NULL when out of memory. */
 static struct camp_group *group_find(struct camp_account *account) {
   struct camp_group *place = NULL;
   for (size_t i = 0; i < account->group_count; i++) {
@@ -293,7 +293,7 @@ static struct camp_group *group_find(struct camp_account *account) {
   return place;
 }
 
-/* What was used last comes first: its connection is the youngest, and lies in its group. */
+/* Takes the most recently used handle: the connections of its group are the youngest. */
 static struct camp_handle *handle_take(struct camp_loop *loop, struct camp_account *account) {
   if (account->idle_count > 0) return account->idle[--account->idle_count];
   struct camp_group *group = group_find(account);
@@ -309,8 +309,8 @@ static void handle_drop(struct camp_account *account, struct camp_handle *handle
   camp_handle_free(handle);
 }
 
-/* After many requests at once few handles are in use; nobody would close the others' connections, not even those that the server has closed:
- * libcurl looks only at connections of a share that is used. */
+/* Frees handles that have been idle for long, and shares without handles. libcurl looks only at the connections of shares in use: after a burst of
+ * requests, nobody else would close the connections of the others, not even those that the server has closed. */
 static void sweep(struct camp_account *account, long long now) {
   if (now < account->next_sweep) return;
   account->next_sweep = now + SWEEP_MS;
@@ -348,7 +348,7 @@ static void handle_give_back(struct camp_account *account, struct camp_handle *h
   handle_drop(account, handle);
 }
 
-/* Takes the request out of the list of those that run, and its handle out of libcurl's. */
+/* Removes the request from the list of running ones, and its handle from the multi handle. */
 static void detach(struct camp_loop *loop, struct camp_request *request, CURLcode code) {
   if (request->prev != NULL || loop->running == request) {
     if (request->prev != NULL) request->prev->next = request->next;
@@ -424,7 +424,7 @@ static void collect(struct camp_loop *loop) {
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&handle);
     struct camp_request *request = handle->request;
     if (request->stale && code == CURLE_ABORTED_BY_CALLBACK && request->starts == 1) {
-      /* Nothing was sent. Connections of before are not trusted any more; the request goes on a new one. */
+      /* Nothing was sent. The account's existing connections are no longer trusted; the request is started again on a new one. */
       request->entry->retired = 1;
       detach(loop, request, code);
       request->stale = request->starts = 0;
@@ -440,8 +440,8 @@ static void act(struct camp_loop *loop, curl_socket_t fd, int flags) {
   if (curl_multi_socket_action(loop->multi, fd, flags, &running) != CURLM_OK) loop->is_blind = 1;
 }
 
-/* Where memory is short libcurl forgets to have a transfer's socket watched, and would come back to it only when its time is over. */
-static void look_at_all(struct camp_loop *loop) {
+/* When memory is short, libcurl may fail to register a transfer's socket, and would not handle it again before its time limit. */
+static void check_all_sockets(struct camp_loop *loop) {
   int running;
   loop->is_blind = curl_multi_socket_all(loop->multi, &running) != CURLM_OK;
   collect(loop);
@@ -459,14 +459,14 @@ int camp_loop_run(struct camp_loop *loop, long long milliseconds) {
     left = timer_left(loop);
   }
   if (loop->is_blind) {
-    look_at_all(loop);
+    check_all_sockets(loop);
     if (loop->done != NULL) wait = 0;
     left = timer_left(loop);
     if (loop->is_blind && (left < 0 || left > BLIND_MS)) left = BLIND_MS;
   }
   if (left >= 0 && (wait < 0 || left < wait)) wait = left;
   if (loop->door != NULL && wait != 0) {
-    atomic_store(&loop->door->asleep, 1); /* before the look at `waiting`: whoever brings work does it the other way round */
+    atomic_store(&loop->door->asleep, 1); /* before `waiting` is read: camp_http_send sets `waiting` first, then reads `asleep` */
     if (atomic_load(&loop->door->waiting)) wait = 0;
   }
   int count = epoll_wait(loop->epoll, events, 64, wait > 600000 ? 600000 : (int)wait);
@@ -475,13 +475,13 @@ int camp_loop_run(struct camp_loop *loop, long long milliseconds) {
     int fd = events[i].data.fd;
     if (fd == loop->wake) {
       uint64_t number;
-      ssize_t got = read(loop->wake, &number, sizeof number); /* nothing there: somebody read it before */
+      ssize_t got = read(loop->wake, &number, sizeof number); /* EAGAIN: it was read before */
       (void)got;
       woken = 1;
       continue;
     }
     struct fd_state *state = fd_state(loop, fd);
-    if (state == NULL || !state->active) { /* an idle connection that the peer closed or wrote to; libcurl looks before it reuses it */
+    if (state == NULL || !state->active) { /* an idle connection that the peer closed or wrote to; libcurl checks it before reuse */
       if (state != NULL) watch(loop, fd, state, 0);
       continue;
     }

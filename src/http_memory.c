@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * libcurl's memory allocator. libcurl allocates and frees the same few dozen blocks for every request: with many requests in flight they do
- * not fit malloc's small caches, and its 16 KiB buffer never does. Here each thread keeps blocks of those sizes for the next request. They
- * come from malloc and may be passed to free, so other users of libcurl in this process are not affected. */
+ * A memory allocator for libcurl. libcurl allocates and frees the same few dozen blocks for every request: with many requests in flight they do
+ * not fit into malloc's per-thread caches, and its 16 KiB buffer never does. Here each thread keeps blocks of those sizes for the next request.
+ * They come from malloc and may be passed to free, so other users of libcurl in this process are not affected. */
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,16 +10,16 @@
 #include "http_private.h"
 
 #define STEP ((size_t)16)
-#define CLASSES 129             /* up to 2 KiB, in steps of 16 bytes: a connection's record, which is made for every request, has 1.5 */
+#define CLASSES 129             /* up to 2 KiB, in steps of 16 bytes; struct connectdata, allocated for every request, has 1.5 KiB */
 #define LARGEST ((CLASSES - 1) * STEP)
 #define MOST_SMALL 512          /* blocks kept of each class up to 1 KiB */
-#define MOST_MIDDLE 32          /* of those above: few live at a time */
+#define MOST_MIDDLE 32          /* blocks kept of each larger class: few are in use at a time */
 #define BUFFER ((size_t)16385)  /* CURLOPT_BUFFERSIZE and a NUL */
 #define BUFFER_ROOM ((size_t)16408)
 #define MOST_BUFFERS 64
 
 #if defined(__SANITIZE_ADDRESS__)
-#define KEEPS 0 /* the sanitizer is to see what is used after it was given back */
+#define KEEPS 0 /* so that the sanitizer detects use after free */
 #else
 #define KEEPS 1
 #endif
@@ -30,14 +30,15 @@ struct block {
 
 struct kept {
   struct block *first;
-  size_t room; /* for so many more */
+  size_t room; /* how many more blocks may be kept */
 };
 
 struct cache {
   struct kept small[CLASSES], buffers;
 };
 
-/* One pointer may lie where every thread's own data is laid out at its start: it is read without a call, a dozen times as fast. */
+/* With the initial-exec TLS model it is read without a call to __tls_get_addr, a dozen times as fast; a single pointer fits into the static TLS
+ * space that is reserved for libraries loaded later. */
 static __thread struct cache *of_thread __attribute__((tls_model("initial-exec")));
 
 static pthread_key_t at_exit;
@@ -71,7 +72,7 @@ static void *get(size_t size) {
   return bytes != NULL ? bytes : malloc(BUFFER_ROOM);
 }
 
-/* A thread whose end would go unnoticed keeps nothing. */
+/* NULL if the thread's exit cannot be noticed: such a thread keeps no blocks. */
 static struct cache *cache_new(void) {
   struct cache *cache = has_at_exit ? calloc(1, sizeof *cache) : NULL;
   if (cache != NULL && pthread_setspecific(at_exit, cache) != 0) {

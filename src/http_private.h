@@ -25,7 +25,7 @@ struct camp_origin {
   int loopback; /* localhost, 127.0.0.0/8 or ::1 */
 };
 
-/* Tells a loop's thread of new work without waking it if it is awake. */
+/* Announces new work to a loop's thread without a system call if it is awake. */
 struct camp_door {
   atomic_int asleep;  /* the thread waits, or is about to */
   atomic_int waiting; /* there is work that it has not seen */
@@ -82,7 +82,7 @@ struct camp_request {
   struct camp_handle *handle;
   curl_mime *mime;
   struct camp_account *entry;
-  int plain;           /* the handle needs no reset afterwards: every option that was set is set by every request */
+  int plain;           /* the handle needs no reset afterwards: it has only options that the next request sets, too */
   int starts;          /* how often libcurl was about to send the request: the second time is a hidden resend */
   int guard;
   int stale;           /* the connection had bytes of an earlier answer: nothing was sent, another connection is used */
@@ -112,7 +112,7 @@ int camp_check_header(const char *name, size_t name_length, const char *value, s
 /* `cache` holds the last origin that passed the check, and is refilled if this URL's differs. */
 int camp_check_url(const char *text, size_t length, struct camp_origin *cache, struct camp_error *err);
 int camp_check_plain(const char *what, const char *text, size_t length, struct camp_error *err);
-/* Refuses the address of a proxy that libcurl would refuse later, in words that hold the whole of it, password included. */
+/* Refuses a proxy address that libcurl would refuse later, because libcurl's message would contain all of it, including the password. */
 int camp_check_proxy(const char *text, size_t length, struct camp_error *err);
 int camp_address_loopback(const struct sockaddr *address);
 int camp_address_private(const struct sockaddr *address);

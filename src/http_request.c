@@ -11,11 +11,11 @@
 
 #define MOST_TEXT (256 * 1024)
 #define MOST_BODY ((size_t)1 << 31)
-#define KEEP_ROOM ((size_t)256 * 1024) /* buffers larger than this are not kept for the next request */
+#define KEEP_ROOM ((size_t)256 * 1024) /* larger buffers are not kept for the next request */
 #define SMALL_ROOM ((size_t)8 * 1024)
 
 static void trim(struct camp_buf *buf) {
-  if (buf->length > 0) explicit_bzero(buf->data, buf->length); /* answers carry tokens, too */
+  if (buf->length > 0) explicit_bzero(buf->data, buf->length); /* answers may contain tokens, too */
   buf->length = 0;
   if (buf->room > KEEP_ROOM) camp_buf_clear(buf);
 }
@@ -111,7 +111,7 @@ static int too_much(const struct camp_secret *secret, size_t size, const char *w
   return camp_fail_nomem(err);
 }
 
-/* Keeps a NUL-terminated copy and notes where. */
+/* Stores a NUL-terminated copy and sets its offset. */
 static int keep(struct camp_request *request, size_t *offset, const char *what, const char *text, size_t length, struct camp_error *err) {
   size_t at = request->text.length;
   if (camp_secret_append(&request->text, text, length) != 0 || camp_secret_append(&request->text, "", 1) != 0)
@@ -126,7 +126,7 @@ int camp_request_method(struct camp_request *request, const char *text, size_t l
 }
 
 int camp_request_url(struct camp_request *request, const char *text, size_t length, struct camp_error *err) {
-  /* checked whole in submit, when allow_http and the proxy are known; a NUL must not shorten it before */
+  /* Checked in submit, when allow_http and the proxy are known; until then a NUL must not truncate it. */
   if (memchr(text, '\0', length) != NULL) return camp_fail(err, CAMP_USAGE, 0, "the URL has a NUL byte");
   return keep(request, &request->url, "the URL", text, length, err);
 }
@@ -134,13 +134,13 @@ int camp_request_url(struct camp_request *request, const char *text, size_t leng
 int camp_request_header(struct camp_request *request, const char *name, size_t name_length, const char *value, size_t value_length,
                         struct camp_error *err) {
   if (camp_check_header(name, name_length, value, value_length, err) != 0) return -1;
-  if (name_length == 15 && strncasecmp(name, "Accept-Encoding", 15) == 0) /* an option of libcurl, so that it decodes what it asked for */
+  if (name_length == 15 && strncasecmp(name, "Accept-Encoding", 15) == 0) /* set as an option, so that libcurl decodes what it asks for */
     return keep(request, &request->accept_encoding, "Accept-Encoding", value, value_length, err);
   while (value_length > 0 && (*value == ' ' || *value == '\t')) value++, value_length--;
   struct camp_secret *lines = &request->lines;
   size_t before = lines->length;
   int failed = camp_secret_append(lines, name, name_length);
-  if (value_length == 0) { /* libcurl's way to say "send it empty" */
+  if (value_length == 0) { /* in libcurl's syntax "Name;" sends the header with an empty value */
     failed |= camp_secret_append(lines, ";", 2);
   } else {
     failed |= camp_secret_append(lines, ": ", 2) | camp_secret_append(lines, value, value_length) | camp_secret_append(lines, "", 1);

@@ -13,9 +13,9 @@
 
 struct camp_template {
   struct camp_request *request; /* without a body */
-  uint64_t number;              /* of this one among all of the process */
+  uint64_t number;              /* unique in this process */
   int status;                   /* of the expected answer; 0: none is expected */
-  int has_free;                 /* between `before` and `after` stands a text of the platform's; else `before` is the whole answer */
+  int has_free;                 /* the platform puts a text between `before` and `after`; else `before` is the whole answer */
   struct camp_buf before, after;
 };
 
@@ -59,7 +59,7 @@ int camp_template_expect(struct camp_template *template, int status, const char 
   return 0;
 }
 
-/* What may stand in the free place: what needs no escapes in JSON or anywhere else. */
+/* True if the text may be what the platform puts in between: only characters that never need escaping, in JSON or elsewhere. */
 static int is_name(const char *text, size_t length) {
   for (size_t i = 0; i < length; i++) {
     unsigned char c = (unsigned char)text[i], lower = c | 0x20;
@@ -72,7 +72,7 @@ int camp_template_knows(const struct camp_template *template, const struct camp_
   const struct camp_buf *before = &template->before, *after = &template->after;
   if (result->like != template->number || template->status == 0 || result->status != template->status || result->error.kind != CAMP_OK ||
       result->sent != CAMP_SENT_YES || result->guard || result->body == NULL ||
-      result->bytes_sent < result->bytes_expected) /* a success before the whole body has left is none */
+      result->bytes_sent < result->bytes_expected) /* a success reported before the whole body was sent does not count */
     return 0;
   size_t fixed = before->length + after->length;
   if (result->body_length < fixed || memcmp(result->body, before->data, before->length) != 0) return 0;

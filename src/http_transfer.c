@@ -11,11 +11,11 @@
 #include "threads.h"
 #include "unpack.h"
 
-/* Between two looks at what the kernel still has, in milliseconds. */
+/* Interval at which the kernel's send queue is checked, in milliseconds. */
 #define LOOK_MS 1000
 
-/* libcurl is about to send the request. The second time within one attempt is its silent repeat on a new connection, after a reused
- * one died without an answer: the platform may have applied the first, so the attempt ends here and says so. */
+/* Called when libcurl is about to send the request. The second call within one attempt is libcurl's silent retry on a new connection, after a
+ * reused one was closed without an answer: the platform may have applied the first request, so the attempt ends here with that error. */
 int camp_on_request(void *data, char *peer, char *local, int peer_port, int local_port) {
   struct camp_request *request = ((struct camp_handle *)data)->request;
   (void)peer;
@@ -25,7 +25,7 @@ int camp_on_request(void *data, char *peer, char *local, int peer_port, int loca
     request->slow.port = local_port;
     long connects = 1;
     curl_easy_getinfo(request->handle->easy, CURLINFO_NUM_CONNECTS, &connects);
-    /* An answer too many, left on the connection by an earlier request, would be taken for the answer to this one. */
+    /* An extra answer that an earlier request left on the connection would be taken for the answer to this one. */
     request->stale = connects == 0 && camp_loop_has_bytes(request->loop, local_port);
     return request->stale ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
   }
@@ -51,7 +51,7 @@ curl_socket_t camp_on_open_socket(void *data, curlsocktype purpose, struct curl_
   return fd;
 }
 
-/* The body from a source: exactly its announced length, read once; there is no seek callback, so libcurl cannot start over. */
+/* Gives libcurl the body from a source: exactly the announced length. There is no seek callback, so libcurl cannot send it a second time. */
 size_t camp_on_read(char *to, size_t size, size_t count, void *data) {
   struct camp_request *request = ((struct camp_handle *)data)->request;
   size_t room = size * count;
@@ -67,9 +67,9 @@ size_t camp_on_read(char *to, size_t size, size_t count, void *data) {
   return (size_t)got;
 }
 
-/* libcurl takes for sent what the kernel has taken; on a slow line the kernel is busy with it for longer than the stall limit. As long as the other
- * side acknowledges some of it the request does not stall: the limit counts from there. Called while libcurl sees nothing move. */
-static void look_at_queue(struct camp_request *request, int64_t handed) {
+/* libcurl counts bytes as sent once the kernel has accepted them; on a slow line the kernel may need longer than the stall limit to send them. As
+ * long as the peer acknowledges some of them the request is not stalled, and the limit counts from there. Called while libcurl sees no progress. */
+static void check_send_queue(struct camp_request *request, int64_t handed) {
   const long long now = camp_clock_ms();
   if (request->slow.since == 0 || handed != request->slow.handed) {
     request->slow.handed = handed;
@@ -84,14 +84,14 @@ static void look_at_queue(struct camp_request *request, int64_t handed) {
   request->slow.queue = queue;
 }
 
-/* Upload progress is kept at its highest: after an aborted repeat libcurl shows 0. */
+/* Keeps the maximum of the upload progress: after an aborted retry libcurl reports 0. */
 int camp_on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up) {
   struct camp_request *request = ((struct camp_handle *)data)->request;
   (void)down_total;
   (void)up_total;
   if (up > atomic_load_explicit(&request->sent, memory_order_relaxed))
     atomic_store_explicit(&request->sent, up, memory_order_relaxed);
-  if (up > 0 && down == 0) look_at_queue(request, up);
+  if (up > 0 && down == 0) check_send_queue(request, up);
   return 0;
 }
 
@@ -103,7 +103,8 @@ static int read_status(const char *line, size_t size) {
   return status;
 }
 
-/* "Content-Encoding: gzip" of an answer to a request that asked for none; what else stands there is no compression, or none that is known here. */
+/* True for "Content-Encoding: gzip" or "deflate" in the answer to a request that accepted no compression. Other values mean no compression, or
+ * one that is not supported. */
 static int says_packed(const struct camp_request *request, const char *line, size_t length) {
   static const char *const names[] = {"gzip", "x-gzip", "deflate"};
   if (request->accept_encoding != 0 || length < 17 || strncasecmp(line, "Content-Encoding:", 17) != 0) return 0;
@@ -116,12 +117,12 @@ static int says_packed(const struct camp_request *request, const char *line, siz
   return 0;
 }
 
-/* A Content-Length has one number, in digits, and so have all of an answer (RFC 9112 section 6.3). libcurl reads the digits that a value begins with,
- * believes the last of several, and takes one that is too large for none: what it then calls whole may lack most of it. */
+/* A Content-Length must be a decimal number, and if an answer has several, all must be equal (RFC 9112 section 6.3). libcurl parses only leading
+ * digits, uses the last of several headers, and ignores a number that is too large: it could report a truncated answer as complete. */
 static int check_length(struct camp_request *request, const char *line, size_t length) {
   if (length < 15 || strncasecmp(line, "Content-Length:", 15) != 0) return 0;
   const char *at = line + 15, *const end = line + length;
-  for (;;) { /* "5, 5" is as good as two lines */
+  for (;;) { /* "5, 5" is the same as two header lines */
     int64_t number = 0;
     while (at < end && (*at == ' ' || *at == '\t')) at++;
     const char *const digits = at;
@@ -149,7 +150,7 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
   if (!request->head_open) {
     if (length < 5 || memcmp(line, "HTTP/", 5) != 0) return length;
     request->head_open = 1;
-    request->head.length = 0; /* the block before was an interim answer (1xx) */
+    request->head.length = 0; /* any headers so far were those of an interim response (1xx) */
     camp_unpack_free(request->unpack);
     request->unpack = NULL;
     request->status = read_status(line, kept);
@@ -176,7 +177,7 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
   return length;
 }
 
-/* 206 brings a part, which nobody asked for: it must not stand where the whole should. */
+/* 206 has only a part of the content, which was not requested: it must not be saved in place of the whole. */
 static int is_saving(const struct camp_request *request) {
   return request->save.fd >= 0 && request->status >= 200 && request->status < 300 && request->status != 206;
 }
@@ -189,7 +190,7 @@ static int fail_large(struct camp_request *request) {
   return camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the answer is larger than %lld bytes", request->host, limit_of(request));
 }
 
-/* A piece of the answer, not compressed any more: 0 when it was kept. */
+/* Stores a piece of the decompressed answer. 0, or -1 with request->fault. */
 static int take_piece(void *data, const char *bytes, size_t length) {
   struct camp_request *request = data;
   long long received = atomic_load_explicit(&request->received, memory_order_relaxed) + (long long)length;
@@ -201,7 +202,7 @@ static int take_piece(void *data, const char *bytes, size_t length) {
   return 0;
 }
 
-/* After -2 of camp_unpack_*: what was found wrong. */
+/* Sets request->fault if camp_unpack_* returned -2; returns `code`. */
 static int fail_packed(struct camp_request *request, int code) {
   if (code == -2) camp_fail(&request->fault, CAMP_RESPONSE, 0, "%.100s: the compressed answer is damaged", request->host);
   return code;
@@ -211,7 +212,7 @@ size_t camp_on_write(char *bytes, size_t size, size_t count, void *data) {
   struct camp_request *request = ((struct camp_handle *)data)->request;
   size_t length = size * count;
   if (request->unpack == NULL) return take_piece(request, bytes, length) == 0 ? length : 0;
-  /* Compressed bytes need not make any others; honest ones are hardly more than what they make. */
+  /* Compressed bytes need not produce any output, so they are limited, too; normal ones are hardly longer than their output. */
   request->packed_bytes += (int64_t)length;
   if (request->packed_bytes > limit_of(request) + limit_of(request) / 64 + 65536) {
     fail_large(request);
@@ -246,7 +247,7 @@ static enum camp_kind kind_of(const struct camp_request *request, CURLcode code)
   }
 }
 
-/* What went wrong, in one line. A callback's own finding explains more than libcurl's code for "a callback said stop". */
+/* Describes what went wrong. The fault found by a callback says more than libcurl's code for "aborted by a callback". */
 static void explain(struct camp_request *request, CURLcode code, struct camp_error *error) {
   const char *detail = request->handle != NULL ? request->handle->detail : "";
   const struct camp_error *form = request->form != NULL ? camp_form_error(request->form) : NULL;
@@ -254,7 +255,7 @@ static void explain(struct camp_request *request, CURLcode code, struct camp_err
     *error = request->fault;
   } else if (request->guard) {
     camp_fail(error, CAMP_NETWORK, (long)code,
-              "%.100s: the connection was closed before any answer, after the request was sent; a silent repeat was stopped", request->host);
+              "%.100s: the connection was closed before any answer, after the request was sent; a silent retry was stopped", request->host);
   } else if (request->fault.kind != CAMP_OK) {
     *error = request->fault;
   } else if (form != NULL) {
@@ -317,7 +318,7 @@ void camp_transfer_finish(struct camp_request *request, CURLcode code) {
   result->id = request->id;
   result->like = request->like;
   read_evidence(request, result, &request_size);
-  if (code == CURLE_SEND_FAIL_REWIND) request->guard = 1; /* the same repeat, stopped one step earlier: nothing to read again */
+  if (code == CURLE_SEND_FAIL_REWIND) request->guard = 1; /* the same retry, stopped one step earlier: the body cannot be read again */
   if (code == CURLE_OK && request->unpack != NULL &&
       fail_packed(request, camp_unpack_finish(request->unpack, take_piece, request)) != 0)
     code = CURLE_WRITE_ERROR;

@@ -5,7 +5,7 @@
 #ifndef CAMP_LIBCURL_H
 #define CAMP_LIBCURL_H
 
-#define CURL_DISABLE_DEPRECATION /* for curl_multi_socket_all: nothing else revives a transfer that nobody watches (http_loop.c) */
+#define CURL_DISABLE_DEPRECATION /* for curl_multi_socket_all: nothing else revives a transfer whose socket is not registered (http_loop.c) */
 #ifdef CAMP_LIBCURL_LINKED
 #include <curl/curl.h>
 #else
