@@ -299,6 +299,29 @@ describe("an import of an Excel workbook", function()
     contains(result.err, "--from")
   end)
 
+  it("says so when the disk takes no more, sends nothing, and leaves nothing behind", function()
+    local script = folder .. "/full.lua"
+    lists.write(script, SCRIPT)
+    local account, job, shared, rows = imports.accounts.longlong, imports.job(), {}, { { "手机号", "备注" } }
+    for i = 1, 3000 do
+      shared[i] = "<si><t>a remark of its own about customer " .. i .. "</t></si>"
+      rows[i + 1] = ("<row><c><v>%d</v></c><c t='s'><v>%d</v></c></row>"):format(13800000000 + i, i - 1)
+    end
+    for _, book in ipairs{ { rows = workbooks.rows(rows), shared = table.concat(shared) }, { rows = workbooks.rows{ { "手机号" } },
+      shared = table.concat(shared) } } do
+      -- Files may have 8 KiB, as a full disk would have it; the signal that comes with that is ignored.
+      local line = ("trap '' XFSZ; ulimit -f 16; %s %s %s %s %s %s %s never"):format(os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script, job,
+        account.base_url, account.token, account.user_id, write(book))
+      local result = command.run({ "sh", "-c", line }, { env = { LUA_PATH = os.getenv("LUA_PATH") or package.path,
+        LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath } })
+      contains(result.out, "job folder " .. job .. ": ")
+      contains(result.out, "of the workbook")
+      contains(result.out, "File too large")
+      assert.equal(0, #imports.commits())
+      assert.is_nil(core.system.stat(job))
+    end
+  end)
+
   it("sends every row once, wherever it was killed #heavy", function()
     local script = folder .. "/run.lua"
     lists.write(script, SCRIPT)
