@@ -61,7 +61,8 @@ describe("campaign doctor", function()
 
   it("tells a library that is missing, and the package that has it", function()
     local build = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
-    for library, package in pairs{ libcurl = "libcurl4", libsqlite3 = "libsqlite3-0", libxlsxwriter = "libxlsxwriter4" } do
+    for library, package in pairs{ libcurl = "libcurl4", libsqlite3 = "libsqlite3-0", libxlsxwriter = "libxlsxwriter4",
+      libexpat = "libexpat1" } do
       local result = campaign({ "doctor" }, { env = { LD_PRELOAD = build .. "/spec/without_library.so", WITHOUT = library } })
       assert.are.equal("", result.err)
       assert.are.equal(2, result.code)
