@@ -19,7 +19,7 @@ dependencies = {
   "lua-cjson >= 2.1",
   "luafilesystem >= 1.8",
 }
--- libcurl, libcrypto, SQLite, zlib, Expat and libxlsxwriter are found by pkg-config: their headers stand in a folder of the architecture on Debian, where luarocks does not look.
+-- libcurl, libcrypto, SQLite, zlib, libzip, Expat and libxlsxwriter are found by pkg-config: their headers stand in a folder of the architecture on Debian, where luarocks does not look.
 build = {
   type = "cmake",
   variables = {

@@ -102,6 +102,9 @@ describe("style", function()
         if (line == "expat.h" and name ~= "libexpat") or (line == "libexpat.h" and name ~= "xml" and name ~= "libexpat") then
           faults[#faults + 1] = path .. " includes " .. line .. ": only xml knows Expat"
         end
+        if (line == "zip.h" and name ~= "libzip") or (line == "libzip.h" and name ~= "archive" and name ~= "libzip") then
+          faults[#faults + 1] = path .. " includes " .. line .. ": only archive knows libzip"
+        end
         if (line == "sqlite3.h" and name ~= "libsqlite")
           or (line == "libsqlite.h" and name ~= "store" and name ~= "store_log" and name ~= "store_lines" and name ~= "libsqlite") then
           faults[#faults + 1] = path .. " includes " .. line .. ": only store knows SQLite"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Libraries that are loaded on first use: libcurl alone pulls in thirty others, and a script that reads a list or describes a platform
  * needs none of them. Functions are bound lazily as they are called, which keeps program start short; Lua would bind a module's libraries
- * completely. `libcurl.h`, `libsqlite.h` and `libxlsx.h` list the functions used. */
+ * completely. `libcurl.h` and the others of that kind list the functions used. */
 #ifndef CAMP_LIBRARY_H
 #define CAMP_LIBRARY_H
 

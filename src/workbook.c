@@ -14,7 +14,7 @@
 #define SEARCH ((size_t)1 << 20) /* bytes of an old file in which its directory is looked for */
 
 struct camp_workbook {
-  struct camp_zip zip;
+  struct camp_archive zip;
   struct camp_workbook_parts parts;
   struct camp_styles styles;
   struct camp_strings strings;
@@ -59,7 +59,7 @@ static int refuse_container(const char *path, struct camp_error *err) {
 }
 
 static int open_next(struct camp_workbook *workbook, const char *name, const struct camp_xml_handler *handler, struct camp_error *err) {
-  const struct camp_zip_part *part = camp_zip_find(&workbook->zip, name);
+  const struct camp_archive_part *part = camp_archive_find(&workbook->zip, name);
   if (part == NULL) return camp_fail(err, CAMP_INVALID, 0, "%s: is damaged: its part %.80s is missing; save it again", workbook->zip.path, name);
   workbook->xml = camp_xml_open(&workbook->zip, part, handler, &workbook->cells, err);
   return workbook->xml != NULL ? 0 : -1;
@@ -67,7 +67,7 @@ static int open_next(struct camp_workbook *workbook, const char *name, const str
 
 static int open_parts(struct camp_workbook *workbook, const struct camp_workbook_options *options, struct camp_error *err) {
   const char *strings = workbook->parts.strings;
-  if (camp_zip_open(&workbook->zip, options->path, err) != 0 ||
+  if (camp_archive_open(&workbook->zip, options->path, err) != 0 ||
       camp_workbook_find(&workbook->zip, options->sheet, &workbook->parts, err) != 0 ||
       camp_styles_read(&workbook->zip, workbook->parts.styles, &workbook->styles, err) != 0)
     return -1;
@@ -80,10 +80,10 @@ static int open_parts(struct camp_workbook *workbook, const struct camp_workbook
   if (camp_strings_open(&workbook->strings, options->folder, err) != 0) return -1;
   const char *const parts[] = {workbook->parts.sheet, strings};
   for (size_t i = 0; i < 2; i++) {
-    const struct camp_zip_part *part = camp_zip_find(&workbook->zip, parts[i]);
+    const struct camp_archive_part *part = camp_archive_find(&workbook->zip, parts[i]);
     workbook->total += part != NULL ? part->size : 0;
   }
-  workbook->reads_texts = strings[0] != '\0' && camp_zip_find(&workbook->zip, strings) != NULL;
+  workbook->reads_texts = strings[0] != '\0' && camp_archive_find(&workbook->zip, strings) != NULL;
   if (workbook->reads_texts) return open_next(workbook, strings, &camp_strings_handler, err);
   return camp_strings_finish(&workbook->strings, err) == 0 ? open_next(workbook, workbook->parts.sheet, &camp_cells_handler, err) : -1;
 }
@@ -100,7 +100,6 @@ struct camp_workbook *camp_workbook_open(const struct camp_workbook_options *opt
     return NULL;
   }
   struct camp_cells *cells = &workbook->cells;
-  workbook->zip.fd = -1;
   camp_draft_init(&workbook->draft);
   camp_strings_init(&workbook->strings);
   camp_buf_init(&cells->text, CAMP_STRING_MAX);
@@ -124,7 +123,7 @@ struct camp_workbook *camp_workbook_open(const struct camp_workbook_options *opt
 void camp_workbook_free(struct camp_workbook *workbook) {
   if (workbook == NULL) return;
   camp_xml_close(workbook->xml);
-  camp_zip_close(&workbook->zip);
+  camp_archive_close(&workbook->zip);
   camp_strings_clear(&workbook->strings);
   camp_draft_clear(&workbook->draft);
   camp_buf_clear(&workbook->cells.text);

@@ -18,7 +18,7 @@
 #include "workbook_strings.h"
 #include "workbook_values.h"
 #include "xml.h"
-#include "zip.h"
+#include "archive.h"
 
 #define CAMP_WORKBOOK_ROWS 1048576
 #define CAMP_WORKBOOK_COLUMNS 16384

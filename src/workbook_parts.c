@@ -13,8 +13,8 @@
 #define FORMATS_MAX 8192
 #define NAMES_SHOWN 100
 
-int camp_workbook_read_part(const struct camp_zip *zip, const char *name, const struct camp_xml_handler *handler, void *data, struct camp_error *err) {
-  const struct camp_zip_part *part = camp_zip_find(zip, name);
+int camp_workbook_read_part(const struct camp_archive *zip, const char *name, const struct camp_xml_handler *handler, void *data, struct camp_error *err) {
+  const struct camp_archive_part *part = camp_archive_find(zip, name);
   if (part == NULL) return camp_fail(err, CAMP_INVALID, 0, "%s: is damaged: its part %.80s is missing; save it again", zip->path, name);
   if (part->size > PART_BYTES)
     return camp_fail(err, CAMP_INVALID, 0, "%s: its part %.60s has %llu bytes, far more than in any workbook", zip->path, part->name,
@@ -67,7 +67,7 @@ struct sheet {
 };
 
 struct finder {
-  const struct camp_zip *zip;
+  const struct camp_archive *zip;
   char workbook[CAMP_WORKBOOK_PART];
   struct camp_workbook_parts *parts;
   struct sheet *sheets;
@@ -169,7 +169,7 @@ static int choose(const struct finder *finder, const char *wanted, struct camp_e
 }
 
 /* What an archive is that is no .xlsx file. */
-static int refuse_other(const struct camp_zip *zip, struct camp_error *err) {
+static int refuse_other(const struct camp_archive *zip, struct camp_error *err) {
   static const struct {
     const char *part, *says;
   } others[] = {
@@ -180,7 +180,7 @@ static int refuse_other(const struct camp_zip *zip, struct camp_error *err) {
       {"Index/Document.iwa", "is a file of Apple's; export it from Numbers as an Excel workbook (.xlsx)"},
   };
   for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-    if (camp_zip_find(zip, others[i].part) != NULL) return camp_fail(err, CAMP_INVALID, 0, "%s: %s", zip->path, others[i].says);
+    if (camp_archive_find(zip, others[i].part) != NULL) return camp_fail(err, CAMP_INVALID, 0, "%s: %s", zip->path, others[i].says);
   return camp_fail(err, CAMP_INVALID, 0, "%s: is an archive without a workbook in it; unpack it, and give the list itself", zip->path);
 }
 
@@ -188,7 +188,7 @@ static int find_parts(struct finder *finder, const char *wanted, struct camp_err
   static const struct camp_xml_handler root = {on_root_relation, ignore_end, NULL}, workbook = {on_workbook, ignore_end, NULL},
                                        relations = {on_relation, ignore_end, NULL};
   char name[CAMP_WORKBOOK_PART + 16];
-  if (camp_zip_find(finder->zip, "_rels/.rels") == NULL) return refuse_other(finder->zip, err);
+  if (camp_archive_find(finder->zip, "_rels/.rels") == NULL) return refuse_other(finder->zip, err);
   if (camp_workbook_read_part(finder->zip, "_rels/.rels", &root, finder, err) != 0) return -1;
   const size_t length = strlen(finder->workbook);
   const int is_binary = length > 4 && strcasecmp(finder->workbook + length - 4, ".bin") == 0;
@@ -202,7 +202,7 @@ static int find_parts(struct finder *finder, const char *wanted, struct camp_err
   return choose(finder, wanted, err);
 }
 
-int camp_workbook_find(const struct camp_zip *zip, const char *sheet, struct camp_workbook_parts *parts, struct camp_error *err) {
+int camp_workbook_find(const struct camp_archive *zip, const char *sheet, struct camp_workbook_parts *parts, struct camp_error *err) {
   struct finder finder = {.zip = zip, .parts = parts};
   memset(parts, 0, sizeof *parts);
   const int result = find_parts(&finder, sheet, err);
@@ -213,7 +213,7 @@ int camp_workbook_find(const struct camp_zip *zip, const char *sheet, struct cam
 /* ---- styles ---- */
 
 struct style_reader {
-  const struct camp_zip *zip;
+  const struct camp_archive *zip;
   struct camp_styles *styles;
   struct { long id; struct camp_number_format format; } *formats; /* those that the workbook spells out */
   size_t format_count, room;
@@ -263,7 +263,7 @@ static void on_style(void *data, struct camp_xml *xml, int depth, const char *na
   if (depth == 3 && reader->in_cells && strcmp(name, "xf") == 0) add_style(reader, xml, attributes);
 }
 
-int camp_styles_read(const struct camp_zip *zip, const char *name, struct camp_styles *styles, struct camp_error *err) {
+int camp_styles_read(const struct camp_archive *zip, const char *name, struct camp_styles *styles, struct camp_error *err) {
   static const struct camp_xml_handler handler = {on_style, ignore_end, NULL};
   struct style_reader reader = {.zip = zip, .styles = styles};
   if (name[0] == '\0') return 0;

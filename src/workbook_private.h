@@ -16,9 +16,9 @@ struct camp_workbook_parts {
 };
 
 /* The sheet of that name, or the first visible one (NULL). */
-int camp_workbook_find(const struct camp_zip *zip, const char *sheet, struct camp_workbook_parts *parts, struct camp_error *err);
+int camp_workbook_find(const struct camp_archive *zip, const char *sheet, struct camp_workbook_parts *parts, struct camp_error *err);
 /* Reads a whole small part. */
-int camp_workbook_read_part(const struct camp_zip *zip, const char *name, const struct camp_xml_handler *handler, void *data, struct camp_error *err);
+int camp_workbook_read_part(const struct camp_archive *zip, const char *name, const struct camp_xml_handler *handler, void *data, struct camp_error *err);
 
 struct camp_styles {
   struct camp_number_format *of; /* of each style of a cell */
@@ -26,11 +26,11 @@ struct camp_styles {
 };
 
 /* Reads the styles; does nothing without a name. */
-int camp_styles_read(const struct camp_zip *zip, const char *name, struct camp_styles *styles, struct camp_error *err);
+int camp_styles_read(const struct camp_archive *zip, const char *name, struct camp_styles *styles, struct camp_error *err);
 
 /* The sheet while it is read, or its shared texts. */
 struct camp_cells {
-  const struct camp_zip *zip; /* for messages */
+  const struct camp_archive *zip; /* for messages */
   struct camp_strings *strings;
   const struct camp_styles *styles;
   struct camp_draft *draft;

@@ -9,9 +9,9 @@
 #define PIECE 65536
 
 struct camp_xml {
-  const struct camp_zip *zip;
-  const struct camp_zip_part *part;
-  struct camp_zip_stream *stream;
+  const struct camp_archive *zip;
+  const struct camp_archive_part *part;
+  struct camp_archive_stream *stream;
   XML_Parser parser;
   const struct camp_xml_handler *handler;
   void *data;
@@ -70,7 +70,7 @@ static void on_doctype(void *data, const XML_Char *name, const XML_Char *system_
               xml->zip->path, xml->part->name);
 }
 
-struct camp_xml *camp_xml_open(const struct camp_zip *zip, const struct camp_zip_part *part, const struct camp_xml_handler *handler, void *data,
+struct camp_xml *camp_xml_open(const struct camp_archive *zip, const struct camp_archive_part *part, const struct camp_xml_handler *handler, void *data,
                                struct camp_error *err) {
   if (camp_expat_load(err) != 0) return NULL;
   struct camp_xml *xml = calloc(1, sizeof *xml);
@@ -82,7 +82,7 @@ struct camp_xml *camp_xml_open(const struct camp_zip *zip, const struct camp_zip
   xml->part = part;
   xml->handler = handler;
   xml->data = data;
-  xml->stream = camp_zip_start(zip, part, err);
+  xml->stream = camp_archive_start(zip, part, err);
   if (xml->stream == NULL) goto failed;
   xml->parser = XML_ParserCreate(NULL);
   if (xml->parser == NULL) {
@@ -101,7 +101,7 @@ failed:
 
 void camp_xml_close(struct camp_xml *xml) {
   if (xml == NULL) return;
-  camp_zip_stop(xml->stream);
+  camp_archive_stop(xml->stream);
   if (xml->parser != NULL) XML_ParserFree(xml->parser);
   free(xml);
 }
@@ -122,7 +122,7 @@ int camp_xml_step(struct camp_xml *xml, size_t bytes, struct camp_error *err) {
   do {
     void *room = XML_GetBuffer(xml->parser, PIECE);
     if (room == NULL) return camp_fail_nomem(err);
-    const ptrdiff_t got = camp_zip_read(xml->stream, room, PIECE, err);
+    const ptrdiff_t got = camp_archive_read(xml->stream, room, PIECE, err);
     if (got < 0) return -1;
     xml->fed += got;
     if (XML_ParseBuffer(xml->parser, (int)got, got == 0) != XML_STATUS_OK) return fail_parse(xml, err);

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "error.h"
-#include "zip.h"
+#include "archive.h"
 
 #define CAMP_XML_DEPTH_MAX 128
 #define CAMP_XML_TAG_MAX ((size_t)1 << 20) /* bytes of a tag or a comment */
@@ -22,7 +22,7 @@ struct camp_xml_handler {
 };
 
 /* NULL with err; the archive and `data` must outlive it. */
-struct camp_xml *camp_xml_open(const struct camp_zip *zip, const struct camp_zip_part *part, const struct camp_xml_handler *handler, void *data,
+struct camp_xml *camp_xml_open(const struct camp_archive *zip, const struct camp_archive_part *part, const struct camp_xml_handler *handler, void *data,
                                struct camp_error *err);
 /* Reads about `bytes` more. Returns 1 if there is more, 0 at the end, -1. */
 int camp_xml_step(struct camp_xml *xml, size_t bytes, struct camp_error *err);

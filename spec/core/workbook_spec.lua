@@ -310,7 +310,7 @@ describe("core.workbook", function()
     parts[4].size = #good - 1
     assert.matches("larger than it says", (refused(workbooks.zip(parts))))
     parts[4].size = #good + 1
-    assert.matches("wrong checksum", (refused(workbooks.zip(parts))))
+    assert.matches("smaller than it says", (refused(workbooks.zip(parts))))
     parts[4].size, parts[4].sum = nil, "abcd"
     assert.matches("wrong checksum", (refused(workbooks.zip(parts))))
     parts[4].sum, parts[4].method = nil, 12

@@ -129,17 +129,19 @@ static int workbook_is_one(lua_State *L) {
   return 1;
 }
 
-static int workbook_version(lua_State *L) {
+/* versions() → of libzip, of Expat; nil and err when one of them is missing */
+static int workbook_versions(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
-  const char *version = camp_xml_version(&err);
-  if (version == NULL) return camp_push_error(L, &err);
-  lua_pushstring(L, version);
-  return 1;
+  const char *zip = camp_archive_version(&err), *xml = zip != NULL ? camp_xml_version(&err) : NULL;
+  if (xml == NULL) return camp_push_error(L, &err);
+  lua_pushstring(L, zip);
+  lua_pushstring(L, xml);
+  return 2;
 }
 
 static const luaL_Reg reader_methods[] = {
     {"info", reader_info}, {"path", reader_path}, {"place", reader_place}, {"step", reader_step}, {NULL, NULL}};
-static const luaL_Reg functions[] = {{"is_one", workbook_is_one}, {"reader", workbook_reader}, {"version", workbook_version}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"is_one", workbook_is_one}, {"reader", workbook_reader}, {"versions", workbook_versions}, {NULL, NULL}};
 
 int camp_open_workbook(lua_State *L) {
   camp_new_class(L, READER_CLASS, reader_methods, reader_close);

@@ -78,7 +78,9 @@ local function components(place)
   add("LuaFileSystem", (lfs._VERSION:gsub("^LuaFileSystem ", "")))
   add("SQLite", core.store.version())
   add("libxlsxwriter", core.sheet.version())
-  add("Expat", core.workbook.version())
+  local zip, expat = core.workbook.versions() -- nil and why not
+  add("libzip", zip, not zip and expat)
+  add("Expat", zip and expat, not zip and expat)
   return list
 end
 
