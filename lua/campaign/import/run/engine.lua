@@ -77,7 +77,7 @@ function methods:_wait(batch)
   return work.pace:take()
 end
 
--- Everything about an attempt that can fail on this machine, and its intent. It is sent in `_launch`.
+-- Does everything for an attempt that can fail on this machine, and records its intent. `_launch` sends it.
 function methods:_ready(batch, others)
   local work = self.work
   batch.attempts = (batch.attempts or 0) + 1
@@ -115,7 +115,7 @@ function methods:_ready(batch, others)
   return attempt
 end
 
--- A durable intent that is not acted on after all, because of something that came up meanwhile: provably nothing of it was sent.
+-- Withdraws a durable intent that is not acted on because the situation has changed: provably nothing was sent.
 function methods:_withdraw(attempt)
   local batch = attempt.batch
   attempt.begun, attempt.request, attempt.source = true, nil, nil
@@ -128,7 +128,7 @@ function methods:_withdraw(attempt)
   end
 end
 
--- What is durable may be sent, unless the run is to end, or to slow down.
+-- Sends what is durable, unless the run has to end or slow down.
 function methods:_launch(attempts, ok, err)
   local work = self.work
   local pace, journal, pause = work.pace, work.journal, work.env.pause
@@ -152,7 +152,7 @@ function methods:_launch(attempts, ok, err)
   end
 end
 
--- Where others share the thread they may get a turn after every answer and every prepared request.
+-- Gives others that share the thread a turn, after every answer and every prepared request.
 function methods:_pause()
   if self.work.env.pause then
     self.work.env.pause()

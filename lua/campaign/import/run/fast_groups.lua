@@ -4,10 +4,10 @@
 
 local methods = {}
 
--- Bodies that are made ahead between two looks at a commit.
+-- Bodies prepared in a row before the commit in progress is checked again.
 local AHEAD = 4
 
--- As many batches as may leave and can take the short way, up to the first that cannot.
+-- Prepares as many batches as may be sent on the fast path, up to the first that cannot take it.
 function methods:_fill_groups()
   local work, fast_path = self.work, self.work.fast_path
   local pace, bisect = work.pace, work.bisect
@@ -47,7 +47,7 @@ function methods:_fill_groups()
   end
 end
 
--- Of a group that is durable, what takes the short way, where all of it may leave; gives how many are done with.
+-- Sends a durable group, if all of it can take the fast path and may be sent now. Returns the number of attempts that were dealt with.
 function methods:_launch_groups(attempts)
   local work, flying, sources, ids = self.work, self.flying, self.sources, self.ids
   local fast_path, journal, pace, count = work.fast_path, work.journal, work.pace, #attempts
@@ -84,7 +84,7 @@ function methods:_launch_groups(attempts)
   return sent + 1
 end
 
--- Known answers, which say that their batches were taken over.
+-- Records known answers: their batches were accepted.
 function methods:_pass(known, count)
   local work, flying, spare, passed = self.work, self.flying, self.spare, self.passed
   local fast_path, bisect, before = work.fast_path, work.bisect, #self.spare
@@ -93,7 +93,7 @@ function methods:_pass(known, count)
     local id = known[at]
     local attempt = flying[id]
     local batch = attempt.batch
-    flying[id], spare[before + i], passed[i] = nil, attempt, batch -- nobody knows the attempt any more: it serves the next one
+    flying[id], spare[before + i], passed[i] = nil, attempt, batch -- nothing else refers to the attempt: it is reused
     left_at = left_at and attempt.sent_at and left_at + attempt.sent_at
     batch.clean = true
     if batch.failed then
@@ -114,8 +114,8 @@ function methods:_pass(known, count)
   self:_weigh()
 end
 
--- While there is nothing else to do: the body of a batch that comes soon, so that it leaves at once when an answer gives it leave. False when
--- there is none to make.
+-- Prepares the body of the next batch while there is nothing else to do, so that it can be sent as soon as an answer makes room for it. Returns
+-- false when there is nothing to prepare.
 function methods:_load_ahead()
   local work, at = self.work, math.max(self.loaded + 1, self.first)
   local fast_path = work.fast_path
@@ -131,7 +131,7 @@ function methods:_load_ahead()
   return true
 end
 
--- As many as are made between two looks at a commit.
+-- Prepares a few bodies; false if there were none to prepare.
 function methods:_load_some()
   local made = 0
   while made < AHEAD and self:_load_ahead() do
@@ -140,8 +140,8 @@ function methods:_load_some()
   return made > 0
 end
 
--- Answers that are there, or the next that comes; until then bodies are made. What else has come meanwhile shares the next commit; half of
--- what flies stays on its way while the next are made ready.
+-- Takes the answers that have arrived, or waits for the next one and prepares bodies meanwhile. Answers taken together share the next commit;
+-- half of the requests stay in flight while the next ones are prepared.
 function methods:_collect_groups(seconds)
   local fast_path, known, left = self.work.fast_path, self.known, math.ceil(self.work.pace:limit() / 2)
   local count, id, result = fast_path:take(0, left, known)
@@ -149,7 +149,7 @@ function methods:_collect_groups(seconds)
   while count == 0 and not id and self:_load_ahead() do
     made = made + 1
     if made == AHEAD and self.committing then
-      return -- it may have ended meanwhile
+      return -- the commit may have ended meanwhile
     end
     count, id, result = fast_path:take(0, left, known)
   end

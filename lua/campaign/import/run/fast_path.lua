@@ -7,7 +7,7 @@ local verdicts = require "campaign.import.run.verdict"
 
 local M = {}
 
--- Bytes of bodies that are made before their turn, at most.
+-- Maximum of bytes in bodies that are prepared ahead.
 local MOST_BYTES = 4194304
 
 -- Time limit of a request: that of import/run/request for the longest body that is made in memory, a MiB.
@@ -21,7 +21,7 @@ local mt = { __index = methods, __name = "campaign.import.run.fast_path" }
 ---@field outcome table? what the known answer means for a batch that it suits: the same for all of them
 ---@field request table? the request of the plain way that the template was made of
 
----The fast path, where all that could be asked of a single call is answered by the call before it.
+---Creates the fast path, if one call of this operation differs from the next in its rows alone. Otherwise returns nil.
 ---@param work table of the engine: operation, env, settler, transport
 ---@param state table of the job: client, encoder, input, options; like (of import/run/request)
 ---@return campaign.import.run.fast_path?
@@ -54,9 +54,9 @@ function methods:_is_known_good(rows)
   return self._suits[rows]
 end
 
----The body of a batch, when its call can take the short way.
+---The body of a batch, if its call can take the fast path.
 ---@param batch table
----@return userdata? source nil: the plain way makes it, or finds out why not
+---@return userdata? source nil: the regular path makes it, or finds out why it cannot be made
 function methods:load(batch)
   local body = batch.body
   if body then
@@ -71,9 +71,9 @@ function methods:load(batch)
   return state.encoder:body(state.input, batch)
 end
 
----Makes the body of a batch before its turn; `load` gives it then.
+---Prepares the body of a batch ahead of time, for `load`.
 ---@param batch table
----@return boolean made false when so many are made already that there is no room for another one
+---@return boolean made false if there is no room for another one
 function methods:prepare(batch)
   if batch.body or self._bytes + batch.body_bytes > MOST_BYTES then
     return false
@@ -85,7 +85,7 @@ function methods:prepare(batch)
   return true
 end
 
----A batch will not be sent.
+---Discards the prepared body of a batch that will not be sent.
 ---@param batch table
 function methods:drop(batch)
   local body = batch.body
@@ -95,24 +95,24 @@ function methods:drop(batch)
   end
 end
 
----Sends the call with each of these bodies, up to one that is refused.
----@param sources userdata[] of `load`; used up
----@param count integer how many of them
----@param into table the ids of those that were sent
----@return integer sent
----@return campaign.error? err of the one behind them
+---Sends one call for each of these bodies, stopping at the first that is refused.
+---@param sources userdata[] from `load`; consumed
+---@param count integer number of sources
+---@param into table receives the ids of the requests
+---@return integer sent number of requests
+---@return campaign.error? err why the next one was refused
 function methods:submit(sources, count, into)
   return self._transport:submit_like(self.template, sources, count, REQUEST_SECONDS, into)
 end
 
----Takes answers: the known ones that come one after another, or up to one that is another. One in 256 is taken as any other, since the
----platform's clock is looked at in it.
----@param seconds number to wait for the first
----@param most integer known answers, at most
----@param into table id, seconds, bytes sent and the platform's number (or false) of each known answer, one after another
----@param ledger table? that is committing, where the end of a commit ends the wait
----@return integer count known answers: what they mean says `outcome`
----@return number? id of an answer that takes the plain way
+---Takes consecutive known answers, up to the first other one. Every 256th answer is treated as an unknown one, because the platform's clock is
+---read from it.
+---@param seconds number maximum wait for the first
+---@param most integer maximum of known answers
+---@param into table receives id, seconds, bytes sent and the platform's id (or false) of each known answer, one after another
+---@param ledger table? the ledger that is committing, if the end of its commit is to end the wait
+---@return integer count known answers; `outcome` says what they mean
+---@return number? id of an answer for the regular path
 ---@return table? result
 function methods:take(seconds, most, into, ledger)
   local clock = self._clock
@@ -125,8 +125,8 @@ function methods:take(seconds, most, into, ledger)
   return count, id, result
 end
 
----The plain way took an answer for a full success: answers like it are known from now on, unless they say something else of batches that the
----answer known before was good for, since some of these may be under way.
+---The regular path found an answer to be a full success: answers like it are known from now on, unless that would change the meaning of the
+---answer known so far for batches that may be in flight.
 ---@param rows integer of the batch whose answer it was
 function methods:learn(rows)
   local state = self._state
@@ -155,7 +155,7 @@ function methods:learn(rows)
   end
 end
 
----Lets go of the template and its secrets.
+---Frees the template, which holds secrets.
 function methods:close()
   if self.template then
     self.template:close()

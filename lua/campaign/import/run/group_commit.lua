@@ -1,18 +1,19 @@
 -- SPDX-License-Identifier: MIT
--- Decides when the next group of intents and outcomes is committed. One commit is in progress at a time; what arrives meanwhile forms the
--- next group. If answers arrive faster than the disk syncs, half of the requests would always wait for the other half's sync; then the next
--- group is held back until the pending answers are in it too, so that one sync covers all of it. If the server is the slow one nothing is
--- held. If the slow one is another thread that makes the requests, half of them are enough: it is busy with the other half during the sync.
+-- Decides when the next group of intents and outcomes is committed. One commit is in progress at a time; whatever arrives meanwhile forms the
+-- next group. Where answers arrive faster than the disk syncs, half of the requests would always be waiting for the other half's sync, so the
+-- next group is held back until it contains the pending answers as well and one sync covers them all. Where the server is slower than the disk
+-- nothing is held back. Where requests are made by another thread and that thread is the bottleneck, half of the answers are enough for a group:
+-- during the sync the thread works on the other half.
 
 local M = {}
 
--- A group waits no longer for answers than so many usual commits take, and only where an answer takes no more than so many.
+-- In multiples of the usual duration of a commit: the longest time for which a group is held back, and the slowest answers for which it is.
 local LONGEST, WORTH = 4, 2
 
--- And never longer than so many seconds: one commit that hung says little about the next.
+-- The longest time in seconds, whatever a commit takes: one commit that hung says little about the next.
 local MOST = 0.5
 
--- The share of what was learned last in what is usual.
+-- Weight of the latest sample in the moving averages.
 local NEW = 0.125
 
 local methods = {}
@@ -25,18 +26,18 @@ function M.new(monotonic, on_other_thread)
     _turnaround = nil }, mt)
 end
 
--- What is usual after one more time, or after `count` that were `seconds` in the mean.
+-- The moving average after one more sample, or after `count` samples whose mean is `seconds`.
 local function usual(before, seconds, count)
   local share = count and 1 - (1 - NEW) ^ count or NEW
   return before and before + (seconds - before) * share or seconds
 end
 
----A group goes to the disk.
+---A commit begins.
 function methods:start()
   self._started = self._monotonic()
 end
 
----All that went to the disk is there.
+---The commit in progress is durable.
 function methods:settled()
   if self._started then
     self._ended = self._monotonic()
@@ -45,15 +46,15 @@ function methods:settled()
   end
 end
 
----A request is handed to the thread that makes it.
----@return number? time for `answered`; nil where there is no such thread
+---A request is handed to the thread that makes requests.
+---@return number? time to be passed to `answered`; nil if there is no such thread
 function methods:sent_at()
   return self._on_other_thread and self._monotonic() or nil
 end
 
----An answer came, or several at once.
----@param seconds number after its request left; of several, in the mean
----@param count integer? of answers; 1
+---One or more answers arrived.
+---@param seconds number from request to answer, on average
+---@param count integer? number of answers (1)
 ---@param instant number? of `sent_at`
 function methods:answered(seconds, count, instant)
   self._answer = usual(self._answer, seconds, count)
@@ -62,15 +63,15 @@ function methods:answered(seconds, count, instant)
   end
 end
 
--- Whether the requests of a group stand in line at the other thread for longer than a sync takes: the last answer comes as long after the mean
--- one as that after the first.
+-- Whether the requests of a group spend longer in the other thread's queue than a sync takes. The spread of a group is estimated from its mean:
+-- its last answer is assumed to come as long after the average one as that comes after the first.
 function methods:_is_queued(commit, answer)
   return self._turnaround and 2 * self._turnaround - answer > commit
 end
 
----How long the next group may wait for answers that are under way.
----@param under_way integer how many
----@param limit integer how many there may be
+---How long the next group may be held back for pending answers.
+---@param under_way integer number of pending answers
+---@param limit integer maximum of requests in flight
 ---@return number? seconds nil: not at all
 function methods:hold(under_way, limit)
   local commit, answer = self._commit, self._answer
