@@ -15,9 +15,9 @@
 #include "gbk.h"
 #include "utf8.h"
 
-#define BLOCK ((size_t)256 << 10)  /* read at once while the encoding is sought */
-#define START ((size_t)64) /* bytes by which a file is known to be none of ours */
-#define SAMPLE ((int64_t)4 << 20)  /* judged from the first byte that is not ASCII on */
+#define BLOCK ((size_t)256 << 10)  /* read at a time while the encoding is detected */
+#define START ((size_t)64) /* bytes by which other file formats are recognized */
+#define SAMPLE ((int64_t)4 << 20)  /* bytes examined, from the first one that is not ASCII */
 
 ptrdiff_t camp_input_pread(const struct camp_input *input, void *to, size_t size, int64_t offset, struct camp_error *err) {
   size_t done = 0;
@@ -38,7 +38,7 @@ int camp_input_read(const struct camp_input *input, void *to, size_t size, int64
   return 0;
 }
 
-/* What fstat tells now; -1 when the size is another one, or the time of change, where that counts. */
+/* Compares the file's size, and with `with_time` its modification time, with those at opening. -1 if they differ. */
 static int compare_stat(const struct camp_input *input, int with_time, struct camp_error *err) {
   struct stat info;
   if (fstat(input->fd, &info) != 0) return camp_fail(err, CAMP_INVALID, errno, "%s: %s", input->path, strerror(errno));
@@ -59,11 +59,11 @@ int camp_input_untouched(const struct camp_input *input) {
          info.st_ctim.tv_nsec == input->ctime.tv_nsec;
 }
 
-/* Looks through a piece of text: adds what it finds and returns how many bytes it took. The rest, less than one character, begins the next
- * piece; `last`: there is none. */
+/* Examines a piece of text: adds to *found what it finds and returns how many bytes it consumed. The rest, less than one character, is given again
+ * at the start of the next piece; `last`: there is no next one. */
 typedef size_t (*look_fn)(enum camp_encoding encoding, const unsigned char *text, size_t n, int last, size_t *found);
 
-/* Places where the text is not valid in the encoding. */
+/* Counts the positions at which the text is not valid in the encoding. */
 static size_t find_faults(enum camp_encoding encoding, const unsigned char *text, size_t n, int last, size_t *faults) {
   size_t at = 0;
   while (at < n) {
@@ -85,8 +85,8 @@ static size_t find_faults(enum camp_encoding encoding, const unsigned char *text
   return at;
 }
 
-/* Characters of three or more bytes that the text has as UTF-8. In GB18030 text they come about by accident only, with an invalid byte next
- * to nearly every one. */
+/* Counts characters of three or more bytes if the text is read as UTF-8. In GB18030 text they occur only by chance, with an invalid byte next to
+ * nearly every one. */
 static size_t find_long(enum camp_encoding encoding, const unsigned char *text, size_t n, int last, size_t *found) {
   size_t at = 0;
   (void)encoding;
@@ -102,8 +102,8 @@ static size_t find_long(enum camp_encoding encoding, const unsigned char *text, 
   return at;
 }
 
-/* What `look` finds in `size` bytes from `offset` on, read into `block` piece by piece. A character that the end cuts is none, but at the
- * file's end it is a broken one. */
+/* Runs `look` over `size` bytes from `offset`, read into `block` piece by piece. A character truncated by the end of that range is ignored, but at
+ * the end of the file it is invalid. */
 static int look_through(const struct camp_input *input, unsigned char *block, int64_t offset, int64_t size, look_fn look,
                         enum camp_encoding encoding, size_t *found, struct camp_error *err) {
   const int64_t end = offset + size;
@@ -119,12 +119,12 @@ static int look_through(const struct camp_input *input, unsigned char *block, in
   return 0;
 }
 
-/* Lines that could be either: UTF-8 whose characters have two bytes each, as pairs in GB18030 have by accident. */
+/* Counts lines that could be in either encoding: valid UTF-8 with two-byte characters only, as pairs of GB18030 sometimes are by chance. */
 static size_t find_doubtful(enum camp_encoding encoding, const unsigned char *text, size_t n, int last, size_t *found) {
   size_t at = 0;
   while (at < n) {
     const unsigned char *end = memchr(text + at, '\n', n - at);
-    if (end == NULL && !last && at > 0) break; /* the rest of it comes with the next piece */
+    if (end == NULL && !last && at > 0) break; /* an incomplete line: given again with the next piece */
     const size_t length = end != NULL ? (size_t)(end - text) - at : n - at;
     size_t long_ones = 0;
     if (camp_ascii_run(text + at, length) < length && camp_utf8_valid(text + at, length, NULL) == length) {
@@ -136,7 +136,7 @@ static size_t find_doubtful(enum camp_encoding encoding, const unsigned char *te
   return at;
 }
 
-/* The length of the first line, when it is faultless UTF-8 with at least two Chinese characters, as hardly a text in GBK is by accident; else 0. */
+/* The length of the first line if it is valid UTF-8 with at least two Chinese characters, which hardly any GBK text is by chance; else 0. */
 static ptrdiff_t utf8_header(const struct camp_input *input, unsigned char *block, struct camp_error *err) {
   size_t faults = 0, long_ones = 0;
   ptrdiff_t got = camp_input_pread(input, block, BLOCK, 0, err);
@@ -148,7 +148,7 @@ static ptrdiff_t utf8_header(const struct camp_input *input, unsigned char *bloc
   return faults == 0 && long_ones >= 2 ? end - block : 0;
 }
 
-/* The header is UTF-8, and the rows are something else. */
+/* For a list whose header is UTF-8 and whose rows are not: refuses it if some rows could be read as either encoding. */
 static int refuse_doubtful(const struct camp_input *input, unsigned char *block, int64_t offset, struct camp_error *err) {
   const int64_t size = input->bytes - offset < SAMPLE ? input->bytes - offset : SAMPLE;
   size_t found;
@@ -159,7 +159,7 @@ static int refuse_doubtful(const struct camp_input *input, unsigned char *block,
                    "which it is (option `encoding`)", input->path, found);
 }
 
-/* What passes for GB18030 or UTF-8 but seems to be, or may as well be, something else. */
+/* Refuses text that is valid in the encoding `taken` but seems to be, or could as well be, in another one (foreign.h). */
 static int refuse_foreign(const struct camp_input *input, unsigned char *block, int64_t offset, enum camp_encoding taken, struct camp_error *err) {
   ptrdiff_t got = camp_input_pread(input, block, BLOCK, offset, err);
   if (got < 0) return -1;
@@ -175,16 +175,17 @@ static int refuse_foreign(const struct camp_input *input, unsigned char *block, 
                    input->path, name);
 }
 
-/* Without a byte-order mark: strict UTF-8, else GB18030 when the sample breaks that less often and does not look like UTF-8 all the same.
- * A list in UTF-8 with a few broken bytes thus stays UTF-8, and only the rows with those bytes are refused: pairs of Chinese characters in
- * UTF-8 are valid GB18030 too, so the number of faults alone would make other characters of every row. Where header and rows differ, the
- * header decides, which names the columns: the rows are refused, not made into other characters; and so is the list, where some would be. */
-static int judge(struct camp_input *input, unsigned char *block, struct camp_error *err) {
+/* Detects the encoding of a list without a byte order mark: strict UTF-8; else GB18030 if the sample has fewer faults as such and does not look
+ * like UTF-8 nevertheless. So a UTF-8 list with a few invalid bytes stays UTF-8, and only the rows with those bytes are refused: pairs of Chinese
+ * characters in UTF-8 are valid GB18030, too, so by the number of faults alone all rows would be turned into other characters. If header and rows
+ * differ, the header, which names the columns, decides: the rows are then refused, not turned into other characters; and the whole list is refused
+ * if that would happen to some rows. */
+static int detect_encoding(struct camp_input *input, unsigned char *block, struct camp_error *err) {
   int64_t offset = 0;
   size_t as_utf8, as_gb18030, long_ones;
   input->encoding = CAMP_ENCODING_UTF8;
   input->detected = "utf-8";
-  for (;;) { /* the ASCII part, however long, says nothing */
+  for (;;) { /* skips ASCII, which says nothing */
     ptrdiff_t got = camp_input_pread(input, block, BLOCK, offset, err);
     if (got < 0) return -1;
     size_t ascii = camp_ascii_run(block, (size_t)got);
@@ -194,7 +195,7 @@ static int judge(struct camp_input *input, unsigned char *block, struct camp_err
   }
   const int64_t size = input->bytes - offset < SAMPLE ? input->bytes - offset : SAMPLE;
   if (look_through(input, block, offset, size, find_faults, CAMP_ENCODING_UTF8, &as_utf8, err) != 0) return -1;
-  const int64_t before = offset > 0 ? offset - 1 : 0; /* with what stands before */
+  const int64_t before = offset > 0 ? offset - 1 : 0; /* camp_foreign_* look at the byte before, too */
   if (as_utf8 == 0) return refuse_foreign(input, block, before, CAMP_ENCODING_UTF8, err);
   if (look_through(input, block, offset, size, find_faults, CAMP_ENCODING_GB18030, &as_gb18030, err) != 0 ||
       look_through(input, block, offset, size, find_long, CAMP_ENCODING_UTF8, &long_ones, err) != 0)
@@ -209,7 +210,7 @@ static int judge(struct camp_input *input, unsigned char *block, struct camp_err
   return 0;
 }
 
-/* How files of text begin that are no CSV, and what they are. */
+/* Text files that are not CSV, by their first bytes. */
 static const struct {
   const char *start, *name;
 } other_texts[] = {
@@ -218,7 +219,7 @@ static const struct {
     {"SQLite format 3", "an SQLite database"}, {"BEGIN:VCARD", "a vCard file"},
 };
 
-/* Files that people take for lists. `start` is the first START bytes. */
+/* Refuses files of other formats that users mistake for lists. `start` has the first START bytes. */
 static int refuse_other_formats(const struct camp_input *input, const unsigned char *start, size_t n, struct camp_error *err) {
   const size_t mark = n >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
   for (size_t i = 0; i < sizeof other_texts / sizeof other_texts[0]; i++) {
@@ -276,10 +277,10 @@ static int find_encoding(struct camp_input *input, const char *given, struct cam
     input->encoding = mark;
     input->detected = "bom";
     input->text_offset = mark_length;
-  } else if (has_nul_header(block, (size_t)got)) { /* UTF-16 without its mark, most likely: whoever reads the header tells */
+  } else if (has_nul_header(block, (size_t)got)) { /* most likely UTF-16 without a byte order mark: camp_input_header refuses it */
     input->encoding = CAMP_ENCODING_UTF8;
     input->detected = "utf-8";
-  } else if (judge(input, block, err) != 0) {
+  } else if (detect_encoding(input, block, err) != 0) {
     goto done;
   }
   result = 0;
@@ -355,7 +356,7 @@ void camp_input_release(struct camp_input *input) {
 
 #define SEPARATOR_LINE 9 /* characters of "sep=;" in quotes, with CR LF */
 
-/* Spreadsheets read a first line "sep=;" as what separates the columns, and so do we: it is no record. Moves text_offset behind it. */
+/* As in spreadsheet programs, a first line "sep=;" sets the delimiter and is not a record. Moves text_offset past it. */
 static int read_separator(struct camp_input *input, struct camp_error *err) {
   const int wide = input->encoding == CAMP_ENCODING_UTF16LE || input->encoding == CAMP_ENCODING_UTF16BE;
   const size_t width = wide ? 2 : 1, low = input->encoding == CAMP_ENCODING_UTF16BE;
@@ -383,7 +384,7 @@ static int read_separator(struct camp_input *input, struct camp_error *err) {
   return 0;
 }
 
-/* The delimiter that the first line has most of, outside quotes. */
+/* Chooses the delimiter that occurs most often in the first line, outside quotes. */
 static int find_delimiter(struct camp_input *input, struct camp_error *err) {
   static const char candidates[] = {',', ';', '\t'};
   size_t counts[sizeof candidates] = {0};
@@ -391,7 +392,7 @@ static int find_delimiter(struct camp_input *input, struct camp_error *err) {
   int quoted = 0;
   if (block == NULL) return camp_fail_nomem(err);
   ptrdiff_t got = camp_input_pread(input, block, BLOCK, input->text_offset, err);
-  /* In UTF-16 the other byte of these characters is 0, so they are found all the same; other characters may add a few wrong hits. */
+  /* In UTF-16 the other byte of these characters is 0, so they are found, too; other characters may add a few false hits. */
   for (ptrdiff_t i = 0; i < got; i++) {
     if (block[i] == '"') quoted = !quoted;
     if (quoted) continue;
@@ -462,7 +463,7 @@ int camp_input_header(struct camp_input *input, struct camp_error *err) {
   struct camp_record record;
   int result = -1;
   if (input->data_offset >= 0) return 0;
-  if (input->first_line == 0) { /* else an earlier try has been here */
+  if (input->first_line == 0) { /* else an earlier, failed call has done this */
     if (read_separator(input, err) != 0) return -1;
     if (input->first_line == 0) input->first_line = 1;
   }

@@ -8,7 +8,7 @@
 
 struct camp_input_later {
   struct camp_errand *errand;
-  char *path, *encoding, *delimiter, *name; /* what the options point to */
+  char *path, *encoding, *delimiter, *name; /* copies of the options' strings */
   struct camp_input_options options;
   struct camp_input *input;
   struct camp_error err;
@@ -27,7 +27,7 @@ static void discard(struct camp_input_later *later) {
   free(later);
 }
 
-/* 0 when there was no memory for a copy. */
+/* Copies a string, which may be NULL. Returns 0 when out of memory. */
 static int copy(char **to, const char *text) {
   *to = text != NULL ? strdup(text) : NULL;
   return text == NULL || *to != NULL;

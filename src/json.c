@@ -33,7 +33,7 @@ size_t camp_json_plain_run(const uint8_t *text, size_t n) {
   return at;
 }
 
-/* The letter of a two-byte escape, 0 when \u00XX is needed. */
+/* The letter of a two-byte escape; 0 if \u00XX is needed. */
 static char short_escape(uint8_t byte) {
   switch (byte) {
     case '"': return '"';
@@ -112,7 +112,7 @@ size_t camp_json_number(const uint8_t *text, size_t n, int *whole) {
   size_t digits = digit_run(text + at, n - at);
   *whole = 1;
   if (digits == 0) return 0;
-  if (text[at] == '0') digits = 1; /* a digit behind a leading zero is left over and refused by whoever looks there */
+  if (text[at] == '0') digits = 1; /* a digit after a leading zero is not part of the number; the caller refuses it */
   at += digits;
   if (at < n && text[at] == '.') {
     *whole = 0;
@@ -140,7 +140,7 @@ struct guard {
   const uint8_t *text;
   size_t at;
   size_t end;
-  size_t copied; /* what of the text is in out already */
+  size_t copied; /* the text up to here is in `out`, or was replaced there */
   struct camp_json_limits limits;
   struct camp_buf *out;
   struct camp_buf names; /* keys of the open objects, escapes resolved */
@@ -156,7 +156,7 @@ static int room_failed(struct guard *g, const struct camp_buf *buf, size_t more)
   return camp_buf_full(buf, more) ? bad(g, g->at, "it is larger than allowed") : camp_fail_nomem(g->err);
 }
 
-/* Brings out up to `upto` of the text, then puts `instead`, and goes on behind `next`. */
+/* Copies the text up to `upto` to the output, then writes `instead`; the text up to `next` is skipped. */
 static int replace(struct guard *g, size_t upto, const char *instead, size_t size, size_t next) {
   if (camp_buf_append(g->out, g->text + g->copied, upto - g->copied) != 0 || camp_buf_append(g->out, instead, size) != 0)
     return room_failed(g, g->out, size);
@@ -168,7 +168,7 @@ static void skip_space(struct guard *g) {
   while (g->at < g->end && (g->text[g->at] == ' ' || g->text[g->at] == '\n' || g->text[g->at] == '\r' || g->text[g->at] == '\t')) g->at++;
 }
 
-/* Four hex digits at `at`; -1 when they are not there. */
+/* The value of four hex digits at `at`; -1 if they are not there. */
 static int32_t hex4(const struct guard *g, size_t at) {
   int32_t value = 0;
   if (g->end - at < 4) return -1;
@@ -181,7 +181,7 @@ static int32_t hex4(const struct guard *g, size_t at) {
   return value;
 }
 
-/* An escape, g->at behind the backslash; appends what it means to name unless that is NULL. */
+/* Reads an escape, with g->at after the backslash; appends the character to name unless that is NULL. */
 static int read_escape(struct guard *g, struct camp_buf *name) {
   static const char letters[] = "\"\\/bfnrt";
   static const char meanings[] = "\"\\/\b\f\n\r\t";
@@ -203,7 +203,7 @@ static int read_escape(struct guard *g, struct camp_buf *name) {
       if (low >= 0xDC00 && low <= 0xDFFF) {
         g->at += 6;
         unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
-      } else { /* of a text that was cut within an emoji: it decides nothing, and others read it so too */
+      } else { /* half a surrogate pair, as in a text truncated inside an emoji: accepted as U+FFFD, as other parsers do */
         if (replace(g, start, "\\ufffd", 6, g->at) != 0) return -1;
         unit = 0xFFFD;
       }
@@ -216,7 +216,7 @@ static int read_escape(struct guard *g, struct camp_buf *name) {
   return 0;
 }
 
-/* A string, g->at on its quote; its content goes to name unless that is NULL. */
+/* Reads a string, with g->at on its quote; appends its content to name unless that is NULL. */
 static int read_string(struct guard *g, struct camp_buf *name) {
   size_t start = g->at++;
   for (;;) {
@@ -232,10 +232,10 @@ static int read_string(struct guard *g, struct camp_buf *name) {
   }
 }
 
-/* True when a double would take the number for infinite. The text is a valid number with a fraction or an exponent. */
+/* True if the number would overflow a double. The text is a valid number with a fraction or an exponent. */
 static int is_huge(const uint8_t *text, size_t n) {
   size_t at = text[0] == '-';
-  long magnitude = 0; /* of the first digit that is not zero: 1.0 has 0, 0.1 has -1 */
+  long magnitude = 0; /* decimal exponent of the first digit that is not zero: 1.0 has 0, 0.1 has -1 */
   int point = 0;
   int seen = 0;
   for (; at < n && text[at] != 'e' && text[at] != 'E'; at++) {
@@ -250,7 +250,7 @@ static int is_huge(const uint8_t *text, size_t n) {
     }
   }
   if (!seen) return 0;
-  if (text[0] == '-' ? text[1] == '0' : text[0] == '0') magnitude--; /* the first digit stands behind the point */
+  if (text[0] == '-' ? text[1] == '0' : text[0] == '0') magnitude--; /* the first such digit is after the point */
   long exponent = 0;
   int negative = 0;
   if (at < n) {
@@ -305,7 +305,7 @@ static int compare_keys(const void *a, const void *b, void *names) {
   return x->length == 0 ? 0 : memcmp((const char *)names + x->name, (const char *)names + y->name, x->length);
 }
 
-/* Refuses an object in which a key stands twice; sorting keeps hostile key sets cheap. */
+/* Refuses an object with a duplicate key. Sorting keeps the cost low even for hostile key sets. */
 static int check_duplicates(struct guard *g, size_t first) {
   struct key *keys = (struct key *)(void *)(g->keys.data + first);
   size_t count = (g->keys.length - first) / sizeof *keys;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AHEAD 32 /* keys whose memory is asked for together */
+#define AHEAD 32 /* keys whose slots are prefetched together */
 
 int camp_key_form_find(const char *name, enum camp_key_form *form) {
   static const struct {
@@ -19,8 +19,9 @@ int camp_key_form_find(const char *name, enum camp_key_form *form) {
   return -1;
 }
 
-/* Bytes of the blank at `text`: ASCII, the no-break space, the ideographic space, the byte-order mark that editors leave within files, and what
- * stands unseen around numbers that were copied: zero-width characters and marks of direction (U+200B to U+200F, U+202A to U+202E, U+2060 to U+2069). */
+/* Length of the blank at `text`: ASCII white space and controls, the no-break space, the ideographic space, a byte order mark left inside the
+ * file by an editor, and the invisible characters that copied numbers bring along: zero-width characters and directional marks (U+200B to U+200F,
+ * U+202A to U+202E, U+2060 to U+2069). */
 static size_t blank_at(const unsigned char *text, size_t length) {
   if (length > 0 && text[0] <= 0x20) return 1;
   if (length > 1 && text[0] == 0xC2 && text[1] == 0xA0) return 2;
@@ -44,7 +45,7 @@ static const unsigned char *trim(const unsigned char *text, size_t *length) {
   return text;
 }
 
-/* Bytes of what separates groups of digits: hyphen, dot, slash, parentheses, U+2010 to U+2015, U+2212, and the full-width ones. */
+/* Length of a separator between groups of digits: blanks, hyphen, dot, slash, parentheses, U+2010 to U+2015, U+2212, and the full-width forms. */
 static size_t separator_at(const unsigned char *text, size_t length) {
   size_t size = blank_at(text, length);
   if (size > 0) return size;
@@ -55,7 +56,7 @@ static size_t separator_at(const unsigned char *text, size_t length) {
   return 0;
 }
 
-/* The digits of a number with a + before them where one stands: how many bytes, 0 when there is anything else in the text. */
+/* Writes the digits of a phone number to `room`, with a leading + if there is one. Returns the length, 0 if the text has anything else. */
 static size_t phone_digits(const unsigned char *text, size_t length, unsigned char *room) {
   size_t count = 0, digits = 0;
   while (length > 0) {
@@ -86,9 +87,9 @@ static int is_mobile(const unsigned char *digits) {
   return digits[0] == '1' && digits[1] >= '3' && digits[1] <= '9';
 }
 
-/* One way of writing each number: 00 is +, a mainland number stands without its country code, a mobile one without the trunk 0. */
+/* The normal form of a number: 00 becomes +, a mainland number has no country code, a mobile one no trunk 0. */
 static const unsigned char *phone_form(unsigned char *room, size_t *length) {
-  unsigned char *text = room + 1; /* one byte is kept for a + */
+  unsigned char *text = room + 1; /* one byte is reserved for a + */
   size_t count = *length;
   int is_foreign = 0;
   if (text[0] == '+') {
@@ -101,7 +102,7 @@ static const unsigned char *phone_form(unsigned char *room, size_t *length) {
   if (is_foreign && count > 4 && text[0] == '8' && text[1] == '6') {
     is_foreign = 0;
     text += 2, count -= 2;
-    /* +86 10 6505 1234 is written 010 65051234 within the country; mobile numbers, 400, 800 and short ones have no such 0. */
+    /* +86 10 6505 1234 is dialled 010 65051234 within the country; mobile numbers, 400, 800 and short ones have no such 0. */
     int has_trunk = count == 11 ? !is_mobile(text) : count == 10 && memcmp(text, "400", 3) != 0 && memcmp(text, "800", 3) != 0;
     if (has_trunk && text[0] != '0') *--text = '0', count++;
   } else if (!is_foreign && count == 13 && text[0] == '8' && text[1] == '6' && is_mobile(text + 2)) {
@@ -113,14 +114,14 @@ static const unsigned char *phone_form(unsigned char *room, size_t *length) {
   return text;
 }
 
-/* Eight ASCII digits: every byte is 0x3., also with 6 added, which then carries nothing into the next. */
+/* True for eight ASCII digits: the high nibble of every byte is 3, also after adding 6, which then does not carry into the next byte. */
 static int are_digits(const unsigned char *text) {
   uint64_t bytes;
   memcpy(&bytes, text, sizeof bytes);
   return ((bytes & 0xF0F0F0F0F0F0F0F0u) | ((bytes + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4) == 0x3333333333333333u;
 }
 
-/* 11 ASCII digits that begin with 1: what nearly every list holds, and its own form. */
+/* True for 11 ASCII digits starting with 1: what nearly all lists contain, already in normal form. */
 static int is_plain_mobile(const unsigned char *text, size_t length) {
   return length == 11 && text[0] == '1' && are_digits(text) && are_digits(text + 3);
 }
@@ -189,7 +190,7 @@ void camp_key_list_release(struct camp_key_list *list) {
   free(list);
 }
 
-/* Keys on their way into the set. */
+/* Keys whose slots are being prefetched before they are added to the set. */
 struct waiting {
   struct camp_key keys[AHEAD];
   uint32_t lines[AHEAD];
@@ -257,10 +258,10 @@ struct camp_key_list *camp_key_list_open(struct camp_input *input, size_t column
 
 static int refuse(const struct camp_key_list *list, const struct camp_record *record, struct camp_error *err) {
   const char *what = record->faults & CAMP_RECORD_TOO_LARGE  ? "is too large"
-                     : record->faults & CAMP_RECORD_ENCODING ? "holds bytes that are not valid in its encoding"
-                     : record->faults & CAMP_RECORD_NUL      ? "holds a NUL byte"
+                     : record->faults & CAMP_RECORD_ENCODING ? "contains bytes that are not valid in its encoding"
+                     : record->faults & CAMP_RECORD_NUL      ? "contains a NUL byte"
                      : record->faults & CAMP_RECORD_QUOTE    ? "has text after a closing quote"
-                                                             : "has another number of fields than the first line";
+                                                             : "does not have as many fields as the first line";
   return camp_fail(err, CAMP_INVALID, 0, "%.120s: line %lld %s; a list with such a line is not used at all", list->input->path,
                    (long long)record->line, what);
 }
@@ -280,7 +281,7 @@ int camp_key_list_step(struct camp_key_list *list, int64_t bytes, struct camp_er
   }
   if (got < 0 || add_waiting(list, &waiting, err) != 0) return -1;
   if (got > 0) return 1;
-  if (camp_input_unchanged(list->input, err) != 0) return -1; /* it was still being written */
+  if (camp_input_unchanged(list->input, err) != 0) return -1; /* the file may still be being written */
   close_input(list);
   return 0;
 }

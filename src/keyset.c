@@ -10,9 +10,9 @@
 
 #define PAGE ((size_t)4096)
 #define HUGE_PAGE ((size_t)2 << 20)
-#define REACH 256 /* lines from its own in which a key may lie */
-/* Keys that so many lines take before they become twice as many. The parts do so one after the other (pages_of), so that there are 22.5 bytes
- * a key on the average of them: 12.8 bytes a slot, 0.82 of them taken at most, the average of 2^x for x from 0 to 1 being 1 / ln 2. */
+#define REACH 256 /* lines, from its own on, that are probed for a key */
+/* Maximum number of keys in this many lines; then the table doubles. The parts do so one after the other (pages_of), so the average over them is
+ * 22.5 bytes per key: 12.8 bytes per slot, a maximum load of 0.82, and 1 / ln 2 as the average of 2^x for x from 0 to 1. */
 #define FULL(lines) ((lines) * CAMP_KEYSET_LINE * 41 / 50)
 
 _Static_assert(sizeof(struct camp_keyset_line) == 64, "a line of the caches");
@@ -43,13 +43,13 @@ size_t camp_keyset_bytes(const struct camp_keyset *set) {
   return pages * PAGE + sizeof *set;
 }
 
-/* Both halves of the 128-bit product, folded. */
+/* The halves of the 128-bit product, XORed. */
 static inline uint64_t fold(uint64_t a, uint64_t b) {
   unsigned __int128 product = (unsigned __int128)a * b;
   return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* The last bytes of a text, at most 16, as two words. With the length, which is mixed in too, no two texts give the same. */
+/* The last bytes of a text, at most 16, as two words. Unambiguous together with the length, which is mixed in, too. */
 static inline void load_end(const unsigned char *text, size_t length, uint64_t words[2]) {
   words[0] = words[1] = 0;
   if (length >= 8) {
@@ -65,7 +65,7 @@ static inline void load_end(const unsigned char *text, size_t length, uint64_t w
   }
 }
 
-/* Two chains under different secrets, so that a product of 0 in one is none in the other. */
+/* Two chains with different secrets, so that a zero product in one of them is not zero in the other. */
 static inline void mix(const struct camp_keyset *set, struct camp_key *key, const uint64_t words[2]) {
   key->a = fold(key->a ^ words[0] ^ 0x9E3779B97F4A7C15u, words[1] ^ set->secret[2]) + words[0];
   key->b = fold(key->b ^ words[1] ^ 0xC2B2AE3D27D4EB4Fu, words[0] ^ set->secret[3]) + words[1];
@@ -85,7 +85,7 @@ static void key_text(const struct camp_keyset *set, struct camp_key *key, const 
     memcpy(words, at, sizeof words);
     mix(set, key, words);
   }
-  load_end(at, length, words); /* an empty text is mixed too: it takes a place in the row */
+  load_end(at, length, words); /* an empty text is mixed in, too: it counts as a field of the row */
   mix(set, key, words);
 }
 
@@ -103,15 +103,15 @@ struct camp_key camp_keyset_hash(const struct camp_keyset *set, const void *text
   return key;
 }
 
-/* Where a hash belongs, of so many lines: lines follow the order of hashes. */
+/* The line that a hash belongs to. Lines are in the order of hashes. */
 static size_t place_of(uint64_t hash, size_t lines) {
   return (size_t)(((unsigned __int128)hash * lines) >> 64);
 }
 
-/* What a hash leaves on the lines that had no room for it: one of 16 marks, so that others seldom look behind them for nothing. */
+/* The filter bit, one of 16, that a hash sets in full lines it had to pass, so that lookups of absent keys seldom have to probe the next line. */
 static inline uint16_t mark_of(uint64_t hash) { return (uint16_t)(1u << (hash & 15)); }
 
-/* Which slots of the line hold the hash, as bits: one or none. */
+/* Bit mask of the slots that have the hash: one or none. */
 static inline unsigned match(const struct camp_keyset_line *line, uint64_t hash) {
   const unsigned found = (unsigned)(line->hash[0] == hash) | (unsigned)(line->hash[1] == hash) << 1 | (unsigned)(line->hash[2] == hash) << 2 |
                          (unsigned)(line->hash[3] == hash) << 3 | (unsigned)(line->hash[4] == hash) << 4;
@@ -141,7 +141,7 @@ uint32_t camp_keyset_find(const struct camp_keyset *set, struct camp_key key) {
   }
 }
 
-/* Puts a key that may be there already into lines: 1, or 0 and its number; -1 when there is no room within reach, or none for a new one. */
+/* Adds a key: returns 1, or 0 with its number if it is there already; -1 if there is no slot within REACH, or `is_full` forbids new keys. */
 static inline int put(struct camp_keyset_line *lines, size_t total, uint64_t hash, uint32_t value, int is_full, uint32_t *had) {
   size_t at = place_of(hash, total);
   for (size_t reach = total < REACH ? total : REACH; reach > 0; reach--, at = at + 1 < total ? at + 1 : 0) {
@@ -163,32 +163,32 @@ static inline int put(struct camp_keyset_line *lines, size_t total, uint64_t has
   return -1;
 }
 
-/* Memory of so many pages, all zero. What holds a whole huge page starts where one may, so that a look-up seldom waits for page tables. It
- * takes no more for it: a huge page lies wholly inside. */
+/* Allocates zeroed pages. Tables of at least one huge page are aligned to it, so that lookups cause few TLB misses; this takes no extra memory,
+ * since the excess is unmapped again. */
 static void *make_room(size_t pages) {
   const size_t size = pages * PAGE, more = size >= HUGE_PAGE ? HUGE_PAGE : 0;
-  /* All of it is written soon: not a fault for each page. */
+  /* All of it will be written soon, so pages are populated now instead of by one fault each. */
   char *room = mmap(NULL, size + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (more == 0 ? MAP_POPULATE : 0), -1, 0);
   if (room == MAP_FAILED || more == 0) return room;
-  const size_t before = HUGE_PAGE - (uintptr_t)room % HUGE_PAGE; /* the rest of `more` lies behind */
+  const size_t before = HUGE_PAGE - (uintptr_t)room % HUGE_PAGE; /* the rest of `more` is after the table */
   munmap(room, before);
   if (before < more) munmap(room + before + size, more - before);
-  madvise(room + before, size, MADV_HUGEPAGE); /* refused where the system has none */
+  madvise(room + before, size, MADV_HUGEPAGE); /* may fail; that does no harm */
 #ifdef MADV_POPULATE_WRITE
   madvise(room + before, size, MADV_POPULATE_WRITE);
 #endif
   return room + before;
 }
 
-/* Pages of a part's table, each level being twice the one below; the parts lie 2^(1/32) apart, so that they grow one after the other though
- * they have as many keys. */
+/* Pages of a part's table. Each level is twice the one below. Sizes of neighbouring parts differ by a factor of 2^(1/32), so that the parts grow
+ * one after the other although they have equally many keys. */
 static size_t pages_of(size_t part, unsigned level) {
   uint64_t size = 1 << 16;
   while (part-- > 0) size = size * 66971 >> 16;
   return (size_t)(size << level >> 16);
 }
 
-/* Moves the keys to lines that are free: -1 when one finds no room within reach. */
+/* Copies the keys to empty lines. Returns -1 if one finds no slot within REACH. */
 static int move(const struct camp_keyset_part *part, struct camp_keyset_line *to, size_t total) {
   uint32_t had;
   for (size_t at = 0; at < part->total; at++) {
@@ -208,10 +208,10 @@ static int move(const struct camp_keyset_part *part, struct camp_keyset_line *to
   return 0;
 }
 
-/* A larger table takes the place of the part's, which is there until the keys have moved: a thirtieth of the set at a time. */
+/* Replaces the part's table by a larger one. Both exist until the keys were copied, but only for 1/32 of the set at a time. */
 static int grow(const struct camp_keyset *set, struct camp_keyset_part *part, struct camp_error *err) {
   for (;;) {
-    if (part->level > 2 && part->count < FULL(part->total) / 16) /* only what is no hash can leave so much of a table free */
+    if (part->level > 2 && part->count < FULL(part->total) / 16) /* real hashes never leave so much of a table empty */
       return camp_fail(err, CAMP_INVALID, 0, "row hashes are not distributed like hashes: they are damaged");
     const size_t pages = pages_of((size_t)(part - set->parts), part->level), total = pages * PAGE / sizeof part->lines[0];
     struct camp_keyset_line *lines = make_room(pages);

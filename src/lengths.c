@@ -15,7 +15,7 @@ static int take_spans(struct camp_lengths *lengths, const struct camp_encoder *e
   for (size_t i = 0; i < encoder->span_count; i++) {
     const struct camp_span *span = &encoder->spans[i];
     const uint32_t column = span->column;
-    /* Of two rules of a column both must hold. */
+    /* If a column has several rules, all of them must hold: the intersection of their ranges. */
     const uint64_t most = (uint64_t)lengths->least[column] + lengths->span[column], other = (uint64_t)span->least + span->span;
     const uint64_t least = span->least > lengths->least[column] ? span->least : lengths->least[column];
     const uint64_t both = most < other ? most : other;
@@ -26,7 +26,7 @@ static int take_spans(struct camp_lengths *lengths, const struct camp_encoder *e
   return 0;
 }
 
-/* The sums must stay below 2^32, whatever the fields are: no record is longer than that, and what stands beside fields is bounded here. */
+/* The sums must stay below 2^32 whatever the fields are: a record is never longer than that, and the rest of the row is bounded here. */
 static void take_sizes(struct camp_lengths *lengths, const struct camp_plain *plain) {
   size_t beside = 0;
   lengths->base = plain->base;
@@ -47,7 +47,7 @@ static void take_sizes(struct camp_lengths *lengths, const struct camp_plain *pl
         lengths->numbers++;
         break;
       }
-      if (lengths->least[column] == 0) { /* an empty one has a number: it goes the other way */
+      if (lengths->least[column] == 0) { /* rows with an empty field, which becomes mark and row number, take the other path */
         if (lengths->span[column] == 0) return;
         lengths->least[column] = 1;
         lengths->span[column]--;
@@ -108,7 +108,7 @@ __attribute__((target("avx2"))) int camp_lengths_hold(const struct camp_lengths 
   sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0xB1));
   *size = lengths->base + (uint32_t)_mm_cvtsi128_si32(sums);
   if (lengths->numbers > 0) *size += lengths->numbers * camp_number_length(record->row);
-  *size += lengths->brackets && *size == 1; /* without a member there is no comma */
+  *size += lengths->brackets && *size == 1; /* without any member there is no comma for the bracket to replace */
   return _mm256_movemask_epi8(inside) == -1;
 }
 #else

@@ -8,16 +8,16 @@
 
 struct entry {
   uint32_t character;
-  uint32_t at; /* of the replacement in values */
+  uint32_t at; /* offset of the replacement in `values` */
   uint32_t size;
 };
 
 struct camp_map {
-  struct entry *entries; /* by character */
+  struct entry *entries; /* sorted by character */
   size_t count;
   size_t room;
   struct camp_buf values;
-  uint8_t seen[8192]; /* one bit per low 16 bits of a character: says no for almost all text at the price of one load */
+  uint8_t seen[8192]; /* one bit for each value of a character's low 16 bits: excludes almost all text with a single load */
 };
 
 struct camp_map *camp_map_new(void) {
@@ -33,7 +33,7 @@ void camp_map_free(struct camp_map *map) {
   free(map);
 }
 
-/* The index of the first entry whose character is not below. */
+/* The index of the first entry whose character is not less than this one. */
 static size_t lower_bound(const struct camp_map *map, uint32_t character) {
   size_t low = 0;
   size_t high = map->count;
@@ -109,7 +109,7 @@ int camp_map_apply(const struct camp_map *map, const uint8_t *text, size_t n, st
     if (length > 0)
       value = camp_map_peek(map, character, &size);
     else
-      plain = n - at; /* invalid from here on: the rest as it is */
+      plain = n - at; /* invalid from here on: the rest is copied unchanged */
     if (camp_buf_append(out, text + at, plain) != 0 || (value != NULL && camp_buf_append(out, value, size) != 0))
       return camp_buf_full(out, plain + size) ? camp_fail(err, CAMP_INVALID, 0, "the text with its replacements is longer than %zu bytes", out->max)
                                               : camp_fail_nomem(err);

@@ -23,22 +23,22 @@ static void fill_tables(void) {
   }
 }
 
-/* True when a three-byte character that has a code is there. */
+/* True for a three-byte character that has a code. */
 static inline int has_code_at(const uint64_t *known, const unsigned char *c) {
-  if ((c[0] & 0xF0) != 0xE0) return 0; /* two or four bytes: the euro sign's kin, emoji, Extension B */
+  if ((c[0] & 0xF0) != 0xE0) return 0; /* two or four bytes: Greek, Cyrillic, signs, emoji, CJK Extension B */
   uint32_t point = (uint32_t)(c[0] & 0x0F) << 12 | (uint32_t)(c[1] & 0x3F) << 6 | (uint32_t)(c[2] & 0x3F);
   return (int)(known[point / 64] >> (point % 64) & 1);
 }
 
-/* The first of these leads that begins none; 64 where all do. */
+/* The first of these leads whose character has no code; 64 if all have one. */
 static size_t first_without(const uint64_t *known, const unsigned char *text, uint64_t leads) {
   for (; leads != 0; leads &= leads - 1)
     if (!has_code_at(known, text + __builtin_ctzll(leads))) return (size_t)__builtin_ctzll(leads);
   return 64;
 }
 
-/* All of U+4E00 to U+9FA5 have a code: E4 B8..BF, E5 to E8, E9 80..BD (the few behind U+9F7F are looked up like the rest). Leads of a block
- * that are none of these, and in *wide how many leads it has. */
+/* All characters from U+4E00 to U+9FA5 have a code: E4 B8..BF, E5 to E8, E9 80..BD (those after U+9F7F are looked up like the rest). Returns the
+ * other leads of a block; *wide is the number of all its leads. */
 __attribute__((target("avx2,bmi,popcnt"), always_inline)) static inline uint32_t unusual_avx2(const unsigned char *text, uint32_t inside,
                                                                                               size_t *wide) {
   const __m256i lead = _mm256_set1_epi8((char)0xC0), e4 = _mm256_set1_epi8((char)0xE4), e5 = _mm256_set1_epi8((char)0xE5);
@@ -80,7 +80,7 @@ __attribute__((target("avx2,bmi,popcnt"))) static size_t leads_avx2(const unsign
   return leads;
 }
 
-/* As with AVX2, 64 bytes a step. */
+/* As with AVX2, 64 bytes per step. */
 __attribute__((target(CAMP_TARGET_512))) static size_t reach_512(const uint64_t *known, const unsigned char *text, size_t length) {
   const __m512i lead = _mm512_set1_epi8((char)0xC0), e4 = _mm512_set1_epi8((char)0xE4), e5 = _mm512_set1_epi8((char)0xE5);
   const __m512i e9 = _mm512_set1_epi8((char)0xE9), b8 = _mm512_set1_epi8((char)0xB8), bd = _mm512_set1_epi8((char)0xBD);

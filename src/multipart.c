@@ -8,13 +8,13 @@
 #include "utf8.h"
 
 #define BOUNDARY_MAX 70 /* RFC 2046 */
-#define PADDING_MAX 64  /* white space behind a boundary that we put up with */
-#define CHUNK 16384     /* room for data beside the longest headers */
+#define PADDING_MAX 64  /* bytes of white space accepted after a boundary */
+#define CHUNK 16384     /* room for data in addition to the longest headers */
 
 enum state {
   PREAMBLE,
   HEADERS,
-  BODY_START, /* at the line end of the empty line behind the headers, which may be the one of the next boundary already */
+  BODY_START, /* at the CR LF of the empty line after the headers, which may also be the CR LF that begins the next boundary */
   BODY,
   EPILOGUE,
   REFUSED
@@ -28,10 +28,10 @@ struct camp_multipart {
   uint64_t total;
   uint64_t part;
   size_t parts;
-  size_t start; /* of what is not yet looked at, in data */
+  size_t start; /* the first byte of `data` not processed yet */
   size_t end;
   size_t room;
-  char *text;   /* unfolded headers of the part at hand; room for limits.headers and a NUL */
+  char *text;   /* unfolded headers of the current part; room for limits.headers and a NUL */
   uint8_t data[];
 };
 
@@ -49,7 +49,7 @@ static const char *skip_space(const char *at) {
 
 static int is_token(char c) { return c > ' ' && c < 0x7F && strchr("()<>@,;:\\\"/[]?=", c) == NULL; }
 
-/* Moves *from over white space and the semicolon that separates parameters; -1 when something else stands there. */
+/* Moves *from past white space and the semicolon that separates parameters; -1 if anything else is there. */
 static int skip_separator(char **from) {
   char *at = (char *)skip_space(*from);
   if (*at != ';' && *at != '\0') return -1;
@@ -57,11 +57,11 @@ static int skip_separator(char **from) {
   return 0;
 }
 
-/* The end of a parameter's value at *value, which is NUL-terminated over the header itself: where to go on, or NULL. */
+/* Finds the end of the parameter value at *value and NUL-terminates it in place. Returns where parsing continues, or NULL. */
 static char *end_value(char **value) {
   char *at = *value;
   if (*at != '"') {
-    /* More than a token's characters: senders leave quotes out where they should not. */
+    /* More characters than a token may have: some senders omit quotes where they are required. */
     while (*at != '\0' && *at != ';' && *at != '"' && !is_space(*at)) at++;
     char *end = at;
     if (end == *value || skip_separator(&at) != 0) return NULL;
@@ -69,7 +69,7 @@ static char *end_value(char **value) {
     return at;
   }
   /* Quoted. Browsers and curl write no backslash escapes, and in GBK the second byte of a character may be a backslash: so the quote
-   * before a semicolon or the end closes, and any other one must have a backslash before it. */
+   * before a semicolon or the end is the closing one, and any other one must have a backslash before it. */
   char *to = ++*value;
   for (at = to; *at != '\0'; at++) {
     if (*at == '"') {
@@ -86,11 +86,11 @@ static char *end_value(char **value) {
   return NULL;
 }
 
-/* The parameter name=value at *from, value a token or a quoted text, both NUL-terminated over the header itself. 1 with *from at the next
- * one, 0 at the end of the header, -1 when it is none. */
+/* Parses the parameter name=value at *from, the value being a token or a quoted string, and NUL-terminates both in place. Returns 1 with *from at
+ * the next one, 0 at the end of the header, -1 if it is malformed. */
 static int next_parameter(char **from, char **name, char **value) {
   char *at = (char *)skip_space(*from);
-  if (*at == '\0') return 0; /* also behind a semicolon too many, as some senders write it */
+  if (*at == '\0') return 0; /* also after a superfluous semicolon, as some senders write it */
   *name = at;
   while (is_token(*at)) at++;
   char *name_end = at;
@@ -110,7 +110,7 @@ static int is_boundary(const char *text) {
   return 1;
 }
 
-/* Copies the boundary of a Content-Type to the reader's delimiter. */
+/* Sets the reader's delimiter from the boundary of a Content-Type. */
 static int read_boundary(struct camp_multipart *reader, const char *content_type, struct camp_error *err) {
   static const char type[] = "multipart/form-data";
   char copy[1024];
@@ -148,7 +148,7 @@ struct camp_multipart *camp_multipart_new(const char *content_type, const struct
   reader->limits.total = limits->total != 0 ? limits->total : (uint64_t)1 << 30;
   reader->room = headers + CHUNK;
   if (read_boundary(reader, content_type, err) != 0) goto failed;
-  memcpy(reader->data, "\r\n", 2); /* a boundary at the very start stands at the start of a line too */
+  memcpy(reader->data, "\r\n", 2); /* so that a boundary at the very start is found, too */
   reader->end = 2;
   return reader;
 failed:
@@ -175,8 +175,8 @@ size_t camp_multipart_give(struct camp_multipart *reader, const uint8_t *bytes, 
   return n;
 }
 
-/* Is there a boundary line at `at`, which holds a CR? 1: yes, *length bytes long, *closing for the last one; 0: no; -1: not to be told
- * yet. What only begins like one is data. */
+/* Tests for a boundary line at `at`, where a CR is. 1: yes, *length bytes long, *closing for the last one; 0: no; -1: more bytes are needed to
+ * tell. A line that only begins like a boundary is data. */
 static int match_delimiter(const struct camp_multipart *reader, size_t at, size_t *length, int *closing) {
   const uint8_t *from = reader->data + at;
   size_t left = reader->end - at;
@@ -227,7 +227,7 @@ static int read_disposition(struct camp_multipart *reader, char *value, struct c
   const char *extended = NULL;
   char *name;
   int got;
-  if (strncasecmp(value, type, sizeof type - 1) != 0) return refuse(reader, err, "a part is no form-data");
+  if (strncasecmp(value, type, sizeof type - 1) != 0) return refuse(reader, err, "the Content-Disposition of a part is not form-data");
   value += sizeof type - 1;
   char *text;
   if (skip_separator(&value) != 0) return refuse(reader, err, "a Content-Disposition cannot be read");
@@ -246,11 +246,11 @@ static int read_disposition(struct camp_multipart *reader, char *value, struct c
   return 0;
 }
 
-/* One header line, NUL-terminated, folding undone. */
+/* Reads one header line, NUL-terminated and unfolded. */
 static int read_header(struct camp_multipart *reader, char *line, int *dispositions, struct camp_multipart_event *event, struct camp_error *err) {
   char *at = line;
   while (is_token(*at)) at++;
-  if (at == line || *at != ':') return refuse(reader, err, "a line of a part's headers is none");
+  if (at == line || *at != ':') return refuse(reader, err, "a malformed header line in a part");
   *at++ = '\0';
   at = (char *)skip_space(at);
   for (size_t length = strlen(at); length > 0 && is_space(at[length - 1]); length--) at[length - 1] = '\0';
@@ -268,14 +268,14 @@ static int read_header(struct camp_multipart *reader, char *line, int *dispositi
   return 0;
 }
 
-/* The headers of `length` bytes at start, the last line's CR LF left out: fills the event. */
+/* Reads the headers, `length` bytes at `start` without the last line's CR LF, and fills the event. */
 static int read_headers(struct camp_multipart *reader, size_t length, struct camp_multipart_event *event, struct camp_error *err) {
   const uint8_t *from = reader->data + reader->start;
   size_t made = 0;
   for (size_t i = 0; i < length; i++) {
     if (from[i] == '\r' && i + 1 < length && from[i + 1] == '\n') {
       i++;
-      reader->text[made++] = i + 1 < length && is_space((char)from[i + 1]) ? ' ' : '\n'; /* folded lines become one */
+      reader->text[made++] = i + 1 < length && is_space((char)from[i + 1]) ? ' ' : '\n'; /* unfolds continuation lines */
     } else if ((from[i] < 0x20 && from[i] != '\t') || from[i] == 0x7F) {
       return refuse(reader, err, "a control character in a part's headers");
     } else {
@@ -320,7 +320,7 @@ static int give_data(struct camp_multipart *reader, size_t upto, struct camp_mul
   return reader->part > reader->limits.part ? refuse(reader, err, "a part is too large") : 1;
 }
 
-/* Data up to the next boundary, or the boundary itself. */
+/* Returns data up to the next boundary, or handles the boundary itself. */
 static int next_data(struct camp_multipart *reader, struct camp_multipart_event *event, struct camp_error *err) {
   size_t at = reader->start;
   size_t length = 0;
@@ -331,12 +331,12 @@ static int next_data(struct camp_multipart *reader, struct camp_multipart_event 
     at = cr != NULL ? (size_t)(cr - reader->data) : reader->end;
     if (cr == NULL || (found = match_delimiter(reader, at, &length, &closing)) != 0) break;
     if (reader->state == BODY_START) {
-      reader->start += 2; /* the empty line ended the headers and nothing more */
+      reader->start += 2; /* the CR LF only ended the headers */
       reader->state = BODY;
     }
     at++;
   }
-  if (at > reader->start) { /* never in BODY_START: there a CR stands at the start */
+  if (at > reader->start) { /* never in BODY_START: there `start` is at a CR */
     if (reader->state != PREAMBLE) return give_data(reader, at, event, err);
     reader->start = at;
   }
@@ -344,7 +344,7 @@ static int next_data(struct camp_multipart *reader, struct camp_multipart_event 
   int in_part = reader->state != PREAMBLE;
   reader->start += length;
   reader->state = closing ? EPILOGUE : HEADERS;
-  if (!in_part) return 2; /* no event: go on */
+  if (!in_part) return 2; /* no event: continue */
   memset(event, 0, sizeof *event);
   event->kind = CAMP_MULTIPART_END;
   return 1;

@@ -13,7 +13,7 @@
 #define SKIP_MAX ((size_t)1 << 20) /* bytes of one batch's skip text; a batch that needs more is closed */
 #define SKIP_ENTRY 48
 #define LOOK_AHEAD ((size_t)4 << 10) /* bytes */
-#define ROW_KEYS_MAX ((size_t)64 << 20) /* a step is far shorter */
+#define ROW_KEYS_MAX ((size_t)64 << 20) /* bytes of hashes; a step never makes nearly as many */
 
 int camp_skip_next(const char *text, size_t length, size_t *at, int64_t *from, int64_t *to) {
   int64_t before = *to, numbers[2] = {0, 0};
@@ -38,7 +38,7 @@ int camp_skip_next(const char *text, size_t length, size_t *at, int64_t *from, i
   return 1;
 }
 
-/* The columns that lists and hashes look at must be there. */
+/* Checks that the columns used by lists and hashes exist. */
 static int take_columns(struct camp_preflight *pass, struct camp_error *err) {
   const struct camp_preflight_options *options = &pass->options;
   size_t count = pass->input->column_count;
@@ -145,7 +145,7 @@ static int flush_skip(struct camp_preflight *pass) {
   return camp_buf_append(&pass->open_skip, text, (size_t)length);
 }
 
-/* The open batch leaves its next row out. */
+/* Leaves the next row out of the open batch. */
 static int leave_out(struct camp_preflight *pass, struct camp_error *err) {
   int64_t number = pass->open.accepted + ++pass->open_left_out; /* counted from 1 in the batch */
   if (pass->skip_from != 0 && pass->skip_to == number - 1) {
@@ -157,7 +157,7 @@ static int leave_out(struct camp_preflight *pass, struct camp_error *err) {
   return 0;
 }
 
-/* The open batch ends before `offset` and becomes the BATCH event's; a new one begins there. */
+/* Ends the open batch before `offset`, makes it that of the BATCH event, and opens a new one there. */
 static enum camp_event close_batch(struct camp_preflight *pass, int64_t offset, int64_t row, int64_t line, struct camp_error *err) {
   if (flush_skip(pass) != 0) {
     camp_fail_nomem(err);
@@ -207,7 +207,7 @@ enum camp_reason camp_form_reason(unsigned faults, size_t *at) {
   return CAMP_REASON_NONE;
 }
 
-/* A record whose form is broken. */
+/* Rejects a malformed record. */
 static enum camp_event reject_form(struct camp_preflight *pass, struct camp_error *err) {
   enum camp_reason reason;
   size_t at = 0;
@@ -228,7 +228,7 @@ static int is_given_skip(struct camp_preflight *pass) {
   return 1;
 }
 
-/* Puts the accepted record of `size` bytes into the open batch, or closes that first. */
+/* Puts the accepted record of `size` bytes into the open batch; if it does not fit, closes the batch and keeps the record pending. */
 static enum camp_event place(struct camp_preflight *pass, size_t size, struct camp_error *err) {
   struct camp_batch *open = &pass->open;
   const struct camp_encoder *encoder = pass->encoder;
@@ -245,20 +245,20 @@ static enum camp_event place(struct camp_preflight *pass, size_t size, struct ca
   return CAMP_EVENT_ROW;
 }
 
-/* Once for every row, in their order; all zero for one whose form is broken. */
+/* Called once for every row, in order; the key is all zeros for a malformed one. */
 static int keep_row_key(struct camp_preflight *pass, const struct camp_key *key, struct camp_error *err) {
   if (camp_buf_append(&pass->row_keys, key, CAMP_KEY_BYTES) != 0) return camp_fail_nomem(err);
   return 0;
 }
 
-/* The same of the record, where rows are hashed and not looked up. */
+/* The same for passes that hash rows but do not look them up. */
 static inline int keep_own_key(struct camp_preflight *pass, struct camp_error *err) {
   if (pass->row_columns == NULL) return 0;
   const struct camp_key key = camp_row_hash_of(&pass->row_hash, pass->record.fields, pass->row_columns, pass->options.row_column_count);
   return keep_row_key(pass, &key, err);
 }
 
-/* Whether a list has the row. */
+/* True if the row is in one of the suppression lists. */
 static int is_suppressed(struct camp_preflight *pass, const struct camp_row_keys *keys) {
   for (size_t i = 0; i < pass->options.suppress_count; i++) {
     uint32_t line = keys->has_suppress[i] ? camp_keyset_find(&pass->options.suppress[i].list->set, keys->suppress[i]) : 0;
@@ -274,8 +274,8 @@ static enum camp_event drop(struct camp_preflight *pass, enum camp_event event, 
   return leave_out(pass, err) == 0 ? event : CAMP_EVENT_FAILED;
 }
 
-/* An accepted record of `size` bytes, before it gets a place: it must fit into a body, be news, and no duplicate. */
-static enum camp_event consider(struct camp_preflight *pass, const struct camp_row_keys *keys, const struct camp_key *unique, size_t size,
+/* Handles a valid record of `size` bytes: it must fit into a body, be no duplicate, and differ from the rows of the earlier job. */
+static enum camp_event accept_unless_repeated(struct camp_preflight *pass, const struct camp_row_keys *keys, const struct camp_key *unique, size_t size,
                                 struct camp_error *err) {
   const struct camp_encoder *encoder = pass->encoder;
   if ((int64_t)(size + encoder->prefix.length + encoder->suffix.length) > pass->options.batch_bytes) {
@@ -284,8 +284,8 @@ static enum camp_event consider(struct camp_preflight *pass, const struct camp_r
     return reject(pass, err);
   }
   uint32_t row = pass->record.row < (int64_t)CAMP_KEYSET_VALUE_MAX ? (uint32_t)pass->record.row : CAMP_KEYSET_VALUE_MAX;
-  /* A row whose key another one of this list had is that one's duplicate, though the earlier job delivered it as it is: were it unchanged, the
-   * next job would take it for what the platform has, and that is the other one. */
+  /* A row whose key occurred in an earlier row of this list is a duplicate, even if the earlier job delivered exactly this row: if it counted as
+   * unchanged, the next job would take it for what the platform has, but the platform then has the other row. */
   uint32_t first = 0;
   const int added = unique != NULL ? camp_keyset_add(&pass->seen, *unique, row, &first, err) : 1;
   if (added < 0) return CAMP_EVENT_FAILED;
@@ -298,11 +298,11 @@ static enum camp_event consider(struct camp_preflight *pass, const struct camp_r
   return place(pass, size, err);
 }
 
-/* What becomes of a record whose form is fine. */
-static enum camp_event judge(struct camp_preflight *pass, const struct camp_row_keys *keys, struct camp_error *err) {
+/* Handles a well-formed record. */
+static enum camp_event handle_record(struct camp_preflight *pass, const struct camp_row_keys *keys, struct camp_error *err) {
   struct camp_record mapped;
   struct camp_key mapped_unique;
-  const struct camp_key *unique = NULL; /* what must not have been there */
+  const struct camp_key *unique = NULL; /* the key that must not have occurred before */
   const struct camp_record *record = &pass->record;
   if (pass->encoder->map != NULL) record = camp_encoder_map(pass->encoder, &pass->work, &pass->record, &mapped, err);
   if (record == NULL) return CAMP_EVENT_FAILED;
@@ -318,10 +318,10 @@ static enum camp_event judge(struct camp_preflight *pass, const struct camp_row_
   size_t size = 0;
   enum camp_result result = CAMP_RESULT_UNMAPPABLE;
   if (camp_encoder_accepts(pass->encoder, record)) result = camp_encoder_size(pass->encoder, &pass->work, record, &size);
-  /* Who must not be addressed is not even among the rows to be mended. */
+  /* Before the result is used: people on a suppression list must not even appear among the rejected rows, which are meant to be corrected. */
   if (is_suppressed(pass, keys)) return drop(pass, CAMP_EVENT_SUPPRESSED, err);
   switch (result) {
-  case CAMP_RESULT_OK: return consider(pass, keys, unique, size, err);
+  case CAMP_RESULT_OK: return accept_unless_repeated(pass, keys, unique, size, err);
   case CAMP_RESULT_NOMEM: camp_fail_nomem(err); return CAMP_EVENT_FAILED;
   case CAMP_RESULT_UNMAPPABLE: break;
   }
@@ -339,13 +339,13 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   int got = camp_reader_next(&pass->reader, &pass->record, err);
   if (got < 0) return CAMP_EVENT_FAILED;
   if (got == 0) {
-    if (camp_input_unchanged(pass->input, err) != 0) return CAMP_EVENT_FAILED; /* it was still being written */
+    if (camp_input_unchanged(pass->input, err) != 0) return CAMP_EVENT_FAILED; /* the file may still be being written */
     pass->ended = 1;
     if (pass->open.accepted == 0) return CAMP_EVENT_END;
     return close_batch(pass, pass->options.end, pass->reader.row + 1, pass->reader.line, err);
   }
   if (pass->record.faults & CAMP_RECORD_BLANK) return CAMP_EVENT_BLANK;
-  if (camp_buf_full(&pass->open_skip, (size_t)SKIP_ENTRY * 4) && pass->open.accepted == 0) { /* only rejected rows so far: forget them */
+  if (camp_buf_full(&pass->open_skip, (size_t)SKIP_ENTRY * 4) && pass->open.accepted == 0) { /* only rejected rows so far: the batch starts after them */
     pass->open_skip.length = 0;
     pass->skip_from = 0;
     pass->open_left_out = 0;
@@ -359,10 +359,10 @@ enum camp_event camp_preflight_next(struct camp_preflight *pass, struct camp_err
   const int is_hashed = pass->row_columns != NULL, is_broken = pass->record.faults != 0;
   const struct camp_row_keys *keys = !is_broken && (is_hashed || pass->looks_up) ? camp_row_keys_of(pass) : NULL;
   if (is_hashed && keep_row_key(pass, keys != NULL ? &keys->row : &none, err) != 0) return CAMP_EVENT_FAILED;
-  return is_broken ? reject_form(pass, err) : judge(pass, keys, err);
+  return is_broken ? reject_form(pass, err) : handle_record(pass, keys, err);
 }
 
-/* Nothing is asked of rows but the rules, and perhaps their hashes: no function, no look into a set, no row that was to be left out. */
+/* True if rows are only checked and perhaps hashed: no replacement table, no lookup in a set, no given rows to skip. */
 static inline int is_simple(const struct camp_preflight *pass) {
   return pass->encoder->map == NULL && !pass->looks_up && pass->given_from == 0 && !pass->has_pending &&
          !camp_buf_full(&pass->open_skip, (size_t)SKIP_ENTRY * 4);
@@ -377,12 +377,12 @@ static enum camp_event json_rows(struct camp_preflight *pass, int64_t until, int
     size_t size;
     if (keep_own_key(pass, err) != 0) return CAMP_EVENT_FAILED;
     if (!camp_encoder_takes(encoder, &pass->record, &size)) {
-      if (!camp_encoder_accepts(encoder, &pass->record)) return judge(pass, NULL, err);
+      if (!camp_encoder_accepts(encoder, &pass->record)) return handle_record(pass, NULL, err);
       size = camp_plain_size(encoder->quick, &pass->record);
     }
     const int64_t more = (int64_t)size + (open->accepted > 0 ? separator : frame);
     if (open->accepted >= most_rows || open->body_bytes + more > most_bytes || (int64_t)size + frame > most_bytes)
-      return consider(pass, NULL, NULL, size, err);
+      return accept_unless_repeated(pass, NULL, NULL, size, err);
     open->accepted++;
     open->body_bytes += more;
     ++*rows;
@@ -390,13 +390,13 @@ static enum camp_event json_rows(struct camp_preflight *pass, int64_t until, int
   return CAMP_EVENT_NONE;
 }
 
-/* True when every row has the same columns in the body as in the file, in whatever order, and may be measured together with its neighbours. */
+/* True if every row has the same columns in the body as in the file, in any order, so that neighbouring rows can be measured together. */
 static inline int measures_runs(const struct camp_preflight *pass) {
   return pass->encoder->permuted && pass->encoder->delimiter == pass->input->delimiter && pass->reader.usual != NULL &&
          camp_measures(pass->encoder->encoding);
 }
 
-/* True when all characters of the record have a code. Looks ahead, so that it is seldom asked. */
+/* True if all characters of the record have a code in the target encoding. Checks the text ahead, too, so that most calls only compare offsets. */
 static inline int is_clean(struct camp_preflight *pass) {
   const struct camp_reader *reader = &pass->reader;
   const struct camp_record *record = &pass->record;
@@ -410,7 +410,8 @@ static inline int is_clean(struct camp_preflight *pass) {
   return pass->clean_to >= end;
 }
 
-/* Rows that come one after another are measured as one text, when the next one is none of them: the longest they can be is known before. */
+/* Consecutive rows are collected into a run, which is measured as one text when it ends; until then an upper bound of its length decides whether
+ * another row fits. */
 static enum camp_event csv_rows(struct camp_preflight *pass, int64_t until, int64_t *rows, struct camp_error *err) {
   const struct camp_encoder *encoder = pass->encoder;
   const int64_t line_end = (int64_t)encoder->line_end.length;
@@ -439,7 +440,7 @@ static enum camp_event csv_rows(struct camp_preflight *pass, int64_t until, int6
     open->accepted += count;
     *rows = count;
   }
-  return takes ? CAMP_EVENT_NONE : judge(pass, NULL, err);
+  return takes ? CAMP_EVENT_NONE : handle_record(pass, NULL, err);
 }
 
 enum camp_event camp_preflight_rows(struct camp_preflight *pass, int64_t until, int64_t *rows, struct camp_error *err) {
@@ -462,7 +463,7 @@ void camp_record_describe(const struct camp_input *input, const struct camp_reco
     else
       snprintf(text, size, "is not valid %s at byte %lld of the file", camp_encoding_name(input->encoding), (long long)record->fault_offset);
     break;
-  case CAMP_REASON_NUL: snprintf(text, size, "holds a NUL byte"); break;
+  case CAMP_REASON_NUL: snprintf(text, size, "contains a NUL byte"); break;
   case CAMP_REASON_WIDTH: snprintf(text, size, "has %zu fields, the header has %zu", record->count, input->column_count); break;
   case CAMP_REASON_QUOTE: snprintf(text, size, "has text after a closing quote"); break;
   default: snprintf(text, size, "is larger than max_record (%zu bytes)", input->max_record); break;
@@ -476,7 +477,7 @@ static void describe_reason(const struct camp_preflight *pass, const struct camp
   case CAMP_REASON_REQUIRED: snprintf(text, size, "is required, but empty"); break;
   case CAMP_REASON_CHECK:
     if (fault->finding.code_point != 0)
-      snprintf(text, size, "must be %s; it holds U+%04X", fault->finding.wants, (unsigned)fault->finding.code_point);
+      snprintf(text, size, "must be %s; it contains U+%04X", fault->finding.wants, (unsigned)fault->finding.code_point);
     else
       snprintf(text, size, "must be %s", fault->finding.wants);
     break;
@@ -497,7 +498,7 @@ static void describe_reason(const struct camp_preflight *pass, const struct camp
   case CAMP_REASON_NUL:
   case CAMP_REASON_WIDTH:
   case CAMP_REASON_QUOTE: camp_record_describe(pass->input, record, fault->reason, text, size); break;
-  case CAMP_REASON_FORBIDDEN: snprintf(text, size, "holds U+%04X, which is not allowed here", (unsigned)fault->finding.code_point); break;
+  case CAMP_REASON_FORBIDDEN: snprintf(text, size, "contains U+%04X, which is not allowed here", (unsigned)fault->finding.code_point); break;
   case CAMP_REASON_TOO_LARGE:
     if (record->faults & CAMP_RECORD_TOO_LARGE)
       camp_record_describe(pass->input, record, fault->reason, text, size);

@@ -27,7 +27,7 @@ static void close_fd(int *fd) {
   *fd = -1;
 }
 
-/* The descriptor moved to 3 or above, so that no standard stream is overwritten while another is still needed. -1 passes through. */
+/* Moves the descriptor to 3 or above, so that no standard stream is overwritten while it is still needed. Returns -1 for -1. */
 static int above_standard(int fd) {
   if (fd < 0 || fd > 2) return fd;
   int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -49,7 +49,7 @@ static int open_output(const char *path) {
   return above_standard(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600));
 }
 
-/* Default signals and an empty mask, whatever the host has set. */
+/* The child gets default signal actions and an empty signal mask, whatever the host has set. */
 static int set_attributes(posix_spawnattr_t *attributes, int group) {
   sigset_t signals;
   short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
@@ -99,7 +99,7 @@ int camp_process_spawn(struct camp_process *process, const struct camp_spawn *sp
   if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, input, 0);
   if (code == 0 && output >= 0) code = posix_spawn_file_actions_adddup2(&actions, output, 1);
   if (code == 0 && errors >= 0) code = posix_spawn_file_actions_adddup2(&actions, errors, 2);
-  /* What other code of the host left without close-on-exec (nginx's listening sockets, for one) must not live on in the child. */
+  /* Descriptors that other code of the host left without close-on-exec (nginx's listening sockets, for one) must not leak into the child. */
   if (code == 0) code = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   if (code == 0) code = posix_spawnp(&pid, spawn->argv[0], &actions, &attributes, spawn->argv, spawn->environment != NULL ? spawn->environment : environ);
   if (code != 0) {
@@ -111,7 +111,7 @@ int camp_process_spawn(struct camp_process *process, const struct camp_spawn *sp
   process->owner = getpid();
   process->group = spawn->group;
 #ifdef SYS_pidfd_open
-  process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
+  process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0); /* always close-on-exec */
 #endif
   result = 0;
 done:
@@ -127,7 +127,7 @@ done:
   return result;
 }
 
-/* Reaps without waiting: 1 ended, 0 still running. */
+/* Reaps the child without waiting. Returns 1 if it has ended, 0 if it is still running. */
 static int reap(struct camp_process *process) {
   if (process->ended) return 1;
   int status = 0;
@@ -135,7 +135,7 @@ static int reap(struct camp_process *process) {
   do got = waitpid(process->pid, &status, WNOHANG);
   while (got < 0 && errno == EINTR);
   if (got == 0) return 0;
-  process->status = got > 0 ? status : -1; /* ECHILD: the host's own SIGCHLD handling was faster */
+  process->status = got > 0 ? status : -1; /* -1 for ECHILD: the host's own SIGCHLD handling was faster */
   process->ended = 1;
   close_fd(&process->pidfd);
   return 1;
@@ -154,7 +154,7 @@ int camp_process_wait(struct camp_process *process, double seconds, struct camp_
     if (left <= 0) return 0;
     struct pollfd ready = {process->pidfd, POLLIN, 0};
     int wait = milliseconds(left);
-    if (process->pidfd < 0 && wait > pause) wait = pause; /* poll skips a negative descriptor: it only sleeps */
+    if (process->pidfd < 0 && wait > pause) wait = pause; /* poll ignores a negative descriptor and only sleeps */
     poll(&ready, 1, wait);
     if (pause < 20) pause *= 2;
   }
@@ -163,13 +163,13 @@ int camp_process_wait(struct camp_process *process, double seconds, struct camp_
 int camp_process_signal(struct camp_process *process, int number, struct camp_error *err) {
   if (process->pid == 0) return camp_fail(err, CAMP_USAGE, 0, "no process was started");
   if (process->owner != getpid()) return camp_fail(err, CAMP_USAGE, 0, "the process belongs to the process that started it");
-  /* Not yet reaped by us, so the number cannot belong to anyone else. */
+  /* Not reaped yet, so the process id cannot have been reused. */
   if (reap(process) || kill(process->group ? -process->pid : process->pid, number) != 0)
     return camp_fail(err, CAMP_INVALID, ESRCH, "the process has ended");
   return 0;
 }
 
-/* Reads what there is: 1 got some, 0 end, -1 failed, 2 nothing before the deadline. */
+/* Reads what is available: 1 got some, 0 end of output, -1 failed, 2 nothing before the deadline. */
 static int read_more(struct camp_process *process, double deadline, struct camp_error *err) {
   for (;;) {
     double left = deadline - camp_monotonic();
@@ -205,7 +205,7 @@ int camp_process_read_line(struct camp_process *process, double seconds, const c
       return 1;
     }
     if (process->output_ended) return 0;
-    if (process->given > 0) { /* only the beginning of a line is left */
+    if (process->given > 0) { /* only part of a line is left */
       lines->length -= process->given;
       memmove(lines->data, lines->data + process->given, lines->length);
       process->given = 0;

@@ -8,11 +8,11 @@
 #include "encode_plain.h"
 #include "json.h"
 
-#define MESSAGES 5            /* of the faults of one row */
+#define MESSAGES 5            /* maximum messages about the faults of one row */
 #define FAULT_MESSAGE 512     /* bytes of one of them */
 #define OUR_COLUMNS 10
-#define NUMBER 24             /* bytes of one */
-#define KEPT ((size_t)4 << 20) /* bytes that a buffer keeps when it is emptied */
+#define NUMBER 24             /* bytes of a number as text */
+#define KEPT ((size_t)4 << 20) /* maximum memory that a buffer keeps when it is emptied */
 
 void camp_rejects_init(struct camp_rejects *rejects) {
   memset(rejects, 0, sizeof *rejects);
@@ -33,18 +33,19 @@ void camp_rejects_empty(struct camp_rejects *rejects) {
   rejects->reason_count = 0;
 }
 
-/* Why the row itself says that it is refused; NULL when it says nothing. Counted from the end: a row may be too wide. */
+/* The field in which the row gives the reason of its own rejection (rewrite.h); NULL if it is empty. Counted from the end, since the row may be too
+ * wide. */
 static const struct camp_field *mark_of(const struct camp_rejects *rejects, const struct camp_preflight *pass) {
   const struct camp_record *record = &pass->record;
-  const size_t behind = pass->input->column_count - rejects->marker + 1;
+  const size_t from_end = pass->input->column_count - rejects->marker + 1;
   if (rejects->marker == 0 || rejects->marker > pass->input->column_count) return NULL;
-  if (record->stored != record->count || record->stored < behind) return NULL;
-  const struct camp_field *field = &record->fields[record->stored - behind];
+  if (record->stored != record->count || record->stored < from_end) return NULL;
+  const struct camp_field *field = &record->fields[record->stored - from_end];
   return field->length > 0 ? field : NULL;
 }
 
-/* What stands in the mark behind "<word>: "; NULL when it begins with something else. */
-static const char *behind(const struct camp_field *mark, const char *word, size_t *length) {
+/* The text of the mark after "<word>: "; NULL if it begins otherwise. */
+static const char *after_word(const struct camp_field *mark, const char *word, size_t *length) {
   const size_t head = strlen(word);
   const char *text = (const char *)mark->text;
   if (mark->length < head + 2 || memcmp(text, word, head) != 0 || memcmp(text + head, ": ", 2) != 0) return NULL;
@@ -52,16 +53,16 @@ static const char *behind(const struct camp_field *mark, const char *word, size_
   return text + head + 2;
 }
 
-/* "width: has 3 fields, ..." was found in the form of a row; anything else is what somebody said of it. */
+/* "width: has 3 fields, ..." is a form fault found while rewriting; any other text comes from the map function. */
 static struct camp_reject_reason reason_of_mark(const struct camp_field *mark, const struct camp_preflight *pass, char *message, size_t size) {
-  static const char by_map[] = "map"; /* reasons are told apart by where they lie */
+  static const char by_map[] = "map"; /* reasons are compared by address */
   struct camp_reject_reason found = {"invalid", by_map, {"", 0}, "", 1};
   const char *said = "rejected by map: ";
   size_t length = mark->length, at = 0;
   enum camp_reason form;
-  const char *text = behind(mark, by_map, &length);
+  const char *text = after_word(mark, by_map, &length);
   while (text == NULL && (form = camp_form_reason(~0u, &at)) != CAMP_REASON_NONE) {
-    text = behind(mark, camp_reason_name(form), &length);
+    text = after_word(mark, camp_reason_name(form), &length);
     if (text == NULL) continue;
     found.reason = camp_reason_name(form);
     said = "";
@@ -124,7 +125,7 @@ static unsigned char *put(unsigned char *to, const void *text, size_t length) {
   return to + length;
 }
 
-/* A field and the comma behind it. */
+/* Writes a field and a comma. */
 static unsigned char *put_field(unsigned char *to, const char *text, size_t length) {
   to = camp_csv_write(to, (const unsigned char *)text, length, ',');
   *to++ = ',';
@@ -148,8 +149,8 @@ static int add_line(struct camp_rejects *rejects, const struct camp_preflight *p
   at = put_field(at, why->reason, strlen(why->reason));
   at = put_field(at, why->code, strlen(why->code));
   at = put_field(at, rejects->message, message);
-  *at++ = ','; /* neither batch nor attempt: nothing of it was sent */
-  if (record->text != NULL && record->delimiter == ',' && record->stored == record->count) { /* nothing in it needs quotes */
+  *at++ = ','; /* the columns batch and attempt are empty: the row was not sent */
+  if (record->text != NULL && record->delimiter == ',' && record->stored == record->count) { /* copied verbatim: no field needs quotes */
     *at++ = ',';
     at = put(at, record->text, record->length);
   } else {

@@ -8,9 +8,9 @@
 #include "preflight.h"
 #include "utf8.h"
 
-#define CHUNK ((size_t)128 << 10) /* written at once */
+#define CHUNK ((size_t)128 << 10) /* bytes written at a time */
 #define OUT_MAX ((size_t)256 << 20)
-#define PASSED 64                  /* rows of broken form before whoever drives has a turn */
+#define PASSED 64                  /* maximum number of malformed rows handled in one call */
 #define REASON_MAX ((size_t)500)
 #define NONE SIZE_MAX
 
@@ -123,7 +123,7 @@ const char *camp_rewrite_value(const struct camp_rewrite *rw, size_t column, siz
   return made->length > 0 ? rw->values.data + made->at : "";
 }
 
-/* Names that are in use, the list's own for those of its columns that keep it. */
+/* True if a column of the list, a made one, or a name given so far has this name. */
 static int is_used(const struct camp_rewrite *rw, const char *text, size_t length) {
   for (size_t i = 0; i < rw->input->column_count; i++)
     if (is_name(&rw->input->columns[i], text, length)) return 1;
@@ -134,7 +134,7 @@ static int is_used(const struct camp_rewrite *rw, const char *text, size_t lengt
   return 0;
 }
 
-/* The name, with something before or after it until nobody else has it. */
+/* Sets a column's name. Unless it is the column's own, it gets `before` in front, or "*" at the end, until it is unique. */
 static int set_name(struct camp_rewrite *rw, size_t place, const char *before, const struct camp_name *name, const char *after, int is_own) {
   const size_t length = name->length, tail = strlen(after), most = rw->name_count + 2;
   char *text = malloc(most + length + tail + 1);
@@ -179,7 +179,7 @@ static int flush(struct camp_rewrite *rw, struct camp_draft *draft, struct camp_
   return 0;
 }
 
-/* The header, down to the line where the list's data begins. */
+/* Writes the header and blank lines up to the line where the list's data begins. */
 static int write_header(struct camp_rewrite *rw, struct camp_draft *draft, struct camp_error *err) {
   if (make_names(rw, err) != 0) return -1;
   struct camp_buf head;
@@ -210,7 +210,7 @@ done:
   return result;
 }
 
-/* Room for so many further bytes; what is there is written first when it is much. */
+/* Reserves room for `more` bytes of output, after writing out what has accumulated beyond CHUNK. */
 static unsigned char *room_for(struct camp_rewrite *rw, struct camp_draft *draft, size_t more, struct camp_error *err) {
   if (rw->out.length >= CHUNK) {
     if (!rw->has_header) {
@@ -224,7 +224,7 @@ static unsigned char *room_for(struct camp_rewrite *rw, struct camp_draft *draft
   return to;
 }
 
-/* Empty lines down to that one. */
+/* Writes empty lines up to this line number. */
 static int fill_lines(struct camp_rewrite *rw, int64_t line, struct camp_error *err) {
   for (; rw->line < line; rw->line++) {
     unsigned char *to = room_for(rw, &rw->draft, 1, err);
@@ -264,7 +264,7 @@ static unsigned char *write_fields(unsigned char *to, const struct camp_record *
   return to;
 }
 
-/* What a made column has in the row under way. */
+/* The value of a made column in the current row. */
 static const unsigned char *made_value(const struct camp_rewrite *rw, size_t i, int is_refused, size_t *length) {
   const struct camp_rewrite_column *made = &rw->made[i];
   if (!is_refused) {
@@ -281,14 +281,14 @@ static int write_record(struct camp_rewrite *rw, const char *marker, size_t mark
   const struct camp_record *record = &rw->record;
   const unsigned char delimiter = rw->input->delimiter;
   const size_t own = record->text != NULL ? record->length : room_of_fields(record);
-  /* No column of the list is copied twice. */
+  /* Each column of the list is written at most twice: as itself, and as the value of the made column that shadows it. */
   const size_t room = own * 3 + marker_length * 2 + rw->values.length * 2 + rw->made_count * 3 + 8;
   size_t length;
   unsigned char *to = room_for(rw, &rw->draft, room, err);
   if (to == NULL) return -1;
   const unsigned char *const start = to;
   to = write_fields(to, record, delimiter);
-  const unsigned char *const lines_from = record->text != NULL ? to : start; /* what has a text has no line end in it */
+  const unsigned char *const lines_from = record->text != NULL ? to : start; /* a record with `text` contains no line ends */
   if (record->stored > 0) *to++ = delimiter;
   to = camp_csv_write(to, (const unsigned char *)marker, marker_length, delimiter);
   for (size_t i = 0; i < rw->made_count; i++) {
@@ -302,7 +302,7 @@ static int write_record(struct camp_rewrite *rw, const char *marker, size_t mark
   return fill_lines(rw, rw->reader.line, err);
 }
 
-/* A record that nobody is to look at. */
+/* Writes a malformed record, which is not shown to the caller, with its fault as the reason. */
 static int refuse_form(struct camp_rewrite *rw, struct camp_error *err) {
   char text[300];
   size_t at = 0;
@@ -319,7 +319,7 @@ int camp_rewrite_next(struct camp_rewrite *rw, struct camp_error *err) {
   for (int passed = 0; passed < PASSED; passed++) {
     int got = camp_reader_next(&rw->reader, &rw->record, err);
     if (got < 0) return -1;
-    if (got == 0) return camp_input_unchanged(rw->input, err); /* it may still be being written */
+    if (got == 0) return camp_input_unchanged(rw->input, err); /* the file may still be being written */
     if (rw->record.faults & CAMP_RECORD_BLANK) {
       if (fill_lines(rw, rw->reader.line, err) != 0) return -1;
       continue;
@@ -335,7 +335,7 @@ static int refuse_row(struct camp_rewrite *rw, const char *reason, size_t length
   char marker[REASON_MAX + 8] = "map: ";
   const int is_text = camp_utf8_valid((const unsigned char *)reason, length, NULL) == length;
   size_t size = length < REASON_MAX ? length : REASON_MAX;
-  while (is_text && size < length && size > 0 && ((unsigned char)reason[size] & 0xC0) == 0x80) size--; /* not inside a character */
+  while (is_text && size < length && size > 0 && ((unsigned char)reason[size] & 0xC0) == 0x80) size--; /* do not cut inside a character */
   for (size_t i = 0; i < size; i++) {
     unsigned char c = (unsigned char)reason[i];
     marker[5 + i] = c < 0x20 || c == 0x7F ? ' ' : c >= 0x80 && !is_text ? '?' : reason[i];
@@ -348,8 +348,8 @@ int camp_rewrite_put(struct camp_rewrite *rw, const char *reason, size_t length,
   return reason != NULL ? refuse_row(rw, reason, length, err) : write_record(rw, "", 0, 0, err);
 }
 
-/* All of it once more, for the columns that came late. */
-static int begin_again(struct camp_rewrite *rw, struct camp_error *err) {
+/* Starts the second writing, for columns that were added after the first row. */
+static int start_second_writing(struct camp_rewrite *rw, struct camp_error *err) {
   char room[32];
   const char delimiter[2] = {(char)rw->input->delimiter, '\0'};
   struct camp_input_options options = {camp_draft_path(&rw->draft, room), "utf-8", delimiter, CAMP_REWRITE_RECORD, "the mapped list",
@@ -361,7 +361,7 @@ static int begin_again(struct camp_rewrite *rw, struct camp_error *err) {
   return write_header(rw, &rw->fresh, err);
 }
 
-/* A record of the first writing, with what it lacks. */
+/* Writes a record of the first writing, completed by the columns that were added later. */
 static int complete(struct camp_rewrite *rw, const struct camp_record *record, struct camp_error *err) {
   const unsigned char delimiter = rw->input->delimiter;
   size_t known = rw->made_count, room = (record->text != NULL ? record->length : room_of_fields(record)) + 8;
@@ -385,7 +385,7 @@ static int complete(struct camp_rewrite *rw, const struct camp_record *record, s
   return 0;
 }
 
-static int go_on_again(struct camp_rewrite *rw, int64_t bytes, struct camp_error *err) {
+static int continue_second_writing(struct camp_rewrite *rw, int64_t bytes, struct camp_error *err) {
   struct camp_record record;
   const int64_t start = rw->old_reader.at_offset;
   while (rw->old_reader.at_offset - start < bytes) {
@@ -420,9 +420,9 @@ int camp_rewrite_finish(struct camp_rewrite *rw, int64_t bytes, struct camp_erro
       rw->is_done = 1;
       return 1;
     }
-    return begin_again(rw, err);
+    return start_second_writing(rw, err);
   }
-  int done = go_on_again(rw, bytes, err);
+  int done = continue_second_writing(rw, bytes, err);
   rw->is_done = done == 1;
   return done;
 }

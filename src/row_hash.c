@@ -26,7 +26,7 @@ struct sip { uint64_t v[4]; };
 
 static inline void sip_start(struct sip *sip, const uint64_t key[2]) {
   sip->v[0] = key[0] ^ 0x736F6D6570736575u;
-  sip->v[1] = key[1] ^ 0x646F72616E646F6Du ^ 0xEE; /* 128 bits are asked for */
+  sip->v[1] = key[1] ^ 0x646F72616E646F6Du ^ 0xEE; /* for 128-bit output */
   sip->v[2] = key[0] ^ 0x6C7967656E657261u;
   sip->v[3] = key[1] ^ 0x7465646279746573u;
 }
@@ -40,7 +40,7 @@ static inline void sip_word(struct sip *sip, uint64_t word) {
 static inline struct camp_key sip_end(struct sip *sip, uint64_t bytes) {
   struct camp_key result;
   uint64_t *const v = sip->v;
-  sip_word(sip, bytes << 56); /* the words are whole: nothing is left but their length */
+  sip_word(sip, bytes << 56); /* the last word has only the length, since the input consists of whole words */
   v[2] ^= 0xEE;
   for (unsigned i = 0; i < 3; i++) round_of(v);
   result.a = v[0] ^ v[1] ^ v[2] ^ v[3];
@@ -66,8 +66,9 @@ void camp_row_hash_init(struct camp_row_hash *hash, const void *secret) {
   hash->key[1] = parts[3];
 }
 
-/* The sum of a block's words, in pairs. Room of 32 bytes behind the block is made zeros: where it ends is told by the lengths in front. */
-static unsigned __int128 add_up(const struct camp_row_hash *hash, unsigned char *bytes, size_t length) {
+/* NH of a block: the sum of products of pairs of its words, each plus a key word. Zeroes the 32 bytes after the block; that is unambiguous because
+ * the field lengths precede the fields. */
+static unsigned __int128 nh(const struct camp_row_hash *hash, unsigned char *bytes, size_t length) {
   struct piece { uint64_t words[4]; };
   static const struct piece zeros;
   unsigned __int128 sum = 0;
@@ -82,17 +83,17 @@ static unsigned __int128 add_up(const struct camp_row_hash *hash, unsigned char 
   return sum;
 }
 
-/* A row that takes several blocks. */
+/* For rows that have several blocks. */
 struct gather {
   const struct camp_row_hash *hash;
   struct sip sip;
-  uint64_t words; /* that were made of the blocks before */
+  uint64_t words; /* number of words that went into SipHash so far */
   size_t length;
   unsigned char bytes[CAMP_ROW_HASH_BLOCK + CAMP_SCAN_PADDING];
 };
 
 static void end_block(struct gather *g) {
-  unsigned __int128 sum = add_up(g->hash, g->bytes, g->length);
+  unsigned __int128 sum = nh(g->hash, g->bytes, g->length);
   sip_word(&g->sip, (uint64_t)sum);
   sip_word(&g->sip, (uint64_t)(sum >> 64));
   g->words += 2;
@@ -128,7 +129,7 @@ static __attribute__((noinline)) struct camp_key hash_long(const struct camp_row
 
 struct camp_key camp_row_hash_of(const struct camp_row_hash *hash, const struct camp_field *fields, const size_t *columns, size_t count) {
   struct piece { unsigned char bytes[32]; };
-  unsigned char bytes[BLOCK + CAMP_SCAN_PADDING]; /* texts are put there in whole pieces */
+  unsigned char bytes[BLOCK + CAMP_SCAN_PADDING]; /* the padding is for texts copied in whole pieces */
   size_t total = count * sizeof(uint32_t);
   struct sip sip;
   if (total > BLOCK) return hash_long(hash, fields, columns, count);
@@ -147,7 +148,7 @@ struct camp_key camp_row_hash_of(const struct camp_row_hash *hash, const struct 
       at += sizeof piece;
     } while (__builtin_expect(at < length, 0));
   }
-  unsigned __int128 sum = add_up(hash, bytes, total);
+  unsigned __int128 sum = nh(hash, bytes, total);
   sip_start(&sip, hash->key);
   sip_word(&sip, (uint64_t)sum);
   sip_word(&sip, (uint64_t)(sum >> 64));

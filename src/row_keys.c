@@ -4,23 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GUESS_MAX ((size_t)16 << 10) /* bytes of a record whose keys are made ahead */
-#define CACHED ((size_t)1 << 16) /* keys of a set that the processor's caches hold anyway */
+#define GUESS_MAX ((size_t)16 << 10) /* bytes; keys of longer records are not computed ahead */
+#define CACHED ((size_t)1 << 16) /* a set with fewer keys is in the processor's caches anyway */
 
-/* Keys made ahead, of the record that lies at `text`; NULL where that is a guess. */
+/* Keys computed ahead for the record at `text`; NULL if they may only be used for prefetching, since the record was guessed. */
 struct ahead {
   const unsigned char *text;
-  size_t length, next; /* of the record, without its line end; where the following one starts in the window */
-  size_t marks;        /* it takes up */
+  size_t length, next; /* length of the record without its line end; position of the following one in the window */
+  size_t marks;        /* number of marks in the record */
   struct camp_row_keys keys;
 };
 
 struct camp_row_keys_block {
-  struct camp_row_keys direct; /* of a record that was not asked for ahead */
-  int64_t window;              /* which window of the reader the others are of: where it ends in the file */
-  size_t end;                  /* so far in it records were asked for */
-  size_t marks;                /* of them that the reader has still to pass */
-  size_t at, count;            /* the first of the others, and how many there are: they lie in a ring */
+  struct camp_row_keys direct; /* keys of a record that were not computed ahead */
+  int64_t window;              /* the window that `ahead` belongs to, by the file offset of its end */
+  size_t end;                  /* the records of the window before this position are in `ahead` or passed */
+  size_t marks;                /* number of marks in the records of `ahead` */
+  size_t at, count;            /* `ahead` is a ring: its first entry, and the number of entries */
   size_t columns;
   struct camp_field *fields;
   struct ahead ahead[CAMP_ROW_KEYS_AHEAD];
@@ -40,7 +40,7 @@ void camp_row_keys_clear(struct camp_preflight *pass) {
   pass->keys = NULL;
 }
 
-/* Makes the keys and asks for their places in memory. */
+/* Computes the keys and prefetches their slots. */
 static void make_keys(const struct camp_preflight *pass, const struct camp_field *fields, struct camp_row_keys *keys) {
   const struct camp_preflight_options *options = &pass->options;
   for (size_t i = 0; i < options->suppress_count; i++) {
@@ -67,14 +67,15 @@ static void make_keys(const struct camp_preflight *pass, const struct camp_field
   }
 }
 
-/* A record with as many fields as there are columns, and no mark in it but delimiters; 0: it is none. */
+/* Finds the fields of a record that has the right number of them and no marks but delimiters. Returns their number, or 0 if it is not of that
+ * kind. */
 static size_t guess_plain(struct camp_row_keys_block *block, const struct camp_reader *reader, size_t at, const uint32_t *places,
                           struct ahead *ahead) {
   const unsigned char *const text = reader->text;
   const size_t last = block->columns - 1;
   unsigned other = 0;
   size_t start = at;
-  if ((size_t)(reader->place_end - places) <= last || text[places[last]] != '\n') return 0; /* one with CRLF has a mark more */
+  if ((size_t)(reader->place_end - places) <= last || text[places[last]] != '\n') return 0; /* a record with CRLF has one mark more */
   for (size_t i = 0; i < last; i++) other |= (unsigned)(text[places[i]] ^ reader->input->delimiter);
   if (other != 0) return 0;
   for (size_t i = 0; i <= last; i++) {
@@ -89,8 +90,8 @@ static size_t guess_plain(struct camp_row_keys_block *block, const struct camp_r
   return block->columns;
 }
 
-/* The record that starts at `at` in the window, its marks from `places` on, taken apart as if every quote opened or closed a field. Returns
- * how many fields it has; 0 when its end is not among the marks that the reader has found so far, or too far away. */
+/* Finds the fields of the record at `at` in the window, whose marks start at `places`, assuming that every quote opens or closes a field. Returns
+ * their number, or 0 if the record's end is not among the marks found so far, or too far away. */
 static size_t guess(struct camp_row_keys_block *block, const struct camp_reader *reader, size_t at, const uint32_t *places,
                     struct ahead *ahead) {
   const unsigned char *const text = reader->text;
@@ -106,7 +107,7 @@ static size_t guess(struct camp_row_keys_block *block, const struct camp_reader 
       if (quotes % 2 != 0) continue;
       size_t end = place, quoted = quotes > 0;
       if (c == '\n' && end > start && text[end - 1] == '\r') end--;
-      if (found < block->columns) /* an even number of quotes takes two bytes at least */
+      if (found < block->columns) /* a quoted field has at least two quotes here, so the length below is not negative */
         block->fields[found] = (struct camp_field){text + start + quoted, (uint32_t)(end - start - 2 * quoted), 0};
       found++;
       quotes = 0;
@@ -125,7 +126,7 @@ static size_t guess(struct camp_row_keys_block *block, const struct camp_reader 
   return 0;
 }
 
-/* Makes the keys of rows that follow, until there are enough of them or the reader has found no more marks in its window. */
+/* Computes the keys of the following rows, until the ring is full or the window has no more marks. */
 static void look_ahead(struct camp_preflight *pass) {
   struct camp_row_keys_block *block = pass->keys;
   const struct camp_reader *reader = &pass->reader;
@@ -138,12 +139,12 @@ static void look_ahead(struct camp_preflight *pass) {
     if (count >= block->columns) make_keys(pass, block->fields, &ahead->keys);
     else ahead->text = NULL;
     if (++block->count <= CAMP_ROW_KEYS_AHEAD / 2) continue;
-    ahead = &block->ahead[(block->at + block->count - 1 - CAMP_ROW_KEYS_AHEAD / 2) % CAMP_ROW_KEYS_AHEAD]; /* its memory has come by now */
+    ahead = &block->ahead[(block->at + block->count - 1 - CAMP_ROW_KEYS_AHEAD / 2) % CAMP_ROW_KEYS_AHEAD]; /* its prefetch has completed by now */
     if (ahead->text != NULL && ahead->keys.has_unique) camp_keyset_expect_more(&pass->seen, ahead->keys.unique);
   }
 }
 
-/* Whether there is a set that is worth it. */
+/* True if one of the sets is large enough for prefetching to pay off. */
 static int is_large(const struct camp_preflight *pass) {
   const struct camp_preflight_options *options = &pass->options;
   if (options->plain_keys) return 0;
@@ -153,15 +154,15 @@ static int is_large(const struct camp_preflight *pass) {
   return 0;
 }
 
-/* Takes the rows that the reader has passed out of the ring. What was made ahead of the pass's record becomes its first; NULL when the reader
- * sees other records than were guessed, or goes on where nothing was. */
+/* Removes the rows that the reader has passed from the ring. Returns the entry of the current record, which is then the first; NULL if the reader
+ * found other records than were guessed, or the ring has none for this position. */
 static struct ahead *take_passed(struct camp_row_keys_block *block, const struct camp_reader *reader) {
   if (block->window != reader->next_offset) return NULL;
   for (; block->count > 0; block->count--) {
     struct ahead *ahead = &block->ahead[block->at];
     if (ahead->next > reader->at) return NULL;
     block->marks -= ahead->marks;
-    ahead->marks = 0; /* taken off once */
+    ahead->marks = 0; /* so that they are not subtracted again */
     if (ahead->next == reader->at) return ahead;
     block->at = (block->at + 1) % CAMP_ROW_KEYS_AHEAD;
   }

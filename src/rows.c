@@ -10,7 +10,7 @@
 #include "ahead.h"
 #include "encode_plain.h"
 
-#define TOGETHER ((size_t)16 << 10) /* bytes of rows that are encoded in one piece */
+#define TOGETHER ((size_t)16 << 10) /* bytes of rows that are encoded at once */
 
 enum stage { STAGE_PREFIX, STAGE_ROWS, STAGE_SUFFIX, STAGE_END };
 
@@ -26,15 +26,15 @@ struct row_source {
   int64_t skip_from, skip_to;
   int check;               /* rows are checked again, since the skip text is not known */
   enum stage stage;
-  const unsigned char *ready; /* bytes to be given next */
+  const unsigned char *ready; /* bytes to return next */
   size_t ready_length;
   int64_t rows, accepted;
-  int64_t made;            /* bytes of the body so far, those in `ready` too */
+  int64_t made;            /* bytes of the body so far, including those in `ready` */
   int64_t given;
   int verified;
-  int streams;             /* nobody has compared the range with the pass: its checksum is made on the way, and compared at the end */
+  int streams;             /* the body is encoded while it is sent: the range's checksum is always compared at the end, if the pass recorded it */
   int encodes;             /* the body is CSV in another encoding than UTF-8 */
-  int is_plain;            /* nothing is asked of a usual record: no function, no look at its rules; and in JSON it goes the quick way */
+  int is_plain;            /* usual records need neither replacements nor checks, and in JSON they take the fast path */
 };
 
 void camp_rows_scratch_init(struct camp_rows_scratch *scratch) {
@@ -59,7 +59,7 @@ static int fail_changed(const struct row_source *rows, const char *what, struct 
                    rows->input->path, (long long)rows->batch.first_row, (long long)(rows->batch.first_row + rows->batch.rows - 1), what);
 }
 
-/* True when row `number` of the batch is left out. */
+/* True if row `number` of the batch is left out. */
 static int is_skipped(struct row_source *rows, int64_t number) {
   if (rows->skip_from == 0 || number < rows->skip_from) return 0;
   if (number == rows->skip_to && camp_skip_next(rows->skip, rows->skip_length, &rows->skip_at, &rows->skip_from, &rows->skip_to) != 1)
@@ -67,7 +67,7 @@ static int is_skipped(struct row_source *rows, int64_t number) {
   return 1;
 }
 
-/* The next record where it is a usual one that belongs into the body, and nothing is asked of it. */
+/* Fast path of next_accepted: returns 1 with the next record if it is a usual one, is_plain, and not left out; else 0, with nothing consumed. */
 static inline int next_usual(struct row_source *rows, struct camp_record *store, struct camp_error *err) {
   if (!rows->is_plain || (rows->skip_from != 0 && rows->rows + 1 >= rows->skip_from)) return 0;
   if (!camp_reader_usual(&rows->scratch->reader, store, err)) return 0;
@@ -75,7 +75,7 @@ static inline int next_usual(struct row_source *rows, struct camp_record *store,
   return 1;
 }
 
-/* The next record that belongs into the body: 1, 0 after the last, -1. */
+/* The next record that belongs into the body. Returns 1, 0 after the last one, -1. */
 static inline int next_accepted(struct row_source *rows, struct camp_record *store, struct camp_record *mapped, const struct camp_record **record,
                          struct camp_error *err) {
   for (;;) {
@@ -107,13 +107,13 @@ static void give(struct row_source *rows, const unsigned char *bytes, size_t len
   rows->made += (int64_t)length;
 }
 
-/* Room for a row and what is between rows, whatever is in it. Where the file's bytes are the fields', that takes no look at the fields. */
+/* Upper bound for a row and its separator. For a usual record it follows from the record's length, without looking at the fields. */
 static inline size_t room_of(const struct camp_encoder *encoder, const struct camp_record *record, int is_usual) {
   const size_t row = is_usual ? encoder->literal_total + encoder->stretch * 2 * record->length : camp_encoder_room(encoder, record);
   return row + encoder->separator.length + 2 * CAMP_SCAN_PADDING;
 }
 
-/* Writes a row that was found accepted, behind what is between rows, at `to`; its length, or -1. */
+/* Writes the separator, if needed, and an accepted row at `to`. Returns their length, or -1. */
 static inline ptrdiff_t write_row(struct row_source *rows, const struct camp_record *record, unsigned char *to, struct camp_error *err) {
   const struct camp_literal *separator = &rows->encoder->separator;
   size_t length = 0, before = rows->accepted > 0 ? separator->length : 0;
@@ -134,8 +134,8 @@ static inline ptrdiff_t write_row(struct row_source *rows, const struct camp_rec
   return (ptrdiff_t)length;
 }
 
-/* Makes rows, straight at `to` as long as the room is enough for whatever a row may need; the one that ends this goes to `ready`, or the
- * end of the rows does. *written: how many bytes are at `to`. */
+/* Encodes rows directly to `to` as long as there is room for the upper bound of a row. The row that no longer fits goes to `ready`, as does the
+ * suffix after the last row. *written is the number of bytes at `to`. */
 static int make_rows(struct row_source *rows, unsigned char *to, size_t size, size_t *written, struct camp_error *err) {
   struct camp_record store, mapped;
   const struct camp_record *record;
@@ -168,12 +168,12 @@ static int make_rows(struct row_source *rows, unsigned char *to, size_t size, si
     }
     *written += (size_t)length;
     rows->made += length;
-    if (rows->made == rows->batch.body_bytes && encoder->suffix.length == 0) return 0; /* all of it: what follows is looked at in verify */
+    if (rows->made == rows->batch.body_bytes && encoder->suffix.length == 0) return 0; /* complete: verify checks the rest of the range */
   }
 }
 
-/* The same for a body in another encoding than UTF-8: rows are put together first and encoded in one piece. What costs there are the borders
- * between ASCII and Hanzi, and they are found by the block. */
+/* The same for a body in an encoding other than UTF-8: rows are first collected in UTF-8, then encoded at once, since the vectorized encoder
+ * needs long input: its cost is in the transitions between ASCII and Hanzi, which it finds block by block. */
 static int make_encoded(struct row_source *rows, unsigned char *to, size_t size, size_t *written, struct camp_error *err) {
   struct camp_record store, mapped;
   const struct camp_record *record;
@@ -219,14 +219,14 @@ static int make_encoded(struct row_source *rows, unsigned char *to, size_t size,
   return 0;
 }
 
-/* Whether the bytes that were read are, by their checksum, those of the plan. Then another time of change means nothing: a file that was touched,
- * a clock that was set. */
+/* True if the checksum of the bytes read equals that of the plan. Then another modification time has no significance: the file was only touched,
+ * or the clock was set. */
 static int has_planned_bytes(const struct row_source *rows) {
   const struct camp_reader *reader = &rows->scratch->reader;
   return reader->next_offset == rows->batch.offset + rows->batch.bytes && rows->batch.sum == (int64_t)reader->sum;
 }
 
-/* Before the last byte goes out: what follows in the range must all be left out, and counts and checksum must agree. */
+/* Called before the last byte is returned: all remaining rows of the range must be left out, and counts and checksum must match. */
 static int verify(struct row_source *rows, struct camp_error *err) {
   struct camp_record store, mapped;
   const struct camp_record *record;
@@ -339,11 +339,11 @@ static struct camp_source *make_source(struct camp_input *input, struct camp_enc
   rows->scratch->reader.sums = 1;
   rows->streams = scratch == NULL;
   camp_reader_start(&rows->scratch->reader, batch->offset, batch->offset + batch->bytes, batch->first_row - 1, batch->first_line);
-  /* Rows that are left out may be anything; the others were valid where the bytes are the same. */
+  /* Rows that are left out need not be valid; the others were, if the bytes are the same. */
   if (!rows->check) rows->scratch->reader.known_sum = batch->sum;
   rows->encodes = encoder->encoding != CAMP_ENCODING_UTF8;
   rows->is_plain = (encoder->quick != NULL || rows->encodes) && encoder->map == NULL && !rows->check;
-  rows->scratch->reader.unchecked = rows->encodes && !rows->check; /* what is not valid is found when it is encoded */
+  rows->scratch->reader.unchecked = rows->encodes && !rows->check; /* encoding finds invalid bytes */
   return &rows->base;
 failed:
   rows_free(&rows->base);
@@ -365,7 +365,7 @@ struct camp_source *camp_rows_source(struct camp_input *input, struct camp_encod
     camp_fail_nomem(err);
     goto failed;
   }
-  for (;;) { /* one byte more is asked for, so that the end is seen */
+  for (;;) { /* one more byte is requested, so that the end is reached */
     ptrdiff_t got = source->read(source, at + done, size + 1 - done, err);
     if (got < 0) goto failed;
     if (got == 0) break;

@@ -45,7 +45,7 @@ int camp_save_open(struct camp_save *save, const char *path, struct camp_error *
   }
   if (save->fd < 0) {
     fail_path(path, "cannot be written", err);
-    free(save->temporary); /* nothing of ours to remove */
+    free(save->temporary); /* camp_save_clear must not remove a file that is not ours */
     save->temporary = NULL;
     camp_save_clear(save);
     return -1;
@@ -77,7 +77,7 @@ int camp_save_finish(struct camp_save *save, struct camp_error *err) {
   int folder = open(slash != NULL ? save->temporary : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   free(save->temporary);
   save->temporary = NULL;
-  if (folder >= 0) { /* the name itself is durable only when the folder is; a file system that cannot sync folders is fine */
+  if (folder >= 0) { /* makes the new name durable; file systems that cannot sync folders are accepted */
     (void)fsync(folder);
     close(folder);
   }

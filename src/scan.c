@@ -66,7 +66,7 @@ static inline uint8x16_t hits_neon(const unsigned char *text, uint8x16_t delimit
   return vorrq_u8(vorrq_u8(marked, vceqq_u8(v, delimiter)), vcltq_u8(v, vdupq_n_u8(0x20)));
 }
 
-/* Each byte of a hit keeps the bit of its place among eight; neighbours are added until eight places are one byte. */
+/* Each byte of a hit is masked to the bit of its position among eight; pairwise additions then merge eight of them into one byte. */
 static void marks_neon(const unsigned char *text, size_t blocks, unsigned char delimiter, uint64_t *marks) {
   static const uint8_t bit[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
   const uint8x16_t bits = vld1q_u8(bit), delim = vdupq_n_u8(delimiter);
@@ -117,7 +117,7 @@ static uint32_t *places_portable(const uint64_t *marks, size_t words, uint32_t b
 #ifdef CAMP_X86
 #define PLACE(k) (to[k] = base + (uint32_t)_tzcnt_u64(bits), bits = _blsr_u64(bits))
 
-/* Eight at a time, needed or not: how many marks a block has is anybody's guess, and a wrong one costs more. */
+/* Writes eight positions at a time, needed or not: the number of marks in a block is unpredictable, and a mispredicted branch costs more. */
 __attribute__((target("bmi,popcnt"))) static uint32_t *places_bmi(const uint64_t *marks, size_t words, uint32_t base, uint32_t *to) {
   for (size_t i = 0; i < words; i++, base += 64) {
     uint64_t bits = marks[i];

@@ -18,7 +18,7 @@
 #define BLOCK 65536
 #define TEXT_FORMAT 49               /* Excel's number of the format "@" */
 #define CELL_BYTES (CAMP_SHEET_TEXT * 4 + 4)
-#define MOST_BYTES INT64_C(4000000000) /* of the sheet's XML: above 4 GiB an archive needs extensions that not every reader knows */
+#define MOST_BYTES INT64_C(4000000000) /* of the sheet's XML: above 4 GiB an archive needs ZIP64, which not every reader supports */
 
 enum place { AT_START, IN_PLAIN, IN_QUOTES, AFTER_QUOTE, AFTER_CR };
 
@@ -39,17 +39,17 @@ static int fail_disk(const char *path, int code, struct camp_error *err) {
   return camp_fail(err, CAMP_INVALID, code, "%.150s: cannot be written: %s", path, strerror(code));
 }
 
-/* The folder of a path, from malloc. */
+/* The folder of a path, to be freed. */
 static char *folder_of(const char *path) {
   const char *slash = strrchr(path, '/');
   if (slash == NULL) return strdup(".");
   return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-/* The library falls back to /tmp when it cannot write where it was told to; a full or missing folder is named here instead. */
+/* The library silently falls back to /tmp if it cannot write to the given folder; here that is an error. */
 static int try_folder(const char *folder, struct camp_error *err) {
   static const char name[] = "/.campaign-";
-  size_t length = strlen(folder), random = 6; /* letters that mkostemp fills in */
+  size_t length = strlen(folder), random = 6; /* characters that mkostemp replaces */
   char *path = malloc(length + sizeof name + random);
   if (path == NULL) return camp_fail_nomem(err);
   memcpy(path, folder, length);
@@ -114,20 +114,20 @@ static int fail_cell(const struct camp_sheet *sheet, const char *why, struct cam
 
 static int is_hex(unsigned char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f'); }
 
-/* "_x0041_" in a cell means "A" to Excel: an underscore that would begin such a code is written as its own code. */
+/* "_x0041_" in a cell means "A" to Excel: an underscore that would begin such an escape is itself escaped. */
 static int is_code(const unsigned char *at, size_t left) {
   return left >= 7 && at[0] == '_' && at[1] == 'x' && is_hex(at[2]) && is_hex(at[3]) && is_hex(at[4]) && is_hex(at[5]) && at[6] == '_';
 }
 
-/* The cell as the library takes it, ending with NUL, in sheet->escaped; -1 for what no sheet can hold. */
+/* Puts the cell's text as the library requires it, NUL-terminated, into sheet->escaped. -1 for text that a sheet cannot contain. */
 static int escape_cell(struct camp_sheet *sheet, struct camp_error *err) {
   const unsigned char *text = (const unsigned char *)sheet->cell.data;
   size_t length = sheet->cell.length, units = 0, done = 0;
   sheet->escaped.length = 0;
   for (size_t i = 0; i < length; i++) {
     unsigned char c = text[i];
-    if (c < 0x20 && c != '\t' && c != '\n') return fail_cell(sheet, "holds a control character", err);
-    if (c == 0xEF && i + 2 < length && text[i + 1] == 0xBF && text[i + 2] >= 0xBE) return fail_cell(sheet, "holds U+FFFE or U+FFFF", err);
+    if (c < 0x20 && c != '\t' && c != '\n') return fail_cell(sheet, "contains a control character", err);
+    if (c == 0xEF && i + 2 < length && text[i + 1] == 0xBF && text[i + 2] >= 0xBE) return fail_cell(sheet, "contains U+FFFE or U+FFFF", err);
     units += c >= 0xF0 ? 2 : (c & 0xC0) != 0x80;
     if (c == '_' && is_code(text + i, length - i)) {
       if (camp_buf_append(&sheet->escaped, text + done, i - done) != 0 || camp_buf_append(&sheet->escaped, "_x005F", 6) != 0)
@@ -164,14 +164,14 @@ static int end_row(struct camp_sheet *sheet, struct camp_error *err) {
   return 0;
 }
 
-/* A byte that is not part of a cell's text ends a cell or a row, or opens or closes quotes. */
+/* Handles a byte that is not part of a cell's text: it ends a cell or a row, or opens or closes quotes. */
 static int take_mark(struct camp_sheet *sheet, unsigned char c, struct camp_error *err) {
   switch (sheet->place) {
     case IN_QUOTES:
       sheet->place = AFTER_QUOTE;
       return 0;
     case AFTER_CR:
-      if (c != '\n') return fail_cell(sheet, "a carriage return stands alone", err);
+      if (c != '\n') return fail_cell(sheet, "a carriage return without a line feed", err);
       sheet->place = AT_START;
       return end_row(sheet, err);
     case AT_START:
@@ -187,8 +187,8 @@ static int take_mark(struct camp_sheet *sheet, unsigned char c, struct camp_erro
     sheet->place = c == '\r' ? AFTER_CR : AT_START;
     return c == '\r' ? 0 : end_row(sheet, err);
   }
-  if (sheet->place == IN_PLAIN) return fail_cell(sheet, "a quote stands inside a field", err);
-  sheet->place = IN_QUOTES; /* it opens, or it was one of two */
+  if (sheet->place == IN_PLAIN) return fail_cell(sheet, "a quote inside an unquoted field", err);
+  sheet->place = IN_QUOTES; /* an opening quote, or the second of a doubled one */
   return 0;
 }
 
@@ -219,7 +219,7 @@ static int take(struct camp_sheet *sheet, const unsigned char *bytes, size_t siz
   return 0;
 }
 
-/* A full disk shows here first: the rows lie in the library's temporary file. */
+/* A full disk is noticed here first: rows are written to the library's temporary file. */
 static int check_rows_file(struct camp_sheet *sheet, struct camp_error *err) {
   FILE *file = sheet->sheet->optimize_tmpfile;
   errno = 0;
@@ -235,7 +235,7 @@ int camp_sheet_feed(struct camp_sheet *sheet, struct camp_source *source, size_t
     ptrdiff_t got = source->read(source, sheet->block, sizeof sheet->block, err);
     if (got < 0) return -1;
     if (got == 0) {
-      if (sheet->place != AT_START || sheet->column > 0) return fail_cell(sheet, "the last line is not ended", err);
+      if (sheet->place != AT_START || sheet->column > 0) return fail_cell(sheet, "the last line has no line end", err);
       return 0;
     }
     if (take(sheet, sheet->block, (size_t)got, err) != 0) return -1;
@@ -248,14 +248,14 @@ int camp_sheet_feed(struct camp_sheet *sheet, struct camp_source *source, size_t
 int camp_sheet_finish(struct camp_sheet *sheet, struct camp_error *err) {
   struct stat info;
   FILE *file = sheet->sheet->optimize_tmpfile;
-  /* In constant memory the library keeps the current row until it is told of the next. */
+  /* In constant-memory mode the library keeps the current row until the next one begins. */
   lxw_worksheet_write_single_row(sheet->sheet);
   if (fflush(file) != 0) return fail_disk(sheet->temporary, errno, err);
   if (check_rows_file(sheet, err) != 0) return -1;
   int64_t row_bytes = ftell(file);
   errno = 0;
   lxw_workbook *book = sheet->book;
-  sheet->book = NULL; /* closing frees it in any case */
+  sheet->book = NULL; /* workbook_close frees it even if it fails */
   lxw_error fault = workbook_close(book);
   if (fault == LXW_ERROR_MEMORY_MALLOC_FAILED) return camp_fail_nomem(err);
   if (fault != LXW_NO_ERROR)

@@ -104,7 +104,7 @@ static int inflate_part(int fd, const struct entry *entry, int64_t offset, struc
   return 0;
 }
 
-/* Where `what` stands last in the bytes, or -1. */
+/* The last position of `what` in the bytes, or -1. */
 static ptrdiff_t find_last(const unsigned char *bytes, size_t length, const char *what) {
   size_t size = strlen(what);
   for (size_t i = length + 1; i-- > 0;)
@@ -112,7 +112,7 @@ static ptrdiff_t find_last(const unsigned char *bytes, size_t length, const char
   return -1;
 }
 
-/* <?xml ...?> first, and the element after it closed at the very end. */
+/* True if the part begins with <?xml ...?>, and the element after that is closed at the very end. */
 static int is_closed(const struct part *part) {
   const unsigned char *at = memchr(part->head, '>', part->head_length);
   const unsigned char *end = part->head + part->head_length;
@@ -153,7 +153,7 @@ static int check_entry(int fd, const struct entry *entry, int64_t row_bytes, int
   return check_rows(&part, row_bytes, err);
 }
 
-/* The list of parts at the archive's end, into `directory`; how many there are, or -1. */
+/* Reads the central directory at the archive's end. Returns the number of parts, or -1. */
 static int read_directory(int fd, struct camp_buf *directory, struct camp_error *err) {
   unsigned char end[END_BYTES];
   off_t size = lseek(fd, 0, SEEK_END);

@@ -26,7 +26,7 @@ static ptrdiff_t memory_read(struct camp_source *source, void *to, size_t size, 
 
 static void memory_free(struct camp_source *source) {
   char *data = ((struct memory_source *)source)->data;
-  explicit_bzero(data, (size_t)source->length); /* tokens ride in form fields, people in bodies */
+  explicit_bzero(data, (size_t)source->length); /* form fields may contain tokens, and bodies contain personal data */
   free(data);
   free(source);
 }

@@ -13,7 +13,7 @@ enum state { START, PACKED, PLAIN, ENDED };
 struct camp_unpack {
   enum state state;
   int has_first;
-  unsigned char first; /* of a stream of which only one byte came so far */
+  unsigned char first; /* if has_first: the first byte of a stream, kept until the second one arrives */
   z_stream stream;
 };
 
@@ -21,11 +21,11 @@ struct camp_unpack *camp_unpack_new(void) { return calloc(1, sizeof(struct camp_
 
 void camp_unpack_free(struct camp_unpack *unpack) {
   if (unpack == NULL) return;
-  inflateEnd(&unpack->stream); /* does nothing when it never began */
+  inflateEnd(&unpack->stream); /* does nothing if inflateInit2 was not called */
   free(unpack);
 }
 
-/* The head of gzip, or of zlib with the usual window. */
+/* True for the header of a gzip stream, or of a zlib stream with the usual window size. */
 static int is_packed(unsigned char a, unsigned char b) {
   return (a == 0x1F && b == 0x8B) || (a == 0x78 && ((unsigned)a << 8 | b) % 31 == 0);
 }
@@ -36,7 +36,7 @@ static int inflate_some(struct camp_unpack *unpack, const char *bytes, size_t n,
   stream->next_in = (const Bytef *)bytes;
   stream->avail_in = (uInt)n;
   do {
-    if (unpack->state == ENDED) { /* gzip may be several streams, one behind the other */
+    if (unpack->state == ENDED) { /* a gzip file may consist of several streams */
       if (stream->avail_in == 0) return 0;
       if (inflateReset(stream) != Z_OK) return -2;
       unpack->state = PACKED;
@@ -63,7 +63,7 @@ int camp_unpack_feed(struct camp_unpack *unpack, const char *bytes, size_t n, ca
     }
     int packed = unpack->has_first ? is_packed(unpack->first, now[0]) : is_packed(now[0], now[1]);
     unpack->state = packed ? PACKED : PLAIN;
-    if (packed && inflateInit2(&unpack->stream, 15 + 32) != Z_OK) return -2; /* 32: finds out by itself which of both it is */
+    if (packed && inflateInit2(&unpack->stream, 15 + 32) != Z_OK) return -2; /* 32: detects gzip or zlib */
     if (unpack->has_first) {
       char first = (char)unpack->first;
       int code = camp_unpack_feed(unpack, &first, 1, sink, data);
@@ -71,7 +71,7 @@ int camp_unpack_feed(struct camp_unpack *unpack, const char *bytes, size_t n, ca
     }
   }
   if (unpack->state == PLAIN) return sink(data, bytes, n) != 0 ? -1 : 0;
-  for (size_t at = 0; at < n;) { /* zlib counts in 32 bits */
+  for (size_t at = 0; at < n;) { /* zlib's lengths have 32 bits */
     size_t some = n - at < (size_t)1 << 30 ? n - at : (size_t)1 << 30;
     int code = inflate_some(unpack, bytes + at, some, sink, data);
     if (code != 0) return code;

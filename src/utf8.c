@@ -53,7 +53,7 @@ camp_ascii_run_fn *camp_ascii_run_way(int way) {
 }
 
 size_t camp_ascii_run(const uint8_t *text, size_t n) {
-  static _Atomic(camp_ascii_run_fn *) chosen; /* set by whoever comes first; all would set the same */
+  static _Atomic(camp_ascii_run_fn *) chosen; /* set by the first caller; concurrent callers would set the same value */
   camp_ascii_run_fn *run = atomic_load_explicit(&chosen, memory_order_relaxed);
   if (run == NULL) {
     for (int way = 0; way <= 2; way++)
@@ -126,7 +126,7 @@ size_t camp_utf8_valid(const uint8_t *text, size_t n, int *cut) {
       at += camp_ascii_run(text + at, n - at);
       continue;
     }
-    /* Chinese: three bytes with a lead that needs no look at the second one's range. */
+    /* Most Chinese characters: three bytes, with a lead that does not restrict the range of the second byte. */
     while (n - at >= 3 && text[at] > 0xE0 && text[at] < 0xED && is_tail(text[at + 1]) && is_tail(text[at + 2])) at += 3;
     if (at == n || text[at] < 0x80) continue;
     uint32_t character;

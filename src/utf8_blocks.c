@@ -14,14 +14,14 @@
 
 #if defined(__x86_64__) || defined(__aarch64__)
 enum {
-  SHORT = 1 << 0,       /* a lead byte not followed by a tail */
+  SHORT = 1 << 0,       /* a lead byte not followed by a continuation byte (tail) */
   LONG = 1 << 1,        /* a tail after ASCII */
   OVERLONG_3 = 1 << 2,  /* E0 80..9F */
   LARGE = 1 << 3,       /* F4 90.., F5.. */
   SURROGATE = 1 << 4,   /* ED A0.. */
   OVERLONG_2 = 1 << 5,  /* C0, C1 */
   FOURTH = 1 << 6,      /* F0 80..8F; F5.. 80..8F */
-  TWO_TAILS = 1 << 7,   /* right only as third or fourth byte */
+  TWO_TAILS = 1 << 7,   /* valid only as third or fourth byte */
   ANY = SHORT | LONG | TWO_TAILS
 };
 
@@ -39,7 +39,7 @@ static const uint8_t here_high[16] = {
     LONG | TWO_TAILS | OVERLONG_2 | SURROGATE | LARGE, LONG | TWO_TAILS | OVERLONG_2 | SURROGATE | LARGE,
     SHORT, SHORT, SHORT, SHORT};
 
-/* Where the last character of text[0, at) begins, when it goes on behind `at`: there a block ends. */
+/* The start of the last character of text[0, at) if it extends past `at`, else `at`: where the block must end. */
 static size_t leave_out_cut(const uint8_t *text, size_t at) {
   for (size_t back = 1; back <= 3 && back <= at; back++) {
     const uint8_t byte = text[at - back];
@@ -51,7 +51,7 @@ static size_t leave_out_cut(const uint8_t *text, size_t at) {
 #endif
 
 #if defined(__x86_64__)
-/* The same sixteen bytes in both halves: the look-up works on each half alone. */
+/* The same sixteen bytes in both halves, since the shuffle works within each half. */
 __attribute__((target("avx2"))) static inline __m256i table(const uint8_t *bytes) {
   return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)bytes));
 }
@@ -67,7 +67,7 @@ __attribute__((target("avx2"))) static inline __m256i faults(__m256i here, __m25
       _mm256_and_si256(_mm256_shuffle_epi8(table(before_high), _mm256_and_si256(_mm256_srli_epi16(one, 4), low)),
                        _mm256_shuffle_epi8(table(before_low), _mm256_and_si256(one, low))),
       _mm256_shuffle_epi8(table(here_high), _mm256_and_si256(_mm256_srli_epi16(here, 4), low)));
-  /* Two tails in a row are right, and needed, where a lead of three or four bytes stands two or three bytes earlier. */
+  /* Two tails in a row are valid, and required, if the byte two or three positions earlier leads three or four bytes. */
   __m256i third = _mm256_subs_epu8(EARLIER(here, before, 2), _mm256_set1_epi8((char)(0xE0 - 0x80)));
   __m256i fourth = _mm256_subs_epu8(EARLIER(here, before, 3), _mm256_set1_epi8((char)(0xF0 - 0x80)));
   return _mm256_xor_si256(_mm256_and_si256(_mm256_or_si256(third, fourth), top), named);
@@ -100,7 +100,7 @@ TARGET512 static size_t blocks_512(const uint8_t *text, size_t n) {
   const __m512i by_high = table512(before_high), by_low = table512(before_low), by_here = table512(here_high);
   const __m512i lane_earlier = _mm512_setr_epi64(6, 7, 8, 9, 10, 11, 12, 13);
   __m512i before = _mm512_setzero_si512();
-  uint64_t open = 0; /* bits of the block before that are not ASCII */
+  uint64_t open = 0; /* bit mask of the non-ASCII bytes of the previous block */
   size_t at = 0;
   while (n - at >= 64) {
     const __m512i here = _mm512_loadu_si512(text + at);
@@ -112,7 +112,7 @@ TARGET512 static size_t blocks_512(const uint8_t *text, size_t n) {
           _mm512_and_si512(_mm512_shuffle_epi8(by_high, _mm512_and_si512(_mm512_srli_epi16(one, 4), low)),
                            _mm512_shuffle_epi8(by_low, _mm512_and_si512(one, low))),
           _mm512_shuffle_epi8(by_here, _mm512_and_si512(_mm512_srli_epi16(here, 4), low)));
-      /* Two tails in a row are right, and needed, where a lead of three or four bytes stands two or three bytes earlier. */
+      /* Two tails in a row are valid, and required, if the byte two or three positions earlier leads three or four bytes. */
       const __m512i third = _mm512_subs_epu8(_mm512_alignr_epi8(here, lanes, 14), _mm512_set1_epi8((char)(0xE0 - 0x80)));
       const __m512i fourth = _mm512_subs_epu8(_mm512_alignr_epi8(here, lanes, 13), _mm512_set1_epi8((char)(0xF0 - 0x80)));
       const __m512i wanted = _mm512_and_si512(_mm512_or_si512(third, fourth), top);
@@ -130,7 +130,7 @@ static inline uint8x16_t faults_neon(uint8x16_t here, uint8x16_t before) {
   const uint8x16_t named = vandq_u8(vandq_u8(vqtbl1q_u8(vld1q_u8(before_high), vshrq_n_u8(one, 4)),
                                              vqtbl1q_u8(vld1q_u8(before_low), vandq_u8(one, vdupq_n_u8(0x0F)))),
                                     vqtbl1q_u8(vld1q_u8(here_high), vshrq_n_u8(here, 4)));
-  /* Two tails in a row are right, and needed, where a lead of three or four bytes stands two or three bytes earlier. */
+  /* Two tails in a row are valid, and required, if the byte two or three positions earlier leads three or four bytes. */
   const uint8x16_t third = vqsubq_u8(vextq_u8(before, here, 14), vdupq_n_u8(0xE0 - 0x80));
   const uint8x16_t fourth = vqsubq_u8(vextq_u8(before, here, 13), vdupq_n_u8(0xF0 - 0x80));
   return veorq_u8(vandq_u8(vorrq_u8(third, fourth), vdupq_n_u8(0x80)), named);

@@ -135,10 +135,10 @@ describe("core.rows checks", function()
     end
     for value, code in pairs{ ["138\226\128\139000\226\128\13800001"] = "U+200B", ["\194\16013800000001"] = "U+00A0", ["１3800000001"] = "U+FF11",
       ["13800000001 "] = "U+0020", ["\t13800000001"] = "U+0009", ["138 00000001\127"] = "U+007F", ["13800000001𠮷"] = "U+20BB7" } do
-      assert.equal("must be 11 digits that start with 13 to 19; it holds " .. code, message("mobile_cn", value))
+      assert.equal("must be 11 digits that start with 13 to 19; it contains " .. code, message("mobile_cn", value))
     end
     assert.equal("must be 11 digits that start with 13 to 19", message("mobile_cn", "138 0000 0001"))
-    assert.equal("must be an e-mail address; it holds U+FF20", message("email", "a＠example.com"))
+    assert.equal("must be an e-mail address; it contains U+FF20", message("email", "a＠example.com"))
     assert.equal("must be without commas", message("no_comma", "甲，乙"))
   end)
 

@@ -168,11 +168,11 @@ describe("lists of keys", function()
 
   it("are refused as a whole when one record is broken", function()
     for text, part in pairs({
-      ["phone,n\n138,a\n139\n"] = "line 3 has another number of fields than the first line",
-      ["phone\n138\0\n"] = "line 2 holds a NUL byte",
+      ["phone,n\n138,a\n139\n"] = "line 3 does not have as many fields as the first line",
+      ["phone\n138\0\n"] = "line 2 contains a NUL byte",
       ["phone\n\"138\"x\n"] = "line 2 has text after a closing quote",
       ["phone\n\"138\n"] = "quote",
-      ["phone\n138\n\xff\xff\xff\n"] = "line 3 holds bytes that are not valid in its encoding",
+      ["phone\n138\n\xff\xff\xff\n"] = "line 3 contains bytes that are not valid in its encoding",
     }) do
       local list, err = list_of(text)
       assert.is_nil(list, part)

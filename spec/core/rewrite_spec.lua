@@ -229,7 +229,7 @@ describe("core.rows.rewrite", function()
       shown[i - 1] = rows[i].fields[#rows[i].fields - 1]
     end
     assert.same({ "width: has 1 fields, the header has 2", "quote: has text after a closing quote",
-      "too_large: is larger than max_record (100 bytes)", "encoding: is not valid utf-8 at byte 314 of the file", "nul: holds a NUL byte",
+      "too_large: is larger than max_record (100 bytes)", "encoding: is not valid utf-8 at byte 314 of the file", "nul: contains a NUL byte",
       "" }, shown)
     assert.same({ 6, 5, 5 }, { info.rows, info.refused, info.broken })
   end)

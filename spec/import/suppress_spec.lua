@@ -133,7 +133,7 @@ describe("suppression", function()
       { ":phone", "", "empty" },
       { ":phone", "phone\n", "has no keys" },
       { ":phone", "phone\n\"\"\n   \n", "has no keys" },
-      { ":phone", "phone,n\n138,1\n139\n", "line 3 has another number of fields" },
+      { ":phone", "phone,n\n138,1\n139\n", "line 3 does not have as many fields" },
       { ":phone", "phone\n138\0\n", "NUL" },
       { ":phone", "phone\n\"138\n", "quote" },
       { ":#2=phone", "13800000001\n", "has 1 columns, not 2" },

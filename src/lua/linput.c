@@ -36,7 +36,7 @@ static void read_options(lua_State *L, struct camp_input_options *options) {
   luaL_checktype(L, 1, LUA_TTABLE);
   memset(options, 0, sizeof *options);
   options->path = camp_check_string_field(L, 1, "path", &length);
-  if (strlen(options->path) != length) luaL_error(L, "the path holds a NUL byte");
+  if (strlen(options->path) != length) luaL_error(L, "the path contains a NUL byte");
   options->name = camp_opt_string_field(L, 1, "name", NULL);
   options->encoding = camp_opt_string_field(L, 1, "encoding", NULL);
   options->delimiter = camp_opt_string_field(L, 1, "delimiter", NULL);

@@ -35,7 +35,7 @@ static int sheet_writer(lua_State *L) {
   lua_settop(L, 1);
   memset(&options, 0, sizeof options);
   options.path = camp_check_string_field(L, 1, "path", &path_length);
-  luaL_argcheck(L, strlen(options.path) == path_length, 1, "the path holds a NUL byte");
+  luaL_argcheck(L, strlen(options.path) == path_length, 1, "the path contains a NUL byte");
   options.temporary = camp_opt_string_field(L, 1, "temporary", &length);
   options.name = camp_opt_string_field(L, 1, "name", &length);
   if (options.name == NULL) options.name = "Sheet1";

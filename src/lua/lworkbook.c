@@ -39,7 +39,7 @@ static int workbook_reader(lua_State *L) {
   memset(&options, 0, sizeof options);
   options.path = camp_check_string_field(L, 1, "path", &path);
   options.folder = camp_check_string_field(L, 1, "folder", &folder);
-  luaL_argcheck(L, strlen(options.path) == path && strlen(options.folder) == folder, 1, "the path holds a NUL byte");
+  luaL_argcheck(L, strlen(options.path) == path && strlen(options.folder) == folder, 1, "the path contains a NUL byte");
   options.sheet = camp_opt_string_field(L, 1, "sheet", &length);
   options.header_row = (size_t)camp_integer_field(L, 1, "header_row", 0, 1, CAMP_WORKBOOK_ROWS);
   options.keep = camp_opt_boolean_field(L, 1, "keep", 0);
