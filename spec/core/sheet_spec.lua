@@ -105,8 +105,8 @@ describe("core.sheet", function()
   it("refuses lines of another width, and text that is no CSV", function()
     local path = folder .. "/a.xlsx"
     for text, word in pairs({
-      ["a,b\r\nx\r\n"] = "fewer", ["a,b\r\nx,y,z\r\n"] = "more", ["a,b\r\nx,y"] = "not ended", ['a,b\r\n"x"y,z\r\n'] = "closing quote",
-      ['a,b\r\nx"y,z\r\n'] = "inside a field", ["a,b\rx,y\r\n"] = "carriage return", ['a,b\r\n"x,y\r\n'] = "not ended",
+      ["a,b\r\nx\r\n"] = "fewer", ["a,b\r\nx,y,z\r\n"] = "more", ["a,b\r\nx,y"] = "no line end", ['a,b\r\n"x"y,z\r\n'] = "closing quote",
+      ['a,b\r\nx"y,z\r\n'] = "inside an unquoted field", ["a,b\rx,y\r\n"] = "carriage return", ['a,b\r\n"x,y\r\n'] = "no line end",
     }) do
       local writer = assert(core.sheet.writer{ path = path, columns = 2, source = core.source(text) })
       local count, err = writer:step()

@@ -257,9 +257,9 @@ describe("a function for each row", function()
       contains(refused(function(row) row[""] = 1 end).message, "a text in UTF-8 of 1 to 200 bytes")
       contains(refused(function(row) for i = 1, 5000 do row["c" .. i] = 1 end end).message, "the function created too many")
       contains(refused(function(_, number) if number == 1 then return { phone = "1" } end end).message,
-        "row 2 (line 3): the map function returned no table, for rows before it did")
+        "row 2 (line 3): the map function returned no table, but did for earlier rows")
       contains(refused(function(_, number) if number > 1 then return { phone = "1" } end end).message,
-        "row 2 (line 3): the map function returned a table, for rows before it did not")
+        "row 2 (line 3): the map function returned a table, but not for earlier rows")
     end)
 
     it("is told of names that go nowhere", function()

@@ -45,8 +45,8 @@ int luaopen_campaign_core(lua_State *L) {
   lua_pushliteral(L, "0.1.0");
   lua_setfield(L, -2, "version");
   luaL_getmetatable(L, CAMP_ERROR_CLASS);
-  lua_setfield(L, -2, "error_metatable"); /* campaign.error puts __tostring and the rest into it */
+  lua_setfield(L, -2, "error_metatable"); /* campaign.error adds __tostring and the other metamethods */
   camp_push_stop_class(L);
-  lua_setfield(L, -2, "stop_metatable"); /* of errors that become such when they are looked at */
+  lua_setfield(L, -2, "stop_metatable"); /* of errors whose fields are computed on first access (lerror.c) */
   return 1;
 }

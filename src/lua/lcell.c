@@ -16,7 +16,7 @@ static struct camp_cell *check_cell(lua_State *L) {
   return box->cell;
 }
 
-/* cell(path, stamp, create = false) → cell | nil, err (reason "missing" when there is none with this stamp) */
+/* cell(path, stamp, create = false) → cell | nil, err (reason "missing" if there is no cell with this stamp) */
 static int system_cell(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_check_path(L, 1);
@@ -29,7 +29,7 @@ static int system_cell(lua_State *L) {
   return 1;
 }
 
-/* :get() → version, text: 0 and "" when nothing was put */
+/* :get() → version, text; 0 and "" if nothing was put yet */
 static int cell_get(lua_State *L) {
   char text[CAMP_CELL_TEXT];
   size_t length;
@@ -39,7 +39,7 @@ static int cell_get(lua_State *L) {
   return 2;
 }
 
-/* :put(version, text) → true | false, when another version lies there by now | nil, err */
+/* :put(version, text) → true | false if the cell has another version by now | nil, err */
 static int cell_put(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_cell *cell = check_cell(L);
@@ -53,7 +53,7 @@ static int cell_put(lua_State *L) {
   return 1;
 }
 
-/* :is_current() → false when the path leads elsewhere by now */
+/* :is_current() → false if the path now leads to another file, or to none */
 static int cell_is_current(lua_State *L) {
   lua_pushboolean(L, camp_cell_is_current(check_cell(L)));
   return 1;

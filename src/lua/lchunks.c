@@ -13,7 +13,7 @@
 #include "../crc32c.h"
 #include "bind.h"
 
-/* A source of its own that the build writes. */
+/* Defined in a source file that the build generates. */
 extern const unsigned char camp_chunks[] __attribute__((visibility("hidden")));
 
 #define MAGIC "CAMPCHNK"
@@ -36,7 +36,7 @@ static uint32_t number_at(const unsigned char *at) {
   return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* The text whose length stands at *at, which goes behind it. */
+/* Reads a length and that many bytes at *at, and moves *at past them. */
 static struct bytes text_at(const unsigned char **at) {
   struct bytes text = {(const char *)*at + 4, number_at(*at)};
   *at += 4 + text.length;
@@ -63,7 +63,7 @@ static int find_chunk(const char *name, size_t length, struct chunk *chunk) {
   return 0;
 }
 
-/* ---- does this interpreter compile as the one of the build did? ---- */
+/* ---- does this interpreter compile like the one of the build? ---- */
 
 static int compare(lua_State *L, const void *bytes, size_t size, void *context) {
   struct bytes *expected = context;
@@ -79,8 +79,8 @@ static int is_of_this_interpreter(lua_State *L) {
   if (memcmp(camp_chunks, MAGIC, 8) != 0) return 0;
   struct bytes release = text_at(&at), jit = text_at(&at), probe = text_at(&at), expected = text_at(&at);
 #if LUA_VERSION_NUM == 504
-  const char *ident = dlsym(RTLD_DEFAULT, "lua_ident"); /* where the interpreter shows it */
-  char own[32]; /* "$LuaVersion: Lua 5.4.4  Copyright..." */
+  const char *ident = dlsym(RTLD_DEFAULT, "lua_ident"); /* if the interpreter exports it */
+  char own[32]; /* part of "$LuaVersion: Lua 5.4.4  Copyright..." */
   snprintf(own, sizeof own, "%.*s ", (int)release.length, release.at);
   if (jit.length != 0 || (ident != NULL && strstr(ident, own) == NULL)) return 0;
 #else
@@ -98,7 +98,7 @@ static int is_of_this_interpreter(lua_State *L) {
 #if LUA_VERSION_NUM == 504
     result = lua_dump(L, compare, &expected, 1) == 0 && expected.length == 0;
 #else
-    lua_getglobal(L, "string"); /* lua_dump would not leave out names and lines, which differ by what was asked for */
+    lua_getglobal(L, "string"); /* lua_dump cannot strip debug information here, which depends on the chunk's name */
     lua_getfield(L, -1, "dump");
     lua_pushvalue(L, top + 1);
     lua_pushboolean(L, 1);
@@ -126,11 +126,11 @@ static const char *give_piece(lua_State *L, void *data, size_t *size) {
   return pieces->list[pieces->next++].at;
 }
 
-/* The length of the name of a source, as chunks have it. */
+/* Encodes the length of a source's name as in compiled chunks. */
 static size_t put_length(unsigned char *out, size_t length) {
   size_t n = 0;
 #if LUA_VERSION_NUM == 504
-  length++; /* seven bits at a time, the highest first; the last is marked */
+  length++; /* groups of seven bits, most significant first; the last byte has its high bit set */
   for (size_t shift = 28; shift > 0; shift -= 7)
     if (length >> shift != 0) out[n++] = (unsigned char)(length >> shift & 127);
   out[n++] = (unsigned char)((length & 127) | 128);
@@ -141,7 +141,7 @@ static size_t put_length(unsigned char *out, size_t length) {
   return n;
 }
 
-/* The source at path, for the caller to free; NULL when it cannot be read. */
+/* Reads the source at path, to be freed by the caller; NULL if it cannot be read. */
 static char *read_source(const char *path, size_t *size) {
   struct stat info;
   ssize_t got = 0;
@@ -153,7 +153,7 @@ static char *read_source(const char *path, size_t *size) {
     *size += (size_t)got;
   close(fd);
   if (got == 0 && bytes != NULL) return bytes;
-  free(bytes); /* it grew, or cannot be read */
+  free(bytes); /* the file has grown, or a read failed */
   return NULL;
 }
 
@@ -165,8 +165,8 @@ static int is_source_of(const struct chunk *chunk, const char *path) {
   return is_same;
 }
 
-/* Pushes the function of the module whose source is at path + 1 ("@" stands before it). 0 when there is none for these bytes: nothing is
- * pushed. */
+/* Pushes the precompiled function of the module whose source is at path + 1 (after the "@"). Returns 0, with nothing pushed, if there is none for
+ * exactly this source. */
 static int push_function(lua_State *L, const char *name, size_t length, const char *path) {
   struct chunk chunk;
   unsigned char place[8];
@@ -178,12 +178,12 @@ static int push_function(lua_State *L, const char *name, size_t length, const ch
 #else
   int status = lua_load(L, give_piece, &pieces, path);
 #endif
-  if (status != 0) lua_pop(L, 1); /* memory, say: compiling the source will tell */
+  if (status != 0) lua_pop(L, 1); /* out of memory, for instance: compiling the source will report it */
   return status == 0;
 }
 
-/* Where package.path has the module, with "@" before it: as package.searchpath, but a file that is there is taken to be readable, which whoever
- * opens it next finds out. 0: nowhere. */
+/* Finds the module in package.path like package.searchpath, and puts "@" before its path. Only tests whether the file exists: whether it is
+ * readable is found when it is opened. Returns 0 if there is none. */
 static int find_source(lua_State *L, const char *name, size_t length, char path[PATH_ROOM]) {
   lua_getfield(L, lua_upvalueindex(1), "path"); /* stack: templates */
   const char *template = lua_tostring(L, -1);
@@ -200,7 +200,7 @@ static int find_source(lua_State *L, const char *name, size_t length, char path[
         for (size_t i = 0; i < length && n < PATH_ROOM; i++) path[n++] = name[i] == '.' ? '/' : name[i];
       }
     }
-    if (template < end || n == PATH_ROOM) return lua_pop(L, 1), 0; /* for the searcher of Lua itself */
+    if (template < end || n == PATH_ROOM) return lua_pop(L, 1), 0; /* too long: left to Lua's own searcher */
     path[n] = '\0';
     is_found = n > 1 && access(path + 1, F_OK) == 0;
     template = *end == ';' ? end + 1 : end;
@@ -209,7 +209,7 @@ static int find_source(lua_State *L, const char *name, size_t length, char path[
   return is_found;
 }
 
-/* Stands before the searcher that compiles sources. Upvalue: the table `package`. */
+/* A searcher, placed before the one that compiles sources. Upvalue: the table `package`. */
 static int search(lua_State *L) {
   char path[PATH_ROOM];
   size_t length;
@@ -219,8 +219,8 @@ static int search(lua_State *L) {
   return 2;
 }
 
-/* chunk(name, path): the function that the source at path was compiled to, with an environment of its own without anything in it; nil when there is
- * none for what the file holds now. */
+/* chunk(name, path): the precompiled function of the source at path, with an empty environment of its own; nil if there is none for the file's
+ * current content. */
 static int core_chunk(lua_State *L) {
   char path[PATH_ROOM];
   size_t length;
@@ -240,9 +240,9 @@ static int no_chunk(lua_State *L) {
   return 0;
 }
 
-/* The place in the list on top of the stack of the searcher that compiles sources: the second that is written in C, behind the one that looks into
- * package.preload; those that a host put between go first, as they did. 0: there is none. */
-static int place_of_compiler(lua_State *L) {
+/* The index, in the list on top of the stack, of the searcher that compiles sources: the second one written in C, after that for package.preload.
+ * Lua searchers that a host inserted between them keep their precedence. 0: there is none. */
+static int index_of_compiler(lua_State *L) {
   int count = (int)lua_rawlen(L, -1), in_c = 0;
   for (int i = 1; i <= count; i++) {
     lua_rawgeti(L, -1, i);
@@ -258,14 +258,14 @@ void camp_add_chunk(lua_State *L) {
   lua_pushcfunction(L, is_ours ? core_chunk : no_chunk);
   lua_setfield(L, -2, "chunk");
   lua_getglobal(L, "package"); /* stack: core, package */
-  lua_getfield(L, LUA_REGISTRYINDEX, SEARCHER_KEY); /* a host may open the core anew */
+  lua_getfield(L, LUA_REGISTRYINDEX, SEARCHER_KEY); /* a host may open the core more than once */
   int is_there = lua_toboolean(L, -1);
   lua_pop(L, 1);
   if (is_ours && !is_there && lua_istable(L, -1)) {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, SEARCHER_KEY);
     lua_getfield(L, -1, LUA_VERSION_NUM == 504 ? "searchers" : "loaders");
-    int place = lua_istable(L, -1) ? place_of_compiler(L) : 0;
+    int place = lua_istable(L, -1) ? index_of_compiler(L) : 0;
     if (place > 0) {
       for (int i = (int)lua_rawlen(L, -1); i >= place; i--) {
         lua_rawgeti(L, -1, i);

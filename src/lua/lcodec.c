@@ -6,9 +6,9 @@
 
 #define CONVERTER_CLASS "campaign.converter"
 #define SHORT_ROOM ((size_t)8192)
-#define TEXT_MAX ((size_t)1 << 30) /* of one result */
+#define TEXT_MAX ((size_t)1 << 30) /* bytes of one result */
 
-/* validate(text) → true | nil, offset of the first byte that is not valid. */
+/* validate(text) → true | nil, offset of the first invalid byte. */
 static int utf8_validate(lua_State *L) {
   size_t n;
   const uint8_t *text = (const uint8_t *)luaL_checklstring(L, 1, &n);
@@ -22,7 +22,7 @@ static int utf8_validate(lua_State *L) {
   return 2;
 }
 
-/* length(text, "char" | "utf16" | "byte") → count | nil, err when the text is not valid UTF-8. */
+/* length(text, "char" | "utf16" | "byte") → count | nil, err if the text is not valid UTF-8. */
 static int utf8_length(lua_State *L) {
   static const char *const units[] = {"char", "utf16", "byte", NULL};
   size_t n;
@@ -45,8 +45,8 @@ struct box {
   struct camp_converter converter;
   struct camp_map *map;
   struct camp_buf out;
-  int open;  /* counted as alive */
-  int ended; /* by finish or by a fault */
+  int open;  /* counted as live (camp_live_add) */
+  int ended; /* by finish or by an error */
 };
 
 static int converter_close(lua_State *L) {
@@ -83,7 +83,7 @@ int camp_fill_map(lua_State *L, int table, struct camp_map *map, struct camp_err
   return 0;
 }
 
-/* Pushes a converter; `map` is the index of its table, or of nil. NULL with err filled when the table is refused. */
+/* Pushes a converter; `map` is the index of its table, or of nil. NULL with err if the table is refused. */
 static struct box *push_converter(lua_State *L, enum camp_encoding from, enum camp_encoding to, int map, struct camp_error *err) {
   struct box *box = camp_push_object(L, sizeof *box, CONVERTER_CLASS);
   camp_converter_init(&box->converter, from, to, NULL);
@@ -100,13 +100,13 @@ static struct box *push_converter(lua_State *L, enum camp_encoding from, enum ca
   return box;
 }
 
-/* nil, err. The function's upvalue is the class of such errors. */
+/* Pushes nil, err. The function's first upvalue is the class of such errors. */
 static int push_failure(lua_State *L, const struct camp_converter *converter, const struct camp_error *err) {
-  if (converter->stop == CAMP_STOP_END) return camp_push_error(L, err); /* it failed for another reason than a character */
+  if (converter->stop == CAMP_STOP_END) return camp_push_error(L, err); /* not because of a character */
   return camp_push_stop(L, lua_upvalueindex(1), converter->stop, converter->from, converter->to, converter->offset, converter->character);
 }
 
-/* A text without replacements whose result fits on the stack: nothing is allocated but what Lua gets. */
+/* For short texts without a map: the result is built on the C stack, so only the Lua string is allocated. */
 static int convert_short(lua_State *L, enum camp_encoding from, enum camp_encoding to, const uint8_t *text, size_t n) {
   uint8_t room[SHORT_ROOM];
   struct camp_converted done = {0, 0, 0};
@@ -116,7 +116,7 @@ static int convert_short(lua_State *L, enum camp_encoding from, enum camp_encodi
   return 1;
 }
 
-/* Converts the text at index 1 whole. */
+/* Converts all of the text at index 1. */
 static int convert_whole(lua_State *L, enum camp_encoding from, enum camp_encoding to, int map) {
   struct camp_error err = {CAMP_OK, 0, ""};
   size_t n;
@@ -190,7 +190,7 @@ static int converter_feed(lua_State *L) {
   return 1;
 }
 
-/* :finish() → "" | nil, err when the stream ended inside a character. */
+/* :finish() → "" | nil, err if the stream ended inside a character. */
 static int converter_finish(lua_State *L) {
   struct box *box = check_running(L);
   struct camp_error err = {CAMP_OK, 0, ""};

@@ -19,10 +19,10 @@ static void on_signal(int number) {
   if (caught_count < 100) caught_count = caught_count + 1;
 }
 
-/* The signals that ask the command to stop; SIGHUP is a terminal or a connection that went away. */
+/* The signals that ask the command to stop; SIGHUP means that the terminal or connection was closed. */
 static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
 
-/* nohup and background jobs of a shell ignore signals on purpose: left as it is. */
+/* Installs a handler, unless the signal is ignored: nohup and shells with background jobs do that on purpose. */
 static int handle(int number, const struct sigaction *action) {
   struct sigaction before;
   if (sigaction(number, NULL, &before) != 0 || before.sa_handler == SIG_IGN) return 0;
@@ -46,7 +46,7 @@ static int console_end_with(lua_State *L) {
   luaL_argcheck(L, length <= sizeof last_words, 1, "at most 512 bytes");
   struct sigaction action;
   memset(&action, 0, sizeof action);
-  action.sa_handler = SIG_DFL; /* nobody reads the text while it is written */
+  action.sa_handler = SIG_DFL; /* so that no handler reads the text while it is being replaced */
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
     if (handle(numbers[i], &action) != 0) return luaL_error(L, "sigaction: %s", strerror(errno));
@@ -95,7 +95,7 @@ static int console_is_terminal(lua_State *L) {
   return 1;
 }
 
-/* width(): columns of the terminal at stderr, nil when there is none. */
+/* width(): columns of the terminal at stderr, nil if it is not a terminal. */
 static int console_width(lua_State *L) {
   struct winsize size;
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 0;
@@ -103,15 +103,15 @@ static int console_width(lua_State *L) {
   return 1;
 }
 
-/* flush(): true when everything that was written to stdout so far has left; a write that failed long before counts too. */
+/* flush(): true if everything written to stdout so far has been flushed; false also if an earlier write failed. */
 static int console_flush(lua_State *L) {
   int flushed = fflush(stdout);
   lua_pushboolean(L, flushed == 0 && !ferror(stdout));
   return 1;
 }
 
-/* ignore("PIPE" | "XFSZ"): this signal no longer ends the process, the write that it came with fails instead: a reader that went away, or a
- * limit on the size of files (ulimit -f), is then told like any other fault of a write. */
+/* ignore("PIPE" | "XFSZ"): this signal no longer ends the process; the write that caused it fails instead, so that a closed pipe, or an exceeded
+ * file size limit (ulimit -f), is reported like any other write error. */
 static int console_ignore(lua_State *L) {
   static const char *const names[] = {"PIPE", "XFSZ", NULL};
   static const int ignored[] = {SIGPIPE, SIGXFSZ};

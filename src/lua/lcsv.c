@@ -7,8 +7,7 @@
 #include "../scan.h"
 #include "bind.h"
 
-/* The text of a field that is given as a value. A whole number that floating point cannot count on from is refused: its digits may not be
- * those that somebody wrote. */
+/* The text of a field given as a string or number. Integers of 2^53 and above are refused: as floating-point numbers they may have lost digits. */
 static const char *field_text(lua_State *L, int at, char room[40], size_t *length) {
   if (lua_type(L, -1) == LUA_TSTRING) return lua_tolstring(L, -1, length);
   if (lua_type(L, -1) != LUA_TNUMBER) luaL_error(L, "field %d is a %s, not a string", at, luaL_typename(L, -1));
@@ -24,9 +23,9 @@ static const char *field_text(lua_State *L, int at, char room[40], size_t *lengt
   return room;
 }
 
-/* Ends the line, for which there are four more bytes of room, and pushes it. */
+/* Ends the line and pushes it; `line` has room for four more bytes. */
 static int push_line(lua_State *L, const unsigned char *line, unsigned char *to) {
-  if (to == line) { /* with nothing in it, it would be taken for none */
+  if (to == line) { /* an empty line would not count as a record */
     *to++ = '"';
     *to++ = '"';
   }
@@ -65,7 +64,7 @@ static int csv_line(lua_State *L) {
   return push_line(L, line, to);
 }
 
-/* The text of a value that goes before the fields of a row. `room` is for numbers. */
+/* The text of a value that precedes the fields of a row. `room` is for numbers. */
 static const char *value_text(lua_State *L, int index, char room[40], size_t *length) {
   switch (lua_type(L, index)) {
   case LUA_TNONE:
@@ -73,7 +72,7 @@ static const char *value_text(lua_State *L, int index, char room[40], size_t *le
   case LUA_TNUMBER: *length = camp_number_text(L, index, room); return room;
   case LUA_TSTRING: return lua_tolstring(L, index, length);
   case LUA_TBOOLEAN: *length = lua_toboolean(L, index) ? 4 : 5; return lua_toboolean(L, index) ? "true" : "false";
-  default: *length = strlen(luaL_typename(L, index)); return luaL_typename(L, index); /* what a platform said must not end a list */
+  default: *length = strlen(luaL_typename(L, index)); return luaL_typename(L, index); /* its type's name: an unexpected value in a platform's answer must not stop the writing of a list */
   }
 }
 
@@ -116,10 +115,10 @@ static int csv_row(lua_State *L) {
   return push_line(L, line, to);
 }
 
-/* In the order of enum camp_scan_level. */
+/* Names of enum camp_scan_level, in its order. */
 static const char *const ways[] = {"portable", "sse2", "neon", "avx2", "avx512", NULL};
 
-/* marks(text, delimiter, way): the offsets that the scan finds, for its tests. */
+/* marks(text, delimiter, way): the offsets that the scan finds; for tests. */
 static int csv_marks(lua_State *L) {
   size_t length, count = 0;
   const char *text = luaL_checklstring(L, 1, &length);
@@ -128,7 +127,7 @@ static int csv_marks(lua_State *L) {
   unsigned char *padded = lua_newuserdatauv(L, length + CAMP_SCAN_PADDING, 0);
   uint64_t *marks = lua_newuserdatauv(L, (length / 64 + 1) * sizeof *marks, 0);
   memcpy(padded, text, length);
-  memset(padded + length, '"', CAMP_SCAN_PADDING); /* what lies behind the end must not be found */
+  memset(padded + length, '"', CAMP_SCAN_PADDING); /* marks past the end, which must not be found */
   camp_scan_marks((enum camp_scan_level)way, padded, length, (unsigned char)delimiter[0], marks);
   lua_newtable(L);
   for (size_t i = 0; i < (length + 63) / 64 * 64; i++) {
@@ -139,7 +138,7 @@ static int csv_marks(lua_State *L) {
   return 1;
 }
 
-/* valid(text, way): whether the text is UTF-8, for tests of the ways of checking it. */
+/* valid(text, way): whether the text is valid UTF-8; for tests of the implementations. */
 static int csv_valid(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);

@@ -12,7 +12,7 @@ static struct camp_text text_field(lua_State *L, int table, const char *name) {
   return text;
 }
 
-/* Raises when the table has a key that is not in the list. */
+/* Raises if the table has a key that is not in the list. */
 static void check_keys(lua_State *L, int table, const char *what, const char *const *known) {
   lua_pushnil(L);
   while (lua_next(L, table) != 0) { /* stack: key value */
@@ -25,7 +25,7 @@ static void check_keys(lua_State *L, int table, const char *what, const char *co
   }
 }
 
-/* A list of strings as an array that lies in a userdata; pushes the list and that userdata. NULL and nothing pushed when absent. */
+/* A list of strings as an array in a userdata; pushes the list and that userdata. Returns NULL, with nothing pushed, if it is absent. */
 static struct camp_text *push_texts(lua_State *L, int table, const char *name, size_t *count) {
   lua_getfield(L, table, name);
   *count = 0;
@@ -45,7 +45,7 @@ static struct camp_text *push_texts(lua_State *L, int table, const char *name, s
   return texts;
 }
 
-/* A number, in room that the caller gives; NULL when there is none. */
+/* Reads a number into *room and returns `room`; NULL if the field is absent. */
 static const double *number_field(lua_State *L, int table, const char *name, double *room) {
   lua_getfield(L, table, name);
   const int type = lua_type(L, -1);
@@ -56,7 +56,7 @@ static const double *number_field(lua_State *L, int table, const char *name, dou
   return type == LUA_TNIL ? NULL : room;
 }
 
-/* Reads what a rule needs; may leave values on the stack that keep the strings alive. */
+/* Reads the spec of a rule; may leave values on the stack that keep its strings alive. */
 static void read_rule(lua_State *L, int table, struct camp_rule_spec *rule, double bounds[2]) {
   memset(rule, 0, sizeof *rule);
   rule->name.bytes = camp_check_string_field(L, table, "name", &rule->name.length);
@@ -81,7 +81,7 @@ static size_t read_column(lua_State *L, int table) {
   return column == 0 ? CAMP_NO_COLUMN : (size_t)column - 1;
 }
 
-/* constant: a string, number or boolean; a number or boolean also says the type when none is given. Pushes what keeps the text alive. */
+/* constant: a string, number or boolean; a number or boolean also sets the type if none is given. Pushes what keeps the text alive. */
 static void read_constant(lua_State *L, int table, struct camp_field_spec *spec) {
   char digits[40];
   lua_getfield(L, table, "constant");
@@ -205,8 +205,8 @@ static int add_check(lua_State *L, int table, struct camp_encoder *encoder, stru
   return result;
 }
 
-/* { fields = { { name, column }, ... }, by = column, given = { column, ... } }: one of the fields, or the one that column `by` names, is
- * filled; with `given`, where one of those columns is. */
+/* { fields = { { name, column }, ... }, by = column, given = { column, ... } }: one of the fields, or the one that column `by` names, must be
+ * filled; with `given`, only in rows where one of those columns is filled. */
 static int add_demand(lua_State *L, int table, struct camp_encoder *encoder, struct camp_error *err) {
   static const char *const known[] = {"fields", "by", "given", NULL};
   static const char *const known_field[] = {"name", "column", NULL};
@@ -274,7 +274,7 @@ static int read_map(lua_State *L, struct lua_encoder *box, struct camp_error *er
   if (lua_type(L, -1) != LUA_TTABLE) return luaL_error(L, "field 'map' must be a table");
   int table = lua_gettop(L);
   lua_pushnil(L);
-  if (lua_next(L, table) == 0) { /* an empty one is none */
+  if (lua_next(L, table) == 0) { /* an empty table counts as absent */
     lua_pop(L, 1);
     return 0;
   }
@@ -347,7 +347,8 @@ struct lua_encoder *camp_check_encoder(lua_State *L, int index) {
   return box;
 }
 
-/* encoder:source(input, batch) → source, checksum? of the batch's range (as input:checksum gives it) where it was read already | nil, err */
+/* encoder:source(input, batch) → source, checksum? | nil, err. The checksum is that of the batch's range, as from input:checksum, if all of it was
+ * read already. */
 static int encoder_source(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_batch batch;
@@ -365,8 +366,8 @@ static int encoder_source(lua_State *L) {
   return 2;
 }
 
-/* encoder:body(input, batch) → source of a body in memory, whose range in the file has the checksum of its plan; nothing when that is not so, or
- * not known yet: `source` tells why. */
+/* encoder:body(input, batch) → source of a body in memory, if its range in the file has the planned checksum; else nothing, also if that cannot be
+ * known in advance: `source` then reports the reason. */
 static int encoder_body(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_batch batch;
@@ -386,7 +387,7 @@ static int encoder_body(lua_State *L) {
   return 0;
 }
 
-/* text(input, batch): the same bytes as a string, for whoever must look at what was sent. */
+/* text(input, batch): the same bytes as a string, to inspect what was sent. */
 static int encoder_text(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   lua_settop(L, 3);
@@ -398,7 +399,7 @@ static int encoder_text(lua_State *L) {
   const size_t length = (size_t)source->length;
   if (source->memory != NULL) {
     lua_pushlstring(L, source->memory, length);
-    camp_source_free(camp_take_source(L, 4)); /* now: its memory serves the next one */
+    camp_source_free(camp_take_source(L, 4)); /* now, so that its memory is reused for the next one */
     return 1;
   }
   char *bytes = lua_newuserdatauv(L, length + 1, 0);

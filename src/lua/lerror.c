@@ -32,7 +32,7 @@ static const char *reason_of(long code) {
   }
 }
 
-/* nil, err with the reason that callers ask for most. */
+/* Pushes nil, err with the reason for the errno values that callers handle most. */
 int camp_push_system_error(lua_State *L, const struct camp_error *err) {
   camp_push_error(L, err);
   const char *reason = err->kind == CAMP_INVALID ? reason_of(err->code) : NULL;
@@ -53,7 +53,7 @@ void camp_set_locked(lua_State *L, int ours) {
   lua_setfield(L, -2, "cause");
 }
 
-/* What an error of a refused text keeps until somebody asks: where it stopped, and the rest in one number. */
+/* Array fields of an error for a text that cannot be converted, until another field is accessed: the offset, and the rest packed into a number. */
 enum { STOP_OFFSET = 1, STOP_FACTS };
 
 int camp_push_stop(lua_State *L, int lazy, enum camp_stop stop, enum camp_encoding from, enum camp_encoding to, uint64_t offset,
@@ -70,7 +70,7 @@ int camp_push_stop(lua_State *L, int lazy, enum camp_stop stop, enum camp_encodi
   return 2;
 }
 
-/* Makes the error at this index, an absolute one, what every other error is. */
+/* Turns the error at this absolute index into an ordinary error object. */
 static void fill_stop(lua_State *L, int index) {
   struct camp_error err = {CAMP_OK, 0, ""};
   luaL_checkstack(L, 4, NULL);
@@ -80,7 +80,7 @@ static void fill_stop(lua_State *L, int index) {
   const uint32_t facts = (uint32_t)lua_tointeger(L, -1);
   const enum camp_stop stop = (enum camp_stop)(facts & 3);
   lua_pop(L, 2);
-  luaL_getmetatable(L, CAMP_ERROR_CLASS); /* first: from here on nothing comes back here */
+  luaL_getmetatable(L, CAMP_ERROR_CLASS); /* first, so that the accesses below do not call this again */
   lua_setmetatable(L, index);
   camp_fail_stop(&err, stop, (enum camp_encoding)(facts >> 2 & 7), (enum camp_encoding)(facts >> 5 & 7), (uint64_t)offset, facts >> 8);
   for (int i = STOP_OFFSET; i <= STOP_FACTS; i++) {
@@ -92,7 +92,7 @@ static void fill_stop(lua_State *L, int index) {
   lua_pushstring(L, err.text);
   lua_setfield(L, index, "message");
   lua_pushinteger(L, offset);
-  lua_setfield(L, index, "code"); /* also when it is 0 */
+  lua_setfield(L, index, "code"); /* even if it is 0 */
   lua_pushstring(L, stop == CAMP_STOP_UNMAPPABLE ? "unmappable" : "encoding");
   lua_setfield(L, index, "reason");
   lua_createtable(L, 0, 2);
@@ -117,7 +117,7 @@ void camp_complete_error(lua_State *L, int index) {
   if (is_stop(L, index)) fill_stop(L, index);
 }
 
-/* The functions of the class are anybody's who asks for the metatable. */
+/* Checked, since scripts can get at the metatable and call its functions with other values. */
 static void check_stop(lua_State *L) {
   luaL_argcheck(L, is_stop(L, 1), 1, "an error object");
   fill_stop(L, 1);

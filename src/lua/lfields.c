@@ -7,7 +7,7 @@
 #include "../json.h"
 #include "bind.h"
 
-/* A path, or another text for the system: a NUL inside would cut it short unseen. */
+/* A path or another string for the system, which a NUL inside would silently truncate. */
 const char *camp_check_path(lua_State *L, int argument) {
   size_t length;
   const char *path = luaL_checklstring(L, argument, &length);
@@ -15,7 +15,7 @@ const char *camp_check_path(lua_State *L, int argument) {
   return path;
 }
 
-/* Pushes t[name] when it has the wanted type; 0 and nothing pushed when absent; raises otherwise. */
+/* Pushes t[name] if it has the wanted type. Returns 0, with nothing pushed, if it is absent; raises otherwise. */
 static int push_field(lua_State *L, int table, const char *name, int type) {
   lua_getfield(L, table, name);
   if (lua_isnil(L, -1)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The part of campaign.core.system that Lua's own library lacks for durable files. What the system refuses comes back as nil, err; err.code is
- * errno, err.reason "missing", "exists" or "full" where that is why. */
+ * The part of campaign.core.system for durable files, which Lua's own library lacks. System errors are returned as nil, err, with errno as
+ * err.code, and err.reason "missing", "exists" or "full" where that is the cause. */
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static int reading_close(lua_State *L) {
   return 0;
 }
 
-/* read_file(path, max = 64 MiB, private = false) → bytes | nil, err. Private: ours, no link, closed to others. */
+/* read_file(path, max = 64 MiB, private = false) → bytes | nil, err. Private: must be ours, not a symbolic link, closed to others. */
 static int files_read_file(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_check_path(L, 1);
@@ -68,7 +68,7 @@ struct file_box {
 static struct file_box *push_file_box(lua_State *L, const char *class, const char *path) {
   struct file_box *box = camp_push_object(L, sizeof *box, class);
   size_t length = strlen(path);
-  size_t skip = length < sizeof box->path ? 0 : length - sizeof box->path + 1; /* of a long path the end says more */
+  size_t skip = length < sizeof box->path ? 0 : length - sizeof box->path + 1; /* the end of a long path says more */
   box->fd = -1;
   memcpy(box->path, path + skip, length - skip + 1);
   return box;
@@ -115,14 +115,14 @@ static int append_write(lua_State *L) {
   return push_result(L, camp_append_write(box->fd, box->path, bytes, size, &err), &err);
 }
 
-/* :sync() → true once it is on the disk | nil, err: then nothing is known about what was written before. */
+/* :sync() → true once everything is on the disk | nil, err: then nothing is known about earlier writes. */
 static int append_sync(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct file_box *box = check_append(L);
   return push_result(L, camp_append_sync(box->fd, box->path, &err), &err);
 }
 
-/* :truncate(bytes) → true | nil, err: cuts off what stands behind them. */
+/* :truncate(bytes) → true | nil, err: cuts the file to this size. */
 static int append_truncate(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct file_box *box = check_append(L);
@@ -217,7 +217,7 @@ static int files_remove(lua_State *L) {
   return push_result(L, camp_remove(camp_check_path(L, 1), &err), &err);
 }
 
-/* sync_folder(path) → true | nil, err: which names it has. */
+/* sync_folder(path) → true | nil, err: makes the folder's entries durable. */
 static int files_sync_folder(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   return push_result(L, camp_sync_folder(camp_check_path(L, 1), &err), &err);
@@ -234,7 +234,7 @@ static int folder_close(lua_State *L) {
   return 0;
 }
 
-/* list_dir(path) → names in no order, without "." and ".." | nil, err. */
+/* list_dir(path) → names in no particular order, without "." and ".." | nil, err. */
 static int files_list_dir(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   const char *path = camp_check_path(L, 1);

@@ -40,13 +40,13 @@ static enum camp_filename_mode check_mode(lua_State *L) {
   return CAMP_FILENAME_UTF8;
 }
 
-/* The last piece of a path: what a file part is called when no name is given. */
+/* The last component of a path: the file name of a part for which none is given. */
 static const char *base_name(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash != NULL ? slash + 1 : path;
 }
 
-/* The bytes of the part whose table lies on top of the stack; NULL with err filled. */
+/* The source of the part whose table is on top of the stack; NULL with err. */
 static struct camp_source *part_source(lua_State *L, int index, const char *path, struct camp_error *err) {
   size_t length;
   int table = lua_gettop(L);
@@ -79,7 +79,7 @@ static int add_part(lua_State *L, struct camp_form *form, int index, struct camp
     spec.filename = base_name(path);
     spec.filename_length = strlen(spec.filename);
   }
-  struct camp_source *source = part_source(L, index, path, err); /* last: nothing below raises */
+  struct camp_source *source = part_source(L, index, path, err); /* last, since nothing below raises, which would leak it */
   return source != NULL ? camp_form_add(form, &spec, source, err) : -1;
 }
 

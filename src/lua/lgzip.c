@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.gzip: a compressed text that is in memory as a whole. The work is done in src/unpack.c. */
+ * campaign.core.gzip: decompresses a text in memory, over src/unpack.c. */
 #include "../buf.h"
 #include "../unpack.h"
 #include "bind.h"
@@ -24,8 +24,8 @@ static int take(void *data, const char *bytes, size_t n) {
   return camp_buf_append(&box->out, bytes, n);
 }
 
-/* unpack(bytes, most) → what gzip or zlib compressed, or the bytes themselves when they do not begin like either; nil, err when they are
- * damaged, cut short, or more than `most` bytes when unpacked. */
+/* unpack(bytes, most) → the decompressed gzip or zlib data, or the bytes themselves if they do not begin like either; nil, err if they are damaged,
+ * truncated, or more than `most` bytes when decompressed. */
 static int gzip_unpack(lua_State *L) {
   size_t n;
   const char *bytes = luaL_checklstring(L, 1, &n);
@@ -48,7 +48,7 @@ static int gzip_unpack(lua_State *L) {
   } else {
     camp_fail(&err, CAMP_INVALID, 0, "the compressed text is more than %lld bytes, or than memory holds", (long long)most);
   }
-  camp_unpack_free(box->unpack); /* not only when the garbage is collected */
+  camp_unpack_free(box->unpack); /* now, not only at the next garbage collection */
   box->unpack = NULL;
   camp_buf_clear(&box->out);
   return code == 0 ? 1 : camp_push_error(L, &err);

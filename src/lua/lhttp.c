@@ -10,7 +10,7 @@
 
 #define ENGINE_CLASS "campaign.http.engine"
 #define RESULT_CLASS "campaign.http.result"
-#define RAW_KEY "_raw" /* a struct raw and the header lines of a result, unpacked when they are asked for */
+#define RAW_KEY "_raw" /* a struct raw followed by the header lines of a result, unpacked on access */
 #define FIELDS_KEY "campaign.http.fields"
 
 enum field {
@@ -23,17 +23,17 @@ static const char *const field_names[FIELD_COUNT] = {"method", "url", "headers",
 
 struct engine_box {
   struct camp_http *http;
-  const char *names[FIELD_COUNT]; /* field_names as this Lua has them: a key is told by its address. The registry keeps them. */
-  unsigned given;                 /* which fields the request has that is being read, a bit each */
+  const char *names[FIELD_COUNT]; /* field_names as interned by this Lua state, so that keys are compared by address. The registry keeps them. */
+  unsigned given;                 /* bit set of the fields that the current request has */
 };
 
-/* What most scripts never ask of a result. */
+/* Fields of a result that most scripts never access. */
 struct raw {
   double timings[5];
-  int64_t bytes_sent, bytes_expected, bytes_received, reused; /* of one size, so that no byte between them is left as it was */
+  int64_t bytes_sent, bytes_expected, bytes_received, reused; /* all of one size, so that there is no uninitialized padding */
 };
 
-/* The first upvalue of every method is the engine's metatable: cheaper to compare with than to look up by name. */
+/* The first upvalue of every method is the engine's metatable: comparing with it is cheaper than a lookup by name. */
 static struct engine_box *check_box(lua_State *L) {
   struct engine_box *box = lua_touserdata(L, 1);
   int is_engine = 0;
@@ -87,7 +87,7 @@ static int http_engine(lua_State *L) {
   return 1;
 }
 
-/* Raises on a field that nobody reads: a misspelt limit must not become no limit. `names` ends with NULL. */
+/* Raises on an unknown field: a misspelled limit must not be ignored. `names` ends with NULL. */
 static void check_fields(lua_State *L, int table, const char *what, const char *const *names) {
   lua_pushnil(L);
   while (lua_next(L, table) != 0) {
@@ -99,12 +99,12 @@ static void check_fields(lua_State *L, int table, const char *what, const char *
   }
 }
 
-/* Where submit has put the value of a field. */
+/* The stack index at which read_fields puts the value of a field. */
 static int slot(enum field field) { return 3 + (int)field; }
 
 static int is_given(const struct engine_box *box, enum field field) { return (box->given >> field & 1) != 0; }
 
-/* True when the request has the field; raises when it is of another type. */
+/* True if the request has the field; raises if it has another type. */
 static int has_field(lua_State *L, const struct engine_box *box, enum field field, int type) {
   if (!is_given(box, field)) return 0;
   if (lua_type(L, slot(field)) != type)
@@ -112,7 +112,7 @@ static int has_field(lua_State *L, const struct engine_box *box, enum field fiel
   return 1;
 }
 
-/* One optional text field through its setter; 0, or -1 with err filled. */
+/* Passes an optional string field to its setter. 0, or -1 with err. */
 static int set_text(lua_State *L, const struct engine_box *box, enum field field, struct camp_request *request,
                     int (*set)(struct camp_request *, const char *, size_t, struct camp_error *), struct camp_error *err) {
   size_t length;
@@ -160,7 +160,7 @@ static int set_body(lua_State *L, const struct engine_box *box, struct camp_requ
   return result;
 }
 
-/* A limit must be above 0 when it is given: nothing here can be switched off. */
+/* A limit, if given, must be above 0: limits cannot be switched off. */
 static double limit_field(lua_State *L, const char *name) {
   const double absent = -9.5e300;
   double value = camp_opt_number_field(L, -1, name, absent);
@@ -193,8 +193,8 @@ static void set_options(lua_State *L, const struct engine_box *box, struct camp_
   }
 }
 
-/* Puts every field of the request at index 2 into its slot. Raises on a field that nobody reads. */
-static void spread(lua_State *L, struct engine_box *box) {
+/* Puts every field of the request at index 2 into its slot. Raises on an unknown field. */
+static void read_fields(lua_State *L, struct engine_box *box) {
   luaL_checktype(L, 2, LUA_TTABLE);
   box->given = 0;
   lua_settop(L, 2);
@@ -213,8 +213,8 @@ static void spread(lua_State *L, struct engine_box *box) {
 
 int camp_fill_request(lua_State *L, struct camp_http *http, struct camp_error *err) {
   struct engine_box *box = check_box(L);
-  spread(L, box);
-  struct camp_request *request = camp_http_draft(http); /* the engine's: nothing leaks when Lua raises below */
+  read_fields(L, box);
+  struct camp_request *request = camp_http_draft(http); /* owned by the engine: nothing leaks if Lua raises below */
   if (request == NULL) return luaL_error(L, "out of memory");
   size_t length = 3;
   const char *method = has_field(L, box, FIELD_METHOD, LUA_TSTRING) ? lua_tolstring(L, slot(FIELD_METHOD), &length) : "GET";
@@ -240,7 +240,7 @@ static int engine_submit(lua_State *L) {
   return 1;
 }
 
-/* perform{...}, seconds → id, and what take(seconds) gives: mostly this request's result, but what finished before comes first */
+/* perform{...}, seconds → id, and the values of take(seconds): usually this request's result, but results that were ready before come first */
 static int engine_perform(lua_State *L) {
   struct camp_http *http = camp_check_engine(L);
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -261,7 +261,7 @@ static int engine_wait(lua_State *L) {
   return 1;
 }
 
-/* bell() → the number of a descriptor for store:ring: what finishes there ends a wait here. */
+/* bell() → a descriptor for store:ring, so that groups finished by the store end a wait here */
 static int engine_bell(lua_State *L) {
   struct camp_http *http = camp_check_engine(L);
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -281,7 +281,7 @@ static int engine_listen(lua_State *L) {
   return 1;
 }
 
-/* accept() → true: the connection to that path was made by this process and is used from now on */
+/* accept() → true: the connection to that path came from this process and is used from now on */
 static int engine_accept(lua_State *L) {
   struct camp_http *http = camp_check_engine(L);
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -290,7 +290,7 @@ static int engine_accept(lua_State *L) {
   return 1;
 }
 
-/* arm() → how many results can be taken; 0: one byte will come, and exactly one; -1: nothing will */
+/* arm() → number of results ready; 0: exactly one byte will come; -1: none will */
 static int engine_arm(lua_State *L) {
   lua_pushinteger(L, camp_http_arm(camp_check_engine(L)));
   return 1;
@@ -353,7 +353,7 @@ int camp_push_result(lua_State *L, struct camp_http *http, const struct camp_htt
   push_digests(L, result);
   const struct raw values = {{result->dns, result->connect, result->tls, result->first_byte, result->total}, result->bytes_sent,
                              result->bytes_expected, result->bytes_received, result->reused};
-  char small[2048]; /* most answers' headers fit; others take a userdata, so that no luaL_Buffer lies across other pushes */
+  char small[2048]; /* fits most answers' headers; others use a userdata, since a luaL_Buffer must not be interleaved with other pushes */
   size_t size = sizeof values + result->head_length;
   char *raw = size <= sizeof small ? small : lua_newuserdatauv(L, size, 0);
   memcpy(raw, &values, sizeof values);
@@ -367,7 +367,7 @@ int camp_push_result(lua_State *L, struct camp_http *http, const struct camp_htt
   return 2;
 }
 
-/* take(seconds?) → id, result; nothing when none is finished. With seconds it waits as `wait` does. */
+/* take(seconds?) → id, result; nothing if none is ready. With seconds it waits as `wait` does. */
 static int engine_take(lua_State *L) {
   struct camp_http *http = camp_check_engine(L);
   const struct camp_http_result *result = camp_take_result(L, http);
@@ -406,7 +406,7 @@ static void push_headers(lua_State *L, const char *at, const char *end) {
   }
 }
 
-/* __index of a result: numbers as they are asked for; headers and timings are made once and kept. */
+/* __index of a result: numbers are read on each access; the tables of headers and timings are created once and kept. */
 static int result_index(lua_State *L) {
   enum { REUSED, BYTES_SENT, BYTES_EXPECTED, BYTES_RECEIVED, SECONDS, HEADERS, TIMINGS, COUNT };
   static const char *const names[COUNT] = {"reused", "bytes_sent", "bytes_expected", "bytes_received", "seconds", "headers", "timings"};
@@ -415,7 +415,7 @@ static int result_index(lua_State *L) {
   int which = 0;
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
   const char *name = lua_tolstring(L, 2, &length);
-  if (length < 6) return 0; /* `error`, which good results do not have, is what is asked for most */
+  if (length < 6) return 0; /* quick exit for `error`, the most frequent access, which successful results do not have */
   while (which < COUNT && strcmp(name, names[which]) != 0) which++;
   if (which == COUNT) return 0;
   lua_pushliteral(L, RAW_KEY);
@@ -468,7 +468,7 @@ static int engine_in_flight(lua_State *L) {
   return 1;
 }
 
-/* forget(account): its connections are not used again; for changed credentials. */
+/* forget(account): its connections are not reused; for changed credentials. */
 static int engine_forget(lua_State *L) {
   struct camp_http *http = camp_check_engine(L);
   struct camp_error err = {CAMP_OK, 0, ""};

@@ -21,7 +21,7 @@ struct lua_later {
 struct lua_rows {
   struct camp_reader reader;
   struct camp_input *input; /* a reference of its own */
-  int64_t left;             /* records that are still to be given */
+  int64_t left;             /* maximum number of further records to return */
 };
 
 struct camp_input *camp_check_input(lua_State *L, int index) {
@@ -30,7 +30,7 @@ struct camp_input *camp_check_input(lua_State *L, int index) {
   return box->input;
 }
 
-/* The options of an input; their texts belong to the table at 1. */
+/* Reads the options of an input; the strings belong to the table at index 1. */
 static void read_options(lua_State *L, struct camp_input_options *options) {
   size_t length = 0;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -66,7 +66,7 @@ int camp_rows_input_later(lua_State *L) {
   return 1;
 }
 
-/* errand:take() → nothing while it goes on | true, input | true, nil, err */
+/* errand:take() → nothing while it is not done | true, input | true, nil, err */
 static int later_take(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_input *input = NULL;
@@ -77,7 +77,7 @@ static int later_take(lua_State *L) {
   if (camp_input_later_take(box->later, &input, &err) == 0) return 0;
   struct camp_input_later *later = box->later;
   box->later = NULL;
-  to->input = input; /* counted as alive by the input from here on */
+  to->input = input; /* the live count passes from the errand to the input */
   if (input == NULL) camp_live_add(-1);
   camp_input_later_free(later);
   if (input != NULL) return 2;
@@ -162,7 +162,7 @@ static int input_checksum(lua_State *L) {
   return 1;
 }
 
-/* untouched() → whether the file is, by all that the system tells of it, as it was when it was opened. */
+/* untouched() → whether the file's size and times are the same as when it was opened. */
 static int input_untouched(lua_State *L) {
   lua_pushboolean(L, camp_input_untouched(camp_check_input(L, 1)));
   return 1;
@@ -209,7 +209,7 @@ static int rows_close(lua_State *L) {
   return 0;
 }
 
-/* The iterator: number, fields, reason, line. A file that cannot be read on raises its error, as io.lines does. */
+/* The iterator: number, fields, reason, line. Raises an error if the file cannot be read further, as io.lines does. */
 static int rows_next(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_record record;
@@ -222,7 +222,7 @@ static int rows_next(lua_State *L) {
     do got = camp_reader_next(&rows->reader, &record, &err);
     while (got == 1 && (record.faults & CAMP_RECORD_BLANK));
   }
-  if (got <= 0) rows_close(L); /* at once: a loop may be followed by many before a collection */
+  if (got <= 0) rows_close(L); /* now: many such loops may run before the next garbage collection */
   if (got < 0) {
     camp_push_error(L, &err);
     return lua_error(L);

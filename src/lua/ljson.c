@@ -14,9 +14,9 @@
 #define LITERAL_CLASS "campaign.json.literal"
 #define WRITER_CLASS "campaign.json.writer"
 #define TEXT_MAX ((size_t)1 << 30)
-#define KEPT_BYTES 16384 /* of a writer's buffers, between two calls */
+#define KEPT_BYTES 16384 /* maximum memory that a writer's buffers keep between calls */
 
-struct step { /* of the path to the value being written */
+struct step { /* one step of the path to the value being written */
   const char *key; /* NULL: index counts */
   size_t length;
   size_t index;
@@ -31,8 +31,8 @@ struct key {
 struct writer {
   struct camp_buf out;
   struct camp_buf keys; /* struct key of the open objects */
-  int is_taken;         /* by a call that has not returned */
-  int indent;           /* spaces a level; 0: all on one line */
+  int is_taken;         /* in use by a call that has not returned */
+  int indent;           /* spaces per level; 0: all on one line */
   size_t depth;
   struct step path[CAMP_JSON_DEPTH_MAX];
   struct camp_error err;
@@ -60,7 +60,7 @@ static int refuse(struct writer *writer, const char *what) {
     at += (size_t)more;
   }
   path[at] = '\0';
-  /* A key that is not text must not make the message something that is not text. */
+  /* A key that is not valid text must not get into the message. */
   for (size_t i = 0; i < at; i++)
     if ((unsigned char)path[i] < 0x20 || path[i] == 0x7F) path[i] = '?';
   if (camp_utf8_valid((const uint8_t *)path, at, NULL) != at)
@@ -115,7 +115,7 @@ static int put_number(lua_State *L, struct writer *writer, int index) {
 
 static int write_value(lua_State *L, struct writer *writer);
 
-/* The kind of the table at the top of the stack: 1 array, 0 object, -1 refused. *length is the array's. */
+/* The kind of the table on top of the stack: 1 array, 0 object, -1 refused. *length is the array's length. */
 static int table_kind(lua_State *L, struct writer *writer, size_t *length) {
   size_t strings = 0;
   size_t indexes = 0;
@@ -175,7 +175,7 @@ static int compare_keys(const void *a, const void *b) {
   return order != 0 ? order : x->length < y->length ? -1 : x->length > y->length;
 }
 
-/* Few keys, as rows have them, are put in order where they stand; a table with many must not take its square of time. */
+/* Insertion sort for few keys, as rows have; tables with many keys must not take quadratic time. */
 static void sort_keys(struct key *keys, size_t count) {
   if (count > 24) {
     qsort(keys, count, sizeof *keys, compare_keys);
@@ -234,7 +234,7 @@ static int write_table(lua_State *L, struct writer *writer) {
   return kind < 0 ? -1 : kind ? write_array(L, writer, length) : write_object(L, writer);
 }
 
-/* Writes the value at the top of the stack and leaves it there; on -1 the stack is left as it happens to be. */
+/* Writes the value on top of the stack and leaves it there; after -1 the stack is undefined. */
 static int write_value(lua_State *L, struct writer *writer) {
   size_t length;
   const char *text;
@@ -264,9 +264,9 @@ static struct writer *push_writer(lua_State *L) {
   return writer;
 }
 
-/* One for all calls: a userdata of its own for each would take longer than most texts. But strings that are made meanwhile may run a finalizer,
- * in Lua 5.4 while a value is written, in LuaJIT also before a text is copied: one that comes here gets a writer of its own, which goes to the
- * bottom of the stack. */
+/* All calls share one writer, since creating a userdata for each would take longer than writing most texts. But creating strings meanwhile may run a
+ * finalizer, in Lua 5.4 while a value is written, in LuaJIT also before a text is copied: if that calls this again, it gets a writer of its own,
+ * which is kept at the bottom of the stack. */
 static struct writer *take_writer(lua_State *L) {
   struct writer *writer = lua_touserdata(L, lua_upvalueindex(1));
   if (writer->is_taken) {
@@ -279,14 +279,14 @@ static struct writer *take_writer(lua_State *L) {
   return writer;
 }
 
-/* Long texts are not kept for the next call. */
+/* Ends the use of the writer; the memory of long texts is not kept. */
 static void give_back(struct writer *writer) {
   if (writer->out.room > KEPT_BYTES) camp_buf_clear(&writer->out);
   if (writer->keys.room > KEPT_BYTES) camp_buf_clear(&writer->keys);
   writer->is_taken = 0;
 }
 
-/* The text, or nil, err; the writer is given back. */
+/* Pushes the text, or nil, err, and gives the writer back. */
 static int push_result(lua_State *L, struct writer *writer, int failed) {
   if (failed) {
     const struct camp_error err = writer->err;
@@ -298,7 +298,7 @@ static int push_result(lua_State *L, struct writer *writer, int failed) {
   return 1;
 }
 
-/* encode(value, { indent = n }?) → text | nil, err that names the place in the value. */
+/* encode(value, { indent = n }?) → text | nil, err, which names the path in the value. */
 static int json_encode(lua_State *L) {
   luaL_checkany(L, 1);
   double indent = 0;
@@ -314,7 +314,7 @@ static int json_encode(lua_State *L) {
   return push_result(L, writer, write_value(L, writer) != 0);
 }
 
-/* array(t?) → t, marked: it is written as an array also when it is empty. */
+/* array(t?) → t, marked, so that it is written as an array even if it is empty. */
 static int json_array(lua_State *L) {
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) {
@@ -385,7 +385,7 @@ static int json_guard(lua_State *L) {
   const lua_Integer offset = writer->err.code;
   if (push_result(L, writer, failed) == 1) return 1;
   lua_pushinteger(L, offset);
-  lua_setfield(L, -2, "code"); /* also when it is 0 */
+  lua_setfield(L, -2, "code"); /* even if it is 0 */
   return 2;
 }
 

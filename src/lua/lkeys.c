@@ -63,7 +63,7 @@ int camp_rows_row_keys(lua_State *L) {
   return 1;
 }
 
-/* key_form(name, text) → the text as it is compared, and whether it is of its kind. */
+/* key_form(name, text) → the text in its normal form, and whether it is of that kind. */
 int camp_rows_key_form(lua_State *L) {
   unsigned char room[CAMP_KEY_FORM_MAX];
   size_t length, form_length;
@@ -76,7 +76,7 @@ int camp_rows_key_form(lua_State *L) {
   return 2;
 }
 
-/* step(bytes = 1 MiB) → true while there is more, nil at the end, nil and err when the file cannot be taken whole. */
+/* step(bytes = 1 MiB) → true while there is more, nil at the end, nil and err if the file cannot be read completely. */
 static int list_step(lua_State *L) {
   struct lua_key_list *box = check_box(L, 1);
   const lua_Number wanted = luaL_optnumber(L, 2, (lua_Number)STEP_BYTES);

@@ -79,7 +79,7 @@ static void push_event(lua_State *L, const struct camp_multipart_event *event) {
   set_text(L, "content_type", event->content_type);
 }
 
-/* :feed(bytes) → list of events | nil, err: refused, and for good. */
+/* :feed(bytes) → list of events | nil, err: refused, permanently. */
 static int reader_feed(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_multipart_event event;
@@ -101,7 +101,7 @@ static int reader_feed(lua_State *L) {
   return got < 0 ? camp_push_error(L, &err) : 1;
 }
 
-/* :finish() → true | nil, err when the closing boundary never came. */
+/* :finish() → true | nil, err if the closing boundary is missing. */
 static int reader_finish(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   if (camp_multipart_finish(check_reader(L), &err) != 0) return camp_push_error(L, &err);

@@ -36,7 +36,7 @@ static int notice_listen(lua_State *L) {
   return 1;
 }
 
-/* :accept() → number for those who ring | nil, err */
+/* :accept() → descriptor to pass to `ring` functions | nil, err */
 static int notice_accept(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_notice *notice = check_notice(L);

@@ -9,17 +9,17 @@
 #define PASS_CLASS "campaign.rows.preflight"
 
 #define STEP_BYTES ((int64_t)1 << 20)
-#define STEP_TABLES 1000 /* rejects, or batches, of one step at most: a list of nothing but rejects must not fill the memory */
+#define STEP_TABLES 1000 /* maximum rejects, or batches, per step, so that a list of nothing but rejects does not fill the memory */
 
 struct lua_pass {
   struct camp_preflight pass;
   struct camp_error failure; /* repeated by every further step */
   int open;
-  int lines;             /* refused rows are given as lines of their file, not as values */
-  struct camp_rejects refused; /* of a step */
+  int lines;             /* rejected rows are returned as lines of rejects.csv, not as tables */
+  struct camp_rejects refused; /* of the current step */
 };
 
-/* Integers of the list at the top of the stack, each from 1 to most; how many. Those beyond `room` raise. */
+/* Reads the list of column numbers on top of the stack and returns their count. Raises if there are more than `room`. */
 static size_t read_columns(lua_State *L, const char *name, size_t *columns, size_t room) {
   size_t count = 0;
   for (;; lua_pop(L, 1)) {
@@ -34,7 +34,7 @@ static size_t read_columns(lua_State *L, const char *name, size_t *columns, size
   return count;
 }
 
-/* suppress = { { list, column }, ... }. The lists stay in the table while the pass is made, which takes references. */
+/* suppress = { { list, column }, ... }. The table keeps the lists alive until the pass has taken its references. */
 static void read_suppress(lua_State *L, int table, struct camp_preflight_options *options) {
   lua_getfield(L, table, "suppress");
   if (!lua_isnil(L, -1)) {
@@ -56,7 +56,7 @@ static void read_suppress(lua_State *L, int table, struct camp_preflight_options
 
 /* keys = { secret, columns, since }. The columns are copied into a userdata that stays on the stack. */
 static void read_keys(lua_State *L, int table, struct camp_preflight_options *options) {
-  lua_getfield(L, table, "keys"); /* stays, with what follows */
+  lua_getfield(L, table, "keys"); /* stays on the stack, as do the values below */
   if (lua_isnil(L, -1)) return;
   int keys = lua_gettop(L);
   size_t length;
@@ -100,7 +100,7 @@ int camp_rows_preflight(lua_State *L) {
     marker = camp_integer_field(L, 3, "marker", 0, 1, CAMP_MAX_COLUMNS);
     read_suppress(L, 3, &options);
     read_keys(L, 3, &options);
-    lua_getfield(L, 3, "range"); /* stays on the stack: the skip text lives in it */
+    lua_getfield(L, 3, "range"); /* stays on the stack, since it owns the skip text */
     if (!lua_isnil(L, -1)) {
       struct camp_batch range;
       camp_check_batch(L, lua_gettop(L), &range, &options.skip);
@@ -173,7 +173,7 @@ static void push_reject(lua_State *L, const struct camp_preflight *pass) {
   lua_setfield(L, -2, "faults");
 }
 
-/* Sets what became of the refused rows in the step on top. */
+/* Sets the fields about rejected rows in the step on top of the stack. */
 static void set_rejects(lua_State *L, const struct camp_rejects *refused) {
   luaL_checkstack(L, 4, NULL);
   lua_pushlstring(L, refused->lines.length > 0 ? refused->lines.data : "", refused->lines.length);
@@ -199,7 +199,7 @@ static void set_rejects(lua_State *L, const struct camp_rejects *refused) {
   lua_setfield(L, -2, "reasons");
 }
 
-/* The first row of the pass that holds a character which the target lacks. */
+/* Sets step.unmappable: the first row of the pass with a character that the target encoding lacks. */
 static void set_unmappable(lua_State *L, int step, const struct camp_rejects *refused) {
   lua_createtable(L, 0, 3);
   camp_set_integer(L, "row", refused->row);
@@ -208,7 +208,7 @@ static void set_unmappable(lua_State *L, int step, const struct camp_rejects *re
   lua_setfield(L, step, "unmappable");
 }
 
-/* A row that is left out though nothing is wrong with it; `match` names the number of what it is the same as. */
+/* Pushes a row that is left out although it is valid; `match` is the name of the field for what it matches. */
 static void push_left_out(lua_State *L, const struct camp_preflight *pass, size_t column, const char *match) {
   const struct camp_record *record = &pass->record;
   luaL_checkstack(L, 6, NULL);
@@ -241,7 +241,7 @@ static void push_batch(lua_State *L, const struct camp_preflight *pass) {
   }
 }
 
-/* Where the tables of a step lie while it is made. */
+/* Stack indices of the tables of a step while it is built. */
 enum { STEP = 2, BATCHES, REJECTS, DUPLICATES, SUPPRESSED, UNCHANGED };
 
 struct counts {
@@ -249,7 +249,7 @@ struct counts {
   int batches, rejects, duplicates, suppressed, unchanged;
 };
 
-/* 0, or -1 without memory. */
+/* 0, or -1 when out of memory. */
 static int take_reject(lua_State *L, struct lua_pass *box, int number) {
   if (!box->lines) {
     push_reject(L, &box->pass);
@@ -262,7 +262,7 @@ static int take_reject(lua_State *L, struct lua_pass *box, int number) {
   return 0;
 }
 
-/* Takes over what happened: 0, or -1 with the failure in the box. */
+/* Adds an event to the step. 0, or -1 with the failure in the box. */
 static int take_event(lua_State *L, struct lua_pass *box, enum camp_event event, struct counts *counts) {
   const struct camp_preflight *pass = &box->pass;
   switch (event) {
@@ -318,7 +318,7 @@ static void set_step(lua_State *L, const struct counts *counts) {
   camp_set_integer(L, "blank", counts->blank);
 }
 
-/* step(bytes = 1 MiB): the next records of about so many bytes. */
+/* step(bytes = 1 MiB): handles the next records, about that many bytes. */
 static int pass_step(lua_State *L) {
   struct lua_pass *box = luaL_checkudata(L, 1, PASS_CLASS);
   luaL_argcheck(L, box->open, 1, "the pass is closed");

@@ -22,7 +22,7 @@ static const struct {
 
 struct box {
   struct camp_process process;
-  int open; /* counted as alive */
+  int open; /* counted as live (camp_live_add) */
 };
 
 static int process_close(lua_State *L) {
@@ -48,7 +48,7 @@ static const char *opt_path_field(lua_State *L, int table, const char *name) {
   return path;
 }
 
-/* Pushes an array of pointers to the arguments t[1], t[2], ...; the table keeps the texts. */
+/* Pushes an array of pointers to the arguments t[1], t[2], ...; the table keeps the strings alive. */
 static char **push_arguments(lua_State *L, int table) {
   size_t count = lua_rawlen(L, table);
   if (count < 1 || count > WORDS_MAX) luaL_error(L, "spawn needs a program and at most %d arguments", WORDS_MAX);
@@ -65,7 +65,7 @@ static char **push_arguments(lua_State *L, int table) {
   return words;
 }
 
-/* Does the table at `index` say anything about the variable of this "NAME=value"? */
+/* True if the table at `index` has an entry for the variable of this "NAME=value". */
 static int is_overridden(lua_State *L, int index, const char *variable) {
   const char *equals = strchr(variable, '=');
   if (equals == NULL) return 0;
@@ -76,7 +76,7 @@ static int is_overridden(lua_State *L, int index, const char *variable) {
   return found;
 }
 
-/* Pushes two values: a table that keeps texts, and the array of pointers: our environment with what the table `env` changes
+/* Pushes two values: a table that keeps strings alive, and the array of pointers: our environment with the changes of the table `env`
  * ({ NAME = "value" | false }). */
 static char **push_environment(lua_State *L, int env) {
   size_t count = 0;
@@ -171,7 +171,7 @@ static int process_read_line(lua_State *L) {
   return 1;
 }
 
-/* :signal("TERM") → true | nil, err when it has ended. */
+/* :signal("TERM") → true | nil, err if it has ended. */
 static int process_signal(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_process *process = check_process(L);
@@ -184,7 +184,7 @@ static int process_signal(lua_State *L) {
   return 1;
 }
 
-/* :wait(seconds) → { exit = number } or { signal = name or number }, {} when the host's own handling took the status | nil, err ("timeout"). */
+/* :wait(seconds) → { exit = number } or { signal = name or number }, {} if the host's own SIGCHLD handling took the status | nil, err ("timeout"). */
 static int process_wait(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_process *process = check_process(L);

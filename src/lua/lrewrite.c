@@ -10,9 +10,9 @@
 
 #define REWRITE_CLASS "campaign.rows.rewrite"
 
-/* Names that were looked up: the table of names holds these strings, so their addresses tell them apart. */
+/* A cache of names that were looked up, compared by address: the table of names keeps the strings alive. */
 #define KNOWN 32
-#define KNOWN_LENGTH 40 /* of longer ones Lua 5.4 may have several */
+#define KNOWN_LENGTH 40 /* longer strings are not interned in Lua 5.4 */
 
 struct lua_rewrite {
   struct camp_rewrite rewrite;
@@ -25,8 +25,8 @@ struct lua_rewrite {
 
 /* Fields of its user value. */
 #define SLOT_ROW 1   /* the row, as the function sees it */
-#define SLOT_NAMES 2 /* name → place in the list from 1; made ones: -1 - place among them */
-#define SLOT_SHOWN 3 /* the columns as messages show them */
+#define SLOT_NAMES 2 /* name → column number in the list, from 1; for made columns -1 - their index */
+#define SLOT_SHOWN 3 /* the list of columns as shown in messages */
 
 static struct lua_rewrite *check_rewrite(lua_State *L) {
   struct lua_rewrite *box = luaL_checkudata(L, 1, REWRITE_CLASS);
@@ -34,15 +34,15 @@ static struct lua_rewrite *check_rewrite(lua_State *L) {
   return box;
 }
 
-/* Functions of a pass have as upvalues: 1 the box, 2 its names, 3 the columns as they are shown, 4 the row. */
+/* Upvalues of the functions of a pass: 1 the box, 2 its names, 3 the columns as shown in messages, 4 the row. */
 static struct lua_rewrite *row_of(lua_State *L) {
   struct lua_rewrite *box = lua_touserdata(L, lua_upvalueindex(1));
   if (!box->is_under_way || box->is_sealed)
-    luaL_error(L, "this row is over: it is good during the call of the map function alone; keep its texts instead");
+    luaL_error(L, "this row is over: it can be used only during the call of the map function; keep its texts instead");
   return box;
 }
 
-/* The place of the name at index 2, a string; 0 for one that is not known. */
+/* Looks up the name at index 2, a string: its value in SLOT_NAMES, 0 if it is unknown. */
 static lua_Integer place_of(lua_State *L, struct lua_rewrite *box) {
   size_t length;
   const char *name = lua_tolstring(L, 2, &length);
@@ -63,7 +63,7 @@ static int unknown_column(lua_State *L) {
   return luaL_error(L, "the list has no column \"%s\"; it has %s", lua_tostring(L, 2), lua_tostring(L, lua_upvalueindex(3)));
 }
 
-/* The column of the list, from 0, that a number names. */
+/* The column of the list (from 0) for the number at index 2. */
 static size_t check_place(lua_State *L, const struct camp_rewrite *rw) {
   const lua_Number place = lua_tonumber(L, 2);
   if (!(place >= 1 && place <= (lua_Number)rw->input->column_count) || place != floor(place))
@@ -99,7 +99,7 @@ static int row_index(lua_State *L) {
   return 1;
 }
 
-/* Gives the column the value at `index`. -1 with err filled. */
+/* Sets the column to the value at `index`. 0, or -1 with err. */
 static int set_value(lua_State *L, struct camp_rewrite *rw, size_t column, int index, struct camp_error *err) {
   char room[40];
   size_t length = 0;
@@ -124,7 +124,7 @@ static int set_value(lua_State *L, struct camp_rewrite *rw, size_t column, int i
   return camp_rewrite_set(rw, column, text, length, err);
 }
 
-/* The made column of the name at `index`, a string; remembered in the table of names. */
+/* Finds or creates the made column for the name at `index`, a string, and adds it to the table of names. */
 static int made_column(lua_State *L, struct camp_rewrite *rw, int index, int names, size_t *column, struct camp_error *err) {
   size_t length;
   const char *name = lua_tolstring(L, index, &length);
@@ -176,7 +176,7 @@ static int row_tostring(lua_State *L) {
   return 1;
 }
 
-/* Makes the row and its metatable, which belongs to this pass alone; stack: options box slots. */
+/* Creates the row and its metatable, which is used only by this pass; stack: options box slots. */
 static void make_row(lua_State *L, int box, int slots) {
   static const luaL_Reg functions[] = {
       {"__index", row_index}, {"__newindex", row_newindex}, {"__len", row_len}, {"__tostring", row_tostring}, {NULL, NULL}};
@@ -189,7 +189,7 @@ static void make_row(lua_State *L, int box, int slots) {
     lua_pushcclosure(L, functions[i].func, 3);
     lua_setfield(L, -2, functions[i].name);
   }
-  lua_pushliteral(L, "campaign.row"); /* so that nobody takes the functions for another value */
+  lua_pushliteral(L, "campaign.row"); /* hides the metatable, so that its functions are not called with other values */
   lua_setfield(L, -2, "__metatable");
   lua_pushliteral(L, "campaign.row");
   lua_setfield(L, -2, "__name");
@@ -231,13 +231,13 @@ int camp_rows_rewrite(lua_State *L) {
   return 1;
 }
 
-/* Rows are changed, or made: the first one that is taken decides. */
+/* The map function either changes rows or returns new ones: the first accepted row decides which. */
 static int decide(struct camp_rewrite *rw, enum camp_rewrite_way way, struct camp_error *err) {
   if (rw->way == CAMP_REWRITE_UNDECIDED) rw->way = way;
   if (rw->way == way) return 0;
   return camp_fail(err, CAMP_USAGE, 0, "%s",
-                   way == CAMP_REWRITE_MAKES ? "the map function returned a table, for rows before it did not: return one for each row, or for none"
-                                            : "the map function returned no table, for rows before it did: return one for each row, or for none");
+                   way == CAMP_REWRITE_MAKES ? "the map function returned a table, but not for earlier rows: return one for every row, or for none"
+                                            : "the map function returned no table, but did for earlier rows: return one for every row, or for none");
 }
 
 static int compare_texts(const void *a, const void *b) {
@@ -247,7 +247,7 @@ static int compare_texts(const void *a, const void *b) {
   return order != 0 ? order : left->length < right->length ? -1 : left->length > right->length;
 }
 
-/* Columns for the names of the table at `table` that are new, in an order that does not change from run to run. */
+/* Creates columns for the new names in the table at `table`, in an order that is the same in every run. */
 static int make_columns(lua_State *L, struct camp_rewrite *rw, int table, int names, size_t count, struct camp_error *err) {
   struct camp_text *texts = lua_newuserdatauv(L, count * sizeof *texts, 0);
   size_t found = 0, column;
@@ -276,7 +276,7 @@ static int make_columns(lua_State *L, struct camp_rewrite *rw, int table, int na
 /* The fields of the table at index 1. */
 static int take_table(lua_State *L, struct camp_rewrite *rw, struct camp_error *err) {
   if (decide(rw, CAMP_REWRITE_MAKES, err) != 0) return -1;
-  rw->values.length = 0; /* what was set in the row is not in the table */
+  rw->values.length = 0; /* drops values that were set in the row: only the table counts */
   for (size_t i = 0; i < rw->made_count; i++) rw->made[i].row = 0;
   luaL_checkstack(L, 10, NULL);
   const int names = lua_upvalueindex(2);
@@ -304,7 +304,7 @@ static int take_table(lua_State *L, struct camp_rewrite *rw, struct camp_error *
   }
 }
 
-/* What the function returned stands from index 1 on. */
+/* Finishes the current row. The values that the function returned start at index 1. */
 static int conclude(lua_State *L, struct camp_rewrite *rw, struct camp_error *err) {
   static const char refused[] = "refused by the map function";
   const int count = lua_gettop(L), first = lua_type(L, 1), second = count > 1 ? lua_type(L, 2) : LUA_TNIL;
@@ -326,7 +326,7 @@ static int conclude(lua_State *L, struct camp_rewrite *rw, struct camp_error *er
   return decide(rw, CAMP_REWRITE_CHANGES, err) != 0 ? -1 : camp_rewrite_put(rw, NULL, 0, err);
 }
 
-/* (what the function returned for the row before) → number of the next row; 0: go on; nothing at the end | nil, err */
+/* (the values that the function returned for the previous row) → number of the next row; 0: call again; nothing at the end | nil, err */
 static int walk_on(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct lua_rewrite *box = lua_touserdata(L, lua_upvalueindex(1));
@@ -343,7 +343,7 @@ static int walk_on(lua_State *L) {
   return 1;
 }
 
-/* :walk() → a function that concludes one row and goes to the next, the row. A function of its own, since it is called for every row. */
+/* :walk() → walk_on as a closure, and the row. A closure, not a method, to save a lookup for every row. */
 static int rewrite_walk(lua_State *L) {
   check_rewrite(L);
   lua_settop(L, 1);
@@ -356,13 +356,13 @@ static int rewrite_walk(lua_State *L) {
   return 2;
 }
 
-/* :seal(is_sealed): between calls of the function the row cannot be touched. */
+/* :seal(is_sealed): while sealed, between calls of the map function, the row cannot be accessed. */
 static int rewrite_seal(lua_State *L) {
   check_rewrite(L)->is_sealed = lua_toboolean(L, 2);
   return 0;
 }
 
-/* :fields() → the texts of the row under way, for messages that must not repeat them; an empty list when there is none. */
+/* :fields() → the texts of the current row, for messages that must not contain them; an empty list if there is none. */
 static int rewrite_fields(lua_State *L) {
   struct lua_rewrite *box = check_rewrite(L);
   lua_newtable(L);
@@ -383,7 +383,7 @@ static int rewrite_fields(lua_State *L) {
   return 1;
 }
 
-/* :finish(bytes = 1 MiB) → true when all is written, false when there is more to do | nil, err */
+/* :finish(bytes = 1 MiB) → true once everything is written, false if there is more to do | nil, err */
 static int rewrite_finish(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct lua_rewrite *box = check_rewrite(L);
@@ -396,7 +396,7 @@ static int rewrite_finish(lua_State *L) {
   return 1;
 }
 
-/* :info() → rows, refused, broken, line (of the row under way), bytes (read), makes, made (names), marker (name), lines_moved */
+/* :info() → rows, refused, broken, line (of the current row), bytes (read), makes, made (names), marker (name), lines_moved */
 static int rewrite_info(lua_State *L) {
   const struct camp_rewrite *rw = &check_rewrite(L)->rewrite;
   lua_createtable(L, 0, 8);
@@ -422,14 +422,14 @@ static int rewrite_info(lua_State *L) {
   return 1;
 }
 
-/* :path() → the path by which this process can open what was written, whether or not it has a name. */
+/* :path() → the path by which this process can open the new list, whether or not it has a name. */
 static int rewrite_path(lua_State *L) {
   char room[32];
   lua_pushstring(L, camp_draft_path(&check_rewrite(L)->rewrite.draft, room));
   return 1;
 }
 
-/* :place(path) → true | nil, err: gives what was written this name. */
+/* :place(path) → true | nil, err: gives the new list this name. */
 static int rewrite_place(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct lua_rewrite *box = check_rewrite(L);

@@ -2,7 +2,7 @@
  * campaign.core.rows: everything about lists in one table. A row becomes a Lua value only when it is rejected or requested. */
 #include "lrows.h"
 
-/* checks(): names of the checks and what they ask for. */
+/* checks(): names of the checks and what they require. */
 static int rows_checks(lua_State *L) {
   lua_newtable(L);
   for (size_t i = 0; camp_check_at(i) != NULL; i++) camp_set_string(L, camp_check_at(i)->name, camp_check_at(i)->wants);

@@ -52,8 +52,8 @@ static int sheet_writer(lua_State *L) {
   return 1;
 }
 
-/* step() → rows so far, the header not counted, with `false` while there is more and the file's size once it is there | nil, err; after an
- * error, and after the end, the writer is closed. */
+/* step() → rows so far without the header, and `false` while there is more, the file's size when it is complete | nil, err. After an error, and
+ * after the end, the writer is closed. */
 static int writer_step(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct writer_box *box = luaL_checkudata(L, 1, WRITER_CLASS);

@@ -21,7 +21,7 @@ static int source_length(lua_State *L) {
   return 1;
 }
 
-/* read(max): the next bytes as a string, nil at the end; for tests and for scripts that want the bytes themselves. */
+/* read(max): the next bytes as a string, nil at the end; for tests and for scripts that need the bytes themselves. */
 static int source_read(lua_State *L) {
   struct camp_source **box = luaL_checkudata(L, 1, CAMP_SOURCE_CLASS);
   struct camp_error err = {CAMP_OK, 0, ""};

@@ -72,11 +72,11 @@ static struct opening check_opening(lua_State *L) {
   what.mode = (enum camp_store_mode)luaL_checkoption(L, 2, "open", modes);
   what.driver = luaL_checkoption(L, 3, "inline", drivers) ? CAMP_STORE_THREAD : CAMP_STORE_INLINE;
   what.schema = luaL_optstring(L, 4, NULL);
-  luaL_argcheck(L, what.schema == NULL || what.mode == CAMP_STORE_CREATE, 4, "only a new file is made with a schema");
+  luaL_argcheck(L, what.schema == NULL || what.mode == CAMP_STORE_CREATE, 4, "a schema is only for a new file");
   return what;
 }
 
-/* open(path, "create" | "open" | "reopen", "inline" | "thread", schema?) → store | nil, err. `schema`: what a new file is made with. */
+/* open(path, "create" | "open" | "reopen", "inline" | "thread", schema?) → store | nil, err. `schema`: SQL for a new file. */
 static int module_open(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   const struct opening what = check_opening(L);
@@ -107,7 +107,7 @@ static int module_open_later(lua_State *L) {
   return 1;
 }
 
-/* store:close_later() → errand | nil, err: as close, on another thread; the store is closed for its holder. */
+/* store:close_later() → errand | nil, err: as close, on another thread; this object is closed at once. */
 static int store_close_later(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   check_store(L);
@@ -115,11 +115,11 @@ static int store_close_later(lua_State *L) {
   struct later_box *box = push_later(L);
   box->later = camp_store_close_later(store->store, &err);
   if (box->later == NULL) return push_store_error(L, &err);
-  store->store = NULL; /* counted as alive by the errand from here on */
+  store->store = NULL; /* the live count passes to the errand */
   return 1;
 }
 
-/* errand:take() → nothing while it goes on | true, store (of opening; nil of closing) | true, nil, err */
+/* errand:take() → nothing while it is not done | true, store (nil after closing) | true, nil, err */
 static int later_take(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_store *store = NULL;
@@ -130,7 +130,7 @@ static int later_take(lua_State *L) {
   if (camp_store_later_take(box->later, &store, &err) == 0) return 0;
   struct camp_store_later *later = box->later;
   box->later = NULL;
-  to->store = store; /* counted as alive by the box from here on */
+  to->store = store; /* the live count passes to the box */
   if (store == NULL) camp_live_add(-1);
   camp_store_later_free(later);
   if (store != NULL) return 2;
@@ -150,9 +150,9 @@ static int later_close(lua_State *L) {
   return 0;
 }
 
-/* prepare(sql, names?) → number | nil, err. Of two statements, the second one runs if the first changed a row. With names of its columns, a row
- * comes as a record, with room for as many more fields as `names.room` says; with "lines" instead all come as one: the last one's first column,
- * and the others as lines of JSON; else as a list. */
+/* prepare(sql, names?) → number | nil, err. Of two statements, the second one runs if the first changed a row. With `names` of its columns, rows are
+ * returned as records, with space for `names.room` more fields. With "lines" instead, one row is returned: the first column of the last row, and the
+ * other columns of all rows as lines of JSON. Otherwise rows are lists. */
 static int store_prepare(lua_State *L) {
   struct camp_store *store = check_store(L);
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -173,14 +173,14 @@ static int store_prepare(lua_State *L) {
   return 1;
 }
 
-/* The store's number of a statement, which the caller counts from 1. */
+/* The store's number of a statement (from 0); callers count from 1. */
 static int check_statement(lua_State *L, int index) {
   const lua_Integer number = luaL_checkinteger(L, index);
   luaL_argcheck(L, number >= 1 && number <= INT_MAX, index, "no such statement");
   return (int)number - 1;
 }
 
-/* `argument`: what an error names, the value's own place or that of the list it is of. */
+/* `argument` is the argument that errors name: the value itself, or the list that contains it. */
 static void read_value(lua_State *L, int index, int argument, struct camp_store_value *value) {
   memset(value, 0, sizeof *value);
   value->type = CAMP_STORE_NULL;
@@ -206,14 +206,14 @@ static void read_value(lua_State *L, int index, int argument, struct camp_store_
       size_t length;
       value->type = CAMP_STORE_TEXT;
       value->text = lua_tolstring(L, index, &length);
-      value->length = length < UINT32_MAX ? (uint32_t)length : UINT32_MAX; /* the store takes none that is so long */
+      value->length = length < UINT32_MAX ? (uint32_t)length : UINT32_MAX; /* the store refuses such lengths */
       return;
     }
     default: luaL_argcheck(L, 0, argument, "nil, boolean, number or string expected");
   }
 }
 
-/* What submit and tell do. */
+/* Shared by submit and tell. */
 static int submit(lua_State *L, enum camp_store_tell tell, uint64_t *id) {
   struct camp_store *store = check_store(L);
   struct camp_error err;
@@ -227,7 +227,7 @@ static int submit(lua_State *L, enum camp_store_tell tell, uint64_t *id) {
   return push_store_error(L, &err);
 }
 
-/* submit(statement, value...) → id | nil, err. Trailing nils need not be given less: the statement knows how many it takes. */
+/* submit(statement, value...) → id | nil, err. All values must be given, trailing nils too. */
 static int store_submit(lua_State *L) {
   uint64_t id;
   const int failed = submit(L, CAMP_STORE_ALWAYS, &id);
@@ -236,9 +236,9 @@ static int store_submit(lua_State *L) {
   return 1;
 }
 
-/* expect(list, width, count, statement, value...) → true | nil, err: as submit, `count` times, for who is sure that each changes a row; each with
- * the next `width` values of the list, then with those behind. There is a result only of one that changes none, with the values that it was
- * given, or that fails. */
+/* expect(list, width, count, statement, value...) → true | nil, err: submits the statement `count` times, each time with the next `width` values of
+ * the list followed by the given ones, for callers that expect each of them to change a row. Only those that change none, or fail, have a result,
+ * which contains their values. */
 static int store_expect(lua_State *L) {
   struct camp_store *store = check_store(L);
   struct camp_error err;
@@ -253,7 +253,7 @@ static int store_expect(lua_State *L) {
     uint64_t id;
     for (int i = 0; i < (int)width; i++) {
       lua_rawgeti(L, 2, at + i);
-      read_value(L, -1, 2, &values[i]); /* a text stays where it is: the list has it */
+      read_value(L, -1, 2, &values[i]); /* a string stays valid after the pop, since the list keeps it */
       lua_pop(L, 1);
     }
     if (camp_store_submit(store, statement, values, (size_t)(width + shared), CAMP_STORE_UNCHANGED, &id, &err) == 0) continue;
@@ -264,7 +264,7 @@ static int store_expect(lua_State *L) {
   return 1;
 }
 
-/* tell(statement, value...) → true | nil, err: as submit, for who does not ask how it went. There is a result only if it fails. */
+/* tell(statement, value...) → true | nil, err: as submit, but has a result only if it fails. */
 static int store_tell(lua_State *L) {
   uint64_t id;
   const int failed = submit(L, CAMP_STORE_FAILED, &id);
@@ -307,8 +307,8 @@ static void push_value(lua_State *L, const struct camp_store_value *value) {
   }
 }
 
-/* take() → id, changes, rows? | id, nil, err; nothing when no result is left. A row is a table by column position. Of what was expected to change a
- * row: id, 0, the values that it was given. */
+/* take() → id, changes, rows? | id, nil, err; nothing if no result is left. Rows are as `prepare` describes. For `expect`: id, 0, the statement's
+ * values. */
 static int store_take(lua_State *L) {
   struct camp_store *store = check_store(L);
   const struct camp_store_result *result = camp_store_take(store);
@@ -372,7 +372,7 @@ static int store_busy(lua_State *L) {
   return 1;
 }
 
-/* reserve(bytes) → true | nil, err: room for the last outcomes when the disk is full; before the first run. */
+/* reserve(bytes) → true | nil, err: reserves disk space for the last outcomes if the disk gets full; before the first run. */
 static int store_reserve(lua_State *L) {
   struct camp_store *store = check_store(L);
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -383,13 +383,13 @@ static int store_reserve(lua_State *L) {
   return 1;
 }
 
-/* full() → true when the reserve was needed: what was committed is on disk, and it is time to stop. */
+/* full() → true once the reserve was needed: what was committed is on disk, and it is time to stop. */
 static int store_full(lua_State *L) {
   lua_pushboolean(L, camp_store_full(check_store(L)));
   return 1;
 }
 
-/* ring(bell): the number that an HTTP engine's bell() or a notice's accept() gives, or nil. */
+/* ring(bell): the descriptor from an HTTP engine's bell() or a notice's accept(), or nil. */
 static int store_ring(lua_State *L) {
   struct camp_store *store = check_store(L);
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -398,7 +398,7 @@ static int store_ring(lua_State *L) {
   return 1;
 }
 
-/* checkpoint() → true | nil, err: with the next group that writes, the log goes back into the file. */
+/* checkpoint() → true | nil, err: the next group that writes is followed by a checkpoint. */
 static int store_checkpoint(lua_State *L) {
   struct camp_store *store = check_store(L);
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -408,21 +408,21 @@ static int store_checkpoint(lua_State *L) {
 }
 
 struct frames {
-  struct camp_log_place *places; /* room for `most` */
+  struct camp_log_place *places; /* array of `most` */
   size_t most, read, committed;
 };
 
 static int take_frame(void *data, uint32_t page, int64_t at, int is_commit) {
   struct frames *frames = data;
-  if (frames->read == frames->most) return -1; /* it has grown meanwhile */
+  if (frames->read == frames->most) return -1; /* the log has grown in the meantime */
   frames->places[frames->read].page = page;
   frames->places[frames->read++].at = at;
   if (is_commit) frames->committed = frames->read;
   return 0;
 }
 
-/* log(path) → { pages = { [page] = place of its newest committed content in the log }, bytes = where the last commit ends, page_size,
- * lost = what is wrong with the log? } | nil, err. For who reads a file that is damaged; nobody has it open. */
+/* log(path) → { pages = { [page] = offset of its newest committed content in the log }, bytes = end of the last commit, page_size,
+ * lost = description of what is missing? } | nil, err. For reading a damaged file, which must not be open. */
 static int module_log(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_log log;

@@ -26,7 +26,7 @@ static int system_syncer(lua_State *L) {
   return 1;
 }
 
-/* :submit(file) → id | nil, err: what was written to the file before will be on the disk. */
+/* :submit(file) → id | nil, err: once it is done, everything written to the file before is on the disk. */
 static int syncer_submit(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_syncer *syncer = check_syncer(L);
@@ -61,7 +61,7 @@ static int syncer_sync_folder(lua_State *L) {
   return 1;
 }
 
-/* :ring(bell): the number that a notice's accept() gives, or nil. */
+/* :ring(bell): the descriptor from a notice's accept(), or nil. */
 static int syncer_ring(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   if (camp_syncer_ring(check_syncer(L), lua_isnoneornil(L, 2) ? -1 : (int)luaL_checkinteger(L, 2), &err) != 0) return camp_push_error(L, &err);
@@ -69,7 +69,7 @@ static int syncer_ring(lua_State *L) {
   return 1;
 }
 
-/* :take() → id, true | id, nil, err; nothing when none is done */
+/* :take() → id, true | id, nil, err; nothing if none is done */
 static int syncer_take(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   uint64_t id;

@@ -20,7 +20,7 @@ static int system_now(lua_State *L) {
   return 1;
 }
 
-/* Seconds since boot, time asleep included: for durations and time limits, never a date. */
+/* Seconds since boot, including time suspended: for durations and time limits, not for dates. */
 static int system_monotonic(lua_State *L) {
   lua_pushnumber(L, clock_seconds(CLOCK_BOOTTIME));
   return 1;
@@ -37,7 +37,8 @@ static int system_sleep(lua_State *L) {
   return 0;
 }
 
-/* Whether the running function may yield: not inside dofile, require, a sort or the like. nginx's own coroutine table lacks the question. */
+/* Whether the running function may yield: not inside dofile, require, a sort or the like. The coroutine table of nginx's Lua module has no such
+ * function. */
 static int system_is_yieldable(lua_State *L) {
   lua_pushboolean(L, lua_isyieldable(L));
   return 1;
@@ -56,7 +57,7 @@ static int system_random(lua_State *L) {
   return 1;
 }
 
-/* pid() → the number of this process. */
+/* pid() → the id of this process. */
 static int system_pid(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)getpid());
   return 1;

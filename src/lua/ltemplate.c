@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * campaign.core.http: templates. A template is a request to be sent many times and its expected answer; with it a call creates no table,
- * neither on its way out nor back. Unexpected answers are returned as any other result. */
+ * campaign.core.http: templates. A template is a request to be sent many times and its expected answer; calls made with it create no tables, neither
+ * for requests nor for expected answers. Unexpected answers are returned like any other result. */
 #include <limits.h>
 
 #include "bind.h"
@@ -29,7 +29,8 @@ static int template_close(lua_State *L) {
   return 0;
 }
 
-/* expect(status, before, after?) → true | nil, err: the good answer is before, a name of the platform's and after, or without after, before. */
+/* expect(status, before, after?) → true | nil, err: the expected answer is `before`, a text chosen by the platform, and `after`; without `after` it
+ * is `before` alone. */
 static int template_expect(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_template *template = check_template(L, 1);
@@ -42,7 +43,7 @@ static int template_expect(lua_State *L) {
   return 1;
 }
 
-/* engine:template{...} → template | nil, err: of a request's table, without body */
+/* engine:template{...} → template | nil, err: from a request's table, without a body */
 int camp_engine_template(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_http *http = camp_check_engine(L);
@@ -54,8 +55,8 @@ int camp_engine_template(lua_State *L) {
   return 1;
 }
 
-/* engine:submit_like(template, sources, count, seconds, into) → sent, err?: the template's request with each of so many bodies, which are used up;
- * into gets their ids. One that is refused, with err, ends them. */
+/* engine:submit_like(template, sources, count, seconds, into) → sent, err?: submits the template's request with each of `count` bodies, which are
+ * consumed; `into` gets their ids. Stops at the first that is refused, with err. */
 int camp_engine_submit_like(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_http *http = camp_check_engine(L);
@@ -83,9 +84,9 @@ int camp_engine_submit_like(lua_State *L) {
   return 1;
 }
 
-/* take_known(seconds, template?, most, into) → count, id?, result?: expected answers to requests of the template, `most` at most, that come one
- * after another, waiting for the first only; into gets id, seconds, bytes_sent and the text in the free place (or false) of each. What is
- * none ends them, and comes as from take. A closed template expects no answer. */
+/* take_known(seconds, template?, most, into) → count, id?, result?: takes consecutive expected answers to requests of the template, at most `most`,
+ * waiting only for the first; `into` gets id, seconds, bytes_sent and the platform's text (or false) of each. Stops at the first other result, which
+ * is returned as from `take`. A closed template expects no answer. */
 int camp_engine_take_known(lua_State *L) {
   struct camp_http *http = camp_check_engine(L);
   const struct template_box *box = lua_isnil(L, 3) ? NULL : luaL_checkudata(L, 3, TEMPLATE_CLASS);
