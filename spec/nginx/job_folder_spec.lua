@@ -34,6 +34,29 @@ describe("campaign.openresty.job_folder", function()
     assert.equal("running", folder:status(draft.id).state)
   end)
 
+  it("goes on at once with a job that waits when the clock was set back, not when it was to be", function()
+    local folder = job_folder.new(root .. "/jobs-clock", 30)
+    local draft = assert(folder:draft())
+    command.write(draft.list, "phone\n1\n")
+    assert(folder:order(draft))
+    local now = core.system.now
+    finally(function() core.system.now = now end)
+    local function due_by(ahead)
+      core.system.now = function() return now() + ahead end
+      return select(2, folder:look_at(draft.id)) - core.system.now()
+    end
+    folder:hold(draft.id, { kind = "network", message = "away" })
+    assert.is_true(due_by(0) > 25)
+    assert.is_true(due_by(-50) > 25) -- two machines on one disk may differ a little
+    assert.is_true(due_by(-86400) <= 0)
+    core.system.now = now
+    folder:let_go(draft.id)
+    assert(core.system.make_dirs(folder:of(draft.id) .. "/job", 448))
+    command.write(folder:of(draft.id) .. "/job/report.json", '{"state":"stopped","pending":1,"error":{"kind":"network","message":"away"}}')
+    assert.is_true(due_by(0) > 25)
+    assert.is_true(due_by(-86400) <= 0)
+  end)
+
   it("keeps a draft that the disk fails to settle when somebody was told meanwhile that it is a job, and drops it else", function()
     local folder = job_folder.new(root .. "/jobs-told", 1)
     for _, is_told in ipairs{ true, false } do

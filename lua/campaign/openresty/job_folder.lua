@@ -13,6 +13,7 @@ local M = {}
 local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
 local ABANDONED = 86400 -- seconds after which an upload without an order is cleared away
 local LAST_RETRY = 3600 -- the longest of the pauses, in seconds
+local AHEAD = 60 -- seconds by which the time of a file may be ahead of our clock, on a disk of another machine
 local MOST_FILE = 1048576 -- bytes of order.json, report.json, failed.json
 
 -- Why a job stopped, or could not begin, that time may heal; of the ledger's errors, a full disk and a target that another import sends to.
@@ -110,6 +111,11 @@ local function pause_of(self, tries)
   return math.min(self._retry * 2 ^ tries, LAST_RETRY)
 end
 
+-- The end of a pause; at once where its beginning is still to come, since the clock was set back: the job would wait until then.
+local function due_of(began, pause)
+  return began > core.system.now() + AHEAD and 0 or began + pause
+end
+
 -- What holds a job that could not begin: its error, tries and due time. In memory when the disk did not take it.
 local function held_of(self, id)
   local held = self._held[id] or read(self:of(id) .. "/waiting.json")
@@ -130,7 +136,8 @@ function methods:look_at(id)
   if held then
     report = report or { state = "waiting" }
     report.error = held.error
-    return report, held.due
+    local began = type(held.began) == "number" and held.began or 0
+    return report, due_of(began, held.due - began)
   elseif not report then
     return core.system.stat(order_path(self, id)) and core.system.stat(path) and { state = "queued" } or nil, 0
   end
@@ -139,7 +146,7 @@ function methods:look_at(id)
     return report, 0
   elseif err and self:heals(err) and (report.pending > 0 or err.kind == "ledger") then
     local written = core.system.stat(path .. "/job/report.json")
-    return report, (written and written.mtime or 0) + pause_of(self, self._tries[id] or 0)
+    return report, due_of(written and written.mtime or 0, pause_of(self, self._tries[id] or 0))
   end
   return report
 end
@@ -335,7 +342,8 @@ function methods:hold(id, err)
   if type(err.retry) == "number" and err.retry > pause then
     pause = err.retry -- a window that opens then, a limit that ends then
   end
-  local held = { error = M.plain_error(err), tries = tries + 1, due = core.system.now() + pause }
+  local now = core.system.now()
+  local held = { error = M.plain_error(err), tries = tries + 1, began = now, due = now + pause }
   local written = durable.write(self:of(id) .. "/waiting.json", json.encode(held) .. "\n", PRIVATE)
   self._held[id] = not written and held or nil
   local found = self:look_at(id)
