@@ -17,7 +17,7 @@ local ATTEMPTS = 1048576
 -- What an outcome is made of: so many values are its attempt's own, the others may be those of several.
 local OWN = 9
 
--- A pending batch as a lease. What was given back may be leased again: its old lease must not fit any more.
+-- Turns a pending batch into a lease. A batch that was given back may be leased again: its old lease is then invalid.
 local function hold(ledger, batch)
   batch.fence = batch.fence + 1 + ledger._given_back
   batch.owner, batch.begun = ledger.owner, batch.attempts
@@ -29,7 +29,7 @@ local function is_held_by(ledger, lease)
   return ledger._held[lease.index] == lease.fence and lease.owner == ledger.owner
 end
 
--- Leases those that nobody holds, until there are so many.
+-- Leases batches that are not held yet, until there are `most` leases.
 local function hold_all(ledger, batches, leases, most)
   for i = 1, #batches do
     local batch = batches[i]
@@ -40,7 +40,7 @@ local function hold_all(ledger, batches, leases, most)
   return leases
 end
 
--- Batches that are leased before somebody asks for them; not when something was given back since. `asked` knows what was begun since.
+-- Leases batches in advance, unless one was given back in the meantime. `asked` knows what was begun since the query.
 local function found_ahead(asked, _, batches)
   local ledger, leases = asked.ledger, { after = asked.after }
   if ledger._asked ~= asked then
@@ -62,7 +62,8 @@ local function found_ahead(asked, _, batches)
   ledger._ahead = leases[1] and leases
 end
 
--- All of them or none: were one of them not pending any more although nobody else has the file, the others would be in doubt, and nothing sent.
+-- Answers the tickets of batches begun by one statement: all of them "go" or none. If one was no longer pending although nobody else has the file,
+-- the others would be suspect, too, so nothing is sent.
 local function begun(tickets, changes)
   local answer, began = changes == #tickets and "go" or "stale", tickets.began
   for i = 1, #tickets do
@@ -84,7 +85,7 @@ local function numbered(waiter, _, rows)
   end
 end
 
--- No batch waits for this outcome any more: it is kept, and settles its own batch where that is in doubt. `given`: as queued by `_queue_outcomes`.
+-- For an outcome that no batch waits for any more: records it, and settles its batch if that is in doubt. `given`: as queued by `_queue_outcomes`.
 function methods:_came_late(given)
   local index, fence, owner, number, receipt = given[1], given[2], given[3], given[4], given[6]
   local state, rejected, awaits, verdict, detail = given[10], given[11], given[12], given[14], given[21]
@@ -95,7 +96,7 @@ function methods:_came_late(given)
   return ok, err
 end
 
--- The intents that were gathered, in one statement.
+-- Queues the collected intents as one statement.
 function methods:_queue_beginning()
   local tickets = self._beginning
   self._beginning = nil
@@ -107,7 +108,7 @@ function methods:_queue_beginning()
   return self:_queue_now("begin_all", tickets, first.index, first.fence, first.owner, tickets.began, last.index)
 end
 
----Has the next pending batches leased on the way, with what else is queued: `claim` then gives them without waiting for the disk.
+---Queues the query for the next pending batches with whatever else is queued, so that `claim` then need not wait for the disk.
 ---@param count integer
 ---@return true? ok
 ---@return campaign.error? err
@@ -129,9 +130,9 @@ function methods:claim(count)
     self._ahead, self._claimed = nil, self._claimed == ahead.after and ahead[#ahead].index or 0
     return ahead
   end
-  self._asked = nil -- what it finds is for those who are asked now
+  self._asked = nil -- a query in progress is superseded by this one
   local leases, after = {}, self._claimed
-  repeat -- past those that are held already
+  repeat -- skips batches that are held already
     local batches, err = self:_query("claim", after, count)
     if not batches then
       return nil, err
@@ -140,11 +141,11 @@ function methods:claim(count)
     after = #batches > 0 and batches[#batches].index
   until #leases == count or #batches < count
   local last = leases[#leases]
-  self._claimed = last and last.index or self._claimed -- none before it is pending, until one is given back
+  self._claimed = last and last.index or self._claimed -- no batch before it is pending, until one is given back
   return leases
 end
 
----Leases the pieces that an earlier owner left, in the order of their rows.
+---Leases the pieces of split batches that an earlier owner left, in the order of their rows.
 ---@return table[]? leases
 ---@return campaign.error? err
 function methods:pieces()
@@ -161,7 +162,7 @@ function methods:take(index)
   return batches and hold_all(self, batches, {}, 1)[1], err
 end
 
----Gives a lease back: others may lease its batch. A batch that was begun is not given back.
+---Gives a lease back, so that its batch can be leased again. A batch that was begun is not given back.
 ---@param lease table? all leases of this owner without it
 ---@return true? ok
 ---@return campaign.error? err
@@ -175,7 +176,7 @@ function methods:release(lease)
   return true
 end
 
----Queues what was seen at the platform before the next attempt of a lease; with its intent, so that both are durable or none.
+---Queues what was seen at the platform before the next attempt of a lease. It becomes durable together with the attempt's intent.
 ---@param lease table
 ---@param text string?
 ---@return true? ok
@@ -237,8 +238,8 @@ function methods:begin(lease, ticket)
   return ticket
 end
 
--- Queues so many outcomes, whose own values stand in `_outcomes`, of attempts with whose batches it comes to the same. Before those that are
--- about to begin: these are other batches, or wait for this outcome.
+-- Queues `count` outcomes whose batches all get the same state; their own values are in `_outcomes`. They precede the intents that were collected,
+-- which concern other batches, or wait for this outcome.
 function methods:_queue_outcomes(count, outcome, state)
   local code = outcome.code
   local number, err = self:_number("finish")
@@ -254,8 +255,8 @@ function methods:_queue_outcomes(count, outcome, state)
   return true
 end
 
----Queues the outcome of an attempt. One that no batch of this lease waits for any more settles its batch if that is in doubt, and is else kept as
----evidence only.
+---Queues the outcome of an attempt. If no batch of this lease waits for it any more, it settles its batch if that is in doubt, and is otherwise kept
+---as evidence only.
 ---@param lease table that was begun
 ---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
 ---rejected (rows), awaits (the platform's own result is still to come)
@@ -269,7 +270,7 @@ function methods:finish(lease, outcome)
   if not lease.began then
     error("this batch was not begun", 2)
   end
-  if lease.is_open and state == "P" then -- still ours, and leased before the file says that it is pending
+  if lease.is_open and state == "P" then -- still ours: leased again before it becomes pending in the file
     self._held[lease.index] = lease.fence
   end
   lease.is_open = false
@@ -298,9 +299,9 @@ function methods:finish_all(leases, count, told, outcome)
   return self:_queue_outcomes(count, outcome, "A")
 end
 
----Queues the pieces that take the place of a batch: of one that was rejected as a whole, or of a lease that was not begun. They are ours,
----as leases; a process that dies leaves them pending. What they carry must be what the batch carries. Their numbers (`index`) are known
----after the commit; none has one when the batch was in no state to be split.
+---Queues the pieces that replace a batch: one that was rejected as a whole, or a lease that was not begun. They are leased to us; if the process
+---dies, they are pending. Together they must have exactly the rows of the batch. Their numbers (`index`) are known after the commit; they have none
+---if the batch could not be split in its state.
 ---@param batch table
 ---@param pieces table[] offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash
 ---@return table[]? leases
@@ -334,7 +335,7 @@ function methods:split(batch, pieces)
   return ok and leases, err
 end
 
----Says what became of a batch, by order of a person or by later evidence.
+---Decides the state of a batch, by order of a person or by later evidence.
 ---@param index integer
 ---@param as "applied"|"not-applied"|"resend"|"repeat"|"failed"|"confirmed"
 ---@param source string who says so

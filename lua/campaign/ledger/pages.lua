@@ -10,7 +10,7 @@ local M = {}
 
 local LEAF = 13
 local DEFAULT_PAGE = 4096
--- Largest record that is put together; the job's own record is the longest there is.
+-- Largest record that is assembled, in bytes; the longest one is the job's own record.
 local MOST_PAYLOAD = 33554432
 
 local function u16(text, at)
@@ -23,7 +23,7 @@ local function u32(text, at)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
--- A variable-length integer of at most nine bytes; nil when the text ends in it. Exact up to 2^53: longer ones are no sizes, types or rows.
+-- A variable-length integer of at most nine bytes; nil if it is truncated. Exact up to 2^53; sizes, types and row numbers are never larger.
 local function varint(text, at)
   local value = 0
   for i = 0, 8 do
@@ -64,7 +64,7 @@ end
 
 local INTEGER_BYTES = { 1, 2, 3, 4, 6, 8 }
 
--- One value by its serial type: value, length; nothing when the type is none.
+-- Reads a value by its serial type: value, length; nothing if the type is invalid.
 local function value_of(text, at, kind)
   if kind == 0 then
     return nil, 0
@@ -88,7 +88,7 @@ local function length_of(kind)
   return kind < 12 and 0 or math.floor((kind - 12) / 2)
 end
 
--- The values of a record; nil when its header does not fit it.
+-- The values of a record; nil if its header does not match its length.
 local function decode(payload)
   local header, at = varint(payload, 1)
   if not header or header > #payload or header < 1 then
@@ -130,7 +130,7 @@ function reader:page(number)
   return text and #text == self.page_size and text or nil
 end
 
--- A payload that begins in a cell, with what of it stands in overflow pages; nil when a page of the chain is not there.
+-- A payload that starts in a cell and may continue in overflow pages; nil if a page of the chain is missing.
 function reader:payload(page, at, size)
   local usable = self.page_size
   local most = usable - 35
@@ -159,7 +159,7 @@ function reader:payload(page, at, size)
   return table.concat(parts)
 end
 
--- Pages that the file itself calls unused hold what was deleted or moved away.
+-- Finds the pages of the free list: their content was deleted or moved.
 function reader:find_free()
   local head = self:page(1)
   local trunk, seen = head and head:sub(1, 15) == "SQLite format 3" and u32(head, 33) or 0, 0
@@ -193,7 +193,7 @@ function reader:cell(page, pointer, take)
   return values ~= nil
 end
 
----Hands over every record of every intact leaf page.
+---Passes every record of every intact leaf page to `take`.
 ---@param take fun(rowid: integer, values: table) values.n of them; nil for NULL
 ---@return integer read records
 ---@return integer unreadable records whose page is there and that are not whole
@@ -225,7 +225,7 @@ function reader:close()
   end
 end
 
--- What the head of the file says; what the ledger has, where that is nonsense.
+-- The page size in the file's header, or that of ledgers if the header is invalid.
 local function page_size_of(file)
   local head = file:read(100) or ""
   local size = #head >= 18 and u16(head, 17) or 0

@@ -14,7 +14,7 @@ local LINES = 100 -- of some 230 bytes: what SQLite, the core and Lua hold of th
 local SCANS = { batches = { "scan_batches" }, attempts = { "scan_attempts", "scan_open" }, rows = { "scan_rows" }, told = { "scan_told" },
   late = { "scan_late" }, repeated = { "scan_repeated" } }
 
----Counts, made from the batches themselves so that they cannot disagree with them.
+---Counts, computed from the batches themselves so that they cannot disagree with them.
 ---@return table? progress batches and rows by state, attempts, open attempts, possibly_duplicated (rows)
 ---@return campaign.error? err
 function methods:progress()
@@ -118,7 +118,7 @@ function methods:lines()
   end
 end
 
--- Questions that are about the whole job.
+-- Queries about the whole job.
 local WHOLE = { reasons = true, taken = true, runs = true, refused = true, doubtful = true }
 
 ---What is known of one thing: `rows_of` a batch, `attempts_of` it, `last_of` these, `narrowing` of a refused one (its first batch, rows of that,

@@ -22,7 +22,7 @@ M.COLUMNS = {
 
 local TABLES = { "job", "file", "batch", "attempt", "row_result", "late" }
 
--- Types that tell a table's records from those of others, by position; the first column is the number of the row itself.
+-- Types by which a table's records are recognized, by position; the first column is the rowid.
 local SHAPES = {
   job = { [2] = "string", [3] = "number", [4] = "string", [5] = "string" },
   file = { [2] = "string", [3] = "number", [4] = "number", [5] = "string", [6] = "string" },
@@ -32,7 +32,7 @@ local SHAPES = {
   late = { [2] = "number", [4] = "number", [5] = "string", [6] = "string" },
 }
 
--- Which of two copies is the later one: a page that was moved may have left an older one behind.
+-- Tells which of two copies of a record is the later one: moving a page may leave an old copy behind.
 local LATER = {
   batch = [[(excluded.attempts, excluded.doubts, excluded.fence, excluded.state <> 'S', excluded.split)
     > (attempts, doubts, fence, state <> 'S', split)]],

@@ -27,7 +27,7 @@ local TABLES = {
     awaits INTEGER NOT NULL DEFAULT 0, receipt TEXT, before TEXT
   ) STRICT]],
   [[CREATE INDEX batch_parent ON batch (parent) WHERE parent IS NOT NULL]],
-  -- A finished attempt; one that is on its way is its batch's state S with fence, owner, attempts and began. The id is made of batch and
+  -- A finished attempt. One in progress is recorded in its batch: state S with fence, owner, attempts and began. The id is computed from batch and
   -- number: it is known beforehand, and a batch's attempts lie together.
   [[CREATE TABLE attempt (
     id INTEGER PRIMARY KEY CHECK (id = batch * 1048576 + number), batch INTEGER NOT NULL, number INTEGER NOT NULL,
@@ -45,17 +45,17 @@ local TABLES = {
     id INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER NOT NULL, attempt INTEGER, at REAL NOT NULL, source TEXT NOT NULL,
     verdict TEXT NOT NULL, detail TEXT
   ) STRICT]],
-  -- An attempt is evidence: it is never taken back, and its outcome is written once.
+  -- An attempt is evidence: it is never deleted, and its outcome is written once.
   [[CREATE TRIGGER attempt_stays BEFORE DELETE ON attempt BEGIN SELECT RAISE(ABORT, 'attempts are never deleted'); END]],
   [[CREATE TRIGGER attempt_outcome BEFORE UPDATE ON attempt BEGIN SELECT RAISE(ABORT, 'an outcome is written once'); END]],
   [[CREATE TRIGGER batch_stays BEFORE DELETE ON batch WHEN OLD.attempts > 0
     BEGIN SELECT RAISE(ABORT, 'a batch that was sent is never deleted'); END]],
-  -- What was planned is what is sent.
+  -- The plan of a batch is immutable.
   [[CREATE TRIGGER batch_plan BEFORE UPDATE OF offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash ON batch
     BEGIN SELECT RAISE(ABORT, 'planned batches never change'); END]],
 }
 
--- What a new file is made with, in one transaction.
+-- The schema of a new file, executed in one transaction.
 M.TEXT = table.concat(TABLES, ";\n") .. ";\nPRAGMA user_version = " .. M.VERSION
 
 local MINE = " seq = ?1 AND fence = ?2 AND owner = ?3 "
@@ -63,13 +63,13 @@ local MINE = " seq = ?1 AND fence = ?2 AND owner = ?3 "
 local PENDING = [[seq, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash FROM batch
   WHERE state = 'P' AND split = 0]]
 
--- The platform's number: that of the last attempt, unless it was learned in another way.
+-- The platform's id of the batch: from the last attempt, unless it was learned in another way.
 local RECEIPT = "coalesce(b.receipt, (SELECT a.receipt FROM attempt a WHERE a.id = b.seq * 1048576 + b.attempts))"
 
 local BATCH = [[seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash, rejected,
   awaits, ]] .. RECEIPT
 
--- Sent again by order, and more than one sending may have arrived; the sendings of one in pieces go on in them.
+-- Batches that were sent again by order, so that more than one attempt may have arrived. For a split batch, the attempts of its pieces count.
 local REPEATED = [[ b.doubts > 0 AND (SELECT count(*) FROM attempt a WHERE a.id BETWEEN b.seq * 1048576 AND b.seq * 1048576 + 1048575
     AND (a.verdict = 'accepted' OR a.verdict = 'partly' OR a.verdict = 'ambiguous')) + b.split > 1]]
 
@@ -85,7 +85,7 @@ M.STATEMENTS = {
   enqueue = [[INSERT INTO batch (seq, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash, owner, began)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO NOTHING]],
   split = "UPDATE batch SET split = 1 WHERE seq = ? AND split = 0 AND state IN ('P','X')",
-  -- A piece stands only where its batch may be split; it is split when all its pieces stand.
+  -- A piece is inserted only if its batch may be split; the batch is split once all its pieces exist.
   piece = [[INSERT INTO batch (seq, parent, owner, began, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash)
     SELECT (SELECT max(seq) + 1 FROM batch), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM batch
     WHERE seq = ?1 AND split = 0 AND (state = 'P' OR state = 'X') RETURNING seq]],
@@ -118,23 +118,23 @@ M.STATEMENTS = {
   forget_batches = "DELETE FROM batch",
   forget_rows = "DELETE FROM row_result",
   claim = "SELECT " .. PENDING .. " AND seq > ? ORDER BY seq LIMIT ?",
-  -- Of a lease; of neighbouring ones.
+  -- For one lease; for several consecutive ones.
   begin = "UPDATE batch SET state = 'S', fence = ?2, owner = ?3, attempts = attempts + 1, began = ?4 WHERE seq = ?1 AND split = 0 AND state = 'P'",
   begin_all = [[UPDATE batch SET state = 'S', fence = ?2, owner = ?3, attempts = attempts + 1, began = ?4
     WHERE seq BETWEEN ?1 AND ?5 AND split = 0 AND state = 'P']],
-  -- The attempt is written down if the batch waits for its outcome.
+  -- The attempt is recorded only if the batch waits for its outcome.
   finish = "UPDATE batch SET state = ?10, rejected = ?11, awaits = ?12, receipt = NULL WHERE" .. MINE .. [[AND state = 'S';
     INSERT INTO attempt (id, batch, fence, owner, number, began, receipt, bytes_sent, body_bytes, seconds, ended, verdict, cause, status, code,
       kind, sent, guard, detail, reason, message)
     VALUES (?1 * 1048576 + ?4, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)]],
-  -- For an outcome that no batch of this lease waits for any more.
+  -- For an outcome that no batch of this lease waits for any longer.
   late_answer = [[INSERT INTO late (batch, attempt, at, source, verdict, detail) SELECT ?1, ?2, ?3, 'answer', ?4, ?5
     WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE id = ?2 AND verdict = ?4)]],
   late_batch = [[UPDATE batch SET state = ?4, rejected = ?5, awaits = ?6, receipt = ?7
     WHERE]] .. MINE .. [[AND state = 'U' AND ?4 IN ('A','R','X')]],
   resolve = [[UPDATE batch SET state = ?1, doubts = doubts + ?2, rejected = iif(?1 = 'P', 0, rejected)
     WHERE seq = ?3 AND state = ?4 RETURNING seq]],
-  -- What a sending said of single rows, before another one or a newer result tells anew.
+  -- Deletes the results of single rows from an earlier attempt, before those of another attempt or a newer result replace them.
   forget_refused = "DELETE FROM row_result WHERE batch = ?1 AND EXISTS (SELECT 1 FROM batch WHERE seq = ?1 AND state = ?2)",
   resolve_late = [[INSERT INTO late (batch, attempt, at, source, verdict, detail)
     SELECT seq, (SELECT max(id) FROM attempt WHERE id BETWEEN seq * 1048576 AND seq * 1048576 + 1048575), ?, ?, ?, ?
@@ -154,7 +154,7 @@ M.STATEMENTS = {
     sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message FROM attempt
     WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575 ORDER BY id]],
   scan_batches = "SELECT " .. BATCH .. " FROM batch b WHERE split = 0 AND seq > ? ORDER BY seq LIMIT ?",
-  -- Batches that left something to tell: all that are settled but were not simply taken over.
+  -- Batches that the report must mention: settled ones that were not simply accepted.
   scan_told = "SELECT " .. BATCH .. [[ FROM batch b
     WHERE split = 0 AND seq > ? AND (state IN ('R','X','U','S') OR rejected > 0) ORDER BY seq LIMIT ?]],
   taken = [[SELECT awaits, sum(accepted) FROM batch WHERE split = 0 AND state IN ('A','C') AND rejected = 0 GROUP BY awaits]],
@@ -163,7 +163,7 @@ M.STATEMENTS = {
     FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?]],
   scan_open = [[SELECT seq * 1048576 + attempts, seq, attempts, fence, began, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL, NULL, first_row, accepted FROM batch WHERE state = 'S' AND seq > ? / 1048576 ORDER BY seq LIMIT ?]],
-  -- Finished attempts, to be told as lines of JSON; what is unknown is left out.
+  -- Finished attempts, for lines of JSON; NULL values are omitted.
   scan_lines = [[SELECT a.id, a.batch AS batch, a.number AS attempt, b.first_row AS first_row, b.accepted AS rows, a.verdict AS verdict,
     a.cause AS cause, a.receipt AS receipt, a.status AS status, a.code AS code, a.kind AS kind, a.sent AS sent,
     iif(a.guard, CAST('true' AS BLOB), NULL) AS guard, a.bytes_sent AS bytes_sent, a.body_bytes AS body_bytes, a.seconds AS seconds,
@@ -174,11 +174,12 @@ M.STATEMENTS = {
   last_of = [[SELECT id, batch, number, fence, began, ended, verdict, cause, receipt, status, code, kind,
     sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message FROM attempt
     WHERE id BETWEEN ?1 * 1048576 AND ?1 * 1048576 + 1048575 ORDER BY id DESC LIMIT 1]],
-  -- For the report. An attempt that was cut off by the end of its process ends when the next one finds it, which says nothing of its pace.
+  -- For the report. An attempt interrupted by the end of its process has the time when the next process found it as its end, which says nothing about
+-- the pace.
   runs = [[SELECT a.owner, min(a.began), max(a.ended), count(*), sum(a.number > 1), coalesce(sum(a.status = 429), 0), sum(a.verdict = 'ambiguous'),
     coalesce(sum(iif(a.verdict IN ('accepted','partly'), b.accepted - b.rejected, 0)), 0), coalesce(sum(a.bytes_sent), 0)
     FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.cause IS NOT 'interrupted' AND a.cause IS NOT 'held_back' GROUP BY 1 ORDER BY 2]],
-  -- Calls by interval and duration, in steps of a tenth to a quarter: percentiles are made of them.
+  -- Number of calls by interval and rounded duration (in steps of a tenth to a quarter), from which percentiles are computed.
   course = [[SELECT CAST((a.ended - ?2) / ?3 AS INTEGER), CASE WHEN a.seconds < 0.02 THEN CAST(a.seconds * 1000 AS INTEGER)
       WHEN a.seconds < 0.1 THEN CAST(a.seconds * 200 AS INTEGER) * 5 WHEN a.seconds < 0.2 THEN CAST(a.seconds * 100 AS INTEGER) * 10
       WHEN a.seconds < 1 THEN CAST(a.seconds * 20 AS INTEGER) * 50 WHEN a.seconds < 2 THEN CAST(a.seconds * 10 AS INTEGER) * 100
@@ -209,7 +210,7 @@ local function with(list, ...)
   return new
 end
 
--- A lease has room for what is learned of its batch while it is sent: a table that grows is made anew.
+-- A lease is preallocated for the fields that are added while its batch is sent, since a growing table is reallocated.
 local LEASE = { "index", "fence", "attempts", "doubts", "parent", "offset", "bytes", "first_row", "first_line", "rows", "accepted",
   "body_bytes", "skip", "hash", room = 8 }
 
@@ -218,7 +219,7 @@ local BATCH_NAMES = { "index", "state", "fence", "attempts", "doubts", "parent",
 
 local ROW = { "row", "batch", "state", "cause", "column", "reason", "code", "message" }
 
----Names of what a statement gives, in its order; the first is what a scan goes on after. Statements without give lists, or lines.
+---Column names of a statement's result, in order; a scan continues after the first. Statements without names return lists, or lines.
 M.NAMES = {
   scan_lines = "lines",
   job_get = { "id", "created", "state", "record" },

@@ -8,7 +8,7 @@ local function counted(waiter, changes)
   waiter.changes = changes
 end
 
----Queues what is known of a batch in doubt that turns out to be taken over; `resolve` makes both durable.
+---Queues what is known about a batch in doubt that turns out to be accepted; `resolve` makes both durable.
 ---@param index integer
 ---@param receipt string? the platform's number
 ---@param awaits boolean the platform's own result is still to come
@@ -18,7 +18,7 @@ function methods:credit(index, receipt, awaits)
   return self:_queue("credit", nil, index, receipt, awaits)
 end
 
--- Evidence and what follows from it, durable together. False when the batch is in no state for it.
+-- Records evidence together with the conclusion drawn from it. False if the batch's state does not allow it.
 local function conclude(ledger, index, verdict, detail, statement, ...)
   local counter = { changes = 0, done = counted }
   local ok, err = ledger:_queue("late_of", nil, index, ledger._now(), verdict, detail, verdict == "confirmed")
@@ -34,7 +34,7 @@ local function conclude(ledger, index, verdict, detail, statement, ...)
   return counter.changes > 0
 end
 
----The platform's own result of a batch came: it is taken over, but for the rows that the result refuses.
+---Records the platform's own result of a batch: it is accepted, except for the rows that the result refuses.
 ---@param index integer
 ---@param receipt string? its number
 ---@param rejected table[] results of rows, as for `record`
@@ -59,7 +59,7 @@ function methods:confirm(index, receipt, rejected, detail)
   return conclude(self, index, "confirmed", detail, "confirm", #rejected, receipt)
 end
 
----Evidence contradicts what was taken for sure: the batch is in doubt.
+---Records evidence that contradicts an accepted outcome: the batch is in doubt again.
 ---@param index integer
 ---@param detail string?
 ---@return boolean? changed false when it was not taken for sure

@@ -393,7 +393,7 @@ local function await(errand, sleep)
   return value, err
 end
 
--- Identifies an unmodified file; nil while there is a log beside it.
+-- Identifies an unmodified file; nil if there is a log beside it.
 local function stamp_of(path)
   local found = not core.system.stat(path .. "-wal") and core.system.stat(path)
   return found and ("%s %s %.9f %s"):format(found.inode, found.size, found.mtime, found.device) or nil
@@ -444,7 +444,7 @@ local function check_tables(self)
   return rows and true, err
 end
 
--- What a dead owner left open.
+-- Settles what a dead owner left open.
 local function recover(self)
   local open, failed = self:_query("left_open")
   if not open then

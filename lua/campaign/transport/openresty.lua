@@ -27,13 +27,13 @@ local MOST_FREE = 512
 -- Results taken at a time by a caller that may let others run in between.
 local AT_ONCE = 8
 
--- Waiters look around this often.
+-- Waiters check their conditions this often, in seconds.
 local ROUND = 1
 
 -- nginx's clock has no smaller step.
 local LEAST = 0.001
 
--- Of this Lua state, that is of this worker, or with lua_code_cache off of this request.
+-- One per Lua state, that is per worker, or per request if lua_code_cache is off.
 local is_found = false -- libcurl
 local free = {} -- semaphores
 local entries = dispatcher.entries
@@ -84,7 +84,7 @@ function M.new(options)
   return self
 end
 
--- The worker's engine; nil and why there is none.
+-- The worker's engine; nil and an error if there is none.
 local function need_engine(self, level)
   if self.closed then
     error("the transport is closed", level + 1)
@@ -170,7 +170,7 @@ local function pop(self)
   return found[1], found[2]
 end
 
--- The same for expected answers, `most` at most; returns how many.
+-- The same for expected answers, at most `most`; returns their number.
 local function pop_expected(self, most, into)
   local known, all = self.collected, self.collected_count
   local count = math.min(most, all)
@@ -213,7 +213,7 @@ local function wake_on_commit(self)
   end
 end
 
--- Whether there is something to take.
+-- True if there is something to take.
 local function has_some(self)
   return self.collected_count > 0 or self.finished[self.first] ~= nil
 end
@@ -225,7 +225,7 @@ local function await(self, seconds, ledger)
     dispatcher.take(AT_ONCE)
   end
   if seconds ~= 0 and self.count > 0 then
-    home.pause() -- whoever takes many results in a row lets others in between
+    home.pause() -- after several results in a row, other light threads get a turn
   end
   while self.count > 0 and not has_some(self) do
     local left = deadline and deadline - core.system.monotonic() or ROUND
@@ -306,7 +306,7 @@ function methods:perform(request)
   return entry.result
 end
 
----Breaks a request off; its result comes with error kind "cancelled".
+---Cancels a request; its result has error kind "cancelled".
 ---@param id number
 ---@return boolean cancelled false when it had finished before
 function methods:cancel(id)
@@ -314,7 +314,7 @@ function methods:cancel(id)
   return entry ~= nil and entry.transport == self and dispatcher.engine():cancel(id)
 end
 
----Breaks off everything this transport has in flight; the results come with error kind "cancelled".
+---Cancels everything this transport has in flight; the results have error kind "cancelled".
 ---@return integer cancelled
 function methods:cancel_all()
   local cancelled = 0
@@ -326,7 +326,7 @@ function methods:cancel_all()
   return cancelled
 end
 
----How far a request is: { sent = bytes, received = bytes }, or nil when it is not in flight.
+---The progress of a request: { sent = bytes, received = bytes }, or nil if it is not in flight.
 ---@param id number
 ---@return { sent: number, received: number }?
 function methods:progress(id)
@@ -334,7 +334,7 @@ function methods:progress(id)
   return entry and entry.transport == self and dispatcher.engine():progress(id) or nil
 end
 
----Requests whose result was not taken yet.
+---Number of requests whose result was not taken yet.
 ---@return integer
 function methods:in_flight()
   return self.count
@@ -347,7 +347,7 @@ function methods.forget(_, account)
   return engine and engine:forget(account)
 end
 
----Ends what this transport has in flight. The worker's connections stay for the others. Closing twice is fine.
+---Cancels what this transport has in flight. The worker's connections remain for its other transports. May be called twice.
 function methods:close()
   if self.closed then
     return

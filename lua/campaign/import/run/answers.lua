@@ -8,20 +8,20 @@ local verdicts = require "campaign.import.run.verdict"
 local methods = {}
 local M = { methods = methods }
 
--- Answers of "slow down" to one batch before the run gives up.
+-- Number of "slow down" answers to one batch after which the run gives up.
 M.MOST_THROTTLED = 20
 
--- Seconds after which a platform that calls itself closed, though our clock says open, is asked again.
+-- Seconds until the next try if a platform says that it is closed although by our clock it is open.
 local CLOSED_AGAIN = 60
 
--- What the answer to an attempt means, and whether it is a success.
+-- The verdict on the answer to an attempt.
 local function decide(work, batch, result, reply, err)
   local platform, operation = work.platform, work.operation
   if not result then
     return verdicts.decide(platform, operation, { sent = "no", rows = batch.accepted }, reply, err)
   end
   if reply and result.sent == "yes" and result.status and not result.guard then
-    return verdicts.success(operation, batch.accepted, reply) -- nearly all: no evidence has to be put together
+    return verdicts.success(operation, batch.accepted, reply) -- nearly all answers: no evidence has to be assembled
   end
   return verdicts.decide(platform, operation, {
     sent = result.sent, guard = result.guard, status = result.status, rows = batch.accepted,
@@ -41,7 +41,7 @@ local function doubtful(work, verdict, err)
   }
 end
 
--- The outcome of an attempt: a request that was not submitted has no result. Gives how long the attempt took.
+-- Records the outcome of an attempt; a request that was not submitted has no result. Returns how long the attempt took.
 function methods:_write_down(attempt, verdict, result, err)
   if not attempt.begun then
     return nil
@@ -49,7 +49,7 @@ function methods:_write_down(attempt, verdict, result, err)
   local outcome = { verdict = verdict.verdict, cause = verdict.cause, receipt = verdict.receipt, sent = "no", awaits = verdict.pending or nil,
     status = nil, bytes_sent = nil, body_bytes = nil, seconds = nil }
   if result then
-    -- What is read of a result may be made for it: once each, and for a success no evidence that it cannot have.
+    -- Fields of a result may be computed on access: each is read only once, and for a success only those that it can have.
     outcome.status, outcome.sent, outcome.guard = result.status, result.sent, verdict.verdict ~= "accepted" and result.guard or nil
     outcome.bytes_sent, outcome.body_bytes, outcome.seconds = result.bytes_sent, result.bytes_expected, seconds_of(result)
     self.bytes = self.bytes + (outcome.bytes_sent or 0)
@@ -86,7 +86,7 @@ function methods:_may_repeat(batch, verdict, err)
     and self.work.pace:may_repeat(err ~= nil and err.kind == "timeout")
 end
 
--- What an answer means for the run: go on, or stop and why.
+-- Decides what an answer means for the run: continue, or stop and why.
 function methods:_judge(verdict, err)
   local work = self.work
   if verdict.stop then
@@ -101,7 +101,7 @@ function methods:_judge(verdict, err)
   self:_weigh()
 end
 
--- Too many rows refused, by the rule that was given: the rest, if there is one, is not sent.
+-- Stops the run if more rows were refused than `max_reject` allows.
 function methods:_weigh()
   local check = self.work.too_many
   local too_many = check and not self.error and check()
@@ -110,8 +110,8 @@ function methods:_weigh()
   end
 end
 
--- An answer that is no plain success. Gives nil where its batch is not booked now (it is sent again, cut, or looked for at the platform), else
--- true, and whether the outcome is written down already.
+-- Handles an answer that is not a plain success. Returns nil if its batch is not accounted for now (it is sent again, split, or queried at the
+-- platform), else true, and whether the outcome is recorded already.
 function methods:_look_into(attempt, verdict, result, err)
   local work, batch = self.work, attempt.batch
   if verdict.again == "window" then
@@ -139,7 +139,7 @@ function methods:_look_into(attempt, verdict, result, err)
     end
   end
   if pieces then
-    -- Its rows are counted in its pieces; outcome and pieces are in one commit.
+    -- Its rows are counted with its pieces; outcome and pieces are in one commit.
     work.pace:finished(attempt.ticket, verdict)
     self:_write_down(attempt, verdict, result, err)
     if self:_divide(batch, pieces, true) then
@@ -147,7 +147,7 @@ function methods:_look_into(attempt, verdict, result, err)
     end
   end
 
-  -- One that ends the run is settled by whoever goes on with the job.
+  -- If it ends the run, the next process that continues the job settles it.
   if verdict.verdict == "ambiguous" and not verdict.stop and attempt.begun and work.settler and work.settler:may(batch) then
     self:_write_down(attempt, verdict, result, err)
     attempt.verdict, attempt.problem = verdict, doubtful(work, verdict, err)
@@ -161,7 +161,7 @@ function methods:_conclude(attempt, result, reply, err)
   local work, batch = self.work, attempt.batch
   local verdict = decide(work, batch, result, reply, err)
   if result and work.redact then
-    err = work.redact(batch, verdict, err) -- before anybody writes it down
+    err = work.redact(batch, verdict, err) -- before it is recorded anywhere
   end
   if work.settler and verdict.verdict ~= "ambiguous" then
     work.settler:learn(batch, verdict)
@@ -189,7 +189,7 @@ function methods:_conclude(attempt, result, reply, err)
   self:_judge(verdict, err)
 end
 
--- Rows of a batch into the books. Gives the verdict they came to.
+-- Accounts for the rows of a batch. Returns the resulting verdict.
 function methods:_book(attempt, verdict, err)
   local changed, settle_err = self.work.settle(attempt, verdict, err)
   if settle_err then

@@ -7,20 +7,20 @@ local error_object = require "campaign.error"
 
 local M = {}
 
--- Rows that are looked for in one refused batch unless a number of calls was given: each may cost two calls a halving.
+-- Number of bad rows that the default maximum of calls per refused batch allows for: finding each may take two calls per halving.
 local GUILTY = 8
 
--- Refused rows to expect in a batch from which on it is cut before it is sent: with fewer, one call is most often enough. (Of all group
--- sizes, the one in which half the groups are clean needs the fewest calls: ln 2.)
+-- Expected number of bad rows in a batch from which it is split before it is sent: with fewer, one call is usually enough. (Group testing needs the
+-- fewest calls if half of the groups are clean: ln 2.)
 local WORTH = 0.7
 
--- Refused rows that must have been found before anything is concluded from how common they are.
+-- Number of bad rows that must have been found before their rate is estimated.
 local KNOWN = 3
 
--- Pieces into which a batch is cut before it is sent, at most.
+-- Maximum number of pieces into which a batch is split before it is sent.
 local MOST_PARTS = 16
 
--- Bytes of the file in one step where others share the thread.
+-- Bytes of the file per step if others share the thread.
 local SHORT_STEP = 32768
 
 local methods = {}
@@ -37,7 +37,7 @@ function M.depth(rows)
   return depth
 end
 
----Most calls that narrowing one refused batch may take, unless another number is given.
+---Default maximum of calls for narrowing down one refused batch.
 ---@param rows integer
 ---@return integer
 function M.budget(rows)
@@ -67,7 +67,7 @@ local function changed(batch)
   }
 end
 
--- A batch in pieces of at most so many rows.
+-- Splits a batch into pieces of at most `rows` rows.
 function methods:_cut(batch, rows)
   local sum, err = self._input:checksum(batch)
   if not sum then
@@ -109,7 +109,7 @@ function methods:_cut(batch, rows)
   return pieces
 end
 
--- Whether two more calls fit into what the refused batch, of which this one is a piece, may take.
+-- True if two more calls are within the maximum of the refused batch that this one is a piece of.
 function methods:_affords(batch)
   local found, err = self._ledger:ask("narrowing", batch.index)
   if not found then
@@ -127,7 +127,7 @@ function methods:_halves(batch)
   return self:_cut(batch, math.ceil(batch.accepted / 2))
 end
 
----Halves of a batch that was refused.
+---Splits a batch that was refused in halves.
 ---@param batch table
 ---@param verdict campaign.verdict gets `isolated` when the refusal is about this one row
 ---@return table[]? pieces nil when the refusal stands for all rows of the batch
@@ -144,20 +144,20 @@ function methods:refused(batch, verdict)
   return self:_halves(batch)
 end
 
----True while nothing is known against anybody: a batch of the plan is then sent as it is.
+---True while no bad rows are known or suspected: batches of the plan are then sent as they are.
 ---@return boolean
 function methods:is_idle()
   return self._guilty < KNOWN
 end
 
----Smaller pieces of a batch that is to be sent: in halves when its other half was clean, so that it must hold who is to blame; in several
----when refused rows are so common that it would most likely be refused.
+---Splits a batch before it is sent: in halves if its sibling was clean, so that it must contain the bad row; into several pieces if bad rows are so
+---common that it would probably be refused.
 ---@param batch table
 ---@return table[]? pieces nil when it is sent as it is
 ---@return campaign.error? err
 function methods:ahead(batch)
   if not batch.left and self._guilty < KNOWN then
-    return nil -- nothing is known against anybody
+    return nil -- no bad rows are known or suspected
   elseif batch.accepted < 2 or (batch.attempts or 0) > 0 or self._is_destructive(batch) then
     return nil
   elseif batch.left then
@@ -176,7 +176,7 @@ function methods:ahead(batch)
   return self:_cut(batch, math.ceil(batch.accepted / parts))
 end
 
----Batches of so many rows were taken over.
+---Batches with this number of rows were accepted.
 ---@param rows integer
 function methods:passed(rows)
   self._innocent, self._fruitless = self._innocent + rows, 0

@@ -4,12 +4,12 @@
 
 local methods = {}
 
--- A batch that is known to be taken over, though its answer was lost.
+-- Handles a batch that turned out to be accepted although its answer was lost.
 function methods:_taken_over(attempt, detail, receipt)
   local work = self.work
   local result = work.operation.rows.result or {}
   local verdict = { verdict = "accepted", cause = "probe", detail = detail, receipt = receipt, pending = result.accepted == "pending" }
-  work.settler:learn(attempt.batch, verdict) -- before it is booked: then a batch that replaced is the past
+  work.settler:learn(attempt.batch, verdict) -- before the accounting, after which the barrier no longer counts it as replacing
   local _, err = work.settle(attempt, verdict)
   if err then
     self:_stop(err)
@@ -21,7 +21,7 @@ function methods:_taken_over(attempt, detail, receipt)
   work.pace:finished(attempt.ticket, verdict)
 end
 
--- A batch of which nothing was applied, or that may be sent twice: ours again, unless it had its attempts.
+-- Handles a batch of which nothing was applied, or that may be sent twice: sent again, unless its attempts are used up.
 function methods:_once_more(attempt)
   local work, old = self.work, attempt.batch
   work.pace:finished(attempt.ticket, { verdict = "not_applied", again = "soon" })
@@ -37,7 +37,7 @@ function methods:_once_more(attempt)
   self:_put_back(batch)
 end
 
--- Nothing is under way: asks what became of the batches in doubt.
+-- Settles the batches in doubt. Called while nothing is in flight.
 function methods:_settle_doubt()
   local work, list = self.work, self.doubtful
   self.doubtful = {}

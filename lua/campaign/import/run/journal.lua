@@ -9,7 +9,7 @@ local group_commit = require "campaign.import.run.group_commit"
 
 local M = {}
 
--- Batches leased at a time, and how many are left when the next ones are asked for.
+-- Number of batches leased at a time, and the number left at which the next ones are requested.
 local CLAIM, LEFT = 256, 64
 
 local methods = {}
@@ -24,7 +24,7 @@ function M.new(folder, ledger, monotonic, on_other_thread)
     _group_commit = group_commit.new(monotonic, on_other_thread) }, mt)
 end
 
----Adds the next batches of the plan that nobody took over, that nobody has in doubt, and that have rows to send, to a list.
+---Appends the next pending batches of the plan to a list, without those that have no rows to send.
 ---@param into table
 ---@param last integer where the list ends
 ---@return integer last where it ends now; as before when no batch is left
@@ -32,7 +32,7 @@ end
 function methods:next_batches(into, last)
   local ledger, leases, at, before = self._ledger, self._leases, self._at, last
   local ok, err = true, nil
-  if not leases then -- pieces that an earlier run left come first: their rows are before those of all other batches
+  if not leases then -- pieces that an earlier run left come first: their rows precede those of all other batches
     leases, err = ledger:pieces()
     ok = leases
   elseif at > 0 and at < #leases then -- those that were kept back, so that the ledger has time to lease more
@@ -60,7 +60,7 @@ function methods:next_batches(into, last)
   return last
 end
 
----An attempt is about to leave. Nothing may be sent before that is settled and unless `go` is true then.
+---Records the intent of an attempt. Nothing may be sent before that is durable, and only if `go` is true then.
 ---@param attempt table batch, number; before (what was seen at the platform, when it was `looked` at); the ledger's ticket from here on
 ---@return true? ok
 ---@return campaign.error? err
@@ -81,7 +81,7 @@ function methods:begin(attempt)
   return true
 end
 
----Attempts are about to leave, one after another, as in `begin`; nothing was looked at before.
+---Records the intents of several attempts, as `begin`; for none of them the platform was queried before.
 ---@param attempts table[] lease: the batch; the ledger's tickets from here on
 ---@param first integer the first of them
 ---@param last integer
@@ -92,7 +92,7 @@ function methods:begin_all(attempts, first, last)
   return self._ledger:begin_all(attempts, first, last)
 end
 
----Whether the attempt may leave.
+---Whether the attempt may be sent.
 ---@param attempt table
 ---@return true? ok
 ---@return campaign.error? err
@@ -109,7 +109,7 @@ function methods:go(attempt)
   return true
 end
 
----Whether all of these attempts may leave; where not, `go` tells of each.
+---Whether all of these attempts may be sent; if not, `go` tells which.
 ---@param attempts table[]
 ---@param count integer how many of them
 ---@return boolean
@@ -125,14 +125,14 @@ function methods:go_all(attempts, count)
   return true
 end
 
--- Long runs of digits could be somebody's number: a platform may say it in its message.
+-- Masks long runs of digits: a platform's message may contain a phone number.
 local function masked(text)
   return text and (text:gsub("%d%d%d%d%d%d%d+", function(digits)
     return digits:sub(1, 3) .. ("*"):rep(#digits - 5) .. digits:sub(-2)
   end))
 end
 
----The outcome of an attempt is known.
+---Records the outcome of an attempt.
 ---@param attempt table batch, number, refused? (numbers of the rows that the platform refused; `said` of each)
 ---@param outcome table verdict, cause, receipt, status, code, kind, sent, guard, bytes_sent, body_bytes, seconds, detail, reason, message,
 ---awaits
@@ -163,7 +163,7 @@ function methods:finish(attempt, outcome)
   return self._ledger:finish(attempt.batch, outcome)
 end
 
----Attempts were full successes, of each of which the platform has said nothing but its number.
+---Records attempts that were full successes, and about which the platform said nothing but its id of the batch.
 ---@param batches table[]
 ---@param count integer how many of them
 ---@param told table of each: its id, seconds, bytes sent, and the platform's number or false
@@ -178,7 +178,7 @@ function methods:passed(batches, count, told, outcome, seconds, sent_at)
   return self._ledger:finish_all(batches, count, told, outcome)
 end
 
----Puts pieces in the place of a batch, durable when this returns, together with the batch's outcome.
+---Replaces a batch by pieces. Durable when this returns, together with the batch's outcome.
 ---@param batch table
 ---@param pieces table[]
 ---@return table[]? leases
@@ -199,13 +199,13 @@ function methods:split(batch, pieces)
   return ok and leases, err
 end
 
----True when something was begun or finished since the last `start`.
+---True if something was begun or finished since the last `start`.
 ---@return boolean
 function methods:dirty()
   return self._dirty
 end
 
----Sends all of it on its way to the disk; `settled` tells when it is durable.
+---Starts the commit of everything recorded; `settled` tells when it is durable.
 ---@return true? ok
 ---@return campaign.error? err
 function methods:start()
@@ -224,7 +224,7 @@ function methods:settled()
   return settled, err
 end
 
----How long it is better to wait for answers that are under way than to `start`: they share its sync then.
+---How long to wait for pending answers before `start`, so that one sync covers them, too.
 ---@param under_way integer how many
 ---@param limit integer how many there may be
 ---@return number? seconds nil: not at all
@@ -232,19 +232,19 @@ function methods:hold(under_way, limit)
   return self._group_commit:hold(under_way, limit)
 end
 
----Waits until something has become durable, or for so long.
+---Waits until something has become durable, at most `seconds`.
 ---@param seconds number
 function methods:wait(seconds)
   self._ledger:wait(seconds)
 end
 
----Why nothing more may be begun although what was queued is durable.
+---The reason why nothing more may be begun although everything queued is durable: the disk is full.
 ---@return campaign.error? err
 function methods:full()
   return self._ledger:full()
 end
 
----Makes all of it durable.
+---Makes everything recorded durable.
 ---@return true? ok
 ---@return campaign.error? err
 function methods:commit()
@@ -252,7 +252,7 @@ function methods:commit()
   return self._ledger:commit()
 end
 
--- Writes batches.jsonl anew from the ledger.
+-- Regenerates batches.jsonl from the ledger.
 function methods:_write_lines()
   local file
   local ok, err = discard.file(self._folder.batches)
@@ -278,13 +278,13 @@ function methods:_write_lines()
   return true
 end
 
----Ends the run's work on the ledger: leases go back, and batches.jsonl is made.
+---Ends the run's work on the ledger: returns all leases and writes batches.jsonl.
 ---@return true? ok
 ---@return campaign.error? err
 function methods:close()
   local ok, err = self:commit()
   if ok then
-    ok, err = self._ledger:release() -- not earlier: what is pending would be claimed again
+    ok, err = self._ledger:release() -- only now: before, `next_batches` would claim them again
   end
   if ok then
     ok, err = self._ledger:commit()

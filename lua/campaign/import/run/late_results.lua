@@ -9,7 +9,7 @@ local rows_module = require "campaign.import.report.rows"
 
 local M = {}
 
--- Longest reason of a row that is written down, in bytes; and the shortest value of the row that is taken out of it.
+-- Bytes: the longest reason of a row that is recorded, and the shortest value of the row that is removed from it.
 local MOST_REASON, LEAST_HIDDEN = 300, 4
 
 ---@class campaign.import.run.late_results.sent
@@ -61,7 +61,7 @@ local function sent_rows(work, batch)
   return sent
 end
 
--- The callbacks that bear our own marks, by row.
+-- The callbacks that carry our own marks, by row.
 local function by_mark(work)
   local prefix, found = work.id .. ".", {}
   for _, entry in ipairs(work.reader.inbox:list("first")) do
@@ -80,7 +80,7 @@ local function by_mark(work)
   return found
 end
 
--- The number of the only callback that tells of a batch by its marks; nil and why not.
+-- The id of the only callback whose marks are those of a batch; nil and the reason if there is none.
 local function number_of(work, sent)
   local err
   if not work.marked then
@@ -106,7 +106,7 @@ local function number_of(work, sent)
   return only
 end
 
--- The platform's words about a row, without what the row holds: the ledger has no personal data.
+-- The platform's message about a row without the row's values: the ledger contains no personal data.
 local function words(row)
   local hidden = {}
   for _, value in ipairs(row.fields or {}) do
@@ -167,7 +167,7 @@ local function join_one(work, batch)
   return settle(work, batch, id, sent)
 end
 
----Joins what came.
+---Joins the callbacks that have arrived.
 ---@param work table id, ledger, input, encoder, operation, reader (campaign.callback.reader), join (campaign.callback.join)
 ---@return table[]? joined batch, as ("confirmed", "conflict"; nil: nothing follows), detail, rejected
 ---@return campaign.error? err

@@ -4,11 +4,10 @@
 
 local methods = {}
 
--- More batches of the plan, behind those that are known to come; gives the first of them. Asking is not cheap: the ledger may commit what it has
--- first.
+-- Requests more batches of the plan, after those already known, and returns the first. This is not cheap: the ledger may have to commit first.
 function methods:_look_ahead()
   if self.drained and self:_busy() > 0 then
-    return nil -- what is under way gives nothing back but what is sent again
+    return nil -- the plan had no more; batches in flight come back only by way of `again`
   end
   local before = self.last
   local last, err = self.work.next_batches(self.coming, before)
@@ -19,7 +18,7 @@ function methods:_look_ahead()
   return self.coming[before + 1]
 end
 
--- The batch that is next, left where it is.
+-- The next batch, without removing it.
 function methods:_peek()
   return self.again[1] or self.coming[self.first] or self:_look_ahead()
 end
@@ -36,7 +35,7 @@ function methods:_next_batch()
   return batch
 end
 
--- Where a batch goes that is sent (again) before the others: in the order of the rows.
+-- Inserts a batch that is sent again before the others, in the order of the rows.
 function methods:_put_back(batch)
   local at = 1
   while self.again[at] and (self.again[at].first_row or 0) < (batch.first_row or math.huge) do
@@ -45,8 +44,8 @@ function methods:_put_back(batch)
   table.insert(self.again, at, batch)
 end
 
--- Pieces in place of a batch, durable before anything else happens; `is_blamed` when one of its rows must be to blame. False when the batch
--- stays as it is.
+-- Replaces a batch by pieces, durably before anything else happens; `is_blamed`: it is known to contain a bad row. False if the batch stays as it
+-- is.
 function methods:_divide(batch, pieces, is_blamed)
   local leases, err = self.work.journal:split(batch, pieces)
   if not leases then
@@ -62,7 +61,7 @@ function methods:_divide(batch, pieces, is_blamed)
   return true
 end
 
--- The batch that is sent next, in smaller pieces where that is wiser.
+-- Takes the next batch to send, split into smaller pieces if that is better.
 function methods:_take_next()
   local bisect = self.work.bisect
   while true do

@@ -9,13 +9,13 @@ local shared = require "campaign.pace.shared"
 
 local M = {}
 
--- Seconds until what could not be delivered is sent again: doubled for each failure, and the longest.
+-- Seconds until a request that could not be delivered is sent again: at first, doubled for each failure, and the maximum.
 local FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30
 
--- Ambiguous answers in a row, each to a request sent after the one before was known, that end a run.
+-- Number of consecutive ambiguous answers that end a run, each to a request sent after the previous answer was known.
 local MOST_DOUBT = 3
 
--- A hundred repeats may be outstanding.
+-- Quota of the retry budget: enough for a hundred outstanding retries.
 local QUOTA = 500
 
 local methods = {}
@@ -49,7 +49,7 @@ function M.new(options)
   }, mt)
 end
 
----A single call to the account, a look for instance, was made beside the requests that are driven here.
+---A single call to the account, a query for instance, was made in addition to the requests paced here.
 ---@param sent_at number
 ---@param err campaign.error? nil when it succeeded
 function methods:told(sent_at, err)
@@ -60,14 +60,14 @@ function methods:told(sent_at, err)
   end
 end
 
----How many requests may be in flight now.
+---Maximum number of requests in flight now.
 ---@return integer
 function methods:limit()
   return self._doubt_since and 1 or self._concurrency:limit()
 end
 
----Takes leave for one request.
----@return number seconds 0: it may go; else how long to wait before asking again
+---Asks for permission to send one request.
+---@return number seconds 0: granted; else how long to wait before asking again
 ---@return "retry"|"window"|"throttle"|"pace"|nil reason
 function methods:take()
   local delay = self._resume_at - self._monotonic()
@@ -77,14 +77,14 @@ function methods:take()
   return self._shared:take()
 end
 
----Whether requests may leave without leave for each, now: nobody waits, and nobody keeps a rate.
+---Whether requests may be sent without asking for each, now: there is no pause and no rate limit.
 ---@return boolean
 function methods:is_free()
   local now = self._monotonic()
   return self._resume_at <= now and self._shared:is_free(now)
 end
 
----Whether everybody waits: after a failure, for the platform's hours, or because the platform asked for it.
+---Whether sending is paused: after a failure, for the platform's hours, or because the platform asked for it.
 ---@return boolean
 function methods:is_paused()
   return self._resume_at > self._monotonic() or self._shared:pause() > 0
@@ -94,14 +94,14 @@ end
 ---@field number integer
 ---@field at number
 
----A request is made ready; the ticket identifies it to `finished`.
+---A request is being prepared; the ticket identifies it to `finished`.
 ---@param in_flight integer with this one
 ---@return campaign.import.run.pace.ticket
 function methods:started(in_flight)
   return self:started_all(1, in_flight)
 end
 
----As `started`, of requests that leave together: the ticket is that of all of them, since nothing that was learned comes between them.
+---As `started`, for requests sent together: they share one ticket, since nothing is learned in between.
 ---@param count integer
 ---@param in_flight integer with them
 ---@return campaign.import.run.pace.ticket
@@ -133,7 +133,7 @@ local function doubted(self, number)
   end
 end
 
----A verdict is in.
+---Learns from the verdict on a request.
 ---@param ticket campaign.import.run.pace.ticket? what `started` gave; nil when the request could not be made
 ---@param verdict campaign.verdict
 ---@param more? { seconds: number?, repeated: boolean? } how long the attempt took; whether the batch was sent before
@@ -160,7 +160,7 @@ function methods:finished(ticket, verdict, more)
   end
 end
 
----As `finished`, of requests that were taken over.
+---As `finished`, for requests that were accepted.
 ---@param attempts table[] `ticket`
 ---@param first integer the first of them
 ---@param last integer
@@ -183,31 +183,31 @@ function methods:passed(attempts, first, last, seconds, repeated)
   self._doubt_since, self._doubts, self._failures, self._failed_since = nil, 0, 0, 0
 end
 
----Pays for sending a batch again that could not be delivered; false when too many repeats are outstanding.
+---Charges the retry budget for sending a batch again that could not be delivered; false if it is exhausted.
 ---@param is_timeout boolean
 ---@return boolean
 function methods:may_repeat(is_timeout)
   return self._quota:pay(is_timeout)
 end
 
----True when the platform has been unclear too often in a row to go on.
+---True if there were too many ambiguous answers in a row to continue.
 ---@return boolean
 function methods:hopeless()
   return self._doubts >= MOST_DOUBT
 end
 
----Tells once when the account's rate cannot be shared with other processes.
+---Reports once if the account's rate cannot be shared with other processes.
 ---@param tell fun(text: string)
 function methods:warn(tell)
   self._shared:warn(tell)
 end
 
----Lets go of the account's state.
+---Releases the account's state.
 function methods:close()
   self._shared:close()
 end
 
----Calls per second that are kept now; nil without a limit.
+---The current limit of calls per second; nil if there is none.
 ---@return number? rate
 ---@return boolean? is_slowed the platform asked for it
 function methods:rate()

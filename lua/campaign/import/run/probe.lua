@@ -8,7 +8,7 @@ local normalise = require "campaign.api.normalise"
 
 local M = {}
 
--- Entries of one name that are remembered; with more of them nothing is proved.
+-- Maximum number of entries of one name; with more, nothing can be proved.
 local MOST_ENTRIES = 1000
 
 local function text_of(value)
@@ -38,7 +38,7 @@ local function count(value)
   return type(value) == "number" and value >= 0 and value < 2 ^ 53 and value == math.floor(value) and value or nil
 end
 
----What a look shows, as plain data that fits into the ledger.
+---What a query shows, as plain data for the ledger.
 ---@param probe table of the operation
 ---@param entries table[] the list that the platform gave
 ---@param fields table the call's fields
@@ -114,7 +114,7 @@ local function same_marks(before, now)
   return true
 end
 
----Whether two looks show the same.
+---Whether two queries show the same.
 ---@param one table
 ---@param other table
 ---@return boolean
@@ -130,17 +130,17 @@ local function totals(before, now, call)
   local said = ("total %.0f before, %.0f now, %d rows sent%s"):format(before.total, now.total, call.rows,
     #now.marks == 0 and "" or moved and ", changed since" or ", unchanged since")
   if #now.marks > 0 and not moved then
-    -- An update without a new mark would mean that the marks tell nothing.
+    -- If an update could leave the marks unchanged, they would prove nothing.
     return now.total == before.total and "unchanged" or "unclear", said
   elseif call.is_destructive then
-    -- A replaced list has as many rows as the call had, whatever was there; unless it had as many before.
+    -- A replaced list has as many rows as the call; that proves nothing if it had that many before.
     return now.total == call.rows and before.total ~= call.rows and "applied" or "unclear", said
   elseif now.total == before.total + call.rows then
     return "applied", said
   elseif now.total == before.total and #now.marks == 0 then
     return "unchanged", said
   elseif now.total >= before.total and now.total < before.total + call.rows then
-    return "partial", said -- it may be counting; or somebody else writes
+    return "partial", said -- the platform may still be counting, or somebody else is writing
   end
   return "unclear", said
 end

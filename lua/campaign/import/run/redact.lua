@@ -10,23 +10,23 @@ local rows_module = require "campaign.import.report.rows"
 
 local M = {}
 
--- Shorter values (bytes) are in any text by chance, and tell nobody apart.
+-- Bytes. Shorter values occur in any text by chance, and identify nobody.
 local LEAST = 4
 
--- Most bytes of a text that are kept.
+-- Maximum bytes kept of a text.
 local MOST = 2000
 
--- Most bytes that are kept of what is said about one row.
+-- Maximum bytes kept of a message about one row.
 local MOST_OF_ROW = 300
 
--- Most bytes of what is said about single rows of one batch; words that go beyond are not kept.
+-- Maximum bytes of all messages about single rows of a batch; messages beyond that are dropped.
 local MOST_SAID = 65536
 
--- Values that were found once are looked for again: a refused batch is narrowed down, and its pieces may be answered with the same words.
+-- Maximum number of values kept for the next search: when a refused batch is narrowed down, its pieces may get the same message.
 local MOST_REMEMBERED = 1000
 
--- The values of the batch's rows that occur in one of the texts, as they stand in the list or hashed as they were sent. A list that cannot be
--- read any more has none to tell: that ends the run elsewhere.
+-- The values of the batch's rows that occur in one of the texts, as in the list or hashed as they were sent. None if the list can no longer be read,
+-- which ends the run elsewhere.
 local function found_in(texts, input, batch, known, sent)
   local hidden, seen = {}, {}
   for _, value in ipairs(known) do
@@ -60,7 +60,7 @@ local function found_in(texts, input, batch, known, sent)
   return hidden
 end
 
--- Different words that are said of single rows, one a line, as far as they are kept.
+-- The distinct messages about single rows, one per line, as far as they are kept.
 local function words_of(refusals)
   local lines, known, size = {}, {}, 0
   for _, refusal in ipairs(refusals or {}) do
@@ -78,8 +78,7 @@ local function words_of(refusals)
   return lines, table.concat(lines, "\n")
 end
 
--- Puts the cleaned words in the place of those that were said. What a row holds may have held line ends: then nobody can tell any more which
--- words belong together, and none are kept.
+-- Replaces the messages by the cleaned ones. A removed value may have contained line ends; then the lines no longer match, and no message is kept.
 local function put_words(refusals, lines, cleaned)
   local new, at = {}, 0
   for line in (cleaned .. "\n"):gmatch("([^\n]*)\n") do
@@ -94,7 +93,7 @@ local function put_words(refusals, lines, cleaned)
   end
 end
 
----Takes what the batch's rows hold out of what is said about them.
+---Removes the values of the batch's rows from the platform's messages about it.
 ---@param input userdata
 ---@param batch table
 ---@param verdict table its `message` and `detail` are replaced, and what `failed` says of each row
@@ -105,7 +104,7 @@ end
 function M.answer(input, batch, verdict, err, known, sent)
   local failed = verdict.failed
   if not (verdict.message or verdict.detail or err or failed) then
-    return nil -- nearly all answers say nothing
+    return nil -- nearly all answers have no message
   end
   local texts = {}
   for _, text in ipairs({ verdict.message or false, verdict.detail or false, err and err.message or false, err and err.body or false }) do
@@ -118,7 +117,7 @@ function M.answer(input, batch, verdict, err, known, sent)
     return text and redact.scrub(text, hidden, MOST)
   end
   verdict.message, verdict.detail = clean(verdict.message), clean(verdict.detail)
-  if failed then -- also where none of the words are kept: they must go
+  if failed then -- even if no message is kept: the original ones must be removed
     put_words(failed, lines, redact.scrub(words, hidden, MOST_SAID))
   end
   if not err or clean(err.message) == err.message and clean(err.body) == err.body then

@@ -8,7 +8,7 @@ local target = require "campaign.import.target"
 
 local M = {}
 
--- A request may take this many seconds and one more for so many bytes of its body.
+-- Time limit of a request in seconds, plus one second for this many bytes of its body.
 local REQUEST_SECONDS, BYTES_PER_SECOND = 60, 262144
 
 local function changed(batch, how, cause)
@@ -19,7 +19,8 @@ local function changed(batch, how, cause)
   }
 end
 
----The request of a batch. What can fail on this machine fails here: reading its rows, comparing them with the plan, encoding, the access token.
+---Builds the request of a batch. Everything that can fail on this machine fails here: reading its rows, comparing them with the plan, encoding, the
+---access token.
 ---@param state table input, encoder, operation, options, client, barrier; passed: this run has read the whole list; like, like_fields: the
 ---earlier request and its fields, kept here
 ---@param batch table
@@ -29,21 +30,21 @@ function M.of(state, batch)
   local options, operation = state.options, state.operation
   local source, sum, err
   if sign.covers_body(operation) then
-    source, err = state.encoder:text(state.input, batch) -- all of it is looked at before its first byte goes
+    source, err = state.encoder:text(state.input, batch) -- the whole body is checked before its first byte is sent
   else
     source, sum = state.encoder:source(state.input, batch)
     err = not source and sum or nil
   end
   if type(source) == "userdata" and not sum and state.passed and state.input:untouched() then
-    sum = batch.hash -- made while it is sent, of a file that is as this run's pass left it; the source compares once more before the last byte
-  elseif not source or not sum then -- of a body that is made while it is sent, or could not be made: perhaps for that very reason
+    sum = batch.hash -- encoded while it is sent, from a file unchanged since this run's pass; the source compares once more before the last byte
+  elseif not source or not sum then -- a body encoded while it is sent, or one that could not be built, perhaps because the range has changed
     local sum_err
     sum, sum_err = state.input:checksum(batch)
     err = not sum and sum_err or err
   end
   if sum and sum ~= batch.hash then
     err = changed(batch, "has changed since it was planned")
-  elseif err and not state.input:untouched() then -- what cannot be read as it was has this reason
+  elseif err and not state.input:untouched() then -- the reason why it cannot be read as before
     err = changed(batch, "was changed while it was imported", err)
   end
   if err then

@@ -11,16 +11,16 @@ local probe_module = require "campaign.import.run.probe"
 
 local M = {}
 
--- Seconds: first pause between two looks, longest pause, and how long to look where the data does not say when a call is over.
+-- Seconds: first pause between two queries, longest pause, and how long to query if the data does not say when a call is over.
 local FIRST_PAUSE, LONGEST_PAUSE, PATIENCE = 2, 30, 30
 
--- Looks for one batch, and those in a row that may fail.
+-- Maximum number of queries for one batch, and of consecutive failed ones.
 local MOST_LOOKS, MOST_FAILED = 60, 5
 
--- Seconds by which the wall clock may drift from the clock since boot before somebody has set it.
+-- Seconds by which the wall clock may drift from the clock since boot before it counts as set.
 local CLOCK_SET = 2
 
--- Sleeps are cut so that a stop order is seen.
+-- Longest single sleep, so that a stop request is noticed.
 local TICK = 0.5
 
 local methods = {}
@@ -32,7 +32,7 @@ local mt = { __index = methods, __name = "campaign.import.run.settle" }
 ---@return campaign.import.run.settle? settle nil where nothing but a person can settle
 function M.new(options)
   local operation = options.operation
-  -- With several calls under way nobody could tell which of them a look shows.
+  -- With several calls in flight, a query could not tell which of them it shows.
   local probe = options.alone and type(operation.probe) == "table" and operation.probe or nil
   if not probe and operation.effect ~= "idempotent" then
     return nil
@@ -44,7 +44,7 @@ function M.new(options)
   return self
 end
 
--- When the machine was started, by the wall clock: what changes was set.
+-- The time of boot by the wall clock: if it changes, the clock was set.
 function methods:_boot_time()
   local env = self._o.env
   return env.now() - env.monotonic()
@@ -62,7 +62,7 @@ function methods:_pause(seconds)
   return not options.stopped()
 end
 
--- One look; nil and why when it shows nothing.
+-- Makes one query; nil and the reason if it shows nothing.
 function methods:_look(batch)
   local options, probe = self._o, self._probe
   local fields = options.fields(batch)
@@ -73,7 +73,7 @@ function methods:_look(batch)
     asked[field.name] = fields[ours]
   end
   while options.pace do
-    -- A look is a call like any other to the platform's limit of calls.
+    -- A query counts toward the platform's limit of calls.
     local seconds = options.pace:take()
     if seconds <= 0 or not self:_pause(seconds) then
       break
@@ -99,16 +99,16 @@ function methods:_look(batch)
   return probe_module.read(probe, entries, fields, function() return options.sha256(batch) end)
 end
 
----Looks before a batch is sent. What it gives belongs into the ledger with the intent.
+---Makes the query before a batch is sent. Its result is to be recorded in the ledger with the intent.
 ---@param batch table
----@return string? text nil where there is nothing to compare with later
+---@return string? text nil if there is nothing to compare with later
 function methods:before(batch)
   if not self._probe then
     return nil
   end
   local seen = self:_look(batch)
   if seen and seen.total and self._expected and seen.total ~= self._expected then
-    -- The batch before was taken over, and the total is not what it must be: others write, or rows are not counted as we think.
+    -- The previous batch was accepted, but the total is not as expected: others write, or rows are counted otherwise than assumed.
     self._disturbed = true
   end
   self._seen = seen and seen.total
@@ -124,7 +124,7 @@ function methods:before(batch)
   return probe_module.write(seen)
 end
 
----Learns from the outcome of a batch what the next look must show.
+---Learns from the outcome of a batch what the next query must show.
 ---@param batch table
 ---@param verdict campaign.verdict
 function methods:learn(batch, verdict)
@@ -141,14 +141,14 @@ function methods:learn(batch, verdict)
   end
 end
 
----Whether a batch in doubt is worth asking for. Then nothing else may be under way while it is settled.
+---Whether batches in doubt can be settled, by queries or by sending them again. Then nothing else may be in flight meanwhile.
 ---@return boolean
 function methods:may()
   return self._probe ~= nil or self._o.operation.effect == "idempotent"
 end
 
--- When nothing of a call can happen any more, by the clock since boot. The wall clock says when the call ended; it is not believed when somebody has
--- set it since, for then a call might count as over that is not. What ended before the machine was started has been over since then at least.
+-- The time, by the clock since boot, from which on nothing of a call can happen any more. The wall clock says when the call ended; if it was set
+-- since, it is not trusted, since a call might then count as over too early. A call that ended before the boot has been over since then at least.
 function methods:_deadline(ended, before)
   local env, patience = self._o.env, self._probe.settle or PATIENCE
   local left = ended + patience - env.now()
@@ -160,7 +160,7 @@ function methods:_deadline(ended, before)
   return env.monotonic() + left
 end
 
--- Looks until the finding is one that does not change any more.
+-- Repeats the query until the finding can no longer change.
 function methods:_watch(batch, before, ended)
   local options, probe = self._o, self._probe
   local call = { rows = batch.accepted, is_destructive = options.is_destructive(batch) }
@@ -188,7 +188,7 @@ function methods:_watch(batch, before, ended)
         if confirmed and probe_module.same(confirmed, seen) then
           return "applied", said, receipt
         end
-        confirmed = seen -- twice the same: nobody is writing just now
+        confirmed = seen -- twice the same: nobody is writing at the moment
       else
         confirmed = nil
         if is_last then
@@ -228,7 +228,7 @@ function methods:_by_looking(batch)
   return self:_watch(batch, before, last[1] and last[1].ended or self._o.env.now())
 end
 
----Settles a batch that the ledger has in doubt.
+---Settles a batch that is in doubt in the ledger.
 ---@param batch table
 ---@return "applied"|"again"|nil as nil: it stays in doubt
 ---@return string? detail evidence in words
@@ -282,7 +282,7 @@ function methods:settle_all(only)
     local as, detail, err
     if not only or only == batch.index then
       if self._probe and self._probe.kind == "total" and #doubtful > 1 then
-        -- A total tells how many rows came, not whose they are.
+        -- A total tells how many rows arrived, not from which batch.
         detail = "several batches are in doubt: their total cannot tell them apart"
       elseif not self._o.stopped() then
         as, detail, err = self:settle(batch)
@@ -296,7 +296,7 @@ function methods:settle_all(only)
   return settled
 end
 
----SHA-256 of what a batch sends.
+---SHA-256 of a batch's body.
 ---@param encoder userdata
 ---@param input userdata
 ---@param batch table

@@ -7,7 +7,7 @@ local human = require "campaign.human"
 
 local M = {}
 
--- A share is judged from so many decided rows on, or once it is certain whatever becomes of the rest.
+-- A share is compared once this many rows are decided, or earlier if it is exceeded whatever becomes of the rest.
 M.SAMPLE = 1000
 
 ---Reads a rule. "none" switches an earlier one off.

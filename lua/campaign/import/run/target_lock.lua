@@ -22,13 +22,13 @@ local MOST_BYTES = 16384
 -- Seconds between two attempts to get the lock.
 local TICK = 0.5
 
--- Seconds between two looks whether a job of this process that has it was left in the middle: most likely it goes on.
+-- Seconds between two checks whether a job of this process that has the lock was abandoned: most likely it is still running.
 local LOOK = 60
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.run.target_lock" }
 
----What tells the target of a call from others of the account; nil where writers do not disturb each other.
+---Identifies the target of a call among those of the account; nil if writers do not disturb each other.
 ---@param operation table
 ---@param options table params, overwrite
 ---@return string?
@@ -65,7 +65,7 @@ function M.new(given)
     _lock = nil, _said = nil, _path = nil,
   }, mt)
   if state_dir then
-    -- The name tells nobody whose target it is.
+    -- The file name does not reveal whose target it is.
     self._place = state_dir .. "/targets"
     self._path = self._place .. "/" .. core.digest.hmac_sha256(given.identity, target):sub(1, 32)
   end
@@ -93,7 +93,7 @@ function methods:_write(said)
   return durable.write(self._path .. ".json", core.json.encode(said) .. "\n", PRIVATE)
 end
 
----Takes the lock if nobody has it.
+---Takes the lock if it is free.
 ---@return boolean? taken true also where there is no place for locks: `unlocked` then says why
 ---@return campaign.error|string? err or the folder of the job that has it
 function methods:try()
@@ -161,26 +161,26 @@ function methods:refusal(holder)
   }
 end
 
----Whose turn it is: nil where nobody knows.
+---Whose turn it is; nil if unknown.
 ---@return string?
 function methods:turn()
   return self._lock and self._said.turn or nil
 end
 
----True where turns are kept: then what was seen in another one proves nothing.
+---True if turns are recorded: then a query made in another turn proves nothing.
 ---@return boolean
 function methods:is_kept()
   return self._lock ~= nil
 end
 
----The folder of the job that sent last, when that is another one.
+---The folder of the job that sent last, if that is another one.
 ---@return string?
 function methods:other()
   local said = self._lock and self._said or {}
   return said.job ~= self._job and said.folder or nil
 end
 
----This job is about to send: from now on, on the disk, it is its turn.
+---Records durably that it is this job's turn, before it sends.
 ---@return true? ok
 ---@return campaign.error? err
 function methods:begin()
@@ -194,13 +194,13 @@ function methods:begin()
   local begun = { holder = said.holder, job = self._job, folder = self._folder, turn = turn }
   local ok, err = self:_write(begun)
   if not ok then
-    return nil, trouble(self, err) -- asked again, it must not take the turn for written
+    return nil, trouble(self, err) -- when called again, it must not take the turn for recorded
   end
   self._said = begun
   return true
 end
 
----Lets go of it. Closing twice is fine.
+---Releases the lock. May be called twice.
 function methods:close()
   if self._lock then
     self._lock:close()
@@ -208,7 +208,7 @@ function methods:close()
   end
 end
 
----Has a job hold its target while it works on it.
+---Takes a job's target lock, held while the job works on the target.
 ---@param state table of the job: platform, operation, options, identity, id, folder; `target_lock` is set
 ---@param tell fun(state: table, event: table, force: boolean)
 ---@param waits boolean? false: never, whatever the options say

@@ -7,10 +7,10 @@ local pace = require "campaign.import.run.pace"
 
 local M = {}
 
--- Where nobody said how many: so many times the platform's own figure, as far as answers stay fast, and never more than this.
+-- Without a given maximum: this many times the platform's own figure, as long as answers stay fast, and an absolute maximum.
 local GROWTH, MOST = 4, 200
 
----Requests in flight: at the start, and at most.
+---Requests in flight: initial number and maximum.
 ---@param platform table
 ---@param operation table
 ---@param options table

@@ -14,7 +14,7 @@ local CALL_REFUSED = { [404] = true, [413] = true, [415] = true }
 -- Longest wait that a Retry-After may ask for, in seconds.
 local LONGEST_WAIT = 3600
 
--- Steps of a path, kept: the platforms' data have some dozens.
+-- Cache of parsed paths: the platforms' data have some dozens.
 local steps_of = {}
 
 local function at(value, path)
@@ -32,7 +32,7 @@ local function at(value, path)
     end
     value = value[steps[i]]
   end
-  -- JSON null comes as a light userdata: nothing is there.
+  -- JSON null is a light userdata, which counts as absent.
   local kind = type(value)
   if kind == "string" or kind == "number" or kind == "boolean" or kind == "table" then
     return value
@@ -41,7 +41,7 @@ local function at(value, path)
 end
 
 local function same(left, right)
-  -- "%.0f": %d raises for what no integer can hold, and such a number may come from anywhere.
+  -- "%.0f", since %d raises for numbers that no integer can represent, which any answer may contain.
   if type(left) == "number" and left == math.floor(left) then
     left = string.format("%.0f", left)
   end
@@ -60,7 +60,7 @@ local function contains(list, value)
   return false
 end
 
--- True when one of the platform's conditions speaks of this answer: `{ status = {...} }`, `{ path =, is = {...} }`.
+-- True if one of the platform's conditions matches this answer: `{ status = {...} }`, `{ path =, is = {...} }`.
 local function any_condition(conditions, evidence, err)
   for _, condition in ipairs(conditions or {}) do
     local holds = condition.status ~= nil or condition.path ~= nil
@@ -111,7 +111,7 @@ local function answer(verdict, cause, more)
   return more
 end
 
--- The request never had its whole answer.
+-- The verdict on a request without a complete answer.
 local function without_answer(operation, evidence, err)
   if evidence.guard then
     return answer("ambiguous", "resend_stopped")
@@ -127,7 +127,7 @@ local function without_answer(operation, evidence, err)
   local cut = evidence.bytes_sent and evidence.body_bytes and evidence.bytes_sent < evidence.body_bytes
     and not evidence.status
   if cut and operation.body == "json" then
-    -- Half a JSON text cannot be read by anybody.
+    -- A truncated JSON text cannot be parsed.
     if transport then
       return answer("not_applied", "cut_short", { again = "soon" })
     end
@@ -136,12 +136,12 @@ local function without_answer(operation, evidence, err)
   return answer("ambiguous", cancelled and "cancelled" or evidence.status and "cut_answer" or "no_answer")
 end
 
--- A whole answer that is not a success.
+-- The verdict on a complete answer that is not a success.
 local function refused(platform, operation, evidence, err)
   local status = evidence.status
   local refusal = refusal_of(operation, err.code)
   if refusal and refusal.applied == "maybe" then
-    -- The platform's data outranks what HTTP means by the status.
+    -- The platform's data takes precedence over HTTP's meaning of the status.
     return answer("ambiguous", "server_error")
   end
   if status == 429 or err.kind == "throttle" or any_condition(platform.throttle, evidence, err) then
@@ -149,7 +149,7 @@ local function refused(platform, operation, evidence, err)
   end
   local is_refused_token = status == 401 or err.reason == "token_expired"
   if is_refused_token and operation.tokens and err.retry ~= false then
-    -- An access token that has run out: the client renews it, once for all that are in flight (F18), where it can.
+    -- An expired access token: the client renews it if it can, once for all requests in flight (F18).
     return answer("not_applied", "credentials", { again = "token" })
   end
   if CREDENTIALS[status] or is_refused_token then
@@ -160,7 +160,7 @@ local function refused(platform, operation, evidence, err)
   end
   local declared = any_condition(platform.not_applied, evidence, err)
     or any_condition(operation.not_applied, evidence, err)
-    or err.sent == "no" -- the parser has compared the body with the same data
+    or err.sent == "no" -- the parser has matched the body against the same data
   if not declared and (status == 408 or status >= 500) then
     return answer("ambiguous", "server_error")
   end
@@ -202,8 +202,8 @@ local function told_by(result, status)
   return false
 end
 
--- A success that says what became of its rows: counts, a list of the refused ones, a status, or several of them, which must tell the same story
--- (F13, F14). Without counts the list alone tells how many were refused, and must be there.
+-- The verdict on a success that tells what became of its rows: counts, a list of the refused ones, a status, or several of these, which must be
+-- consistent (F13, F14). Without counts, the number of refused rows is that of the list, which must then be present.
 local function counted(result, rows, reply)
   local how = result.failed_rows
   local status = result.status and at(reply, result.status)
@@ -234,7 +234,7 @@ local function counted(result, rows, reply)
     return disagree(odd)
   end
   if told == "pending" then
-    -- What comes later may be anything; what is said already must be possible, and a row that failed is not to come.
+    -- Results may still be to come; but what is reported already must be possible, and a row that failed is not pending.
     if good > rows or bad > 0 or listed > 0 then
       return disagree()
     end
@@ -261,7 +261,7 @@ end
 
 local NOTHING = {}
 
----What a reply means that the parser took as a success, when it is the whole answer to a request that left once.
+---The verdict on a reply that the parser took as a success, if it is the complete answer to a request that was sent once.
 ---@param operation table the operation that was called
 ---@param rows integer rows the request carried
 ---@param reply table
@@ -274,7 +274,7 @@ function M.success(operation, rows, reply)
   local receipt = result.id and at(reply, result.id)
   local kind = type(receipt)
   if result.id and (receipt == nil or receipt == "" or kind == "table" or kind == "boolean") then
-    return answer("ambiguous", "bad_answer") -- a success that nothing can ever be joined to
+    return answer("ambiguous", "bad_answer") -- a success that no later result could be joined to
   end
   return { verdict = "accepted", cause = "success", pending = result.accepted == "pending", receipt = receipt or nil }
 end

@@ -14,10 +14,10 @@ local timing = require "campaign.import.run.timing"
 
 local M = {}
 
--- Seconds between two looks at a commit that rings no bell.
+-- Seconds between two checks of a commit that rings no bell.
 local COMMIT_SLICE = 0.001
 
--- The pace of all that this job sends.
+-- The pace of all requests of this job.
 local function pace_of(state)
   state.pace = state.pace or timing.pace(state.platform, state.operation, state.client.account, state.options)
   return state.pace
@@ -87,7 +87,7 @@ function M.of(state, book, progress)
     refuse_window = function() return select(2, state.window:refuse()) end,
     stopped = function() return state.stop end,
     progress = function(run)
-      -- Asked for after every answer: an event is made only for somebody who listens, and not too often.
+      -- Called after every answer: an event is created only if there is a listener, and not too often.
       if options.on_progress and options.env.monotonic() >= state.next_progress then
         state.pace:warn(state.warn)
         progress(state, events.progress(state, run))
