@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "digest.h"
 
-/* SHA-256 by itself is asked for by its own functions: looking it up by name reads OpenSSL's configuration and makes lists of all its
- * algorithms, which takes a script of one call longer than the call. Deprecated in 3.0, they stay in every later one so far. */
+/* SHA-256 without a key uses OpenSSL's low-level functions: fetching the algorithm by name would read OpenSSL's configuration and build lists of all
+ * its algorithms, which takes longer than the single call that many scripts make. They are deprecated since 3.0, but present in all versions so
+ * far. */
 #define OPENSSL_API_COMPAT 10100
 
 #include <errno.h>
@@ -92,7 +93,7 @@ int camp_digest_named(const char *name, const void *key, size_t key_size, const 
   return HMAC(digest, key, (int)key_size, bytes, size, out, &made) != NULL ? (int)made : -1;
 }
 
-/* A piece of a text in lower case. */
+/* Copies a text with its ASCII letters in lower case. */
 static void put_lower(unsigned char *to, const unsigned char *text, size_t length) {
   for (size_t i = 0; i < length; i++) to[i] = (unsigned char)(text[i] + ((unsigned char)(text[i] - 'A') < 26 ? 32 : 0));
 }
@@ -135,7 +136,7 @@ int camp_digest_sha256_file(const char *path, char out[CAMP_SHA256_HEX], struct 
     camp_fail_nomem(err);
     goto done;
   }
-  fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* non-blocking: a FIFO in the place of the file must not hang us */
+  fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK: opening a FIFO instead of a file must not block */
   if (fd < 0 || fstat(fd, &info) != 0) {
     camp_fail(err, CAMP_INVALID, errno, "%s: %s", path, strerror(errno));
     goto done;
@@ -191,7 +192,7 @@ ptrdiff_t camp_base64_decode(const char *text, size_t n, uint8_t *out, size_t *b
   for (size_t at = 0; at < n; at += 4) {
     uint32_t bits = 0;
     size_t letters = 4;
-    if (n - at == 4) { /* padding may stand in the last group only */
+    if (n - at == 4) { /* only the last group may be padded */
       if (text[at + 3] == '=') letters = text[at + 2] == '=' ? 2 : 3;
     }
     for (size_t i = 0; i < 4; i++) {

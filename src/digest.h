@@ -11,8 +11,8 @@
 #define CAMP_SHA256_SIZE 32
 #define CAMP_SHA256_HEX 65 /* with the NUL */
 
-/* Before this process uses libcrypto for the first time, if that is us: it is then left to the system at the end of the process. libcrypto would take
- * itself apart piece by piece, under whatever thread still uses it. */
+/* To be called before libcrypto is used: if that is its first use in this process, libcrypto registers no exit handler. The handler would free its
+ * data while other threads may still be using it. */
 void camp_digest_begin(void);
 
 struct camp_digest;
@@ -22,7 +22,7 @@ struct camp_digest *camp_digest_sha256_new(void);
 /* The same as HMAC with `key`, which is copied into libcrypto and wiped there on free. */
 struct camp_digest *camp_digest_hmac_sha256_new(const void *key, size_t size);
 void camp_digest_update(struct camp_digest *digest, const void *bytes, size_t size);
-/* Ends it; only camp_digest_free may follow. Lower-case hex. Returns -1 if libcrypto failed at any point. */
+/* Ends it and writes lower-case hex; only camp_digest_free may follow. Returns -1 if libcrypto failed at any point. */
 int camp_digest_final_hex(struct camp_digest *digest, char out[CAMP_SHA256_HEX]);
 /* NULL is allowed. */
 void camp_digest_free(struct camp_digest *digest);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The texts that cells share, and the cells of a sheet, as Expat reports them: ECMA-376 part 1, 18.3.1 and 18.4. Elements are known by
- * where they are, so that those of extensions with the same names count for nothing. */
+ * Handles the elements of shared strings and of a sheet's cells: ECMA-376 part 1, 18.3.1 and 18.4. Elements are identified by their position, so
+ * that elements of extensions with the same names are ignored. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 #define FLUSH ((size_t)256 << 10)
 #define FORMULA_MAX ((size_t)200) /* bytes of a formula that are shown */
-/* One text may stand in very many cells: a list that is this many times as large as its workbook is no list. */
+/* Very many cells may refer to one long text: a list that is this many times as large as its workbook is refused. */
 #define LIST_SMALL ((off_t)256 << 20)
 #define LIST_RATIO_MAX 1000
 
@@ -48,7 +48,7 @@ static int add_text(struct camp_cells *cells, struct camp_xml *xml, const char *
 
 static int is_true(const char *value) { return value != NULL && (strcmp(value, "1") == 0 || strcmp(value, "true") == 0); }
 
-/* Blanks around a text count where it says so. */
+/* Blanks around a text are kept if the element, or one around it, has xml:space="preserve". */
 static void see_space(struct camp_cells *cells, int depth, const char *const *attributes) {
   const char *space = cells->preserve == 0 ? camp_xml_attribute(attributes, "space") : NULL;
   if (space != NULL && strcmp(space, "preserve") == 0) cells->preserve = depth;
@@ -77,7 +77,7 @@ static void on_text(void *data, struct camp_xml *xml, const char *text, size_t l
   if (kind == VALUE || kind == TEXT || kind == FORMULA) add_text(cells, xml, text, length);
 }
 
-/* The inside of <si> and <is>: <t>, or several <r> with one each. What Japanese adds for pronunciation (<rPh>) is no part of the text. */
+/* Elements inside <si> and <is>: <t>, or several <r> with one <t> each. Phonetic hints for Japanese (<rPh>) are not part of the text. */
 static enum kind text_kind(enum kind parent, const char *name) {
   if ((parent == ITEM || parent == INLINE) && strcmp(name, "r") == 0) return RUN;
   return strcmp(name, "t") == 0 ? TEXT : OTHER;
@@ -182,7 +182,7 @@ static void start_row(struct camp_cells *cells, struct camp_xml *xml, const char
   cells->row.length = cells->outside.length = 0;
 }
 
-/* Blank lines down to the current row. */
+/* Writes blank lines up to the current row. */
 static int put_blank_rows(struct camp_cells *cells, struct camp_error *err) {
   for (struct camp_workbook_info *info = &cells->info; info->last_row + 1 < cells->row_number; info->last_row++)
     if (put_out(cells, "\n", 1, err) != 0) return -1;
@@ -190,7 +190,7 @@ static int put_blank_rows(struct camp_cells *cells, struct camp_error *err) {
   return 0;
 }
 
-/* Up to the width of the header, and what stood before it behind that: a row with such fields is too wide. */
+/* Fills the row up to the header's width, then appends the fields before the first column: a row with such fields is thus too wide. */
 static int fill_row(struct camp_cells *cells, struct camp_error *err) {
   const struct camp_workbook_info *info = &cells->info;
   const size_t last = info->first_column + info->columns - 1, filled = cells->filled > 0 ? cells->filled : info->first_column;
@@ -244,7 +244,7 @@ static void set_text(struct camp_cells *cells, struct camp_xml *xml, const char 
   add_text(cells, xml, text, length);
 }
 
-/* Notes that the column has a value that is none. */
+/* Counts a value of the column that is not a real value: an error, a rounded number, a formula without its result. */
 static void doubt(struct camp_cells *cells, struct camp_xml *xml, enum camp_doubt what) {
   if (cells->row_number < cells->wanted_header) return;
   if (cells->column > cells->doubt_count) {
@@ -291,7 +291,7 @@ static void end_number(struct camp_cells *cells, struct camp_xml *xml) {
   set_text(cells, xml, out, size);
 }
 
-/* A date as ISO 8601 writes it: 2025-11-23T08:00:00.000Z. */
+/* A date in the form of ISO 8601: 2025-11-23T08:00:00.000Z. */
 static void end_date(struct camp_cells *cells) {
   char *text = cells->text.data;
   size_t length = cells->text.length;

@@ -9,7 +9,7 @@
 #include "files.h"
 
 #define BLOCK ((size_t)4096)
-#define BLOCKS ((size_t)1024)          /* kept of a file, each in its place: 4 MiB */
+#define BLOCKS ((size_t)1024)          /* kept in memory per file, direct-mapped: 4 MiB */
 #define FRESH ((size_t)256 << 10)
 
 struct camp_block {
@@ -107,7 +107,7 @@ static const unsigned char *block_of(struct camp_spill *spill, uint64_t number, 
   return block->bytes;
 }
 
-/* Copies bytes of the file, which must be there. */
+/* Copies bytes of the file; the range must exist. */
 static int copy(struct camp_spill *spill, uint64_t offset, size_t length, char *to, struct camp_error *err) {
   while (length > 0) {
     const unsigned char *block = block_of(spill, offset / BLOCK, err);
@@ -123,7 +123,7 @@ static int copy(struct camp_spill *spill, uint64_t offset, size_t length, char *
 
 int camp_strings_get(struct camp_strings *strings, uint64_t index, struct camp_buf *out, struct camp_error *err) {
   uint64_t ends[2] = {0, 0};
-  const size_t first = index == 0; /* the first text has none before it */
+  const size_t first = index == 0; /* the first text starts at 0, without an entry before it */
   if (copy(&strings->ends, (index - 1 + first) * sizeof ends[0], (2 - first) * sizeof ends[0], (char *)(ends + first), err) != 0) return -1;
   const size_t length = (size_t)(ends[1] - ends[0]);
   if (length == 0) return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The texts that the cells of a workbook refer to by number, in memory that does not grow with them: they go into an unnamed file, and
- * blocks of it are kept while they are used. Cells mostly refer to texts in their order. */
+ * The texts that the cells of a workbook refer to by number, in constant memory: they are written to an unnamed file, of which recently used blocks
+ * are cached. Most cells refer to texts in ascending order. */
 #ifndef CAMP_WORKBOOK_STRINGS_H
 #define CAMP_WORKBOOK_STRINGS_H
 
@@ -33,7 +33,7 @@ void camp_strings_clear(struct camp_strings *strings);
 /* Opens the files in that folder. */
 int camp_strings_open(struct camp_strings *strings, const char *folder, struct camp_error *err);
 int camp_strings_add(struct camp_strings *strings, const char *text, size_t length, struct camp_error *err);
-/* After the last one, before the first is asked for. */
+/* To be called after the last add and before the first get. */
 int camp_strings_finish(struct camp_strings *strings, struct camp_error *err);
 /* Appends a text (below count) to `out`. */
 int camp_strings_get(struct camp_strings *strings, uint64_t index, struct camp_buf *out, struct camp_error *err);

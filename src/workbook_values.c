@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define EXACT_DIGITS 15       /* that Excel keeps of a number */
+#define EXACT_DIGITS 15       /* significant digits that Excel keeps of a number */
 #define LAST_DAY 2958465      /* 9999-12-31 */
 #define DAYS_1904 1462
 #define SECONDS_OF_DAY 86400
@@ -20,13 +20,13 @@
 #define FORM(name) ((struct camp_number_format){CAMP_FORM_##name, 0})
 
 struct camp_number_format camp_number_format_builtin(long id) {
-  /* 27 to 36 and 50 to 58 are those of Chinese. */
+  /* 27 to 36 and 50 to 58 are the formats of Chinese locales. */
   if ((id >= 14 && id <= 17) || (id >= 27 && id <= 31) || id == 36 || (id >= 50 && id <= 54) || id == 57 || id == 58) return FORM(DATE);
   if ((id >= 18 && id <= 21) || (id >= 32 && id <= 35) || id == 45 || id == 47 || id == 55 || id == 56) return FORM(TIME);
   return id == 22 ? FORM(DATETIME) : FORM(PLAIN);
 }
 
-/* Past what stands for itself in a format: "text", \x, _x, *x, and [colours], conditions and languages. Sets *elapsed at [h], [m], [s]. */
+/* Skips what is not a date code in a format: "text", \x, _x, *x, and colours, conditions and locales in brackets. Sets *elapsed at [h], [m], [s]. */
 static const char *skip_literal(const char *at, int *elapsed) {
   if (*at == '"') {
     const char *end = strchr(at + 1, '"');
@@ -88,7 +88,7 @@ static void civil_date(int64_t days, int *year, int *month, int *day) {
   *year = (int)(year_of_era + era * 400 + (*month <= 2));
 }
 
-/* Returns 0 for what is no date. */
+/* Returns the length, 0 if the number is not a date. */
 static size_t write_date(double serial, enum camp_number_form form, int is_1904, char *out) {
   int year, month, day;
   if (is_1904) serial += DAYS_1904;
@@ -113,7 +113,7 @@ static size_t write_date(double serial, enum camp_number_form form, int is_1904,
   return (size_t)snprintf(out, CAMP_NUMBER_TEXT, "%04d-%02d-%02d %02d:%02d:%02d", year, month, day, hours, minutes, rest);
 }
 
-/* Of the usual whole number, the text is what is wanted. */
+/* Fast path: true for an integer whose text can be used as it is. */
 static int is_plain_integer(const char *text, size_t length) {
   const size_t sign = length > 0 && text[0] == '-';
   if (length <= sign || length - sign > EXACT_DIGITS) return 0;
@@ -139,14 +139,14 @@ enum camp_number_result camp_number_write(const char *text, size_t length, struc
     if (*size > 0) return CAMP_NUMBER_OK;
   }
   if (fabs(value) < 1e15) {
-    /* 15 digits: what Excel shows; 0.1 is stored as 0.10000000000000001 */
+    /* 15 digits, as Excel displays it: 0.1 is stored as 0.10000000000000001 */
     const int digits = format.form == CAMP_FORM_ZEROS && value >= 0 && value == floor(value) ? format.digits : 1;
     if (value == floor(value)) *size = (size_t)snprintf(out, CAMP_NUMBER_TEXT, "%0*.0f", digits, value == 0 ? 0.0 : value);
     else *size = (size_t)snprintf(out, CAMP_NUMBER_TEXT, "%.15G", value);
   } else {
     *size = (size_t)snprintf(out, CAMP_NUMBER_TEXT, "%.*E", EXACT_DIGITS - 1, value);
   }
-  for (size_t i = 0; i < *size; i++) /* what a program set as its language has a comma there */
+  for (size_t i = 0; i < *size; i++) /* the host program's locale may have a decimal comma */
     if (out[i] == ',') out[i] = '.';
   return fabs(value) < 1e15 ? CAMP_NUMBER_OK : CAMP_NUMBER_ROUNDED;
 }
@@ -160,7 +160,7 @@ static int is_error(const unsigned char *text, size_t length) {
          (length == 13 && memcmp(text, "#GETTING_DATA", 13) == 0);
 }
 
-/* -1.23456789012345E+17: one digit before the point, at least 15 behind the E. */
+/* -1.23456789012345E+17: one digit before the point, and an exponent of at least 15. */
 static int is_rounded(const unsigned char *text, size_t length) {
   size_t at = length > 0 && text[0] == '-';
   unsigned exponent = 0;
