@@ -373,6 +373,23 @@ describe("callback", function()
     assert.equal(3, #assert(open()).inbox:list())
   end)
 
+  it("says whether another process has the lock, or there is none to have", function()
+    local receiver = assert(open())
+    local inbox, item = receiver.inbox, { inbox_module.item("a", "1", "x", 1) }
+    local turn = assert(inbox:turn(0))
+    local _, err = inbox:put_all(item, { seconds = 0 })
+    turn:close()
+    assert.equal("locked", err.reason)
+    assert.is_truthy(err.message:find("is locked: ", 1, true), err.message)
+    os.remove(folder .. "/store/turn")
+    assert(system.make_dirs(folder .. "/store/turn", 448))
+    _, err = inbox:put_all(item, { seconds = 0 })
+    assert.is_nil(err.reason)
+    assert.is_truthy(err.message:find("cannot be locked: ", 1, true), err.message)
+    local answer, _, problem = post(receiver, GOOD)
+    assert.same({ 503, err.message }, { answer.status, problem.message }) -- for the log of whoever serves it
+  end)
+
   it("takes a group back that could not be synced", function()
     local receiver = assert(open())
     post(receiver, GOOD)

@@ -27,6 +27,11 @@ local function fail(message, cause, reason)
   }
 end
 
+local function fail_to_lock(err)
+  local is_taken = err and err.kind == "timeout"
+  return fail((is_taken and "is locked: " or "cannot be locked: ") .. tostring(err and err.message), err, is_taken and "locked" or nil)
+end
+
 local function hash_of(id, body)
   return core.digest.sha256(id or "", "\0", body)
 end
@@ -173,7 +178,7 @@ end
 function methods:turn(seconds)
   local turn, err = durable.lock(self.folder .. "/turn", seconds)
   if not turn then
-    return fail("is locked: " .. tostring(err and err.message), err, err and err.kind == "timeout" and "locked" or nil)
+    return fail_to_lock(err)
   end
   return turn
 end
@@ -194,7 +199,7 @@ local function locked(self, seconds, turn, work, ...)
     end
   end
   if not lock then
-    return fail("is locked: " .. tostring(err and err.message), err, err and err.kind == "timeout" and "locked" or nil)
+    return fail_to_lock(err)
   end
   local well, value, problem = pcall(work, self, ...)
   self.is_writing = false
