@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- core.rows.rewrite: a list made anew row by row, beside a plain reader and a plain model of what the function said, over random and hostile lists;
--- what a row refuses, and what is left of a list that was given up.
+-- what a row refuses, and what is left of a list that was given up. On LuaJIT all of it also through compiled code (plan/row_walk.lua).
 
 local core = require "campaign.core"
 local lists = require "support.lists"
+local row_walk = require "campaign.import.plan.row_walk"
+
+local BLOCK = 100 -- rows: more than LuaJIT needs to compile the loop
 
 local function bytes_of(path)
   local file = assert(io.open(path, "rb"))
@@ -26,18 +29,14 @@ local function rewriting(input)
   return assert(core.rows.rewrite(input, { folder = "/tmp", keep = false, shown = "the columns" }))
 end
 
--- Calls the function for each row; the bytes of the new list, and what is known of it.
-local function rewritten(text, map, more)
+-- Calls the function for each row, in one of the ways of row_walk; the bytes of the new list, and what is known of it.
+local function rewritten_in(way, text, map, more)
   local input = open(text, more)
   local rewrite = rewriting(input)
-  local next_row, row = rewrite:walk()
+  local walk = row_walk[way](rewrite, map)
   local number, err = 0, nil
   while number do
-    if number == 0 then
-      number, err = next_row()
-    else
-      number, err = next_row(map(row, number))
-    end
+    number, err = walk(number, BLOCK)
   end
   local info
   if not err then
@@ -63,7 +62,12 @@ local function records_of(text, delimiter)
   return rows
 end
 
-describe("core.rows.rewrite", function()
+for _, way in ipairs(rawget(_G, "jit") and jit.status() and { "plain", "compiled", "of" } or { "plain" }) do
+describe("core.rows.rewrite, " .. way, function()
+  local function rewritten(...)
+    return rewritten_in(way, ...)
+  end
+
   teardown(function()
     lists.clean()
     collectgarbage()
@@ -336,3 +340,160 @@ describe("core.rows.rewrite", function()
     assert.same({ "1000", plain, "", "A1000", "", "1000", "", "" }, rows[1001].fields)
   end)
 end)
+end
+
+-- Functions that LuaJIT compiles and ones that it does not, ones that change their mind, and ones that fail.
+local FUNCTIONS = {
+  ["changes"] = function(row)
+    row.a = row.a:upper()
+    row.extra = row.b .. "/" .. row.c
+    row.again = row.a .. row.extra
+  end,
+  ["gsub, reasons"] = function(row, number)
+    if number % 5 == 0 then
+      return nil, "five " .. row.a
+    elseif number % 7 == 0 then
+      return false
+    end
+    row.a = row.a:gsub("%d", "<%0>")
+    return number % 2 == 0 or row
+  end,
+  ["tables"] = function(row, number)
+    row.lost = "lost"
+    return { x = row.a, number = number, b = row.b:find("1", 1, true) and row.b or nil }
+  end,
+  ["places"] = function(row)
+    row[2] = row[1] .. #row
+    row.c = row[2]
+    row.d = row.b
+  end,
+  ["numbers"] = function(row, number)
+    row.zero, row.minus, row.half, row.big, row.large, row.less = 0 * number, -0.0, number / 2, 2 ^ 60, number * 1e13, -number
+    row.read = row.half .. row.minus .. row.less .. type(row.less)
+    row.a, row.b, row.none = nil, number % 2 == 0, nil
+    row.state = row.a .. "|" .. row.b .. "|" .. row.none
+  end,
+  ["late"] = function(row, number)
+    if number > 150 then
+      row["late" .. math.floor(number / 100)] = row.c
+      row.b = "B"
+    end
+  end,
+  ["closures"] = function(row)
+    local parts = {}
+    for _, name in ipairs({ "a", "c" }) do
+      parts[#parts + 1] = function() return row[name] end
+    end
+    row.all = parts[1]() .. parts[2]()
+  end,
+  ["caught"] = function(row, number)
+    local ok, problem = pcall(function() return row.missing end)
+    row.a = tostring(ok) .. tostring(problem)
+    ok, problem = pcall(function() row.b = {} end)
+    row.c = tostring(ok) .. tostring(problem)
+    ok, problem = pcall(function() return row[number % 5] end)
+    row.d = tostring(ok) .. tostring(problem)
+  end,
+  ["no column"] = function(row, number) row.a = number < 200 and row.b or row.missing end,
+  ["no place"] = function(row, number) row.a = row[number < 200 and 1 or 9] end,
+  ["no field"] = function(row, number)
+    local value = number < 200 and "x" or print
+    row.a = value
+  end,
+  ["own error"] = function(row, number) row.a = row.b .. (number < 200 and "" or nil) end,
+  ["table error"] = function(_, number)
+    if number >= 200 then error({ "own" }) end
+  end,
+  ["no answer"] = function(_, number) if number == 200 then return 200 end end,
+  ["no reason"] = function(_, number) if number == 200 then return nil, true end end,
+  ["mind changed"] = function(row, number) if number == 200 then return { a = row.a } end end,
+  ["mind changed back"] = function(row, number) if number < 200 then return { a = row.a } end end,
+  ["too much"] = function(row, number) row.a = ("x"):rep(number == 200 and 1048577 or 3) end,
+  ["too much together"] = function(row, number)
+    for _ = 1, number == 200 and 1100 or 1 do
+      row.a = ("x"):rep(1000)
+    end
+  end,
+}
+
+local function hard_list()
+  local lines = { "a,b,c" }
+  for i = 1, 700 do
+    lines[#lines + 1] = i % 50 == 0 and "broken" or i % 60 == 0 and "" or i % 3 == 0 and ('"%d,""q""","x\ny",汉%d'):format(i, i)
+      or ("v%d,%d,"):format(i, i * 7)
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- All that can be seen of a pass: bytes, what is known, what was raised, and what a row says that was kept.
+local function seen_of(way, map)
+  local input = open(hard_list())
+  local rewrite = rewriting(input)
+  local kept, seen = nil, {}
+  local walk = row_walk[way](rewrite, function(row, number)
+    kept = row
+    return map(row, number)
+  end)
+  local function touch()
+    seen[#seen + 1] = tostring(select(2, pcall(function() return kept.a end)))
+    seen[#seen + 1] = tostring(select(2, pcall(function() return kept[1] end)))
+    seen[#seen + 1] = tostring(select(2, pcall(function() kept.a = "x" end)))
+    seen[#seen + 1] = tostring(kept)
+  end
+  local number, ok, err = 0, true, nil
+  while ok and number do
+    ok, number, err = pcall(walk, number, BLOCK)
+    if number == 128 then
+      rewrite:seal(true)
+      touch()
+      rewrite:seal(false)
+    end
+  end
+  if ok then
+    touch()
+  end
+  local info = rewrite:info()
+  seen[#seen + 1] = ok and (err and err.message or "done") or tostring(type(number) == "table" and number[1] or number)
+  seen[#seen + 1] = ("%d %d %d %d"):format(info.rows, info.refused, info.broken, info.line)
+  seen[#seen + 1] = not ok and table.concat(rewrite:fields(), "|") or ""
+  if ok and not err then
+    repeat
+      ok = rewrite:finish(1000)
+    until ok
+    seen[#seen + 1] = bytes_of(rewrite:path())
+  end
+  rewrite:close()
+  touch()
+  input:close()
+  return seen
+end
+
+if rawget(_G, "jit") and jit.status() then
+  describe("the ways to call a function for each row", function()
+    for name, map in pairs(FUNCTIONS) do
+      it("end alike: " .. name, function()
+        local plain = seen_of("plain", map)
+        for _ = 1, 3 do
+          assert.same(plain, seen_of("compiled", map))
+        end
+        assert.same(plain, seen_of("of", map))
+      end)
+    end
+
+    it("is compiled, and stays so however many lists there are", function()
+      local compiled, lists_compiled = false, 0
+      local function heard(what, _, func)
+        local source = what == "stop" and func and require("jit.util").funcinfo(func).source
+        compiled = compiled or source and source:find("row_walk", 1, true)
+      end
+      jit.attach(heard, "trace")
+      for _ = 1, 60 do
+        compiled = false
+        rewritten_in("compiled", hard_list(), function(row) row.a = row.b:upper() end)
+        lists_compiled = lists_compiled + (compiled and 1 or 0)
+      end
+      assert(lists_compiled > 30, lists_compiled .. " of 60 were compiled") -- LuaJIT gives up at random
+      jit.attach(heard)
+    end)
+  end)
+end

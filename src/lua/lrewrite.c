@@ -15,8 +15,13 @@
 #define KNOWN_LENGTH 40 /* longer strings are not interned in Lua 5.4 */
 
 struct lua_rewrite {
+  struct {
+    const char *text;
+    int32_t length;
+  } found; /* what read_field found; first, since compiled Lua knows this part alone */
   struct camp_rewrite rewrite;
   int is_open, is_under_way, is_sealed;
+  struct camp_error trouble; /* of advance */
   struct {
     const char *name;
     lua_Integer place;
@@ -63,6 +68,16 @@ static int unknown_column(lua_State *L) {
   return luaL_error(L, "the list has no column \"%s\"; it has %s", lua_tostring(L, 2), lua_tostring(L, lua_upvalueindex(3)));
 }
 
+/* What the column of the list has in the row under way, changed or not. */
+static const char *column_text(const struct camp_rewrite *rw, size_t column, size_t *length) {
+  if (rw->made_of[column] != 0) {
+    const char *value = camp_rewrite_value(rw, rw->made_of[column] - 1, length);
+    if (value != NULL) return value;
+  }
+  *length = rw->record.fields[column].length;
+  return (const char *)rw->record.fields[column].text;
+}
+
 /* The column of the list (from 0) for the number at index 2. */
 static size_t check_place(lua_State *L, const struct camp_rewrite *rw) {
   const lua_Number place = lua_tonumber(L, 2);
@@ -90,11 +105,7 @@ static int row_index(lua_State *L) {
   } else {
     return luaL_error(L, "a field of a row has a name or a number, not a %s", luaL_typename(L, 2));
   }
-  if (rw->made_of[column] != 0) text = camp_rewrite_value(rw, rw->made_of[column] - 1, &length);
-  if (text == NULL) {
-    text = (const char *)rw->record.fields[column].text;
-    length = rw->record.fields[column].length;
-  }
+  text = column_text(rw, column, &length);
   lua_pushlstring(L, text, length);
   return 1;
 }
@@ -326,6 +337,97 @@ static int conclude(lua_State *L, struct camp_rewrite *rw, struct camp_error *er
   return decide(rw, CAMP_REWRITE_CHANGES, err) != 0 ? -1 : camp_rewrite_put(rw, NULL, 0, err);
 }
 
+/* ---- the same without the Lua API, for Lua that LuaJIT compiles (plan/row_walk.lua) ---- */
+
+/* Puts the field at the place (as in the table of names) into `found`. 0: row_index is to be asked, which answers or raises. */
+static int read_field(struct lua_rewrite *box, int32_t place) {
+  size_t length = 0;
+  const char *text;
+  if (!box->is_under_way || box->is_sealed) return 0;
+  if (place > 0)
+    text = column_text(&box->rewrite, (size_t)place - 1, &length);
+  else
+    text = camp_rewrite_value(&box->rewrite, (size_t)(-1 - place), &length);
+  box->found.text = text;
+  box->found.length = (int32_t)length;
+  return text != NULL;
+}
+
+/* Sets the made column at the place. 0: row_newindex is to be asked, which makes the column or raises. */
+static int write_field(struct lua_rewrite *box, int32_t place, const char *text, int32_t length) {
+  struct camp_error err = {CAMP_OK, 0, ""};
+  size_t column = (size_t)(-1 - place);
+  if (!box->is_under_way || box->is_sealed) return 0;
+  if (place > 0) {
+    if (box->rewrite.made_of[place - 1] == 0) return 0;
+    column = box->rewrite.made_of[place - 1] - 1;
+  }
+  return camp_rewrite_set(&box->rewrite, column, text, (size_t)length, &err) == 0;
+}
+
+/* Concludes the row as it was changed and goes to the next: its number; 0: go on; -1: it has ended, see :ended(). */
+static double advance(struct lua_rewrite *box) {
+  struct camp_rewrite *rw = &box->rewrite;
+  box->trouble = (struct camp_error){CAMP_OK, 0, ""};
+  if (!box->is_open || !box->is_under_way) return camp_fail(&box->trouble, CAMP_USAGE, 0, "no row is under way");
+  box->is_under_way = 0;
+  if (decide(rw, CAMP_REWRITE_CHANGES, &box->trouble) != 0 || camp_rewrite_put(rw, NULL, 0, &box->trouble) != 0) return -1;
+  const int got = camp_rewrite_next(rw, &box->trouble);
+  if (got <= 0) return -1;
+  box->is_under_way = got == 1;
+  return got == 1 ? (double)rw->rows : 0;
+}
+
+/* :calls() → for the foreign function interface: the box and the functions above, as addresses; name or place → place; __index and __newindex of
+ * the row, which keep the box. LuaJIT alone has a use for them. */
+static int rewrite_calls(lua_State *L) {
+  static const struct {
+    int (*read)(struct lua_rewrite *, int32_t);
+    int (*write)(struct lua_rewrite *, int32_t, const char *, int32_t);
+    double (*advance)(struct lua_rewrite *);
+  } calls = {read_field, write_field, advance};
+  struct lua_rewrite *box = check_rewrite(L);
+  lua_settop(L, 1);
+  camp_getuservalue(L, 1);
+  lua_pushlightuserdata(L, box);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&calls);
+  lua_rawgeti(L, 2, SLOT_NAMES);
+  for (size_t i = 1; i <= box->rewrite.input->column_count; i++) {
+    lua_pushinteger(L, (lua_Integer)i);
+    lua_rawseti(L, -2, (int)i);
+  }
+  lua_rawgeti(L, 2, SLOT_ROW);
+  lua_getmetatable(L, -1);
+  lua_getfield(L, -1, "__index");
+  lua_getfield(L, -2, "__newindex");
+  lua_replace(L, -3); /* box calls names row newindex index */
+  lua_insert(L, -2);
+  lua_remove(L, -3);
+  return 5;
+}
+
+/* :replace(index, newindex): what the row has instead of its own. */
+static int rewrite_replace(lua_State *L) {
+  check_rewrite(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  camp_getuservalue(L, 1);
+  lua_rawgeti(L, 4, SLOT_ROW);
+  lua_getmetatable(L, 5);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, 6, "__index");
+  lua_pushvalue(L, 3);
+  lua_setfield(L, 6, "__newindex");
+  return 0;
+}
+
+/* :ended() → nothing at the end | nil, err: why advance went no further. */
+static int rewrite_ended(lua_State *L) {
+  const struct lua_rewrite *box = check_rewrite(L);
+  return box->trouble.kind == CAMP_OK ? 0 : camp_push_error(L, &box->trouble);
+}
+
 /* (the values that the function returned for the previous row) → number of the next row; 0: call again; nothing at the end | nil, err */
 static int walk_on(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -450,8 +552,9 @@ static int rewrite_close(lua_State *L) {
 }
 
 void camp_register_rewrite(lua_State *L) {
-  static const luaL_Reg methods[] = {{"fields", rewrite_fields}, {"finish", rewrite_finish}, {"info", rewrite_info},
-                                     {"path", rewrite_path},     {"place", rewrite_place},   {"seal", rewrite_seal},
-                                     {"walk", rewrite_walk},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"calls", rewrite_calls},     {"ended", rewrite_ended}, {"fields", rewrite_fields}, {"finish", rewrite_finish},
+                                     {"info", rewrite_info},       {"path", rewrite_path},     {"place", rewrite_place},
+                                     {"replace", rewrite_replace}, {"seal", rewrite_seal},     
+                                     {"walk", rewrite_walk},       {NULL, NULL}};
   camp_new_class(L, REWRITE_CLASS, methods, rewrite_close);
 }

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- `map = function(row) ... end`: calls the function once for every row, before anything is checked, and uses the resulting list as the
 -- job's list. From then on the job has no function: nothing depends on what a function would return a second time. core.rows.rewrite
--- provides the rows; see docs/map.md.
+-- provides the rows, plan/row_walk.lua calls the function; see docs/map.md.
 
 local core = require "campaign.core"
 local columns_module = require "campaign.import.plan.columns"
@@ -12,6 +12,7 @@ local layout = require "campaign.import.plan.layout"
 local row_fields = require "campaign.import.plan.row_fields"
 local record_module = require "campaign.import.record"
 local redact = require "campaign.api.redact"
+local row_walk = require "campaign.import.plan.row_walk"
 local suggest = require "campaign.api.suggest"
 
 local M = {}
@@ -30,7 +31,7 @@ local MOST_TEXT = 500
 -- Frames that are looked through for the line of the script.
 local MOST_FRAMES = 40
 
-local OWN = debug.getinfo(1, "S").short_src
+local CALLER = debug.getinfo(row_walk.plain, "S").short_src
 
 local function fail(reason, message, hint, cause)
   return error_object.refuse{ kind = "usage", reason = reason, message = message, hint = hint, cause = cause }
@@ -47,7 +48,7 @@ end
 local function place_of()
   for level = 3, MOST_FRAMES do
     local frame = debug.getinfo(level, "Sl")
-    if not frame or frame.short_src == OWN then
+    if not frame or frame.short_src == CALLER then
       return nil
     elseif frame.what ~= "C" and frame.currentline > 0 then
       return frame.short_src .. ":" .. frame.currentline
@@ -57,22 +58,6 @@ end
 
 local function handler(problem)
   return { problem = problem, place = place_of() }
-end
-
--- Calls the function for so many rows; the number of the one that is next, nil at the end.
-local function walk(next_row, row, map, number, count)
-  local err
-  for _ = 1, count do
-    if number == 0 then
-      number, err = next_row()
-    else
-      number, err = next_row(map(row, number))
-    end
-    if not number then
-      return nil, err
-    end
-  end
-  return number
 end
 
 local function at_row(state, rewrite)
@@ -129,11 +114,12 @@ end
 
 local function each_row(state, rewrite)
   local map, total = state.options.map, state.input:info().bytes
-  local next_row, row = rewrite:walk()
-  local count = state.options.env.pause and FEW_ROWS or MANY_ROWS
+  local pause = state.options.env.pause
+  local walk = (pause and row_walk.plain or row_walk.of)(rewrite, map) -- few rows at a time leave little to compile
+  local count = pause and FEW_ROWS or MANY_ROWS
   local number = 0
   while number do
-    local ok, found, err = xpcall(walk, handler, next_row, row, map, number, count)
+    local ok, found, err = xpcall(walk, handler, number, count)
     if not ok then
       return raised(state, rewrite, found)
     elseif err then
