@@ -269,10 +269,10 @@ describe("core.workbook", function()
   it("reads more shared texts than it keeps in memory, in any order", function()
     local count, shared, rows, wanted = lists.rounds(20000), {}, { { "h" } }, { "h" }
     for i = 0, count - 1 do
-      shared[#shared + 1] = "<si><t>" .. ("text %d "):format(i):rep(1 + i % 60) .. "</t></si>"
+      shared[#shared + 1] = "<si><t>" .. ("文本、%d "):format(i):rep(1 + i % 60) .. "</t></si>"
       local at = i * 7919 % count
       rows[#rows + 1] = ("<row><c t='s'><v>%d</v></c></row>"):format(at)
-      wanted[#wanted + 1] = ("text %d "):format(at):rep(1 + at % 60):gsub(" $", "")
+      wanted[#wanted + 1] = ("文本、%d "):format(at):rep(1 + at % 60):gsub(" $", "")
     end
     assert.equal(table.concat(wanted, "\n") .. "\n", (of{ rows = workbooks.rows(rows), shared = table.concat(shared) }))
   end)
@@ -403,12 +403,16 @@ describe("core.workbook", function()
       end
       try(bytes)
     end
-    for _ = 1, lists.rounds(60) do
+    local bits = { "]]>", "]", "&amp;", "&#65;", "&", "<!-- c -->", "<![CDATA[x]]>", "<?pi x?>", "\r\n", "\n", " ", "\239\191\191", "\255", "\1",
+      "<a",
+      "<a/>", "/>", "</v>", "<v>", "'", '"', ' a="1"', "名" }
+    for _ = 1, lists.rounds(150) do
       local part = parts[random(#parts)]
       local before = part[2]
       for _ = 1, random(3) do
         local at = random(#part[2])
-        part[2] = part[2]:sub(1, at - 1) .. (random(2) == 1 and string.char(random(94) + 32) or "") .. part[2]:sub(at + random(3) - 1)
+        part[2] = part[2]:sub(1, at - 1) .. (random(3) == 1 and string.char(random(94) + 32) or bits[random(#bits)])
+          .. part[2]:sub(at + random(3) - 1)
       end
       try(workbooks.zip(parts))
       part[2] = before
