@@ -480,6 +480,25 @@ if rawget(_G, "jit") and jit.status() then
       end)
     end
 
+    it("lets the collector be as it was, at the end and with a large heap", function()
+      local before = collectgarbage("setpause", 177)
+      collectgarbage()
+      local watch, kept = row_walk.collect_early(), {}
+      local during = collectgarbage("setpause", 0)
+      collectgarbage("setpause", during)
+      watch(true)
+      assert.equal(177, collectgarbage("setpause", 177))
+      watch = row_walk.collect_early()
+      for i = 1, 200 do
+        kept[i] = ("x"):rep(50000) .. i
+      end
+      watch(false)
+      assert.equal(177, collectgarbage("setpause", 150))
+      watch(true)
+      assert.equal(150, collectgarbage("setpause", before))
+      assert.is_true(#kept == 200 and (during == 120 or during == 177), during) -- the heap of the tests may be large already
+    end)
+
     it("is compiled, and stays so however many lists there are", function()
       local compiled, lists_compiled = false, 0
       local function heard(what, _, func)

@@ -112,7 +112,7 @@ local function rest(state, rewrite, total)
   return true
 end
 
-local function each_row(state, rewrite)
+local function each_row(state, rewrite, watch)
   local map, total = state.options.map, state.input:info().bytes
   local pause = state.options.env.pause
   local walk = (pause and row_walk.plain or row_walk.of)(rewrite, map) -- few rows at a time leave little to compile
@@ -129,6 +129,7 @@ local function each_row(state, rewrite)
       return nil, err
     end
     number = found
+    watch(false)
     ok, err = rest(state, rewrite, total)
     if not ok then
       return nil, err
@@ -224,7 +225,9 @@ function M.run(state)
   end
   state.rewrite = rewrite -- closed with the job
   local ok
-  ok, err = each_row(state, rewrite)
+  local watch = options.env.pause and function() end or row_walk.collect_early()
+  ok, err = each_row(state, rewrite, watch)
+  watch(true)
   if ok then
     ok, err = finish(state, rewrite)
   end
