@@ -389,8 +389,9 @@ static int rewrite_calls(lua_State *L) {
   struct lua_rewrite *box = check_rewrite(L);
   lua_settop(L, 1);
   camp_getuservalue(L, 1);
-  lua_pushlightuserdata(L, box);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&calls);
+  /* As numbers, which hold any address of user space: older versions of LuaJIT refuse light userdata above 47 bits. */
+  lua_pushnumber(L, (lua_Number)(uintptr_t)box);
+  lua_pushnumber(L, (lua_Number)(uintptr_t)&calls);
   lua_rawgeti(L, 2, SLOT_NAMES);
   for (size_t i = 1; i <= box->rewrite.input->column_count; i++) {
     lua_pushinteger(L, (lua_Integer)i);
@@ -554,7 +555,7 @@ static int rewrite_close(lua_State *L) {
 void camp_register_rewrite(lua_State *L) {
   static const luaL_Reg methods[] = {{"calls", rewrite_calls},     {"ended", rewrite_ended}, {"fields", rewrite_fields}, {"finish", rewrite_finish},
                                      {"info", rewrite_info},       {"path", rewrite_path},     {"place", rewrite_place},
-                                     {"replace", rewrite_replace}, {"seal", rewrite_seal},     
+                                     {"replace", rewrite_replace}, {"seal", rewrite_seal},
                                      {"walk", rewrite_walk},       {NULL, NULL}};
   camp_new_class(L, REWRITE_CLASS, methods, rewrite_close);
 }

@@ -127,7 +127,7 @@ function M.compiled(rewrite, map)
     return nil
   end
   local address, calls, places, index, newindex = rewrite:calls()
-  calls = ffi.cast(CALLS, calls)
+  address, calls = ffi.cast("uintptr_t", address), ffi.cast(CALLS, ffi.cast("uintptr_t", calls))
   local next_row, row = rewrite:walk()
   local own = load(string.dump(bind))({
     box = ffi.cast("void *", address), found = ffi.cast(FOUND, address), places = places, index = index, newindex = newindex,
