@@ -65,7 +65,7 @@ function methods:_launch_groups(attempts)
   if not journal:go_all(attempts, count) then
     return 0
   end
-  local ticket = pace:started_all(count, self.in_flight + count)
+  local ticket = pace:started_all(count, self:_busy() + count) -- those that wait for their commit fill the limit, too
   local sent, refused = fast_path:submit(sources, count, ids)
   for i = 1, sent do
     local attempt = attempts[i]
