@@ -133,6 +133,9 @@ function methods:_launch(attempts, ok, err)
   local work = self.work
   local pace, journal, pause = work.pace, work.journal, work.env.pause
   local gone = ok and work.fast_path and self:_launch_groups(attempts) or 0
+  if gone > 0 then
+    self:_pause()
+  end
   local limit, is_paused = pace:limit(), pace:is_paused()
   for i = gone + 1, #attempts do
     local attempt = attempts[i]

@@ -159,6 +159,7 @@ function methods:_collect_groups(seconds)
   repeat
     if count > 0 then
       self:_pass(known, count)
+      self:_pause()
     end
     if not id then
       return
