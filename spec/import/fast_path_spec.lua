@@ -47,18 +47,9 @@ local function transport_of(has_lane, before)
   return transport
 end
 
--- What both ways must agree in: numbers of the platform's own are told apart only by whether they are there.
+-- What both ways must agree in.
 local function facts_of(result, operation)
-  local batches, rows = {}, {}
-  for batch in result:each_batch() do
-    batches[#batches + 1] = ("%d.%d %s %s %s %s %s %s %s"):format(batch.batch, batch.attempt, batch.verdict, batch.cause, tostring(batch.sent),
-      tostring(batch.status), tostring(batch.bytes_sent), tostring(batch.body_bytes), batch.receipt and "numbered" or "no number")
-  end
-  for i, entry in ipairs(imports.commits(operation)) do
-    rows[i] = entry.row and (entry.row.phone or entry.row.identity or "") or ""
-  end
-  table.sort(batches)
-  table.sort(rows)
+  local batches, rows = imports.facts(operation, result:each_batch())
   return {
     batches = batches, rows = rows, state = result.state, code = result.exit_code, error = result.error and result.error.kind,
     counts = { result.rows, result.accepted, result.accepted_pending, result.rejected, result.ambiguous, result.pending, result.taken_over },

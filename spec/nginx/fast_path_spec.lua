@@ -42,20 +42,14 @@ local HTTP = [[
   }
 ]]
 
--- What both must agree in: numbers of the platform's own are told apart only by whether they are there.
+-- What both must agree in.
 local function facts_of(options, operation)
   local job = assert(campaign.open_job(options.job, { account = options.account }))
-  local batches, rows = {}, {}
-  for line in io.lines(options.job .. "/batches.jsonl") do
-    local batch = assert(json.decode(line))
-    batches[#batches + 1] = ("%d.%d %s %s %s %s %s %s %s"):format(batch.batch, batch.attempt, batch.verdict, batch.cause, tostring(batch.sent),
-      tostring(batch.status), tostring(batch.bytes_sent), tostring(batch.body_bytes), batch.receipt and "numbered" or "no number")
-  end
-  for i, entry in ipairs(imports.commits(operation)) do
-    rows[i] = entry.row and (entry.row.phone or entry.row.identity or "") or ""
-  end
-  table.sort(batches)
-  table.sort(rows)
+  local lines = io.lines(options.job .. "/batches.jsonl")
+  local batches, rows = imports.facts(operation, function()
+    local line = lines()
+    return line and assert(json.decode(line))
+  end)
   local status = assert(job:status())
   return { batches = batches, rows = rows, state = status.state,
     counts = { status.rows, status.accepted, status.accepted_pending, status.rejected, status.ambiguous, status.pending } }

@@ -54,6 +54,22 @@ function M.commits(operation)
   return found
 end
 
+---What two ways to import the same must agree in: the attempts of `each` (batches as in batches.jsonl), one line each, and the rows that the
+---sandbox has taken over, both sorted. Numbers of the platform's own are told apart only by whether they are there.
+function M.facts(operation, each)
+  local batches, rows = {}, {}
+  for batch in each do
+    batches[#batches + 1] = ("%d.%d %s %s %s %s %s %s %s"):format(batch.batch, batch.attempt, batch.verdict, batch.cause, tostring(batch.sent),
+      tostring(batch.status), tostring(batch.bytes_sent), tostring(batch.body_bytes), batch.receipt and "numbered" or "no number")
+  end
+  for i, entry in ipairs(M.commits(operation)) do
+    rows[i] = entry.row and (entry.row.phone or entry.row.identity or "") or ""
+  end
+  table.sort(batches)
+  table.sort(rows)
+  return batches, rows
+end
+
 ---An environment in which nobody waits: sleeping moves the clock.
 function M.env(start)
   local env = env_module.default()
