@@ -76,8 +76,9 @@ function M.new(options)
     end
     is_found = true
   end
-  local self = setmetatable({ count = 0, finished = {}, first = 1, last = 0, sleepers = 0, closed = false, template_entry = nil,
+  local self = setmetatable({ count = 0, finished = {}, first = 1, last = 0, sleepers = 0, closed = false,
     collected = {}, collected_count = 0, template = nil }, mt) -- expected answers, and the template whose answers they are
+  self.entry = { transport = self } -- of every request like a template: they need none of their own
   if options.on_abort then
     watch_client(self)
   end
@@ -147,10 +148,8 @@ function methods:submit_like(template, bodies, count, seconds, into)
     return 0, none
   end
   local sent, err = engine:submit_like(template, bodies, count, seconds, into)
-  local entry = self.template_entry or { transport = self }
-  self.template_entry = entry
   for i = 1, sent do
-    entries[into[i]] = entry
+    entries[into[i]] = self.entry
   end
   self.count = self.count + sent
   if sent > 0 then
