@@ -6,6 +6,7 @@ local campaign = require "campaign"
 local cjson = require "cjson"
 local command = require "spec.support.command"
 local core = require "campaign.core"
+local counted_transport = require "spec.support.counted_transport"
 local env_module = require "campaign.env"
 local platforms = require "campaign.api.platform"
 
@@ -208,6 +209,72 @@ describe("tokens as vendors give them", function()
     for _, name in ipairs({ "ledger.db", "batches.jsonl", "report.json" }) do
       local text = command.read(folder .. "/job/" .. name)
       assert.is_nil(text:find("token-", 1, true) or text:find(SECRET, 1, true), name)
+    end
+  end)
+
+  -- Imports 3,000 followers, 50 a call; `at` is called before each request. Returns what the server saw, how often which path was asked, and how
+  -- the requests left.
+  local function import_many(at, more)
+    local env = world()
+    local list = {}
+    for i = 1, 3000 do
+      list[i] = ("open-%04d"):format(i)
+    end
+    local path = command.write(folder .. "/many.csv", "openid\n" .. table.concat(list, "\n") .. "\n")
+    local transport = counted_transport.new(true, function(counts) at(counts.plain + counts.short, env) end)
+    local options = { source = path, to = MEADOW .. ".label_followers", params = { tagid = "134" }, job = folder .. "/many" .. serial, env = env,
+      account = { base_url = url, app_id = "wx-1", app_secret = SECRET }, transport = transport }
+    for name, value in pairs(more or {}) do
+      options[name] = value
+    end
+    local result = assert(campaign.import(options))
+    transport:close()
+    assert.same({ 3000, "finished" }, { result.accepted, result.state }, tostring(result.error))
+    local seen, calls = order("x=1"), {}
+    for _, what in ipairs(seen.asked) do
+      calls[what] = (calls[what] or 0) + 1
+    end
+    return calls, transport.counts, seen.followers
+  end
+
+  it("are carried by the fast path of an import, which goes on with the next one after one was refused", function()
+    for _, concurrency in ipairs({ 1, 2 }) do
+      order("forget=1&revoke=1")
+      local calls, counts, labelled = import_many(function(number)
+        if number == 20 or number == 40 then
+          order("revoke=1")
+        end
+      end, { concurrency = concurrency })
+      assert.equal(3000, labelled)
+      assert.equal(3, calls["GET /cgi/token"])
+      assert.equal(calls["POST /cgi/tags/members"], counts.plain + counts.short)
+      assert.is_true(counts.short > 40, counts.short)
+      assert.is_true(calls["POST /cgi/tags/members"] > 61 and calls["POST /cgi/tags/members"] < 68, calls["POST /cgi/tags/members"])
+    end
+  end)
+
+  it("are renewed before they run out while an import takes the fast path, without a refused call", function()
+    local ahead, now = 0, env_module.default().now
+    local calls, counts, labelled = import_many(function(number, env)
+      env.now = function() return now() + ahead end
+      if number == 30 then
+        ahead = 7150
+      end
+    end, { concurrency = 1 }) -- a new token ends the one before, also for calls in flight
+    assert.same({ 2, 60, 3000 }, { calls["GET /cgi/token"], calls["POST /cgi/tags/members"], labelled })
+    assert.is_true(counts.short > 50, counts.short)
+  end)
+
+  it("are carried by the fast path, and what lost its answer there is sent again where the platform's data allows it", function()
+    for _, concurrency in ipairs({ 1, 2 }) do
+      order("forget=1&revoke=1")
+      local calls, counts, labelled = import_many(function(number)
+        if number == 30 then
+          order("drop=1")
+        end
+      end, { concurrency = concurrency })
+      assert.same({ 1, 61, 3050 }, { calls["GET /cgi/token"], calls["POST /cgi/tags/members"], labelled })
+      assert.is_true(counts.short > 45, counts.short)
     end
   end)
 

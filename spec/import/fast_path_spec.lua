@@ -2,50 +2,12 @@
 -- The short way of usual batches beside the plain way, which is its oracle: the same list against the same sandbox with the same faults comes to
 -- the same outcome, row by row and batch by batch, and the platform gets the same requests.
 
-local curl = require "campaign.transport.curl"
+local counted_transport = require "support.counted_transport"
 local imports = require "support.imports"
 
 local LONGLONG = "longlong.import_customers_async"
 local TUZHAN = "tuzhan.batch_add_group_relations"
 local LIST = "outbound.upload_contacts_json"
-
--- A transport that counts how its requests left; `before` is called for each. Without `has_lane` it stands before the real one, as anybody's
--- would, and offers no templates.
-local function transport_of(has_lane, before)
-  local inner = curl.new()
-  local transport = has_lane and inner or setmetatable({}, { __index = function(_, name)
-    return function(_, ...)
-      return inner[name](inner, ...)
-    end
-  end })
-  local counts = { plain = 0, short = 0, looked = 0 }
-  local submit, submit_like, known = inner.submit, inner.submit_like, inner.known
-  local function leave(kind, count)
-    for _ = 1, count do
-      counts[kind] = counts[kind] + 1
-      if before then
-        before(counts)
-      end
-    end
-  end
-  function transport.submit(_, request)
-    leave("plain", 1)
-    return submit(inner, request)
-  end
-  function inner.submit_like(_, template, sources, count, ...)
-    leave("short", count)
-    return submit_like(inner, template, sources, count, ...)
-  end
-  function inner.known(_, seconds, template, ...)
-    local count, id, result = known(inner, seconds, template, ...)
-    if id then
-      counts.looked = counts.looked + 1
-    end
-    return count, id, result
-  end
-  transport.counts = counts
-  return transport
-end
 
 -- What both ways must agree in.
 local function facts_of(result, operation)
@@ -63,7 +25,7 @@ describe("the fast path of a batch", function()
 
   local function run(to, text, has_lane, faults, more)
     imports.reset(faults, 7)
-    local transport = transport_of(has_lane)
+    local transport = counted_transport.new(has_lane)
     local options = { transport = transport, concurrency = 1 } -- one after another: which call meets a fault is then certain
     for name, value in pairs(more or {}) do
       options[name] = value
@@ -134,7 +96,7 @@ describe("the fast path of a batch", function()
     for i, has_lane in ipairs({ false, true }) do
       imports.reset()
       local options
-      local transport = transport_of(has_lane, function(counts)
+      local transport = counted_transport.new(has_lane, function(counts)
         if counts.plain + counts.short == 3 then
           local file = assert(io.open(options.source, "r+b"))
           local at = file:read("*a"):find("13800012000", 1, true)

@@ -8,7 +8,7 @@ local socket = require "socket"
 local tiny_server = dofile("spec/support/tiny_server.lua")
 
 local ID, SECRET = "wx-1", "S-3cret/+="
-local life, serial, current, ends, broken = 7200, 0, nil, 0, false
+local life, serial, current, ends, broken, drop = 7200, 0, nil, 0, false, false
 local refresh_token = "seed-1"
 local asked, followers = {}, {}
 
@@ -70,6 +70,10 @@ ROUTES["POST /cgi/tags/members"] = guarded(function(request)
   end
   for _, id in ipairs(body.openid_list) do
     followers[#followers + 1] = id
+  end
+  if drop then
+    drop = false
+    return nil -- labelled, but the answer is lost
   end
   return 200, '{"errcode":0,"errmsg":"ok"}'
 end)
@@ -150,7 +154,7 @@ ROUTES["POST /test"] = function(request)
   life = tonumber(orders.life or life)
   current = not orders.revoke and current or nil
   refresh_token = orders.seed or refresh_token
-  broken = orders.broken ~= nil
+  broken, drop = orders.broken ~= nil, orders.drop ~= nil
   if orders.token then
     current, ends = orders.token, math.huge
   end

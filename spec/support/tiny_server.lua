@@ -69,7 +69,7 @@ local function read(peer)
 end
 
 ---Serves until nobody asks for a minute: whoever started it has it ended.
----@param answer fun(request: table): integer, string status and JSON body
+---@param answer fun(request: table): integer?, string? status and JSON body; nil: the connection ends without an answer
 function M.serve(answer)
   local server = assert(socket.bind("127.0.0.1", 0))
   local _, port = server:getsockname()
@@ -85,8 +85,10 @@ function M.serve(answer)
     local request = read(peer)
     if request then
       local status, body = answer(request)
-      peer:send(("HTTP/1.1 %d Said\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(status,
-        #body, body))
+      if status then
+        peer:send(("HTTP/1.1 %d Said\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(
+          status, #body, body))
+      end
     end
     peer:close()
   end

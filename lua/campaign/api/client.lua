@@ -58,6 +58,13 @@ function methods:again(request, rows, timeout)
   return exchange.again(inner[self], request, rows, timeout)
 end
 
+---Whether a request prepared earlier carries the access token that `prepare` would give it now, if it carries one. May get another token.
+---@param request table from `prepare`
+---@return boolean
+function methods:is_current(request)
+  return exchange.is_current(inner[self], request)
+end
+
 ---Interprets the result of a prepared request.
 ---@param request table from `prepare` or `again`
 ---@param result table from the transport

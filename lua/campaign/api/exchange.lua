@@ -303,6 +303,19 @@ local function context_of(request)
   return context
 end
 
+---Whether a request carries the token that one prepared now would carry (`client:is_current`).
+---@return boolean
+function M.is_current(self, request)
+  local context = context_of(request)
+  local operation = context.operation
+  if not operation.tokens then
+    return true
+  end
+  local tokens = self.tokens[operation.tokens_name]
+  -- After a refusal, a good answer has to be seen before another token counts as good.
+  return tokens.refused == nil and access_token(self, operation) == context.token
+end
+
 local function conclude(self, context, result, is_lent)
   local operation = context.operation
   self.clock:see(result, operation.closed ~= nil)

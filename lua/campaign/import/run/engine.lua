@@ -212,7 +212,7 @@ function methods:_submit(attempt)
   if attempt.source then
     local sent
     sent, refused = work.fast_path:submit({ attempt.source }, 1, self.ids)
-    id, attempt.source = sent == 1 and self.ids[1], nil
+    id, attempt.source, attempt.request = sent == 1 and self.ids[1], nil, work.fast_path.request
   else
     id, refused = work.transport:submit(attempt.request)
   end

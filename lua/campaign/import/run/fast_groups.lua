@@ -11,7 +11,7 @@ local AHEAD = 4
 function methods:_fill_groups()
   local work, fast_path = self.work, self.work.fast_path
   local pace, bisect = work.pace, work.bisect
-  if not fast_path.template or work.window or bisect and not bisect:is_idle() or not pace:is_free() or self.again[1] or self.error
+  if not fast_path:is_ready() or work.window or bisect and not bisect:is_idle() or not pace:is_free() or self.again[1] or self.error
     or work.stopped() then
     return
   end
@@ -32,7 +32,7 @@ function methods:_fill_groups()
       spare[left], left = nil, left - 1
       attempt.batch, attempt.lease, attempt.source, attempt.ticket = batch, batch, source, nil
     else
-      attempt = { batch = batch, lease = batch, source = source, request = fast_path.request, number = nil, answer = nil, ticket = nil, begun = nil,
+      attempt = { batch = batch, lease = batch, source = source, request = nil, number = nil, answer = nil, ticket = nil, begun = nil,
         sent_at = nil }
     end
     ready[place], last = attempt, place
@@ -60,7 +60,7 @@ function methods:_launch_groups(attempts)
     if not source then
       return 0
     end
-    sources[i], attempt.begun = source, true
+    sources[i], attempt.begun, attempt.request = source, true, fast_path.request
   end
   if not journal:go_all(attempts, count) then
     return 0

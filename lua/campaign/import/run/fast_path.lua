@@ -20,6 +20,7 @@ local mt = { __index = methods, __name = "campaign.import.run.fast_path" }
 ---@field template userdata? of the transport; nil as long as no good answer was seen
 ---@field outcome table? what the known answer means for a batch that it suits: the same for all of them
 ---@field request table? the request of the plain way that the template was made of
+---@field is_stale boolean the request's access token has run out or was refused: the regular path gets another one, and sees an answer to it
 
 ---Creates the fast path, if one call of this operation differs from the next in its rows alone. Otherwise returns nil.
 ---@param work table of the engine: operation, env, settler, transport
@@ -30,13 +31,13 @@ function M.new(work, state)
   local class = getmetatable(work.transport)
   local may = type(class) == "table" and class.offers_templates and operation.body == "json" and operation.response == "json"
     and not operation.receipt and not operation.closed -- each answer tells the time
-    and not (scheme and (scheme.kind == "oauth2" or scheme.kind == "signature")) -- tokens run out; each call is signed anew
-    and not state.options.overwrite and not work.settler
+    and not (scheme and scheme.kind == "signature") -- each call is signed anew
+    and not state.options.overwrite and not (work.settler and work.settler:looks())
   if not may then
     return nil
   end
   return setmetatable({
-    template = nil, request = nil, outcome = nil, _suits = {}, _entry = nil, _bytes = 0,
+    template = nil, request = nil, outcome = nil, is_stale = false, _suits = {}, _entry = nil, _bytes = 0,
     _operation = operation, _transport = work.transport, _state = state, _clock = state.client:clock(),
   }, mt)
 end
@@ -54,10 +55,23 @@ function methods:_is_known_good(rows)
   return self._suits[rows]
 end
 
+---Whether calls can be made like the known one now. Ask before each group: access tokens run out while an import runs.
+function methods:is_ready()
+  local request = self.request
+  if request and not self.is_stale and self._operation.tokens then
+    self.is_stale = not self._state.client:is_current(request)
+  end
+  return request ~= nil and not self.is_stale
+end
+
 ---The body of a batch, if its call can take the fast path.
 ---@param batch table
 ---@return userdata? source nil: the regular path makes it, or finds out why it cannot be made
 function methods:load(batch)
+  if self.is_stale then
+    self:drop(batch)
+    return nil
+  end
   local body = batch.body
   if body then
     batch.body, self._bytes = nil, self._bytes - batch.body_bytes
@@ -125,13 +139,23 @@ function methods:take(seconds, most, into, ledger)
   return count, id, result
 end
 
+-- The template of the request that the regular path sends now, if it has not got one yet.
+function methods:_template_of_now()
+  local state = self._state
+  if self.template and not self.is_stale then
+    return self.template, self.request
+  elseif self.is_stale and not state.client:is_current(state.like) then
+    return nil
+  end
+  return self._transport:template(state.like), state.like
+end
+
 ---The regular path found an answer to be a full success: answers like it are known from now on, unless that would change the meaning of the
 ---answer known so far for batches that may be in flight.
 ---@param rows integer of the batch whose answer it was
 function methods:learn(rows)
-  local state = self._state
-  local entry = state.client:remembered(self._operation.name)
-  if not entry or entry == self._entry then
+  local entry = self._state.client:remembered(self._operation.name)
+  if not entry or entry == self._entry and not self.is_stale then
     return
   end
   local verdict = verdicts.success(self._operation, rows, entry.reply)
@@ -144,11 +168,12 @@ function methods:learn(rows)
       return
     end
   end
-  if not self.template then
-    self.template = self._transport:template(state.like)
-    self.request = state.like
-  end
-  if self.template and self.template:expect(entry.status, entry.before or entry.body, entry.after) then
+  local template, request = self:_template_of_now()
+  if template and template:expect(entry.status, entry.before or entry.body, entry.after) then
+    if template ~= self.template then
+      self:close() -- answers to its requests that are still to come are left to the regular path
+    end
+    self.template, self.request, self.is_stale = template, request, false
     self._entry, self._suits = entry, suits
     self.outcome = { verdict = "accepted", cause = verdict.cause, receipt = verdict.receipt, awaits = verdict.pending, sent = "yes",
       status = entry.status }

@@ -99,6 +99,12 @@ function methods:_look(batch)
   return probe_module.read(probe, entries, fields, function() return options.sha256(batch) end)
 end
 
+---Whether the platform is queried before each batch is sent.
+---@return boolean
+function methods:looks()
+  return self._probe ~= nil
+end
+
 ---Makes the query before a batch is sent. Its result is to be recorded in the ledger with the intent.
 ---@param batch table
 ---@return string? text nil if there is nothing to compare with later
