@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Numbers as people read them.
+-- Values as people read them.
 
 local human = require "campaign.human"
 
@@ -16,5 +16,13 @@ describe("human", function()
     assert.are.equal("8 s", human.duration(7.6))
     assert.are.equal("3 min 20 s", human.duration(200))
     assert.are.equal("2 h 5 min", human.duration(7500))
+  end)
+
+  it("shows the character of a code point, and none that would do something to the page", function()
+    assert.are.equal("䶮", human.character("U+4DAE"))
+    assert.are.equal("𠮷", human.character("U+20BB7"))
+    for _, code in ipairs({ "U+000A", "U+0085", "4DAE", "" }) do
+      assert.are.equal("", human.character(code))
+    end
   end)
 end)

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Formats numbers for people: counts with thousands separators, bytes, durations.
+-- Formats values for people: counts with thousands separators, bytes, durations, characters.
+
+local core = require "campaign.core"
 
 local M = {}
 
@@ -44,6 +46,23 @@ function M.bytes(bytes)
       return string.format("%.1f %s", bytes, unit)
     end
   end
+end
+
+local function unit(number)
+  return string.char(math.floor(number / 256), number % 256)
+end
+
+---The character of a code point: U+4DAE → 䶮.
+---@param code string
+---@return string character empty for a control character
+function M.character(code)
+  local point = tonumber(code:match("^U%+(%x+)$") or "", 16) or 0
+  if point < 32 or point >= 127 and point < 160 then
+    return ""
+  end
+  local bytes = point < 65536 and unit(point)
+    or unit(55296 + math.floor((point - 65536) / 1024)) .. unit(56320 + (point - 65536) % 1024)
+  return core.gbk.decode(bytes, "utf-16be") or ""
 end
 
 return M

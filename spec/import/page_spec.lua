@@ -79,7 +79,7 @@ describe("report.html", function()
     assert.equal(result.job .. "/report.html", assert(campaign.open_job(result.job)).result.page_file)
     local text, page = read(result.job .. "/report.html")
     has(text, "Finished: 96 of 100 rows are accepted", "campaign retry " .. result.job, "The states add up to the rows of the list.",
-      "rejected 4 4.0 %", "accepted, result pending 96 96.0 %", "Rows of the list 100", "check ( mobile_cn )", "required", "Run 1:", LONGLONG)
+      "rejected 4 4.00 %", "accepted, result pending 96 96.00 %", "Rows of the list 100", "check ( mobile_cn )", "required", "Run 1:", LONGLONG)
     has(page, '<a href="rejects.csv">rejects.csv</a>', "已完成")
     for name in page:gmatch("href=\"([^\"]+)\"") do
       assert(core.system.stat(result.job .. "/" .. name), name)
@@ -87,6 +87,13 @@ describe("report.html", function()
     for _, private in ipairs({ "王小明", "张三", "13800000001", imports.accounts.longlong.token }) do
       assert.falsy(page:find(private, 1, true), private)
     end
+  end)
+
+  it("names the characters that the target lacks, and shares that add up in large lists", function()
+    local result = assert(imports.import("outbound.upload_contacts_file", imports.people(1000, function(i)
+      return i <= 7 and ("c-%d,䶮小明,1380000000%d,甲,z"):format(i, i) or nil
+    end)))
+    has(read(made(result)), "unmappable ( U+4DAE 䶮 ) 姓名", "accepted 993 99.30 %", "rejected 7 0.70 %")
   end)
 
   it("allows nothing to be fetched or run, and its own style by its digest", function()

@@ -3,6 +3,7 @@
 -- would be sent, masked. Uses only the plan; sends nothing.
 
 local core = require "campaign.core"
+local human = require "campaign.human"
 local redact = require "campaign.api.redact"
 local row_tree = require "campaign.api.row_tree"
 local rows_module = require "campaign.import.report.rows"
@@ -130,21 +131,6 @@ function M.sample(input, batch, mapping, operation, columns)
   return sample
 end
 
-local function unit(number)
-  return string.char(math.floor(number / 256), number % 256)
-end
-
--- The character of "U+4DAE"; "" for one that is not shown.
-local function character(code)
-  local point = tonumber(code:match("^U%+(%x+)$") or "", 16) or 0
-  if point < 32 or point >= 127 and point < 160 then
-    return ""
-  end
-  local bytes = point < 65536 and unit(point)
-    or unit(55296 + math.floor((point - 65536) / 1024)) .. unit(56320 + (point - 65536) % 1024)
-  return core.gbk.decode(bytes, "utf-16be") or ""
-end
-
 ---The characters that the target lacks, most frequent first.
 ---@param reasons table[] of the books
 ---@return { code_point: string, character: string, column: string?, count: integer }[]
@@ -152,7 +138,7 @@ function M.unmappable(reasons)
   local list = {}
   for _, reason in ipairs(reasons) do
     if reason.cause == "unmappable" and reason.code then
-      list[#list + 1] = { code_point = reason.code, character = character(reason.code), column = reason.column, count = reason.count }
+      list[#list + 1] = { code_point = reason.code, character = human.character(reason.code), column = reason.column, count = reason.count }
     end
   end
   return list

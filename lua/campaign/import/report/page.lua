@@ -105,12 +105,12 @@ end
 
 local function percent(part, whole)
   local share = whole > 0 and part / whole * 100 or 0
-  if part > 0 and share < 0.1 then
-    return "&lt; 0.1 %"
-  elseif part < whole and share > 99.9 then
-    return "&gt; 99.9 %"
+  if part > 0 and share < 0.01 then
+    return "&lt; 0.01 %"
+  elseif part < whole and share > 99.99 then
+    return "&gt; 99.99 %"
   end
-  return ("%.1f %%"):format(share)
+  return ("%.2f %%"):format(share)
 end
 
 -- A file of the job folder, beside the page or not.
@@ -135,6 +135,15 @@ local function rows_section(facts, is_beside)
       { word("total"), count(facts.rows), "", "", "" }) .. again .. "</section>"
 end
 
+-- What a reason is told apart by: a code of the platform's, or the character that the target lacks.
+local function code_of(reason)
+  if reason.code == nil or reason.code == "" then
+    return ""
+  end
+  local shown = reason.cause == "unmappable" and human.character(reason.code) or ""
+  return " (" .. html.own(shown == "" and reason.code or reason.code .. " " .. shown, 80) .. ")"
+end
+
 local BY = { invalid = "by_check", unmappable = "by_character", platform = "by_platform" }
 
 local function reasons_section(facts)
@@ -146,7 +155,7 @@ local function reasons_section(facts)
   for i, reason in ipairs(facts.reasons) do
     if i <= MOST_REASONS then
       local why = reason.reason and html.own(reason.reason) or reason.cause == "platform" and word("whole_call") or ""
-      rows[i] = { why .. (reason.code ~= nil and reason.code ~= "" and " (" .. html.own(reason.code, 80) .. ")" or ""),
+      rows[i] = { why .. code_of(reason),
         reason.column and html.own(reason.column, 80) or "", word(BY[reason.cause] or "by_platform"), count(reason.count),
         charts.share(reason.count / longest) }
     else
