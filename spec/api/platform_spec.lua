@@ -253,8 +253,8 @@ describe("api.platform", function()
     { "a setting that no account has", function(_, send) send.success = { { path = "id", setting = "good" } } end, "no account key `good`" },
     { "a misspelt path of the reply", function(_, send) send.present = { "colur" } end, "the reply has no field `colur` (did you mean `colour`?)" },
     { "a message that its type lacks", function(_, send) send.message = "message" end, "message: the reply has no field `message`" },
-    { "an empty path of the reply", function(_, send) send.present = { "" } end, "`` is no path" },
-    { "a path with a dot too many", function(raw) raw.throttle = { { path = "a..b", is = { 1 } } } end, "throttle[1].path: `a..b` is no path" },
+    { "an empty path of the reply", function(_, send) send.present = { "" } end, "`` is not a path" },
+    { "a path with a dot too many", function(raw) raw.throttle = { { path = "a..b", is = { 1 } } } end, "throttle[1].path: `a..b` is not a path" },
     { "an example that is no number", function(raw) raw.types.Row.fields[1].example = "soon" end, "example: must be digits" },
     { "an address that is no url", function(raw) raw.account[1].type = "integer" end, "account[base_url].type: must be `url`" },
     { "no place to call", function(raw) table.remove(raw.account, 1) end, "account: needs a key `base_url`" },
@@ -265,7 +265,7 @@ describe("api.platform", function()
     end, "must be the name of a header" },
     { "a header with a line end", function(_, send)
       send.fields[3] = { name = "X-A: 1", where = "header" }
-    end, "is no name of a header" },
+    end, "is not a header name" },
     { "a field with a line end in its name", function(_, send) send.fields[1].name = "a\r\nb" end, "without control characters" },
     { "a token of a form in a JSON body", function(raw)
       raw.auth.bearer = { kind = "form", field = "token", key = "token" }
@@ -298,7 +298,7 @@ describe("api.platform", function()
     { "a signature with an unknown word", function(raw) signature(raw, { text = "{secret}{mehtod}" }) end, "`{mehtod}` stands for nothing" },
     { "a signature of a time that is none", function(raw) signature(raw, { text = "{timestamp}" }) end, "`{timestamp}` needs `timestamp`" },
     { "a signature with an odd brace", function(raw) signature(raw, { text = "{method" }) end, "a brace that belongs to no word" },
-    { "a signature that anybody could make", function(raw) signature(raw, { algorithm = "md5" }) end, "the secret is no part" },
+    { "a signature that anybody could make", function(raw) signature(raw, { algorithm = "md5" }) end, "the secret is not a part" },
     { "a signature that sends its secret", function(raw)
       signature(raw, { send = { { header = "X-S", value = "{signature} {secret}" } } })
     end, "`{secret}` stands for nothing" },
@@ -333,7 +333,7 @@ describe("api.platform", function()
     end, "signs the header `X-Date`" },
     { "a chain of keys that does not begin with the secret", function(raw) signature(raw, { hmac_key = { "a", "{secret}" } }) end,
       "`{secret}` behind its first link" },
-    { "a chain of no keys", function(raw) signature(raw, { hmac_key = {} }) end, "the secret is no part" },
+    { "a chain of no keys", function(raw) signature(raw, { hmac_key = {} }) end, "the secret is not a part" },
     { "a day without a time", function(raw) signature(raw, { hmac_key = { "{secret}", "{date}" } }) end, "`{date}` needs `timestamp`" },
     { "an unknown algorithm", function(raw) signature(raw, { algorithm = "rot13" }) end, "must be one of hmac-sha256" },
     { "a default of another type", function(_, send) send.fields[1].default = 5 end, "default: must be a string for a field of type `string`" },

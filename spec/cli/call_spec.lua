@@ -129,7 +129,7 @@ describe("campaign call", function()
         "data[0].sex" },
       { "an unknown operation", { "longlong.import_customers" }, "did you mean" },
       { "a -p that is none", { "outbound.get_contact_group_detail", "-p", "x" }, "name=value" },
-      { "a body that is no JSON", { "longlong.import_customers_async", "--body", "docs/cli.md" }, "is no JSON" },
+      { "a body that is no JSON", { "longlong.import_customers_async", "--body", "docs/cli.md" }, "is not JSON" },
       { "a body that is not there", { "longlong.import_customers_async", "--body", "/nonexistent" }, "/nonexistent" },
       { "a folder as body", { "longlong.import_customers_async", "--body", "docs" }, "docs" },
       { "a file that is not there", { "hypers.upload_file", "-p", "file=/nonexistent", "--accept-public-file" }, "/nonexistent" },

@@ -74,7 +74,7 @@ describe("-p", function()
     { { "data=1" }, "is a list" }, { { "data[0]=1" }, "is an object" },
     { { "data[0].phone=1", "data.x=1" }, "as a list and as an object" },
     { { "data[1].phone=1" }, "entry [1] or one before it is missing" },
-    { { "data:=[" }, "is no JSON" }, { { "data:=" }, "is no JSON" }, { { "data:={'a':1}" }, "is no JSON" },
+    { { "data:=[" }, "is not JSON" }, { { "data:=" }, "is not JSON" }, { { "data:={'a':1}" }, "is not JSON" },
   }
   for _, case in ipairs(faults) do
     it("refuses " .. table.concat(case[1], " and "), function()

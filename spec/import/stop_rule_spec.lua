@@ -131,6 +131,6 @@ describe("import with a stop rule", function()
   it("is checked by the command before anything is opened", function()
     local ran = command.campaign{ "import", "no-such-file.csv", "--to", LONGLONG, "--max-reject", "lots" }
     assert.equal(2, ran.code)
-    assert.matches("'lots': --max-reject must be a share of the rows", ran.err, 1, true)
+    assert.matches("--max-reject 'lots' must be a share of the rows", ran.err, 1, true)
   end)
 end)

@@ -139,7 +139,7 @@ describe("suppression", function()
       { ":#2=phone", "13800000001\n", "has 1 columns, not 2" },
       { ":#1", good, "say which field column 1 is compared with" },
       { ":phone=handy", good, '"handy" is neither a field with a column nor a column of the file' },
-      { ":phone=phone:soundex", good, '"soundex" is no form of keys' },
+      { ":phone=phone:soundex", good, '"soundex" is not a form of keys' },
       { "", good, "is not of the form" },
     }) do
       local path = case[2] and imports.list(case[2]) or ""

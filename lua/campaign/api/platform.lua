@@ -216,7 +216,7 @@ function Resolver:columns(raw, shape, place)
       columns[i] = self:describe(copy(column), here)
       columns[i].type = column.type or "string"
       if column.where or not SCALARS[columns[i].type] or columns[i].type == "file" then
-        self:fault(here, "is one value of a row: it has no `where`, and is no object, array or file")
+        self:fault(here, "is one value of a row: it has no `where`, and is not an object, array or file")
       elseif shape ~= "csv" and shape ~= "array" then
         self:fault(here, "described columns are for shape `csv` and `array`; of other rows the fields are described")
       end

@@ -35,7 +35,7 @@ end
 -- Where a path leads in a described reply; nil where nothing is said. Faults for a name that is not there, unless the reply is open and no name is near.
 local function reply_fits(resolver, described, path, place)
   if ("." .. path .. "."):find("..", 1, true) then
-    resolver:fault(place, "`" .. path .. "` is no path: names with one dot between them")
+    resolver:fault(place, "`" .. path .. "` is not a path: names with one dot between them")
     return nil
   end
   for step in path:gmatch("[^.]+") do
@@ -126,7 +126,7 @@ local function places_fit(resolver, operation, place)
     elseif field.where ~= "json" and (field.type == "object" or field.type == "array" and field.items and field.items.type == "object") then
       resolver:fault(here, "an object goes into a JSON body only, not into `" .. tostring(field.where) .. "`")
     elseif field.where == "header" and field.name:find("[^%w!#$&'*+.^_`|~-]") then
-      resolver:fault(here .. ".name", "is no name of a header (letters, digits, `-`)")
+      resolver:fault(here .. ".name", "is not a header name (letters, digits, `-`)")
     elseif field.where == "path" and not field.required and field.default == nil and field.constant == nil then
       resolver:fault(here, "a field of the path must be `required`, or have a `default`")
     end

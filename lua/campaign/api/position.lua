@@ -43,7 +43,7 @@ function M.read(text, kind, name, fields, shape)
   local values = plain and json.decode(plain)
   local why
   if type(values) ~= "table" or values.version ~= VERSION or values.kind ~= kind then
-    why = "is no position that campaign wrote"
+    why = "is not a position that campaign wrote"
   elseif values.name ~= name then
     why = "belongs to something else than " .. name
   elseif values.mark ~= M.mark(fields) then

@@ -143,7 +143,7 @@ function M.check(resolver, name, scheme, place)
   if scheme.hmac_key and not is_keyed then
     resolver:fault(place .. ".hmac_key", "does not go with algorithm `" .. scheme.algorithm .. "`")
   elseif not sign.has(is_keyed and (chain[1] or "") or scheme.text, "secret") then
-    resolver:fault(place, "the secret is no part of the signature: everybody could make it")
+    resolver:fault(place, "the secret is not a part of the signature: everybody could make it")
   end
   if scheme.params and scheme.params.skip_nested and not table.concat(scheme.params.of, " "):find("json", 1, true) then
     resolver:fault(place .. ".params.skip_nested", "is for `of` with `json`: only there are values nested")

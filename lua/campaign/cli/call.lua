@@ -46,7 +46,7 @@ local function read_body(path)
   end
   local value, err = json.decode(text)
   if value == nil then
-    return usage("--body " .. name .. " is no JSON: " .. tostring(err.message))
+    return usage("--body " .. name .. " is not JSON: " .. tostring(err.message))
   end
   if type(value) ~= "table" or json.is_array(value) or value == json.null then
     return usage("--body " .. name .. " is JSON but no object")

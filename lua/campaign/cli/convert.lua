@@ -26,7 +26,7 @@ end
 local function encoding(name, option)
   local known = ENCODINGS[name:lower()]
   if not known then
-    return usage(option .. " '" .. name .. "' is no encoding known here", "utf-8, gbk, cp936, gb18030, utf-16le, utf-16be")
+    return usage(option .. " '" .. name .. "' is not a known encoding", "utf-8, gbk, cp936, gb18030, utf-16le, utf-16be")
   end
   return known
 end

@@ -7,6 +7,45 @@ local stop_rule = require "campaign.import.run.stop_rule"
 
 local M = {}
 
+-- Converters of values: the value, or nil and what it must be.
+
+local function integer(text)
+  return text:find("^%d+$") and #text <= 9 and tonumber(text) or nil, "must be a whole number"
+end
+
+local function count(text)
+  local value = integer(text)
+  return value and value >= 1 and value <= 1000000 and value or nil, "must be a whole number from 1 to 1000000"
+end
+
+local function number(text)
+  local value = tonumber(text)
+  return value and value >= 0 and value < math.huge and value or nil, "must be a number"
+end
+
+local function rate(text)
+  local value = number(text)
+  return value and value > 0 and value <= 100000 and value or nil, "must be a number of calls per second above 0 (at most 100000)"
+end
+
+local function seconds(text)
+  local value = number(text)
+  return value and value > 0 and value <= 86400 and value or nil, "must be a number of seconds above 0 (at most a day)"
+end
+
+local function max_reject(text)
+  local rule, why = stop_rule.read(text)
+  return rule and text or nil, why
+end
+
+-- An option whose value is converted.
+local function add_value(command, name, doc, argname, convert)
+  command:option(name, doc):argname(argname):convert(function(text)
+    local value, why = convert(text)
+    return value, value == nil and ("%s '%s' %s"):format(name, text, why) or nil
+  end)
+end
+
 -- Lines that can be typed, below the options of a command.
 local function add_examples(command, ...)
   command:epilog("Examples:\n   " .. table.concat({ ... }, "\n   "))
@@ -60,7 +99,7 @@ local function call(parser)
   add_parameters(command)
   command:option("--body", "Read fields from a JSON object in FILE, or from stdin with -."):argname("FILE")
   command:option("-o --output --out", "File for the reply instead of stdout; required when the reply is a file."):argname("FILE")
-  command:option("--timeout", "Time limit of the call (default: 60, more for large uploads)."):argname("SECONDS"):convert(M.seconds)
+  add_value(command, "--timeout", "Time limit of the call (default: 60, more for large uploads).", "SECONDS", seconds)
   command:option("--window", "During a platform's closed hours: refuse (default) or ignore them."):choices{ "refuse", "ignore" }
   command:flag("--accept-public-file", "Accept that anyone who knows its id can read the uploaded file.")
   command:mutex(
@@ -87,12 +126,11 @@ end
 
 -- What every command takes that sends a list: the part of import/run_options.lua that can be written on a command line.
 local function add_run(command)
-  command:option("--concurrency", "Maximum number of requests in flight (default: adapted while the import runs).")
-    :argname("N"):convert(M.count)
-  command:option("--rate", "Maximum calls per second, shared by all imports into the account on this machine."):argname("N"):convert(M.rate)
-  command:option("--max-reject", "Stop when the platform refuses more than this share of the rows sent (5%), or this many rows; or none.")
-    :argname("SHARE"):convert(M.max_reject)
-  command:option("--bisect", "Maximum calls spent on finding the bad rows of one refused batch; 0 for none."):argname("N"):convert(M.integer)
+  add_value(command, "--concurrency", "Maximum number of requests in flight (default: adapted while the import runs).", "N", count)
+  add_value(command, "--rate", "Maximum calls per second, shared by all imports into the account on this machine.", "N", rate)
+  add_value(command, "--max-reject", "Stop when the platform refuses more than this share of the rows sent (5%), or this many rows; or none.",
+    "SHARE", max_reject)
+  add_value(command, "--bisect", "Maximum calls spent on finding the bad rows of one refused batch; 0 for none.", "N", integer)
   command:option("--window", "During a platform's closed hours: wait (default), refuse or ignore them."):choices{ "wait", "refuse", "ignore" }
   command:option("--busy", "While another import of yours sends to the same target: wait (default) or refuse."):choices{ "wait", "refuse" }
   add_account(command)
@@ -103,7 +141,7 @@ end
 
 local function add_workbook(command)
   command:option("--sheet", "The sheet of a workbook (default: the first visible one)."):argname("NAME")
-  command:option("--header-row", "The row of the sheet that names the columns (default: the first that is not blank)."):argname("N"):convert(M.count)
+  add_value(command, "--header-row", "The row of the sheet that names the columns (default: the first that is not blank).", "N", count)
 end
 
 local function import(parser)
@@ -128,8 +166,8 @@ local function import(parser)
     :argname("WHAT"):default("reject")
   command:option("--encoding", "Encoding of the file: utf-8, gbk, gb18030, utf-16le, utf-16be (default: detected)."):argname("NAME")
   command:option("--delimiter", "Column separator: a comma (default), a semicolon, tab, or auto."):argname("CHARACTER"):convert(M.delimiter)
-  command:option("--rows-per-call", "Maximum rows in one call."):argname("N"):convert(M.count)
-  command:option("--rows-per-file", "Maximum rows in one uploaded file."):argname("N"):convert(M.count)
+  add_value(command, "--rows-per-call", "Maximum rows in one call.", "N", count)
+  add_value(command, "--rows-per-file", "Maximum rows in one uploaded file.", "N", count)
   command:option("--job", "Folder for the job's files; must be new or empty (default: one under campaign-jobs)."):argname("DIR")
     :convert(M.folder)
   command:flag("--overwrite", "Replace what is there with the first file.")
@@ -158,7 +196,7 @@ local function members(parser)
   command:option("--replace", "Table of characters to replace, one `character=replacement` a line."):argname("FILE")
   command:option("--encoding", "Encoding of the list: utf-8, gbk, gb18030, utf-16le, utf-16be (default: detected)."):argname("NAME")
   command:option("--delimiter", "Column separator: a comma (default), a semicolon, tab, or auto."):argname("CHARACTER"):convert(M.delimiter)
-  command:option("--rows-per-file", "Write several files of at most N rows: -1, -2, ... before .xlsx."):argname("N"):convert(M.count)
+  add_value(command, "--rows-per-file", "Write several files of at most N rows: -1, -2, ... before .xlsx.", "N", count)
   command:option("--temporary", "Folder for temporary files (default: that of the output)."):argname("DIR")
   add_json(command, "The result as JSON on stdout; errors as JSON on stderr; no progress.")
   add_examples(command, "campaign members people.csv --to hypers.create_notification_task -o members.xlsx")
@@ -198,7 +236,7 @@ end
 local function resolve(parser)
   local command = parser:command("resolve", "Say what became of a batch whose outcome is unknown.")
   add_job(command)
-  command:option("--batch", "The batch, as `campaign status` lists it; required with --as."):argname("N"):convert(M.count)
+  add_value(command, "--batch", "The batch, as `campaign status` lists it; required with --as.", "N", count)
   command:option("--as", "What became of it: applied, not-applied (`resume` sends it), or resend (`resume` sends it, "
     .. "though it may arrive twice)."):argname("WHAT")
     :choices{ "applied", "not-applied", "resend" }
@@ -219,7 +257,7 @@ local function verify(parser)
     .. "`row`."):argname("FILE"),
     command:option("--sandbox", "Compare with the commits of the sandbox at URL (default: CAMPAIGN_SANDBOX_URL).")
       :argname("URL"):args("?"):convert(M.url))
-  command:option("--after", "Ignore entries of the log up to this number."):argname("N"):convert(M.integer)
+  add_value(command, "--after", "Ignore entries of the log up to this number.", "N", integer)
   add_json(command, "The figures as JSON on stdout; errors as JSON on stderr.")
   add_examples(command, "campaign verify JOB", "campaign verify JOB --sandbox", "campaign verify JOB --server-log commits.jsonl")
   return command
@@ -259,7 +297,7 @@ end
 
 local function listen(parser)
   local command = parser:command("listen", "Receive a platform's callbacks into a folder, until a signal comes.")
-  command:option("--port", "Port (default: a free one)."):argname("N"):convert(M.integer)
+  add_value(command, "--port", "Port (default: a free one).", "N", integer)
   command:option("--address", "Address to listen on (default: 127.0.0.1). Put a proxy with TLS in front."):argname("IP")
   command:option("--path-secret-file", "File with the secret path, mode 0600; created with a new secret if missing.")
     :argname("FILE"):count(1)
@@ -286,10 +324,10 @@ end
 
 local function sandbox(parser)
   local command = parser:command("sandbox", "Serve all platforms on this machine, to try things without an account.")
-  command:option("--port", "Port on loopback (default: a free one)."):argname("N"):convert(M.integer)
+  add_value(command, "--port", "Port on loopback (default: a free one).", "N", integer)
   command:option("--state", "Folder that keeps the state and the log of commits."):argname("DIR")
   command:option("--clock", "The sandbox's time at the start: yyyy-MM-dd HH:mm:ss."):argname("TIME")
-  command:option("--clock-rate", "Sandbox seconds per real second."):argname("X"):convert(M.number)
+  add_value(command, "--clock-rate", "Sandbox seconds per real second.", "X", number)
   command:option("--ready-file", "Write the printed lines to FILE once it is ready."):argname("FILE")
   command:option("--fault", "Inject a fault: OPERATION:KIND@N (the n-th call) or OPERATION:KIND%P (percent). Repeatable."):argname("FAULT"):count("*")
   command:option("--without", "Switch off a rule of docs/contracts/rules.md by its number: R020. Repeatable."):argname("RULE"):count("*")
@@ -312,50 +350,6 @@ local function env(parser)
   add_json(command, "The paths as JSON on stdout.")
   add_examples(command, "eval \"$(campaign env)\"")
   return command
-end
-
----@return integer? value, string? message
-function M.integer(text)
-  if not text:find("^%d+$") or #text > 9 then
-    return nil, "'" .. text .. "' is no whole number"
-  end
-  return tonumber(text)
-end
-
----@return integer? value, string? message
-function M.count(text)
-  local value = M.integer(text)
-  if not value or value < 1 or value > 1000000 then
-    return nil, "'" .. text .. "' is no whole number from 1 to 1000000"
-  end
-  return value
-end
-
----@return number? value, string? message
-function M.number(text)
-  local value = tonumber(text)
-  if not value or value ~= value or value < 0 or value == math.huge then
-    return nil, "'" .. text .. "' is no number"
-  end
-  return value
-end
-
----@return number? value, string? message
-function M.rate(text)
-  local value = M.number(text)
-  if not value or value == 0 or value > 100000 then
-    return nil, "'" .. text .. "' is no number of calls per second above 0 (at most 100000)"
-  end
-  return value
-end
-
----@return string? value, string? message
-function M.max_reject(text)
-  local rule, why = stop_rule.read(text)
-  if not rule then
-    return nil, "'" .. text .. "': --max-reject " .. why
-  end
-  return text
 end
 
 ---The path of a list, which is read more than once.
@@ -388,15 +382,6 @@ function M.url(text)
     return nil, "--sandbox '" .. text .. "' is no URL; without one, --sandbox comes last: campaign verify JOB --sandbox"
   end
   return text
-end
-
----@return number? value, string? message
-function M.seconds(text)
-  local value = M.number(text)
-  if not value or value == 0 or value > 86400 then
-    return nil, "'" .. text .. "' is no number of seconds above 0 (at most a day)"
-  end
-  return value
 end
 
 local COMMANDS = {

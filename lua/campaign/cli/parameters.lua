@@ -156,7 +156,7 @@ local function one(tree, made, text, fields)
   if is_json then
     value, err = json.decode(raw)
     if value == nil then
-      return usage("-p " .. path .. ":= is no JSON: " .. tostring(err and err.message or "null is no value"))
+      return usage("-p " .. path .. ":= is not JSON: " .. tostring(err and err.message or "null is no value"))
     end
   else
     if description and (description.type == "array" or description.type == "object") and not description.join then

@@ -78,7 +78,7 @@ local function layout_of(path, header, columns)
     if #strange > 0 then
       words[#words + 1] = "the list has no " .. table.concat(strange, ", ")
     end
-    return nil, fault(("%s is no file of this job's rejected rows: %s"):format(path, table.concat(words, "; ")),
+    return nil, fault(("%s is not a file of this job's rejected rows: %s"):format(path, table.concat(words, "; ")),
       "mend the values, not the columns; in another encoding than UTF-8, say which with --encoding")
   end
   -- A row of another width can be interpreted only if the list's columns are unchanged, behind ours.

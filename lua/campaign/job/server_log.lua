@@ -54,7 +54,7 @@ local function ask(transport, url, after)
   local page
   page, err = json.decode(result.body or "", LIMITS)
   if result.status ~= 200 or type(page) ~= "table" or type(page.commits) ~= "table" then
-    return nil, refuse(url .. " is no sandbox: it has no log of commits", err and tostring(err))
+    return nil, refuse(url .. " is not a sandbox: it has no log of commits", err and tostring(err))
   end
   return page
 end

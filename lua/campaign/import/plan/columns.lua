@@ -253,15 +253,25 @@ function M.likely(index, name, taken)
   return found
 end
 
+---An entry of `map`, as scripts and as command lines give it.
+---@param name string of the field
+---@param column string? nil: any
+---@return string
+function M.map_entry(name, column)
+  local key = name:find("^[%a_][%w_]*$") and name or '["' .. name .. '"]'
+  local word = name .. "=" .. (column or "...")
+  return ('map = { %s = "%s" }, or --map %s'):format(key, column or "...", word:find("[ '&();<>|*?$`#~!%[]") and '"' .. word .. '"' or word)
+end
+
 ---How to fill a field from a column, as advice; how that is said at all without a column, or with one whose name is not to be shown.
----@param name string of the field, as a key of `map`
+---@param name string of the field
 ---@param column string?
 ---@return string
 function M.advice(name, column)
-  if not column or shown(column) ~= '"' .. column .. '"' or is_value(column) or column:find('["\\%c]') then
-    return ('say which: map = { %s = "..." }'):format(name)
+  if not column or shown(column) ~= '"' .. column .. '"' or is_value(column) or column:find('["\\%c$`!]') then
+    return "say which: " .. M.map_entry(name)
   end
-  return ('if "%s" is meant, say map = { %s = "%s" }'):format(column, name, column)
+  return ('if "%s" is meant, say %s'):format(column, M.map_entry(name, column))
 end
 
 return M

@@ -44,10 +44,6 @@ local function unknown_field(p, option, name)
     option, name, suggest.help(name, p.names), quoted(p.names)))
 end
 
-local function map_entry(name)
-  return name:match("^[%a_][%w_]*$") and name or '["' .. name .. '"]'
-end
-
 local function column_of(p, option, name, column)
   local index = columns.named(p.index, column)
   if not index then
@@ -74,8 +70,7 @@ local function read_map(p)
       p.items[base] = p.items[base] or {}
       table.insert(p.items[base], { id = part, column = index })
     elseif p.parts[name] then
-      fault(p, "map." .. name, ('map: say which part of "%s" the column fills: ["%s.<id>"] = "%s"'):format(
-        name, name, column))
+      fault(p, "map." .. name, ('map: say which part of "%s" the column fills: %s'):format(name, columns.map_entry(name .. ".<id>", column)))
     else
       unknown_field(p, "map", name)
     end
@@ -182,7 +177,7 @@ end
 local function fill_parts(p, name)
   if not p.items[name] then
     if p.required[name] then
-      fault(p, name, ('"%s" needs a column: map = { ["%s.<id>"] = "..." }'):format(name, name))
+      fault(p, name, ('"%s" needs a column: %s'):format(name, columns.map_entry(name .. ".<id>")))
     end
     return
   end
@@ -240,8 +235,7 @@ local function fill_field(p, field)
     several = also_fitting(p, name, index)
   end
   if several then
-    fault(p, name, ('"%s" could be filled from %s; say which: map = { %s = "..." }'):format(
-      name, quoted(several), map_entry(name)))
+    fault(p, name, ('"%s" could be filled from %s; %s'):format(name, quoted(several), columns.advice(name)))
     return
   end
   local mark = p.rows.mark == name and p.options.mark or nil
@@ -260,7 +254,7 @@ local function fill_field(p, field)
     fill_constant(p, entry, field.default)
   elseif p.required[name] then
     fault(p, name, ('no column for "%s", which every row needs; the file has %s; %s'):format(name, columns.shown(p.columns),
-      columns.doubt(p.columns) or columns.advice(map_entry(name), p.columns[columns.likely(p.index, name, p.taken) or 0])))
+      columns.doubt(p.columns) or columns.advice(name, p.columns[columns.likely(p.index, name, p.taken) or 0])))
   elseif p.rows.shape ~= "object" then
     -- Rows without names keep their width: a column that the file does not have is sent empty.
     entry.constant = ""
@@ -278,7 +272,7 @@ local function note_empty(p)
     if is_sought and p.options.set[name] == nil and entry.constant == "" then
       local likely = columns.likely(p.index, name, p.used)
       if likely then
-        table.insert(p.out.notes, ('"%s" stays empty: %s'):format(name, columns.advice(map_entry(name), p.columns[likely])))
+        table.insert(p.out.notes, ('"%s" stays empty: %s'):format(name, columns.advice(name, p.columns[likely])))
       end
     end
   end
@@ -344,7 +338,7 @@ local function need_within(p)
     end
     if #fields == 0 and not is_sure and (always or #given > 0) then
       fault(p, names[1], ('no column for %s, which every row with "%s" needs; the file has %s; %s'):format(
-        table.concat(names, " or "), demand.path, columns.shown(p.columns), columns.advice(map_entry(names[1]))))
+        table.concat(names, " or "), demand.path, columns.shown(p.columns), columns.advice(names[1])))
     elseif #fields > 0 and not is_sure then
       table.insert(p.out.demands, { fields = fields, given = not always and given or nil })
     end

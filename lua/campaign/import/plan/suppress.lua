@@ -114,7 +114,7 @@ function M.read(given, level)
       raise("`column` is a name or a number from 1")
     end
     if entry.form ~= nil and not FORMS[entry.form] then
-      return usage(('"%s" is no form of keys; there are email, phone, text'):format(tostring(entry.form)))
+      return usage(('"%s" is not a form of keys; there are email, phone, text'):format(tostring(entry.form)))
     end
     if type(entry.column) == "number" and not entry.field then
       return usage(("%s: say which field column %d is compared with: %s:#%d=FIELD"):format(entry.file, entry.column, entry.file, entry.column))
