@@ -252,6 +252,11 @@ describe("api.client", function()
       assert.equal(5, #names)
     end)
 
+    it("do not replace a link that leads nowhere", function()
+      assert(os.execute("ln -s /nowhere " .. folder .. "/report.pdf"))
+      assert.equal(folder .. "/report (2).pdf", assert(download(folder, { 'Content-Disposition: inline; filename="report.pdf"' })).path)
+    end)
+
     it("leave nothing behind when they are refused", function()
       local reply, err = download(folder, {}, "404 Not Found")
       assert.is_nil(reply)

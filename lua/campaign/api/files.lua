@@ -6,7 +6,7 @@ local error_object = require "campaign.error"
 
 local M = {}
 
--- Kinds of files that are shown to people and are not lists of people.
+-- Extensions of files that may be public: pictures, which are no lists of people.
 local PICTURES = { png = true, jpg = true, jpeg = true, gif = true, webp = true, bmp = true, svg = true }
 
 local function refuse(operation, field, message, more)
@@ -130,7 +130,7 @@ function M.body(request, operation, options, context)
   return options.rows or body.text
 end
 
----Lets go of a body that is not sent.
+---Closes a body that is not sent.
 ---@param body string|userdata|nil
 function M.abandon(body)
   if type(body) == "userdata" then
@@ -138,7 +138,7 @@ function M.abandon(body)
   end
 end
 
----The refusal of a file that would become public without the caller's word for it; nil when there is nothing against it.
+---The refusal of a file that would become public without the caller's consent; nil when it may be sent.
 ---@param operation campaign.operation with `public = true`
 ---@param values table
 ---@return campaign.error?
@@ -160,13 +160,8 @@ function M.public_refusal(operation, values)
 end
 
 local function is_folder(path)
-  local file = io.open(path, "rb")
-  if not file then
-    return false
-  end
-  local _, _, code = file:read(1)
-  file:close()
-  return code == 21 -- EISDIR
+  local found = core.system.stat(path, true)
+  return found ~= nil and found.type == "folder"
 end
 
 ---Where a download goes: the path itself, or, for a folder, a temporary name and the folder.
@@ -179,26 +174,16 @@ function M.target(save_to, env)
     return save_to, nil
   end
   local folder = save_to:gsub("/+$", "")
-  return ("%s/.campaign-%s.part"):format(folder, (env.random(8):gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end))), folder
+  return ("%s/.campaign-%s.part"):format(folder, core.digest.hex(env.random(8))), folder
 end
 
-local function exists(path)
-  local file = io.open(path, "rb")
-  if file then
-    file:close()
-  end
-  return file ~= nil
-end
-
--- "report.pdf", "report (2).pdf", ...: what is there is never overwritten by a name that came from outside.
+-- "report.pdf", "report (2).pdf", ...: a name from the platform never overwrites a file, not even a link or one that we may not read.
 local function free_path(folder, name)
   local path = folder .. "/" .. name
   local extension = name:match("%.%w+$")
   local stem = extension and #extension < #name and name:sub(1, -#extension - 1) or nil
   local number = 2
-  while exists(path) do
+  while core.system.stat(path, false) do
     path = ("%s/%s (%d)%s"):format(folder, stem or name, number, extension or "")
     number = number + 1
   end
