@@ -160,18 +160,21 @@ function READ.list(value)
   return list
 end
 
--- Where the accounts file is, and whether somebody named it.
-local function file_path(env)
-  local named = env.getenv("CAMPAIGN_ACCOUNTS")
+---Where the accounts file is: CAMPAIGN_ACCOUNTS, else campaign/accounts.json in XDG_CONFIG_HOME or ~/.config.
+---@param getenv fun(name: string): string?
+---@return string? path nil when the environment names no home
+---@return boolean is_named by CAMPAIGN_ACCOUNTS
+function M.file_path(getenv)
+  local named = getenv("CAMPAIGN_ACCOUNTS")
   if named and named ~= "" then
     return named, true
   end
-  local folder = env.getenv("XDG_CONFIG_HOME")
+  local folder = getenv("XDG_CONFIG_HOME")
   if not folder or folder == "" then
-    local home = env.getenv("HOME")
+    local home = getenv("HOME")
     folder = home and home ~= "" and home .. "/.config" or nil
   end
-  return folder and folder .. "/campaign/accounts.json", false
+  return folder and folder .. "/campaign/accounts.json" or nil, false
 end
 
 local EACCES = 13
@@ -191,9 +194,9 @@ local function read_file(platform, path)
   return content
 end
 
--- The account's table in the file; an empty one when nobody asked for the file and it is not there.
+-- The account's table in the file and its name; an empty table when the file is not there and neither it nor the account was named.
 local function from_file(platform, name, env)
-  local path, is_named = file_path(env)
+  local path, is_named = M.file_path(env.getenv)
   local stat, why = nil, nil
   if path then
     stat, why = core.system.stat(path)
@@ -236,8 +239,10 @@ local function from_file(platform, name, env)
   return accounts[chosen], chosen
 end
 
--- All keys an account of the platform may have, by position and name.
-local function keys_of(platform)
+---Names and documentation of the keys that an account of the platform may have, by position and by name.
+---@param platform campaign.platform
+---@return table[]
+function M.keys(platform)
   local keys = {}
   for _, list in ipairs{ COMMON, platform.account } do
     for _, key in ipairs(list) do
@@ -309,7 +314,7 @@ local function missing(platform, keys, values)
   })
 end
 
--- What tells one set of credentials from another, without showing it: connections and tokens are never shared between two.
+-- Distinguishes sets of credentials without revealing them: connections and tokens are never shared between two.
 local function fingerprint(values, keys)
   local parts = {}
   for _, key in ipairs(keys) do
@@ -319,6 +324,29 @@ local function fingerprint(values, keys)
     end
   end
   return core.digest.sha256(table.concat(parts, "\0")):sub(1, 12)
+end
+
+-- Checks gathered values and makes the account.
+local function checked(platform, keys, values, name)
+  local account, secrets = { platform = platform.name, name = name }, {}
+  for _, key in ipairs(keys) do
+    local value = values[key.name]
+    if value ~= nil then
+      local read, why = READ[key.type or "string"](value, account)
+      if read == nil then
+        return refuse(platform, "account key `" .. key.name .. "` " .. why)
+      end
+      local place = key.secret and secrets or account
+      place[key.name] = read
+    end
+  end
+  local _, err = missing(platform, keys, values)
+  if err then
+    return nil, err
+  end
+  account.id = platform.name .. "/" .. name .. "#" .. fingerprint(values, keys)
+  hidden[account] = secrets
+  return setmetatable(account, mt)
 end
 
 ---The account of a platform.
@@ -343,7 +371,7 @@ function M.account(platform, given, env)
   if name ~= nil and type(name) ~= "string" then
     error("account.account must be the name of an account, not a " .. type(name), 2)
   end
-  local keys = keys_of(platform)
+  local keys = M.keys(platform)
   local _, unknown = unknown_key(platform, keys, own, "the given values")
   if unknown then
     return nil, unknown
@@ -357,37 +385,7 @@ function M.account(platform, given, env)
     return nil, unknown
   end
   local values = gather(platform, keys, own, file, name ~= nil, env)
-  return M.checked(platform, keys, values, chosen)
-end
-
----Checks gathered values and makes the account.
-function M.checked(platform, keys, values, name)
-  local account, secrets = { platform = platform.name, name = name }, {}
-  for _, key in ipairs(keys) do
-    local value = values[key.name]
-    if value ~= nil then
-      local read, why = READ[key.type or "string"](value, account)
-      if read == nil then
-        return refuse(platform, "account key `" .. key.name .. "` " .. why)
-      end
-      local place = key.secret and secrets or account
-      place[key.name] = read
-    end
-  end
-  local _, err = missing(platform, keys, values)
-  if err then
-    return nil, err
-  end
-  account.id = platform.name .. "/" .. name .. "#" .. fingerprint(values, keys)
-  hidden[account] = secrets
-  return setmetatable(account, mt)
-end
-
----Names and documentation of the keys of an account, for help and documents.
----@param platform campaign.platform
----@return table[]
-function M.keys(platform)
-  return keys_of(platform)
+  return checked(platform, keys, values, chosen)
 end
 
 return M

@@ -56,6 +56,8 @@ describe("campaign doctor", function()
     os.execute("chmod 600 " .. path)
     result = campaign({ "doctor" }, { env = { XDG_CONFIG_HOME = folder } })
     assert.are.equal(0, result.code)
+    result = campaign({ "doctor" }, { env = { CAMPAIGN_ACCOUNTS = "", XDG_CONFIG_HOME = folder } }) -- empty is as good as not set
+    assert.is_truthy(result.out:find(path, 1, true))
     command.remove(folder)
   end)
 

@@ -2,6 +2,7 @@
 -- `campaign doctor`: versions of the libraries used, their known problems, and whether the accounts file is private. Exit code 0 unless
 -- something must be fixed first.
 
+local config = require "campaign.config"
 local core = require "campaign.core"
 local lfs = require "campaign.lfs"
 local output = require "campaign.cli.output"
@@ -85,12 +86,11 @@ local function components(place)
 end
 
 -- Who may read the accounts file. The client refuses it when others can.
-local function accounts(env)
-  local config = env("XDG_CONFIG_HOME") or ((env("HOME") or "") .. "/.config")
-  local path = env("CAMPAIGN_ACCOUNTS") or config .. "/campaign/accounts.json"
-  local attributes = lfs.attributes(path)
+local function accounts(getenv)
+  local path = config.file_path(getenv)
+  local attributes = path and lfs.attributes(path)
   if not attributes then
-    return { path = path, state = "not there; accounts come from the environment or from options", ok = true }
+    return { path = path or "accounts.json", state = "not there; accounts come from the environment or from options", ok = true }
   end
   local private = attributes.mode == "file" and attributes.permissions:sub(4) == "------"
   return {
