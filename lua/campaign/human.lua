@@ -48,8 +48,19 @@ function M.bytes(bytes)
   end
 end
 
-local function unit(number)
+local function utf16_unit(number)
   return string.char(math.floor(number / 256), number % 256)
+end
+
+---A code point as UTF-8.
+---@param point integer
+---@return string? character nil for surrogates and above U+10FFFF
+function M.utf8(point)
+  if point > 0x10FFFF then
+    return nil
+  end
+  return core.gbk.decode(point < 65536 and utf16_unit(point)
+    or utf16_unit(55296 + math.floor((point - 65536) / 1024)) .. utf16_unit(56320 + (point - 65536) % 1024), "utf-16be")
 end
 
 ---The character of a code point: U+4DAE → 䶮.
@@ -60,9 +71,7 @@ function M.character(code)
   if point < 32 or point >= 127 and point < 160 then
     return ""
   end
-  local bytes = point < 65536 and unit(point)
-    or unit(55296 + math.floor((point - 65536) / 1024)) .. unit(56320 + (point - 65536) % 1024)
-  return core.gbk.decode(bytes, "utf-16be") or ""
+  return M.utf8(point) or ""
 end
 
 return M

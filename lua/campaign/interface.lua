@@ -159,13 +159,9 @@ end
 
 ---Converts a platform's time, given as a number without a unit, to seconds since 1970: 100000000000 and above are milliseconds.
 ---@param value number|string
----@return number? instant
+---@return number? instant nil when the value is no number
 function M.instant(value)
-  local number = tonumber(value)
-  if not number then
-    return nil
-  end
-  return number >= 100000000000 and number / 1000 or number
+  return require("campaign.api.time").instant(value)
 end
 
 return M

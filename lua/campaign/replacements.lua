@@ -4,6 +4,7 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local human = require "campaign.human"
 
 local M = {}
 
@@ -13,28 +14,10 @@ local function refuse(path, message)
   return nil, error_object.new{ kind = "usage", message = "replacements " .. path .. ": " .. message }
 end
 
--- A code point as UTF-8; nil for surrogates and beyond the end.
-local function encode(point)
-  if point > 0x10FFFF or (point >= 0xD800 and point <= 0xDFFF) then
-    return nil
-  end
-  if point < 0x80 then
-    return string.char(point)
-  end
-  local tail, limit = {}, 0x20
-  repeat
-    table.insert(tail, 1, string.char(0x80 + point % 0x40))
-    point = math.floor(point / 0x40)
-    limit = #tail == 1 and 0x20 or limit / 2
-  until point < limit
-  local lead = ({ 0xC0, 0xE0, 0xF0 })[#tail]
-  return string.char(lead + point) .. table.concat(tail)
-end
-
 local function character_of(text)
   local hex = text:match("^[Uu]%+(%x+)$")
   if hex and #hex <= 6 then
-    return encode(tonumber(hex, 16))
+    return human.utf8(tonumber(hex, 16))
   end
   return core.utf8.length(text, "char") == 1 and text or nil
 end

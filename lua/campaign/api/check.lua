@@ -25,13 +25,7 @@ function Check:fault(path, message)
   end
 end
 
--- a < b for decimal texts of int64 and plain numbers.
-local function int64_less(a, b)
-  local na, nb = tonumber(a), tonumber(b)
-  return na < nb
-end
-
--- How a value of each type is taken: scalars by api/convert, lists and objects here.
+-- How a value of each type is converted: scalars by api/convert, lists and objects here.
 local CONVERT = {}
 for name, take in pairs(convert.by_type) do
   CONVERT[name] = take
@@ -48,7 +42,7 @@ local function length_of(list)
   return count == #list and count or nil
 end
 
--- The items of a list that is written as it goes out: one text, joined.
+-- The items of a list that the caller gives already joined to one text, as it is sent.
 local function split(text, separator)
   local items, at = {}, 1
   while text ~= "" do
@@ -120,7 +114,7 @@ local function holds_any(value, set)
   return false
 end
 
--- What holds for texts only. The value is well-formed UTF-8 here.
+-- Checks of texts. The value is well-formed UTF-8 here.
 function Check:text(field, value, path)
   if field.where == "path" and value == "" then
     return self:fault(path, "must not be empty")
@@ -170,9 +164,9 @@ function Check:value(field, value, path)
   end
   if field.type == "string" then
     self:text(field, converted, path)
-  elseif field.min and int64_less(converted, field.min) then
+  elseif field.min and tonumber(converted) < field.min then -- an int64 is decimal text
     self:fault(path, "must be at least " .. field.min)
-  elseif field.max and int64_less(field.max, converted) then
+  elseif field.max and tonumber(converted) > field.max then
     self:fault(path, "must be at most " .. field.max)
   end
   if field.values and self.count == before then

@@ -34,6 +34,7 @@ local function operation_of(self, name, level)
   end
   return operation
 end
+
 ---Checks and builds a request, for callers that drive many at once. Submit it to the transport, then pass it with its result to `finish`.
 ---@param name string operation
 ---@param fields table

@@ -37,9 +37,9 @@ local STATUS_REASON = {
 
 local GENERIC_MESSAGE = { "message", "msg", "error_description", "error" }
 
----The value of a header by its name in any case; nil when it is not there.
+---The value of a header, whatever the case of its name; nil when it is not there.
 ---@param headers { [1]: string, [2]: string }[]?
----@param name string
+---@param name string in lower case
 ---@return string?
 local function header(headers, name)
   for _, pair in ipairs(headers or {}) do
@@ -379,7 +379,7 @@ function Parse:json_reply()
   return reply
 end
 
--- What a code says where none is documented: an answer of which nothing matters names no failure.
+-- Codes that are no failure in an answer without a documented one.
 local FINE = { ["0"] = true, ["200"] = true }
 
 -- `{}`, nothing and 204 are alike; anything else must at least be a JSON object, and no error that came with a status of success.

@@ -6,12 +6,14 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local later = require "campaign.later"
+local sorted = require "campaign.sorted"
 
 local literal = later.module "campaign.api.literal"
 local platform_checks = later.module "campaign.api.platform_checks"
 local platform_fit = later.module "campaign.api.platform_fit"
 local row_tree = later.module "campaign.api.row_tree"
 local suggest = later.module "campaign.api.suggest"
+local time = later.module "campaign.api.time"
 local vocabulary = later.module "campaign.api.vocabulary"
 
 local M = {}
@@ -69,11 +71,7 @@ end
 function Resolver:find(kind, name, place)
   local map = self.raw[kind] or {}
   if map[name] == nil then
-    local names = {}
-    for known in pairs(map) do
-      names[#names + 1] = known
-    end
-    self:fault(place, "no such entry in `" .. kind .. "`: `" .. tostring(name) .. "`" .. suggest.help(name, names))
+    self:fault(place, "no such entry in `" .. kind .. "`: `" .. tostring(name) .. "`" .. suggest.help(name, sorted.keys(map)))
   end
   return map[name]
 end
@@ -281,7 +279,7 @@ function Resolver:members_file(key, operation, place)
   return file
 end
 
--- What an operation's fields and reply refer to, and what stands on them.
+-- Resolves an operation's fields and reply, and what depends on them.
 function Resolver:complete(operation, raw, place)
   operation.fields = self:field_list(raw.fields or {}, place, raw)
   operation.reply = self:reply(raw.reply, place .. ".reply")
@@ -295,7 +293,7 @@ end
 
 local LATE = { fields = true, members_file = true, reply = true, rows = true }
 
--- Completes an operation of ours when one of the late fields is first asked for: a script uses few of a platform's operations.
+-- Completes a shipped operation when one of the late fields is first read: a script uses few of a platform's operations.
 function Resolver:complete_later(operation, raw, place)
   for name in pairs(LATE) do
     operation[name] = nil
@@ -353,12 +351,11 @@ local function zone_seconds(zone)
 end
 
 function Resolver:clock(text, place)
-  local hours, minutes, seconds = text:match("^(%d%d):(%d%d):(%d%d)$")
-  if not hours or tonumber(hours) > 23 or tonumber(minutes) > 59 or tonumber(seconds) > 59 then
+  local seconds = #text == 8 and time.parse_clock(text)
+  if not seconds then
     self:fault(place, "must be a time of day like 02:00:00")
-    return 0
   end
-  return tonumber(hours) * 3600 + tonumber(minutes) * 60 + tonumber(seconds)
+  return seconds or 0
 end
 
 function Resolver:windows()
@@ -373,7 +370,7 @@ function Resolver:windows()
   return windows
 end
 
--- `is_foreign`: not one of ours, which are known to be whole.
+-- `is_foreign`: a user's platform, which has to be checked; ours were checked by the tests.
 local function resolve(raw, is_foreign)
   local self = setmetatable({ raw = raw, faults = {}, enums = {}, types = {}, resolving = {} }, Resolver)
   local platform = copy(raw)
@@ -412,7 +409,7 @@ local function resolve(raw, is_foreign)
   end
   if is_foreign then
     platform_checks.check(self)
-    if #self.faults == 0 then -- it looks along the names, which must lead somewhere
+    if #self.faults == 0 then -- it follows the names, which must all exist
       platform_fit.check(self)
     end
   end
@@ -459,8 +456,8 @@ function M.from_table(raw, place)
   return resolved(raw, place, true)
 end
 
--- A file of ours: part of the program as any other module, and checked by its tests. Reading it as literals and walking the vocabulary would be most
--- of the time that a script of one call takes.
+-- A shipped file: part of the program like any other module, and checked by the tests. Reading it as literals and checking its vocabulary would
+-- be most of the time that a script with one call takes.
 local function load_shipped(name, path)
   local chunk, problem = core.chunk("campaign.platform." .. name, path), nil
   if not chunk then
@@ -472,7 +469,7 @@ local function load_shipped(name, path)
   return resolved(chunk(), path, false)
 end
 
--- A file of somebody: nothing in it may run, and every key must be known.
+-- A user's file: nothing in it may run, and every key must be known.
 local function load_file(path)
   local raw, err = literal.read(path)
   if not raw then

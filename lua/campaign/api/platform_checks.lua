@@ -2,7 +2,7 @@
 -- Checks that the parts of a platform file fit each other, beyond the vocabulary. A part of the loader (api/platform) for users' files;
 -- ours are checked by the tests. Faults are reported to the loader.
 
-local probes = require "campaign.api.probes"
+local probe_fit = require "campaign.api.probe_fit"
 local rules = require "campaign.api.rules"
 local suggest = require "campaign.api.suggest"
 
@@ -131,7 +131,7 @@ local function references(resolver)
       end
     end
     if probe then
-      probes.check(resolver, operation, probe, place .. ".probe")
+      probe_fit.check(resolver, operation, probe, place .. ".probe")
     end
     for _, key in ipairs{ "upload", "template" } do
       local name = operation.members_file and operation.members_file[key]

@@ -2,6 +2,8 @@
 -- Remembers how the last good answer to a bulk call was parsed, and reuses that for the next one if both are identical byte for byte, or
 -- except for the platform's id of the call. Most of the thousands of answers of an import are like that. All others are parsed.
 
+local row_tree = require "campaign.api.row_tree"
+
 local M = {}
 
 -- Longest answer that is kept, in bytes.
@@ -18,14 +20,6 @@ local function copy(value)
   return new
 end
 
-local function steps_of(path)
-  local steps = {}
-  for step in path:gmatch("[^.]+") do
-    steps[#steps + 1] = step
-  end
-  return steps
-end
-
 -- True when one of the conditions looks at the value itself.
 local function decides(conditions, path)
   for _, condition in ipairs(conditions or {}) do
@@ -36,20 +30,20 @@ local function decides(conditions, path)
   return false
 end
 
--- The way to the platform's number of the call, when any other text in its place means the same; nil when there is none.
+-- The path to the platform's id of the call, if any other text in its place means the same; nil if there is none.
 local function free_steps(platform, operation)
   local path = operation.rows and operation.rows.result and operation.rows.result.id
   if not path or decides(operation.success, path) or decides(operation.throttle, path) or decides(platform.throttle, path) then
     return nil
   end
-  local steps, description = steps_of(path), operation.reply
+  local steps, description = row_tree.steps(path), operation.reply
   for _, step in ipairs(steps) do
     description = description and description.type == "object" and description.fields and description.fields[step] or nil
   end
   return description and description.type == "string" and not description.map and steps or nil
 end
 
--- Cuts the answer around the number. Only where the number stands in it once, as text without escapes, is its place certain.
+-- Cuts the answer around the id. Its place is certain only if it occurs once, as text without escapes.
 local function cut(entry, steps)
   local body, holder = entry.body, entry.reply
   for i = 1, #steps - 1 do
@@ -84,7 +78,7 @@ function M.remember(memory, platform, operation, result, reply)
   memory[operation] = entry
 end
 
----The reply that parsing would give, when it is known without.
+---The reply that parsing would give, if a remembered one tells it.
 ---@param memory table<table, table>
 ---@param operation campaign.operation
 ---@param result table the transport's, without an error

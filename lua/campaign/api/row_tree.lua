@@ -73,7 +73,7 @@ function M.flatten(fields)
   return leaves, objects
 end
 
----The names that lead from a request's body to a list of rows in its objects ("data.profiles").
+---The names of a path such as "data.profiles".
 ---@param path string
 ---@return string[]
 function M.steps(path)

@@ -6,6 +6,7 @@
 local build = require "campaign.api.build"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local parse = require "campaign.api.parse"
 local time = require "campaign.api.time"
 
 local M = {}
@@ -133,15 +134,6 @@ local function parameters(scheme, call, added)
     texts[i] = parameter.name .. (how.equals or "=") .. parameter.text
   end
   return table.concat(texts, how.between or "&")
-end
-
-local function header_of(headers, name)
-  for _, pair in ipairs(headers) do
-    if pair[1]:lower() == name:lower() then
-      return pair[2]
-    end
-  end
-  return nil
 end
 
 local USUAL_PORTS = { http = 80, https = 443 }
@@ -295,7 +287,7 @@ function M.request(request, call)
   local function covered(name)
     local header = name:match("^header:(.+)$")
     if header then
-      return header_of(headers, header)
+      return parse.header(headers, header:lower())
     end
     if name == "params" or name == "params_encoded" then
       local params = parameters(scheme, call, added)

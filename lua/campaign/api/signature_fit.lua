@@ -33,7 +33,7 @@ local PLACES = { header = "header", query = "query parameter", json = "field of 
 -- The kinds of body that can carry it.
 local BODIES = { json = "json", form = "form" }
 
--- Where something of `send` goes: "header", "query", "json", "form"; nil and how many places are named when it is not one.
+-- Where something of `send` goes: "header", "query", "json" or "form"; nil when it does not name exactly one.
 local function place_of(sent)
   local found, count = nil, 0
   for where in pairs(PLACES) do
@@ -118,10 +118,11 @@ local function headers_fit(resolver, scheme, operation, place)
   end)
 end
 
----@param resolver table the loader
----@param name string
+---Checks a scheme of kind `signature`. Faults are reported to the loader.
+---@param resolver table the loader: `account`, `operations`, `fault`
+---@param name string of the scheme
 ---@param scheme table
----@param place string
+---@param place string of the scheme, for faults
 function M.check(resolver, name, scheme, place)
   local signed = setmetatable({ canonical_digest = scheme.canonical ~= nil }, { __index = SIGNED })
   template_fits(resolver, scheme, scheme.text, signed, place .. ".text")

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Calendar arithmetic in a fixed zone: converts instants (seconds since 1970 UTC) to and from the two formats the platforms use, and
+-- Calendar arithmetic in a fixed zone: converts instants (seconds since 1970 UTC) to and from the formats that platforms use, and
 -- computes closed windows. Independent of the machine's zone and C library.
 
 local M = {}
@@ -102,6 +102,17 @@ end
 ---@return string
 function M.format_date(instant, zone_seconds)
   return M.format_datetime(instant, zone_seconds):sub(1, 10)
+end
+
+-- From here on a number is milliseconds since 1970, not seconds (of the year 5138).
+local MILLISECONDS = 1e11
+
+---The instant of a platform's number without a unit.
+---@param value any
+---@return number? instant seconds since 1970; nil when the value is no number
+function M.instant(value)
+  local number = tonumber(value)
+  return number and (number >= MILLISECONDS and number / 1000 or number)
 end
 
 ---Whether an instant can be written with a year of four digits.

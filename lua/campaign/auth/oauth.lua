@@ -31,7 +31,7 @@ function M.new(fields)
   }, mt)
 end
 
--- Tokens that live shortly are renewed in their last quarter, not at every call.
+-- Short-lived tokens are renewed in the last quarter of their life, not at every call.
 local LAST_SHARE = 0.25
 
 local function is_usable(state, now, early, refused)
@@ -42,14 +42,11 @@ local function is_usable(state, now, early, refused)
     and type(state.expires_at) == "number" and now < state.expires_at - early
 end
 
--- From here on a number is milliseconds since 1970, not seconds (of the year 5138).
-local MILLISECONDS = 1e11
-
 -- The instant that a value of a reply means: seconds or milliseconds since 1970, or a time as text, in the platform's zone unless it names one.
 local function instant_of(value, zone_seconds)
-  local number = tonumber(value)
-  if number then
-    return number >= MILLISECONDS and number / 1000 or number
+  local instant = time.instant(value)
+  if instant then
+    return instant
   end
   local day, clock, rest = tostring(value):match("^(%d%d%d%d%-%d%d%-%d%d)[T ](%d%d:%d%d:%d%d)(.*)$")
   local seconds = day and time.parse_datetime(day .. " " .. clock)
@@ -113,7 +110,7 @@ local function state_of(self, reply, now)
   }
 end
 
--- Stores first, then uses. A refresh that gives no other refresh token leaves the one that was presented.
+-- Stores the tokens of a reply, then returns the access token. A reply without a refresh token leaves the one that was presented in force.
 local function keep(self, reply, presented)
   local state, err = state_of(self, reply, self.env.now())
   if not state then
@@ -129,7 +126,7 @@ local function keep(self, reply, presented)
   return state.access_token
 end
 
--- What the call that obtains a token is given of the account without being told to by `fills`.
+-- Account keys that are sent to the call that obtains a token under their own names, without a `fills`.
 local BY_NAME = { username = true, password = true }
 
 -- The keys of the account that the call which obtains a token needs, besides those of its own auth scheme, and the fields it is given.
@@ -176,7 +173,7 @@ local function login_needed(self, why)
   }
 end
 
--- A token without a refresh token, by what the account has.
+-- A new token by the call of the platform's data that takes the account's own credentials.
 local function obtain(self, why)
   local name = self.scheme.obtain
   local keys, fields = needs_of(self)
@@ -194,16 +191,16 @@ local function obtain(self, why)
     return keep(self, reply)
   end
   if err.kind == "auth" and err.reason ~= "missing_credentials" then
-    return nil, error_object.wrap(error_object.new{
-      kind = "auth", reason = "login_needed", platform = self.platform.name, operation = err.operation, sent = "no", retry = false,
+    return error_object.refuse{
+      kind = "auth", reason = "login_needed", platform = self.platform.name, operation = err.operation,
       status = err.status, code = err.code, message = "login needed: the platform refuses the account: " .. err.message,
-    }, {})
+    }
   end
   return nil, err
 end
 
--- Presents the refresh token once. Returns the new access token; or nil and a word: "spent" (it may be used up), or nil and an error
--- after which it can be presented again.
+-- Presents the refresh token once. Returns the new access token; or nil, "spent" (the refresh token may be used up) and whether the
+-- platform refused it; or nil and an error after which it can be presented again.
 local function by_refresh(self, state)
   local scheme, rotates = self.scheme, self.scheme.rotates ~= false
   local intent, ok, err = {}, true, nil
@@ -211,7 +208,7 @@ local function by_refresh(self, state)
     intent[key] = value
   end
   if rotates then
-    -- On disk before the first byte: whoever finds it presents this token again within the platform's grace only.
+    -- On disk before the first byte is sent: a process that reads it presents this token again only within the platform's grace period.
     intent.refreshing = state.refreshing or self.env.now()
     ok, err = self.store:write(intent)
   end
@@ -286,9 +283,9 @@ local function renew(self, refused)
   if state and is_usable(state, now, 0, refused) and why ~= "the refresh token was refused" then
     self.state = state
     if may_present then
-      return state.access_token -- to its end
+      return state.access_token -- used until it expires
     end
-    local token = obtain(self, why) -- ahead of its end; when that fails, the one that is still good is used
+    local token = obtain(self, why) -- before the old one expires; if that fails, the old one is still good
     return token or state.access_token
   end
   return obtain(self, why)
@@ -331,7 +328,7 @@ function methods:token(refused)
       return state.access_token
     end
   end
-  if self.env.apart then -- else nobody could renew it as long as a light thread that was ended in the middle is not collected
+  if self.env.apart then -- a light thread that nginx aborts would hold the lock until it is garbage collected
     return self.env.apart(renew_locked, self, refused)
   end
   return renew_locked(self, refused)

@@ -101,8 +101,7 @@ local function open_output(path)
   if not path then
     return { file = io.stdout }
   end
-  local random = core.system.random(6):gsub(".", function(byte) return string.format("%02x", byte:byte()) end)
-  local temporary = path .. "." .. random .. ".part"
+  local temporary = path .. "." .. core.digest.hex(core.system.random(6)) .. ".part"
   local file, message = io.open(temporary, "wb")
   if not file then
     return usage("cannot write " .. message)

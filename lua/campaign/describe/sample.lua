@@ -5,6 +5,7 @@
 local core = require "campaign.core"
 local facts = require "campaign.describe.facts"
 local hashing = require "campaign.api.hashing"
+local row_tree = require "campaign.api.row_tree"
 
 local M = {}
 
@@ -155,10 +156,7 @@ local function wire_value(field)
 end
 
 local function put(tree, path, value)
-  local steps = {}
-  for step in path:gmatch("[^.]+") do
-    steps[#steps + 1] = step
-  end
+  local steps = row_tree.steps(path)
   for index = 1, #steps - 1 do
     tree[steps[index]] = tree[steps[index]] or {}
     tree = tree[steps[index]]

@@ -13,9 +13,7 @@ local VERSION = 2 -- of the snapshot
 
 ---A random UUID (version 4).
 function M.uuid()
-  local hex = core.system.random(16):gsub(".", function(char)
-    return string.format("%02x", char:byte())
-  end)
+  local hex = core.digest.hex(core.system.random(16))
   local variant = ("89ab"):sub(hex:byte(17) % 4 + 1, hex:byte(17) % 4 + 1)
   return table.concat({ hex:sub(1, 8), hex:sub(9, 12), "4" .. hex:sub(14, 16),
     variant .. hex:sub(18, 20), hex:sub(21, 32) }, "-")
@@ -23,9 +21,7 @@ end
 
 ---A random token of hexadecimal digits.
 function M.token(bytes)
-  return (core.system.random(bytes or 24):gsub(".", function(char)
-    return string.format("%02x", char:byte())
-  end))
+  return core.digest.hex(core.system.random(bytes or 24))
 end
 
 -- Digits of an id that a double counts exactly, with one to spare.

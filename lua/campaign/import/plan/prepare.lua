@@ -49,10 +49,7 @@ function M.job_json(state)
 end
 
 local function new_id(env)
-  local random = env.random(2):gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end)
-  return os.date("%Y%m%d-%H%M%S", math.floor(env.now())) .. "-" .. random
+  return os.date("%Y%m%d-%H%M%S", math.floor(env.now())) .. "-" .. core.digest.hex(env.random(2))
 end
 
 -- The account, the one the job was planned for, and the hours in which the platform takes calls.

@@ -7,7 +7,7 @@ local M = {}
 -- Longest time that a platform may take to finish with a call that it did not answer.
 local LONGEST_SETTLE = 3600
 
----Checks what a look after a lost answer needs. Faults go to the loader that calls it.
+---Checks the query by which the outcome of a call is found out when its answer was lost. Faults are reported to the loader.
 ---@param resolver table the loader: `operations`, `fault`
 ---@param operation table whose data it is
 ---@param probe table
@@ -15,7 +15,7 @@ local LONGEST_SETTLE = 3600
 function M.check(resolver, operation, probe, place)
   local asked = resolver.operations[probe.operation]
   if not asked then
-    return -- told by `references`
+    return -- api/platform_checks reports it
   elseif asked.effect ~= "safe" then
     resolver:fault(place, "operation `" .. asked.name .. "` is not safe: a probe only asks")
   end
