@@ -127,6 +127,10 @@ static void set_defaults(struct camp_request *request) {
   if (options->body <= 0) options->body = saving ? DEFAULT_SAVED_BODY : DEFAULT_BODY;
   if (options->headers <= 0) options->headers = DEFAULT_HEADERS;
   if (options->max_connection_age < 0) options->max_connection_age = DEFAULT_AGE;
+  if (request->idle_limit > 0) { /* on a connection that the server is just closing, the outcome would be unknown */
+    const double most = request->idle_limit > 2 ? request->idle_limit - 1 : 1; /* libcurl counts whole seconds */
+    if (options->max_connection_age > most) options->max_connection_age = most;
+  }
   if (options->total <= 0) {
     int64_t bytes = camp_request_body_length(request);
     options->total = bytes < 0 ? 3600 : DEFAULT_TOTAL + (double)bytes / DEFAULT_BYTES_PER_SECOND;

@@ -48,6 +48,7 @@ struct camp_account {
   size_t idle_count, idle_room;
   size_t busy;        /* transfers running on it */
   long long next_sweep; /* ms */
+  int idle_limit;     /* seconds after which its servers close idle connections, as far as they say; 0: they do not */
   int retired;        /* takes no new requests; freed when no longer busy */
   int checks;         /* bit set of the address checks that its connections passed; requests with other checks get an entry of their own */
   char name[];
@@ -363,8 +364,10 @@ static void detach(struct camp_loop *loop, struct camp_request *request, CURLcod
     request->handle = NULL;
   }
   if (request->entry != NULL) {
-    request->entry->busy--;
-    if (request->entry->retired && request->entry->busy == 0) account_drop_retired(loop);
+    struct camp_account *const account = request->entry;
+    if (request->keep_alive > 0 && (account->idle_limit == 0 || request->keep_alive < account->idle_limit)) account->idle_limit = request->keep_alive;
+    account->busy--;
+    if (account->retired && account->busy == 0) account_drop_retired(loop);
     request->entry = NULL;
   }
   request->prev = request->next = NULL;
@@ -388,6 +391,7 @@ void camp_loop_start(struct camp_loop *loop, struct camp_request *request) {
   request->entry = account_find(loop, request);
   if (request->entry != NULL) {
     request->entry->busy++;
+    request->idle_limit = request->entry->idle_limit;
     request->handle = handle_take(loop, request->entry);
   }
   if (request->handle == NULL) {

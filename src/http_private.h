@@ -83,6 +83,7 @@ struct camp_request {
   curl_mime *mime;
   struct camp_account *entry;
   int plain;           /* the handle needs no reset afterwards: it has only options that the next request sets, too */
+  int idle_limit;      /* of the account: seconds after which its servers close idle connections; 0: not known */
   int starts;          /* how often libcurl was about to send the request: the second time is a hidden resend */
   int guard;
   int stale;           /* the connection had bytes of an earlier answer: nothing was sent, another connection is used */
@@ -92,6 +93,7 @@ struct camp_request {
   struct camp_unpack *unpack; /* for an answer that is compressed although `identity` was requested; else NULL */
   int64_t header_bytes;
   int64_t announced;    /* its Content-Length; -1: none so far */
+  int keep_alive;       /* seconds for which the server keeps an idle connection, by its answer; 0: it does not say */
   int64_t packed_bytes; /* of a compressed answer, before decompression */
   int64_t source_given;
   struct { long long handed, since, looked, queue; int port; } slow; /* bytes accepted, ms, ms, bytes unsent: look_at_queue */

@@ -136,6 +136,19 @@ static int check_length(struct camp_request *request, const char *line, size_t l
   }
 }
 
+/* The seconds in "Keep-Alive: timeout=5, max=100": after them the server closes a connection that is idle. 0 if it does not say. */
+static int read_keep_alive(const char *line, size_t length) {
+  if (length < 11 || strncasecmp(line, "Keep-Alive:", 11) != 0) return 0;
+  for (size_t at = 11; at + 8 < length; at++) {
+    const char before = line[at - 1];
+    if ((before != ':' && before != ' ' && before != '\t' && before != ',' && before != ';') || strncasecmp(line + at, "timeout=", 8) != 0) continue;
+    int seconds = 0;
+    for (at += 8; at < length && line[at] >= '0' && line[at] <= '9' && seconds < 100000; at++) seconds = seconds * 10 + (line[at] - '0');
+    return seconds;
+  }
+  return 0;
+}
+
 size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
   struct camp_request *request = ((struct camp_handle *)data)->request;
   size_t length = size * count, kept = length;
@@ -155,6 +168,7 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
     request->unpack = NULL;
     request->status = read_status(line, kept);
     request->announced = -1;
+    request->keep_alive = 0;
     return length;
   }
   if (kept == 0) {
@@ -167,6 +181,7 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
               request->host);
     return 0;
   }
+  if ((line[0] | 32) == 'k' && request->keep_alive == 0) request->keep_alive = read_keep_alive(line, kept);
   int folded = (line[0] == ' ' || line[0] == '\t') && request->head.length > 0;
   if (folded) request->head.length--; /* an obsolete continuation line belongs to the value before */
   int packed = (line[0] | 32) == 'c' && request->unpack == NULL && says_packed(request, line, kept);

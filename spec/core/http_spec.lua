@@ -342,6 +342,16 @@ for _, driver in ipairs({ "inline", "thread" }) do
         assert.is_true(interleave(10000) > 9000)
       end)
 
+      it("are not sent on connections that their server is about to close, by its own word", function()
+        local function reused_after(seconds, timeout)
+          local account = timeout .. " " .. seconds
+          perform("/keep-alive/" .. timeout, { account = account })
+          core.system.sleep(seconds)
+          return perform("/ok", { account = account }).reused
+        end
+        assert.are.same({ true, false, true }, { reused_after(0, 2), reused_after(1.05, 2), reused_after(1.05, 60) })
+      end)
+
       it("that are forgotten get new connections", function()
         local function reused(account) return perform("/ok", { account = account }).reused end
         assert.are.same({ false, true, false }, { reused("a"), reused("a"), reused("b") })

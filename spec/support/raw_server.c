@@ -249,6 +249,11 @@ static int respond(struct connection *c) {
     if (strcmp(c->method, "HEAD") == 0) return send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n") == 0;
     return answer(c, "200 OK", "", c->head, c->head_length) == 0;
   }
+  if (is(c, "/keep-alive")) {
+    char line[64];
+    snprintf(line, sizeof line, "Keep-Alive: timeout=%ld, max=100\r\n", number_in(c->path, "/keep-alive/", 5));
+    return answer(c, "200 OK", line, "ok", 2) == 0;
+  }
   if (is(c, "/two")) return (answer(c, "200 OK", "", "one", 3) | answer(c, "200 OK", "", "two", 3)) == 0; /* an answer too many */
   if (is(c, "/slow")) {
     sleep_ms(number_in(c->path, "ms=", 200));
