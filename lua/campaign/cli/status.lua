@@ -9,6 +9,7 @@ local output = require "campaign.cli.output"
 local M = {}
 
 local ROW_STATES = require("campaign.import.report.accounting").STATES
+local WORDS = require("campaign.import.report.summary").WORDS
 
 -- What a script finds, always: null where it is not known.
 local SHAPE = { "job", "state", "rows", "total", "batches", "sendable", "attempts", "open", "bytes", "possibly_duplicated", "doubtful", "retries",
@@ -37,7 +38,7 @@ local function print_text(given, found)
   for _, state in ipairs(ROW_STATES) do
     local count = found.rows and found.rows[state] or 0
     if count > 0 then
-      io.stdout:write(("%12s  %s\n"):format(human.count(count), (state:gsub("_", " "))))
+      io.stdout:write(("%12s  %s\n"):format(human.count(count), state == "pending" and "not sent yet" or WORDS[state]))
     end
   end
   if (found.possibly_duplicated or 0) > 0 then

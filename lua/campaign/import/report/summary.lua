@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The result of an import as text for people: rows by state with reasons, durations, and the paths of the row files.
 
+local accounting = require "campaign.import.report.accounting"
 local human = require "campaign.human"
 
 local M = {}
@@ -8,11 +9,11 @@ local M = {}
 local MOST_REASONS = 12 -- per state; the row files have them all
 local MOST_CODES = 4
 
-local STATES = {
-  { "accepted", "accepted" }, { "accepted_pending", "accepted, the platform's result is still to come" },
-  { "rejected", "rejected" }, { "duplicate", "duplicate" }, { "suppressed", "suppressed" },
-  { "unchanged", "unchanged since the earlier job" },
-  { "ambiguous", "ambiguous: may or may not have arrived" }, { "pending", "provably not sent" },
+---The states of rows in words.
+M.WORDS = {
+  accepted = "accepted", accepted_pending = "accepted, the platform's result is still to come", rejected = "rejected", duplicate = "duplicate",
+  suppressed = "suppressed", unchanged = "unchanged since the earlier job", ambiguous = "ambiguous: may or may not have arrived",
+  pending = "provably not sent",
 }
 
 local FILES = {
@@ -118,12 +119,12 @@ end
 ---@return string
 function M.text(result)
   local lines = { { human.count(result.rows), "rows" } }
-  for _, state in ipairs(STATES) do
-    local count = result[state[1]] or 0
+  for _, state in ipairs(accounting.STATES) do
+    local count = result[state] or 0
     if count > 0 then
-      lines[#lines + 1] = { human.count(count), state[2] }
-      if state[1] ~= "accepted" and state[1] ~= "accepted_pending" then
-        add_reasons(lines, result.reasons or {}, state[1])
+      lines[#lines + 1] = { human.count(count), M.WORDS[state] }
+      if state ~= "accepted" and state ~= "accepted_pending" then
+        add_reasons(lines, result.reasons or {}, state)
       end
     end
   end
