@@ -489,6 +489,15 @@ function M.is_shipped(name)
   return false
 end
 
+---The parts of a name such as "longlong.import_customers_async". A platform may be named by the path of its file: what follows the last dot is
+---the name of an operation or waiter.
+---@param reference string
+---@return string? platform nil when there are no two parts
+---@return string? name
+function M.split(reference)
+  return reference:match("^(.+)%.([^.]+)$") -- linear: anchored, the last dot
+end
+
 local loaded = {}
 
 ---Loads a shipped platform by its name, or another by the path of its file (with a `/`, or ending in `.lua`).

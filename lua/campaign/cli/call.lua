@@ -8,17 +8,16 @@ local json = require "campaign.json"
 local later = require "campaign.later"
 local output = require "campaign.cli.output"
 local parameters = require "campaign.cli.parameters"
+local platforms = require "campaign.api.platform"
 local target = require "campaign.cli.target"
+
+local usage = output.usage
 
 local replay = later.module "campaign.recording.replay"
 
 local M = {}
 
 local MAX_BODY = 64 * 1048576
-
-local function usage(message, hint)
-  return nil, error_object.new{ kind = "usage", message = message, hint = hint }
-end
 
 -- The JSON object of --body; an empty table without one.
 local function read_body(path)
@@ -111,7 +110,7 @@ local function connect(given, account)
     end
     options.open_store = function() return REPLAY_STORE end
   end
-  return campaign.connect(target.reference(given.operation), account, options)
+  return campaign.connect((platforms.split(given.operation)), account, options)
 end
 
 function M.run(given)

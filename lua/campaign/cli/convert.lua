@@ -5,8 +5,10 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local output = require "campaign.cli.output"
-local replacements = require "campaign.replacements"
+local parameters = require "campaign.cli.parameters"
 local workbook = require "campaign.workbook"
+
+local usage = output.usage
 
 local M = {}
 
@@ -19,30 +21,12 @@ local ENCODINGS = {
 }
 local MARKS = { ["utf-8"] = "\239\187\191", ["utf-16le"] = "\255\254", ["utf-16be"] = "\254\255" }
 
-local function usage(message, hint)
-  return nil, error_object.new{ kind = "usage", message = message, hint = hint }
-end
-
 local function encoding(name, option)
   local known = ENCODINGS[name:lower()]
   if not known then
     return usage(option .. " '" .. name .. "' is not a known encoding", "utf-8, gbk, cp936, gb18030, utf-16le, utf-16be")
   end
   return known
-end
-
----The table of `--on-unmappable map:FILE`; an empty table for `fail`.
----@return table? map
----@return campaign.error? err
-function M.map_of(what)
-  if what == "fail" then
-    return {}
-  end
-  local path = what:match("^map:(.+)$")
-  if not path then
-    return usage("--on-unmappable '" .. what .. "' is neither fail nor map:FILE")
-  end
-  return replacements.read(path)
 end
 
 -- A sheet of a workbook as CSV in a file without a name.
@@ -189,9 +173,9 @@ local function convert(given)
   local from, err = encoding(given.from or "utf-8", "--from")
   local to, map, input, converter, target
   if from then to, err = encoding(given.to, "--to") end
-  if to then map, err = M.map_of(given.on_unmappable) end
+  if to then map, err = parameters.unmappable(given.on_unmappable, { "fail" }) end
   if map then input, err = open_input(given) end
-  if input then converter, err = core.gbk.converter{ from = from, to = to, map = map } end
+  if input then converter, err = core.gbk.converter{ from = from, to = to, map = map ~= "fail" and map or {} } end
   if converter then target, err = open_output(given.output) end
   local ok
   if target then

@@ -3,7 +3,6 @@
 -- phrases come from describe/facts; whole documents from describe/markdown and describe/types.
 
 local core = require "campaign.core"
-local error_object = require "campaign.error"
 local facts = require "campaign.describe.facts"
 local output = require "campaign.cli.output"
 local page_module = require "campaign.describe.page"
@@ -178,14 +177,13 @@ end
 
 local function one_operation(given)
   if given.format ~= "text" then
-    return nil, error_object.new{ kind = "usage", message = "--format " .. given.format .. " applies to whole platforms",
-      hint = "name the platform alone" }
+    return output.usage("--format " .. given.format .. " applies to whole platforms", "name the platform alone")
   end
   local platform, operation = target.find(given.target)
   if not platform then
     return nil, operation
   end
-  local description = describe_operation(platform, operation, target.reference(given.target))
+  local description = describe_operation(platform, operation, (platforms.split(given.target)))
   return given.json and operation_json(description) or operation_text(description)
 end
 

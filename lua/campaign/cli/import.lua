@@ -3,30 +3,13 @@
 
 local campaign = require "campaign"
 local core = require "campaign.core"
-local error_object = require "campaign.error"
 local output = require "campaign.cli.output"
 local parameters = require "campaign.cli.parameters"
 local running = require "campaign.cli.running"
 local summary = require "campaign.import.report.summary"
-local replacements = require "campaign.replacements"
 local target = require "campaign.cli.target"
 
 local M = {}
-
--- fail | reject | map:FILE → what campaign.plan takes.
-local function on_unmappable(what)
-  if what == "fail" or what == "reject" then
-    return what
-  end
-  local path = what:match("^map:(.+)$")
-  if not path then
-    return nil, error_object.new{
-      kind = "usage", message = "--on-unmappable '" .. what .. "' is none of fail, reject, map:FILE",
-    }
-  end
-  local map, err = replacements.read(path)
-  return map and { map = map }, err
-end
 
 -- A script instead of FIELD=COLUMN: what it returns looks at each row.
 local function map_script(values)
@@ -37,17 +20,16 @@ local function map_script(values)
   if not path then
     return nil
   elseif #values > 1 then
-    return nil, error_object.new{ kind = "usage", message = "--map " .. path .. ": a script cannot be combined with other --map options",
-      hint = "set the fields in the script" }
+    return output.usage("--map " .. path .. ": a script cannot be combined with other --map options", "set the fields in the script")
   end
   local chunk, problem = loadfile(path)
   if not chunk then
-    return nil, error_object.new{ kind = "usage", message = "--map " .. path .. ": " .. tostring(problem) }
+    return output.usage("--map " .. path .. ": " .. tostring(problem))
   end
   local ok, map = xpcall(chunk, debug.traceback)
   if not ok or type(map) ~= "function" then
-    return nil, error_object.new{ kind = "usage", message = "--map " .. path .. ": "
-      .. (ok and "the script returns a " .. type(map) .. ", not a function" or tostring(map)), hint = "return function(row) ... end" }
+    return output.usage("--map " .. path .. ": " .. (ok and "the script returns a " .. type(map) .. ", not a function" or tostring(map)),
+      "return function(row) ... end")
   end
   return map
 end
@@ -77,10 +59,12 @@ local function plan_options(given, platform, operation, run)
     return nil, err
   end
   options.account = target.account(platform, operation, options.params, given.account)
-  options.on_unmappable, err = on_unmappable(given.on_unmappable)
-  if not options.on_unmappable then
+  local unmappable
+  unmappable, err = parameters.unmappable(given.on_unmappable, { "fail", "reject" })
+  if not unmappable then
     return nil, err
   end
+  options.on_unmappable = type(unmappable) == "table" and { map = unmappable } or unmappable
   return options
 end
 

@@ -2,9 +2,9 @@
 -- `campaign operations`: one line per operation. The tsv form has the first seven columns of docs/contracts/endpoints.tsv.
 
 local core = require "campaign.core"
+local facts = require "campaign.describe.facts"
 local output = require "campaign.cli.output"
 local platforms = require "campaign.api.platform"
-local target = require "campaign.cli.target"
 
 local M = {}
 
@@ -12,7 +12,7 @@ local COLUMNS = { "platform", "operation", "method", "path", "auth", "request_bo
 
 local function row_of(operation)
   return {
-    operation.platform, operation.name, operation.method, operation.path, target.auth(operation), operation.body,
+    operation.platform, operation.name, operation.method, operation.path, facts.auth(operation), operation.body,
     operation.response,
   }
 end

@@ -7,6 +7,9 @@ local stop_rule = require "campaign.import.run.stop_rule"
 
 local M = {}
 
+-- By command: adds it to a parser, and returns its own parser.
+local ADD = {}
+
 -- Converters of values: the value, or nil and what it must be.
 
 local function integer(text)
@@ -64,7 +67,7 @@ local function add_parameters(command)
     .. "Repeatable. Secrets belong in the environment or the accounts file."):argname("NAME=VALUE"):count("*")
 end
 
-local function operations(parser)
+function ADD.operations(parser)
   local command = parser:command("operations", "List the operations of the platforms.")
   command:argument("platform", "Only those of this platform."):args("?")
   command:option("--format", "Output format (default: table)."):choices{ "table", "tsv", "json" }
@@ -73,7 +76,7 @@ local function operations(parser)
   return command
 end
 
-local function describe(parser)
+function ADD.describe(parser)
   local command = parser:command("describe", "Show what a platform offers, or what an operation takes and returns.")
   command:argument("target", "PLATFORM or PLATFORM.OPERATION; a platform may be the path of its file.")
   command:option("--format", "Output format: text; for a whole platform also a Markdown reference, or types for editors.")
@@ -84,7 +87,7 @@ local function describe(parser)
   return command
 end
 
-local function openapi(parser)
+function ADD.openapi(parser)
   local command = parser:command("openapi", "Write a platform as an OpenAPI 3.1 document (JSON).")
   command:argument("platform", "Name of a platform, or the path of its file.")
   command:option("-o --output", "File to write instead of stdout."):argname("FILE")
@@ -93,7 +96,7 @@ local function openapi(parser)
   return command
 end
 
-local function call(parser)
+function ADD.call(parser)
   local command = parser:command("call", "Call one operation; the reply is printed as JSON.")
   command:argument("operation", "PLATFORM.OPERATION")
   add_parameters(command)
@@ -112,7 +115,7 @@ local function call(parser)
   return command
 end
 
-local function wait(parser)
+function ADD.wait(parser)
   local command = parser:command("wait", "Wait until a platform reaches a state; the final reply is printed as JSON.")
   command:argument("waiter", "PLATFORM.WAITER, for example hypers.notification_task_finished.")
   add_parameters(command)
@@ -144,7 +147,7 @@ local function add_workbook(command)
   add_value(command, "--header-row", "The row of the sheet that names the columns (default: the first that is not blank).", "N", count)
 end
 
-local function import(parser)
+function ADD.import(parser)
   local command = parser:command("import", "Import a contact list and account for every row.")
   command:argument("file", "CSV file with a header line, or Excel workbook (.xlsx)."):convert(M.list_file)
   add_workbook(command)
@@ -182,7 +185,7 @@ local function import(parser)
   return command
 end
 
-local function members(parser)
+function ADD.members(parser)
   local command = parser:command("members", "Write the Excel file of members for an operation from a list; nothing is sent.")
   command:argument("file", "CSV file with a header line, or Excel workbook (.xlsx)."):convert(M.list_file)
   add_workbook(command)
@@ -207,7 +210,7 @@ local function add_job(command)
   command:argument("job", "The job's folder."):argname("JOB")
 end
 
-local function resume(parser)
+function ADD.resume(parser)
   local command = parser:command("resume", "Continue an import that was interrupted or stopped.")
   add_job(command)
   add_run(command)
@@ -215,7 +218,7 @@ local function resume(parser)
   return command
 end
 
-local function status(parser)
+function ADD.status(parser)
   local command = parser:command("status", "Show what the ledger of an import says.")
   add_job(command)
   add_json(command, "The counts as JSON on stdout; errors as JSON on stderr.")
@@ -223,7 +226,7 @@ local function status(parser)
   return command
 end
 
-local function report(parser)
+function ADD.report(parser)
   local command = parser:command("report", "Make report.html of an import from its ledger: verdict, counts, charts.")
   add_job(command)
   command:option("-o --output", "File to write instead of report.html in the job's folder."):argname("FILE")
@@ -233,7 +236,7 @@ local function report(parser)
   return command
 end
 
-local function resolve(parser)
+function ADD.resolve(parser)
   local command = parser:command("resolve", "Say what became of a batch whose outcome is unknown.")
   add_job(command)
   add_value(command, "--batch", "The batch, as `campaign status` lists it; required with --as.", "N", count)
@@ -249,7 +252,7 @@ local function resolve(parser)
   return command
 end
 
-local function verify(parser)
+function ADD.verify(parser)
   local command = parser:command("verify", "Prove that list, ledger, reports and server say the same of every row.")
   add_job(command)
   command:mutex(
@@ -263,7 +266,7 @@ local function verify(parser)
   return command
 end
 
-local function forget(parser)
+function ADD.forget(parser)
   local command = parser:command("forget", "Erase the personal data of a job; its counts stay.")
   add_job(command)
   command:flag("--all", "Remove the whole job, its ledger and counts too.")
@@ -273,7 +276,7 @@ local function forget(parser)
   return command
 end
 
-local function recover(parser)
+function ADD.recover(parser)
   local command = parser:command("recover", "Rebuild the damaged ledger of a job from what can be read of it.")
   add_job(command)
   command:flag("--trust-pending", "Trust intact records of batches not yet sent; without it such batches are in doubt.")
@@ -283,7 +286,7 @@ local function recover(parser)
   return command
 end
 
-local function retry(parser)
+function ADD.retry(parser)
   local command = parser:command("retry", "Send rejected rows again after they were corrected in rejects.csv, and only those.")
   add_job(command)
   command:option("--file", "The corrected file (default: the job's rejects.csv)."):argname("FILE")
@@ -295,7 +298,7 @@ local function retry(parser)
   return command
 end
 
-local function listen(parser)
+function ADD.listen(parser)
   local command = parser:command("listen", "Receive a platform's callbacks into a folder, until a signal comes.")
   add_value(command, "--port", "Port (default: a free one).", "N", integer)
   command:option("--address", "Address to listen on (default: 127.0.0.1). Put a proxy with TLS in front."):argname("IP")
@@ -308,7 +311,7 @@ local function listen(parser)
   return command
 end
 
-local function convert(parser)
+function ADD.convert(parser)
   local command = parser:command("convert", "Convert a text file between encodings, or a workbook to CSV.")
   command:argument("file", "File to read (default, and with -: stdin)."):args("?")
   command:option("--from", "utf-8, gbk, cp936, gb18030, utf-16le or utf-16be; not of a workbook."):argname("ENCODING")
@@ -322,7 +325,7 @@ local function convert(parser)
   return command
 end
 
-local function sandbox(parser)
+function ADD.sandbox(parser)
   local command = parser:command("sandbox", "Serve all platforms on this machine, to try things without an account.")
   add_value(command, "--port", "Port on loopback (default: a free one).", "N", integer)
   command:option("--state", "Folder that keeps the state and the log of commits."):argname("DIR")
@@ -337,14 +340,14 @@ local function sandbox(parser)
   return command
 end
 
-local function doctor(parser)
+function ADD.doctor(parser)
   local command = parser:command("doctor", "Show the versions of all libraries used, and their known faults.")
   add_json(command, "The findings as JSON on stdout.")
   add_examples(command, "campaign doctor")
   return command
 end
 
-local function env(parser)
+function ADD.env(parser)
   local command = parser:command("env", "Print the shell lines that let Lua scripts find campaign.")
   command:option("--lua", "Only the lines for one Lua (default: both)."):choices{ "5.4", "luajit" }
   add_json(command, "The paths as JSON on stdout.")
@@ -384,20 +387,15 @@ function M.url(text)
   return text
 end
 
-local COMMANDS = {
-  operations, describe, openapi, call, wait, import, members, resume, status, report, resolve, retry, recover, verify, forget, listen, convert,
-  sandbox, doctor, env,
-}
-
-local BY_NAME = { operations = operations, describe = describe, openapi = openapi, call = call, wait = wait, import = import, members = members,
-  resume = resume, status = status, report = report, resolve = resolve, retry = retry, recover = recover, verify = verify, forget = forget,
-  listen = listen, convert = convert, sandbox = sandbox, doctor = doctor, env = env }
+-- In the order in which `campaign help` shows them.
+local COMMANDS = { "operations", "describe", "openapi", "call", "wait", "import", "members", "resume", "status", "report", "resolve", "retry",
+  "recover", "verify", "forget", "listen", "convert", "sandbox", "doctor", "env" }
 
 ---@param name string
 ---@return boolean is_command one that `campaign help` can show
 ---@return string[] names all there are
 function M.knows(name)
-  return name == "help" or BY_NAME[name] ~= nil, sorted.keys(BY_NAME)
+  return name == "help" or ADD[name] ~= nil, sorted.keys(ADD)
 end
 
 ---@param first string? the first word of the command line: when it is a command, the parser knows no other
@@ -411,8 +409,8 @@ function M.parser(first)
   parser:usage_max_width(100)
   parser:flag("--version", "Print the version.")
   local commands = {}
-  for index, add in ipairs(first and BY_NAME[first] and { BY_NAME[first] } or COMMANDS) do
-    commands[index] = add(parser)
+  for index, name in ipairs(first and ADD[first] and { first } or COMMANDS) do
+    commands[index] = ADD[name](parser)
   end
   parser:add_help_command()
   parser:epilog("Exit codes: 0 success, 1 internal error, 2 usage or input refused (nothing sent), 3 not delivered, 4 outcome unknown, "

@@ -90,6 +90,15 @@ function M.fail(err, options)
   return code
 end
 
+---The return values of a function that refuses what the user typed.
+---@param message string
+---@param hint string?
+---@return nil
+---@return campaign.error
+function M.usage(message, hint)
+  return nil, error_object.new{ kind = "usage", message = message, hint = hint }
+end
+
 ---From now on Ctrl-C and its like end the process with this message and exit code 130, also in the middle of a wait.
 ---@param message string
 ---@param sent "no"|"maybe" whether something may have been applied by then

@@ -1,15 +1,16 @@
 -- SPDX-License-Identifier: MIT
--- The -p grammar: `name=text`, `a.b[0]=text`, `name:=json`. A text is converted by the field's declared type; if that fails it stays a
+-- Options that several commands read in the same way: the -p grammar (`name=text`, `a.b[0]=text`, `name:=json`), NAME=VALUE, --on-unmappable. A
+-- text of -p is converted by the field's declared type; if that fails it stays a
 -- text, so that the client's own check reports all faults of the call together.
 
-local error_object = require "campaign.error"
 local json = require "campaign.json"
+local output = require "campaign.cli.output"
+local replacements = require "campaign.replacements"
 
 local M = {}
 
-
 local function usage(message)
-  return nil, error_object.new{ kind = "usage", message = message, hint = "write -p name=text, -p a.b[0]=text or -p name:=json" }
+  return output.usage(message, "write -p name=text, -p a.b[0]=text or -p name:=json")
 end
 
 -- "a.b[0]" → { "a", "b", 0 }
@@ -199,16 +200,33 @@ function M.pairs(list, option)
   for _, text in ipairs(list) do
     local equals = text:find("=", 1, true)
     if not equals or equals == 1 or equals == #text then
-      return nil, error_object.new{ kind = "usage", message = option .. " '" .. text .. "' must have the form NAME=VALUE" }
+      return output.usage(option .. " '" .. text .. "' must have the form NAME=VALUE")
     end
     local name = text:sub(1, equals - 1)
     if values[name] ~= nil then
-      return nil, error_object.new{ kind = "usage", message = option .. " gives '" .. name .. "' twice" }
+      return output.usage(option .. " gives '" .. name .. "' twice")
     end
     values[name] = text:sub(equals + 1)
   end
   return values
 end
 
+---Reads --on-unmappable: one of the command's words, or map:FILE.
+---@param what string
+---@param words string[]
+---@return string|table<string, string>|nil choice the word, or the replacements in the file
+---@return campaign.error? err
+function M.unmappable(what, words)
+  for _, word in ipairs(words) do
+    if what == word then
+      return word
+    end
+  end
+  local path = what:match("^map:(.+)$")
+  if not path then
+    return output.usage("--on-unmappable '" .. what .. "' is none of " .. table.concat(words, ", ") .. ", map:FILE")
+  end
+  return replacements.read(path)
+end
 
 return M

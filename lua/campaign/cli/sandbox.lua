@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- `campaign sandbox`: serves all platforms in this process until a signal comes. bin/campaign runs it on a Lua that has lua-http.
 
-local error_object = require "campaign.error"
 local output = require "campaign.cli.output"
 local serving = require "campaign.cli.serving"
 
@@ -11,7 +10,7 @@ local function clock_of(text)
   if text == nil or text:find("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$") then
     return true
   end
-  return nil, error_object.new{ kind = "usage", message = "--clock '" .. text .. "' is not of the form yyyy-MM-dd HH:mm:ss" }
+  return output.usage("--clock '" .. text .. "' is not of the form yyyy-MM-dd HH:mm:ss")
 end
 
 function M.run(given)

@@ -1,46 +1,27 @@
 -- SPDX-License-Identifier: MIT
 -- PLATFORM.OPERATION on the command line: loads the platform and finds the operation, or says which ones there are.
 
-local error_object = require "campaign.error"
 local later = require "campaign.later"
+local output = require "campaign.cli.output"
 local platforms = require "campaign.api.platform"
 local sorted = require "campaign.sorted"
 
-local facts = later.module "campaign.describe.facts"
 local suggest = later.module "campaign.api.suggest"
 
 local M = {}
 
--- A platform may be named by the path of its file, so the operation is what follows the last dot.
-local function split(text)
-  local dot
-  for index = #text, 1, -1 do
-    if text:sub(index, index) == "." then
-      dot = index
-      break
-    end
-  end
-  if not dot or dot == 1 or dot == #text then
-    return nil
-  end
-  return text:sub(1, dot - 1), text:sub(dot + 1)
-end
-
+---Finds a platform and one of its operations.
 ---@param text string
 ---@return table? platform
 ---@return table|campaign.error operation or what is wrong
 function M.find(text)
-  local platform_name, operation_name = split(text)
+  local platform_name, operation_name = platforms.split(text)
   if not platform_name then
-    return nil, error_object.new{
-      kind = "usage", message = "'" .. text .. "' is not of the form PLATFORM.OPERATION",
-      hint = "`campaign operations` lists them",
-    }
+    return output.usage("'" .. text .. "' is not of the form PLATFORM.OPERATION",
+      "`campaign operations` lists them")
   elseif operation_name == "lua" then
-    return nil, error_object.new{
-      kind = "usage", message = "'" .. text .. "' names a platform; add one of its operations: " .. text .. ".OPERATION",
-      hint = "`campaign operations " .. text .. "` lists them",
-    }
+    return output.usage("'" .. text .. "' names a platform; add one of its operations: " .. text .. ".OPERATION",
+      "`campaign operations " .. text .. "` lists them")
   end
   local platform, err = platforms.load(platform_name)
   if not platform then
@@ -52,11 +33,8 @@ function M.find(text)
     for index, known in ipairs(platform.operations) do
       names[index] = known.name
     end
-    return nil, error_object.new{
-      kind = "usage",
-      message = platform.name .. " has no operation `" .. operation_name .. "`" .. suggest.help(operation_name, names),
-      hint = "`campaign operations " .. platform_name .. "` lists them",
-    }
+    return output.usage(platform.name .. " has no operation `" .. operation_name .. "`" .. suggest.help(operation_name, names),
+      "`campaign operations " .. platform_name .. "` lists them")
   end
   return platform, operation
 end
@@ -69,14 +47,15 @@ function M.is_platform(text)
   return text:sub(-4) == ".lua" or not (text:match("[^/]*$")):find(".", 1, true)
 end
 
+---Finds a platform and one of its waiters.
 ---@param text string PLATFORM.WAITER
 ---@return table? platform
 ---@return table|campaign.error waiter or what is wrong
 ---@return string? name
 function M.waiter(text)
-  local platform_name, name = split(text)
+  local platform_name, name = platforms.split(text)
   if not platform_name then
-    return nil, error_object.new{ kind = "usage", message = "'" .. text .. "' is not of the form PLATFORM.WAITER" }
+    return output.usage("'" .. text .. "' is not of the form PLATFORM.WAITER")
   end
   local platform, err = platforms.load(platform_name)
   if not platform then
@@ -85,19 +64,10 @@ function M.waiter(text)
   local waiter = platform.waiters[name]
   if not waiter then
     local names = sorted.keys(platform.waiters)
-    return nil, error_object.new{
-      kind = "usage", message = platform.name .. " has no waiter `" .. name .. "`" .. suggest.help(name, names),
-      hint = #names > 0 and "it has " .. table.concat(names, ", ") or "it has none",
-    }
+    return output.usage(platform.name .. " has no waiter `" .. name .. "`" .. suggest.help(name, names),
+      #names > 0 and "it has " .. table.concat(names, ", ") or "it has none")
   end
   return platform, waiter, name
-end
-
----The platform's name or path in PLATFORM.OPERATION.
----@param text string
----@return string?
-function M.reference(text)
-  return (split(text))
 end
 
 ---Moves what -p gave for the account (`token`, `base_url`, ...) out of the fields of a call.
@@ -114,11 +84,6 @@ function M.account(platform, operation, fields, name)
     end
   end
   return account
-end
-
----How requests of an operation prove who they are, as docs/contracts/endpoints.tsv writes it.
-function M.auth(...)
-  return facts.auth(...)
 end
 
 return M

@@ -7,6 +7,7 @@ local core = require "campaign.core"
 local error_object = require "campaign.error"
 local output = require "campaign.cli.output"
 local parameters = require "campaign.cli.parameters"
+local platforms = require "campaign.api.platform"
 local target = require "campaign.cli.target"
 local waiter_module = require "campaign.api.waiter"
 
@@ -96,7 +97,7 @@ function M.run(given)
     saved, err = read_state(given.state)
   end
   if fields and not err then
-    client, err = campaign.connect(target.reference(given.waiter), target.account(platform, operation, fields, given.account))
+    client, err = campaign.connect((platforms.split(given.waiter)), target.account(platform, operation, fields, given.account))
   end
   if client then
     local well, first, second = pcall(wait, client, given, name, fields, saved)

@@ -29,7 +29,7 @@ end
 ---@return table|campaign.error operation
 function M.find(to, takes)
   takes = takes or "rows"
-  local platform_name, operation_name = to:match("^(.+)%.([%w_]+)$") -- linear: anchored, the last dot
+  local platform_name, operation_name = platforms.split(to)
   if not platform_name then
     return refuse(('to: "%s" is not of the form platform.operation'):format(to))
   elseif operation_name == "lua" then
@@ -54,7 +54,7 @@ function M.find(to, takes)
   return platform, operation
 end
 
----The value of `params` that asks for overwriting, when it was asked for by that name alone.
+-- Refuses `params` that replace everything at the target unless `overwrite` was given, and `overwrite` where nothing can be replaced.
 local function check_overwrite(operation, options)
   local destructive = operation.destructive
   if not options.overwrite then
