@@ -56,16 +56,24 @@ function M.new_secret(env)
   return core.digest.hex((env or env_module.default()).random(32))
 end
 
-local function check(options, level)
-  options_of.check(options, level + 1)
+-- What the platform's data says of its callbacks.
+local function data_of(options)
   local platform, err = platforms.load(options.platform or "longlong")
   if not platform then
     return nil, err
   end
-  local name = options.name or next(platform.callbacks)
-  local data = platform.callbacks[name]
+  local data = platform.callbacks[options.name or next(platform.callbacks)]
   if not data then
     return usage("platform `" .. platform.name .. "` sends no callbacks" .. (options.name and " of that name" or ""))
+  end
+  return data
+end
+
+local function check(options, level)
+  options_of.check(options, level + 1)
+  local data, err = data_of(options)
+  if not data then
+    return nil, err
   end
   local signed, problem
   if options.hmac then
@@ -120,13 +128,9 @@ end
 ---@return campaign.callback? reader `result`, `conflicts`
 ---@return campaign.error? err
 function M.reader(options)
-  local platform, err = platforms.load(options.platform)
-  if not platform then
-    return nil, err
-  end
-  local data = platform.callbacks[options.name or next(platform.callbacks)]
+  local data, err = data_of(options)
   if not data then
-    return usage("platform `" .. platform.name .. "` sends no callbacks")
+    return nil, err
   end
   local found = core.system.stat(options.store, true)
   if not found or found.type ~= "folder" then

@@ -16,6 +16,7 @@ local late_results = require "campaign.import.run.late_results"
 local ledger_module = require "campaign.ledger"
 local mixin = require "campaign.mixin"
 local options = require "campaign.import.options"
+local platforms = require "campaign.api.platform"
 local prepare = require "campaign.import.plan.prepare"
 local record_module = require "campaign.import.record"
 local final_report = require "campaign.import.report.final_report"
@@ -293,8 +294,7 @@ function methods:join(store, given)
     error("job:join takes the folder of a receiver's store, not a " .. type(store), 2)
   end
   return ask(self, given, function(state)
-    local platform = state.options.to:match("^(.+)%.[%w_]+$") -- linear: anchored, the last dot
-    local reader, err = callback.reader{ platform = platform, store = store }
+    local reader, err = callback.reader{ platform = platforms.split(state.options.to), store = store }
     if not reader then
       return nil, err
     end
@@ -317,7 +317,7 @@ local function glance(folder)
   if not job then
     return nil, nil, err or stored.no_job(folder)
   end
-  return job.state == "running" and "interrupted" or job.state, stamp
+  return stored.state_of(job), stamp
 end
 
 ---What the ledger says: `job`, `state`, and from the ledger's own counts `rows` (by state), `total`, `batches` (by the ledger's letters), `sendable`,
@@ -345,7 +345,7 @@ function methods:inspect()
   end
   if found then
     local record = record_module.decode(job.record)
-    found.job, found.state = self.folder, job.state == "running" and "interrupted" or job.state
+    found.job, found.state = self.folder, stored.state_of(job)
     local mark = handover.read(family.root(self.folder))
     found.handed_over = mark and mark.to
     local platform, operation = target.find(record and record.options.to or "")

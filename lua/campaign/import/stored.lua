@@ -9,7 +9,7 @@ local record_module = require "campaign.import.record"
 
 local M = {}
 
----A process died between making the ledger and writing the job into it.
+---The error for a ledger without a job: a process died after it created the ledger and before it wrote the job into it.
 ---@param folder table
 ---@return campaign.error
 function M.no_job(folder)
@@ -20,6 +20,14 @@ function M.no_job(folder)
   }
 end
 
+---The state of a job that no process works on: where the ledger says that it is running, the process died.
+---@param put table what the ledger says of the job
+---@return string state
+function M.state_of(put)
+  return put.state == "running" and "interrupted" or put.state
+end
+
+---Opens a job.
 ---@param path string the job folder
 ---@param options campaign.ledger.options?
 ---@return table? stored path, folder, told (what job.json says), ledger, put (what the ledger says of the job, with its files), record

@@ -12,7 +12,8 @@ local M = {}
 local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
 
 -- Buffered bytes per bucket, and target number of records per bucket.
-local CHUNK, PER_BUCKET = 8192, 16000
+local CHUNK = 8192
+M.PER_BUCKET = 16000
 local MOST_BUCKETS = 1024
 
 local methods = {}
@@ -24,17 +25,13 @@ local function trouble(path, err)
     hint = "make room in the job's folder" }
 end
 
----@param path string the folder to create; leftovers of an earlier process are removed
----@param records integer approximate number of records
----@return table? buckets
----@return campaign.error? err
-function M.new(path, records)
+local function new(path, records)
   discard.folder(path)
   local ok, err = core.system.make_dirs(path, FOLDER_MODE)
   if not ok then
     return nil, trouble(path, err)
   end
-  local count = math.min(math.max(math.ceil(records / PER_BUCKET), 1), MOST_BUCKETS)
+  local count = math.min(math.max(math.ceil(records / M.PER_BUCKET), 1), MOST_BUCKETS)
   return setmetatable({ path = path, count = count, _parts = {}, _sizes = {} }, mt)
 end
 
@@ -94,10 +91,25 @@ function methods:each(name, bucket)
   end
 end
 
----Throws everything away.
-function methods:close()
-  self._parts = {}
-  discard.folder(self.path)
+---Makes buckets, calls `use` with them, and removes them.
+---@param path string the folder to create; leftovers of an earlier process are removed
+---@param records integer approximate number of records
+---@param use fun(buckets: table): any, campaign.error? may raise error objects
+---@return any value what `use` returns; nil if it raised an error object
+---@return campaign.error? err
+function M.with(path, records, use)
+  local buckets, err = new(path, records)
+  if not buckets then
+    return nil, err
+  end
+  local fine, value, problem = pcall(use, buckets)
+  discard.folder(path)
+  if fine then
+    return value, problem
+  elseif error_object.is(value) then
+    return nil, value
+  end
+  error(value, 0)
 end
 
 return M

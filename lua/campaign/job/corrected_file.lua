@@ -9,8 +9,8 @@ local workbook = require "campaign.workbook"
 
 local M = {}
 
--- Largest record: our columns beside a record of the list.
-local MOST_RECORD = 8388608
+---Bytes of the largest record of a row file: our columns beside a record of the list.
+M.MOST_RECORD = 8388608
 
 local function fault(message, hint)
   return error_object.new{ kind = "invalid", retry = false, sent = "no", message = message, hint = hint }
@@ -135,7 +135,7 @@ end
 ---@return string[] | campaign.error header
 function M.open(path, encoding, delimiter)
   local function try(name)
-    local input, err = reading.open{ path = path, encoding = name, delimiter = delimiter or "auto", max_record = MOST_RECORD }
+    local input, err = reading.open{ path = path, encoding = name, delimiter = delimiter or "auto", max_record = M.MOST_RECORD }
     if not input then
       return nil, err
     end

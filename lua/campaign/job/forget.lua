@@ -168,7 +168,7 @@ local function check_settled(opened)
     return true
   end
   return refuse("usage", ("job %s is not settled: it is %s, %d rows are ambiguous, %d were not sent"):format(opened.path,
-    opened.state == "running" and "interrupted" or opened.state, rows.ambiguous, rows.pending),
+    opened.state, rows.ambiguous, rows.pending),
     "resume and resolve it first; --force forgets it as it is")
 end
 

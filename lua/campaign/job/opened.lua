@@ -30,7 +30,7 @@ function M.open(path)
     return nil, err
   end
   local put = found.put
-  return setmetatable({ path = path, folder = found.folder, job = found.told, ledger = found.ledger, id = put.id, state = put.state,
+  return setmetatable({ path = path, folder = found.folder, job = found.told, ledger = found.ledger, id = put.id, state = stored.state_of(put),
     file = put.files[1], record_text = put.record, record = found.record }, mt)
 end
 
@@ -39,7 +39,7 @@ end
 ---@return campaign.error? err
 function methods:open_list()
   local err
-  self.platform, err = platforms.load(self.record.options.to:match("^(.+)%.[%w_]+$")) -- linear: anchored, the last dot
+  self.platform, err = platforms.load((platforms.split(self.record.options.to)))
   if not self.platform then
     return nil, err
   end

@@ -2,6 +2,7 @@
 -- List against ledger: walks over every row of the list, recounted from the file's bytes, together with the batches and row results in the
 -- ledger, and determines the state of each row. A row in no state is lost; one in two is a fault.
 
+local accounting = require "campaign.import.report.accounting"
 local core = require "campaign.core"
 local ledger_module = require "campaign.ledger"
 local rows_module = require "campaign.import.report.rows"
@@ -55,13 +56,11 @@ function M.in_order(ledger)
   end
 end
 
-local ROW_STATE = { A = "accepted", R = "accepted", C = "accepted", X = "rejected", U = "ambiguous", S = "ambiguous" }
-
 ---The state of a batch's rows that have no result of their own.
 ---@param batch table
 ---@return string
 function M.state_of(batch)
-  local state = ROW_STATE[batch.state] or "pending"
+  local state = accounting.state_of_rows(batch)
   return state == "accepted" and batch.awaits == 1 and "accepted_pending" or state
 end
 
@@ -146,7 +145,7 @@ function walk:sent_state(batch, result, number)
   end
   if result.batch == batch.index and result.state == "rejected" then
     self.refused = self.refused + 1
-    return ROW_STATE[batch.state] == "accepted" and "rejected" or state
+    return accounting.state_of_rows(batch) == "accepted" and "rejected" or state
   end
   self.found:fault("ledger", "rows are in two states: with their batch, and on their own", number)
   return state

@@ -4,6 +4,7 @@
 -- stored.
 
 local accounting = require "campaign.import.report.accounting"
+local buckets_module = require "campaign.job.buckets"
 local core = require "campaign.core"
 local corrected_file = require "campaign.job.corrected_file"
 local listing = require "campaign.import.report.listing"
@@ -13,9 +14,6 @@ local M = {}
 
 -- Row files by the state they list.
 M.FILES = accounting.FILES
-
--- Largest record of a row file: our columns beside a record of the list.
-local MOST_RECORD = 8388608
 
 local DIGITS = 16
 
@@ -30,8 +28,12 @@ local function digest(self, fields)
   return core.digest.hmac_sha256(self.key, table.concat(fields, "\31")):sub(1, DIGITS)
 end
 
+local function bucket_of(self, row)
+  return math.floor(row / buckets_module.PER_BUCKET) % self.buckets.count
+end
+
 local function put(self, name, row, state, batch, sum)
-  self.buckets:put(name, math.floor(row / 16000) % self.buckets.count, ("%d\t%s\t%s\t%s"):format(row, state, batch, sum))
+  self.buckets:put(name, bucket_of(self, row), ("%d\t%s\t%s\t%s"):format(row, state, batch, sum))
 end
 
 ---A row as the ledger has it.
@@ -141,7 +143,7 @@ local function compare_bucket(self, found, bucket)
       found:fault("reports", "rows are listed with another batch than the ledger's", row)
     elseif entry.sum ~= booked.sum then
       if booked.state == "rejected" then
-        mended = mended + 1 -- the file that people mend
+        mended = mended + 1 -- people correct rows in this file
       else
         found:fault("reports", M.FILES[booked.state] .. ".csv has other values than the list", row)
       end
@@ -165,18 +167,37 @@ function M.compare(self, found)
   return mended
 end
 
+-- Compares two streams of lines, each of which begins with the number of a row or batch.
+local function compare_lines(self, found, listed_name, booked_name, lacks, has_more)
+  for bucket = 0, self.buckets.count - 1 do
+    local listed = {}
+    for line in self.buckets:each(listed_name, bucket) do
+      listed[line] = true
+    end
+    for line in self.buckets:each(booked_name, bucket) do
+      if not listed[line] then
+        found:fault("reports", lacks, tonumber(line:match("^%d+")))
+      end
+      listed[line] = nil
+    end
+    for line in pairs(listed) do
+      found:fault("reports", has_more, tonumber(line:match("^%d+")))
+    end
+  end
+end
+
 ---Compares possibly_duplicated.csv: the rows of batches that were sent again on request and may be there twice.
 ---@param self table
 ---@param found table findings
 ---@param opened table
 function M.compare_repeated(self, found, opened)
   local function put_row(name, row)
-    self.buckets:put(name, math.floor(row / 16000) % self.buckets.count, ("%d"):format(row))
+    self.buckets:put(name, bucket_of(self, row), ("%d"):format(row))
   end
   local path = opened.folder.possibly_duplicated
   local input, err
   if core.system.stat(path) then
-    input, err = core.rows.input{ path = path, encoding = "utf-8", delimiter = ",", max_record = MOST_RECORD }
+    input, err = core.rows.input{ path = path, encoding = "utf-8", delimiter = ",", max_record = corrected_file.MOST_RECORD }
     if not input or not input:columns() then
       found:fault("reports", "possibly_duplicated.csv cannot be read: " .. tostring(err or "no header"))
     else
@@ -195,21 +216,8 @@ function M.compare_repeated(self, found, opened)
       end
     end
   end)
-  for bucket = 0, self.buckets.count - 1 do
-    local listed = {}
-    for line in self.buckets:each("repeat-listed", bucket) do
-      listed[line] = true
-    end
-    for line in self.buckets:each("repeat-booked", bucket) do
-      if not listed[line] then
-        found:fault("reports", "possibly_duplicated.csv lacks rows that were sent again", tonumber(line))
-      end
-      listed[line] = nil
-    end
-    for line in pairs(listed) do
-      found:fault("reports", "possibly_duplicated.csv has rows that were not sent again", tonumber(line))
-    end
-  end
+  compare_lines(self, found, "repeat-listed", "repeat-booked", "possibly_duplicated.csv lacks rows that were sent again",
+    "possibly_duplicated.csv has rows that were not sent again")
 end
 
 ---Compares the sums of report.json.
@@ -228,15 +236,14 @@ function M.compare_sums(found, report, counted)
   end
 end
 
--- The verdicts in batches.jsonl, by attempt; those of the ledger must be among them.
+---Compares the verdicts in batches.jsonl with those of the ledger, attempt by attempt.
 ---@param self table
 ---@param found table findings
 ---@param folder table
 ---@param ledger table
 function M.compare_attempts(self, found, folder, ledger)
-  local count = self.buckets.count
   local function put_attempt(name, batch, number, verdict)
-    self.buckets:put(name, batch % count, ("%d\t%d\t%s"):format(batch, number, tostring(verdict)))
+    self.buckets:put(name, batch % self.buckets.count, ("%d\t%d\t%s"):format(batch, number, tostring(verdict)))
   end
   for line in require("campaign.import.report.batches_file").each(folder.batches) do
     if type(line.batch) == "number" and type(line.attempt) == "number" then
@@ -246,21 +253,8 @@ function M.compare_attempts(self, found, folder, ledger)
   for attempt in ledger:scan("attempts") do
     put_attempt("kept", attempt.batch, attempt.number, attempt.verdict)
   end
-  for bucket = 0, count - 1 do
-    local told = {}
-    for line in self.buckets:each("told", bucket) do
-      told[line] = true
-    end
-    for line in self.buckets:each("kept", bucket) do
-      if not told[line] then
-        found:fault("reports", "batches.jsonl lacks attempts of batches that the ledger has", tonumber(line:match("^%d+")))
-      end
-      told[line] = nil
-    end
-    for line in pairs(told) do
-      found:fault("reports", "batches.jsonl has attempts of batches that the ledger does not have", tonumber(line:match("^%d+")))
-    end
-  end
+  compare_lines(self, found, "told", "kept", "batches.jsonl lacks attempts of batches that the ledger has",
+    "batches.jsonl has attempts of batches that the ledger does not have")
 end
 
 return M

@@ -87,7 +87,7 @@ end
 local function check_root(root, given)
   if root.state ~= "finished" and root.state ~= "stopped" then
     return refuse("ledger", ("job %s is %s: which of its rows are rejected is not known yet"):format(root.path,
-      root.state == "running" and "interrupted" or root.state), "finish it first: campaign resume " .. root.path)
+      root.state), "finish it first: campaign resume " .. root.path)
   end
   if not handover.is_done(root.record) then
     return refuse("ledger", ("job %s has not taken over what %s left open: its rejected rows may be that one's"):format(root.path,
@@ -101,6 +101,11 @@ local function check_root(root, given)
     ok, err = check_account(root, given)
   end
   return ok, err
+end
+
+local function throw_away(root, number)
+  discard.folder(family.retry(root.path, number))
+  os.remove(family.list(root.path, number))
 end
 
 -- A retry whose process died before it was recorded in the first job: removed if nothing was sent.
@@ -124,8 +129,7 @@ local function adopt_leftover(root, number)
         progress and "finish it with campaign resume, then move it away" or "look at it: " .. tostring(err))
     end
   end
-  discard.folder(path)
-  os.remove(family.list(root.path, number))
+  throw_away(root, number)
   return number
 end
 
@@ -168,26 +172,15 @@ end
 
 -- Selects the rows and writes the retry's list.
 local function make_list(root, retries, number, given, file)
-  local rows = root.record.plan.rows
-  local buckets, err = buckets_module.new(root.path .. "/retry-rows", rows)
-  if not buckets then
-    return nil, err
-  end
-  local fine, counts, problem = pcall(retry_rows.choose, {
-    root = root, retries = retries, buckets = buckets, file = file, encoding = given.encoding, delimiter = given.delimiter,
-    unchanged = given.unchanged, list = family.list(root.path, number), row_column = corrected_file.row_column(root.columns),
-  })
-  buckets:close()
-  if not fine then
-    if error_object.is(counts) then
-      return nil, counts
-    end
-    error(counts, 0)
-  end
+  local counts, err = buckets_module.with(root.path .. "/retry-rows", root.record.plan.rows, function(buckets)
+    return retry_rows.choose{
+      root = root, retries = retries, buckets = buckets, file = file, encoding = given.encoding, delimiter = given.delimiter,
+      unchanged = given.unchanged, list = family.list(root.path, number), row_column = corrected_file.row_column(root.columns),
+    }
+  end)
   if not counts then
-    return nil, problem
-  end
-  if counts.sent == 0 then
+    return nil, err
+  elseif counts.sent == 0 then
     os.remove(family.list(root.path, number))
     return nothing_to_send(file, counts)
   end
@@ -201,11 +194,6 @@ local function note_retry(root, number)
     return nil, err
   end
   return root.ledger:job_put{ id = root.id, state = root.state, record = text }
-end
-
-local function throw_away(root, number)
-  discard.folder(family.retry(root.path, number))
-  os.remove(family.list(root.path, number))
 end
 
 local function plan_open(root, given, file)
@@ -269,10 +257,10 @@ function M.plan(path, given)
   return job, err
 end
 
----Sends the mended rows.
----@param path string
----@param given table?
----@return campaign.import.result? result with `retry`
+---Plans a retry and runs it.
+---@param path string the job folder, or that of one of its retries
+---@param given campaign.job.retry.options?
+---@return campaign.import.result? result its field `retry` has the counts
 ---@return campaign.error? err
 function M.retry(path, given)
   local job, err = M.plan(path, given)

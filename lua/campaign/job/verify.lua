@@ -92,7 +92,7 @@ local function check_job(opened, found, buckets, out)
   for _, state in ipairs(STATES) do
     counts[state] = counted.counts[state] or 0
   end
-  out.jobs[#out.jobs + 1] = { job = opened.path, state = opened.state == "running" and "interrupted" or opened.state, rows = counted.rows,
+  out.jobs[#out.jobs + 1] = { job = opened.path, state = opened.state, rows = counted.rows,
     counts = counts, reports = compared }
 end
 
@@ -101,22 +101,6 @@ local function tell(found, out, job)
     out.faults[#out.faults + 1] = { job = job, part = fault.part, message = fault.message, count = fault.count,
       examples = core.json.array(fault.examples) }
   end
-end
-
-local function with_buckets(path, records, use)
-  local buckets, err = buckets_module.new(path, records)
-  if not buckets then
-    return nil, err
-  end
-  local fine, ok, problem = pcall(use, buckets)
-  buckets:close()
-  if not fine then
-    if error_object.is(ok) then
-      return nil, ok
-    end
-    error(ok, 0)
-  end
-  return ok, problem
 end
 
 local function rows_of(opened)
@@ -130,7 +114,7 @@ local function check_server(jobs, from, out)
     records = records + rows_of(opened)
   end
   local root = jobs[1]
-  return with_buckets(root.path .. "/verify-server", records, function(buckets)
+  return buckets_module.with(root.path .. "/verify-server", records, function(buckets)
     local self, found = server.new(buckets, handover.read(root.path) ~= nil), findings.new()
     for _, opened in ipairs(jobs) do
       local ok, why = server.add_job(self, opened, found)
@@ -180,7 +164,7 @@ local function check_all(jobs, from)
     if opened.forgotten then
       ok, err = add_forgotten(opened, out)
     else
-      ok, err = with_buckets(opened.path .. "/verify-rows", rows_of(opened), function(buckets)
+      ok, err = buckets_module.with(opened.path .. "/verify-rows", rows_of(opened), function(buckets)
         check_job(opened, found, buckets, out)
         return true
       end)
@@ -214,11 +198,7 @@ function M.verify(path, options)
   if options.server_log and options.sandbox then
     error("verify: either server_log or sandbox", 2)
   end
-  local folders, err = family.folders(path)
-  if not folders then
-    return nil, err
-  end
-  local transport = options.transport
+  local folders, transport, err = family.folders(path), options.transport, nil
   if options.sandbox and not transport then
     transport, err = require("campaign.transport").new()
     if not transport then

@@ -8,7 +8,26 @@ local folder_module = require "campaign.import.folder"
 
 local M = {}
 
----Gives the list its name in the job folder, for good, and closes its maker.
+---The folder in which a list is made: the job's, or for a dry run without one that of temporary files.
+---@param state table gets its `folder`
+---@return string? path
+---@return boolean|campaign.error keeps whether the job keeps the list; or why there is no folder
+function M.folder(state)
+  local options = state.options
+  if options.dry_run and not options.job then
+    return options.env.getenv("TMPDIR") or "/tmp", false
+  end
+  local err
+  if not state.folder then -- a workbook may have made it already
+    state.folder, err = folder_module.of_job(options, state.platform, state.operation)
+    if not state.folder then
+      return nil, err
+    end
+  end
+  return state.folder.path, true
+end
+
+---Gives the list its final name in the job folder, and closes its maker.
 ---@param state table
 ---@param maker userdata that has made the list: `place` and `close`
 ---@param path string

@@ -205,20 +205,12 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function M.run(state)
-  local options, err = state.options
-  local keeps = not (options.dry_run and not options.job)
-  local place = options.env.getenv("TMPDIR") or "/tmp"
-  if keeps then
-    if not state.folder then -- a workbook has made it already
-      state.folder, err = folder_module.of_job(options, state.platform, state.operation)
-    end
-    if not state.folder then
-      return nil, err
-    end
-    place = state.folder.path
+  local options = state.options
+  local place, keeps = kept_list.folder(state)
+  if not place then
+    return nil, keeps
   end
-  local rewrite
-  rewrite, err = core.rows.rewrite(state.input, { folder = place, keep = keeps, eager = not options.env.pause,
+  local rewrite, err = core.rows.rewrite(state.input, { folder = place, keep = keeps, eager = not options.env.pause,
     shown = columns_module.shown(state.columns) })
   if not rewrite then
     return folder_module.trouble(place, err)

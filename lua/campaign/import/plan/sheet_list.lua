@@ -25,21 +25,15 @@ end
 ---@return campaign.error? err
 function M.run(state)
   local options = state.options
-  local leaves_job = not (options.dry_run and not options.job)
   local is_mapped = type(options.map) == "function" -- what the function makes of the list is kept, and not the list
-  local place = options.env.getenv("TMPDIR") or "/tmp"
-  local err
-  if leaves_job then
-    state.folder, err = folder_module.of_job(options, state.platform, state.operation)
-    if not state.folder then
-      return nil, err
-    end
-    place = state.folder.path
+  local place, keeps = kept_list.folder(state)
+  if not place then
+    return nil, keeps
   end
-  local opened
-  opened, err = workbook.open{
-    path = options.source, sheet = options.sheet, header_row = options.header_row, folder = place, keep = leaves_job and not is_mapped,
-      max_record = layout.max_record(options),
+  keeps = keeps and not is_mapped
+  local opened, err = workbook.open{
+    path = options.source, sheet = options.sheet, header_row = options.header_row, folder = place, keep = keeps,
+    max_record = layout.max_record(options),
     pause = options.env.pause, tell = stated(state), stopped = function() return state.stop end,
   }
   if not opened then
@@ -56,7 +50,7 @@ function M.run(state)
       detected = "workbook", delimiter = "," },
   }
   options.encoding, options.delimiter, options.sheet, options.header_row = "utf-8", ",", nil, nil
-  if leaves_job and not is_mapped then
+  if keeps then
     state.sheet, options.source = opened.reader, state.folder.sheet
   else
     opened.reader:close() -- the input has the file open

@@ -17,6 +17,15 @@ M.FILES = {
 
 M.LISTED = { "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending" }
 
+local OF_BATCH = { A = "accepted", R = "accepted", C = "accepted", X = "rejected", U = "ambiguous", S = "ambiguous" }
+
+---The state of a batch's rows that have no result of their own, but for results that are still to come.
+---@param batch { state: string } of the ledger
+---@return "accepted"|"rejected"|"ambiguous"|"pending"
+function M.state_of_rows(batch)
+  return OF_BATCH[batch.state] or "pending"
+end
+
 -- Different reasons that are counted apart; a platform's own texts could be without number.
 local MOST_REASONS = 500
 

@@ -5,6 +5,7 @@
 local accounting = require "campaign.import.report.accounting"
 local core = require "campaign.core"
 local record_module = require "campaign.import.record"
+local stored = require "campaign.import.stored"
 
 local M = {}
 
@@ -162,7 +163,7 @@ function M.gather(source)
   local facts = {
     mapped = of_list(record.options.mapped) or of_list(record.options.workbook),
     folder = record_module.absolute(source.folder.path), files = {}, id = put.id, created = put.created, list = put.files[1], to = record.options.to,
-    account = record.account, state = result and result.state or put.state == "running" and "interrupted" or put.state,
+    account = record.account, state = result and result.state or stored.state_of(put),
     rows = plan and plan.rows or result and result.rows or 0, batches = plan and plan.batches, notes = plan and plan.notes or {},
     suppress = plan and plan.suppress or {}, fingerprint = record.shape, retries = record.retries or 0, handed_over = source.handed_over,
     error = result and result.error, exit_code = result and result.exit_code, warnings = result and result.warnings or {},

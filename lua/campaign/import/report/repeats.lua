@@ -3,6 +3,7 @@
 -- They are listed in possibly_duplicated.csv in addition to the file of their state, with every attempt as evidence; the file is
 -- regenerated from ledger and list at the end of each run.
 
+local accounting = require "campaign.import.report.accounting"
 local core = require "campaign.core"
 local discard = require "campaign.discard"
 local error_object = require "campaign.error"
@@ -21,20 +22,19 @@ local function evidence(attempts)
   return table.concat(words, "; ")
 end
 
-local ROW_STATE = { A = "accepted", R = "accepted", C = "accepted", X = "rejected", U = "ambiguous", S = "ambiguous" }
-
 local function list_batch(state, file, batch)
   local ledger = state.ledger
   local attempts = assert(ledger:ask("attempts_of", batch.index))
   local refused = {}
-  if ROW_STATE[batch.state] == "accepted" then -- else its rows have its state
+  local state_of_rows = accounting.state_of_rows(batch)
+  if state_of_rows == "accepted" then -- else its rows have its state
     for _, row in ipairs(assert(ledger:ask("rows_of", batch.index))) do
       refused[row.row] = true
     end
   end
   local last, words, count = attempts[#attempts], evidence(attempts), 0
   for _, row, fields, line in rows_module.each_sent(state.input, batch) do
-    local ok, err = file:add({ row = row, line = line, state = refused[row] and "rejected" or ROW_STATE[batch.state] or "pending",
+    local ok, err = file:add({ row = row, line = line, state = refused[row] and "rejected" or state_of_rows,
       cause = "sent_again", reason = "possibly_duplicated", message = words, batch = batch.index, attempt = last and last.number }, fields)
     if not ok then
       error(err, 0)
