@@ -88,6 +88,14 @@ describe("campaign refuses", function()
     refused(8, "job.json is damaged", "resume", job)
   end)
 
+  it("a job.json that cannot be read, without advice to replace it", function()
+    os.remove(job .. "/job.json")
+    assert(lfs.mkdir(job .. "/job.json"))
+    local result = run("resume", job)
+    assert.equal(8, result.code)
+    assert.matches("job.json: is not a regular file (a job can be read by the user who began it)", result.err, 1, true)
+  end)
+
   it("a ledger of another version, and one whose making was interrupted", function()
     store("PRAGMA user_version = 99")
     for _, name in ipairs({ "resume", "status", "verify", "forget", "recover" }) do

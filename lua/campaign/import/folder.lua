@@ -223,15 +223,15 @@ function methods:read(name)
   local text, why = core.system.read_file(self[name], MOST_JSON)
   if not text and why.reason == "missing" then
     return refuse(self.path, tostring(why), "is it the folder of an import?")
+  elseif not text then
+    return nil, error_object.new{ kind = "ledger", retry = false, cause = why, message = tostring(why),
+      hint = "a job can be read by the user who began it" }
   end
-  local value, err
-  if text then
-    value, err = json.decode(text)
-  end
+  local value, err = json.decode(text)
   if type(value) ~= "table" then
     return nil, error_object.new{
-      kind = "ledger", retry = false, cause = why or err, hint = DAMAGED[name],
-      message = why and tostring(why) or self[name] .. " is damaged: " .. tostring(err or "no JSON object"),
+      kind = "ledger", retry = false, cause = err, hint = DAMAGED[name],
+      message = self[name] .. " is damaged: " .. tostring(err or "no JSON object"),
     }
   end
   return value
