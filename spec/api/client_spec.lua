@@ -287,6 +287,18 @@ describe("api.client", function()
     end
   end)
 
+  it("says of every file in a form what kind it is", function()
+    for name, kind in pairs{ ["m.xlsx"] = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ["名单.CSV"] = "text/csv",
+      ["a.png"] = "image/png", ["notes.txt"] = "text/plain", ["a.b.unknown"] = "application/octet-stream",
+      noextension = "application/octet-stream" } do
+      local wire = recorder.new{ recorder.reply('{"id":1,"fileName":"f","signature":"' .. core.digest.sha256("abc") .. '","fileSize":3}') }
+      local client = assert(campaign.connect("hypers", { base_url = wire.url, token = "t" }, { transport = wire, env = fake.env() }))
+      assert(client:upload_file({ file = { content = "abc", filename = name } }, { accept_public_file = true }))
+      wire:close()
+      assert(wire.received[1]:find('; filename="' .. name .. '"\r\nContent-Type: ' .. kind .. "\r\n\r\nabc", 1, true), wire.received[1])
+    end
+  end)
+
   it("sends a dead server's error as provably not sent", function()
     local wire = recorder.new{ "" }
     local url = wire.url

@@ -3,11 +3,9 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local media_type = require "campaign.media_type"
 
 local M = {}
-
--- Extensions of files that may be public: pictures, which are no lists of people.
-local PICTURES = { png = true, jpg = true, jpeg = true, gif = true, webp = true, bmp = true, svg = true }
 
 local function refuse(operation, field, message, more)
   local fields = {
@@ -59,7 +57,8 @@ local function file_part(operation, part, context)
   if not noted then
     return nil, err
   end
-  return { name = part.name, filename = file.filename, type = file.content_type, digest = part.digest,
+  local kind = file.content_type or media_type.of(file.filename) -- a part without one would be plain text (RFC 7578, 4.4)
+  return { name = part.name, filename = file.filename, type = kind, digest = part.digest,
     path = file.path, value = file.content, source = file.source }
 end
 
@@ -146,8 +145,7 @@ function M.public_refusal(operation, values)
   for _, field in ipairs(operation.fields) do
     local file = field.type == "file" and values[field.name]
     if file then
-      local extension = file.filename:match("%.(%w+)$")
-      if not (extension and PICTURES[extension:lower()]) then
+      if not media_type.of(file.filename):find("^image/") then -- pictures are shown to people and are not lists of people
         local _, err = refuse(operation, field.name,
           "anybody who knows the file's id can read it, for a year and more; a file other than a picture may hold personal data", {
             reason = "public_file",

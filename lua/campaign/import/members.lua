@@ -27,8 +27,6 @@ do
   UNFIT = table.concat(bytes) .. "\239\191\190\239\191\191" -- U+FFFE, U+FFFF
 end
 
-local CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
 local MOST_ROWS = core.sheet.ROWS - 1 -- the first row is the header
 
 ---@class campaign.members.options see docs/members.md
@@ -279,7 +277,7 @@ local function write_file(work, path, batch, done)
     return error_object.refuse{ kind = "ledger",
       message = ("%s has %d rows instead of %d"):format(path, rows, batch.accepted) }
   end
-  return { path = path, rows = rows, bytes = bytes, upload = { path = path, content_type = CONTENT_TYPE } }
+  return { path = path, rows = rows, bytes = bytes, upload = { path = path } }
 end
 
 local function write_files(work)

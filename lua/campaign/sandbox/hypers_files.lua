@@ -5,22 +5,10 @@ local body = require "campaign.sandbox.body"
 local clock = require "campaign.sandbox.clock"
 local core = require "campaign.core"
 local json = require "campaign.sandbox.json"
+local media_type = require "campaign.media_type"
 local reply = require "campaign.sandbox.reply"
 
 local M = { handlers = {} }
-
-local TYPES = {
-  csv = "text/csv", gif = "image/gif", html = "text/html", jpeg = "image/jpeg", jpg = "image/jpeg",
-  json = "application/json", pdf = "application/pdf", png = "image/png", txt = "text/plain",
-  webp = "image/webp", zip = "application/zip",
-  xls = "application/vnd.ms-excel",
-  xlsx = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
-
-local function content_type_of(name)
-  local extension = name:match("%.(%w+)$")
-  return extension and TYPES[extension:lower()] or "application/octet-stream"
-end
 
 ---Where the content of a file is.
 function M.path(self, id)
@@ -129,7 +117,7 @@ function M.handlers.download_file(self, request)
     return self:refuse(app:on("R284") and 404 or 400, "no such file")
   end
   local headers = {
-    { "content-type", app:on("R249") and content_type_of(file.name) or "application/octet-stream" },
+    { "content-type", app:on("R249") and media_type.of(file.name) or "application/octet-stream" },
     { "last-modified", clock.http_date(app:on("R252") and file.created or 0) },
   }
   if app:on("R250") then
