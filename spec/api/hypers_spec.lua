@@ -574,6 +574,21 @@ describe("hypers errors", function()
     end
   end)
 
+  it("tells no success where an error came in place of the reply", function()
+    local plan = { options = "DRAFT", data = { name = "n", groupId = 1 } }
+    for _, body in ipairs{ '{"code":500,"message":"down","data":null}', '{"status":500,"error":"Internal Server Error"}', '{"error":"down"}' } do
+      for name, fields in pairs{ create_marketing_plan = plan, get_marketing_task = { taskId = 1 }, create_notification_task = task() } do
+        local reply, err = call(name, fields, body)
+        assert.is_nil(reply)
+        assert.same({ "platform", "unknown_code", "maybe" }, { err.kind, err.reason, err.sent })
+        assert.matches("^refused: ", err.message)
+      end
+    end
+    for _, body in ipairs{ "{}", '{"code":200,"message":"ok"}', '{"id":5,"code":"A1"}', '{"status":"DRAFT","error":"of yesterday"}' } do
+      assert((call("create_marketing_plan", plan, body)))
+    end
+  end)
+
   it("R281 client reads and sends ids as 64-bit integers without loss", function()
     local reply, _, transport = call("get_notification_task", { taskId = "9223372036854775807" }, '{"id":9223372036854775807}')
     assert.equal("9223372036854775807", reply.id)

@@ -334,6 +334,29 @@ function Parse:early()
     self.result.bytes_sent, self.result.bytes_expected))
 end
 
+-- Codes that are no failure in an answer without a documented one.
+local FINE = { ["0"] = true, ["200"] = true }
+
+-- Whether the answer names an error although its status is one of success.
+function Parse:names_error(body)
+  local code = self.operation.code and first_at(body, self.operation.code)
+  return code ~= nil and not FINE[code_text(code)]
+end
+
+-- Whether an error came in place of the reply: where no condition tells a good reply, one that has nothing of what the reply is to have.
+function Parse:is_replaced(reply)
+  local description = self.operation.reply
+  if self.operation.success or description.type ~= "object" or not description.fields[1] or not self:names_error(reply) then
+    return false
+  end
+  for _, field in ipairs(description.fields) do
+    if reply[field.name] ~= nil then
+      return false
+    end
+  end
+  return true
+end
+
 function Parse:json_reply()
   local text = text_of(self.result)
   if text:sub(1, 3) == "\239\187\191" then
@@ -362,6 +385,9 @@ function Parse:json_reply()
       return self:refused(reply)
     end
   end
+  if self:is_replaced(reply) then
+    return self:refused(reply)
+  end
   if faults[1] then
     return self:unreadable(faults[1].path .. " " .. faults[1].message, faults)
   end
@@ -379,9 +405,6 @@ function Parse:json_reply()
   return reply
 end
 
--- Codes that are no failure in an answer without a documented one.
-local FINE = { ["0"] = true, ["200"] = true }
-
 -- `{}`, nothing and 204 are alike; anything else must at least be a JSON object, and no error that came with a status of success.
 function Parse:empty_reply()
   local text = text_of(self.result)
@@ -392,8 +415,7 @@ function Parse:empty_reply()
   if type(decoded) ~= "table" then
     return self:unreadable("it is neither empty nor a JSON object")
   end
-  local code = self.operation.code and first_at(decoded, self.operation.code)
-  if code ~= nil and not FINE[code_text(code)] or self:refuses_token(decoded) then
+  if self:names_error(decoded) or self:refuses_token(decoded) then
     return self:refused(decoded)
   end
   return normalise.plain(decoded)
