@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- campaign.plan, campaign.import, campaign.open_job, campaign.recover: the public functions of an import. The work is done by the job
--- (import/job.lua); the user interface is described in docs/import.md.
+-- campaign.plan, campaign.import, campaign.open_job, campaign.recover: the public functions of an import, described in docs/import.md. The
+-- work is done by import/planning.lua, import/job.lua, import/reopen.lua and import/recover.lua.
 
 local reopen = require "campaign.import.reopen"
 local job_module = require "campaign.import.job"
+local planning = require "campaign.import.planning"
 local recover = require "campaign.import.recover"
 
 local M = { open_job = reopen.open_job, recover = recover.recover }
@@ -13,7 +14,7 @@ local M = { open_job = reopen.open_job, recover = recover.recover }
 ---@return campaign.job? job
 ---@return campaign.error? err
 function M.plan(given)
-  local job, err = job_module.plan(given, 2) -- no tail call: the level of a raised error counts this frame
+  local job, err = planning.plan(given, 2) -- no tail call: the level of a raised error counts this frame
   return job, err
 end
 
@@ -22,7 +23,7 @@ end
 ---@return campaign.import.result? result
 ---@return campaign.error? err
 function M.import(given)
-  local job, err = job_module.plan(given, 2)
+  local job, err = planning.plan(given, 2)
   if not job then
     return nil, err
   end

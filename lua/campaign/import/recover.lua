@@ -10,6 +10,7 @@ local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
 local job_module = require "campaign.import.job"
 local ledger_module = require "campaign.ledger"
+local planning = require "campaign.import.planning"
 local prepare = require "campaign.import.plan.prepare"
 local record_module = require "campaign.import.record"
 local resume = require "campaign.import.resume"
@@ -331,7 +332,7 @@ local function plan_again(salvage, given, path)
   local ok, err = resume.same_file(file, record)
   local state
   if ok then
-    state, err = job_module.start(record_module.given(record.options, given), 4)
+    state, err = planning.start(record_module.given(record.options, given), 4)
   end
   if not state then
     return nil, err
@@ -356,8 +357,8 @@ local function plan_again(salvage, given, path)
     return nil, err
   end
   state.record = nil
-  job_module.open_rows(state)
-  ok, err = job_module.check_rows(state)
+  planning.open_rows(state)
+  ok, err = planning.check_rows(state)
   if ok then
     ok, err = state.rows:close()
   end

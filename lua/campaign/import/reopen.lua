@@ -17,6 +17,7 @@ local ledger_module = require "campaign.ledger"
 local mixin = require "campaign.mixin"
 local options = require "campaign.import.options"
 local platforms = require "campaign.api.platform"
+local planning = require "campaign.import.planning"
 local prepare = require "campaign.import.plan.prepare"
 local record_module = require "campaign.import.record"
 local final_report = require "campaign.import.report.final_report"
@@ -54,7 +55,7 @@ local function reopen(job, given, level)
     ok, err = resume.same_file(put.files[1], record, ledger, (given.env or env_module.default()).pause)
   end
   if ok then
-    state, err = job_module.start(record_module.given(record.options, given), level + 1)
+    state, err = planning.start(record_module.given(record.options, given), level + 1)
   end
   if not state then
     ledger:close()
@@ -93,7 +94,7 @@ local function restore(job, state, was)
   if not ok then
     return nil, err
   end
-  job_module.open_rows(state)
+  planning.open_rows(state)
   if was == "planning" then -- the plan was not finished: nothing was sent
     for _, name in ipairs({ "rejects", "duplicates", "suppressed", "unchanged", "keys" }) do
       if ok then
@@ -106,7 +107,7 @@ local function restore(job, state, was)
     ok, err = state.ledger:forget_plan()
     state.record = nil
     if ok then
-      job.plan, err = job_module.check_rows(state)
+      job.plan, err = planning.check_rows(state)
     end
     return job.plan ~= nil or nil, err
   end

@@ -84,6 +84,17 @@ function M.shown(names)
   return #parts == 0 and "(none)" or table.concat(parts, ", ")
 end
 
+---Names of fields or columns for a message, as they are.
+---@param names string[]
+---@return string
+function M.quoted(names)
+  local parts = {}
+  for i, name in ipairs(names) do
+    parts[i] = '"' .. name .. '"'
+  end
+  return #parts == 0 and "(none)" or table.concat(parts, ", ")
+end
+
 -- Whether a name is rather somebody's number or address.
 local function is_value(name)
   local digits = name:gsub("[%s+-]", "")

@@ -7,18 +7,11 @@ local convert = require "campaign.api.convert"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local row_fields = require "campaign.import.plan.row_fields"
+local row_needs = require "campaign.import.plan.row_needs"
 local sorted = require "campaign.sorted"
 local suggest = require "campaign.api.suggest"
 
 local M = {}
-
-local function quoted(names)
-  local parts = {}
-  for i, name in ipairs(names) do
-    parts[i] = '"' .. name .. '"'
-  end
-  return #parts == 0 and "(none)" or table.concat(parts, ", ")
-end
 
 ---@class campaign.mapping
 ---@field width integer columns of the file
@@ -33,21 +26,23 @@ end
 ---@field suppress table[] of each name that was asked for: `column`, `name` (of the column), and what is known of its values
 ---@field demands table[] what rows must hold beyond single fields, for core.rows.encoder
 
--- One planning in progress: `p` holds what is known so far, each step below adds to it.
+-- One planning in progress: each step below adds to what is known. The steps for what rows must hold are in plan/row_needs.lua.
+local Planning = {}
+Planning.__index = Planning
 
-local function fault(p, path, message)
-  p.faults[#p.faults + 1] = { path = path, message = message }
+function Planning:fault(path, message)
+  self.faults[#self.faults + 1] = { path = path, message = message }
 end
 
 local function unknown_field(p, option, name)
-  fault(p, option .. "." .. name, ('%s: no field "%s" in a row of this operation%s; it has %s'):format(
-    option, name, suggest.help(name, p.names), quoted(p.names)))
+  p:fault(option .. "." .. name, ('%s: no field "%s" in a row of this operation%s; it has %s'):format(
+    option, name, suggest.help(name, p.names), columns.quoted(p.names)))
 end
 
 local function column_of(p, option, name, column)
   local index = columns.named(p.index, column)
   if not index then
-    fault(p, option .. "." .. name, ('%s: the file has no column "%s"%s; it has %s'):format(
+    p:fault(option .. "." .. name, ('%s: the file has no column "%s"%s; it has %s'):format(
       option, column, suggest.help(column, p.columns), columns.shown(p.columns)))
   end
   return index
@@ -70,7 +65,7 @@ local function read_map(p)
       p.items[base] = p.items[base] or {}
       table.insert(p.items[base], { id = part, column = index })
     elseif p.parts[name] then
-      fault(p, "map." .. name, ('map: say which part of "%s" the column fills: %s'):format(name, columns.map_entry(name .. ".<id>", column)))
+      p:fault("map." .. name, ('map: say which part of "%s" the column fills: %s'):format(name, columns.map_entry(name .. ".<id>", column)))
     else
       unknown_field(p, "map", name)
     end
@@ -85,7 +80,7 @@ local function read_set_and_split(p)
     if not p.by_name[name] or p.parts[name] then
       unknown_field(p, "set", name)
     elseif p.mapped[name] then
-      fault(p, "set." .. name, ('set: "%s" is already filled from the column "%s"'):format(
+      p:fault("set." .. name, ('set: "%s" is already filled from the column "%s"'):format(
         name, p.options.map[name]))
     end
   end
@@ -94,7 +89,7 @@ local function read_set_and_split(p)
     if not field or p.parts[name] then
       unknown_field(p, "split", name)
     elseif not row_fields.is_list(field) then
-      fault(p, "split." .. name, ('split: "%s" is not a list, so it cannot be split'):format(name))
+      p:fault("split." .. name, ('split: "%s" is not a list, so it cannot be split'):format(name))
     end
   end
 end
@@ -112,61 +107,6 @@ local function claim_wire_names(p)
   end
 end
 
-local function is_there(parent, p)
-  return row_fields.is_needed(parent, p.options)
-end
-
--- The object whose presence in a row decides whether a field of it is needed: the innermost that may be left out. Nil: always there.
-local function left_out_with(p, field)
-  for i = #(field.parents or {}), 1, -1 do
-    if not is_there(field.parents[i], p) then
-      return field.parents[i].path
-    end
-  end
-  return nil
-end
-
--- The value that a field has in all rows: it is always that, was set to it, or has it by default because no column fills it.
-local function in_every_row(p, field)
-  local name = field and field.name
-  if not field or field.constant ~= nil then
-    return field and field.constant
-  elseif p.options.set[name] ~= nil then
-    return p.options.set[name]
-  elseif field.default == nil or p.mapped[name] then
-    return nil
-  end
-  local column, several = columns.find(p.index, name, p.taken)
-  if column or several then
-    return nil
-  end
-  return field.default
-end
-
-local function find_required(p)
-  for _, field in ipairs(p.fields) do
-    local path = left_out_with(p, field)
-    local is_needed = row_fields.is_needed(field, p.options)
-    p.required[field.name] = is_needed and not path
-    if path and is_needed then
-      table.insert(p.demanded, { path = path, fields = { field } })
-    elseif path and field.any_of then
-      local key = path .. " " .. field.any_of
-      if not p.demanded[key] then
-        p.demanded[key] = { path = path, fields = {} }
-        table.insert(p.demanded, p.demanded[key])
-      end
-      table.insert(p.demanded[key].fields, field)
-    end
-  end
-  -- Where one field names the field that identifies the row, one name for all rows makes that field required.
-  local named_by = p.rows.named_by
-  local value = named_by and in_every_row(p, p.by_name[named_by])
-  if value ~= nil then
-    p.required[tostring(value)] = true
-  end
-end
-
 local function add(p, entry, use)
   p.by_entry[entry.name] = entry
   p.out.fields[#p.out.fields + 1] = entry
@@ -177,7 +117,7 @@ end
 local function fill_parts(p, name)
   if not p.items[name] then
     if p.required[name] then
-      fault(p, name, ('"%s" needs a column: %s'):format(name, columns.map_entry(name .. ".<id>")))
+      p:fault(name, ('"%s" needs a column: %s'):format(name, columns.map_entry(name .. ".<id>")))
     end
     return
   end
@@ -192,7 +132,7 @@ local function fill_constant(p, entry, value)
     local is_whole = type(value) == "cdata" or value == math.floor(value)
     local text = is_whole and convert.int64_text(value) or not is_whole and json.encode(value)
     if not text then
-      fault(p, "set." .. entry.name, ('set: "%s" cannot be %s: its digits are not known from 2^53 on; give it as a text'):format(
+      p:fault("set." .. entry.name, ('set: "%s" cannot be %s: its digits are not known from 2^53 on; give it as a text'):format(
         entry.name, tostring(value)))
     end
     value = text or ""
@@ -200,10 +140,10 @@ local function fill_constant(p, entry, value)
   entry.constant = tostring(value)
   add(p, entry, { constant = entry.constant })
   if entry.enum and not row_fields.contains(entry.enum, entry.constant) then
-    fault(p, "set." .. entry.name, ('set: "%s" cannot be "%s"; it is one of %s'):format(
-      entry.name, entry.constant, quoted(entry.enum)))
+    p:fault("set." .. entry.name, ('set: "%s" cannot be "%s"; it is one of %s'):format(
+      entry.name, entry.constant, columns.quoted(entry.enum)))
   elseif entry.constant == "" and p.required[entry.name] then
-    fault(p, "set." .. entry.name, ('set: "%s" must not be empty'):format(entry.name))
+    p:fault("set." .. entry.name, ('set: "%s" must not be empty'):format(entry.name))
   end
 end
 
@@ -222,7 +162,7 @@ local function fill_field(p, field)
   local constant = p.options.set[name]
   if field.constant ~= nil then
     if p.options.map[name] ~= nil or constant ~= nil and not row_fields.contains({ field.constant }, constant) then
-      fault(p, name, ('"%s" is always "%s": it takes no column and no other value'):format(name, tostring(field.constant)))
+      p:fault(name, ('"%s" is always "%s": it takes no column and no other value'):format(name, tostring(field.constant)))
     end
     return fill_constant(p, entry, field.constant)
   elseif constant ~= nil then
@@ -235,14 +175,14 @@ local function fill_field(p, field)
     several = also_fitting(p, name, index)
   end
   if several then
-    fault(p, name, ('"%s" could be filled from %s; %s'):format(name, quoted(several), columns.advice(name)))
+    p:fault(name, ('"%s" could be filled from %s; %s'):format(name, columns.quoted(several), columns.advice(name)))
     return
   end
   local mark = p.rows.mark == name and p.options.mark or nil
   if index then
     take(p, index)
     if not entry.type then
-      fault(p, name, ('"%s" cannot be filled from a column (its type is %s)'):format(name, tostring(field.type)))
+      p:fault(name, ('"%s" cannot be filled from a column (its type is %s)'):format(name, tostring(field.type)))
       return
     end
     entry.column, entry.required, entry.mark = index, p.required[name] or nil, mark
@@ -253,7 +193,7 @@ local function fill_field(p, field)
   elseif field.default ~= nil then
     fill_constant(p, entry, field.default)
   elseif p.required[name] then
-    fault(p, name, ('no column for "%s", which every row needs; the file has %s; %s'):format(name, columns.shown(p.columns),
+    p:fault(name, ('no column for "%s", which every row needs; the file has %s; %s'):format(name, columns.shown(p.columns),
       columns.doubt(p.columns) or columns.advice(name, p.columns[columns.likely(p.index, name, p.taken) or 0])))
   elseif p.rows.shape ~= "object" then
     -- Rows without names keep their width: a column that the file does not have is sent empty.
@@ -278,90 +218,6 @@ local function note_empty(p)
   end
 end
 
--- One filled field out of several: with a single one in play it is required, with more the core looks at each row.
-local function need_any_of(p)
-  local groups, order = {}, {}
-  for _, field in ipairs(p.fields) do
-    local group = not left_out_with(p, field) and field.any_of
-    if group then
-      if not groups[group] then
-        groups[group] = { names = {}, filled = {}, constant = false }
-        order[#order + 1] = groups[group]
-      end
-      table.insert(groups[group].names, field.name)
-      local entry = p.by_entry[field.name]
-      if entry and entry.constant then
-        groups[group].constant = true
-      elseif entry then
-        table.insert(groups[group].filled, entry)
-      end
-    end
-  end
-  for _, group in ipairs(order) do
-    if not group.constant and #group.filled == 0 then
-      fault(p, "map", ("every row needs one of %s; map one of them to a column of the file, which has %s"):format(
-        quoted(group.names), columns.shown(p.columns)))
-    elseif not group.constant and #group.filled == 1 then
-      group.filled[1].required = true
-    elseif not group.constant then
-      local fields = {}
-      for i, entry in ipairs(group.filled) do
-        fields[i] = { name = entry.name, column = entry.column }
-      end
-      table.insert(p.out.demands, { fields = fields })
-    end
-  end
-end
-
--- The columns that fill something in an object; true if it stands in every row.
-local function columns_within(p, path)
-  local found, always = {}, false
-  for _, entry in ipairs(p.out.fields) do
-    if entry.name:sub(1, #path + 1) == path .. "." and entry.type ~= "object" then
-      always = always or entry.constant ~= nil or entry.mark ~= nil
-      found[#found + 1] = entry.column
-    end
-  end
-  return found, always
-end
-
--- Fields that are needed only where their object is sent.
-local function need_within(p)
-  for _, demand in ipairs(p.demanded) do
-    local given, always = columns_within(p, demand.path)
-    local names, fields, is_sure = {}, {}, false
-    for i, field in ipairs(demand.fields) do
-      local entry = p.by_entry[field.name]
-      names[i] = field.name
-      is_sure = is_sure or entry and (entry.constant or entry.mark) and entry.constant ~= ""
-      fields[#fields + 1] = entry and entry.column and { name = field.name, column = entry.column } or nil
-    end
-    if #fields == 0 and not is_sure and (always or #given > 0) then
-      fault(p, names[1], ('no column for %s, which every row with "%s" needs; the file has %s; %s'):format(
-        table.concat(names, " or "), demand.path, columns.shown(p.columns), columns.advice(names[1])))
-    elseif #fields > 0 and not is_sure then
-      table.insert(p.out.demands, { fields = fields, given = not always and given or nil })
-    end
-  end
-end
-
--- Rows that name their own identity must fill the field they name.
-local function need_named(p)
-  local entry = p.rows.named_by and p.required[p.rows.named_by] and p.by_entry[p.rows.named_by]
-  if not entry or not entry.column then
-    return
-  end
-  local fields = {}
-  for _, other in ipairs(p.out.fields) do
-    if other ~= entry and (other.column or other.constant and other.constant ~= "") and row_fields.contains(entry.enum, other.name) then
-      fields[#fields + 1] = { name = other.name, column = other.column }
-    end
-  end
-  if #fields > 0 then
-    table.insert(p.out.demands, { by = entry.column, fields = fields })
-  end
-end
-
 -- A check may name a field, a column, or an alias of a field; a column is checked whether it is sent or not.
 local function add_checks(p)
   local filled = {}
@@ -378,7 +234,7 @@ local function add_checks(p)
         p.used[index] = true
         p.out.checks[#p.out.checks + 1] = { column = index, name = p.columns[index], check = check }
       else
-        fault(p, "check." .. name, ('check: "%s" is neither a field nor a column of the file%s; columns: %s'):format(
+        p:fault("check." .. name, ('check: "%s" is neither a field nor a column of the file%s; columns: %s'):format(
           name, suggest.help(name, p.columns), columns.shown(p.columns)))
       end
     end
@@ -407,10 +263,10 @@ local function find_key(p, option, name)
     index, several = columns.find(p.index, name, {})
   end
   if several then
-    fault(p, option, ('%s: "%s" could be %s; name the column'):format(option, name, quoted(several)))
+    p:fault(option, ('%s: "%s" could be %s; name the column'):format(option, name, columns.quoted(several)))
   elseif not index then
     local hint = option == "suppress" and "; where the list calls it otherwise, name both: FILE:COLUMN=FIELD" or ""
-    fault(p, option, ('%s: "%s" is neither a field with a column nor a column of the file%s; columns: %s%s'):format(
+    p:fault(option, ('%s: "%s" is neither a field with a column nor a column of the file%s; columns: %s%s'):format(
       option, name, suggest.help(name, p.columns), columns.shown(p.columns), hint))
   end
   p.used[index or 0] = true
@@ -472,14 +328,14 @@ local function with_keys(fields, aliases)
 end
 
 local function begin(options)
-  local p = {
+  local p = setmetatable({
     options = options, rows = options.operation.rows,
     columns = options.columns,
     fields = row_fields.with_own(options, row_fields.list(options.operation, options.target_columns)),
     by_name = {}, parts = {}, mapped = {}, items = {}, taken = {}, used = {}, required = {}, faults = {}, by_entry = {},
     claimed = {}, demanded = {},
     out = { width = #options.columns, fields = {}, demands = {}, checks = {}, uses = {}, unused = {}, notes = {}, suppress = {} },
-  }
+  }, Planning)
   p.index = columns.index(options.columns, with_keys(p.fields, p.rows.aliases))
   for _, field in ipairs(p.fields) do
     p.by_name[field.name] = field
@@ -492,6 +348,16 @@ local function begin(options)
   return p
 end
 
+local function refuse(p)
+  local lines, operation = {}, p.options.operation
+  for i, item in ipairs(p.faults) do
+    lines[i] = item.message
+  end
+  return error_object.refuse{
+    kind = "usage", message = table.concat(lines, "\n"), faults = p.faults, platform = operation.platform, operation = operation.name,
+  }
+end
+
 ---Plans how the columns of a file become the fields of a row.
 ---@param options table operation, columns, target_columns?, map, set, split, check, params, mark?, unique?, suppress? (names), mapped?, doubtful?
 ---(columns of a sheet that have cells without a value, as workbook.open says)
@@ -502,7 +368,7 @@ function M.plan(options)
   read_map(p)
   read_set_and_split(p)
   claim_wire_names(p)
-  find_required(p)
+  row_needs.find(p)
   for _, field in ipairs(p.fields) do
     if p.parts[field.name] then
       fill_parts(p, field.name)
@@ -514,23 +380,14 @@ function M.plan(options)
     p.out.fields[#p.out.fields + 1] = row_fields.always(object, options)
   end
   if #p.faults == 0 then
-    need_any_of(p)
-    need_within(p)
-    need_named(p)
+    row_needs.demand(p)
   end
   add_checks(p)
   p.out.unique = p.options.unique and find_key(p, "unique", p.options.unique) or nil
   find_suppressed(p)
 
   if #p.faults > 0 then
-    local lines = {}
-    for i, item in ipairs(p.faults) do
-      lines[i] = item.message
-    end
-    return error_object.refuse{
-      kind = "usage", message = table.concat(lines, "\n"), faults = p.faults,
-      platform = options.operation.platform, operation = options.operation.name,
-    }
+    return refuse(p)
   end
   add_doubtful(p)
   for i, name in ipairs(p.columns) do
