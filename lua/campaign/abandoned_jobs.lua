@@ -8,8 +8,8 @@ local M = {}
 
 local collected = -math.huge
 
----Collects them.
----@param seconds number not again within so many: it takes as long as Lua's memory is large
+---Runs a full garbage collection, which releases them.
+---@param seconds number at most once in so many seconds: the cost grows with Lua's heap
 ---@return boolean done
 function M.collect(seconds)
   local now = core.system.monotonic()
@@ -21,14 +21,14 @@ function M.collect(seconds)
     jit.flush()
   end
   collectgarbage()
-  collectgarbage() -- what the first one ended may have held others
+  collectgarbage() -- finalizers of the first cycle may have released others
   return true
 end
 
----Collects them where one may hold a lock.
----@param err campaign.error? why the lock was not to be had
----@param seconds number not again within so many
----@return boolean done the lock is worth another attempt
+---Releases them if one of them may hold a lock.
+---@param err campaign.error? why the lock could not be taken
+---@param seconds number as for `collect`
+---@return boolean done try to take the lock again
 function M.let_go(err, seconds)
   local cause = err and err.reason == "locked" and err.cause
   return type(cause) == "table" and cause.ours == true and M.collect(seconds)

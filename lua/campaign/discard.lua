@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What an earlier run left and the next one makes anew. A file that is appended to must be known to be gone: what it still held would stand in the
--- new one beside its own.
+-- Removes what an earlier run left. A file that will be appended to must be gone for certain: its old contents would mix with the new ones.
 
 local core = require "campaign.core"
 
@@ -8,8 +7,8 @@ local M = {}
 
 ---Removes a file.
 ---@param path string
----@return true? ok also when there is none
----@return campaign.error? err it is there still
+---@return true? ok also when there was none
+---@return campaign.error? err it is still there
 function M.file(path)
   local ok, err = core.system.remove(path)
   if ok or err.reason == "missing" then
@@ -18,7 +17,7 @@ function M.file(path)
   return nil, err
 end
 
--- What cannot be removed stays, with the folders it is in.
+-- Removes what it can; the rest stays, with the folders that contain it.
 local function remove(path, what)
   if what.type == "folder" then
     for _, name in ipairs(core.system.list_dir(path) or {}) do
@@ -32,7 +31,7 @@ local function remove(path, what)
   core.system.remove(path)
 end
 
----Removes a folder with all that is in it, as far as that can be removed. Of a link, also in its place, the link goes, not what it leads to.
+---Removes a folder and its contents, as far as possible. Links are removed, not followed, also one in place of the folder.
 ---@param path string
 function M.folder(path)
   local found = core.system.stat(path, false)

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- Files that must be durable before the program continues: replaced atomically, or synced; and locks that are waited for. Inside nginx,
--- where blocking would stop all other requests of a worker, a thread of the core does it while the light thread yields; elsewhere the
--- caller blocks.
+-- Files that must be durable before the program continues (replaced atomically, or synced), and locks that are waited for. Inside nginx, where
+-- blocking would stop all other requests of a worker, a thread of the core does the work while the light thread yields; elsewhere the caller
+-- blocks.
 
 local core = require "campaign.core"
 
 local M = {}
 
--- The thread, where there is one and Lua can wait for it.
+-- The module that syncs on a thread: inside nginx, where the caller can yield.
 local function threaded()
   return package.loaded.ngx and require("campaign.openresty.env").may_wait() and require("campaign.openresty.sync")
 end
@@ -38,9 +38,9 @@ function M.sync(file)
   return file:sync()
 end
 
----Begins what `sync` does, on a thread, and takes the file over, which is closed then.
+---Starts to sync a file on a thread. Takes ownership of the file, which is closed at the end.
 ---@param file userdata of core.system.append_open
----@return fun(): true?, campaign.error? wait until it is done; once
+---@return fun(): true?, campaign.error? wait waits until it is done; must be called exactly once
 function M.sync_later(file)
   local syncer = core.system.syncer()
   local id = syncer and syncer:submit(file)
@@ -66,9 +66,9 @@ function M.sync_later(file)
   end
 end
 
----As core.system.lock: where others share the thread it is asked for again and again, in short sleeps.
+---As core.system.lock; inside nginx it polls with short sleeps.
 ---@param path string
----@param seconds number
+---@param seconds number to wait at most; 0: not at all
 ---@return userdata? lock
 ---@return campaign.error? err kind "timeout" when another one has it
 function M.lock(path, seconds)
@@ -85,7 +85,7 @@ function M.lock(path, seconds)
   return lock, err
 end
 
----Which names a folder has: files made in it, renamed into it, removed from it.
+---Syncs the names in a folder: files created in it, renamed into it, removed from it.
 ---@param path string
 ---@return true? ok
 ---@return campaign.error? err

@@ -12,12 +12,12 @@ local M = {}
 ---@field sleep fun(seconds: number)
 ---@field random fun(count: integer): string bytes fit for secrets
 ---@field getenv fun(name: string): string?
----@field pause? fun() where others share the thread: lets them have a turn when this one was long enough
----@field check? fun(level: integer) raises where nothing can wait
+---@field pause? fun() lets other work of this thread run, if this work ran long enough; missing where nothing else shares the thread
+---@field check? fun(level: integer) raises where this thread cannot wait (phases of nginx that cannot yield)
 ---@field pace_home? fun(account_id: string): table where the rate of an account is kept (see pace/home.lua); a file without it
----@field apart? fun(work: fun(...): any, any, ...): any, any runs what must come to its end whatever becomes of the caller's light thread
----@field watch? fun(): { is_over: boolean } has work looked after that may be ended in the middle, until it says that it is over
----@field yields? boolean sleeping lets others go on: whoever would block waits in short sleeps instead
+---@field apart? fun(work: fun(...): any, any, ...): any, any runs work to its end even if nginx aborts the caller's light thread
+---@field watch? fun(): { is_over: boolean } registers work that nginx may abort in the middle, so that what it held is released; the work sets `is_over`
+---@field yields? boolean `sleep` yields to other work of this thread: poll with short sleeps instead of blocking
 
 ---The real world: of plain Lua, or of an nginx worker.
 ---@return campaign.env

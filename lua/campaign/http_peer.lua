@@ -12,7 +12,7 @@ local MAX_LINE = 16384
 local LINGER_SECONDS = 1
 local BAD_REQUEST = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
--- Peers that are gone or say nothing: there is nobody to answer.
+-- Errors of connections that are closed or silent: there is nobody to answer.
 local IS_GONE = { [ce.ETIMEDOUT] = true, [ce.ECONNRESET] = true, [ce.EPIPE] = true }
 
 local function unclear(connection, code)
@@ -20,7 +20,7 @@ local function unclear(connection, code)
   return nil, ce.strerror(code), code
 end
 
--- The number that begins a chunk; nil when the line is none. Each pattern has one repeat: a long line of zeros takes no time.
+-- The size in the first line of a chunk; nil when it is malformed. Each pattern has one repeat, so that a long line of zeros costs linear time.
 local function chunk_size(line)
   local digits = line:match("^%x+")
   local at = digits and line:find("[^ \t]", #digits + 1)
@@ -34,7 +34,7 @@ local function chunk_size(line)
   return digits == "" and 0 or tonumber(digits, 16)
 end
 
--- In place of lua-http's, which keeps a chunk of any size in memory until it is whole; this one gives it in pieces. False at the last one.
+-- Replaces lua-http's function, which keeps a chunk of any size in memory until it is complete; this one returns pieces, and false at the last chunk.
 local function read_body_chunk(connection, timeout)
   local deadline = timeout and cqueues.monotime() + timeout
   local socket, left = connection.socket, connection.left_of_chunk
@@ -75,7 +75,7 @@ local function trimmed(text, first)
   return text:sub(first, last)
 end
 
--- In place of lua-http's, which takes a second and more for a line of blanks within a value. Nothing at all is the end of the head.
+-- Replaces lua-http's function, which takes a second and more for a long run of blanks within a value. Returns nothing at the end of the head.
 local function read_header(connection, timeout)
   local socket = connection.socket
   local line, err, errno = socket:xread("*h", timeout)
@@ -108,7 +108,7 @@ local function prepare(connection)
   end
 end
 
--- False where two servers could differ about the end of the request.
+-- False where two servers could disagree about the end of the request (request smuggling).
 local function is_clear(headers)
   local lengths = headers:get_as_sequence("content-length")
   for number = 1, lengths.n do
@@ -120,13 +120,15 @@ local function is_clear(headers)
   return encoding == nil or encoding:lower() == "chunked"
 end
 
----What is asked for. It may name the host, too, as clients write it to a proxy.
+---The target of a request, without the scheme and host that clients write to a proxy.
+---@param headers table of lua-http
 ---@return string
 function M.target(headers)
   return ((headers:get(":path") or ""):gsub("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]*", ""))
 end
 
----Closes at once.
+---Closes the connection at once.
+---@param stream table of lua-http
 function M.drop(stream)
   local socket = stream.connection:take_socket()
   if socket then
@@ -134,9 +136,10 @@ function M.drop(stream)
   end
 end
 
----Closes so that the answer is not lost with what was not read: our end first, then a look at the rest.
----@param stream table
----@param seconds? number
+---Closes the connection so that the answer arrives although the request was not read to its end: shuts down our direction, then reads and drops
+---what still comes.
+---@param stream table of lua-http
+---@param seconds? number to read at most; default 1
 function M.close(stream, seconds)
   local socket = stream.connection:take_socket()
   if not socket then
@@ -146,7 +149,7 @@ function M.close(stream, seconds)
   local function left()
     return math.max(0, deadline - cqueues.monotime())
   end
-  socket:onerror(function(_, _, code) return code end) -- a peer that is gone already is none to be told of
+  socket:onerror(function(_, _, code) return code end) -- a peer that is already gone is no error
   socket:clearerr("r")
   socket:flush("n", left())
   socket:shutdown("w")
@@ -164,28 +167,36 @@ local function refuse(stream)
   M.close(stream)
 end
 
----True while bytes of the request are still to come. lua-http tells an early end of a body by nothing else.
+---True while bytes of the request are still to come. Only this tells that a body ended early.
+---@param stream table of lua-http
 ---@return boolean
 function M.is_unread(stream)
   return stream.state == "open" or stream.state == "half closed (local)"
 end
 
----Tells a peer that waits for it to send the body. HTTP/1.0 knows no such answer.
+---Sends `100 Continue` to a peer that waits for it. HTTP/1.0 has no such answer.
+---@param stream table of lua-http
+---@param headers table of lua-http
+---@param seconds number
 function M.go_on(stream, headers, seconds)
   if (headers:get("expect") or ""):lower() == "100-continue" and stream.peer_version > 1 then
     stream:write_continue(seconds)
   end
 end
 
----Sends an answer whose length stands in its head; to HEAD the head alone.
+---Sends an answer whose head states its length; to HEAD only the head.
+---@param stream table of lua-http
+---@param head table of lua-http
+---@param body string
+---@param seconds number
 function M.answer(stream, head, body, seconds)
   local is_head = stream.req_method == "HEAD"
   return stream:write_headers(head, is_head, seconds) and (is_head or stream:write_chunk(body, true, seconds))
 end
 
----Gives the head of a request to `handle`. Whatever goes wrong costs this connection only.
----@param stream table
----@param limits { head: number, rest: number } seconds for the head, and for what nobody wants to read of the body
+---Reads the head of a request and passes it to `handle`. Whatever goes wrong affects this connection only.
+---@param stream table of lua-http
+---@param limits { head: number, rest: number } seconds to read the head, and to drain an unread body
 ---@param handle fun(headers: table)
 ---@param note fun(problem: string) of an error in `handle`
 function M.serve(stream, limits, handle, note)

@@ -5,28 +5,28 @@
 
 local M = {}
 
--- Names that were put off and not asked for by `load_all` yet.
-local put_off = {}
+-- Modules that `load_all` has not required yet.
+local deferred = {}
 
----The module of that name, to be indexed only: `local pages = later.module "campaign.api.pages"`.
+---A stand-in for a module that loads it on first access; it can only be indexed: `local pages = later.module "campaign.api.pages"`.
 ---@param name string
 ---@return table
 function M.module(name)
-  put_off[#put_off + 1] = name
+  deferred[#deferred + 1] = name
   return setmetatable({}, {
     __name = "campaign.later",
     __index = function(self, key)
       local value = require(name)[key]
-      self[key] = value -- asked for once only
+      self[key] = value -- the next access does not come here
       return value
     end,
   })
 end
 
----Loads whatever was put off so far.
+---Loads all deferred modules.
 function M.load_all()
-  while put_off[1] do
-    require(table.remove(put_off)) -- may put off more
+  while deferred[1] do
+    require(table.remove(deferred)) -- may defer more
   end
 end
 

@@ -7,7 +7,7 @@ local error_object = require "campaign.error"
 
 local M = {}
 
--- Bytes of XML of a step: where others share the thread, about a millisecond's worth, and where nobody does.
+-- Bytes of XML per step: about a millisecond's worth where other work shares the thread, and where none does.
 local SHORT_STEP, STEP = 65536, 4194304
 
 local KINDS = {
@@ -37,21 +37,23 @@ local function refuse(message, hint)
   return error_object.refuse{ kind = "usage", message = message, hint = hint }
 end
 
----Whether options mean a workbook.
+---Whether an option was given that is for workbooks only.
 ---@param options { sheet: string?, header_row: integer? }
 ---@return string? name of such an option
 function M.option(options)
   return options.sheet and "sheet" or options.header_row and "header_row" or nil
 end
 
----That such an option was given where there is none.
+---The refusal of such an option for a list that is no workbook.
 ---@param path string
 ---@param option string
+---@return nil
+---@return campaign.error
 function M.refuse_option(path, option)
   return refuse(option .. ": " .. path .. " is not an Excel workbook", "leave `" .. option .. "` out")
 end
 
----What may be wrong with the values of a column, in words.
+---Describes what may be wrong with the values of a column.
 ---@param doubt { column: integer, kind: string, count: integer, cell: string } of a reader's info
 ---@param name string of the column
 ---@return string
@@ -61,7 +63,7 @@ function M.doubt(doubt, name)
     KINDS[doubt.kind][is_one and 1 or 2], doubt.cell)
 end
 
----What to do about it.
+---Says what to do about it.
 ---@param doubt { kind: string }
 ---@return string
 function M.advice(doubt)
@@ -82,7 +84,7 @@ local function notes_of(info)
   return core.json.array(notes)
 end
 
--- The columns of the list that have cells without a value, and what to say of them where they are used.
+-- The columns of the list that have cells without a value, and the warning for each where it is used.
 local function doubtful_of(info, columns)
   local doubtful = {}
   for _, doubt in ipairs(info.doubts) do
@@ -94,7 +96,7 @@ local function doubtful_of(info, columns)
   return core.json.array(doubtful)
 end
 
----An error about the columns, with the row that was taken for their names.
+---Adds to an error about columns which row of the sheet was taken for their names.
 ---@param err campaign.error
 ---@param list { sheet: string, header_row: integer }
 ---@return campaign.error
@@ -128,7 +130,7 @@ local function stat_of(path)
   return found or {}, err
 end
 
--- The list, opened: its header must be good, and the workbook must not have changed meanwhile.
+-- Opens the converted list: its header must be good, and the workbook must not have changed meanwhile.
 local function open_list(reader, work, before)
   local info = reader:info()
   if info.header_row == 0 then

@@ -8,14 +8,14 @@ local time = require "campaign.api.time"
 
 local M = {}
 
--- Seconds between two clocks that are worth a word, and those with which nothing is sent that depends on the hour.
+-- Seconds between the clocks from which the user is warned, and from which nothing is sent that depends on the time of day.
 M.WARNS, M.STOPS = 60, 300
 
--- Answers that are passed over between two looks, where the hour does not matter.
-local PASSED_OVER = 255
+-- Answers skipped between two that are examined, where the time of day does not matter.
+local SKIPPED = 255
 
--- An answer may have lain here for so many seconds before it was looked at.
-local LAIN = 2
+-- Seconds that an answer may have waited in this process before it was examined.
+local QUEUED = 2
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.api.clock" }
@@ -26,7 +26,8 @@ function M.new(env)
   return setmetatable({ _env = env, _base = nil, _at = 0, _pass = 0, _tell = nil }, mt)
 end
 
-local function headers_of(result)
+-- The `Date` of an answer that does not come from a cache.
+local function date_of(result)
   local date
   for _, pair in ipairs(result.headers or {}) do
     local name = pair[1]:lower()
@@ -39,36 +40,36 @@ local function headers_of(result)
   return date
 end
 
----How many answers may come before the next one that is looked at.
+---How many answers may be skipped before the next one has to be examined.
 ---@return integer
 function methods:may_pass_over()
   return self._pass
 end
 
----So many answers were not looked at.
+---Answers were skipped.
 ---@param count integer no more than `may_pass_over`
 function methods:passed_over(count)
   self._pass = self._pass - count
 end
 
----An answer has come.
+---Examines the date of an answer.
 ---@param result table of the transport
----@param closely boolean? looks at each, not at every 256th
+---@param closely boolean? examines each answer, not only every 256th
 function methods:see(result, closely)
   if not closely and self._pass > 0 then
     self._pass = self._pass - 1
     return
   end
-  self._pass = PASSED_OVER
-  local text = result.status and not result.is_replayed and headers_of(result)
+  self._pass = SKIPPED
+  local text = result.status and not result.is_replayed and date_of(result)
   local instant = text and time.parse_http_date(text)
   if not instant then
     return
   end
-  -- The platform wrote its second down somewhere between our first byte and now.
+  -- The platform wrote its date, in whole seconds, at some time between our first byte and now.
   local now = self._env.now()
   local took = result.timings and result.timings.total or 0
-  local least, most = instant - now, instant + 1 - now + took + LAIN
+  local least, most = instant - now, instant + 1 - now + took + QUEUED
   self._base, self._at = now + (least > 0 and least or most < 0 and most or 0), self._env.monotonic()
   if self._tell and math.abs(self:ahead()) > M.WARNS then
     self._tell(self:text())
@@ -88,8 +89,8 @@ function methods:ahead()
   return self._base and self:now() - self._env.now() or 0
 end
 
----Has somebody told, once, when the clocks differ by more than a minute; at once when that is known.
----@param tell fun(text: string)? nil: nobody any more
+---Calls `tell` once when the clocks differ by more than a minute; immediately if that is known already.
+---@param tell fun(text: string)? nil: no call any more
 function methods:warn(tell)
   if tell and math.abs(self:ahead()) > M.WARNS then
     tell(self:text())
@@ -105,9 +106,9 @@ function methods:text()
   return ("the platform's clock is %s %s this machine's"):format(human.duration(math.abs(ahead)), ahead > 0 and "ahead of" or "behind")
 end
 
----The error for what depends on the hour, when nobody can know the hour.
----@param operation table
----@return campaign.error?
+---The error for an operation with closed hours when the clocks differ too much to know the platform's time.
+---@param operation campaign.operation
+---@return campaign.error? nil when they agree well enough
 function methods:refusal(operation)
   if math.abs(self:ahead()) <= M.STOPS then
     return nil

@@ -7,10 +7,10 @@ local time = require "campaign.api.time"
 
 local M = {}
 
--- One more may be what became of 2^53 + 1 before anybody could look at it.
+-- The largest whole number that a double holds unambiguously: 2^53 may be a rounded 2^53 + 1.
 local MAX_SAFE = 9007199254740991
 
--- The ends of the 64-bit range, as text: compared by length, then by digits.
+-- The limits of a 64-bit integer as text, compared by length and then by digits.
 local INT64_MAX, INT64_MIN = "9223372036854775807", "9223372036854775808"
 
 ---A name that a caller gave, fit for a message.
@@ -21,7 +21,7 @@ function M.shown_key(key)
   return #text > 60 and text:sub(1, 57) .. "..." or text
 end
 
--- A finite whole number; Lua 5.4 keeps 1.0 and 1 apart, so the value is made an integer where the language has them.
+-- A finite whole number, as an integer where Lua has them: 5.4 prints 1.0 and 1 differently.
 local function whole(value)
   if value ~= value or value == math.huge or value == -math.huge or value ~= math.floor(value) then
     return nil
@@ -59,7 +59,7 @@ M.int64_text = int64_text
 local CONVERT = {}
 M.by_type = CONVERT
 
--- A text fit for its place. Paths and headers take no control characters; nothing takes NUL.
+-- Paths, queries and headers take no control characters; nothing takes NUL.
 function CONVERT.string(check, field, value, path)
   if type(value) == "number" and field.values and int64_text(value) and field.values.set[int64_text(value)] then
     value = int64_text(value) -- 1 for "1" in a closed list
@@ -157,7 +157,7 @@ function CONVERT.date(check, _, value, path)
   return value
 end
 
--- Completes the name of a file; it travels in a header, so it has no directories, control characters or quotes of its own.
+-- Completes the name and content type of a file. The name is sent in a header, so it has no directories and no control characters.
 local function named_file(check, field, file, path)
   if file.path == "" or (file.path and file.path:find("\0", 1, true)) then
     return nil, check:fault(path, "must be the path of a file")

@@ -19,7 +19,7 @@ local store_module = later.module "campaign.auth.store"
 
 local M = {}
 
--- What was asked, for each request that `prepare` gave out.
+-- The context (operation, values, options, token) of each request that `prepare` returned.
 local prepared = setmetatable({}, { __mode = "k" })
 
 local function fail(operation, fields)
@@ -31,7 +31,7 @@ local function fail(operation, fields)
   return nil, error_object.new(fields)
 end
 
--- Closed hours: waits, refuses with the next allowed time, or looks away.
+-- Closed hours: waits for their end, refuses the call, or ignores them, as option `window` says.
 local function pass_window(self, operation, options)
   local mode = options.window or "refuse"
   if not operation.closed or mode == "ignore" then
@@ -64,7 +64,7 @@ local function is_given(self, scheme)
   return scheme.key ~= nil and self.account[scheme.key] ~= nil
 end
 
--- Where the tokens of an operation come from, and the one that was refused last.
+-- The token source of an operation's auth scheme, and the token that was refused last.
 local function tokens_of(self, operation)
   local scheme, found = operation.tokens, self.tokens[operation.tokens_name]
   if found then
@@ -115,7 +115,7 @@ local function secret_values(self, context)
   return hidden
 end
 
--- The transport's request for a built one: bodies opened, limits set.
+-- Turns a built request into the transport's: opens bodies, sets limits.
 local function materialise(self, context, request)
   local operation, options, account = context.operation, context.options, self.account
   local body, err
@@ -153,7 +153,7 @@ local function signed(self, operation, values, request, options, token)
   })
 end
 
--- What is kept of the options of a call: not the earlier request, which would keep the one before it, and so on.
+-- The options without `like`: a kept earlier request would keep the one before it alive, and so on.
 local function without_like(options)
   local kept = {}
   for name, value in pairs(options) do
@@ -162,8 +162,8 @@ local function without_like(options)
   return kept
 end
 
----Checks, guards, credentials, building.
----@param self table what the client holds
+---Checks the fields and the closed hours, gets a token, builds and signs the request. Sends nothing.
+---@param self table the client's state
 ---@param operation campaign.operation
 ---@param fields table
 ---@param options table
@@ -260,7 +260,7 @@ function M.again(self, request, rows, timeout)
     limits = { total = seconds }
     self.limits[seconds] = limits
   end
-  -- How `finish` finds what was asked. It must not lead to the request: in LuaJIT nothing is collected that is the key of what leads to it.
+  -- `finish` finds the context by this metatable. It must not refer to the request: LuaJIT never collects a weak key to which its value refers.
   context.shared = context.shared or { context = context }
   return setmetatable({
     method = request.method, url = request.url, headers = request.headers, body = rows, account = request.account,
@@ -269,7 +269,7 @@ function M.again(self, request, rows, timeout)
   }, context.shared)
 end
 
--- What was sent and what the platform says it got must be the same.
+-- Compares what was sent with what the platform says it received.
 local function check_receipt(operation, context, result, reply)
   local receipt = operation.receipt
   if not receipt then
@@ -293,7 +293,7 @@ local function check_receipt(operation, context, result, reply)
   return true
 end
 
--- What was asked with a request of `prepare` or `again`.
+-- The context of a request of `prepare` or `again`.
 local function context_of(request)
   local context = prepared[request]
   if not context then
@@ -312,7 +312,7 @@ function M.is_current(self, request)
     return true
   end
   local tokens = self.tokens[operation.tokens_name]
-  -- After a refusal, a good answer has to be seen before another token counts as good.
+  -- After a refusal a token counts as good only once the regular path has seen a good answer to it.
   return tokens.refused == nil and access_token(self, operation) == context.token
 end
 
@@ -370,7 +370,7 @@ local function refused_request(operation, err)
   return nil, error_object.wrap(err, { platform = operation.platform, operation = operation.name, sent = "no", retry = false })
 end
 
--- What holds calls back to the account's rate; nil where an import does, for a new token, and where nothing is sent.
+-- What keeps single calls to the account's rate; nil where the import does that itself, for token calls, and where nothing is sent.
 local function pace_of(self, options)
   if self.options.paced == false or options.unpaced or self.transport.sends_nothing then
     return nil
@@ -379,7 +379,7 @@ local function pace_of(self, options)
   return self.pace
 end
 
--- Waits for the account's turn. A call that has waited is signed once more: platforms refuse a signature that is old.
+-- Waits until the account's rate allows the call. A call that has waited is signed again: platforms refuse old signatures.
 local function take_turn(self, pace, operation, request)
   local waited, err = pace:wait(operation)
   if not waited or waited == 0 or not is_signed(operation) then
@@ -425,7 +425,7 @@ local function perform(self, operation, fields, options, refused)
   return reply, err, prepared[request].token
 end
 
--- One try, and another one after an answer that a new token may cure.
+-- One attempt, and a second one with a new token if the first one's was refused.
 local function try(self, operation, fields, options)
   local reply, err, token = perform(self, operation, fields, options)
   if not (err and token and is_stale(self, operation, err)) or files.is_used_up(fields, operation, options) then
@@ -438,7 +438,13 @@ local function try(self, operation, fields, options)
   return reply, err
 end
 
----Performs one operation; the sync path of every method.
+---Performs one operation, with retries; it returns when the reply is there.
+---@param self table the client's state
+---@param operation campaign.operation
+---@param fields table?
+---@param options campaign.options
+---@return table? reply
+---@return campaign.error? err
 function M.call(self, operation, fields, options)
   local call = { effect = operation.effect, retries = options.retries, done = 0 }
   while true do

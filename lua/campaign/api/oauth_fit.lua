@@ -21,7 +21,7 @@ local function described_at(description, path)
   return description
 end
 
--- Every field that must be there has somebody who gives it: nobody is asked when a token runs out.
+-- Every required field must be filled by the account or a constant: nobody can be asked when a token expires.
 local function fields_fit(resolver, operation, given, place)
   local filled = { [given or ""] = true }
   for _, key in ipairs(resolver.account) do

@@ -14,9 +14,10 @@ local LONGEST = 30
 local methods = {}
 local mt = { __index = methods, __name = "campaign.api.paced" }
 
----@param platform table
+---@param platform campaign.platform
 ---@param account campaign.account
 ---@param env campaign.env
+---@return table paced
 function M.new(platform, account, env)
   return setmetatable({ _platform = platform, _account = account, _env = env, _shared = nil, _is_used = false }, mt)
 end
@@ -30,7 +31,7 @@ local function refuse(operation, seconds, reason)
   }
 end
 
--- The account's rate, from the second call on or when there is something to know: one call alone needs none of those modules.
+-- The account's rate, loaded on the second call or if a rate is known: a script with one call needs none of its modules.
 local function shared_of(self)
   if not self._shared then
     self._shared = account_pace.new(self._platform, self._account, self._env, {})
@@ -38,10 +39,10 @@ local function shared_of(self)
   return self._shared
 end
 
----Waits for the account's turn.
----@param operation table
+---Waits until the account's rate allows a call.
+---@param operation campaign.operation
 ---@return number? waited seconds
----@return campaign.error? err not sent: the turn is too far away
+---@return campaign.error? err kind `throttle`: not sent, since the wait would be too long
 function methods:wait(operation)
   local is_first = not self._is_used
   self._is_used = true
@@ -62,21 +63,21 @@ function methods:wait(operation)
   return waited
 end
 
----A call came back.
+---Records the outcome of a call.
 ---@param sent_at number by env.monotonic
 ---@param err campaign.error? nil when it succeeded
 function methods:told(sent_at, err)
   if not err or err.kind == "platform" or err.kind == "http" and err.status < 500 then
-    if self._shared then -- what one call says of a rate is nothing
+    if self._shared then -- a single call says nothing about a rate
       self._shared:succeeded(sent_at)
-      self._shared:flush() -- else a command, which ends now, had told the others of its refused calls alone
+      self._shared:flush() -- a command may end now: other processes must not hear of its refused calls only
     end
   elseif err.kind == "throttle" then
     shared_of(self):throttled(sent_at, type(err.retry) == "number" and err.retry or nil)
   end
 end
 
----Tells once when the account's rate cannot be shared with other processes.
+---Reports once if the account's rate cannot be shared with other processes.
 ---@param tell fun(text: string)
 function methods:warn(tell)
   if self._shared then
@@ -84,7 +85,7 @@ function methods:warn(tell)
   end
 end
 
----Lets go of the account's state.
+---Releases the account's state.
 function methods:close()
   if self._shared then
     self._shared:close()

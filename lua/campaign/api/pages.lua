@@ -55,8 +55,8 @@ local function paged_operation(client, name)
   return operation
 end
 
--- What came before shows that the way to ask is ignored, or that the pages go round in a circle: the same rows, or the same cursor. What is
--- compared with is moved on at every power of two, so that a circle of any length is found with one mark in memory.
+-- Whether the same rows or the same cursor came before: the platform ignores the page number, or the pages form a cycle. The digest that is
+-- compared is replaced at every power of two (Brent's algorithm), so that a cycle of any length is found with one digest in memory.
 local function came_before(self, what)
   local mark = core.digest.sha256(what)
   if self._mark == mark then
@@ -111,7 +111,7 @@ local function next_cursor(self, rules, reply)
   return cursor or false
 end
 
--- Where the next page is, and whether there is one, by the reply of the last. What is wrong with that is told behind its rows.
+-- Finds the next page, and whether there is one, from the last reply. A problem with that is reported after the reply's rows.
 local function move_on(self, rules, reply, rows)
   if rules.cursor then
     local cursor = next_cursor(self, rules, reply)
@@ -209,8 +209,8 @@ function methods:next()
   return self._rows[self._given]
 end
 
----Where the walk stands, as a text: `client:each(name, fields, { token = text })` goes on after the last row that was given, also in
----another process, and after a failure.
+---The position of the iteration as a text: `client:each(name, fields, { token = text })` continues after the last row that was returned, also in
+---another process or after a failure.
 ---@return string
 function methods:token()
   local inside = self._given > 0

@@ -32,7 +32,8 @@ local function needs_field(resolver, fields, name, place)
   end
 end
 
--- Where a path leads in a described reply; nil where nothing is said. Faults for a name that is not there, unless the reply is open and no name is near.
+-- The description at a path of a reply; nil where nothing is described. Reports a name that is not there, unless the reply is open and no similar
+-- name is described.
 local function reply_fits(resolver, described, path, place)
   if ("." .. path .. "."):find("..", 1, true) then
     resolver:fault(place, "`" .. path .. "` is not a path: names with one dot between them")

@@ -11,7 +11,7 @@ local M = {}
 
 local MASK = "***"
 
----A phone number that can still be recognised by who knows it: 130****1211.
+---A phone number with its middle masked: 130****1211.
 ---@param text string
 ---@return string
 function M.phone(text)
@@ -33,7 +33,7 @@ local function collect(description, value, hidden, list)
   if type(value) ~= "table" then
     if hidden then
       add(list, value)
-      add(list, description.hash and hashing.text(description.hash, value)) -- who it is of can be found by trying
+      add(list, description.hash and hashing.text(description.hash, value)) -- a digest of a phone number is found by trying all numbers
     end
     return
   end
@@ -88,7 +88,7 @@ function M.secrets(platform, account, token)
   return list
 end
 
--- JSON keys whose text values are personal or secret whatever the request held.
+-- JSON keys whose text values are hidden whether or not the request had them.
 local KEYS = {
   phone = true, mobile = true, name = true, nickname = true, membername = true, email = true, company = true, token = true,
   access_token = true, refresh_token = true, password = true, username = true, client_secret = true, userid = true, ciq = true,
@@ -190,7 +190,7 @@ end
 ---@return string
 function M.scrub(text, hidden, max)
   if not core.utf8.validate(text) then
-    -- An echo in another encoding cannot be cleaned by what we know: names in GBK would stay readable.
+    -- Values echoed in another encoding would not be found: names in GBK would stay readable.
     return ("(%d bytes that are not UTF-8 text)"):format(#text)
   end
   text = cut(text, max + 4096)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Storage for the state of an account's pace: a small text that several processes read and replace. A home has these methods:
+-- Homes: storage for the state of an account's pace, a small text that several processes read and replace. A home has these methods:
 --
 --   get() → text | nil, err         the text last put; nil if there is none
 --   put(text, old) → true | false | nil, err   replaces `old` (nil: nothing) by `text`; false if the stored text is another one by now
@@ -16,7 +16,7 @@ local M = {}
 
 local FOLDER = 448 -- 0700
 
--- States that nobody touched for so many seconds are cleared away.
+-- Seconds after which an unused state is removed.
 local STALE = 86400
 
 local memory = {}
@@ -60,7 +60,7 @@ function M.file(folder, account_id)
   return setmetatable({ _folder = folder, _path = account_pace.path(folder, account_id) }, file_mt)
 end
 
--- The cell, opened when it is not; nil without an error when there is none and none is to be made.
+-- The open cell; nil without an error if there is none and none is to be created.
 function file:_open(create)
   -- At every use: reading a mapped file that somebody cut short would end the process.
   if self._cell and not self._cell:is_current() then

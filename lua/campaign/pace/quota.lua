@@ -3,11 +3,11 @@
 
 local M = {}
 
--- A repeat after a timeout costs more: the platform may still be busy with the first.
+-- A retry after a timeout costs more: the platform may still be working on the first attempt.
 local COST, TIMEOUT_COST = 5, 10
 
 -- What a call gives back that succeeded at its first attempt.
-local THANKS = 1
+local REFUND = 1
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.pace.quota" }
@@ -34,7 +34,7 @@ end
 ---@param was_repeated boolean
 ---@param count integer? of calls; 1
 function methods:refund(was_repeated, count)
-  local left, capacity = self._left + (was_repeated and COST or THANKS) * (count or 1), self._capacity
+  local left, capacity = self._left + (was_repeated and COST or REFUND) * (count or 1), self._capacity
   self._left = left < capacity and left or capacity
 end
 
