@@ -7,7 +7,7 @@ local record_module = require "campaign.import.record"
 
 local M = {}
 
--- A retry reached by a path that does not show it: a symbolic link, or `.`.
+-- Recognizes a retry whose path does not show that it is one (a symbolic link, `.`) by its inode.
 local function by_folder(path)
   local own, above = core.system.stat(path, true), path .. "/.."
   local number = 1
@@ -37,15 +37,17 @@ function M.root(path)
 end
 
 ---The folder of a retry.
----@param root string
----@param number integer
+---@param root string folder of the first job
+---@param number integer of the retry, from 1
+---@return string path
 function M.retry(root, number)
   return root .. "/retry-" .. number
 end
 
 ---The list of a retry.
----@param root string
----@param number integer
+---@param root string folder of the first job
+---@param number integer of the retry, from 1
+---@return string path
 function M.list(root, number)
   return M.retry(root, number) .. ".csv"
 end

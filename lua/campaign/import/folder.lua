@@ -35,7 +35,12 @@ local function refuse(path, message, hint)
   }
 end
 
--- For failed and full disks and for other people's folders: nothing may be sent that cannot be recorded.
+---The error for a folder that cannot be written (failed or full disk, missing permission). It ends an import: nothing may be sent that cannot
+---be recorded.
+---@param path string of the job folder
+---@param err any the cause
+---@return nil
+---@return campaign.error err kind `ledger`, with reason `full` if the disk is full
 local function trouble(path, err)
   local is_full = error_object.is(err) and err.reason == "full"
   return nil, error_object.new{
@@ -46,7 +51,7 @@ end
 
 M.trouble = trouble
 
--- Ignores temporary files of a process that died, and a list that another process is making.
+-- Whether a folder is empty, but for temporary files of a process that died or is making a list.
 local function is_empty(path)
   local names, err = core.system.list_dir(path)
   for _, name in ipairs(names or {}) do
@@ -96,9 +101,9 @@ local function make(path)
   return ok, err
 end
 
----Makes the folder. One that holds anything is refused, so that two imports never share one.
+---Creates the folder. One that is not empty is refused, so that two imports never share one.
 ---@param path string? given by the user
----@param default fun(try: integer): string
+---@param default fun(try: integer): string the path to try, 1 first, if the user gave none
 ---@return table? folder
 ---@return campaign.error? err
 function M.create(path, default)
@@ -127,10 +132,10 @@ function M.create(path, default)
   return self
 end
 
----Makes the folder of a new job.
----@param options table
----@param platform table
----@param operation table
+---Creates the folder of a new job.
+---@param options table of import/options.lua
+---@param platform campaign.platform
+---@param operation campaign.operation
 ---@return table? folder
 ---@return campaign.error? err
 function M.of_job(options, platform, operation)
@@ -155,8 +160,8 @@ function methods:is_free()
   return true
 end
 
----After a plan that the list itself made impossible: what it wrote goes, so that the mended list can be imported by the same order.
----Nothing was sent. While the ledger's lock is held, so that nobody takes the job up meanwhile; `leave` follows when it is closed.
+---Removes the files of a plan that failed because of the list, so that the corrected list can be imported with the same options. Nothing was
+---sent. Called while the ledger's lock is held, so that no process resumes the job meanwhile; `leave` follows when the ledger is closed.
 function methods:abandon()
   self.abandoned = true
   for _, name in pairs(M.FILES) do
@@ -167,7 +172,7 @@ function methods:abandon()
   end
 end
 
----After a plan that failed, when the ledger is closed: a folder that was made for the job goes too, unless anything is in it.
+---Removes the folder of a plan that failed, if it was made for the job and is empty. Called when the ledger is closed.
 function methods:leave()
   if self.abandoned then
     os.remove(self.ledger .. ".lock")
@@ -209,7 +214,7 @@ function M.open(path)
   return self, job
 end
 
--- What a damaged one means: the ledger is the record of the job, these two are made of it or beside it.
+-- What to do about a damaged JSON file. What was sent is recorded in the ledger only.
 local DAMAGED = {
   job = ("what was sent stands in ledger.db: put job.json back from a copy, or write {\"format\":%d} into it"):format(M.FORMAT),
   report = "campaign resume makes it again",
@@ -286,8 +291,10 @@ function methods:restore_report(told)
   end
 end
 
----Opens a file that grows: `write(text)` and `close()`, both `true | nil, err`.
----@param name string
+---Opens a file of the folder for appending.
+---@param name string key of FILES
+---@return table? file `write(text)` and `close()`, both return true, or nil and an error
+---@return campaign.error? err
 function methods:append(name)
   local file, err = core.system.append_open(self[name], FILE_MODE)
   if not file then

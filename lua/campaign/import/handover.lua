@@ -25,9 +25,9 @@ local function refuse(message, hint)
   return error_object.refuse{ kind = "ledger", reason = "handed_over", message = message, hint = hint }
 end
 
----An error with the job that it is about.
+---Adds to an error's message which job it is about.
 ---@param err campaign.error
----@param who string
+---@param who string the job
 ---@return campaign.error
 function M.named(err, who)
   return error_object.new{ kind = err.kind, reason = err.reason, retry = false, sent = "no", message = who .. ": " .. err.message, hint = err.hint,
@@ -70,7 +70,7 @@ local function gone(mark)
     "put that folder back; if it never sent anything, remove " .. M.FILE)
 end
 
--- Rows that were open in the jobs that an import is since.
+-- The number of rows that were open in the earlier jobs of an import with `since`.
 local function open_rows(given)
   local open = 0
   for _, seen in ipairs(given and given.seen or {}) do
@@ -79,13 +79,13 @@ local function open_rows(given)
   return open
 end
 
--- Whether a job that took rows over keeps them: it sent something, or has come to its end, so that its rejected rows may be retried.
+-- Whether a job that took rows over keeps them: it has sent something, or has ended, so that its rejected rows may be retried.
 local function keeps(put, progress)
   local record = record_module.decode(put.record)
   return progress.attempts + progress.open > 0 or put.state == "finished" or put.state == "stopped" or not record or (record.retries or 0) > 0
 end
 
--- Whether the receiving job has sent nothing, can still return the rows, and is not running.
+-- Whether a handover is void: the receiving job is not running, has sent nothing and can still return the rows.
 local function is_void(mark)
   if not core.system.stat(mark.to .. "/job.json") then
     return gone(mark)
@@ -102,15 +102,16 @@ local function is_void(mark)
   ledger:close()
   if err then
     return nil, err
-  elseif not put or put.id ~= mark.id then -- another job stands there by now
+  elseif not put or put.id ~= mark.id then -- another job is in that folder by now
     return gone(mark)
   end
   return not keeps(put, progress)
 end
 
----Whether a job, or a retry of it, may send: not what it has handed over. Its own ledger is open, so that nobody takes over meanwhile.
+---Whether a job or a retry may send the rows that are open in it: not if they were handed over. The caller has its ledger open, so that no other
+---job takes them over meanwhile.
 ---@param path string
----@param what string what is open, in words
+---@param what string the open rows, in words
 ---@return true? ok
 ---@return campaign.error? err
 function M.may_send(path, what)
@@ -169,12 +170,12 @@ function M.is_done(record)
   return open_rows(record.handover) == 0 or record.handover.done == true
 end
 
----Whether rows can be compared with a job that may be since another one itself: not as long as what the other one left open is that one's, which
----only an import since that one would take over.
+---Whether an import may be `since` this job. Not if this job was `since` another one itself and has not taken over the rows that the other one left
+---open: those would be lost.
 ---@param opened table ledger, record of a job
----@return boolean? speaks
+---@return boolean? is_usable
 ---@return campaign.error? err
-function M.speaks(opened)
+function M.may_follow(opened)
   if open_rows(opened.record.handover) == 0 then
     return true
   elseif not M.is_done(opened.record) then
@@ -239,7 +240,7 @@ local function take_first(root, given, mark, seen)
   return ok, err
 end
 
--- Taken over already: it still is, unless the other one went on because nothing had been sent.
+-- Takes over again what this job took over before: refused if the earlier job went on meanwhile, since this one had not sent anything.
 local function take_again(root, mark, seen)
   local held, ok, err = {}, true, nil
   for i, job in ipairs(seen) do
@@ -264,7 +265,7 @@ local function take_again(root, mark, seen)
   return ok or nil, err
 end
 
--- `given`: `seen` (a list of what `look` gave, the first job first) and `done`, which is set here; `job`: id, folder.
+-- Takes over the open rows. `given`: `seen` (what `look` returned for each job, the first one first) and `done`, which is set here; `job`: id, folder.
 local function take(given, job)
   if open_rows(given) == 0 then
     return true
@@ -291,9 +292,9 @@ local function take(given, job)
   return take_first(root, given, mark, given.seen)
 end
 
----Before the first request: durably records that the open rows of the earlier jobs belong to this one.
----@param state table of the job; its record, which goes into the ledger before anything is sent, then says so too
----@param rows integer that it may send, now or once they are mended
+---Durably records, before the first request, that the open rows of the earlier jobs belong to this one.
+---@param state table of the job; its record, which is written to the ledger before anything is sent, then says so too
+---@param rows integer that it may send, now or once they are corrected
 ---@return true? ok
 ---@return campaign.error? err
 function M.begin(state, rows)

@@ -15,7 +15,7 @@ local target = require "campaign.import.target"
 
 local M = {}
 
--- What no cell can hold: control characters but tab and line feed, and two code points that XML does not know.
+-- Characters that no cell can hold: control characters but tab and line feed, and two code points that XML does not allow.
 local UNFIT
 do
   local bytes = {}
@@ -72,7 +72,7 @@ local SHARED = {
   sheet = true, header_row = true, on_progress = true, env = true,
 }
 
--- A copy with defaults. Raises for what only a wrong program gives, as the options of an import do.
+-- The options with defaults. Raises for programming errors, as the options of an import do.
 local function read(given, level)
   level = level + 1
   if type(given) ~= "table" then
@@ -177,7 +177,7 @@ local function names_of(fields)
   return names
 end
 
--- The input and how its rows become lines of the sheet.
+-- Opens the input, and makes the encoder that turns its rows into lines of the sheet.
 local function prepare(work, operation)
   local options = work.options
   local err
@@ -208,12 +208,12 @@ local function prepare(work, operation)
   return work.encoder ~= nil or nil, err
 end
 
--- The pass over the list: rejects go to their files, the batches, one a file, are kept.
+-- Checks all rows of the list: lists rejects and duplicates, and keeps the batches, one per file to write.
 local function check_rows(work)
   local options = work.options
   local stem = options.path:sub(1, -6)
   local files = { rejects = stem .. ".rejects.csv", duplicates = stem .. ".duplicates.csv", ambiguous = "", not_sent = "" }
-  for _, name in ipairs({ "rejects", "duplicates" }) do -- of an earlier run: it would be taken for this one's
+  for _, name in ipairs({ "rejects", "duplicates" }) do -- of an earlier run
     local gone, err = discard.file(files[name])
     if not gone then
       return nil, err

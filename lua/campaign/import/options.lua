@@ -60,8 +60,8 @@ local REQUIRED = { "source", "to" }
 
 local COUNTS = { rows_per_call = 1000000, rows_per_file = 100000000, concurrency = 1000, attempts = 100, bisect = 999999999, header_row = 1048576 }
 
--- Those of them that may be none.
-local MAY_BE_NONE = { bisect = true }
+-- Those of them that may be 0.
+local MAY_BE_ZERO = { bisect = true }
 
 local MOST_RATE = 100000
 
@@ -147,7 +147,7 @@ function M.check(given, what, level)
   end
   for name, most in pairs(COUNTS) do
     local value = given[name]
-    local least = MAY_BE_NONE[name] and 0 or 1
+    local least = MAY_BE_ZERO[name] and 0 or 1
     if value ~= nil and (value ~= math.floor(value) or value < least or value > most) then
       error(("%s: option `%s` must be a whole number from %d to %d"):format(what, name, least, most), level)
     end
@@ -180,10 +180,10 @@ function M.read(given, level)
     error("import: expected a table of options", level)
   end
   M.check(given, "import", level)
-  if given.mapped and not given.mapped.marker then -- our own, of a job with a map function
+  if given.mapped and not given.mapped.marker then -- `mapped` and `workbook` are set by the product for jobs that it continues
     error("import: unknown option `mapped`; did you mean `map`?", level)
   end
-  if given.workbook and not given.workbook.doubtful then -- our own, too
+  if given.workbook and not given.workbook.doubtful then
     error("import: unknown option `workbook`; did you mean `sheet`?", level)
   end
   for _, name in ipairs(REQUIRED) do

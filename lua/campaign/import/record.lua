@@ -9,7 +9,7 @@ local lfs = require "campaign.lfs"
 
 local M = {}
 
--- Options that come back as they were given. What is missing here belongs to the process, not to the job.
+-- Options that are recorded as they were given. Others belong to the process, not to the job.
 local KEPT = { "to", "params", "map", "set", "split", "check", "encoding", "delimiter", "rows_per_call", "rows_per_file",
   "concurrency", "attempts", "bisect", "rate", "max_reject", "window", "overwrite", "mark", "accept_public_file", "unique", "keys", "mapped",
   "workbook" }
@@ -60,29 +60,29 @@ function M.given(kept, given)
   return options
 end
 
----Whose account it is: a job is never sent to another one. What is no secret tells, and the login; a token or password may be renewed while
----a job waits, and counts only where there is nothing else to tell an account by.
+---A digest that identifies the account: a job is never sent to another one. It is made of the values that are no secret, and the user name. A token or
+---password may be renewed while a job waits, so secrets count only if nothing else distinguishes accounts.
 ---@param platform table
 ---@param account table
 ---@return string
 function M.identity(platform, account)
-  local parts, secrets, tells = { platform.name }, {}, false
+  local parts, secrets, is_distinct = { platform.name }, {}, false
   for _, field in ipairs(platform.account) do
     local value = account[field.name]
     if value ~= nil and type(value) ~= "table" and type(value) ~= "function" then
-      local is_told = not field.secret or field.name == "username"
-      local to = is_told and parts or secrets
+      local is_public = not field.secret or field.name == "username"
+      local to = is_public and parts or secrets
       to[#to + 1] = field.name .. "=" .. tostring(value)
-      tells = tells or is_told and field.type ~= "url"
+      is_distinct = is_distinct or is_public and field.type ~= "url"
     end
   end
-  for _, text in ipairs(tells and {} or secrets) do
+  for _, text in ipairs(is_distinct and {} or secrets) do
     parts[#parts + 1] = text
   end
   return core.digest.sha256(table.concat(parts, "\0")):sub(1, 16)
 end
 
----How rows become bytes, as one text that compares.
+---A digest of everything that decides how rows become bytes.
 ---@param mapping table
 ---@param columns string[]
 ---@return string
@@ -92,6 +92,7 @@ function M.shape(mapping, columns)
   return core.digest.sha256(assert(core.json.encode(described))):sub(1, 16)
 end
 
+---Encodes a record, with a checksum.
 ---@param record table
 ---@return string? text
 ---@return campaign.error? err
@@ -103,6 +104,7 @@ function M.encode(record)
   return text .. "\n" .. core.digest.crc32c(text)
 end
 
+---Decodes a record.
 ---@param text string
 ---@param path string? of the ledger that it is from
 ---@return table? record
@@ -110,7 +112,7 @@ end
 function M.decode(text, path)
   local plain, sum = text:sub(1, -10), text:sub(-9)
   local record, err
-  if sum == "\n" .. core.digest.crc32c(plain) then -- one letter of it could send the rows elsewhere
+  if sum == "\n" .. core.digest.crc32c(plain) then -- a flipped bit in the record could send the rows to another target
     record, err = json.decode(plain, { bytes = #plain + 1 })
   end
   if type(record) ~= "table" or type(record.options) ~= "table" then

@@ -23,14 +23,15 @@ local ATTEMPTS = 1048576 -- attempts of a batch have ids from batch times this
 
 local SETTLED = { A = "applied", C = "confirmed", R = "partly", X = "rejected" }
 
--- What makes a batch the batch that was planned.
+-- The columns in which a salvaged batch must equal the planned one.
 local PLANNED = { "offset", "bytes", "first_row", "first_line", "rows", "accepted", "body_bytes", "skip", "hash" }
 
 local function refuse(kind, message, hint)
   return error_object.refuse{ kind = kind, message = message, hint = hint }
 end
 
--- The planned ledger, written to directly: no face of the ledger takes states on trust.
+-- Writes salvaged states over the newly planned ledger. It uses the store directly: the ledger's own functions derive states from attempts and
+-- cannot be given any.
 local overlay = {}
 local overlay_mt = { __index = overlay }
 
@@ -73,7 +74,7 @@ function overlay:put(name, ...)
   end
 end
 
--- Runs what waits; the rows of the last statement.
+-- Runs the statements that wait; returns the rows of the last one.
 function overlay:flush()
   local ok, err = self.store:run()
   local id, _, rows = self.store:take()
@@ -96,7 +97,7 @@ function overlay:insert(name, record)
   self:put(name, (unpack or table.unpack)(values, 1, #columns))
 end
 
--- An attempt that nobody wrote down, or that nobody can read any more.
+-- Adds an attempt that was not recorded, or whose record is lost.
 function overlay:presume(seq, number)
   local now = self.now()
   self:insert("attempt", { id = seq * ATTEMPTS + number, batch = seq, number = number, fence = 0, owner = "recover", began = now, ended = now,
@@ -104,7 +105,7 @@ function overlay:presume(seq, number)
     detail = "the ledger was damaged: whether it was sent, and what came of it, is not known" })
 end
 
--- The attempts of a batch that can be read: the last one's number.
+-- Copies the attempts of a batch that can be read; returns the last one.
 function overlay:copy_attempts(seq)
   local last
   for _, attempt in ipairs(self.salvage:ask("attempts_of", seq)) do
@@ -132,7 +133,7 @@ function overlay:doubt(seq, copy)
   if copy and copy.state == "U" and last and last.number == copy.attempts then
     self:set(seq, copy, "U", number)
   else
-    -- What was settled is not sent again: the platform's number of it is still the one by which its own result comes.
+    -- Keeps the platform's id of a settled batch: a callback with its result refers to it.
     local receipt = copy and SETTLED[copy.state] and (copy.receipt or last and last.number == copy.attempts and last.receipt) or nil
     number = number + 1
     self:presume(seq, number)
@@ -143,7 +144,7 @@ end
 
 local AFTER = ledger_module.AFTER
 
--- A batch whose outcome its own record tells.
+-- Takes over a batch whose own record has its outcome.
 function overlay:settle(seq, copy, refused)
   local last = self:copy_attempts(seq)
   local number = last and last.number or 0
@@ -174,7 +175,7 @@ local function is_piece_of(pieces, batch)
   return #pieces > 0 and row == batch.first_row + batch.rows and offset == batch.offset + batch.bytes and accepted == batch.accepted
 end
 
--- Pieces must make up their batch, and be what the list has in their place.
+-- The pieces of a split batch, if they make up the batch and have the bytes that the list has in their place.
 function overlay:has_pieces(batch)
   local pieces = self.salvage:ask("pieces_of", batch.seq)
   if not is_piece_of(pieces, batch) then
@@ -221,7 +222,7 @@ function overlay:judge(seq, batch, copy)
   return self:doubt(seq, copy)
 end
 
--- Two records that tell different stories: neither is believed.
+-- Whether the record of a batch and those of its attempts contradict each other: then neither is trusted.
 function overlay:contradicts(copy)
   local attempts = self.salvage:ask("attempts_of", copy.seq)
   local last = attempts[#attempts]
@@ -258,7 +259,7 @@ function overlay:run(record_text)
   self:flush()
 end
 
--- The file to read: the ledger, or what an earlier recovery that did not end has put aside.
+-- The file to read: the ledger, or the one that an interrupted recovery set aside.
 local function source_of(folder)
   if core.system.stat(folder.ledger) then
     return folder.ledger
@@ -285,7 +286,7 @@ local function needs_it(folder)
   return err.reason == "damaged" or nil, err
 end
 
--- A name of ours that nothing has yet.
+-- The first path of this form that does not exist yet.
 local function free_name(folder, form)
   local number = 1
   while core.system.stat(folder.path .. "/" .. form:format(number)) do
@@ -294,7 +295,7 @@ local function free_name(folder, form)
   return folder.path .. "/" .. form:format(number)
 end
 
--- Puts the new ledger in the damaged one's place. Its log goes aside only after it: an old ledger without its log would look whole.
+-- Replaces the damaged ledger by the new one. The old log is set aside after its ledger: a ledger without its log would look intact.
 local function replace(folder, plan)
   local damaged = source_of(folder)
   if damaged == folder.ledger then
@@ -304,7 +305,7 @@ local function replace(folder, plan)
   if core.system.stat(folder.ledger .. "-wal") then
     assert(os.rename(folder.ledger .. "-wal", damaged .. "-wal"))
   end
-  if core.system.stat(folder.rejects) then -- somebody may have mended it
+  if core.system.stat(folder.rejects) then -- it may have been corrected by hand
     assert(os.rename(folder.rejects, free_name(folder, "rejects-before-%d.csv")))
   end
   for key in pairs(folder_module.FILES) do
@@ -320,7 +321,7 @@ local function replace(folder, plan)
   return damaged
 end
 
--- Plans the list anew beside the job.
+-- Plans the list again, in a folder of its own.
 local function plan_again(salvage, given, path)
   local job = salvage:each("job")()
   local file = salvage:each("file")()
@@ -337,7 +338,7 @@ local function plan_again(salvage, given, path)
   if not state then
     return nil, err
   end
-  -- Without the plan: one is made. Its suppression lists must be those of the first one.
+  -- The record is kept without its plan, so that a new one is made. The suppression lists must be those of the first plan.
   state.id, state.record = job.id, { platform = record.platform, account = record.account, identity = record.identity }
   ok, err = suppress.unchanged(record.plan and record.plan.suppress, state.options.env.pause)
   if ok then
@@ -379,6 +380,7 @@ local function plan_again(salvage, given, path)
   return state.record_text and state, err
 end
 
+-- Writes what was salvaged over the new ledger; returns the numbers of batches.
 local function lay_over(salvage, state, given)
   local store, err = core.store.open(state.folder.ledger)
   if not store then
@@ -388,7 +390,7 @@ local function lay_over(salvage, state, given)
     trust_pending = given.trust_pending, counts = { kept = 0, ambiguous = 0, pending = 0 } }, overlay_mt)
   local fine, problem = pcall(self.run, self, state.record_text)
   store:close()
-  if fine and core.system.stat(state.folder.ledger .. "-wal") then -- not written back: the file alone is worth nothing
+  if fine and core.system.stat(state.folder.ledger .. "-wal") then -- the log was not written back into the file
     return folder_module.trouble(state.folder.path, "the new ledger cannot be closed")
   end
   if not fine then
@@ -433,7 +435,7 @@ local function recover(folder, given, scratch)
   return counts
 end
 
----Makes the ledger of a job anew from what can be read of a damaged one. What cannot be vouched for is in doubt.
+---Rebuilds the ledger of a job from what can be read of the damaged one. Batches without an intact record are in doubt.
 ---@param path string the job folder
 ---@param given table? account, env, transport as for `resume`; trust_pending: batches whose intact record says that they were not sent are pending
 ---again, instead of in doubt

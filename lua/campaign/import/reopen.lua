@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A job in another process, or after its run: open_job, and the methods resume, resolve, probe, join and inspect. What needs no job is in
--- import/resume.lua.
+-- A job in another process, or after its run: open_job, and the methods resume, resolve, probe, join, inspect and report. What works on the parts of
+-- a job alone is in import/resume.lua.
 
 local callback = require "campaign.callback"
 local core = require "campaign.core"
@@ -39,7 +39,7 @@ local function not_in_doubt(batch, folder)
   }
 end
 
--- Opens a job's ledger and puts the job together again, as far as it was.
+-- Opens a job's ledger and makes the job's state from its record.
 local function reopen(job, given, level)
   local known = job_module.state_of(job)
   local checked = known.checked
@@ -66,7 +66,7 @@ local function reopen(job, given, level)
   return state, put.state
 end
 
--- Has the batches in doubt settled, or one of them.
+-- Settles the batches in doubt, or one of them, as far as the platform can be asked.
 local function settle_doubt(state, batch)
   local settler = work.settler_of(state, function(seconds)
     job_module.progress(state, { phase = "waiting", wait_for = "probe", wait_until = state.options.env.now() + seconds }, true)
@@ -77,7 +77,8 @@ local function settle_doubt(state, batch)
   return settler:settle_all(batch)
 end
 
--- A run that may have more in flight than the plan allows says so, with its first commit: `verify` bounds doubt by it.
+-- Records, with the first commit of a run, if it may have more requests in flight than the plan allowed: `verify` computes the bound of rows in
+-- doubt from it.
 local function note_in_flight(state)
   local record, err = state.record, nil
   local _, most = timing.in_flight(state.platform, state.operation, state.options)
@@ -140,7 +141,7 @@ local function restore(job, state, was)
   return not err or nil, err
 end
 
--- What was handed over to a later import is not sent here.
+-- Refuses to send rows that were handed over to a later import.
 local function may_send(state)
   local mark, err = handover.read(family.root(state.folder.path))
   if not mark and not err then
@@ -164,8 +165,8 @@ local function merged(one, other)
   return all
 end
 
----Goes on with a job: runs a planned one, finishes an interrupted or stopped one, gives the result of a finished one. Batches whose outcome
----is unknown stay as they are.
+---Continues a job: runs a planned one, finishes an interrupted or stopped one, returns the result of a finished one. Batches in doubt are asked
+---about where the platform can tell; otherwise they stay in doubt.
 ---@param given campaign.run.options? what differs in this process
 ---@return campaign.import.result? result
 ---@return campaign.error? err
@@ -200,15 +201,15 @@ function methods:resume(given)
   self.result = nil
   local result
   result, err = self:run()
-  if not result and state.state == "planned" then -- it may not begin: nothing is held, and it can be asked again
+  if not result and state.state == "planned" then -- it was not started: release everything, so that `resume` can be called again
     job_module.close_all(state)
     job_module.set_state(self, old)
   end
   return result, err
 end
 
----Says what became of a batch that is in doubt. The report is made again when the job is resumed.
----@param batch integer
+---Records the outcome of a batch in doubt, as found out by the user. The report is made again when the job is resumed.
+---@param batch integer number of the batch
 ---@param as "applied"|"not-applied"|"resend"
 ---@param detail string? who found out, and how
 ---@return true? ok
@@ -240,7 +241,7 @@ function methods:resolve(batch, as, detail)
   return true
 end
 
--- Opens the job as far as its rows can be read, asks, and closes it. The report is made again by `resume` when something was found.
+-- Opens the job so that its rows can be read, calls `question`, and closes it. If something was found, the report is made again by `resume`.
 local function ask(job, given, question)
   local state, was = reopen(job, merged(job_module.state_of(job).given, given), 3)
   if not state then
@@ -266,7 +267,7 @@ local function ask(job, given, question)
   return found, err
 end
 
----Looks at the platform for the batches in doubt, where its data says how. Sends nothing; the report is made again by `resume`.
+---Asks the platform about the batches in doubt, where its data says how. Sends no rows; the report is made again by `resume`.
 ---@param batch integer? only this one
 ---@param given table? as for `resume`
 ---@return table[]? found batch, as ("applied", "again"; nil: still in doubt), detail
@@ -306,7 +307,7 @@ function methods:join(store, given)
   end)
 end
 
--- The state of a job that nobody works on, without its counts; and the stamp of its ledger.
+-- The state of a job, without its counts, and the stamp of its ledger (nil while a process works on the job).
 local function glance(folder)
   local ledger, err = ledger_module.open(folder.ledger)
   if not ledger then
@@ -321,9 +322,9 @@ local function glance(folder)
   return stored.state_of(job), stamp
 end
 
----What the ledger says: `job`, `state`, and from the ledger's own counts `rows` (by state), `total`, `batches` (by the ledger's letters), `sendable`,
+---Reads the ledger: `job`, `state`, and from the ledger's own counts `rows` (by state), `total`, `batches` (by the ledger's letters), `sendable`,
 ---`attempts`, `open`, `bytes`, `possibly_duplicated` (rows), `doubtful` (batches, at most 1,000), `retries`. See docs/cli.md, "status".
----@return table? found state is "running" while somebody has the job: the rest is then not known
+---@return table? found while another process works on the job only `job` and `state` ("running")
 ---@return campaign.error? err
 function methods:inspect()
   local folder, open_err = folder_module.open(self.folder)
@@ -370,10 +371,10 @@ function methods:inspect()
   return found, err
 end
 
----Makes report.html from the ledger, with what report.json says of the last run where that stands. Sends nothing.
+---Makes report.html from the ledger and, if it exists, report.json of the last run. Sends nothing.
 ---@param given { lang: "en"|"zh"|nil, output: string? }? output: another path than report.html in the job folder
 ---@return string? path
----@return campaign.error? err also of a job that somebody works on: it makes its report when it ends
+---@return campaign.error? err also while a process works on the job: its report is made at the end
 function methods:report(given)
   given = given or {}
   if given.lang and given.lang ~= "en" and given.lang ~= "zh" then
@@ -399,7 +400,7 @@ function methods:report(given)
   return path, err
 end
 
----Opens the job of an earlier run: its status and its result; `resume` goes on with it.
+---Opens the job of an earlier run. `resume` continues it.
 ---@param path string the job folder
 ---@param given table? what `resume` takes
 ---@return campaign.job? job
@@ -415,7 +416,7 @@ function M.open_job(path, given)
   end
   local state = { state = "interrupted", folder = folder, given = given }
   local job = job_module.new({ folder = path }, state)
-  local plain = core.system.stat(folder.report) and folder:read("report") or nil -- of a damaged one the ledger knows more
+  local plain = core.system.stat(folder.report) and folder:read("report") or nil -- a damaged one is ignored: the ledger has it all
   job.result = plain and final_report.restore(plain, path)
   if job.result then
     state.state = plain.state

@@ -13,7 +13,7 @@ local function refuse(message, hint)
   return error_object.refuse{ kind = "ledger", reason = "changed", message = message, hint = hint }
 end
 
--- nil, err where a batch cannot be read; raises what the ledger refuses.
+-- Compares the checksum of each batch. nil and an error where a batch cannot be read; raises errors of the ledger.
 local function compare(input, ledger, pause)
   for batch in ledger:scan("batches") do
     local sum, err = input:checksum(batch)
@@ -27,8 +27,8 @@ local function compare(input, ledger, pause)
   return true
 end
 
--- Whether the list has the bytes of every batch as they were planned; nil, err where nobody can tell. What lies between batches was refused by the
--- plan and is listed already.
+-- Whether the list still has the planned bytes of every batch; nil and an error if it cannot be read. Rows between batches were refused by the plan and
+-- are listed already.
 local function has_planned_bytes(file, ledger, pause)
   local input, err = core.rows.input{ path = file.path, encoding = file.encoding }
   if not input then
@@ -65,8 +65,8 @@ local function same(file, ledger, pause)
   return refuse(("%s has changed since the job was planned (%s)"):format(file.path, how), advice .. "; import a changed one as a new job")
 end
 
----The list must be the one that was planned; of one that a function has mapped, also the one that the function saw, unless that was made of a
----workbook: people go on working with those. A list that was copied or touched has another time of change: then its bytes are compared with those of the plan.
+---Checks that the list is the one that was planned; for a mapped list also the list that the function saw, unless it was made of a workbook, which
+---people keep editing. If the modification time differs (a copy, `touch`), the bytes are compared with the plan.
 ---@param file table from the ledger
 ---@param record table of the ledger
 ---@param ledger table? with the plan; without one the time must be the same
@@ -84,7 +84,7 @@ function M.same_file(file, record, ledger, pause)
   return same(file, ledger, pause)
 end
 
----Whose account and which columns the job was planned for.
+---Checks that the job is continued with the account and the columns that it was planned for.
 ---@param record table of the ledger
 ---@param identity string?
 ---@param shape string?
@@ -102,7 +102,7 @@ function M.same_target(record, identity, shape)
   return true
 end
 
--- Batches that were taken over whole are booked as sums: of a long job there are very many, and nothing of them is listed.
+-- Batches that were accepted completely are booked as sums: a long job has very many, and none of their rows is listed.
 local function restore_batches(ledger, rows, books)
   for _, taken in ipairs(assert(ledger:ask("taken"))) do
     books:book(taken.awaits == 1 and "accepted_pending" or "accepted", taken.rows)
@@ -139,7 +139,7 @@ local function rewind(state, record, listed)
   return ok, err
 end
 
----Books and lists what the ledger knows.
+---Restores the accounting and the row files from the ledger.
 ---@param state table ledger, record, books, rows
 ---@return true? ok
 ---@return campaign.error? err
@@ -172,9 +172,9 @@ function M.restore(state)
   return true
 end
 
----Why an import that keeps order must not go on, if so.
+---The reason why an import that keeps the order of its batches must not continue, if there is one: a batch in doubt, or a rejected one.
 ---@param ledger table
----@param isolates boolean? refused rows are singled out: one of them holds nothing up
+---@param isolates boolean? refused batches are split down to single rows: those do not stop the import
 ---@return campaign.error? hold
 ---@return campaign.error? err
 function M.hold(ledger, isolates)

@@ -11,8 +11,8 @@ local M = {}
 ---@field concurrency? integer requests in flight, at most
 ---@field rate? number calls per second, at most
 ---@field max_reject? string|number "5%" of the rows that were sent, or a number of rows: the run ends when the platform refuses more; "none"
----@field bisect? integer calls to find the rows to blame in one refused batch; 0: none
----@field attempts? integer sendings of a batch that was not applied, at most
+---@field bisect? integer calls, at most, to find the invalid rows of one refused batch; 0: none
+---@field attempts? integer attempts, at most, to send a batch that was provably not applied
 ---@field on_progress? fun(event: campaign.import.event)
 ---@field env? campaign.env
 ---@field transport? table

@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A job on disk: its folder, its ledger and its options. The opener has exclusive access until the ledger is closed; a running job is
--- refused.
+-- Opens a job on disk: folder, ledger and recorded options. The caller has exclusive access until it closes the ledger; a running job is refused.
 
 local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"

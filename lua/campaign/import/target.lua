@@ -73,10 +73,10 @@ local function check_overwrite(operation, options)
   return true
 end
 
----The call's fields for a batch: until an overwriting import has replaced what is there, each replaces; all others append.
+---The call's fields for a batch: the first batch of an overwriting import replaces what is there, all others append.
 ---@param operation table
 ---@param options table params, overwrite
----@param first boolean
+---@param first boolean whether nothing of this import has been accepted yet
 ---@return table
 function M.fields(operation, options, first)
   local destructive = operation.destructive
@@ -91,7 +91,7 @@ function M.fields(operation, options, first)
   return fields
 end
 
--- A JSON body whose list of rows is empty, or something as short.
+-- A JSON body with an empty list of rows; a short text for other bodies. For signatures, which need a body.
 local function empty_body(client, operation, params)
   local before, after
   if operation.body == "json" then
@@ -169,7 +169,7 @@ local function groups_of(list, match, params)
   return groups
 end
 
--- The columns of one target; nil and why where they cannot be told apart.
+-- The columns of one target; nil and a reason if a name is missing or occurs twice.
 local function columns_of(group, from)
   local columns, seen = {}, {}
   for i, column in ipairs(group[from.names] or {}) do

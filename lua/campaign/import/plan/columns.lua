@@ -5,7 +5,7 @@ local suggest = require "campaign.api.suggest"
 
 local M = {}
 
--- Names that are compared with others of a header for advice: of a list of thousands of columns it would take seconds.
+-- Comparisons of names, at most, for advice: with thousands of columns they would take seconds.
 local MOST_COMPARED = 20000
 
 -- Whether a character of two or three bytes is a blank, or is not seen at all: what spreadsheets, web pages and input methods leave around a
@@ -95,14 +95,13 @@ function M.quoted(names)
   return #parts == 0 and "(none)" or table.concat(parts, ", ")
 end
 
--- Whether a name is rather somebody's number or address.
+-- Whether a name is rather a person's phone number or e-mail address.
 local function is_value(name)
   local digits = name:gsub("[%s+-]", "")
   return #digits >= 7 and digits:find("^%d+$") ~= nil or name:find("^[^%s@]+@[%w-]+%.[%w.-]+$") ~= nil -- linear: disjoint borders
 end
 
----What to try when a header does not look like one: it is a row, or a single column, though its name holds what separates columns, or is very
----long.
+---Advice for a header that does not look like one: it is a row of data, or a single column whose name contains a separator or is very long.
 ---@param names string[]
 ---@return string?
 function M.doubt(names)
@@ -237,7 +236,7 @@ function M.find(index, name, taken)
 end
 
 ---The column that a field without one may have been meant for: its name has that of the field or an alias in it ("手机号（必填）", "Mobile
----Phone"), or is a slip of the pen for it. For messages: nothing is filled by it.
+---Phone"), or is a misspelling of it. For messages only: nothing is filled by it.
 ---@param index campaign.columns
 ---@param name string
 ---@param taken table<integer, boolean> columns that are not to be looked at

@@ -4,20 +4,20 @@
 
 local M = {}
 
-local function agree()
+local function succeed()
   return true
 end
 
 ---In place of the job folder: no path, no files.
 ---@return table
 function M.folder()
-  return { write = agree }
+  return { write = succeed }
 end
 
 ---In place of the ledger.
 ---@return table
 function M.ledger()
-  return { job_put = agree, enqueue = agree, record = agree, record_refused = agree, commit = agree, close = agree }
+  return { job_put = succeed, enqueue = succeed, record = succeed, record_refused = succeed, commit = succeed, close = succeed }
 end
 
 return M

@@ -7,13 +7,13 @@ local window_module = require "campaign.import.plan.window"
 
 local M = {}
 
--- Closed hours that are looked at: a month of nights.
+-- Closed hours that are considered: a month of nights.
 local MOST_CROSSINGS = 31
 
--- Seconds after which what was measured counts a third.
+-- Seconds after which a measurement has lost two thirds of its weight.
 local MEMORY = 20
 
----Lays work over the hours in which the platform is open.
+---Distributes work over the hours in which the platform is open.
 ---@param window table of import/plan/window.lua
 ---@param from number instant at which work can begin
 ---@param seconds number of work
@@ -46,10 +46,10 @@ end
 ---@field opens number? when it opens again
 ---@field calls_after integer? requests that will not be done before it closes
 
----What to expect of so much work.
----@param window table
+---Estimates when work will be done.
+---@param window table of import/plan/window.lua
 ---@param zone_seconds integer
----@param now number
+---@param now number instant
 ---@param work { seconds: number, calls: integer, wait: number? } the work, its requests, a pause before it
 ---@return campaign.import.estimate
 function M.estimate(window, zone_seconds, now, work)
@@ -64,16 +64,18 @@ end
 local meter = {}
 local meter_mt = { __index = meter, __name = "campaign.import.meter" }
 
----Measures how fast something grows, of late.
----@param now number by a clock that never jumps
+---Makes a meter for how fast something has grown recently.
+---@param now number seconds of a monotonic clock
 ---@param value number
+---@return table meter
 function M.meter(now, value)
   return setmetatable({ _at = now, _value = value, _grown = 0, _seconds = 0 }, meter_mt)
 end
 
----@param now number
+---Adds a measurement.
+---@param now number seconds of a monotonic clock
 ---@param value number
----@param is_idle boolean? the time since the last look does not count
+---@param is_idle boolean? the time since the last measurement does not count
 function meter:look(now, value, is_idle)
   local passed, grown = now - self._at, value - self._value
   self._at, self._value = now, value
@@ -84,7 +86,8 @@ function meter:look(now, value, is_idle)
   self._grown, self._seconds = self._grown * keep + grown, self._seconds * keep + passed
 end
 
----@return number? per second; nil while nothing grew
+---The recent growth.
+---@return number? rate per second; nil while nothing grew
 function meter:rate()
   return self._grown > 0 and self._seconds > 0 and self._grown / self._seconds or nil
 end

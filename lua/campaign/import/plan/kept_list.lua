@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A list that was made for a job, of a workbook or by a function: it gets its name in the job folder when it is complete, and is on the disk
--- before the plan is, from which things are sent.
+-- A list that was made for a job, from a workbook or by a map function: it gets its name in the job folder when it is complete, and is durable before
+-- the plan is, from which things are sent.
 
 local core = require "campaign.core"
 local durable = require "campaign.durable"
@@ -47,7 +47,7 @@ function M.place(state, maker, path)
   return true
 end
 
----Waits until the list is on the disk.
+---Waits until the list is durable.
 ---@param state table
 ---@return true? ok
 ---@return campaign.error? err

@@ -17,18 +17,18 @@ local suggest = require "campaign.api.suggest"
 
 local M = {}
 
--- Rows between two looks at the world: where others share the thread, and where nobody does.
+-- Rows between two pauses (progress, stop requests): where other work shares the thread, and where none does.
 local FEW_ROWS, MANY_ROWS = 8, 1024
 
--- Bytes of a step where others share the thread.
+-- Bytes per step where other work shares the thread.
 local SHORT_STEP = 32768
 
--- Shorter values (bytes) are in any text by chance.
+-- Bytes of the shortest value that is hidden in messages: shorter ones occur in any text by chance.
 local LEAST_HIDDEN = 3
 
 local MOST_TEXT = 500
 
--- Frames that are looked through for the line of the script.
+-- Stack frames that are searched for the line of the script.
 local MOST_FRAMES = 40
 
 local CALLER = debug.getinfo(row_walk.plain, "S").short_src
@@ -37,14 +37,14 @@ local function fail(reason, message, hint, cause)
   return error_object.refuse{ kind = "usage", reason = reason, message = message, hint = hint, cause = cause }
 end
 
----Why the function cannot be called, where the job has a mapped list already.
+---The refusal of a map function for a job that already has its mapped list.
 ---@return nil
 ---@return campaign.error
 function M.refuse_again()
   return fail("map", "map: a planned job continues with its mapped list; its function is not called again", "leave `map` out")
 end
 
--- The line of the script that is to blame, as the handler of xpcall sees the stack.
+-- The line of the script in which an error was raised; called in the handler of xpcall.
 local function place_of()
   for level = 3, MOST_FRAMES do
     local frame = debug.getinfo(level, "Sl")
@@ -65,7 +65,7 @@ local function at_row(state, rewrite)
   return ("%s, row %d (line %d): "):format(state.options.source, info.rows, info.line)
 end
 
--- The words of whatever was raised. Metatables are anybody's too, and may raise, or say nothing.
+-- The text of a raised value. A __tostring of the script may raise itself, or return no text.
 local function text_of(problem)
   local metatable = getmetatable(problem)
   if type(problem) == "string" or type(problem) == "number" or type(metatable) == "table" and rawget(metatable, "__tostring") then
@@ -94,8 +94,8 @@ local function raised(state, rewrite, caught)
     .. redact.scrub(text, hidden, MOST_TEXT), "nothing was sent")
 end
 
--- Between calls: others have a turn, progress is told, and who wants to stop is heard.
-local function rest(state, rewrite, total)
+-- Between calls: lets other work run, reports progress, and stops on request.
+local function pause_between(state, rewrite, total)
   local options = state.options
   rewrite:seal(true)
   if options.env.pause then
@@ -130,7 +130,7 @@ local function each_row(state, rewrite, watch)
     end
     number = found
     watch(false)
-    ok, err = rest(state, rewrite, total)
+    ok, err = pause_between(state, rewrite, total)
     if not ok then
       return nil, err
     end
@@ -150,7 +150,7 @@ local function finish(state, rewrite)
   return done, err
 end
 
--- Which fields the made columns fill by their own names: the function said so.
+-- The map from fields to the columns that the function made: they fill the fields of their own names.
 local function fields_of(state, info)
   local map, known = {}, {}
   local exact = columns_module.index(state.columns).exact
@@ -168,7 +168,7 @@ local function fields_of(state, info)
   return map
 end
 
--- What is a slip where it goes nowhere: what the function made, not the columns of the list that it changed.
+-- The columns that must be used, or are taken for misspelt: those that the function made, not those of the list that it changed.
 local function slips_of(state, info)
   local exact, slips = columns_module.index(state.columns).exact, {}
   for _, name in ipairs(info.made) do
@@ -200,7 +200,7 @@ local function open_mapped(state, rewrite, info)
   return state.columns ~= nil or nil, err
 end
 
----Has the function look at every row; afterwards the state's input, columns and options are those of the mapped list, which has no name yet.
+---Calls the function for every row. Afterwards the state's input, columns and options are those of the mapped list, which has no name yet.
 ---@param state table
 ---@return true? ok
 ---@return campaign.error? err
@@ -234,7 +234,7 @@ function M.run(state)
   return open_mapped(state, rewrite, info)
 end
 
----Whether all that the function made goes somewhere.
+---Checks that all columns which the function made are used.
 ---@param state table with its mapping
 ---@return true? ok
 ---@return campaign.error? err
@@ -255,7 +255,7 @@ function M.check(state)
   return true
 end
 
----Gives the mapped list its name in the job folder, for good.
+---Gives the mapped list its final name in the job folder.
 ---@param state table
 ---@return true? ok
 ---@return campaign.error? err

@@ -94,7 +94,7 @@ local function read_set_and_split(p)
   end
 end
 
--- A wire name in the header belongs to its field, so that no alias of another field takes that column first.
+-- A column with the wire name of a field belongs to that field, so that no alias of another field takes it first.
 local function claim_wire_names(p)
   for _, field in ipairs(p.fields) do
     local name = field.name
@@ -147,7 +147,7 @@ local function fill_constant(p, entry, value)
   end
 end
 
--- The field's own name in the header beside others that mean it too.
+-- The names of a field's own column and of others that mean it too; nil if there are no others.
 local function also_fitting(p, name, index)
   local names = { p.columns[index] }
   for _, other in ipairs(columns.others(p.index, name, p.taken)) do
@@ -241,8 +241,8 @@ local function add_checks(p)
   end
 end
 
--- Of a sheet: errors, rounded numbers and formulas without result are refused wherever they would be used. What a function made of them may be
--- in any column.
+-- Checks columns of a workbook for cells with errors, rounded numbers and formulas without a result. A map function may have copied them to any
+-- column.
 local function add_doubtful(p)
   local suspects = {}
   for _, doubt in ipairs(p.options.doubtful or {}) do
@@ -273,7 +273,7 @@ local function find_key(p, option, name)
   return index
 end
 
--- What is known of a column whose keys are compared with those of a list.
+-- Finds the columns that are compared with suppression lists, and what is known of their values.
 local function find_suppressed(p)
   for i, name in ipairs(p.options.suppress or {}) do
     local index = find_key(p, "suppress", name)

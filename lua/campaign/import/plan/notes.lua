@@ -1,14 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- What a person should know of a list before it is sent, though no rule refuses it: a column that is left out while a field that it may be
--- meant for stays empty, and values of the first rows that bear the marks of what spoilt them elsewhere (a spreadsheet, a wrong
--- encoding, a database). Nothing is changed or refused for it, and no value is shown.
+-- Warnings about a list that no rule refuses: a column that is left out while a field that it may be meant for stays empty, and values in the first
+-- rows that look damaged by a spreadsheet, a wrong encoding or a database. Nothing is changed or refused for it, and no value is shown.
 
 local columns_module = require "campaign.import.plan.columns"
 local core = require "campaign.core"
 
 local M = {}
 
--- Rows that are looked at, the bytes of a value, and what is said at most.
+-- Rows that are examined, bytes of each value, and warnings, at most.
 local MOST, BEGINNING, MOST_NOTES = 100, 1000, 50
 
 -- Characters of Latin-1 beyond ASCII, in UTF-8.
@@ -63,7 +62,7 @@ local function sent_columns(mapping)
   return columns
 end
 
--- Rows that were looked at. A list that cannot be read on by now is told by whoever sends it.
+-- Counts the marks in the first rows; returns the number of rows. A list that has become unreadable is reported by the run.
 local function look(input, columns, counts)
   local rows = 0
   pcall(function()

@@ -37,14 +37,14 @@ function M.encoder(operation, mapping, envelope, map)
   return core.rows.encoder(description)
 end
 
--- Bytes of a step where others share the thread: well under a millisecond.
+-- Bytes per step where other work shares the thread: well under a millisecond.
 local SHORT_STEP = 32768
 
 local function write_plan(plan, work, batches)
   local rows, bytes, count = 0, 0, #batches
   for i = 1, count do
     local batch = batches[i]
-    if not batch.hash then -- the pass does not know it of UTF-16
+    if not batch.hash then -- the pass does not compute it for UTF-16
       local err
       batch.hash, err = work.input:checksum(batch)
       if not batch.hash then
@@ -57,7 +57,7 @@ local function write_plan(plan, work, batches)
   return work.ledger:enqueue(batches)
 end
 
--- Rows that are left out though nothing is wrong with them.
+-- Lists valid rows that are left out: duplicates, suppressed and unchanged ones.
 local function list_left_out(work, step)
   for _, duplicate in ipairs(step.duplicates) do
     local ok, err = work.rows:repeated(duplicate)

@@ -52,7 +52,7 @@ local function new_id(env)
   return os.date("%Y%m%d-%H%M%S", math.floor(env.now())) .. "-" .. core.digest.hex(env.random(2))
 end
 
--- The account, the one the job was planned for, and the hours in which the platform takes calls.
+-- Connects to the account, which must be the one that the job was planned for, and checks the closed hours.
 local function open_account(state)
   local options, operation = state.options, state.operation
   local err
@@ -115,7 +115,7 @@ local function open_list(state)
   return true
 end
 
--- Which column fills which field. A function of the user's looks at the rows first, and what it makes takes the list's place.
+-- Finds which column fills which field. A map function of the user sees the rows first, and its list replaces the original one.
 local function map_columns(state)
   local options = state.options
   local mapped = type(options.map) == "function" and require("campaign.import.plan.map_function")
@@ -155,7 +155,7 @@ local function open_encoder(state)
   return state.encoder ~= nil or nil, err
 end
 
--- Keys of rows, from and for other jobs, and suppression lists. A job that is gone on with has its rows told apart already.
+-- Loads row keys (of an earlier job, or to be kept) and suppression lists. A job that is continued has applied them in its plan.
 local function load_keys(state)
   local options = state.options
   local known = state.record and state.record.plan
@@ -177,7 +177,7 @@ end
 
 local STEPS = { open_account, open_list, map_columns, open_encoder, load_keys }
 
----Finds out everything that is known before the file is read through: client, input, mapping, encoder, lists of keys.
+---Takes all steps before the pass over the rows: client, input, mapping, encoder, lists of keys.
 ---@param state table
 ---@return true? ok
 ---@return campaign.error? err

@@ -13,7 +13,7 @@ local timing = require "campaign.import.run.timing"
 
 local M = {}
 
--- Where nothing was measured: seconds from a request to its answer, and bytes per second on the way to the platform.
+-- Assumptions where nothing was measured: seconds from a request to its answer, and bytes per second to the platform.
 local CALL_SECONDS, BYTES_PER_SECOND = 0.3, 1048576
 
 local DAY = 86400
@@ -86,7 +86,7 @@ function M.masked(text, kind)
   return first == text and "*" or first .. "**"
 end
 
--- What the platform's data says of a field; columns that only the target names are personal unless they say otherwise.
+-- How a field is masked, by the platform's data; columns that only the target names count as personal.
 local function kind_of(fields, entry, column)
   local field = fields[entry.name]
   if field then

@@ -9,7 +9,7 @@ local sorted = require "campaign.sorted"
 
 local M = {}
 
--- 1.0, as Lua 5.4 keeps a number that was divided or decoded, is the 1 of the data.
+-- A value as text; 1.0, which Lua 5.4 makes of a divided or decoded number, equals the 1 of the data.
 local function text_of(value)
   return type(value) == "number" and convert.int64_text(value) or tostring(value)
 end
@@ -107,7 +107,7 @@ local SCALARS = {
   datetime = "datetime", date = "date", any = "string",
 }
 
----The form that the platform's data asks of a field, where the core can look at it.
+---The pattern that the platform's data demands of a field, if the core can check it.
 ---@param field table?
 ---@return string?
 function M.pattern(field)
@@ -123,7 +123,7 @@ function M.objects(operation)
   return objects
 end
 
----Whether a row takes this name though no field has it: rows and objects of an open type do.
+---Whether a row takes a name that no field has: rows and objects of an open type do.
 ---@param operation table
 ---@param objects table of `objects`
 ---@param name string
@@ -136,7 +136,7 @@ function M.takes_own(operation, objects, name)
   return operation.rows.shape == "object" and operation.rows.row.open or nil
 end
 
--- The objects that a field goes into, as far as the encoder needs to know them.
+-- The objects that contain a field, as the encoder takes them.
 local function parents_of(field, options)
   local parents
   for i, parent in ipairs(field.parents or {}) do
@@ -146,7 +146,7 @@ local function parents_of(field, options)
   return parents
 end
 
----An object that stands in every row, for the encoder.
+---An object that is sent in every row, for the encoder.
 ---@param object table of `objects`
 ---@param options table `set`, `params`
 ---@return table? entry nil if rows without its fields are sent without it

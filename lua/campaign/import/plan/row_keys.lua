@@ -12,7 +12,7 @@ local M = {}
 
 M.BYTES = 16
 
--- Names the hash: keys of another one say nothing about rows of today.
+-- The head of the file names the hash: keys of another hash cannot be compared.
 local KIND = "campaign row keys "
 local MAGIC = KIND .. "2 (NH, SipHash-1-3-128)\n"
 local SECRET_BYTES = 32
@@ -20,7 +20,7 @@ local SECRET_BYTES = 32
 -- Where the first key stands.
 M.START = #MAGIC + SECRET_BYTES
 
--- Bytes of the longest list whose keys are kept unasked: they cost a third of what checking it does.
+-- Bytes of the longest list whose keys are kept by default: they add a third to the time of checking it.
 local MOST_UNASKED = 67108864
 
 -- Bytes gathered before they are written.
@@ -42,7 +42,7 @@ local function parts_of(mapping)
   return parts
 end
 
----The columns that make a row what it is for the platform.
+---The columns whose values are sent.
 ---@param mapping campaign.mapping
 ---@return integer[]
 function M.columns(mapping)

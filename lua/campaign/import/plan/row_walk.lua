@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Calls a function for the rows of a core.rows.rewrite, in either of two ways. plain: fields come and go through the Lua API, on any Lua;
--- the test's oracle. compiled: on LuaJIT, through its foreign function interface, so that the loop, the user's function and the access to
+-- Calls a function for the rows of a core.rows.rewrite, in either of two ways. plain: fields pass through the Lua API, on any Lua; tests compare the
+-- other way with it. compiled: on LuaJIT, through its foreign function interface, so that the loop, the user's function and the access to
 -- the row become one piece of machine code; whatever is rare or an error is left to the plain way's functions, and ends as it does there.
 -- A function that LuaJIT does not compile is two or three times slower in the second way than in the first, so both are tried on the first rows.
 
@@ -10,7 +10,7 @@ local clock = os.clock
 
 ---@alias campaign.row_walk fun(number: integer, count: integer): integer?, campaign.error? number of the row before (0: none) → of the next
 
--- Rows of a trial. The ways take turns; what is compiled is not yet compiled the first time.
+-- Rows per trial, and trials. The ways alternate; the first trial of the compiled way is not measured, since LuaJIT has not compiled it yet.
 local TRIAL = 512
 local TRIALS = 5
 

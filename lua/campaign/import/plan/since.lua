@@ -37,7 +37,7 @@ local function different(left, right)
   return names
 end
 
--- Rows that are the same in another import need not be what that platform, target or mapping has.
+-- Refuses a job whose rows went elsewhere or were built in another way: equal keys would not mean equal rows.
 local function same_work(opened, now)
   local record = opened.record
   if record.platform ~= now.platform or record.operation ~= now.operation then
@@ -71,7 +71,7 @@ local function in_doubt(opened)
   return true
 end
 
--- Adds the rows of a batch that the platform took over: those of its body without the ones it gave back.
+-- Adds the rows of a batch that the platform accepted: those that were sent, without those it refused.
 local function add_batch(opened, file, list, batch)
   local left_out, given_back = rows_module.skipper(batch.skip), {}
   if batch.rejected > 0 then
@@ -92,7 +92,7 @@ local function add_batch(opened, file, list, batch)
   end
 end
 
--- Rows that were not sent because a job before had delivered them.
+-- Adds rows that this job did not send because an earlier job had delivered them.
 local function add_unchanged(opened, file, list, pause)
   local first, count = nil, 0
   local function put()
@@ -143,7 +143,7 @@ local function add_job(opened, list, pause)
   return list
 end
 
--- One folder: `list` is that of the folders before it, `seen` what was seen of each.
+-- Adds the delivered rows of one folder to `list`, and what `handover.look` says of it to `seen`.
 local function take(path, now, list, secret, seen)
   local opened, err = stored.open(path)
   if not opened then
@@ -159,7 +159,7 @@ local function take(path, now, list, secret, seen)
     ok, err = in_doubt(opened)
   end
   if ok then
-    ok, err = handover.speaks(opened)
+    ok, err = handover.may_follow(opened)
     if ok == false then
       ok, err = refuse(path, "that job has not taken over what " .. opened.record.options.since .. " left open, and may never do so",
         "compare with that one: --since " .. opened.record.options.since)

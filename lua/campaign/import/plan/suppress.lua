@@ -16,7 +16,7 @@ M.MOST = 64 -- lists of one import
 
 local FORMS = { text = true, email = true, phone = true }
 
--- What a column is called whose keys have a form of their own, where neither the platform's data nor a check says so.
+-- Names of columns by which the form of their keys is recognized if neither the platform's data nor a check tells it.
 local CALLED = {
   phone = { "phone", "mobile", "tel", "telephone", "msisdn", "手机", "手机号", "手机号码", "电话", "电话号码", "联系电话", "号码" },
   email = { "email", "e-mail", "mail", "邮箱", "电子邮箱", "邮件" },
@@ -24,7 +24,7 @@ local CALLED = {
 
 local CHECKED = { mobile_cn = "phone", phone_e164 = "phone", email = "email" }
 
--- Bytes of a step, and of a step where others share the thread.
+-- Bytes per step, and per step where other work shares the thread.
 local STEP, SHORT_STEP = 1048576, 32768
 
 ---@class campaign.suppression
@@ -42,7 +42,7 @@ local function usage(message, hint, more)
   return nil, error_object.new(fields)
 end
 
--- Where the last such character stands.
+-- The position of the last occurrence of a character.
 local function last(text, character)
   for at = #text, 1, -1 do
     if text:sub(at, at) == character then
@@ -161,7 +161,7 @@ function M.form(use)
   return "text"
 end
 
--- What is wrong with the file, said of the list.
+-- An error about the file as an error about the suppression list.
 local function refuse(entry, err)
   return error_object.refuse{
     kind = err.kind, reason = err.reason, code = err.code, cause = err,
@@ -170,7 +170,7 @@ local function refuse(entry, err)
   }
 end
 
--- Of a sheet: a key that nobody can read would exclude nobody.
+-- Refuses a workbook with cells without a value in the column: a key that cannot be read would exclude nobody.
 local function refuse_doubts(entry, opened, column)
   for _, doubt in ipairs(opened and opened.doubts or {}) do
     if doubt.column == column then
@@ -221,7 +221,7 @@ local function open_list(entry, use, work)
   return list, opened and opened.list
 end
 
--- A sheet was read from the workbook as it was then; its sum must be of the same.
+-- Whether the workbook is unchanged since its sheet was read, so that its checksum belongs to what was read.
 local function is_same(found, list)
   return list == nil or found ~= nil and found.size == list.bytes and found.mtime == list.mtime
 end
@@ -322,7 +322,7 @@ function M.load(entries, uses, work)
   return loaded
 end
 
----What a plan says of them.
+---The facts about the lists that a plan records.
 ---@param loaded table[]
 ---@return table[]? facts nil when there is none
 function M.facts(loaded)
@@ -340,7 +340,7 @@ function M.close(loaded)
   end
 end
 
----Whether the lists are those that a job was planned with: who was put on one since must not be addressed.
+---Checks that the lists are those that a job was planned with: people who were added since must not be contacted.
 ---@param facts table[]? of the plan
 ---@param pause fun()?
 ---@return true? ok

@@ -13,10 +13,10 @@ local DAY = 86400
 -- A request is not begun when it might end within so many seconds of the closing time: clocks differ, and platforms take their time.
 M.MARGIN = 30
 
--- A request is expected to take this many seconds, and one more for so many bytes, as long as none has shown how long they take.
+-- The time that a request is expected to take until one was measured: so many seconds, and one more for so many bytes.
 local SECONDS, BYTES_PER_SECOND = 1, 262144
 
--- Not everybody comes back in the second in which a platform opens.
+-- Seconds over which the starts after an opening are spread, so that not all imports begin in the same second.
 local SPREAD = 10
 
 local methods = {}
@@ -30,7 +30,7 @@ function M.new(options)
   }, mt)
 end
 
----When a window begins next: now, when it has begun.
+---The instant at which closed hours begin next: `instant` itself if they have begun.
 ---@param closed { from_seconds: integer, to_seconds: integer }
 ---@param instant number
 ---@param zone_seconds integer
@@ -44,7 +44,7 @@ function M.next_close(closed, instant, zone_seconds)
   return (start > seconds and start or start + DAY) - zone_seconds
 end
 
----An attempt took so long; the longest of late counts.
+---Learns from an attempt how long requests take; the longest recent one counts.
 ---@param seconds number
 ---@param bytes number
 function methods:learn(seconds, bytes)
