@@ -84,6 +84,19 @@ describe("api.waiter", function()
     end
   end)
 
+  it("gives a look no more time than is left to the deadline, but a second at least", function()
+    local client, transport, env = fake.client("hypers", { task("PENDING") })
+    function env.sleep(seconds) env.time = env.time + math.max(seconds, 20.5) end
+    local start = env.time
+    assert.is_nil((client:wait(NAME, TASK, { deadline = 82.2 })))
+    local given = {}
+    for index, request in ipairs(transport.requests) do
+      given[index] = request.limits and math.floor(request.limits.total * 10 + 0.5) / 10 or "all"
+    end
+    assert.same({ "all", "all", 41.2, 20.7, 1, "all" }, given)
+    assert.equal(start + 102.5, env.time)
+  end)
+
   it("looks on through passing failures, and gives up on others", function()
     local client, transport = fake.client("hypers", { fake.answer("x", 502) })
     local reply, err = client:wait(NAME, TASK)

@@ -102,9 +102,17 @@ local function values_of(self, entry)
   return values
 end
 
--- One look: the subject, or nil and the error.
+-- Seconds that a call may take, and that a look is given however near the deadline is.
+local LONGEST_LOOK, SHORTEST_LOOK = 60, 1
+
+-- One look: the subject, or nil and the error. A platform that does not answer does not hold it beyond the deadline; after that, a wait that
+-- is gone on with looks once without hurry.
 local function look(self)
-  local reply, err = self.client:call(self.data.operation, asked_fields(self), { retries = 0 })
+  local left, timeout = self.deadline - self.client.env.now(), nil
+  if left > 0 and left < LONGEST_LOOK then
+    timeout = math.max(left, SHORTEST_LOOK)
+  end
+  local reply, err = self.client:call(self.data.operation, asked_fields(self), { retries = 0, timeout = timeout })
   if not reply then
     return nil, err
   end
