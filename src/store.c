@@ -279,7 +279,7 @@ static int configure(struct camp_database *database, enum camp_store_mode mode, 
   if (execute(database, "PRAGMA wal_autocheckpoint=" CHECKPOINT_FRAMES "; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-512; PRAGMA cell_size_check=ON", err) != 0)
     return -1;
   if (mode == CAMP_STORE_OPEN && expect(database, "PRAGMA quick_check(1)", "ok", err) != 0) return -1;
-  /* The remains of a torn transaction must not follow the next one, which would then look damaged (camp_log_read). */
+  /* What a torn or rolled-back transaction left is not kept behind the next one: camp_log_read judges by what follows an invalid frame. */
   const int code = database->cut_log > 0 ? camp_log_truncate(database->db, database->cut_log) : SQLITE_OK;
   if (code != SQLITE_OK)
     return camp_fail(err, CAMP_LEDGER, code, "ledger %.120s: the end of its log cannot be truncated: %s", database->path, sqlite3_errstr(code));

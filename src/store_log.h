@@ -46,7 +46,7 @@ struct camp_log {
   int is_there;     /* the file exists */
   int is_log;       /* its header is valid */
   int is_broken;    /* complete transactions follow an invalid frame */
-  int has_rest;     /* there are frames of this log after the last valid commit: of one that was torn */
+  int has_rest;     /* there are frames of this log after the last valid commit: of one that was torn or rolled back */
   uint32_t salts[2];
   uint32_t page_size;
   int64_t end; /* of the last valid commit, in bytes */

@@ -119,20 +119,29 @@ static int is_ours(const struct camp_log *log, const unsigned char *frame) {
   return camp_log_number(frame + 8) == log->salts[0] && camp_log_number(frame + 12) == log->salts[1];
 }
 
-/* Examines what follows the first invalid frame. Frames of this log are found there if a transaction was torn because its process died. Every
- * transaction is synced before the next one begins, and the remains of a torn one are cut off before another is written; so if a complete
- * transaction with further frames after it is found, the invalid frame was valid once: the log is damaged. */
-static int scan_after_invalid(int fd, struct camp_log *log, int64_t at, size_t frame_size) {
-  unsigned char head[FRAME_HEAD];
-  int commits = 0;
+/* Adds a frame to the sums of those before it. Returns 1 if they are then those in its header. */
+static int follows(struct sums *sums, const unsigned char *frame, size_t frame_size) {
+  add(sums, frame, 8);
+  add(sums, frame + FRAME_HEAD, frame_size - FRAME_HEAD);
+  return sums->first == camp_log_number(frame + 16) && sums->second == camp_log_number(frame + 20);
+}
+
+/* Examines what follows the first invalid frame, which is in `frame`. Frames of this log are found there if a transaction was torn because its
+ * process died, or if one was rolled back. Neither proves damage, since both may leave frames that no commit has confirmed, even the commit frame
+ * itself. But a transaction begins only when the one before it was synced, and the sums of its first frame continue those of that one's commit
+ * frame: where two frames fit together in this way, the invalid frame before them was valid once, and the log is damaged. */
+static int scan_after_invalid(int fd, struct camp_log *log, unsigned char *frame, int64_t at, struct sums sums) {
+  const size_t frame_size = FRAME_HEAD + log->page_size;
   for (;; at += (int64_t)frame_size) {
-    ssize_t got = read_at(fd, head, sizeof head, at);
+    const int is_commit = is_ours(log, frame) && camp_log_number(frame + 4) > 0;
+    sums.first = camp_log_number(frame + 16);
+    sums.second = camp_log_number(frame + 20);
+    ssize_t got = read_at(fd, frame, frame_size, at);
     if (got < 0) return -1;
-    if (got < (ssize_t)sizeof head) return 0;
-    if (!is_ours(log, head)) continue;
+    if (got < (ssize_t)frame_size) return 0;
+    if (!is_ours(log, frame)) continue;
     log->has_rest = 1;
-    if (commits > 0) log->is_broken = 1;
-    commits += camp_log_number(head + 4) > 0;
+    if (is_commit && follows(&sums, frame, frame_size)) log->is_broken = 1;
   }
 }
 
@@ -141,20 +150,20 @@ static int read_frames(int fd, struct camp_log *log, struct sums *sums, camp_log
   unsigned char *frame = malloc(frame_size);
   if (frame == NULL) return -1;
   int result = 0;
-  int64_t at = HEAD;
-  for (;; at += (int64_t)frame_size) {
+  for (int64_t at = HEAD;; at += (int64_t)frame_size) {
     ssize_t got = read_at(fd, frame, frame_size, at);
     if (got < (ssize_t)frame_size) {
       if (got < 0) result = -1;
       break;
     }
-    if (!is_ours(log, frame)) break;
-    log->has_rest = 1; /* cleared below if this frame ends a commit */
-    add(sums, frame, 8);
-    add(sums, frame + FRAME_HEAD, log->page_size);
-    if (sums->first != camp_log_number(frame + 16) || sums->second != camp_log_number(frame + 20)) break;
+    const uint32_t page = camp_log_number(frame);
+    if (is_ours(log, frame)) log->has_rest = 1; /* cleared below if this frame ends a commit */
+    if (!is_ours(log, frame) || page == 0 || !follows(sums, frame, frame_size)) {
+      result = scan_after_invalid(fd, log, frame, at + (int64_t)frame_size, *sums);
+      break;
+    }
     const int is_commit = camp_log_number(frame + 4) > 0;
-    if (take != NULL && take(data, camp_log_number(frame), at + FRAME_HEAD, is_commit) != 0) {
+    if (take != NULL && take(data, page, at + FRAME_HEAD, is_commit) != 0) {
       errno = ENOMEM;
       result = -1;
       break;
@@ -164,7 +173,7 @@ static int read_frames(int fd, struct camp_log *log, struct sums *sums, camp_log
     log->has_rest = 0;
   }
   free(frame);
-  return result == 0 ? scan_after_invalid(fd, log, at + (int64_t)frame_size, frame_size) : result;
+  return result;
 }
 
 int camp_log_read(const char *path, struct camp_log *log, camp_log_frame *take, void *data, struct camp_error *err) {
