@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -59,22 +60,31 @@ static int read_parts(struct camp_archive *archive, struct camp_error *err) {
   return 0;
 }
 
+/* Not with zip_fdopen: its copy of the descriptor would be inherited by programs that the host starts. Takes the file. */
+static int read_zip(struct camp_archive *archive, FILE *file, struct camp_error *err) {
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t *source = zip_source_filep_create(file, 0, 0, &error);
+  if (source == NULL) fclose(file);
+  else if ((archive->zip = zip_open_from_source(source, ZIP_RDONLY, &error)) == NULL) zip_source_free(source);
+  const int result = archive->zip != NULL ? 0 : fail_zip(archive->path, &error, err);
+  zip_error_fini(&error);
+  return result;
+}
+
 static int open_zip(struct camp_archive *archive, struct camp_error *err) {
   struct stat info;
-  int code;
-  int fd = open(archive->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO without a writer must be refused, not waited for */
+  const int fd = open(archive->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO without a writer must be refused, not waited for */
+  FILE *file = NULL;
   if (fd < 0 || fstat(fd, &info) != 0) {
     camp_fail(err, CAMP_INVALID, errno, "%s: cannot open: %s", archive->path, strerror(errno));
   } else if (!S_ISREG(info.st_mode)) {
     camp_fail(err, CAMP_INVALID, 0, "%s: is not a regular file", archive->path);
-  } else if ((archive->zip = zip_fdopen(fd, 0, &code)) == NULL) {
-    zip_error_t error;
-    zip_error_init_with_code(&error, code);
-    fail_zip(archive->path, &error, err);
-    zip_error_fini(&error);
+  } else if ((file = fdopen(fd, "rb")) == NULL) {
+    camp_fail_nomem(err);
   } else {
     archive->bytes = (uint64_t)info.st_size;
-    return 0; /* the descriptor is libzip's */
+    return read_zip(archive, file, err);
   }
   if (fd >= 0) close(fd);
   return -1;

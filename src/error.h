@@ -32,7 +32,7 @@ struct camp_error {
   char text[256];  /* one line, UTF-8, no secrets or personal data */
 };
 
-/* Fills err (printf style, truncated at a character boundary if too long) and returns -1, so that a caller can `return camp_fail(...)`. */
+/* Fills err (printf style; truncated if too long, and made one line of UTF-8 whatever the arguments are) and returns -1, so that a caller can `return camp_fail(...)`. */
 int camp_fail(struct camp_error *err, enum camp_kind kind, long code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Out of memory: kind CAMP_NOMEM, returns -1. */

@@ -96,9 +96,12 @@ size_t camp_json_write_double(double value, char out[40]) {
     length = snprintf(out, 40, "%.*g", digits, value);
     if (digits == 17 || strtod(out, NULL) == value) break;
   }
-  for (int i = 0; i < length; i++) /* the host's locale may write another decimal point */
-    if (strchr("0123456789+-e", out[i]) == NULL) out[i] = '.';
-  return (size_t)length;
+  size_t to = 0;
+  for (int i = 0; i < length; i++) { /* the host's locale may write another decimal point, of several bytes even */
+    const int is_point = strchr("0123456789+-e", out[i]) == NULL;
+    if (!is_point || out[to - 1] != '.') out[to++] = is_point ? '.' : out[i];
+  }
+  return to;
 }
 
 static size_t digit_run(const uint8_t *text, size_t n) {
@@ -159,7 +162,7 @@ static int room_failed(struct guard *g, const struct camp_buf *buf, size_t more)
 /* Copies the text up to `upto` to the output, then writes `instead`; the text up to `next` is skipped. */
 static int replace(struct guard *g, size_t upto, const char *instead, size_t size, size_t next) {
   if (camp_buf_append(g->out, g->text + g->copied, upto - g->copied) != 0 || camp_buf_append(g->out, instead, size) != 0)
-    return room_failed(g, g->out, size);
+    return room_failed(g, g->out, upto - g->copied + size);
   g->copied = next;
   return 0;
 }

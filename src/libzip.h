@@ -7,9 +7,9 @@
 
 #include "library.h"
 
-#define CAMP_ZIP_FUNCTIONS(X) X(zip_discard) X(zip_error_code_zip) X(zip_error_fini) X(zip_error_init_with_code) X(zip_error_strerror) \
-   X(zip_fclose) X(zip_fdopen) X(zip_file_get_error) X(zip_fopen_index) X(zip_fread) X(zip_get_error) X(zip_get_num_entries) X(zip_libzip_version) \
-   X(zip_stat_index)
+#define CAMP_ZIP_FUNCTIONS(X) X(zip_discard) X(zip_error_code_zip) X(zip_error_fini) X(zip_error_init) X(zip_error_strerror) \
+   X(zip_fclose) X(zip_file_get_error) X(zip_fopen_index) X(zip_fread) X(zip_get_error) X(zip_get_num_entries) X(zip_libzip_version) \
+   X(zip_open_from_source) X(zip_source_filep_create) X(zip_source_free) X(zip_stat_index)
 
 struct camp_libzip {
   CAMP_ZIP_FUNCTIONS(CAMP_FUNCTION_MEMBER)
@@ -24,16 +24,18 @@ int camp_libzip_load(struct camp_error *err);
 #define zip_discard camp_libzip.zip_discard
 #define zip_error_code_zip camp_libzip.zip_error_code_zip
 #define zip_error_fini camp_libzip.zip_error_fini
-#define zip_error_init_with_code camp_libzip.zip_error_init_with_code
+#define zip_error_init camp_libzip.zip_error_init
 #define zip_error_strerror camp_libzip.zip_error_strerror
 #define zip_fclose camp_libzip.zip_fclose
-#define zip_fdopen camp_libzip.zip_fdopen
 #define zip_file_get_error camp_libzip.zip_file_get_error
 #define zip_fopen_index camp_libzip.zip_fopen_index
 #define zip_fread camp_libzip.zip_fread
 #define zip_get_error camp_libzip.zip_get_error
 #define zip_get_num_entries camp_libzip.zip_get_num_entries
 #define zip_libzip_version camp_libzip.zip_libzip_version
+#define zip_open_from_source camp_libzip.zip_open_from_source
+#define zip_source_filep_create camp_libzip.zip_source_filep_create
+#define zip_source_free camp_libzip.zip_source_free
 #define zip_stat_index camp_libzip.zip_stat_index
 
 #endif

@@ -31,19 +31,22 @@ static void cell_name(const struct camp_cells *cells, char out[CAMP_WORKBOOK_REF
   snprintf(out, CAMP_WORKBOOK_REFERENCE, "%s%zu", letters, cells->row_number % 10000000);
 }
 
-static void fail_cell(const struct camp_cells *cells, struct camp_xml *xml, const char *what) {
+static int fail_cell(const struct camp_cells *cells, struct camp_xml *xml, const char *what) {
   char name[CAMP_WORKBOOK_REFERENCE];
   cell_name(cells, name);
-  camp_fail(camp_xml_fail(xml), CAMP_INVALID, 0, "%s: cell %s %s", cells->zip->path, name, what);
+  return camp_fail(camp_xml_fail(xml), CAMP_INVALID, 0, "%s: cell %s %s", cells->zip->path, name, what);
 }
 
 /* ---- texts ---- */
 
 static int add_text(struct camp_cells *cells, struct camp_xml *xml, const char *text, size_t length) {
+  char what[80];
   if (camp_buf_append(&cells->text, text, length) == 0) return 0;
   if (!camp_buf_full(&cells->text, length)) return camp_fail_nomem(camp_xml_fail(xml));
-  return camp_fail(camp_xml_fail(xml), CAMP_INVALID, 0, "%s: has a text of more than %zu bytes in a cell; Excel allows 32,767 characters",
-                   cells->zip->path, CAMP_STRING_MAX);
+  snprintf(what, sizeof what, "has a text of more than %zu bytes; Excel allows 32,767 characters", CAMP_STRING_MAX);
+  if (cells->row_number > 0) return fail_cell(cells, xml, what);
+  return camp_fail(camp_xml_fail(xml), CAMP_INVALID, 0, "%s: shared text %llu (from 0) %s", cells->zip->path,
+                   (unsigned long long)cells->strings->count, what);
 }
 
 static int is_true(const char *value) { return value != NULL && (strcmp(value, "1") == 0 || strcmp(value, "true") == 0); }
@@ -139,6 +142,13 @@ static int put_commas(struct camp_buf *buf, size_t count) {
   return 0;
 }
 
+/* `more` bytes could not be added to the row in this buffer. */
+static int fail_row(const struct camp_cells *cells, const struct camp_buf *buf, size_t more, struct camp_error *err) {
+  if (!camp_buf_full(buf, more)) return camp_fail_nomem(err);
+  return camp_fail(err, CAMP_INVALID, 0, "%s: row %zu of the sheet has more than %zu bytes", cells->zip->path, cells->row_number,
+                   CAMP_WORKBOOK_RECORD);
+}
+
 /* Writes the cell's text into the row. */
 static void put_field(struct camp_cells *cells, struct camp_xml *xml) {
   const size_t first = cells->info.first_column, most = 2 * cells->text.length + 2;
@@ -147,11 +157,7 @@ static void put_field(struct camp_cells *cells, struct camp_xml *xml) {
   const size_t before = is_outside ? 1 : cells->filled > 0 ? cells->column - cells->filled : first > 0 ? cells->column - first : 0;
   char *room = put_commas(buf, before) == 0 ? camp_buf_reserve(buf, most) : NULL;
   if (room == NULL) {
-    if (camp_buf_full(buf, most + before))
-      camp_fail(camp_xml_fail(xml), CAMP_INVALID, 0, "%s: row %zu of the sheet has more than %zu bytes", cells->zip->path, cells->row_number,
-                CAMP_WORKBOOK_RECORD);
-    else
-      camp_fail_nomem(camp_xml_fail(xml));
+    fail_row(cells, buf, most + before, camp_xml_fail(xml));
     return;
   }
   const unsigned char *end = camp_csv_write((unsigned char *)room, (const unsigned char *)cells->text.data, cells->text.length, ',');
@@ -194,9 +200,9 @@ static int put_blank_rows(struct camp_cells *cells, struct camp_error *err) {
 static int fill_row(struct camp_cells *cells, struct camp_error *err) {
   const struct camp_workbook_info *info = &cells->info;
   const size_t last = info->first_column + info->columns - 1, filled = cells->filled > 0 ? cells->filled : info->first_column;
-  if ((filled < last && put_commas(&cells->row, last - filled) != 0) ||
-      (cells->outside.length > 0 && camp_buf_append(&cells->row, cells->outside.data, cells->outside.length) != 0))
-    return camp_fail_nomem(err);
+  if (filled < last && put_commas(&cells->row, last - filled) != 0) return fail_row(cells, &cells->row, last - filled, err);
+  if (camp_buf_append(&cells->row, cells->outside.data, cells->outside.length) != 0)
+    return fail_row(cells, &cells->row, cells->outside.length, err);
   return 0;
 }
 
@@ -220,7 +226,7 @@ static int write_row(struct camp_cells *cells, struct camp_error *err) {
 /* ---- cells ---- */
 
 static void start_cell(struct camp_cells *cells, struct camp_xml *xml, const char *const *attributes) {
-  size_t column = cells->column + 1, row;
+  size_t column = cells->column + 1, row = 0;
   cells->type = 'n';
   cells->style = 0;
   cells->has_value = cells->has_formula = 0;
@@ -237,6 +243,7 @@ static void start_cell(struct camp_cells *cells, struct camp_xml *xml, const cha
     return;
   }
   cells->column = column;
+  if (row != 0 && row != cells->row_number) fail_cell(cells, xml, "says that it is in another row; the workbook is damaged, save it again");
 }
 
 static void set_text(struct camp_cells *cells, struct camp_xml *xml, const char *text, size_t length) {

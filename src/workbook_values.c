@@ -66,16 +66,6 @@ struct camp_number_format camp_number_format_read(const char *code) {
   return dates && times ? FORM(DATETIME) : dates ? FORM(DATE) : times ? FORM(TIME) : FORM(PLAIN);
 }
 
-static locale_t plain_locale;
-
-static void make_locale(void) { plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
-
-static double read_number(const char *text, char **end) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, make_locale);
-  return plain_locale != (locale_t)0 ? strtod_l(text, end, plain_locale) : strtod(text, end);
-}
-
 /* A day of the proleptic Gregorian calendar, from 1970-01-01. Howard Hinnant's algorithm. */
 static void civil_date(int64_t days, int *year, int *month, int *day) {
   days += 719468;
@@ -91,6 +81,7 @@ static void civil_date(int64_t days, int *year, int *month, int *day) {
 /* Returns the length, 0 if the number is not a date. */
 static size_t write_date(double serial, enum camp_number_form form, int is_1904, char *out) {
   int year, month, day;
+  const int is_time = form == CAMP_FORM_TIME && serial >= 0 && serial < 1; /* on no day */
   if (is_1904) serial += DAYS_1904;
   if (!(serial >= 0 && serial < LAST_DAY + 1)) return 0;
   int64_t days = (int64_t)serial;
@@ -100,8 +91,9 @@ static size_t write_date(double serial, enum camp_number_form form, int is_1904,
     seconds -= SECONDS_OF_DAY;
     days++;
   }
+  if (days > LAST_DAY) return 0;
   const int hours = (int)(seconds / 3600), minutes = (int)(seconds / 60 % 60), rest = (int)(seconds % 60);
-  if (form == CAMP_FORM_TIME && days == 0) return (size_t)snprintf(out, CAMP_NUMBER_TEXT, "%02d:%02d:%02d", hours, minutes, rest);
+  if (is_time) return (size_t)snprintf(out, CAMP_NUMBER_TEXT, "%02d:%02d:%02d", hours, minutes, rest);
   if (!is_1904 && days == 60) { /* Excel's 29 February 1900 */
     year = 1900, month = 2, day = 29;
   } else if (!is_1904 && days == 0) { /* Excel's day 0 of January */
@@ -123,15 +115,9 @@ static int is_plain_integer(const char *text, size_t length) {
   return 1;
 }
 
-enum camp_number_result camp_number_write(const char *text, size_t length, struct camp_number_format format, int is_1904,
-                                          char out[CAMP_NUMBER_TEXT], size_t *size) {
+static enum camp_number_result write_number(const char *text, struct camp_number_format format, int is_1904, char out[CAMP_NUMBER_TEXT], size_t *size) {
   char *end;
-  if (format.form == CAMP_FORM_PLAIN && is_plain_integer(text, length)) {
-    memcpy(out, text, length);
-    *size = length;
-    return CAMP_NUMBER_OK;
-  }
-  const double value = read_number(text, &end);
+  const double value = strtod(text, &end);
   while (*end == ' ' || *end == '\n' || *end == '\t') end++;
   if (end == text || *end != '\0' || !isfinite(value) || strpbrk(text, "xX") != NULL) return CAMP_NUMBER_INVALID;
   if (format.form == CAMP_FORM_DATE || format.form == CAMP_FORM_TIME || format.form == CAMP_FORM_DATETIME) {
@@ -146,9 +132,26 @@ enum camp_number_result camp_number_write(const char *text, size_t length, struc
   } else {
     *size = (size_t)snprintf(out, CAMP_NUMBER_TEXT, "%.*E", EXACT_DIGITS - 1, value);
   }
-  for (size_t i = 0; i < *size; i++) /* the host program's locale may have a decimal comma */
-    if (out[i] == ',') out[i] = '.';
   return fabs(value) < 1e15 ? CAMP_NUMBER_OK : CAMP_NUMBER_ROUNDED;
+}
+
+static locale_t plain_locale;
+
+static void make_locale(void) { plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
+
+enum camp_number_result camp_number_write(const char *text, size_t length, struct camp_number_format format, int is_1904,
+                                          char out[CAMP_NUMBER_TEXT], size_t *size) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  if (format.form == CAMP_FORM_PLAIN && is_plain_integer(text, length)) {
+    memcpy(out, text, length);
+    *size = length;
+    return CAMP_NUMBER_OK;
+  }
+  pthread_once(&once, make_locale);
+  const locale_t before = uselocale(plain_locale); /* the host program's may have another decimal point */
+  const enum camp_number_result result = write_number(text, format, is_1904, out, size);
+  uselocale(before);
+  return result;
 }
 
 /* #N/A, #VALUE!, #NAME?, #DIV/0!, #GETTING_DATA, ... */
@@ -225,7 +228,7 @@ size_t camp_unescape(char *text, size_t length) {
 
 int camp_reference_read(const char *text, size_t *column, size_t *row) {
   size_t letters = 0, number = 0;
-  for (; isalpha((unsigned char)*text); text++) {
+  for (; (*text | 0x20) >= 'a' && (*text | 0x20) <= 'z'; text++) {
     letters = letters * 26 + (size_t)((*text | 0x20) - 'a' + 1);
     if (letters > 16384) return -1;
   }

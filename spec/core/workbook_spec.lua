@@ -143,6 +143,8 @@ describe("core.workbook", function()
     add(12, "61", "1900-03-01")
     add(12, "2958465", "9999-12-31")
     add(12, "2958466", "2958466")
+    add(13, "2958465.999999", "2958465.999999") -- no year 10000
+    add(14, "0.999999", "00:00:00") -- rounded, and still on no day
     add(12, "-1", "-1")
     add(13, "36526.000011574", "2000-01-01 00:00:01")
     add(14, "0.5", "12:00:00")
@@ -154,6 +156,7 @@ describe("core.workbook", function()
     assert.same(wanted, lists.parse(cells(table.concat(row), book), ",", nil)[1].fields)
     book.properties = '<workbookPr date1904="1"/>'
     assert.equal("2027-03-16,1904-01-01", (cells('<c s="1"><v>45000</v></c><c s="1"><v>0</v></c>', book)))
+    assert.equal("06:00:00,1904-01-02 06:00:00", (cells('<c s="4"><v>0.25</v></c><c s="4"><v>1.25</v></c>', book)))
   end)
 
   it("gives texts of every kind: shared, inline, rich, escaped, with the blanks that count", function()
@@ -361,8 +364,10 @@ describe("core.workbook", function()
       { "<row><c t='q'><v>1</v></c></row>", "cell A2 is of a type" }, { "<row><c r='B2'/><c r='A2'/></row>",
         "cell B2 is followed by one that cannot" },
       { "<row><c r='XFE2'/></row>", "is followed by one that cannot" }, { "<row r='1'/>", "after row 1 of the sheet comes none" },
+      { "<row><c r='A3'/></row>", "cell A2 says that it is in another row" },
+      { "<row r='3'><c r='A3'/><c r='B2'/></row>", "cell B3 says that it is in another row" },
       { "<row r='1048577'/>", "after row 1 of the sheet comes none" }, { "<row r='x'/>", "after row 1 of the sheet comes none" },
-      { "<row><c t='str'><v>" .. ("x"):rep(1100000) .. "</v></c></row>", "a text of more than 1048576 bytes" },
+      { "<row><c t='str'><v>" .. ("x"):rep(1100000) .. "</v></c></row>", "cell A2 has a text of more than 1048576 bytes" },
       { "<row><c t='str'><v>" .. ("x"):rep(500000) .. ("</v></c><c t='str'><v>"):rep(1) .. ("y"):rep(900000) .. "</v></c>"
         .. ("<c t='str'><v>" .. ("z"):rep(900000) .. "</v></c>"):rep(3) .. "</row>", "row 2 of the sheet has more than" },
     }
@@ -370,6 +375,55 @@ describe("core.workbook", function()
       local message = refused(workbooks.zip(workbooks.parts{ rows = "<row><c t='s'><v>0</v></c></row>" .. vector[1], shared = "<si><t>h</t></si>" }))
       assert.truthy(message:find(vector[2], 1, true), message)
     end
+  end)
+
+  it("refuses rows that become too long only where they are filled up, or where what stands before the header follows", function()
+    local long = "<c t='str'><v>" .. ("z"):rep(1000000) .. "</v></c>"
+    local header = "<row><c r='F1' t='str'><v>h</v></c><c r='XFD1' t='str'><v>end</v></c></row>"
+    for _, row in ipairs{ long:rep(2) .. long:gsub("^<c", "<c r='F2'", 1) .. long:rep(2), "<c r='F2'/>" .. long:rep(4)
+      .. "<c t='str'><v>" .. ("z"):rep(4194304 - 4000000 - 1000) .. "</v></c>" } do
+      assert.matches("row 2 of the sheet has more than 4194304 bytes", (refused(workbooks.zip(workbooks.parts{ rows = header .. "<row>" .. row
+        .. "</row>" }))))
+    end
+    assert.matches("shared text 1 %(from 0%) has a text of more than 1048576 bytes", (refused(workbooks.zip(workbooks.parts{ rows = header,
+      shared = "<si/><si><t>" .. ("x"):rep(1048577) .. "</t></si>" }))))
+  end)
+
+  it("says what is wrong in one line of text, whatever the names are", function()
+    local _, err = of({ rows = "" }, { sheet = "ab" .. ("名"):rep(25) })
+    assert.equal('sheet: the workbook has no sheet "ab' .. ("名"):rep(19) .. '?"; it has "名单"', err.message)
+    local name = folder .. "/\255\254名\n.xlsx"
+    command.write(name, "PK\3\4")
+    _, err = convert(name)
+    assert.truthy(err.message:find(folder .. "/?名?.xlsx: is damaged", 1, true), err.message)
+  end)
+
+  it("leaves no descriptor to programs that are started meanwhile", function()
+    local reader = assert(core.workbook.reader{ path = workbooks.write(folder .. "/a.xlsx", { rows = "" }), folder = folder })
+    local out = folder .. "/open"
+    os.execute("ls -l /proc/self/fd >" .. out)
+    reader:close()
+    assert.is_nil(command.read(out):find(folder .. "/a.xlsx", 1, true))
+  end)
+
+  it("reads and writes numbers with a point, whatever the locale of the process", function()
+    local locale, script = folder .. "/ps_AF.UTF-8", folder .. "/numbers.lua" -- its decimal point has two bytes
+    if command.run({ "localedef", "-i", "ps_AF", "-f", "UTF-8", locale }).code ~= 0 then
+      return pending("localedef has no sources (Debian: apt-get install locales)")
+    end
+    command.write(script, ([[package.path, package.cpath = %q, %q
+      require "campaign.error"
+      local core = require "campaign.core"
+      assert(os.setlocale("ps_AF.UTF-8"))
+      local reader = assert(core.workbook.reader{ path = %q, folder = %q })
+      repeat until assert(reader:step() ~= nil) and reader:info().last_row == 2
+      io.write(core.json.encode{ 0.5, -1e-7, 1e300, 3 }, " ")
+      for line in io.lines(reader:path()) do io.write(line, ";") end]]):format(package.path, package.cpath,
+      workbooks.write(folder .. "/a.xlsx", { rows = "<row><c t='str'><v>h</v></c></row><row><c><v>12.50</v></c><c><v>-1.5E20</v></c></row>" }),
+      folder))
+    local result = command.run({ command.LUA == "luajit" and "luajit" or "lua5.4", script }, { env = { LOCPATH = folder,
+      LD_PRELOAD = os.getenv("LD_PRELOAD") } })
+    assert.equal("[0.5,-1e-07,1e+300,3] h;12.5,-1.50000000000000E+20;", result.out, result.err)
   end)
 
   it("survives every truncation and any mutation: a list or an error, and nothing else", function()

@@ -60,12 +60,6 @@ static int refuse(struct writer *writer, const char *what) {
     at += (size_t)more;
   }
   path[at] = '\0';
-  /* A key that is not valid text must not get into the message. */
-  for (size_t i = 0; i < at; i++)
-    if ((unsigned char)path[i] < 0x20 || path[i] == 0x7F) path[i] = '?';
-  if (camp_utf8_valid((const uint8_t *)path, at, NULL) != at)
-    for (size_t i = 0; i < at; i++)
-      if ((unsigned char)path[i] >= 0x80) path[i] = '?';
   return camp_fail(&writer->err, CAMP_INVALID, 0, "cannot be written as JSON: %s%s%s", at > 0 ? path : "", at > 0 ? " is " : "the value is ", what);
 }
 
