@@ -50,6 +50,17 @@ local function header(headers, name)
 end
 M.header = header
 
+-- Where a quoted text ends whose first character is at `at`, and the text. `\"` and `\\` mean their second character; any other backslash
+-- stands for itself, as in C:\list.xlsx.
+local function quoted_text(value, at)
+  local stop = value:find('["\\]', at)
+  while stop and value:sub(stop, stop) == "\\" do
+    stop = value:find('["\\]', stop + (value:find('^["\\]', stop + 1) and 2 or 1))
+  end
+  stop = stop or #value + 1
+  return stop, (value:sub(at, stop - 1):gsub('\\(["\\])', "%1"))
+end
+
 -- The parameters of a header value by their lower-case names: `inline; filename="a;b.pdf"`.
 local function header_parameters(value)
   local parameters, at = {}, value:find(";", 1, true)
@@ -62,8 +73,7 @@ local function header_parameters(value)
     local start = value:find("%S", equals + 1) or #value + 1
     local stop
     if value:sub(start, start) == '"' then
-      stop = value:find('"', start + 1, true) or #value + 1
-      parameters[name] = value:sub(start + 1, stop - 1)
+      stop, parameters[name] = quoted_text(value, start + 1)
     else
       stop = value:find("[;%s]", start) or #value + 1
       parameters[name] = value:sub(start, stop - 1)
