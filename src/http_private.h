@@ -162,8 +162,7 @@ void camp_loop_forget(struct camp_loop *loop, const char *account);
 /* Called by transfers for sockets that libcurl opens and closes. */
 void camp_loop_socket_opened(struct camp_loop *loop, int fd);
 int camp_loop_socket_close(void *loop, curl_socket_t fd);
-/* True if the connection with this local port has unread bytes. */
-int camp_loop_has_bytes(struct camp_loop *loop, int port);
+int camp_loop_has_bytes(struct camp_loop *loop, int port);    /* true if the connection with this local port has unread bytes */
 long long camp_loop_unsent(struct camp_loop *loop, int port); /* its bytes that the peer has not acknowledged; 0 if unknown */
 
 /* http_memory.c; drain frees what the calling thread caches, as the end of a thread does */
@@ -172,10 +171,8 @@ void camp_memory_drain(void);
 
 /* http_request.c */
 struct camp_request *camp_request_new(void);
-/* Resets the request, keeping its small buffers. */
-void camp_request_reset(struct camp_request *request);
-/* Frees the memory that a large request left in one that was reset. */
-void camp_request_shrink(struct camp_request *request);
+void camp_request_reset(struct camp_request *request);  /* keeps its small buffers */
+void camp_request_shrink(struct camp_request *request); /* frees what a large request left in one that was reset */
 void camp_request_free(struct camp_request *request);
 int64_t camp_request_body_length(const struct camp_request *request); /* -1 when unknown */
 
