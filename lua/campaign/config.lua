@@ -8,6 +8,7 @@ local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local later = require "campaign.later"
+local merged = require "campaign.merged"
 
 local suggest = later.module "campaign.api.suggest"
 
@@ -43,11 +44,7 @@ function mt.__tostring(account)
 end
 
 local function refuse(platform, message, more)
-  local fields = { kind = "usage", message = message, platform = platform.name, sent = "no", retry = false }
-  for key, value in pairs(more or {}) do
-    fields[key] = value
-  end
-  return nil, error_object.new(fields)
+  return error_object.refuse(merged({ kind = "usage", message = message, platform = platform.name }, more))
 end
 
 -- Host of a URL whose form is fit for a base URL; nil and why when it is not.
@@ -362,10 +359,7 @@ function M.account(platform, given, env)
   elseif given ~= nil and type(given) ~= "table" then
     error("account must be a table of values or a name, not a " .. type(given), 2)
   end
-  local own = {}
-  for key, value in pairs(given or {}) do
-    own[key] = value
-  end
+  local own = merged(given)
   local name = own.account
   own.account = nil
   if name ~= nil and type(name) ~= "string" then

@@ -48,6 +48,22 @@ function M.bytes(bytes)
   end
 end
 
+---The beginning of a text, cut between characters.
+---@param text string
+---@param most integer bytes
+---@param ending string? what follows a text that was cut; default "..."
+---@return string
+function M.cut(text, most, ending)
+  if #text <= most then
+    return text
+  end
+  local last = most
+  while last > 0 and text:byte(last + 1) >= 128 and text:byte(last + 1) < 192 do
+    last = last - 1
+  end
+  return text:sub(1, last) .. (ending or "...")
+end
+
 local function utf16_unit(number)
   return string.char(math.floor(number / 256), number % 256)
 end

@@ -7,6 +7,7 @@ local convert = require "campaign.api.convert"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local later = require "campaign.later"
+local merged = require "campaign.merged"
 
 local rules = later.module "campaign.api.rules"
 local suggest = later.module "campaign.api.suggest"
@@ -337,22 +338,15 @@ local function open_parents(raw, steps)
     if given ~= nil and type(given) ~= "table" then
       return nil -- no object: the check of the field says so
     end
-    local own = {}
-    for key, value in pairs(given or {}) do
-      own[key] = value
-    end
-    inner[steps[i]] = own
-    inner = own
+    inner[steps[i]] = merged(given)
+    inner = inner[steps[i]]
   end
   return inner[steps[#steps]]
 end
 
 -- The fields as given, completed from the account.
 local function filled(platform, operation, given, account)
-  local raw = {}
-  for key, value in pairs(given) do
-    raw[key] = value
-  end
+  local raw = merged(given)
   for _, key in ipairs(platform.account) do
     if key.fills and operation.fields[key.fills] and raw[key.fills] == nil and account then
       raw[key.fills] = account[key.name]

@@ -4,18 +4,15 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local media_type = require "campaign.media_type"
+local merged = require "campaign.merged"
 
 local M = {}
 
 local function refuse(operation, field, message, more)
-  local fields = {
-    kind = "invalid", sent = "no", retry = false, platform = operation.platform, operation = operation.name,
+  return error_object.refuse(merged({
+    kind = "invalid", platform = operation.platform, operation = operation.name,
     message = field .. ": " .. message, faults = { { path = field, message = message } },
-  }
-  for key, value in pairs(more or {}) do
-    fields[key] = value
-  end
-  return nil, error_object.new(fields)
+  }, more))
 end
 
 -- Size of a regular file that is not empty; nil and why.

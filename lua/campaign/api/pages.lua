@@ -6,6 +6,7 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local merged = require "campaign.merged"
 local normalise = require "campaign.api.normalise"
 local position = require "campaign.api.position"
 
@@ -26,14 +27,6 @@ local function first_of(reply, paths)
     end
   end
   return nil
-end
-
-local function copy(values)
-  local new = {}
-  for key, value in pairs(values or {}) do
-    new[key] = value
-  end
-  return new
 end
 
 local function problem(self, fields)
@@ -236,11 +229,11 @@ mt.__call = methods.next
 function M.each(client, name, fields, options)
   local operation = paged_operation(client, name)
   local rules = operation.pages
-  options = copy(options)
+  options = merged(options)
   local token = options.token
   options.token = nil
   local self = setmetatable({
-    _client = client, _operation = operation, _options = options, _fields = copy(fields), _asked = copy(fields),
+    _client = client, _operation = operation, _options = options, _fields = merged(fields), _asked = merged(fields),
     _rows = {}, _given = 0, _seen = 0, _before = 0, _skip = 0, _fetched = 0, _compared = 0, _move_at = 1,
     _ended = false, _last = false, _failed = false,
   }, mt)

@@ -3,6 +3,7 @@
 -- texts by value, by JSON key and by shape (mobile numbers).
 
 local core = require "campaign.core"
+local human = require "campaign.human"
 local later = require "campaign.later"
 
 local hashing = later.module "campaign.api.hashing"
@@ -171,18 +172,6 @@ local function by_shape(text)
   end))
 end
 
--- Cuts at a length without splitting a UTF-8 character.
-local function cut(text, max)
-  if #text <= max then
-    return text
-  end
-  local last = max
-  while last > 0 and text:byte(last + 1) >= 128 and text:byte(last + 1) < 192 do
-    last = last - 1
-  end
-  return text:sub(1, last) .. "..."
-end
-
 ---A text from outside, fit for an error: bounded, without control characters, without what `hidden` names.
 ---@param text string
 ---@param hidden string[]
@@ -193,7 +182,7 @@ function M.scrub(text, hidden, max)
     -- Values echoed in another encoding would not be found: names in GBK would stay readable.
     return ("(%d bytes that are not UTF-8 text)"):format(#text)
   end
-  text = cut(text, max + 4096)
+  text = human.cut(text, max + 4096)
   local longest_first = {}
   for index, value in ipairs(hidden) do
     longest_first[index] = value
@@ -208,7 +197,7 @@ function M.scrub(text, hidden, max)
   end
   text = by_shape(by_key(text))
   text = text:gsub("[%z\1-\8\11\12\14-\31\127]", "?")
-  return cut(text, max)
+  return human.cut(text, max)
 end
 
 return M

@@ -2,6 +2,8 @@
 -- Rows with objects in them, also as the only item of an array: their fields as one flat list, in which a field of an object is named by
 -- its path ("properties.phone"), and rows by the same names. Pure: import/plan/row_fields.lua and the checks of a platform file use it.
 
+local merged = require "campaign.merged"
+
 local M = {}
 
 -- Objects within objects, as many as the core takes; fields below stay values that no column can fill.
@@ -16,10 +18,7 @@ local function condition(when, prefix)
 end
 
 local function placed(field, prefix, parents)
-  local copy = {}
-  for key, value in pairs(field) do
-    copy[key] = value
-  end
+  local copy = merged(field)
   copy.name, copy.key, copy.parents = prefix .. field.name, field.name, parents
   copy.required_if = condition(field.required_if, prefix)
   copy.any_of = field.any_of and prefix .. field.any_of

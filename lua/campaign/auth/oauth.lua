@@ -6,6 +6,7 @@
 
 local error_object = require "campaign.error"
 local later = require "campaign.later"
+local merged = require "campaign.merged"
 local normalise = require "campaign.api.normalise"
 
 local time = later.module "campaign.api.time"
@@ -203,10 +204,7 @@ end
 -- platform refused it; or nil and an error after which it can be presented again.
 local function by_refresh(self, state)
   local scheme, rotates = self.scheme, self.scheme.rotates ~= false
-  local intent, ok, err = {}, true, nil
-  for key, value in pairs(state) do
-    intent[key] = value
-  end
+  local intent, ok, err = merged(state), true, nil
   if rotates then
     -- On disk before the first byte is sent: a process that reads it presents this token again only within the platform's grace period.
     intent.refreshing = state.refreshing or self.env.now()

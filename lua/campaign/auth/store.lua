@@ -7,6 +7,7 @@ local durable = require "campaign.durable"
 local env_module = require "campaign.env"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local merged = require "campaign.merged"
 
 local M = {}
 
@@ -68,11 +69,7 @@ end
 ---@return boolean? ok
 ---@return campaign.error? err
 function methods:write(state)
-  local copy = { version = 1 }
-  for key, value in pairs(state) do
-    copy[key] = value
-  end
-  local ok, err = durable.write(self.path, json.encode(copy), PRIVATE)
+  local ok, err = durable.write(self.path, json.encode(merged(state, { version = 1 })), PRIVATE)
   if not ok then
     return fail("cannot write " .. self.path .. ": " .. tostring(err and err.message), err)
   end

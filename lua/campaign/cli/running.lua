@@ -2,6 +2,7 @@
 -- Drives a job for `campaign import` and `campaign resume`: progress, an orderly stop on Ctrl-C, the result as text or JSON.
 
 local core = require "campaign.core"
+local merged = require "campaign.merged"
 local output = require "campaign.cli.output"
 local progress = require "campaign.cli.progress"
 local run_options = require "campaign.import.run_options"
@@ -130,12 +131,7 @@ function M.new(given)
     watch_signals(watcher)
   end
   function running.options(more)
-    local options = run_options.pick(given)
-    options.on_progress = on_progress
-    for name, value in pairs(more or {}) do
-      options[name] = value
-    end
-    return options
+    return merged(run_options.pick(given), { on_progress = on_progress }, more)
   end
   function running.run(job, go, what)
     local result, err = watched(watcher, job, function()

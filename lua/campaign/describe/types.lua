@@ -4,6 +4,7 @@
 -- what this writes (`make types`).
 
 local facts = require "campaign.describe.facts"
+local merged = require "campaign.merged"
 local schema = require "campaign.describe.schema"
 
 local M = {}
@@ -126,12 +127,7 @@ local function request_fields(platform, operation)
   local filled = facts.filled_by_account(platform)
   local fields = {}
   for index, field in ipairs(operation.fields) do
-    local copy = {}
-    for key, value in pairs(field) do
-      copy[key] = value
-    end
-    copy.required = field.required and not filled[field.name]
-    fields[index] = copy
+    fields[index] = merged(field, { required = field.required and not filled[field.name] })
   end
   return { type = "object", fields = fields }
 end

@@ -6,6 +6,7 @@ local engine = require "campaign.import.run.engine"
 local events = require "campaign.import.run.events"
 local handover = require "campaign.import.handover"
 local journal = require "campaign.import.run.journal"
+local merged = require "campaign.merged"
 local repeats = require "campaign.import.report.repeats"
 local final_report = require "campaign.import.report.final_report"
 local row_keys = require "campaign.import.plan.row_keys"
@@ -245,13 +246,8 @@ end
 ---@return table status state, and the fields of a progress event
 function methods:status()
   local state = inner[self]
-  local status = {}
-  local event = state.state == "running" and state.engine and events.progress(state, state.engine) or state.event or {}
-  for key, value in pairs(event) do
-    status[key] = value
-  end
-  status.state = state.state
-  return status
+  local event = state.state == "running" and state.engine and events.progress(state, state.engine) or state.event
+  return merged(event, { state = state.state })
 end
 
 ---Releases the file and the connections of a job that will not be run (any more). May be called twice.

@@ -7,6 +7,7 @@ local core = require "campaign.core"
 local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local mapping = require "campaign.import.plan.mapping"
+local merged = require "campaign.merged"
 local options_module = require "campaign.import.options"
 local preflight = require "campaign.import.plan.preflight"
 local reading = require "campaign.reading"
@@ -112,11 +113,7 @@ local function read(given, level)
 end
 
 local function refuse(message, more)
-  local fields = { kind = "usage", message = message }
-  for key, value in pairs(more or {}) do
-    fields[key] = value
-  end
-  return error_object.refuse(fields)
+  return error_object.refuse(merged({ kind = "usage", message = message }, more))
 end
 
 -- The file's columns as the row of an operation, so that the mapping of imports finds them.

@@ -5,6 +5,7 @@
 local core = require "campaign.core"
 local env_module = require "campaign.env"
 local error_object = require "campaign.error"
+local merged = require "campaign.merged"
 local replacements = require "campaign.replacements"
 local sorted = require "campaign.sorted"
 local stop_rule = require "campaign.import.run.stop_rule"
@@ -74,14 +75,6 @@ local function check_type(what, name, value, level)
     end
   end
   error(("%s: option `%s` must be a %s, not a %s"):format(what, name, table.concat(TYPES[name], " or a "), type(value)), level + 1)
-end
-
-local function copy(value)
-  local new = {}
-  for key, item in pairs(value or {}) do
-    new[key] = item
-  end
-  return new
 end
 
 local function text_pairs(options, name, level)
@@ -191,9 +184,9 @@ function M.read(given, level)
       error("import: option `" .. name .. "` is missing", level)
     end
   end
-  local options = copy(given)
+  local options = merged(given)
   for _, name in ipairs({ "params", "map", "set", "split", "check" }) do
-    options[name] = type(given[name]) == "function" and given[name] or copy(given[name])
+    options[name] = type(given[name]) == "function" and given[name] or merged(given[name])
   end
   for _, name in ipairs({ "map", "split", "check" }) do
     if type(options[name]) == "table" then

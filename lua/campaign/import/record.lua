@@ -6,6 +6,7 @@ local core = require "campaign.core"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local lfs = require "campaign.lfs"
+local merged = require "campaign.merged"
 
 local M = {}
 
@@ -46,18 +47,9 @@ end
 ---@param given campaign.run.options
 ---@return table
 function M.given(kept, given)
-  local options = {}
-  for key, value in pairs(kept) do
-    options[key] = value
-  end
-  if kept.replacements then
-    options.on_unmappable = { map = kept.replacements }
-  end
+  local options = merged(kept, kept.replacements and { on_unmappable = { map = kept.replacements } })
   options.replacements = nil
-  for key, value in pairs(given) do
-    options[key] = value
-  end
-  return options
+  return merged(options, given)
 end
 
 ---A digest that identifies the account: a job is never sent to another one. It is made of the values that are no secret, and the user name. A token or

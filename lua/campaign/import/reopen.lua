@@ -14,6 +14,7 @@ local job_module = require "campaign.import.job"
 local journal = require "campaign.import.run.journal"
 local late_results = require "campaign.import.run.late_results"
 local ledger_module = require "campaign.ledger"
+local merged = require "campaign.merged"
 local mixin = require "campaign.mixin"
 local options = require "campaign.import.options"
 local platforms = require "campaign.api.platform"
@@ -153,16 +154,6 @@ local function may_send(state)
     return progress ~= nil or nil, err
   end
   return handover.may_send(state.folder.path, ("%d rows that were not sent"):format(progress.rows.pending))
-end
-
-local function merged(one, other)
-  local all = {}
-  for _, from in ipairs({ one or {}, other or {} }) do
-    for key, value in pairs(from) do
-      all[key] = value
-    end
-  end
-  return all
 end
 
 ---Continues a job: runs a planned one, finishes an interrupted or stopped one, returns the result of a finished one. Batches in doubt are asked

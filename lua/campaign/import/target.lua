@@ -8,6 +8,7 @@ local config = require "campaign.config"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local files = require "campaign.api.files"
+local merged = require "campaign.merged"
 local platforms = require "campaign.api.platform"
 local sign = require "campaign.api.sign"
 local suggest = require "campaign.api.suggest"
@@ -15,11 +16,7 @@ local suggest = require "campaign.api.suggest"
 local M = {}
 
 local function refuse(message, more)
-  local fields = { kind = "usage", message = message }
-  for key, value in pairs(more or {}) do
-    fields[key] = value
-  end
-  return error_object.refuse(fields)
+  return error_object.refuse(merged({ kind = "usage", message = message }, more))
 end
 
 ---Finds platform and operation of `to`.
@@ -83,10 +80,7 @@ function M.fields(operation, options, first)
   if not options.overwrite or not destructive then
     return options.params
   end
-  local fields = {}
-  for key, value in pairs(options.params) do
-    fields[key] = value
-  end
+  local fields = merged(options.params)
   fields[destructive.field] = first and destructive.is[1] or nil
   return fields
 end

@@ -4,6 +4,7 @@
 
 local error_object = require "campaign.error"
 local listing = require "campaign.import.report.listing"
+local merged = require "campaign.merged"
 local reading = require "campaign.reading"
 local workbook = require "campaign.workbook"
 
@@ -42,10 +43,7 @@ end
 -- the end.
 local function layout_of(path, header, columns)
   local at, original = positions(header), M.row_column(columns)
-  local with_row = {}
-  for i, name in ipairs(columns) do
-    with_row[i] = name
-  end
+  local with_row = merged(columns)
   local is_retry = at[original] ~= nil
   if is_retry then
     with_row[#with_row + 1] = original

@@ -8,6 +8,7 @@ local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local findings = require "campaign.job.findings"
 local layout = require "campaign.import.plan.layout"
+local merged = require "campaign.merged"
 local reconcile = require "campaign.job.reconcile"
 
 local M = {}
@@ -190,10 +191,7 @@ end
 function work:write_list(path, row_column)
   assert(discard.file(path))
   local file = assert(core.system.append_open(path, 384)) -- 0600
-  local header, refused = {}, self:find_taken()
-  for i, name in ipairs(self.root.columns) do
-    header[i] = name
-  end
+  local header, refused = merged(self.root.columns), self:find_taken()
   header[#header + 1] = row_column
   assert(file:write(core.csv.line(header)))
   for bucket = 0, self.buckets.count - 1 do

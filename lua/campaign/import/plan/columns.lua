@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Finds a column of the file by name: exactly, loosely, or by the platform's aliases. Pure; import/plan/mapping.lua decides what to look for.
 
+local human = require "campaign.human"
 local suggest = require "campaign.api.suggest"
 
 local M = {}
@@ -52,21 +53,12 @@ local function plain(name)
   return name:sub(first, last):lower()
 end
 
--- At most 40 bytes of a name, cut between characters: a list read in the wrong encoding may be one name from end to end.
-local function short(name)
-  if #name <= 40 then
-    return name
-  end
-  local last = 40
-  while last > 0 and name:byte(last + 1) >= 128 and name:byte(last + 1) < 192 do
-    last = last - 1
-  end
-  return name:sub(1, last) .. "..."
-end
+-- Bytes of a name that are shown: a list read in the wrong encoding may be one name from end to end.
+local MOST_SHOWN = 40
 
 -- A name for a message. The first line of a list without a header is somebody's data: long numbers are not shown.
 local function shown(name)
-  return '"' .. short(name):gsub("%d%d%d%d%d%d%d+", function(digits) return digits:sub(1, 3) .. ("*"):rep(#digits - 3) end) .. '"'
+  return '"' .. human.cut(name, MOST_SHOWN):gsub("%d%d%d%d%d%d%d+", function(digits) return digits:sub(1, 3) .. ("*"):rep(#digits - 3) end) .. '"'
 end
 
 ---Names of a header for a message.

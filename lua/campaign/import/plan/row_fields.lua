@@ -4,6 +4,7 @@
 
 local convert = require "campaign.api.convert"
 local core = require "campaign.core"
+local merged = require "campaign.merged"
 local row_tree = require "campaign.api.row_tree"
 local sorted = require "campaign.sorted"
 
@@ -46,12 +47,7 @@ end
 
 -- The only field of rows that are values: what a row is described as, under the name of its column.
 local function value_field(row, name)
-  local field = {}
-  for key, value in pairs(row) do
-    field[key] = value
-  end
-  field.name, field.required = name, true
-  return field
+  return merged(row, { name = name, required = true })
 end
 
 ---The fields one row may have, whatever its shape: the row type's fields, those of objects by their paths, or the target's columns.

@@ -34,12 +34,8 @@ local STEP, SHORT_STEP = 1048576, 32768
 ---@field form "text"|"email"|"phone"|nil how keys are compared; default: by what the field is
 ---@field label string what reports call the list
 
-local function usage(message, hint, more)
-  local fields = { kind = "usage", retry = false, sent = "no", message = "suppress: " .. message, hint = hint }
-  for key, value in pairs(more or {}) do
-    fields[key] = value
-  end
-  return nil, error_object.new(fields)
+local function usage(message, hint)
+  return error_object.refuse{ kind = "usage", message = "suppress: " .. message, hint = hint }
 end
 
 -- The position of the last occurrence of a character.

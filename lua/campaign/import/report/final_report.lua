@@ -5,6 +5,7 @@
 local accounting = require "campaign.import.report.accounting"
 local batches_file = require "campaign.import.report.batches_file"
 local core = require "campaign.core"
+local merged = require "campaign.merged"
 
 local M = {}
 
@@ -135,10 +136,7 @@ local SHOWN = { "kind", "message", "platform", "operation", "status", "code", "r
 ---@param result table
 ---@return table
 function M.plain(result)
-  local plain = {}
-  for key, value in pairs(result) do
-    plain[key] = value
-  end
+  local plain = merged(result)
   plain.reasons = core.json.array(plain.reasons)
   plain.warnings = plain.warnings and core.json.array(plain.warnings)
   if result.error then

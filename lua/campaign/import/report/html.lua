@@ -3,6 +3,7 @@
 -- of writing, bytes that are no UTF-8, or, in the header of a list without one, somebody's number.
 
 local core = require "campaign.core"
+local human = require "campaign.human"
 
 local M = {}
 
@@ -22,18 +23,6 @@ local function visible(character)
   return HIDDEN[character] and "[" .. HIDDEN[character] .. "]" or nil
 end
 
--- The beginning of a text of which `most` bytes are shown, cut between characters.
-local function cut(text, most)
-  if #text <= most then
-    return text
-  end
-  local last = most
-  while last > 0 and (text:byte(last + 1) or 0) >= 128 and text:byte(last + 1) < 192 do
-    last = last - 1
-  end
-  return text:sub(1, last) .. "…"
-end
-
 -- Long runs of digits could be somebody's number.
 local function masked(digits)
   return digits:sub(1, 3) .. ("*"):rep(#digits - 5) .. digits:sub(-2)
@@ -48,7 +37,7 @@ function M.text(value, most)
   if not core.utf8.validate(text) then
     text = text:gsub("[\128-\255]", "?")
   end
-  text = cut(text, most or 300):gsub("%d%d%d%d%d%d%d+", masked)
+  text = human.cut(text, most or 300, "…"):gsub("%d%d%d%d%d%d%d+", masked)
   text = text:gsub("[%z\1-\31\127]", function(byte) return ("[U+%04X]"):format(byte:byte()) end)
   text = text:gsub("\194[\128-\159]", function(pair) return ("[U+%04X]"):format(pair:byte(2)) end)
   text = text:gsub("\216\156", visible):gsub("\239\187\191", visible):gsub("\226[\128\129][\128-\191]", visible)
