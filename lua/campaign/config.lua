@@ -267,8 +267,8 @@ local function env_name(platform, key)
   return ("CAMPAIGN_%s_%s"):format(platform.name:upper(), key.name:upper())
 end
 
--- Each key's value from the first place that has it. A name is a choice for this call, a variable may be left over from another: `account =
--- "berlin"` must not send with the token of whoever set one.
+-- Each key's value from the first place that has it. An account chosen by name takes precedence over the environment: `account = "berlin"` must not
+-- send with a token that a variable happens to hold.
 local function gather(platform, keys, given, file, is_named, env)
   local values = {}
   for _, key in ipairs(keys) do

@@ -110,7 +110,7 @@ function M.plan_retry(folder, given)
   return require("campaign.job.retry").plan(folder, given)
 end
 
----Rebuilds the damaged ledger of a job from what can be read of it. What it cannot vouch for is in doubt and never sent: see
+---Rebuilds the damaged ledger of a job from what can be read of it. Batches without an intact record are in doubt, and not sent again: see
 ---docs/ledger.md.
 ---@param folder string the job folder
 ---@param given table? account, env, transport as for `open_job`; trust_pending: batches that an intact record calls pending stay pending

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A class whose methods stand in several modules.
+-- For classes whose methods are spread over several modules.
 
 ---Adds the methods of other modules to a class. No two modules may have a method of the same name.
 ---@param methods table of the class

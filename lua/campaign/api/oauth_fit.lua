@@ -58,7 +58,7 @@ local function reply_fits(resolver, scheme, operation, place)
   local refresh = described_at(operation.reply, scheme.refresh_token or "refresh_token")
   for _, secret in pairs{ token or false, refresh or false } do
     if secret then
-      secret.redact = true -- whoever writes the file may forget it
+      secret.redact = true -- the author of the file may have forgotten it
     end
   end
   if scheme.refresh_token and not refresh then

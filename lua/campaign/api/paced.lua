@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The pace of single calls: they take tokens from the same bucket as the imports of their account, observe the same pauses, and report
 -- every "slow down". A call reserves its place and sleeps until then, so that a concurrent import cannot starve it. If no rate was set and
--- nobody was told to slow down, nothing is waited for, at almost no cost.
+-- no call was told to slow down, there is no wait, at almost no cost.
 
 local account_pace = require "campaign.pace.account"
 local error_object = require "campaign.error"
@@ -58,7 +58,7 @@ function methods:wait(operation)
     end
     self._env.sleep(seconds)
     waited, reason = waited + seconds, "throttle"
-    seconds = shared:look() -- somebody may have been told to slow down meanwhile
+    seconds = shared:look() -- another call may have been told to slow down meanwhile
   end
   return waited
 end

@@ -24,7 +24,7 @@ local LONGEST_WAIT = 3600
 -- HTTP's own meaning: refused before it was acted on.
 local NOT_APPLIED = { [401] = true, [403] = true, [404] = true, [413] = true, [415] = true, [429] = true }
 
--- A part of a file, which nobody asked for. What is read as JSON shows by itself whether it is whole.
+-- Part of a file, although no range was requested. Incomplete JSON is recognized when it is decoded.
 local PARTIAL = 206
 
 local STATUS_KIND = { [401] = "auth", [403] = "auth", [429] = "throttle" }
@@ -83,7 +83,7 @@ local function header_parameters(value)
   return parameters
 end
 
--- JSON is UTF-8, but servers that speak GBK elsewhere may write answers in it, and say so.
+-- JSON is UTF-8, but servers that use GBK elsewhere may write answers in it, and declare it.
 local CHARSETS = { gb2312 = true, gbk = true, ["x-gbk"] = true, cp936 = true, gb18030 = true }
 
 ---The text of an answer in UTF-8, where its Content-Type names another encoding that it has.
@@ -120,7 +120,7 @@ end
 local Parse = {}
 Parse.__index = Parse
 
--- The values that must not show up; gathered only when something goes wrong.
+-- The values that must not be shown; collected only if there is an error.
 function Parse:hide()
   if type(self.hidden) == "function" then
     self.hidden = self.hidden()
@@ -220,7 +220,7 @@ function Parse:refuses_token(body)
   return not (refusal and refusal.applied == "maybe")
 end
 
--- The platform's words, its code in brackets.
+-- The platform's message, with its code in parentheses.
 function Parse:words(body, lead)
   local message = first_at(body, self.operation.message or GENERIC_MESSAGE) or first_at(body, GENERIC_MESSAGE)
   local codes = {}
@@ -238,7 +238,7 @@ function Parse:words(body, lead)
   return #codes > 0 and text .. " (" .. table.concat(codes, ", ") .. ")" or text
 end
 
--- The host that a redirect names, nothing else of it.
+-- The host of a redirect; the rest of its URL may hold secrets.
 local function redirect_host(result, hidden)
   local location = header(result.headers, "location") or ""
   local _, authority_at = location:find("//", 1, true)
@@ -263,7 +263,7 @@ function Parse:token_error(body, refusal, lead)
   }
 end
 
--- A whole answer with a status that is no success.
+-- The error for a complete answer whose status is no success.
 function Parse:http_error()
   local status = self.result.status
   if status >= 300 and status < 400 then
@@ -298,7 +298,7 @@ function Parse:unreadable(message, faults, cause)
   }
 end
 
--- A whole, readable answer by which the platform refuses.
+-- The error for a complete, readable answer by which the platform refuses the call.
 function Parse:refused(body)
   local refusal = self:refusal(body)
   if self:any(self.platform.throttle, body) or self:any(self.operation.throttle, body) then
@@ -319,7 +319,7 @@ function Parse:refused(body)
   }
 end
 
--- Whether a fault lies in what decides about success: then the answer decides nothing.
+-- The fault of a field that decides about success, if there is one: then the outcome is unknown.
 function Parse:decides(faults)
   for _, fault in ipairs(faults) do
     if fault.path == "reply" then
@@ -333,7 +333,7 @@ function Parse:decides(faults)
   end
 end
 
--- A success that came before the body had left decides nothing: nobody can have read what was not sent. A refusal may well come so early.
+-- Whether an answer came before the whole request was sent. Such a success is not believed: the server cannot have read the rest. A refusal is.
 local function is_early(result)
   local expected = result.bytes_expected
   return expected ~= nil and expected > (result.bytes_sent or expected)

@@ -109,7 +109,7 @@ local loaded = {}
 ---@return campaign.error? err
 function M.load(name)
   if type(name) ~= "string" then
-    error("platform must be a name or a path, not a " .. type(name), 3) -- of whoever called connect
+    error("platform must be a name or a path, not a " .. type(name), 3) -- level of the caller of connect
   end
   if loaded[name] then
     return loaded[name]

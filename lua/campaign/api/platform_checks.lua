@@ -41,7 +41,7 @@ local function check_when(resolver, when, fields, root, place)
   end
 end
 
--- Sibling names that conditions and groups speak of must exist.
+-- Checks that the fields exist to which conditions and `not_after` refer.
 local function check_siblings(resolver, fields, root, place)
   for _, field in ipairs(fields) do
     local here = place .. "[" .. field.name .. "]"

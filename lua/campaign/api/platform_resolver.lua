@@ -320,7 +320,7 @@ function Resolver:operation(raw, is_foreign)
   return operation
 end
 
--- All named types and enums, whoever refers to them.
+-- Resolves all named types and enums, whether or not anything refers to them.
 function Resolver:complete_names()
   for name in pairs(self.raw.types or {}) do
     self:type(name, "types." .. name)

@@ -20,7 +20,7 @@ local function copy(value)
   return new
 end
 
--- True when one of the conditions looks at the value itself.
+-- Whether a condition depends on the value at a path.
 local function decides(conditions, path)
   for _, condition in ipairs(conditions or {}) do
     if condition.path == path then

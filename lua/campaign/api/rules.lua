@@ -7,7 +7,7 @@ local time = require "campaign.api.time"
 
 local M = {}
 
--- Rows of a list that were refused stand in it as `false`: only tables are looked at.
+-- Calls `visit` for the tables in a list: items that failed their checks are `false`.
 local function each_table(list, visit)
   for index, item in ipairs(list or {}) do
     if type(item) == "table" then

@@ -33,7 +33,7 @@ function M.has(template, word)
   return template:find("{" .. word .. "}", 1, true) ~= nil
 end
 
----Whether the signature covers the bytes of the body or stands in them: they must then be at hand as one text.
+---Whether the signature covers the bytes of the body or is put into it: the body must then be given as one text.
 ---@param operation campaign.operation
 ---@return boolean
 function M.covers_body(operation)
@@ -168,7 +168,7 @@ local function secret_of(scheme, account)
   return scheme.secret_encoding and DECODE[scheme.secret_encoding](secret) or not scheme.secret_encoding and secret or nil
 end
 
--- What the words of the templates stand for; made when they are asked for.
+-- A function that gives the value of each word of a template; digests are computed on demand.
 local function dictionary(call, request, secret)
   local scheme = call.operation.scheme
   local protocol, host, path = request.url:match("^(%a+)://([^/?]*)([^?]*)") -- linear: disjoint borders
@@ -214,7 +214,7 @@ local function signature_of(scheme, text, word)
   return OUTPUT[scheme.output or "hex"](bytes)
 end
 
--- Nothing of it may end a header. The value is not shown: it may be made of a secret.
+-- The error for a value that would end a header. The value is not shown: it may be derived from a secret.
 local function unfit(operation, name)
   return nil, error_object.new{
     kind = "invalid", sent = "no", retry = false, platform = operation.platform, operation = operation.name,

@@ -49,7 +49,7 @@ local function fail(self, fields)
   return nil, error_object.new(fields)
 end
 
--- The fields that the operation takes; the others only say which entry of its list is meant.
+-- The fields that the operation takes; the others only select an entry of its list.
 local function asked_fields(self)
   local operation, asked = self.client.platform.operations[self.data.operation], {}
   local ours = {}
@@ -64,7 +64,7 @@ local function asked_fields(self)
   return asked
 end
 
--- The part of a reply that the acceptors look at: all of it, or the entry of a list that matches our fields.
+-- The part of a reply that is judged: all of it, or the entry of a list that matches our fields.
 local function subject(self, reply)
   if not self.data.list then
     return reply
@@ -162,7 +162,7 @@ local function resume(self, text)
   return true
 end
 
----Makes a waiter. One that waits for a change looks at once, so that it knows what it was before: make it before you cause the change.
+---Makes a waiter. One that waits for a change reads the initial state immediately: make it before you cause the change.
 ---@param client campaign.client
 ---@param name string a waiter of the platform
 ---@param fields table?
@@ -214,7 +214,7 @@ function M.new(client, name, fields, options)
   return self
 end
 
----The wait as a text: `client:waiter(name, fields, { state = text })` goes on with it, also in another process. The deadline stays.
+---The wait as a text: `client:waiter(name, fields, { state = text })` continues it, also in another process. The deadline stays.
 ---@return string
 function methods:state()
   return position.write("waiter", self.name, self.fields,
@@ -222,7 +222,7 @@ function methods:state()
 end
 
 ---Asks until the platform gives a final answer, or the deadline has passed.
----@return table? found the final reply, or the entry of it that is meant
+---@return table? found the final reply, or its matching entry
 ---@return campaign.error? err `timeout` with reason `deadline`; `platform` with reason `failed_state` and the state as `code`
 function methods:wait()
   local env, failures, state = self.client.env, 0, nil

@@ -305,7 +305,7 @@ end
 ---The access token to use now.
 ---@param refused string? the token that the platform has just refused
 ---@return string? token
----@return campaign.error? err kind `auth` with reason `login_needed` when nobody but a person can help
+---@return campaign.error? err kind `auth` with reason `login_needed` when the user has to give new credentials
 function methods:token(refused)
   local ready = self.scheme.key and self.account[self.scheme.key]
   if ready then

@@ -76,7 +76,7 @@ function methods:write(state)
   return true
 end
 
----Takes the lock of this account; whoever holds it refreshes. `:close()` releases it, as does the end of the process.
+---Takes the lock of this account, which is held while tokens are renewed. `:close()` releases it, as does the end of the process.
 ---@param seconds number how long to wait
 ---@return userdata? lock
 ---@return campaign.error? err

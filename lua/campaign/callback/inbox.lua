@@ -52,8 +52,8 @@ end
 
 -- Reading -----------------------------------------------------------------------------------------------------------------------------------
 
--- The record whose first line was read at `at`; nil unless it ends within the file as announced. The file is then positioned behind it. For
--- a record truncated by a crash, the second value is its end.
+-- The record whose first line was read at `at`; the file is then positioned after it. nil unless it ends within the file as its line says; for a
+-- record truncated by a crash, the second value is where it should end.
 local function record_at(file, line, at, size)
   if line:sub(1, #MARK) ~= MARK then
     return nil
@@ -170,8 +170,8 @@ end
 
 -- Opening -----------------------------------------------------------------------------------------------------------------------------------
 
----The place at the head of the queue for the lock: its holder gets the lock next, and gives up the place then. Without it a busy process,
----which takes the lock again right after releasing it, would starve the others.
+---Takes the place at the head of the queue for the lock: its holder gets the lock next, and then releases the place. Without it a busy process that
+---takes the lock again immediately after releasing it would starve the others.
 ---@param seconds number
 ---@return userdata? turn
 ---@return campaign.error? err reason `locked` if another process has it
@@ -268,7 +268,7 @@ local function classify(self, group, item)
   return first.outcome == item.outcome and "repeat" or "conflict"
 end
 
--- Terminates a record that a crash truncated, so that it never looks complete, and never extends into those behind it.
+-- Terminates a record that a crash truncated, so that it never looks complete and never extends into the next ones.
 local function filler(self)
   local missing = math.max(0, self.torn - self.size)
   return ("#"):rep(missing < MOST_FILLER and missing + 1 or 1) .. "\n"
@@ -312,7 +312,7 @@ local function gather(self, items)
   return group
 end
 
--- Readers must not take anything of a failed group for stored.
+-- Removes a group that could not be stored, so that readers do not see parts of it.
 local function undo(self, file, size, message, err)
   if not file:truncate(size) then
     self.broken = "what could not be written could not be taken back in " .. self.path

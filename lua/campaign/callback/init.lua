@@ -209,7 +209,7 @@ local function read(self, body)
   return text and id, text and core.digest.sha256(text)
 end
 
--- Nil if the request may go on to its body.
+-- The refusal of a request by its head; nil if its body may be read.
 local function refuse_head(self, request)
   if request.method ~= "POST" then
     return response(405, "POST only", { { "Allow", "POST" } })
@@ -230,7 +230,7 @@ local function refuse_head(self, request)
   end
 end
 
--- Nil if the body may be stored.
+-- The refusal of a request by its body; nil if it may be stored.
 local function refuse_body(self, request, body)
   if type(body) ~= "string" then
     return response(400, "the body broke off")

@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- Log lines that strangers can cause: a limited number per period, then one that says how many were suppressed, so that a flood does not
--- fill a disk.
+-- Limits log lines that anybody on the network can cause: a number per period, then one line that says how many were suppressed, so that a flood does
+-- not fill a disk.
 
 local M = {}
 
 local MOST, PERIOD = 30, 60 -- lines, seconds
 
----@param write fun(line: string) gets a line without its line end
+---Makes a function that writes such lines.
+---@param write fun(line: string) takes a line without its line end
 ---@param monotonic fun(): number
 ---@return fun(line: string) note
 function M.new(write, monotonic)

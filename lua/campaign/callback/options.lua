@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What a receiver of callbacks may be told, name by name: the type of each value and its limits. A wrong one raises, since it is a wrong program,
--- and is named without its value, which may be a secret. Whether a secret can be guessed is campaign.callback's matter.
+-- The options of a receiver of callbacks: the type of each value and its limits. A wrong option is a programming error and raises; its value is not
+-- shown, since it may be a secret. The strength of secrets is checked in campaign.callback.
 
 local M = {}
 
@@ -30,7 +30,7 @@ local function burst(value)
   return type(value) == "number" and value >= 1 and value <= MOST, "a number of posts from 1"
 end
 
--- Paths are compared as they come, without what follows a question mark.
+-- Paths are compared as received, up to a question mark.
 local function prefix(value)
   return type(value) == "string" and value:find("^/[^%c%s?#\127-\255]*$") ~= nil,
     "the beginning of a path: `/`, then no blanks, `?`, `#` or characters that are not ASCII"
@@ -67,7 +67,7 @@ local function check_each(values, kinds, before, level)
   end
 end
 
----Raises for an option that is unknown or cannot be meant.
+---Raises for an unknown option or an invalid value.
 ---@param options any
 ---@param level integer who is to blame, as for `error`
 function M.check(options, level)

@@ -71,7 +71,7 @@ local function write_reply(reply, path)
   return true
 end
 
--- Faults are found in Lua's lists, which count from 1; -p and JSON count from 0.
+-- Indexes in faults count from 1, as in Lua; -p and JSON count from 0.
 local function counted_from_zero(text)
   return (text:gsub("%[(%d+)%]", function(digits) return "[" .. (tonumber(digits) - 1) .. "]" end))
 end
@@ -93,7 +93,7 @@ local function from_zero(err)
   return changed
 end
 
--- Has a token that is good for ever: who answers from a recording takes none of the platform and keeps none.
+-- A token store for replays: its token never expires, and nothing is stored.
 local REPLAY_STORE = {
   read = function() return { access_token = "replay", expires_at = math.huge } end,
   lock = function() return { close = function() end } end,

@@ -9,7 +9,7 @@ local output = require "campaign.cli.output"
 
 local M = {}
 
--- "7.88.1" → a number that compares; nil for other texts.
+-- A version such as "7.88.1" as a number that can be compared; nil for other texts.
 local function number_of(version)
   local parts = {}
   for digits in (version or ""):gmatch("%d+") do
@@ -85,7 +85,7 @@ local function components(place)
   return list
 end
 
--- Who may read the accounts file. The client refuses it when others can.
+-- Whether the accounts file is private. The client refuses it if others can read it.
 local function accounts(getenv)
   local path = config.file_path(getenv)
   local attributes = path and lfs.attributes(path)

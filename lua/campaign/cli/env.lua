@@ -21,7 +21,7 @@ local function for_flavour(place, flavour)
   return lua_path, c_path
 end
 
--- Lua 5.4 looks at the names with its version first, LuaJIT knows only those without: one `eval` serves both.
+-- Lua 5.4 reads the variables with its version first, LuaJIT only those without: one `eval` serves both.
 local NAMES = {
   { flavour = "lua5.4", lua = "5.4", suffix = "_5_4" },
   { flavour = "luajit", lua = "luajit", suffix = "" },

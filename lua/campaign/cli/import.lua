@@ -11,7 +11,7 @@ local target = require "campaign.cli.target"
 
 local M = {}
 
--- A script instead of FIELD=COLUMN: what it returns looks at each row.
+-- Loads the map function from a script that was given instead of FIELD=COLUMN; nil if none was.
 local function map_script(values)
   local path
   for _, value in ipairs(values or {}) do

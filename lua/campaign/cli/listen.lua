@@ -48,7 +48,7 @@ function M.run(given)
   if not receiver then
     return output.fail(err, given)
   end
-  core.console.ignore("PIPE") -- nobody need read what it says
+  core.console.ignore("PIPE") -- a reader of our output that ends must not kill the receiver
   local note = notes.new(function(line) io.stderr:write("campaign listen: ", line, "\n") end, core.system.monotonic)
   local well, problem = require("campaign.callback.server").run(receiver, {
     address = given.address, port = given.port,

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- `campaign openapi PLATFORM`: the platform as an OpenAPI document. What stands in it is decided in describe/openapi.
+-- `campaign openapi PLATFORM`: the platform as an OpenAPI document. Its contents are made in describe/openapi.
 
 local openapi = require "campaign.describe.openapi"
 local output = require "campaign.cli.output"

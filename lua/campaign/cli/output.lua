@@ -17,9 +17,9 @@ local BY_KIND = {
   network = EXIT.not_delivered, timeout = EXIT.not_delivered, tls = EXIT.not_delivered,
 }
 
----The exit code for an error. `effect` is the operation's: a question that changes nothing leaves nothing in doubt.
+---The exit code for an error.
 ---@param err campaign.error
----@param effect string?
+---@param effect string? of the operation: a call that changes nothing (`safe`) has no unknown outcome
 ---@return integer
 function M.exit_code(err, effect)
   local kind = err.kind
@@ -32,9 +32,9 @@ function M.exit_code(err, effect)
     return err.status and EXIT.platform or EXIT.refused
   end
   if kind == "throttle" and not err.status then
-    return EXIT.not_delivered -- held back here: nobody was asked
+    return EXIT.not_delivered -- held back by our own rate limit
   end
-  -- The rest was answered, and not with what was asked for.
+  -- All others are answers other than the expected one.
   return BY_KIND[kind] or EXIT.platform
 end
 
@@ -130,6 +130,7 @@ function M.write(text, path)
 end
 
 ---Writes one line of JSON to stdout.
+---@param value any
 function M.json(value)
   io.stdout:write(core.json.encode(value), "\n")
 end

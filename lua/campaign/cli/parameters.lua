@@ -148,7 +148,7 @@ local function one(tree, made, text, fields)
   local path_end, value_start, is_json = separator_of(text)
   local steps = path_end and parse_path(text:sub(1, path_end))
   if not steps then
-    -- The text is not shown: whoever forgot the name may have typed a secret.
+    -- The text is not shown: without a name it may be a secret.
     return usage("a -p option is not of the form name=value")
   end
   local path, raw = text:sub(1, path_end), text:sub(value_start)

@@ -11,10 +11,10 @@ local PLAIN_EVERY = 10 -- seconds
 local TERMINAL_EVERY = 0.1
 local JSON_EVERY = 1
 local WORDS = { reading = "reading", mapping = "mapping", preflight = "checking", writing = "writing" }
-local READS = { reading = true, mapping = true, preflight = true } -- how far is told by bytes
-local SETTLED = 2 -- seconds before a rate is worth telling
+local READS = { reading = true, mapping = true, preflight = true } -- phases whose progress is measured in bytes
+local SETTLED = 2 -- seconds after which a rate is shown
 
--- What the import waits for.
+-- What the import waits for, in words.
 local function waits(event)
   local clock = event.wait_until and os.date("%H:%M:%S", math.floor(event.wait_until))
   if event.wait_for == "window" then

@@ -11,7 +11,7 @@ local suggest = later.module "campaign.api.suggest"
 
 local M = {}
 
--- Before parsing is over nobody knows which command it is, so --json counts wherever it stands.
+-- Until the command line is parsed its command is unknown, so --json counts wherever it is.
 local function wants_json(arguments)
   for index = 1, #arguments do
     if arguments[index] == "--" then
@@ -24,7 +24,7 @@ local function wants_json(arguments)
   return false
 end
 
--- The exit code, or the error that what was printed did not arrive whole.
+-- Flushes stdout; returns the exit code, or that of the error that the output could not be written.
 local function finished(code, json)
   if not core.console.flush() and code == 0 then
     return output.fail(error_object.new{ kind = "ledger", message = "stdout cannot be written completely" }, { json = json })
@@ -39,7 +39,7 @@ local function with_traceback(message)
   return debug.traceback(tostring(message), 2)
 end
 
--- The words of Lua and of our own modules.
+-- Recognizes the messages of Lua and of our own modules.
 local function is_out_of_memory(problem)
   local text = tostring(problem)
   return text:find("not enough memory", 1, true) ~= nil or text:find("out of memory", 1, true) ~= nil

@@ -10,7 +10,7 @@ local summary = require "campaign.import.report.summary"
 
 local M = {}
 
-local SAME_WISH = 0.4 -- seconds
+local SAME_SIGNAL = 0.4 -- seconds
 
 local SHOWN = {
   "state", "exit_code", "rows", "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending",
@@ -40,7 +40,7 @@ local function json_result(result)
   return shown
 end
 
--- A second signal right behind the first is the same wish: process managers signal a process and then its group.
+-- A second signal immediately after the first is not a second request: process managers signal a process and then its group.
 local function watch_signals(watcher)
   local count = watcher.job and core.console.caught() or 0
   if count == watcher.seen then
@@ -48,7 +48,7 @@ local function watch_signals(watcher)
   end
   local now = core.system.monotonic()
   watcher.seen = count
-  if watcher.stopped_at and now - watcher.stopped_at < SAME_WISH then
+  if watcher.stopped_at and now - watcher.stopped_at < SAME_SIGNAL then
     return
   end
   watcher.job:stop(watcher.stopped_at and "now" or nil)
@@ -107,7 +107,7 @@ end
 ---@param given table the command line: `json`
 ---@return campaign.cli.running
 function M.new(given)
-  core.console.ignore("PIPE") -- whoever read the progress and went away does not leave rows in doubt
+  core.console.ignore("PIPE") -- a reader of our output that ends must not kill the import
   local show, finish = progress.new{
     terminal = core.console.is_terminal(2), width = core.console.width(), monotonic = core.system.monotonic,
     write = function(text) io.stderr:write(text) end, json = given.progress == "json",

@@ -23,7 +23,7 @@ function M.run(given)
     return refusal
   end
   if given.ready_file then
-    os.remove(given.ready_file) -- of an earlier run: whoever waits for it must not take its credentials for ours
+    os.remove(given.ready_file) -- of an earlier run: who waits for the file must not read its credentials
   end
   return require("campaign.sandbox").main{
     port = given.port, state = given.state, clock = given.clock, clock_rate = given.clock_rate, ready_file = given.ready_file,

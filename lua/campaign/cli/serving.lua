@@ -5,9 +5,10 @@ local output = require "campaign.cli.output"
 
 local M = {}
 
+---Refuses to serve with an invalid port or without lua-http.
 ---@param given table options of the command
 ---@param who string "the sandbox"
----@return integer? exit code of a refusal that has been told; nil: go on
+---@return integer? exit code of a refusal, which was printed; nil if the command can go on
 function M.refusal(given, who)
   if given.port and given.port > 65535 then
     return output.fail("--port " .. given.port .. " is not a port number", given)

@@ -20,7 +20,7 @@ local function usage(message, hint)
   return error_object.refuse{ kind = "usage", message = message, hint = hint }
 end
 
--- The fields that -p can give: those of the operation, and those that say which entry of its list is meant.
+-- The fields that -p can give: those of the operation, and those that select an entry of its list.
 local function known_fields(waiter, operation)
   local fields = {}
   for index, field in ipairs(operation.fields) do

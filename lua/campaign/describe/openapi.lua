@@ -24,7 +24,7 @@ local function token_url(platform, name)
   return host(platform) .. operation.path
 end
 
--- What a value of a signed call is: of the one that holds the signature, how that is made.
+-- Describes a value of a signed call; for the signature itself, how it is made.
 local function signed_value(scheme, sent)
   if not sent.value:find("{signature}", 1, true) then
     return "`" .. sent.value .. "`"
@@ -33,8 +33,7 @@ local function signed_value(scheme, sent)
     (scheme.text:gsub("\n", "\\n")))
 end
 
--- OpenAPI has no word for signatures: what carries it stands as a key, and the rest of the scheme in its description. Nil where only the body
--- carries something.
+-- OpenAPI has no scheme for signatures: the header or parameter that carries it is described as an API key. nil if only the body carries it.
 local function signature(scheme)
   local carrier, others = nil, {}
   for _, sent in ipairs(scheme.send) do
@@ -77,7 +76,7 @@ local function grant_of(operation)
   return field and field.constant == "client_credentials" and "clientCredentials" or nil
 end
 
--- A token that goes where OAuth 2 sends it, by a grant that OpenAPI knows; any other is a key, and how it is got stands in its description.
+-- A token that is sent as OAuth 2 says, obtained by a grant that OpenAPI knows; any other one is described as an API key, with how it is obtained.
 local function tokens(platform, scheme)
   local grant = scheme.obtain and grant_of(platform.operations[scheme.obtain])
   if grant and not (scheme.header or scheme.prefix or scheme.query or scheme.field) then
@@ -94,7 +93,7 @@ local function tokens(platform, scheme)
     description = (scheme.prefix and "`" .. scheme.prefix .. "` and " or "") .. description }
 end
 
--- A form token is no security scheme of OpenAPI: it stands as a field of the body.
+-- OpenAPI has no security scheme for a token in a form: it is described as a field of the body.
 local function security_schemes(platform)
   local schemes = {}
   for name, scheme in pairs(platform.auth) do
@@ -310,7 +309,7 @@ local function json_content(made)
   return nil
 end
 
--- Two operations of one method and path (two grants of a token endpoint) become one with a choice of bodies.
+-- Merges two operations of one method and path (two grants of a token endpoint) into one with a choice of bodies.
 local function merge(known, made)
   known["x-campaign-operations"] = known["x-campaign-operations"] or list{ known.operationId }
   table.insert(known["x-campaign-operations"], made.operationId)
@@ -328,6 +327,7 @@ local function merge(known, made)
   return known
 end
 
+---The document as a table.
 ---@param platform campaign.platform
 ---@return table document
 function M.document(platform)
@@ -366,6 +366,7 @@ function M.document(platform)
   }
 end
 
+---The document as JSON.
 ---@param platform campaign.platform
 ---@return string json ends with a line end
 function M.text(platform)

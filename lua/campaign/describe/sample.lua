@@ -9,7 +9,7 @@ local row_tree = require "campaign.api.row_tree"
 
 local M = {}
 
----The bytes that examples upload; replies with a receipt speak of them.
+---The bytes that examples upload; examples of replies with a receipt refer to them.
 M.FILE_BYTES = "example\n"
 
 local BY_TYPE = {

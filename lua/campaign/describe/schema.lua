@@ -20,7 +20,9 @@ local MINUTES = "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:00$"
 local TYPES = { string = "string", integer = "integer", int64 = "integer", number = "number", boolean = "boolean", datetime = "string",
   date = "string", file = "string" }
 
----Data of the platform as it stands, with lists marked for JSON.
+---A copy of the platform's data with lists marked for JSON.
+---@param value any
+---@return any
 function M.plain(value)
   if type(value) ~= "table" then
     return value
@@ -48,7 +50,7 @@ local function collect(description, side, sides)
   end
 end
 
----Which named types stand in requests and which in replies: those in both are described twice.
+---Which named types are used in requests and which in replies: those used in both are described twice.
 ---@param platform campaign.platform
 ---@return table<string, { request: boolean?, reply: boolean? }>
 function M.sides(platform)
@@ -62,7 +64,9 @@ function M.sides(platform)
   return sides
 end
 
+---Begins the schemas of a platform; `components` collects those of named types.
 ---@param platform campaign.platform
+---@return table schemas
 function M.new(platform)
   return setmetatable({ platform = platform, sides = M.sides(platform), components = {} }, Schemas)
 end

@@ -51,7 +51,7 @@ function Writer:alias(values)
   return name
 end
 
--- A named type that stands in requests and replies has a class for each.
+-- A named type that is used in requests and replies has a class for each.
 function Writer:shape_name(description, is_reply)
   local sides = self.sides[description.shape]
   local both = sides and sides.request and sides.reply

@@ -11,7 +11,7 @@ local M = {}
 
 local FOLDER_MODE, FILE_MODE = 448, 384 -- 0700, 0600
 
--- Buffered bytes per bucket, and target number of records per bucket.
+-- Bytes that are buffered per bucket, and the number of records per bucket that is aimed at.
 local CHUNK = 8192
 M.PER_BUCKET = 16000
 local MOST_BUCKETS = 1024

@@ -39,8 +39,8 @@ local function positions(header)
   return at
 end
 
--- The meaning of the file's columns: `row` the row number's, `from[i]` that of the list's i-th column, `first` if they stand together at
--- the end.
+-- Where the file has what: `row` is the column of the row number, `from[i]` that of the list's i-th column, `first` that of the list's first column if all
+-- of them follow each other in order at the end.
 local function layout_of(path, header, columns)
   local at, original = positions(header), M.row_column(columns)
   local with_row = merged(columns)
@@ -115,7 +115,7 @@ local function number_of(fields, layout)
   return text:find("^%d+$") and #text <= 15 and tonumber(text) or nil
 end
 
--- Of a workbook: values that were there and are lost. An error is what the list may have had, too.
+-- For a workbook: the first kind of values that Excel lost. Cells with errors do not count: the list may have had them, too.
 local function lost_values(opened)
   for _, doubt in ipairs(opened and opened.doubts or {}) do
     if doubt.kind ~= "error" then

@@ -4,11 +4,11 @@
 
 local M = {}
 
--- Attempts of a process that died: at most as many as it may have had in flight. All were closed at one moment, when the ledger was opened
--- next.
-local function of_the_dead(dead, most)
+-- Rows of the attempts of processes that died, at most as many attempts as each may have had in flight. All attempts of a process were closed at
+-- one moment, when the ledger was opened next.
+local function rows_of_interrupted(interrupted, most)
   local rows = 0
-  for _, group in pairs(dead) do
+  for _, group in pairs(interrupted) do
     table.sort(group, function(left, right)
       return left > right
     end)
@@ -19,7 +19,7 @@ local function of_the_dead(dead, most)
   return rows
 end
 
--- Is there a time in `times` (ascending) between `from` and `to`?
+-- Whether one of `times` (ascending) lies between `from` and `to`.
 local function has_moment(times, from, to)
   local low, high = 1, #times + 1
   while low < high do
@@ -33,24 +33,25 @@ local function has_moment(times, from, to)
   return times[low] ~= nil and times[low] <= to
 end
 
+---The rows that were in flight.
 ---@param ledger table
 ---@param most integer batches that the job may have in flight
----@param recovered fun(batch: integer): boolean batches that `recover` could not vouch for, or whose later evidence contradicts
+---@param recovered fun(batch: integer): boolean whether `recover` found no intact record of a batch, or later evidence contradicts its outcome
 ---@return integer rows
 function M.in_flight(ledger, most, recovered)
-  local times, dead = {}, {}
+  local times, interrupted = {}, {}
   for attempt in ledger:scan("attempts") do
     if attempt.verdict == "ambiguous" then
       if attempt.cause == "interrupted" then
         local key = tostring(attempt.ended)
-        dead[key] = dead[key] or {}
-        table.insert(dead[key], attempt.rows)
+        interrupted[key] = interrupted[key] or {}
+        table.insert(interrupted[key], attempt.rows)
       else
         times[#times + 1] = attempt.ended
       end
     end
   end
-  local rows = of_the_dead(dead, most)
+  local rows = rows_of_interrupted(interrupted, most)
   table.sort(times)
   local counted = {}
   if #times > 0 then

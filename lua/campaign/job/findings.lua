@@ -16,10 +16,11 @@ function M.new()
   return setmetatable({ list = {}, by_key = {} }, mt)
 end
 
+---Adds a fault.
 ---@param part "input"|"ledger"|"reports"|"server"
 ---@param message string
 ---@param rows integer|nil number of the row (or batch, if the message says so) that shows it
----@param count integer? 1
+---@param count integer? of occurrences; default 1
 function methods:fault(part, message, rows, count)
   local key = part .. "\0" .. message
   local entry = self.by_key[key]

@@ -13,7 +13,7 @@ local opened_module = require "campaign.job.opened"
 
 local M = {}
 
--- What holds no personal data, by name or form.
+-- Files without personal data, by name or pattern.
 local KEPT = { ["job.json"] = true, ["ledger.db"] = true, ["ledger.db.lock"] = true, ["ledger.db-wal"] = true, ["batches.jsonl"] = true,
   ["report.json"] = true, ["report.html"] = true, [handover.FILE] = true }
 local KEPT_FORM = "^ledger%.damaged%-%d+%.db"
@@ -43,7 +43,7 @@ local function names_in(path)
   return names
 end
 
--- The row files by name without ending: what somebody else put beside them, a list or a copy of one, belongs to its owner.
+-- The names of row files without extension, and other files of ours. Anything else in the folder belongs to the user.
 local STEMS, OWN = {}, { ["ledger.db.reserve"] = true }
 for _, own in pairs(folder_module.FILES) do
   OWN[own] = true
@@ -53,7 +53,7 @@ for _, own in pairs(folder_module.FILES) do
   end
 end
 
--- Is a name one that this program gives to files with rows, or to what a run that died leaves?
+-- Whether this program gives this name to files with rows, or to files that a dead process leaves.
 local function is_ours(name)
   if OWN[name] or name:find("^retry%-%d+%.csv$") or name:find("^%.campaign%-%x+%.tmp$") then
     return true
@@ -137,7 +137,7 @@ function work:scratch(path, shown)
   return true
 end
 
--- The report says from now on that its row files are gone on purpose.
+-- Notes in the report that its row files were removed on request.
 local function mark_report(folder, now)
   if not core.system.stat(folder.report) then
     return true
@@ -156,7 +156,7 @@ local function mark_report(folder, now)
   return folder:write("report", report)
 end
 
--- Nothing of it may be lost that is still needed to settle it.
+-- Refuses a job that is not settled: its files are still needed for that.
 local function check_settled(opened)
   local progress, err = opened.ledger:progress()
   if not progress then
@@ -172,7 +172,7 @@ local function check_settled(opened)
     "resume and resolve it first; --force forgets it as it is")
 end
 
--- Opens every job of the family, so that nobody works on one of them meanwhile.
+-- Opens the job and its retries, so that no other process works on them meanwhile.
 local function open_all(folders, force)
   local jobs = {}
   for _, path in ipairs(folders) do
@@ -187,7 +187,7 @@ local function open_all(folders, force)
       err = error_object.new{ kind = "usage", retry = false, sent = "no", message = "job " .. path .. " is running",
         hint = "stop it first; a running job is not forgotten, not even with --force" }
     else
-      ok = force and err.kind == "ledger" -- a damaged ledger: forced is forced
+      ok = force and err.kind == "ledger" -- with --force also a job with a damaged ledger
     end
     if not ok then
       for _, other in ipairs(jobs) do
@@ -213,7 +213,7 @@ local function forget_rows(folders, self, now)
   return self:folder(folders[1], "")
 end
 
----Erases what a job knows of people, and that of its retries.
+---Erases the personal data of a job and of its retries.
 ---@param path string the job folder
 ---@param options { all: boolean?, force: boolean?, now: number? }? all: the whole job, its counts too; force: also one that is not settled
 ---@return campaign.job.forgotten? forgotten

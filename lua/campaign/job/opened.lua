@@ -20,8 +20,8 @@ local function refuse(path, message, hint)
   return error_object.refuse{ kind = "ledger", message = "job " .. path .. ": " .. message, hint = hint }
 end
 
----Folder, ledger and record of a job.
----@param path string
+---Opens folder, ledger and record of a job.
+---@param path string the job folder
 ---@return table? opened
 ---@return campaign.error? err
 function M.open(path)
@@ -34,7 +34,7 @@ function M.open(path)
     file = put.files[1], record_text = put.record, record = found.record }, mt)
 end
 
----The list, its header and its operation.
+---Opens the list, and finds its header and its operation.
 ---@return true? ok
 ---@return campaign.error? err
 function methods:open_list()

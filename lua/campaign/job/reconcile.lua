@@ -9,7 +9,7 @@ local rows_module = require "campaign.import.report.rows"
 
 local M = {}
 
--- The state that a resolution or late answer leads to.
+-- The state of a batch to which each resolution or late answer leads.
 local function late_states()
   local states = { conflict = "U" } -- evidence that contradicts an earlier outcome
   for name, rule in pairs(ledger_module.RESOLUTIONS) do
@@ -72,7 +72,7 @@ end
 local walk = {}
 local walk_mt = { __index = walk }
 
--- Is there evidence for the state of a batch?
+-- Reports a batch for whose state there is no evidence.
 function walk:explain(batch)
   local last = assert(self.ledger:ask("last_of", batch.index))[1]
   if (last and last.number or 0) ~= batch.attempts then

@@ -17,9 +17,11 @@ M.FILES = accounting.FILES
 
 local DIGITS = 16
 
+---Begins a comparison.
 ---@param buckets table
 ---@param columns string[] the header of the list
 ---@param unlisted integer? rows that were not sent and, according to the report, are not listed: the run was handed over
+---@return table self for the other functions
 function M.new(buckets, columns, unlisted)
   return { buckets = buckets, columns = columns, unlisted = unlisted or 0, key = core.system.random(16) }
 end
@@ -36,7 +38,12 @@ local function put(self, name, row, state, batch, sum)
   self.buckets:put(name, bucket_of(self, row), ("%d\t%s\t%s\t%s"):format(row, state, batch, sum))
 end
 
----A row as the ledger has it.
+---Adds a row as the ledger has it.
+---@param self table
+---@param number integer of the row
+---@param state string of the row
+---@param batch table? that carries it
+---@param fields string[] its values in the list
 function M.booked(self, number, state, batch, fields)
   if M.FILES[state] then
     put(self, "booked", number, state, batch and tostring(batch.index) or "", digest(self, fields))

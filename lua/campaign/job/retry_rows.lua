@@ -15,7 +15,7 @@ local M = {}
 
 local DIGITS = 24
 
--- Rows that one refusal names.
+-- Rows that a refusal names, at most.
 local MOST_NAMED = 5
 
 local ESCAPE = { ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\31"] = "\\u", ["\0"] = "\\0" }
@@ -52,7 +52,7 @@ function work:digest(values)
   return core.digest.hmac_sha256(self.key, table.concat(values, "\31")):sub(1, DIGITS)
 end
 
--- A key that represents itself in the column that identifies rows.
+-- Stores the digest of a row's value in the column that identifies rows (`unique`).
 function work:put_key(name, values, row)
   local value = self.unique and values[self.unique]
   if value then
@@ -123,7 +123,7 @@ function work:load(bucket)
   end
 end
 
--- Rows that must never be sent this way; a few are named, all are refused.
+-- Counts a row that must not be sent by a retry; the first few are named in the refusal.
 function work:forbid(row, state)
   local named = self.forbidden
   named.count = named.count + 1

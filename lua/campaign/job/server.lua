@@ -17,8 +17,10 @@ local SLICE = 1000
 
 local DIGITS = 24
 
+---Begins a comparison.
 ---@param buckets table
----@param handed_over boolean? a later job may have sent what is open here
+---@param handed_over boolean? a later job may have sent the rows that are open here
+---@return table self for the other functions
 function M.new(buckets, handed_over)
   return { buckets = buckets, key = core.system.random(16), committed = 0, refused = 0, handed_over = handed_over }
 end
@@ -36,7 +38,7 @@ local function put(self, name, sum, text)
   self.buckets:put(name, tonumber(sum:sub(1, 6), 16) % self.buckets.count, text)
 end
 
--- must, may, refused: how often a row of that state is expected.
+-- How often a row of a state must be, may be and, as a refused one, must not be in the server's log.
 local function expected(state, doubts, handed_over)
   if state == "accepted" or state == "accepted_pending" then
     return 1, 1 + doubts, 0
@@ -194,7 +196,7 @@ local function compare_bucket(self, found, bucket, once, out)
     end
     row.must, row.may, row.refused = row.must + tonumber(must), row.may + tonumber(may), row.refused + tonumber(no)
   end
-  local function tell(name, message, count, number)
+  local function report(name, message, count, number)
     if count > 0 then
       out[name] = out[name] + count
       found:fault("server", message, number, count)
@@ -208,9 +210,9 @@ local function compare_bucket(self, found, bucket, once, out)
     end
     local surplus = math.max(0, did - row.may)
     local from_refused = math.min(surplus, row.refused)
-    tell("false_success", "rows are booked as accepted and the server does not have them", math.max(0, row.must - did), row.number)
-    tell("false_refusal", "rows are booked as not taken over and the server has them", from_refused, row.number)
-    tell("unreported_duplicates", "rows were taken over more often than any report says", surplus - from_refused, row.number)
+    report("false_success", "rows are booked as accepted and the server does not have them", math.max(0, row.must - did), row.number)
+    report("false_refusal", "rows are booked as not taken over and the server has them", from_refused, row.number)
+    report("unreported_duplicates", "rows were taken over more often than any report says", surplus - from_refused, row.number)
   end
   for _, count in pairs(times) do
     out.foreign = out.foreign + count

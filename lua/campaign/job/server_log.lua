@@ -16,7 +16,7 @@ local function refuse(message, hint)
   return error_object.new{ kind = "invalid", retry = false, sent = "no", message = message, hint = hint }
 end
 
--- A last line without a line end was not committed.
+-- Iterates over the lines of a log. A last line without a line end was not committed.
 local function each_line(path)
   local file, why = io.open(path, "rb")
   if not file then

@@ -46,7 +46,7 @@ local function current_report(opened)
   return opened.folder:read("report")
 end
 
--- Including what a later run was allowed.
+-- Batches that the job may have had in flight, in any of its runs.
 local function most_in_flight(opened)
   local _, most = timing.in_flight(opened.platform, opened.operation, opened.record.options)
   return math.max(most, opened.record.in_flight or 0)
@@ -96,7 +96,8 @@ local function check_job(opened, found, buckets, out)
     counts = counts, reports = compared }
 end
 
-local function tell(found, out, job)
+-- Adds the findings of a job to the result.
+local function add_findings(found, out, job)
   for _, fault in ipairs(found.list) do
     out.faults[#out.faults + 1] = { job = job, part = fault.part, message = fault.message, count = fault.count,
       examples = core.json.array(fault.examples) }
@@ -107,7 +108,7 @@ local function rows_of(opened)
   return opened.record.plan and opened.record.plan.rows or opened.file.bytes / 100
 end
 
--- Root and retries against the server's log: rows sent by any of them may be in it.
+-- Compares the job and its retries together with the server's log: it may have rows of any of them.
 local function check_server(jobs, from, out)
   local records = 0
   for _, opened in ipairs(jobs) do
@@ -131,7 +132,7 @@ local function check_server(jobs, from, out)
       out[name] = value
     end
     out.committed = self.committed
-    tell(found, out, root.path)
+    add_findings(found, out, root.path)
     return true
   end)
 end
@@ -172,7 +173,7 @@ local function check_all(jobs, from)
     if not ok then
       return nil, err
     end
-    tell(found, out, opened.path)
+    add_findings(found, out, opened.path)
   end
   out.rows = out.jobs[1].rows
   if from then

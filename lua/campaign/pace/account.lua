@@ -6,7 +6,7 @@ local core = require "campaign.core"
 local env_module = require "campaign.env"
 local later = require "campaign.later"
 
--- A script of one call into an account of which nothing is known needs none of it.
+-- Loaded on first use: a script with one call into an account without a known rate needs none of it.
 local homes = later.module "campaign.pace.home"
 local shared = later.module "campaign.pace.shared"
 
@@ -18,7 +18,7 @@ local function folder_of(env)
   return folder and folder .. "/pace"
 end
 
--- Where the account's rate is kept: what the world offers, else a file, else this process.
+-- Where the account's rate is stored: as `env` says, else in a file, else (nil) in this process.
 local function home_of(env, account)
   if env.pace_home then
     return env.pace_home(account.id)
@@ -27,7 +27,7 @@ local function home_of(env, account)
   return folder and homes.file(folder, account.id) or nil
 end
 
----Calls per second that somebody set: for this import, for the account, or for everybody.
+---The configured calls per second: of this import, else of the account, else of the platform's data.
 ---@param platform table
 ---@param account table
 ---@param options { rate: number? }
@@ -44,7 +44,7 @@ function M.path(folder, account_id)
   return folder .. "/" .. account_id:gsub("[^%w_.#-]", "-") .. ".pace"
 end
 
----Whether nothing holds calls back: no rate was set, and no process of this machine keeps a state of the account's pace.
+---Whether no rate limits the account: none is configured, and no process of this machine has stored one.
 ---@param platform table
 ---@param account table
 ---@param env campaign.env

@@ -62,7 +62,7 @@ end
 
 -- The open cell; nil without an error if there is none and none is to be created.
 function file:_open(create)
-  -- At every use: reading a mapped file that somebody cut short would end the process.
+  -- Checked at every use: reading a mapped file that was truncated would kill the process.
   if self._cell and not self._cell:is_current() then
     self:close()
   end

@@ -75,7 +75,7 @@ local FIELDS = { "due", "pause", "top", "used_share", "since", "hold", "caps", "
 
 ---@class campaign.pace.state
 ---@field due number when the next call is due
----@field pause number before this time nobody calls
+---@field pause number no call is sent before this time
 ---@field top number calls per second that were found to be the cap; 0: nothing was learned
 ---@field used_share number what of it is used
 ---@field since number when the last "slow down" came that said something new
@@ -179,7 +179,7 @@ local function creep_of(state)
   return state.hold <= HOLD_UNSURE and state.burst < COUNTS * state.top and CREEP_UNSURE or CREEP
 end
 
----Calls per second that were found out to be well; nil while nothing was.
+---The learned calls per second; nil while nothing was learned.
 ---@param state campaign.pace.state
 ---@param now number
 ---@return number?
@@ -206,7 +206,11 @@ function M.learned(state, now)
   return math.max(math.min(rate, math.max(2 * M.measured(state, now), most)), SLOWEST)
 end
 
--- The lower of the rate that somebody set and the one that was found out.
+---The lower of the configured rate and the learned one.
+---@param state campaign.pace.state
+---@param now number
+---@param given number? configured calls per second
+---@return number? calls per second; nil without a limit
 function M.rate(state, now, given)
   local learned = M.learned(state, now)
   if given and learned then
@@ -232,10 +236,10 @@ local function room(state, rate, given, spare)
   return calls, calls / rate * (1 + spare) + LATE, faster
 end
 
----Takes a token for one call; or books one that will be there, for a caller who then waits as long as it is told.
+---Takes a token for one call, or reserves a future one for a caller that then waits as long as the result says.
 ---@param state campaign.pace.state
 ---@param now number
----@param given number? calls per second that somebody set
+---@param given number? configured calls per second
 ---@param most number? seconds that a token may be booked ahead; none is without it
 ---@param spare number? share of a turn
 ---@param is_starved boolean? others fill the seconds: it goes by its turn alone

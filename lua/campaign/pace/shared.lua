@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The rate of one account, shared by all users of the same home (pace/home.lua): takes tokens and reports the results of calls. As long as
--- no rate was set and nobody was told to slow down, it costs a read of the home now and then. Nothing here waits: if the home fails, this
+-- no rate was set and no call was told to slow down, it costs a read of the home now and then. Nothing here waits: if the home fails, this
 -- process continues with what it knows, keeps what the others must learn, and stores it when the home is back.
 
 local answer_times = require "campaign.pace.answer_times"
@@ -9,10 +9,10 @@ local rate = require "campaign.pace.rate"
 
 local M = {}
 
--- Seconds between two looks at a home in which no rate is kept.
+-- Seconds between two reads of a home that holds no rate.
 local LOOK_EVERY = 0.25
 
--- Who found the second full for so many seconds, because others send more than is allowed here, takes turns with them.
+-- Seconds after which a process that finds every second full, because others send more than it allows itself, takes its turn nevertheless.
 local STARVED = 3
 
 -- For so many seconds after a first "slow down", who hears of it adds what it was sending.
@@ -24,7 +24,7 @@ local TRIES = 50
 -- Seconds to go on alone after a home failed: doubled each time, up to the last.
 local ALONE, LONGEST_ALONE = 1, 60
 
--- Answers of "slow down" that are kept for a home that fails; older ones are told by what the newest says.
+-- Answers of "slow down", at most, that are kept while the home fails.
 local MOST_NEWS = 8
 
 local methods = {}
@@ -49,8 +49,8 @@ local function tell(self, state, news)
     fastest = self._times:fastest(), spread = self._times:spread() })
 end
 
--- What only this process knows goes into the state; true when there was any. A state in which nobody kept a rate has not counted, and whoever
--- was the first to be told to slow down does not know what the others were sending.
+-- Adds to the state what only this process knows; returns whether there was anything. While there is no rate, processes do not count in the shared
+-- state, so the first one that is told to slow down does not know what the others were sending: they add it here.
 local function bring(self, state, now)
   local is_news = self._pending > 0 or #self._news > 0 or self._owes ~= nil
   if is_idle(self._state, now) and state.top > 0 and now - state.since < NEWS and rate.measured(self._own, now) > 0 then
@@ -78,7 +78,7 @@ local function bring(self, state, now)
   return is_news
 end
 
--- The oldest goes when there are too many; a pause that it asked for lasts as long as before.
+-- Drops the oldest if there are too many; the pause that it asked for is added to the next one.
 local function keep(list, news)
   if #list == MOST_NEWS then
     local first, second = table.remove(list, 1), list[1]
@@ -170,15 +170,15 @@ function methods:take(most)
   return seconds, reason
 end
 
----Whether `take` would give leave without a look at the home, and count nothing.
+---Whether `take` would return 0 without reading the home or counting anything.
 ---@param now number
 ---@return boolean
 function methods:is_free(now)
   return not self._given and is_idle(self._state, now) and now < self._look_at
 end
 
----Looks whether everybody waits by now.
----@return number seconds
+---Reads the home for a pause that the platform asked for.
+---@return number seconds 0: none
 function methods:look()
   return (change(self, function(state, now)
     return math.max(0, state.pause - now), nil, false
@@ -230,22 +230,22 @@ function methods:warn(say)
   end
 end
 
----Lets go of the home. What was sent is counted no more; closing twice is fine.
+---Releases the home. May be called twice.
 function methods:close()
   if self._home.close then
     self._home:close()
   end
 end
 
----Seconds for which nobody sends because the platform asked for it, as far as this process knows.
+---Seconds for which no call is sent because the platform asked for a pause, as far as this process knows.
 ---@return number
 function methods:pause()
   return math.max(0, self._state.pause - self._monotonic())
 end
 
----Calls per second that are kept now, as far as this process knows: nil without a limit.
----@return number? rate
----@return boolean? is_learned the platform asked for it; false when somebody set it
+---The current limit of calls per second, as far as this process knows.
+---@return number? rate nil without a limit
+---@return boolean? is_learned whether it was learned from the platform; false if it was configured
 function methods:rate()
   local now = self._monotonic()
   local learned = rate.learned(self._state, now)

@@ -35,7 +35,7 @@ local function done_count(self, batch)
   return math.max(0, math.min(batch.done + more, #batch.members))
 end
 
--- What the time has made of a batch. Called before anything looks at it and before its plan changes.
+-- Brings the state of a batch up to the current time. Called before the batch is read and before its plan changes.
 local function advance(self, batch)
   local app, now = self.app, self.app.clock:now()
   if batch.status == "NOT_STARTED" and now >= batch.start and app:on("R339") then

@@ -287,7 +287,7 @@ local function listen(app, options, queue)
       take_request(app, stream)
     end,
     onerror = function(_, _, operation, problem)
-      -- A peer that goes away or sends no HTTP is no business of ours; anything else is told.
+      -- A peer that disconnects or does not speak HTTP is no error of the sandbox; anything else is reported.
       if operation == "onstream" then
         io.stderr:write("sandbox: ", tostring(problem), "\n")
       end
@@ -374,7 +374,7 @@ function M.run(options)
   end
   server:close()
   engine:close()
-  -- Whoever waits for the file of the next one must not take these credentials for its own.
+  -- A process that waits for the file of the next sandbox must not read these credentials.
   if options.ready_file and core.system.read_file(options.ready_file, #lines + 1) == lines then
     os.remove(options.ready_file)
   end

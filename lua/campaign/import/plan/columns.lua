@@ -56,7 +56,7 @@ end
 -- Bytes of a name that are shown: a list read in the wrong encoding may be one name from end to end.
 local MOST_SHOWN = 40
 
--- A name for a message. The first line of a list without a header is somebody's data: long numbers are not shown.
+-- A name for a message. The first line of a list without a header has personal data: long numbers are masked.
 local function shown(name)
   return '"' .. human.cut(name, MOST_SHOWN):gsub("%d%d%d%d%d%d%d+", function(digits) return digits:sub(1, 3) .. ("*"):rep(#digits - 3) end) .. '"'
 end

@@ -19,7 +19,7 @@ local M = {}
 ---@field checks table[] columns that are checked though not sent
 ---@field uses table[] `{ field, column | constant | mark }`, in row order
 ---@field unused string[] columns of the file that go nowhere
----@field notes string[] what a person may have meant otherwise
+---@field notes string[] warnings about columns that may have been meant for empty fields
 ---@field header string[]? the header line of a csv target
 ---@field marker integer? the column in which a function that looked at the rows says why it refuses one
 ---@field unique integer? the column whose text makes rows duplicates of each other
@@ -303,7 +303,7 @@ local function take_mapped(p, mapped)
   end
 end
 
--- A field of an object is also meant by its name without the path, where no other field may be meant by that.
+-- A field of an object is also found by its name without the path, if that name fits no other field.
 local function with_keys(fields, aliases)
   local meant, list = {}, {}
   for _, field in ipairs(fields) do

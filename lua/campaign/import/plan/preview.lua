@@ -21,7 +21,7 @@ local DAY = 86400
 -- Rows that are shown.
 local SAMPLE = 3
 
--- Nobody plans further ahead.
+-- Closed hours, at most, that are listed.
 local MOST_WINDOWS = 100
 
 ---How long the run takes.
@@ -145,7 +145,7 @@ function M.unmappable(reasons)
 end
 
 ---Adds to a plan what only concerns a run that has not begun: `estimate`, `windows`, `ends`, `unmappable`, `sample`,
----and `asked`: the operation that told the target's columns.
+---and `asked`: the operation that was called for the target's columns.
 ---@param plan table
 ---@param facts table platform, operation, account, options, input, mapping, columns, first_batch?, call_seconds?
 function M.add(plan, facts)

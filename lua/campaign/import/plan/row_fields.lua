@@ -200,11 +200,11 @@ function M.describe(field, options)
     forbid = limits.forbid, join = field.join, array = is_array(field) or nil, split = list and options.split[field.name] or nil,
     max_length = limits.max_length, min_length = limits.min_length, unit = limits.unit,
     min = not list and field.min or nil, max = not list and field.max or nil, whole_minutes = field.whole_minutes,
-    hash = field.hash, not_blank = limits.not_blank or field.hash and field.hash.trim or nil, -- the digest of nothing would be somebody's
+    hash = field.hash, not_blank = limits.not_blank or field.hash and field.hash.trim or nil, -- an empty text has a digest, too
   }
 end
 
--- The value that a condition speaks of: "/a.b" from the call's own fields, else from what `set` gives to every row.
+-- The value of the field to which a condition refers: "/a.b" in the call's own fields, else in what `set` gives to every row.
 local function condition_value(name, options)
   if name:sub(1, 1) ~= "/" then
     return options.set[name]

@@ -60,7 +60,7 @@ function M.find(p)
   end
 end
 
--- One filled field out of several: with a single one in play it is required, with more the core looks at each row.
+-- One of several fields must be filled: if only one has a column, it is required; with more, the core checks each row.
 local function need_any_of(p)
   local groups, order = {}, {}
   for _, field in ipairs(p.fields) do
@@ -95,7 +95,7 @@ local function need_any_of(p)
   end
 end
 
--- The columns that fill something in an object; true if it stands in every row.
+-- The columns that fill fields of an object, and whether every row has the object.
 local function columns_within(p, path)
   local found, always = {}, false
   for _, entry in ipairs(p.out.fields) do

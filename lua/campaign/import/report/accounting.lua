@@ -9,12 +9,13 @@ local M = {}
 -- In the order in which reports show them.
 M.STATES = { "accepted", "accepted_pending", "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending" }
 
--- Those whose rows stand in a file of their own, by its name in import/folder.lua.
+-- The states whose rows are listed in a file of their own, with the key of the file in import/folder.lua.
 M.FILES = {
   rejected = "rejects", duplicate = "duplicates", suppressed = "suppressed", unchanged = "unchanged", ambiguous = "ambiguous",
   pending = "not_sent",
 }
 
+-- The same states, in the order of STATES.
 M.LISTED = { "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending" }
 
 local OF_BATCH = { A = "accepted", R = "accepted", C = "accepted", X = "rejected", U = "ambiguous", S = "ambiguous" }
@@ -26,7 +27,7 @@ function M.state_of_rows(batch)
   return OF_BATCH[batch.state] or "pending"
 end
 
--- Different reasons that are counted apart; a platform's own texts could be without number.
+-- Different reasons, at most, that are counted separately: the texts of platforms may all differ.
 local MOST_REASONS = 500
 
 local methods = {}
@@ -47,13 +48,13 @@ function M.new()
   return self
 end
 
----Rows were read from the file.
+---Counts rows that were read from the file.
 ---@param count integer
 function methods:read(count)
   self.rows = self.rows + count
 end
 
----Rows came to a state.
+---Counts rows that reached a state. Raises for an unknown state.
 ---@param state string
 ---@param count integer
 ---@param why table? cause, column, reason, code: for the table of reasons
@@ -104,7 +105,7 @@ function methods:reasons()
   return list
 end
 
----Rows that are in a state.
+---The number of rows that are in any state.
 ---@return integer
 function methods:sum()
   local sum = 0
@@ -116,7 +117,7 @@ end
 
 ---Compares the books: states against rows, causes against rejects, and lines written against rows listed.
 ---@param lines table<string, integer> lines in the row files, by state
----@param unlisted integer? rows that nobody booked, and need not: the ledger has them as not sent
+---@param unlisted integer? rows in no state here, because only the ledger knows that they were not sent
 ---@return true? balanced
 ---@return campaign.error? err
 function methods:balance(lines, unlisted)

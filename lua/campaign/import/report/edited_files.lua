@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Rows that the preflight listed stay in the row files until somebody corrects them there. A resumed job must not append to edited files:
+-- Users may correct the rows that the preflight listed in the row files themselves. A resumed job must not append to edited files:
 -- such a file is set aside under another name, and its rows are listed again from the list and the ledger.
 
 local core = require "campaign.core"
@@ -9,7 +9,7 @@ local M = {}
 
 local CHUNK = 262144
 
--- SHA-256 of the first bytes of a file; nil when it is shorter, not there or none: a pipe that stands there would hold us up.
+-- SHA-256 of the first bytes of a file; nil when it is shorter, missing or no regular file (reading a pipe would block).
 local function digest(path, bytes)
   local found = core.system.stat(path, true)
   local file = found and found.type == "file" and io.open(path, "rb")
@@ -33,7 +33,7 @@ end
 ---Digests of what the preflight listed.
 ---@param rows table the row files
 ---@param sizes table<string, integer> their sizes by state
----@return table<string, string> sums by state, of those that hold anything
+---@return table<string, string> sums by state, of files that are not empty
 function M.sums(rows, sizes)
   local sums = {}
   for state, size in pairs(sizes) do
@@ -82,7 +82,7 @@ function M.edited(rows, record)
   return edited
 end
 
----Lists again what the preflight had listed in some states. What a check said of a row in words is not in the ledger.
+---Lists again what the preflight had listed in some states. The messages of checks are lost: the ledger does not have them.
 ---@param state table input, ledger, rows
 ---@param edited table<string, boolean>
 ---@return true? ok
@@ -103,7 +103,7 @@ function M.relist(state, edited)
         column = result.column, reason = result.reason, code = result.code or result.message and result.message:match("row (%d+)"),
         message = result.message }, fields)
     end
-  end -- to its end also after an error: that lets go of the list
+  end -- to its end also after an error: that closes the list
   if err then
     return nil, err
   end

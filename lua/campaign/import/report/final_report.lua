@@ -14,7 +14,7 @@ local STOPPED_BY = {
   ledger = 8, auth = 6, platform = 5, window = 5, redirect = 5, cancelled = 130,
 }
 
--- Several at once: the first of these that applies.
+-- If several apply, the first of these counts.
 local ORDER = { 8, 4, 6, 3, 5, 130, 7 }
 
 ---The exit code of a result.
@@ -26,7 +26,7 @@ function M.exit_code(result)
   if err then
     codes[err.reason == "clock" and 8 or STOPPED_BY[err.kind] or 3] = true
     if err.kind == "http" and err.status and err.sent == "no" then
-      codes[3], codes[5] = nil, true -- the platform said no to the call itself
+      codes[3], codes[5] = nil, true -- the platform refused the call itself
     end
   end
   if result.ambiguous > 0 then
@@ -60,7 +60,7 @@ end
 ---@field ambiguous integer
 ---@field pending integer
 ---@field taken_over integer
----@field possibly_duplicated integer rows that were sent again by order and may be there twice; each is counted in its state too
+---@field possibly_duplicated integer rows that were sent again on request and may be there twice; each is counted in its state too
 ---@field possibly_duplicated_file string?
 ---@field causes { invalid: integer, unmappable: integer, platform: integer }
 ---@field reasons table[]
@@ -77,7 +77,7 @@ end
 ---@field unchanged_file string?
 ---@field ambiguous_file string?
 ---@field not_sent_file string?
----@field unlisted integer? rows of `pending` that not_sent.csv does not list: the worker of nginx left, and another one goes on
+---@field unlisted integer? rows of `pending` that not_sent.csv does not list: the worker of nginx exited, and another one continues the job
 ---@field batches_file string?
 ---@field report_file string
 ---@field page_file string? report.html, where it was made
@@ -163,10 +163,10 @@ local function is_whole(plain)
   return true
 end
 
----A result that was read back from report.json. Its files lie beside that, wherever the folder is now.
+---Makes a result of what was read from report.json. Its files are in the same folder, which may have been moved.
 ---@param plain table
 ---@param folder string
----@return table? result nil where a count is missing that every reader takes for there: somebody else wrote into it
+---@return table? result nil if a count is missing: the file was changed by hand
 function M.restore(plain, folder)
   if not is_whole(plain) then
     return nil

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Texts for an HTML page. What comes from a list, a platform or a header may hold anything: markup, quotes, characters that turn the direction
--- of writing, bytes that are no UTF-8, or, in the header of a list without one, somebody's number.
+-- of writing, bytes that are no UTF-8, or, in the first line of a list without a header, a person's phone number.
 
 local core = require "campaign.core"
 local human = require "campaign.human"
@@ -23,7 +23,7 @@ local function visible(character)
   return HIDDEN[character] and "[" .. HIDDEN[character] .. "]" or nil
 end
 
--- Long runs of digits could be somebody's number.
+-- Masks a long run of digits: it could be a phone number.
 local function masked(digits)
   return digits:sub(1, 3) .. ("*"):rep(#digits - 5) .. digits:sub(-2)
 end
@@ -44,7 +44,7 @@ function M.text(value, most)
   return (text:gsub("[&<>\"']", MARKUP))
 end
 
----The same of something that this program made: a path or a command, whose digits count.
+---The same for a path or a command, in which digits are not masked.
 ---@param text string
 ---@return string
 function M.plain(text)
@@ -56,7 +56,7 @@ function M.plain(text)
   return (text:gsub("[&<>\"']", MARKUP))
 end
 
----A text of a list or a platform: its direction of writing ends with it.
+---A text of a list or a platform, isolated so that its writing direction does not affect what follows.
 ---@param value any
 ---@param most integer?
 ---@return string

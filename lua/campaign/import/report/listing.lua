@@ -11,7 +11,7 @@ local unpack = unpack or table.unpack
 
 local M = {}
 
--- Our columns. A column of the file with such a name keeps it; ours then gets one more underscore.
+-- Our columns. If the file has a column of such a name, ours gets one more underscore.
 local COLUMNS = {
   "_row", "_line", "_state", "_cause", "_column", "_reason", "_code", "_message", "_batch", "_attempt",
 }
@@ -39,8 +39,10 @@ function M.names(columns)
   return names
 end
 
+---Makes the writer of a row file.
 ---@param path string? without it rows are counted, not kept
 ---@param columns string[] the header of the file
+---@return table listing
 function M.new(path, columns)
   return setmetatable({ path = path, count = 0, _columns = columns, _parts = {}, _size = 0 }, mt)
 end
@@ -54,7 +56,7 @@ function methods:_put(line)
   return true
 end
 
--- The line of names comes with the first row.
+-- Writes the header line before the first row.
 function methods:_begin(count)
   if self.count == 0 and self.path then
     local ok, err = self:_put(core.csv.row(self._columns, #COLUMNS, unpack(M.names(self._columns))))
@@ -66,9 +68,9 @@ function methods:_begin(count)
   return true
 end
 
----Adds rows whose lines the core has written, in the order of COLUMNS.
+---Adds rows as lines that the core has written, with our columns in the order of COLUMNS.
 ---@param lines string
----@param count integer how many they are
+---@param count integer of rows
 ---@return true? ok
 ---@return campaign.error? err
 function methods:add_lines(lines, count)
@@ -117,7 +119,7 @@ function methods:flush()
   return true
 end
 
----Makes durable what was listed so far.
+---Syncs what was listed so far.
 ---@return integer? bytes of the file; 0 when there is none
 ---@return campaign.error? err
 function methods:sync()
@@ -138,7 +140,7 @@ function methods:sync()
   return found and found.size or 0
 end
 
----Goes back to an earlier length of the file, of an earlier run.
+---Truncates the file of an earlier run to an earlier length.
 ---@param bytes integer
 ---@param count integer rows in them
 ---@return true? ok
@@ -163,6 +165,7 @@ function methods:rewind(bytes, count)
   return true
 end
 
+---Writes and syncs the rest, and closes the file.
 ---@return true? ok
 ---@return campaign.error? err
 function methods:close()

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- report.html: one file without scripts and without anything to fetch, for the morning after. It answers, in this order: is it done, and what
--- must I do (whoever ran the campaign); do the counts add up, and what became of the rest (their manager); how did it go, and what is known
--- of what went wrong (an engineer). Facts are those of page_facts; texts that are not ours pass through html.own.
+-- report.html: one file without scripts and external resources. It answers, in this order: is the job done, and what is to be done next (for the
+-- user); do the counts add up, and what became of the rest (for a manager); how did it go, and what is known of failures (for an engineer). Facts
+-- come from page_facts; texts that are not ours pass through html.own.
 
 local accounting = require "campaign.import.report.accounting"
 local charts = require "campaign.import.report.page_charts"
@@ -34,7 +34,7 @@ local function command(...)
   return "<pre tabindex=\"0\"><code>campaign " .. html.plain(table.concat(list, " ")) .. "</code></pre>"
 end
 
--- The sentence, and how it looks: good, some (finished, not all accepted), bad.
+-- The verdict in a sentence, and its style: good, some (finished, not all rows accepted), bad.
 local function verdict(facts)
   local counts = facts.counts
   local taken = counts.accepted + counts.accepted_pending
@@ -135,7 +135,7 @@ local function rows_section(facts, is_beside)
       { word("total"), count(facts.rows), "", "", "" }) .. again .. "</section>"
 end
 
--- What a reason is told apart by: a code of the platform's, or the character that the target lacks.
+-- What distinguishes reasons of one text: a code of the platform, or the character that the target lacks.
 local function code_of(reason)
   if reason.code == nil or reason.code == "" then
     return ""
@@ -200,7 +200,7 @@ local function figure_heads(first)
   return first
 end
 
--- Which columns hold numbers: all from this one on.
+-- The set of numeric columns: all from this one on.
 local function from(first)
   return setmetatable({}, { __index = function(_, column) return column >= first end })
 end
@@ -242,7 +242,7 @@ local function progress_section(facts, pause)
   return table.concat(out)
 end
 
--- What is known of an attempt, and the words before it.
+-- Fields of an attempt that are shown as evidence, each with the text before it.
 local EVIDENCE = { { "cause", "" }, { "status", "HTTP " }, { "code", "code " }, { "detail", "" } }
 
 local function doubts_section(facts)
@@ -328,7 +328,7 @@ local HEAD = [[<!DOCTYPE html>
 <title>%s</title><style>%s</style></head><body>
 ]]
 
--- Which language is shown needs no script: the style asks which of these is chosen.
+-- The language is switched without a script: the style shows the language of the selected button.
 local SWITCH = [[<input type="radio" name="lang" id="en"%s><label for="en" lang="en">English</label>
 <input type="radio" name="lang" id="zh"%s><label for="zh" lang="zh-CN">中文</label>
 <main>

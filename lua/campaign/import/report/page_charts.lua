@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The charts of report.html as SVG: drawn here and not by a script in the page, so that it needs none, prints as it looks, and may forbid all
--- scripts. Colours are classes; every chart stands beside a table with the same figures.
+-- The charts of report.html as SVG. They are drawn here and not by a script in the page, so that the page can forbid all scripts and prints as it
+-- looks. Colours are classes; every chart is accompanied by a table with the same figures.
 
 local accounting = require "campaign.import.report.accounting"
 local human = require "campaign.human"
@@ -86,7 +86,7 @@ end
 
 M.clock = clock
 
--- A line through the values of the slots, with gaps where there are none.
+-- A line through the values of the slots, with gaps where a slot has no value.
 local function line_of(run, name, step, base, height, top)
   local parts, is_down = {}, false
   for number = 0, run.last do

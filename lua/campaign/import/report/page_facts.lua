@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What report.html tells, as plain data of bounded size: from the ledger, from the record of the job in it, and from the result where there is
--- one. A job of ten million rows gives as much as one of a thousand. Nothing is recorded for it while an import sends.
+-- The facts of report.html as plain data of bounded size, from the ledger, the record of the job in it, and the result if there is one. A job of ten
+-- million rows yields as much data as one of a thousand. Nothing is recorded only for the page while an import sends.
 
 local accounting = require "campaign.import.report.accounting"
 local core = require "campaign.core"
@@ -9,13 +9,13 @@ local stored = require "campaign.import.stored"
 
 local M = {}
 
--- Intervals of a run's chart, and the runs that have one: the last ones.
+-- Intervals of a run's chart; runs, the last ones, that have a chart; runs that are listed.
 local MOST_SLOTS, MOST_CHARTS, MOST_RUNS = 60, 3, 50
 
--- Records that are looked at before others may have a turn.
+-- Records that are processed between two pauses.
 local AT_ONCE = 200
 
--- Lengths of an interval that people read with ease, in seconds.
+-- Lengths of an interval that are easy to read, in seconds.
 local WIDTHS = { 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400 }
 
 local function width_for(seconds)
@@ -141,7 +141,7 @@ local function add_rows(facts, ledger, result)
   return facts.doubtful ~= nil or nil, err
 end
 
--- The path of what a job's list was made of.
+-- The path of the file from which a job's list was made.
 local function of_list(made)
   return made and made.list and made.list.path
 end

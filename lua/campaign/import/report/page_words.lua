@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The words of report.html in English and Chinese. Both stand in the page; which of them is shown is chosen there, or by `lang`.
+-- The texts of report.html in English and Chinese. The page contains both; the reader switches between them, `lang` chooses the first.
 
 local M = {}
 

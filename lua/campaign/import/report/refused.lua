@@ -36,7 +36,7 @@ local function one_line(text)
   return text and text:find("%S") and (text:gsub("%s+", " ")) or nil
 end
 
--- What is said of the row, each as one line.
+-- The code and message that an entry has for a row, each as one line.
 local function said(how, item)
   return one_line(how.code and text_of(at(item, how.code)) or nil), one_line(how.reason and text_of(at(item, how.reason)) or nil)
 end
@@ -59,7 +59,7 @@ local function is_accepted(how, item)
   return false
 end
 
--- What names rows in an entry: one value, or a list of them.
+-- The values by which an entry names rows: one, or a list of them.
 local function values_of(how, item)
   local value = how.value and at(item, how.value)
   return type(value) == "table" and value or { value }
@@ -115,7 +115,7 @@ local function position_of(how, item, i, rows, seen)
   return position
 end
 
----Reads the list of an answer, as far as that can be done without a look at the rows.
+---Reads the list of an answer, as far as possible without reading the rows.
 ---@param how table `failed_rows` of the platform's data
 ---@param list any[] as it came
 ---@param rows integer that were sent
@@ -141,7 +141,7 @@ function M.read(how, list, rows)
   return refusals
 end
 
----Whether the platform says something of each row: then its words are kept row by row.
+---Whether the platform gives details for each row, which are then kept row by row.
 ---@param how table
 ---@return boolean
 function M.is_each(how)
@@ -168,7 +168,7 @@ local function row_key(row, names)
   return table.concat(parts, ",")
 end
 
--- Names that occur in the rows, and the known ones.
+-- The names of fields that occur in the rows, and the known ones, sorted.
 local function names_in(sent, known)
   local names, seen = {}, {}
   local function add(name)
@@ -191,7 +191,7 @@ local function names_in(sent, known)
   return names
 end
 
--- Of rows that bear one name, some were refused: that says which only where they are equal in everything.
+-- Whether refused rows can be identified although rows share a name: if only some of the rows of one name are refused, all of them must be equal.
 local function are_told_apart(sent, known, key_of, named)
   local names = names_in(sent, known)
   local whole, counts = {}, {}

@@ -47,7 +47,7 @@ local function list_batch(state, file, batch)
   end
 end
 
----Writes the list anew.
+---Writes the file again.
 ---@param state table input, ledger, folder, columns
 ---@return integer? rows
 ---@return campaign.error? err
@@ -72,7 +72,7 @@ function M.write(state)
   return file.count
 end
 
----The list, when it holds anything.
+---The path of the file, if there is one.
 ---@param folder table
 ---@return string?
 function M.path(folder)

@@ -174,7 +174,7 @@ end
 
 local NOTHING = {}
 
--- Lists the rows of a batch, all or those of the given numbers, in one of the files. What cannot be read any more is told, not lost.
+-- Lists the rows of a batch, all or those of the given numbers, in one of the files. Rows that cannot be read any more are reported.
 function methods:_list(state, attempt, why, numbers)
   local batch, file = attempt.batch, self.files[state]
   local at, listed, unlisted = 1, 0, nil
