@@ -127,21 +127,23 @@ static int follows(struct sums *sums, const unsigned char *frame, size_t frame_s
 }
 
 /* Examines what follows the first invalid frame, which is in `frame`. Frames of this log are found there if a transaction was torn because its
- * process died, or if one was rolled back. Neither proves damage, since both may leave frames that no commit has confirmed, even the commit frame
- * itself. But a transaction begins only when the one before it was synced, and the sums of its first frame continue those of that one's commit
- * frame: where two frames fit together in this way, the invalid frame before them was valid once, and the log is damaged. */
-static int scan_after_invalid(int fd, struct camp_log *log, unsigned char *frame, int64_t at, struct sums sums) {
+ * process died, or if one was rolled back. Neither proves damage, since both leave frames that no commit has confirmed, with a commit frame among
+ * them even. But a transaction begins only when the one before it was synced, and the sums of its first frame continue those of that one's commit
+ * frame: where a sound commit frame is continued, the invalid frame before it was valid once, and the log is damaged. */
+static int scan_after_invalid(int fd, struct camp_log *log, unsigned char *frame, int64_t at, int is_big) {
   const size_t frame_size = FRAME_HEAD + log->page_size;
+  struct sums sums = {.is_big = is_big};
+  int was_commit = 0; /* the frame before was a commit frame, and continued the one before it */
   for (;; at += (int64_t)frame_size) {
-    const int is_commit = is_ours(log, frame) && camp_log_number(frame + 4) > 0;
     sums.first = camp_log_number(frame + 16);
     sums.second = camp_log_number(frame + 20);
     ssize_t got = read_at(fd, frame, frame_size, at);
     if (got < 0) return -1;
     if (got < (ssize_t)frame_size) return 0;
-    if (!is_ours(log, frame)) continue;
-    log->has_rest = 1;
-    if (is_commit && follows(&sums, frame, frame_size)) log->is_broken = 1;
+    const int continues = is_ours(log, frame) && follows(&sums, frame, frame_size);
+    if (is_ours(log, frame)) log->has_rest = 1;
+    if (continues && was_commit) log->is_broken = 1;
+    was_commit = continues && camp_log_number(frame + 4) > 0;
   }
 }
 
@@ -159,7 +161,7 @@ static int read_frames(int fd, struct camp_log *log, struct sums *sums, camp_log
     const uint32_t page = camp_log_number(frame);
     if (is_ours(log, frame)) log->has_rest = 1; /* cleared below if this frame ends a commit */
     if (!is_ours(log, frame) || page == 0 || !follows(sums, frame, frame_size)) {
-      result = scan_after_invalid(fd, log, frame, at + (int64_t)frame_size, *sums);
+      result = scan_after_invalid(fd, log, frame, at + (int64_t)frame_size, sums->is_big);
       break;
     }
     const int is_commit = camp_log_number(frame + 4) > 0;
