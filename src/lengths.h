@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What follows from the field lengths of a usual record (csv.h: `places`) alone: whether the rules that a length decides hold, and the size
- * of its JSON row. Handles eight columns per step; not available on processors without such vectors. Everything else is left to encoder.c
+ * of its JSON row. Handles eight columns per step; not available on processors without such vectors. Everything else is left to encode_check.c
  * and encode_plain.c, which are its reference (spec/c/rows_test.c). */
 #ifndef CAMP_LENGTHS_H
 #define CAMP_LENGTHS_H
