@@ -78,7 +78,9 @@ describe("OpenAPI", function()
     assert.equal("text/csv", form.encoding.dataSourceFile.contentType)
     assert.same({ from = "00:00:00", to = "02:00:00", zone = "+08:00", doc = platform.windows.night.doc }, upload["x-campaign-window"])
     assert.same({ { ["header-token"] = {} } }, operation_of(doc, platform, "upload_dnc_json").security)
-    local hypers = document("hypers")
+    local hypers, described = document("hypers")
+    local any = operation_of(hypers, described, "upload_file").requestBody.content["multipart/form-data"]
+    assert.equal("*/*", any.encoding.file.contentType)
     assert.equal("https://hypers.example/oauth/token", hypers.components.securitySchemes.bearer.flows.password.tokenUrl)
   end)
 

@@ -196,7 +196,7 @@ local function request_body(schemas, platform, operation, fields)
     for _, field in ipairs(chosen) do
       if field.type == "file" then
         content.encoding = content.encoding or {}
-        content.encoding[field.name] = { contentType = field.content_type or "application/octet-stream",
+        content.encoding[field.name] = { contentType = field.content_type or "*/*", -- that of its name's extension
           ["x-campaign-filename-encoding"] = operation.filename_mode or "utf8" }
       end
     end
