@@ -25,7 +25,7 @@ local function text_of(value)
   return type(value) == "number" and core.json.encode(value) or tostring(value) -- as JSON has it: no digit is lost
 end
 
--- The same of a described value: some are sent as their digest.
+-- The same for a described value, of which some are sent as their digest.
 local function sent_text(description, value)
   return description.hash and hashing.text(description.hash, value) or text_of(value)
 end
@@ -41,8 +41,8 @@ end
 
 local write
 
--- An object's members in declared order, then unknown ones by name. `steps` lead to the list at which the text is cut in two; `level` is
--- how many objects of them this is in.
+-- Writes an object's members in declared order, then unknown ones by name. `steps` lead to the list of rows, whose place is marked by `out.cut`;
+-- `level` is the index of the step that is a member of this object.
 local function write_object(description, value, out, steps, level)
   local stop = steps and steps[level]
   local first = true
@@ -111,21 +111,19 @@ function M.json(operation, values)
   return table.concat(out)
 end
 
----The list that a body `ndjson` consists of.
----@param operation campaign.operation
----@return campaign.field
-function M.lines_field(operation)
+-- The only field that goes to a place of the request: the list of a body `ndjson`, the file of a body `file`.
+local function only_field(operation, where)
   for _, field in ipairs(operation.fields) do
-    if field.where == "json" then
+    if field.where == where then
       return field
     end
   end
-  error("operation `" .. operation.name .. "` has no list for its body")
+  error("operation `" .. operation.name .. "` has no field for its body")
 end
 
 -- One item a line.
 local function lines(operation, values)
-  local field, out = M.lines_field(operation), {}
+  local field, out = only_field(operation, "json"), {}
   for _, item in ipairs(values[field.name] or {}) do
     write(field.items, item, out)
     out[#out + 1] = "\n"
@@ -148,7 +146,7 @@ function M.envelope(operation, values)
   return table.concat(out, "", 1, out.cut), table.concat(out, "", out.cut + 1)
 end
 
--- The JSON of a field that holds the rows of an import, around the rows.
+-- The JSON of the field that holds the rows of an import.
 local function around_rows(operation, field, value, rows)
   local steps, out = operation.rows.steps, {}
   if #steps == 1 then
@@ -248,7 +246,7 @@ local function missing(operation, key)
   }
 end
 
--- A secret where its scheme says, or where tokens usually go.
+-- Puts a secret where its scheme says; by default into the header Authorization.
 local function placed(scheme, secret)
   if scheme.field then
     return { part = { name = scheme.field, value = secret } }
@@ -309,21 +307,9 @@ local function multipart(operation, values, token_part)
   return { kind = "multipart", filename_mode = operation.filename_mode or "utf8", parts = texts }
 end
 
----The field that is the whole body.
----@param operation campaign.operation with a body `file`
----@return campaign.field
-function M.body_field(operation)
-  for _, field in ipairs(operation.fields) do
-    if field.where == "body" then
-      return field
-    end
-  end
-  error("operation `" .. operation.name .. "` has no field for its body")
-end
-
--- Of rows there is no file yet: they come as a source.
+-- The body of a call that is one file. The rows of an import are no file here: they come as a source later.
 local function whole_file(operation, values)
-  local field = M.body_field(operation)
+  local field = only_field(operation, "body")
   local file, rows = values[field.name], operation.rows
   local kind = file and file.content_type or not file and rows and rows.file and rows.file.type or field.content_type
   return { kind = "file", name = field.name, file = file }, kind or "application/octet-stream"
@@ -337,7 +323,7 @@ local function form(operation, values, token_part)
   return { kind = "form", text = encoded_pairs(list) }
 end
 
--- Nothing that goes into a header may end it. The value is not shown: it may be a secret.
+-- Refuses header values with control characters, which could end the header. The value is not shown: it may be a secret.
 local function check_headers(operation, headers)
   for _, header in ipairs(headers) do
     if header[2]:find("[%z\1-\31\127]") then

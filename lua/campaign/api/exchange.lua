@@ -162,6 +162,17 @@ local function without_like(options)
   return kept
 end
 
+-- Whether a checked call may be made: a file that it makes public was allowed, its options fit, and the platform is open.
+local function guard(self, operation, values, options)
+  local err = operation.public and not options.accept_public_file and files.public_refusal(operation, values)
+  if err then
+    return nil, err
+  elseif options.save_to and operation.response ~= "binary" then
+    return fail(operation, { kind = "usage", message = "save_to is for operations that return a file" })
+  end
+  return pass_window(self, operation, options)
+end
+
 ---Checks the fields and the closed hours, gets a token, builds and signs the request. Sends nothing.
 ---@param self table the client's state
 ---@param operation campaign.operation
@@ -186,18 +197,9 @@ function M.prepare(self, operation, fields, options, refused)
       return nil, err
     end
   end
-  if operation.public and not options.accept_public_file then
-    err = files.public_refusal(operation, values)
-    if err then
-      return nil, err
-    end
-  end
-  if options.save_to and operation.response ~= "binary" then
-    return fail(operation, { kind = "usage", message = "save_to is for operations that return a file" })
-  end
-  local open
-  open, err = pass_window(self, operation, options)
-  if not open then
+  local ok
+  ok, err = guard(self, operation, values, options)
+  if not ok then
     return nil, err
   end
   local token

@@ -441,11 +441,8 @@ local function extended_name(value)
   return (value:sub(language_end + 1):gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
----A file name out of a Content-Disposition, fit for a disk: without directories, control characters and leading dots; nil when there
----is none.
----@param value string?
----@return string?
-function M.disposition_name(value)
+-- The file name in a Content-Disposition, made safe: without directories, control characters and leading dots. nil if there is none.
+local function disposition_name(value)
   local parameters = header_parameters(value or "")
   local name = parameters["filename*"] and extended_name(parameters["filename*"]) or parameters.filename
   if not name then
@@ -471,7 +468,7 @@ function Parse:binary_reply()
   return {
     body = not saved and (result.body or "") or nil, path = saved and saved.path or nil, bytes = bytes,
     content_type = header(result.headers, "content-type"),
-    filename = M.disposition_name(header(result.headers, "content-disposition")),
+    filename = disposition_name(header(result.headers, "content-disposition")),
   }
 end
 

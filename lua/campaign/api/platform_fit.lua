@@ -137,30 +137,34 @@ local function places_fit(resolver, operation, place)
   end
 end
 
--- A body of lines is one list.
-local function lines_fit(resolver, operation, place)
+-- The field that alone goes to a place of the request; nil if there is none or more than one.
+local function only_field(operation, where)
   local count, only = 0, nil
   for _, field in ipairs(operation.fields) do
-    if field.where == "json" then
+    if field.where == where then
       count, only = count + 1, field
     end
   end
-  if count ~= 1 or only.type ~= "array" or only.join or not only.required then
+  return count == 1 and only or nil
+end
+
+-- A body of lines is one list.
+local function lines_fit(resolver, operation, place)
+  local only = only_field(operation, "json")
+  if not only or only.type ~= "array" or only.join or not only.required then
     resolver:fault(place .. ".body", "`ndjson` needs one field with `where = \"json\"`: a required array, whose items are the lines")
   end
 end
 
 -- A body that is a file is nothing else.
 local function file_body_fits(resolver, operation, place)
-  local count, only = 0, nil
+  local only = only_field(operation, "body")
   for _, field in ipairs(operation.fields) do
-    if field.where == "body" then
-      count, only = count + 1, field
-    elseif field.where == "header" and field.name:lower() == "content-type" then
+    if field.where == "header" and field.name:lower() == "content-type" then
       resolver:fault(place .. ".fields[" .. field.name .. "]", "the type of a body `file` is `content_type` of its field")
     end
   end
-  if count ~= 1 or only.type ~= "file" or not only.required then
+  if not only or only.type ~= "file" or not only.required then
     resolver:fault(place .. ".body", "`file` needs one field with `where = \"body\"`: a required one of type `file`")
   elseif only.digest or operation.receipt and operation.receipt.sha256 then
     resolver:fault(place, "the SHA-256 is made of files in a body `multipart` only (`digest`, `receipt.sha256`)")
@@ -260,9 +264,9 @@ local function failed_rows_fit(resolver, operation, result, place)
   end
 end
 
-local function rows_fit(resolver, operation, place)
-  local rows, row = operation.rows, operation.rows.row
-  place = place .. ".rows"
+-- The fields of a row, flat, where rows are objects of a described type.
+local function row_fields_fit(resolver, rows, place)
+  local row = rows.row
   if rows.shape == "object" and row and not (row.type == "object" and rows.type == row.shape) then
     resolver:fault(place .. ".type", "must be the type of the items of `" .. rows.field .. "`" .. (row.shape and ": `" .. row.shape .. "`" or ""))
   elseif rows.shape == "value" and row and (row.type == "object" or row.type == "array") then
@@ -283,14 +287,20 @@ local function rows_fit(resolver, operation, place)
       resolver:fault(place .. ".mark", "`" .. leaf.name .. "` is hashed: our mark would not be found again")
     end
   end
+  if fields and not row.open then
+    needs_field(resolver, fields, rows.mark, place .. ".mark")
+    needs_field(resolver, fields, rows.named_by, place .. ".named_by")
+  end
+end
+
+local function rows_fit(resolver, operation, place)
+  local rows, row = operation.rows, operation.rows.row
+  place = place .. ".rows"
+  row_fields_fit(resolver, rows, place)
   for _, column in ipairs(rows.columns or {}) do
     if type(column) == "table" then
       field_fits(resolver, column, place .. ".columns[" .. column.name .. "]")
     end
-  end
-  if fields and not row.open then
-    needs_field(resolver, fields, rows.mark, place .. ".mark")
-    needs_field(resolver, fields, rows.named_by, place .. ".named_by")
   end
   if rows.aliases then
     aliases_fit(resolver, rows.aliases, rows.shape == "object" and row or {}, place .. ".aliases")

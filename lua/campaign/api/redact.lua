@@ -2,6 +2,7 @@
 -- Keeps secrets and personal data out of errors: collects the values of a request that must not be shown, and removes them from external
 -- texts by value, by JSON key and by shape (mobile numbers).
 
+local build = require "campaign.api.build"
 local core = require "campaign.core"
 local human = require "campaign.human"
 local later = require "campaign.later"
@@ -190,7 +191,7 @@ function M.scrub(text, hidden, max)
   table.sort(longest_first, function(a, b) return #a > #b end)
   for _, value in ipairs(longest_first) do
     text = replace_plain(text, value)
-    local encoded = value:gsub("[^%w%-._~]", function(character) return ("%%%02X"):format(character:byte()) end)
+    local encoded = build.percent_encode(value)
     if encoded ~= value then
       text = replace_plain(text, encoded)
     end

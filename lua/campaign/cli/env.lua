@@ -2,12 +2,9 @@
 -- `campaign env`: lines for a shell to eval, so that scripts of both Luas find the modules of this checkout or installation.
 
 local core = require "campaign.core"
+local shell_quote = require "campaign.shell_quote"
 
 local M = {}
-
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
 
 -- The same two paths for the other Lua: only the folder of its version or build differs.
 local function for_flavour(place, flavour)
@@ -47,7 +44,7 @@ function M.run(given, place)
   for _, value in ipairs(values) do
     -- Before what is there already; `;;` stands for the default path.
     local rest = value.name == value.plain and "${" .. value.plain .. ":-;}" or "${" .. value.name .. ":-${" .. value.plain .. ":-;}}"
-    io.stdout:write("export ", value.name, "=", quote(value.path .. ";"), "\"", rest, "\"\n")
+    io.stdout:write("export ", value.name, "=", shell_quote(value.path .. ";"), "\"", rest, "\"\n")
   end
   return 0
 end

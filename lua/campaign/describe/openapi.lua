@@ -327,10 +327,7 @@ local function merge(known, made)
   return known
 end
 
----The document as a table.
----@param platform campaign.platform
----@return table document
-function M.document(platform)
+local function document(platform)
   local schemas = schema.new(platform)
   local paths = {}
   for _, operation in ipairs(platform.operations) do
@@ -370,7 +367,7 @@ end
 ---@param platform campaign.platform
 ---@return string json ends with a line end
 function M.text(platform)
-  return assert(core.json.encode(M.document(platform), { indent = 2 })) .. "\n"
+  return assert(core.json.encode(document(platform), { indent = 2 })) .. "\n"
 end
 
 return M

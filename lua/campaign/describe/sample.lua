@@ -6,6 +6,7 @@ local core = require "campaign.core"
 local facts = require "campaign.describe.facts"
 local hashing = require "campaign.api.hashing"
 local row_tree = require "campaign.api.row_tree"
+local shell_quote = require "campaign.shell_quote"
 
 local M = {}
 
@@ -239,20 +240,13 @@ function M.lua_fields(operation, fields)
   return write_lua({ type = "object", fields = operation.fields }, fields, "")
 end
 
-local function shell(text)
-  if text:find("^[%w_./:=@%[%],-]+$") and not text:find("[", 1, true) then
-    return text
-  end
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
 local function parameters(description, value, path, words)
   if description.type == "array" and type(value) == "table" and not description.join then
     for index, item in ipairs(value) do
       parameters(description.items, item, path .. "[" .. (index - 1) .. "]", words)
     end
   elseif description.type == "array" then
-    words[#words + 1] = "-p " .. shell(path .. ":=" .. core.json.encode(value))
+    words[#words + 1] = "-p " .. shell_quote(path .. ":=" .. core.json.encode(value))
   elseif description.type == "object" then
     for _, field in ipairs(description.fields) do
       if value[field.name] ~= nil then
@@ -260,7 +254,7 @@ local function parameters(description, value, path, words)
       end
     end
   else
-    words[#words + 1] = "-p " .. shell(path .. "=" .. tostring(value))
+    words[#words + 1] = "-p " .. shell_quote(path .. "=" .. tostring(value))
   end
 end
 
@@ -270,7 +264,7 @@ end
 ---@param reference string? name or path of the platform
 ---@return string[] words the first is the command with its operation
 function M.command(operation, fields, reference)
-  local words = { "campaign call " .. shell((reference or operation.platform) .. "." .. operation.name) }
+  local words = { "campaign call " .. shell_quote((reference or operation.platform) .. "." .. operation.name) }
   parameters({ type = "object", fields = operation.fields }, fields, "", words)
   if operation.public then
     words[#words + 1] = "--accept-public-file"

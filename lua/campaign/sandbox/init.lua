@@ -4,6 +4,7 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local merged = require "campaign.merged"
 local json = require "campaign.sandbox.json"
 
 local M = {}
@@ -114,11 +115,7 @@ end
 ---@return campaign.sandbox? handle
 ---@return campaign.error? err
 function M.start(options)
-  local given = {}
-  for name, value in pairs(options or {}) do
-    given[name] = value
-  end
-  given.quiet, given.watch_stdin = false, true
+  local given = merged(options, { quiet = false, watch_stdin = true })
   local lua_path, lua_cpath = child_paths()
   local process, err = core.system.spawn{
     given.interpreter or "luajit", "-e", "os.exit(require('campaign.sandbox').main(), true)",

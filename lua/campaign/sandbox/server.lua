@@ -11,7 +11,9 @@ local http_server = require "http.server"
 
 local app_of = require "campaign.sandbox.app"
 local core = require "campaign.core"
+local discard = require "campaign.discard"
 local peer = require "campaign.http_peer"
+local shell_quote = require "campaign.shell_quote"
 
 local M = {}
 
@@ -157,8 +159,7 @@ end
 
 -- Background ------------------------------------------------------------------------------------
 
--- Posts the callbacks that are due. What a receiver answers is its own business; that it could not be reached, or what it sent is no
--- answer, is told on stderr.
+-- Posts the callbacks that are due. The status of the answer does not matter; a failure to deliver or to get an answer is reported on stderr.
 local function post(engine, items)
   for _, item in ipairs(items) do
     local id, err = engine:submit{
@@ -191,7 +192,7 @@ local function background(app, engine)
   end
 end
 
--- The parent holds the other end of our standard input: its end is ours.
+-- The parent holds the other end of our standard input: we end when it is closed.
 local function watch_parent(stop)
   local stdin = { pollfd = function() return 0 end, events = function() return "r" end }
   repeat
@@ -206,13 +207,6 @@ local function watch_signals(signals, stop)
 end
 
 -- Start -----------------------------------------------------------------------------------------
-
-local function shell_quote(text)
-  if text:find("^[%w%._:/@%%+,-]*$") then
-    return text
-  end
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
 
 -- The keys of accounts (docs/decisions.md); what else the seed has is for tests and goes under another prefix.
 local ACCOUNT_KEYS = {
@@ -246,16 +240,12 @@ function M.lines(base_url, accounts)
   return table.concat(lines, "\n") .. "\n"
 end
 
--- A sandbox that was killed leaves its temporary folder behind; the next one clears it away.
+-- Removes the temporary folders of sandboxes that were killed.
 local function clear_stale(base)
   for _, name in ipairs(core.system.list_dir(base) or {}) do
     local pid = name:match("^campaign%-sandbox%-(%d+)%-%d+$") -- linear: a fixed character between
     if pid and not core.system.stat("/proc/" .. pid) then
-      local dir = base .. "/" .. name
-      for _, file in ipairs(core.system.list_dir(dir) or {}) do
-        core.system.remove(dir .. "/" .. file)
-      end
-      core.system.remove(dir)
+      discard.folder(base .. "/" .. name)
     end
   end
 end
@@ -289,7 +279,7 @@ local function listen(app, options, queue)
     onerror = function(_, _, operation, problem)
       -- A peer that disconnects or does not speak HTTP is no error of the sandbox; anything else is reported.
       if operation == "onstream" then
-        io.stderr:write("sandbox: ", tostring(problem), "\n")
+        note(tostring(problem))
       end
     end,
   }
@@ -301,6 +291,28 @@ local function listen(app, options, queue)
     return nil, ("cannot listen on 127.0.0.1:%d: %s; without --port it takes a free one"):format(options.port or 0, tostring(err))
   end
   return server
+end
+
+-- Takes requests and posts callbacks until a signal comes, or the parent ends.
+local function serve_until_stopped(app, server, queue, signals, options)
+  local stopped = false
+  local function stop()
+    stopped = true
+  end
+  if options.watch_stdin then
+    queue:wrap(watch_parent, stop)
+  end
+  queue:wrap(watch_signals, signals, stop)
+  local engine = core.http.engine{ driver = "thread" }
+  queue:wrap(background, app, engine)
+  while not stopped do
+    local ok, problem = queue:step(TICK)
+    if not ok then
+      note(tostring(problem))
+    end
+  end
+  server:close()
+  engine:close()
 end
 
 ---Runs the server until a signal, the end of the parent, or `/dev/null` on a given stdin.
@@ -320,7 +332,7 @@ function M.run(options)
     end
   end
   local function refuse(problem)
-    io.stderr:write("sandbox: ", tostring(problem), "\n")
+    note(tostring(problem))
     close()
     return 2
   end
@@ -356,24 +368,7 @@ function M.run(options)
     io.stdout:write(lines)
     io.stdout:flush()
   end
-  local stopped = false
-  local function stop()
-    stopped = true
-  end
-  if options.watch_stdin then
-    queue:wrap(watch_parent, stop)
-  end
-  queue:wrap(watch_signals, signals, stop)
-  local engine = core.http.engine{ driver = "thread" }
-  queue:wrap(background, app, engine)
-  while not stopped do
-    local ok, problem = queue:step(TICK)
-    if not ok then
-      io.stderr:write("sandbox: ", tostring(problem), "\n")
-    end
-  end
-  server:close()
-  engine:close()
+  serve_until_stopped(app, server, queue, signals, options)
   -- A process that waits for the file of the next sandbox must not read these credentials.
   if options.ready_file and core.system.read_file(options.ready_file, #lines + 1) == lines then
     os.remove(options.ready_file)

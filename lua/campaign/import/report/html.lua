@@ -64,16 +64,6 @@ function M.own(value, most)
   return "<bdi>" .. M.text(value, most) .. "</bdi>"
 end
 
----A word of a shell command.
----@param word string
----@return string
-function M.quoted(word)
-  if word:find("^[%w_./,:=@%+%-]+$") then
-    return word
-  end
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
 ---An instant with its offset, in the zone of this machine.
 ---@param seconds number since 1970
 ---@return string

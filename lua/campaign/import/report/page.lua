@@ -8,6 +8,7 @@ local charts = require "campaign.import.report.page_charts"
 local core = require "campaign.core"
 local html = require "campaign.import.report.html"
 local human = require "campaign.human"
+local shell_quote = require "campaign.shell_quote"
 local style = require "campaign.import.report.page_style"
 local words = require "campaign.import.report.page_words"
 
@@ -29,7 +30,7 @@ end
 local function command(...)
   local list = { ... }
   for i, part in ipairs(list) do
-    list[i] = html.quoted(part)
+    list[i] = shell_quote(part)
   end
   return "<pre tabindex=\"0\"><code>campaign " .. html.plain(table.concat(list, " ")) .. "</code></pre>"
 end
