@@ -9,6 +9,7 @@ local error_object = require "campaign.error"
 local json = require "campaign.json"
 local later = require "campaign.later"
 local merged = require "campaign.merged"
+local names_of = require "campaign.names"
 
 local suggest = later.module "campaign.api.suggest"
 
@@ -253,10 +254,7 @@ end
 local function unknown_key(platform, keys, values, where)
   for name in pairs(values) do
     if not keys[name] then
-      local names = {}
-      for index, key in ipairs(keys) do
-        names[index] = key.name
-      end
+      local names = names_of(keys)
       return refuse(platform, ("unknown account key `%s` in %s%s; known are %s"):format(tostring(name):sub(1, 60), where,
         suggest.help(name, names), table.concat(names, ", ")))
     end

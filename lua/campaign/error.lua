@@ -76,6 +76,8 @@ function M.refuse(fields)
 end
 
 ---True for an error object of ours, made in Lua or C.
+---@param value any
+---@return boolean
 function M.is(value)
   if type(value) ~= "table" then
     return false

@@ -8,6 +8,7 @@ local core = require "campaign.core"
 local error_object = require "campaign.error"
 local later = require "campaign.later"
 local merged = require "campaign.merged"
+local names_of = require "campaign.names"
 
 local rules = later.module "campaign.api.rules"
 local suggest = later.module "campaign.api.suggest"
@@ -319,10 +320,7 @@ function Check:object(description, raw, path)
 end
 
 function Check:unknown(fields, key, prefix)
-  local names = {}
-  for index, field in ipairs(fields) do
-    names[index] = field.name
-  end
+  local names = names_of(fields)
   local help = suggest.help(key, names)
   if help == "" then
     help = " (known: " .. (#names > 0 and table.concat(names, ", ") or "none") .. ")"

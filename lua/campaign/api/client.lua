@@ -7,6 +7,7 @@ local check = require "campaign.api.check"
 local clock = require "campaign.api.clock"
 local exchange = require "campaign.api.exchange"
 local later = require "campaign.later"
+local names_of = require "campaign.names"
 local retry = require "campaign.api.retry"
 
 local pages = later.module "campaign.api.pages"
@@ -26,11 +27,8 @@ local inner = setmetatable({}, { __mode = "k" })
 local function operation_of(self, name, level)
   local operation = self.platform.operations[name]
   if type(name) ~= "string" or not operation then
-    local names = {}
-    for index, known in ipairs(self.platform.operations) do
-      names[index] = known.name
-    end
-    error("platform `" .. self.platform.name .. "` has no operation `" .. tostring(name) .. "`" .. suggest.help(name, names), level + 1)
+    local help = suggest.help(name, names_of(self.platform.operations))
+    error("platform `" .. self.platform.name .. "` has no operation `" .. tostring(name) .. "`" .. help, level + 1)
   end
   return operation
 end

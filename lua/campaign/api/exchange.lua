@@ -232,6 +232,10 @@ function M.prepare(self, operation, fields, options, refused)
 end
 
 ---The same call with other rows in a JSON body (`client:again`).
+---@param self table the client's state
+---@param request table of `prepare`, with rows
+---@param rows userdata the body
+---@param timeout number seconds
 ---@return table? again nil without error where the earlier request does not serve any more
 ---@return campaign.error? err
 function M.again(self, request, rows, timeout)
@@ -306,6 +310,8 @@ local function context_of(request)
 end
 
 ---Whether a request carries the token that one prepared now would carry (`client:is_current`).
+---@param self table the client's state
+---@param request table of `prepare` or `again`
 ---@return boolean
 function M.is_current(self, request)
   local context = context_of(request)
@@ -356,7 +362,11 @@ local function conclude(self, context, result, is_lent)
   return reply
 end
 
----What the result of a request of `prepare` or `again` means (`client:finish`).
+---Interprets the result of a request (`client:finish`).
+---@param self table the client's state
+---@param request table of `prepare` or `again`
+---@param result table of the transport
+---@param is_lent boolean? the reply is used before the next one is requested, and not modified
 ---@return table? reply
 ---@return campaign.error? err
 function M.finish(self, request, result, is_lent)

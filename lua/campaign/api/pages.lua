@@ -222,6 +222,7 @@ mt.__call = methods.next
 
 ---Walks over the rows of all pages: `for row, err in client:each("list_...", fields) do`. A failure is given once, as `false, err`, and
 ---ends the walk.
+---@param client campaign.client
 ---@param name string operation
 ---@param fields table?
 ---@param options table? those of a call, and `token` of an earlier walk
@@ -264,6 +265,7 @@ function M.each(client, name, fields, options)
 end
 
 ---The rows of all pages in one list.
+---@param client campaign.client
 ---@param name string operation
 ---@param fields table?
 ---@param options table?

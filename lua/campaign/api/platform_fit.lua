@@ -3,6 +3,7 @@
 -- bodies that carry them. A part of the loader (api/platform) for users' files, after api/platform_checks. Faults are reported to the
 -- loader.
 
+local names_of = require "campaign.names"
 local oauth_fit = require "campaign.api.oauth_fit"
 local row_tree = require "campaign.api.row_tree"
 local signature_fit = require "campaign.api.signature_fit"
@@ -16,14 +17,6 @@ local LUA_TYPES = { integer = "number", number = "number", boolean = "boolean" }
 local TEXT_KEYS = { "min_length", "max_length", "unit", "not_blank", "pattern", "forbid" }
 local NUMBERS = { integer = true, int64 = true, number = true }
 local LIMITS = { { "min", "max" }, { "min_length", "max_length" }, { "min_items", "max_items" } }
-
-local function names_of(list)
-  local names = {}
-  for index, member in ipairs(list) do
-    names[index] = member.name
-  end
-  return names
-end
 
 -- Faults unless `name` is one of the fields.
 local function needs_field(resolver, fields, name, place)

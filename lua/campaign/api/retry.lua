@@ -10,14 +10,15 @@ M.DEFAULT = 2 -- repeats of one call
 
 local FIRST_PAUSE = 0.2 -- seconds; doubled for each repeat
 local LONGEST_PAUSE = 20
-local LONGEST_WISH = 30 -- a Retry-After over this is for the caller to decide on
+local LONGEST_WISH = 30 -- seconds; a longer Retry-After is left to the caller
 
-local CAPACITY = 100 -- twenty repeats outstanding
+local CAPACITY = 100 -- twenty retries without a success between them
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.api.retry" }
 
----A budget, full at the start. Each repeat takes from it; calls that succeed fill it again.
+---Makes a budget, full at the start. Each retry takes from it; calls that succeed refill it.
+---@return table budget
 function M.new()
   return setmetatable({ quota = quota.new(CAPACITY) }, mt)
 end
@@ -27,7 +28,7 @@ local function random_share(env)
   return (high * 256 + low) / 65536
 end
 
--- Whether the failure proves that nothing was applied, in a way that can pass by itself.
+-- Whether the failure proves that nothing was applied, and may be temporary.
 local function is_passing(err, is_safe, was_asked)
   if err.sent ~= "no" or not err.retry then
     return false
@@ -56,7 +57,8 @@ function methods:pause(err, call, env)
   return wish + longest * random_share(env)
 end
 
----A call was answered well after `done` repeats.
+---Records that a call succeeded.
+---@param done integer retries that it needed
 function methods:succeeded(done)
   self.quota:refund(done > 0)
 end

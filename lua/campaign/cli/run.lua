@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Parses the command line, runs one command and returns its exit code. A bug (a raised error) is exit code 1.
+-- Parses the command line, runs one command and returns its exit code. Each command is a module campaign.cli.NAME with a function `run(given,
+-- place)` → exit code; `given` are its parsed options, `place` says where the modules were found. A bug (a raised error) is exit code 1.
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"

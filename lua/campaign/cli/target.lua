@@ -2,6 +2,7 @@
 -- PLATFORM.OPERATION on the command line: loads the platform and finds the operation, or says which ones there are.
 
 local later = require "campaign.later"
+local names_of = require "campaign.names"
 local output = require "campaign.cli.output"
 local platforms = require "campaign.api.platform"
 local sorted = require "campaign.sorted"
@@ -29,11 +30,8 @@ function M.find(text)
   end
   local operation = platform.operations[operation_name]
   if not operation then
-    local names = {}
-    for index, known in ipairs(platform.operations) do
-      names[index] = known.name
-    end
-    return output.usage(platform.name .. " has no operation `" .. operation_name .. "`" .. suggest.help(operation_name, names),
+    local help = suggest.help(operation_name, names_of(platform.operations))
+    return output.usage(platform.name .. " has no operation `" .. operation_name .. "`" .. help,
       "`campaign operations " .. platform_name .. "` lists them")
   end
   return platform, operation

@@ -9,6 +9,7 @@ local function cell(text)
   return (tostring(text or ""):gsub("|", "\\|"):gsub("%s+", " "))
 end
 
+---Makes an empty page.
 ---@return table page
 function Page.new()
   return setmetatable({}, Page)
@@ -25,6 +26,8 @@ function Page:text()
 end
 
 ---A table in Markdown with a head; nothing when it has no rows. Columns without any text are left out.
+---@param head string[]
+---@param rows string[][]
 function Page:table(head, rows)
   if #rows == 0 then
     return

@@ -219,6 +219,7 @@ function Schemas:of(field, is_reply)
   return schema
 end
 
+-- Adds the schema of a named type to `components`; returns its name there.
 function Schemas:component(field, is_reply)
   local sides = self.sides[field.shape]
   local name = field.shape

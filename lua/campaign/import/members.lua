@@ -8,6 +8,7 @@ local discard = require "campaign.discard"
 local error_object = require "campaign.error"
 local mapping = require "campaign.import.plan.mapping"
 local merged = require "campaign.merged"
+local names_of = require "campaign.names"
 local options_module = require "campaign.import.options"
 local preflight = require "campaign.import.plan.preflight"
 local reading = require "campaign.reading"
@@ -164,14 +165,6 @@ local function sheet_fields(operation, planned, variables)
     end
   end
   return ordered
-end
-
-local function names_of(fields)
-  local names = {}
-  for i, entry in ipairs(fields) do
-    names[i] = entry.name
-  end
-  return names
 end
 
 -- Opens the input, and makes the encoder that turns its rows into lines of the sheet.

@@ -12,6 +12,7 @@ local MOST_KINDS = 200
 local methods = {}
 local mt = { __index = methods, __name = "campaign.job.findings" }
 
+---@return table findings
 function M.new()
   return setmetatable({ list = {}, by_key = {} }, mt)
 end

@@ -22,6 +22,7 @@ local LEAST, MOST = 0.001, 0.25
 local methods = {}
 local mt = { __index = methods, __name = "campaign.pace.answer_times" }
 
+---@return table answer_times
 function M.new()
   return setmetatable({ _least = math.huge, _next = math.huge, _turn_at = nil, _usual = 0 }, mt)
 end

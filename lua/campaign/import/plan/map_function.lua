@@ -9,6 +9,7 @@ local error_object = require "campaign.error"
 local folder_module = require "campaign.import.folder"
 local kept_list = require "campaign.import.plan.kept_list"
 local layout = require "campaign.import.plan.layout"
+local names_of = require "campaign.names"
 local row_fields = require "campaign.import.plan.row_fields"
 local record_module = require "campaign.import.record"
 local redact = require "campaign.api.redact"
@@ -239,12 +240,9 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function M.check(state)
-  local unused, names = {}, {}
+  local unused, names = {}, names_of(row_fields.list(state.operation, state.target_columns))
   for _, name in ipairs(state.mapping.unused) do
     unused[name] = true
-  end
-  for i, field in ipairs(row_fields.list(state.operation, state.target_columns)) do
-    names[i] = field.name
   end
   for _, name in ipairs(state.slips) do
     if unused[name] then

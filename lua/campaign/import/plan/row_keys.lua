@@ -92,7 +92,10 @@ function methods:_flush()
   return true
 end
 
+---Adds keys.
 ---@param bytes string keys of the next rows
+---@return true? ok
+---@return campaign.error? err
 function methods:write(bytes)
   self.checksum = core.digest.crc32c(bytes, self.checksum)
   self._parts[#self._parts + 1], self._size = bytes, self._size + #bytes
@@ -102,6 +105,9 @@ function methods:write(bytes)
   return true
 end
 
+---Writes the rest, and closes the file. May be called twice.
+---@return true? ok
+---@return campaign.error? err
 function methods:close()
   if not self._file then
     return true

@@ -5,6 +5,7 @@
 
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local names_of = require "campaign.names"
 local normalise = require "campaign.api.normalise"
 local row_tree = require "campaign.api.row_tree"
 local sorted = require "campaign.sorted"
@@ -309,14 +310,10 @@ function M.find(operation, refusals, encoder, input, batch)
     return nil, "the rows of the batch could not be read again" .. (error_object.is(err) and ": " .. tostring(err) or "")
   end
   local leaves, objects = row_tree.flatten(rows.row.fields or {})
-  local known = {}
-  for i, field in ipairs(leaves) do
-    known[i] = field.name
-  end
   for _, refusal in ipairs(refusals) do
     refusal.row = row_tree.flat_row(refusal.row, objects)
   end
-  return M.match(how, sent, refusals, known)
+  return M.match(how, sent, refusals, names_of(leaves))
 end
 
 return M
