@@ -7,8 +7,8 @@ local window_module = require "campaign.import.plan.window"
 
 local M = {}
 
--- Closed hours that are considered: a month of nights.
-local MOST_CROSSINGS = 31
+-- Closed hours, at most, that are considered.
+local MOST_CROSSINGS = 100
 
 -- Seconds after which a measurement has lost two thirds of its weight.
 local MEMORY = 20
@@ -18,17 +18,18 @@ local MEMORY = 20
 ---@param from number instant at which work can begin
 ---@param seconds number of work
 ---@param zone_seconds integer
+---@param margin number? seconds before closed hours in which no request begins; default: that of import/plan/window.lua
 ---@return number ends the instant, at the end of the last looked-at closed hours when there is more
 ---@return { closes: number, opens: number, done: number }[] crossings closed hours on the way, `done` the share of the work before them
-function M.lay(window, from, seconds, zone_seconds)
+function M.lay(window, from, seconds, zone_seconds, margin)
   local closed, crossings = window.closed, {}
-  if not closed then
+  if not closed or closed.from_seconds == closed.to_seconds then
     return from + seconds, crossings
   end
   local at, left = time.window_end(closed, from, zone_seconds) or from, seconds
   while #crossings < MOST_CROSSINGS do
     local closes = window_module.next_close(closed, at, zone_seconds)
-    local room = math.max(0, closes - at - window_module.MARGIN)
+    local room = math.max(0, closes - at - (margin or window_module.MARGIN))
     if left <= room then
       return at + left, crossings
     end

@@ -3,6 +3,7 @@
 -- would be sent, masked. Uses only the plan; sends nothing.
 
 local core = require "campaign.core"
+local forecast = require "campaign.import.plan.forecast"
 local human = require "campaign.human"
 local redact = require "campaign.api.redact"
 local row_tree = require "campaign.api.row_tree"
@@ -16,13 +17,8 @@ local M = {}
 -- Assumptions where nothing was measured: seconds from a request to its answer, and bytes per second to the platform.
 local CALL_SECONDS, BYTES_PER_SECOND = 0.3, 1048576
 
-local DAY = 86400
-
 -- Rows that are shown.
 local SAMPLE = 3
-
--- Closed hours, at most, that are listed.
-local MOST_WINDOWS = 100
 
 ---How long the run takes.
 ---@param facts table platform, operation, account, options, calls, bytes, call_seconds? (measured)
@@ -46,24 +42,13 @@ end
 ---@return { from: number, to: number }[] windows instants
 ---@return number ends
 function M.windows(closed, now, seconds, zone_seconds)
-  local windows, at = {}, now
-  if not closed or closed.from_seconds == closed.to_seconds then
-    return windows, now + seconds
+  local opens = closed and time.window_end(closed, now, zone_seconds)
+  local windows = { opens and { from = now, to = opens } or nil }
+  local ends, crossings = forecast.lay({ closed = closed }, now, seconds, zone_seconds, 0)
+  for _, crossing in ipairs(crossings) do
+    windows[#windows + 1] = { from = crossing.closes, to = crossing.opens }
   end
-  local left = seconds
-  while #windows < MOST_WINDOWS do
-    local opens = time.window_end(closed, at, zone_seconds)
-    if opens then
-      windows[#windows + 1] = { from = at, to = opens }
-      at = opens
-    end
-    local open_for = (closed.from_seconds - (at + zone_seconds)) % DAY
-    if left <= open_for then
-      break
-    end
-    left, at = left - open_for, at + open_for
-  end
-  return windows, at + left
+  return windows, ends
 end
 
 -- The first character alone, of a text in UTF-8.
