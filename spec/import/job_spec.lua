@@ -3,9 +3,11 @@
 
 local accounting = require "campaign.import.report.accounting"
 local campaign = require "campaign"
+local command = require "support.command"
 local core = require "campaign.core"
 local imports = require "support.imports"
 local json = require "campaign.json"
+local ledger_module = require "campaign.ledger"
 local listing = require "campaign.import.report.listing"
 local lists = require "support.lists"
 
@@ -276,6 +278,76 @@ describe("a job", function()
     assert.equal(450, again.accepted_pending)
     assert.equal(0, again.requests)
     assert.equal(450, #imports.commits())
+  end)
+
+  describe("whose folder was left by an import that died before its plan was recorded", function()
+    local folder
+
+    local function import_again()
+      return imports.import(LONGLONG, imports.people(3), { job = folder })
+    end
+
+    -- What is in the folder when a process dies: before the ledger has its name, then with it, then with more of the plan.
+    local function leave(stage)
+      folder = imports.job()
+      assert(core.system.make_dirs(folder, 448))
+      if stage == "lock" then
+        return command.write(folder .. "/ledger.db.lock", "1"), command.write(folder .. "/.campaign-00ff.tmp", "half")
+      end
+      local ledger = assert(ledger_module.open(folder .. "/ledger.db", { create = true }))
+      ledger:close()
+      if stage == "plan" then
+        command.write(folder .. "/job.json", '{"format":1}')
+        command.write(folder .. "/rejects.csv", "half a li")
+        command.write(folder .. "/ledger.db.reserve", "")
+      end
+    end
+
+    it("is imported again by the same command", function()
+      for _, stage in ipairs({ "lock", "ledger", "plan" }) do
+        imports.reset()
+        leave(stage)
+        local result = assert(import_again())
+        assert.equal(3, result.accepted_pending, stage)
+        assert.same({}, assert(campaign.verify(folder, { account = imports.accounts.longlong })).faults)
+      end
+    end)
+
+    it("is left alone where another process works on it, or where there is something else", function()
+      leave("plan")
+      local lock = assert(core.system.lock(folder .. "/ledger.db.lock", 0))
+      local result, err = import_again()
+      assert.is_nil(result)
+      assert.matches("an import was begun in it already", err.message, 1, true)
+      assert.equal("half a li", content(folder .. "/rejects.csv"))
+      lock:close()
+      command.write(folder .. "/mine.txt", "mine")
+      result, err = import_again()
+      assert.is_nil(result)
+      assert.matches("it is not empty", err.message, 1, true)
+      assert.equal("mine", content(folder .. "/mine.txt"))
+    end)
+
+    it("is not taken for one when there is no ledger: it may be lost", function()
+      leave("plan")
+      os.remove(folder .. "/ledger.db")
+      local result, err = import_again()
+      assert.is_nil(result)
+      assert.matches("an import was begun in it already", err.message, 1, true)
+      result, err = campaign.open_job(folder)
+      err = err or select(2, result:inspect())
+      assert.matches("what was sent is unknown", err.hint, 1, true)
+    end)
+
+    it("continues as a job when its plan was recorded", function()
+      folder = imports.job()
+      assert(imports.import(LONGLONG, imports.people(3), { job = folder, dry_run = true }))
+      local result, err = import_again()
+      assert.is_nil(result)
+      assert.matches("an import was begun in it already", err.message, 1, true)
+      assert.matches("campaign resume continues", err.hint, 1, true)
+      assert.equal(3, assert(assert(campaign.open_job(folder, { account = imports.accounts.longlong })):resume()).accepted_pending)
+    end)
   end)
 
   it("is refused when its folder is none, damaged, or of another version", function()

@@ -6,7 +6,10 @@ local core = require "campaign.core"
 local durable = require "campaign.durable"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local later = require "campaign.later"
 local lfs = require "campaign.lfs"
+
+local ledger_module = later.module "campaign.ledger"
 
 local M = {}
 
@@ -51,11 +54,11 @@ end
 
 M.trouble = trouble
 
--- Whether a folder is empty, but for temporary files of a process that died or is making a list.
+-- Whether a folder is empty, but for what a process leaves that died before it had a ledger, or is making a list.
 local function is_empty(path)
   local names, err = core.system.list_dir(path)
   for _, name in ipairs(names or {}) do
-    if not name:find("^%.campaign%-%x+%.tmp$") then
+    if not name:find("^%.campaign%-%x+%.tmp$") and name ~= "ledger.db.lock" then
       return false
     end
   end
@@ -101,6 +104,37 @@ local function make(path)
   return ok, err
 end
 
+-- Whether an import died in this folder before its plan was recorded: then nothing was sent, and there is nothing to resume.
+local function is_unplanned(self)
+  local ledger = core.system.stat(self.ledger) and ledger_module.open(self.ledger)
+  if not ledger then
+    return false
+  end
+  local put, err = ledger:job_get()
+  ledger:close()
+  return not err and not (put and put.files[1])
+end
+
+-- Empties such a folder, so that the list can be imported again by the same command.
+local function reclaim(self)
+  if not is_unplanned(self) then
+    return
+  end
+  local before, lock = core.system.stat(self.ledger), M.lock(self.path)
+  local now = lock and core.system.stat(self.ledger)
+  local is_same = before and now and before.inode == now.inode and before.size == now.size and before.mtime == now.mtime
+  if is_same then
+    self:abandon()
+  end
+  if lock then
+    lock:close()
+  end
+  if is_same then
+    self:leave()
+    self.abandoned = nil
+  end
+end
+
 ---Creates the folder. One that is not empty is refused, so that two imports never share one.
 ---@param path string? given by the user
 ---@param default fun(try: integer): string the path to try, 1 first, if the user gave none
@@ -120,6 +154,10 @@ function M.create(path, default)
   local self = from_path(chosen)
   if found then
     local free, taken = self:is_free()
+    if not free then
+      reclaim(self)
+      free, taken = self:is_free()
+    end
     if not free then
       return nil, taken
     end
@@ -154,6 +192,9 @@ function methods:is_free()
   end
   if err then
     return trouble(self.path, err)
+  elseif not empty and core.system.stat(self.job) then
+    return refuse(self.path, "an import was begun in it already",
+      "campaign resume continues that one; another import needs a folder of its own (--job DIR, option `job`)")
   elseif not empty then
     return refuse(self.path, "it is not empty", "each import needs a folder of its own; name another one (--job DIR, option `job`)")
   end
@@ -227,7 +268,9 @@ local DAMAGED = {
 function methods:read(name)
   local text, why = core.system.read_file(self[name], MOST_JSON)
   if not text and why.reason == "missing" then
-    return refuse(self.path, tostring(why), "is it the folder of an import?")
+    local has_ledger = name == "job" and core.system.stat(self.ledger)
+    return refuse(self.path, tostring(why), has_ledger and "when the import died as it began, nothing was sent: import the list again. Otherwise "
+      .. DAMAGED.job or "is it the folder of an import?")
   elseif not text then
     return nil, error_object.new{ kind = "ledger", retry = false, cause = why, message = tostring(why),
       hint = "a job can be read by the user who began it" }

@@ -75,15 +75,15 @@ local function make_folder(state)
   if not ok then
     return nil, err
   end
-  ok, err = state.folder:write("job", prepare.job_json(state))
-  if not ok then
-    return nil, err
-  end
+  -- Before job.json: a folder that has one and no ledger has lost it, and with it what was sent.
   state.ledger, err = ledger_module.open(state.folder.ledger, { create = true, now = options.env.now, background = true })
   if not state.ledger then
     return nil, err
   end
-  ok, err = state.ledger:reserve(folder_module.RESERVE)
+  ok, err = state.folder:write("job", prepare.job_json(state))
+  if ok then
+    ok, err = state.ledger:reserve(folder_module.RESERVE)
+  end
   if ok and state.rewrite then
     ok, err = require("campaign.import.plan.map_function").place(state)
   elseif ok and state.sheet then
