@@ -27,7 +27,7 @@ int camp_digest_final_hex(struct camp_digest *digest, char out[CAMP_SHA256_HEX])
 /* NULL is allowed. */
 void camp_digest_free(struct camp_digest *digest);
 
-#define CAMP_DIGEST_MOST 64 /* NULL is allowed. */
+#define CAMP_DIGEST_MOST 64 /* bytes of the longest digest */
 
 /* The digest of a text by name: "md5", "sha1", "sha256", "sha512"; its HMAC if `key` is not NULL. Returns the number of bytes, 0 for an
  * unknown name, -1 if libcrypto refuses it. The old algorithms are there because vendors sign with them. */

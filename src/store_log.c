@@ -71,7 +71,7 @@ static void track_commit(struct log_file *log, const unsigned char *bytes, int n
     if (!log->is_commit) return;
     log->mark.salts[0] = camp_log_number(bytes + 8);
     log->mark.salts[1] = camp_log_number(bytes + 12);
-  } else if (log->is_commit) {
+  } else if (log->is_commit && at > 0) { /* not the log's header, which may follow headers of frames that SQLite wrote once more */
     log->is_commit = 0;
     log->is_ahead = 1;
     log->mark.end = at + n;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Excel workbooks (.xlsx) as lists: one worksheet becomes a list in CSV, in constant memory. Line n of the CSV is row n of the sheet: a row
  * is one record, a blank row a blank line, and a line break in a cell counts for nothing (camp_input_options.record_lines). The first row
- * that is not blank is the header; rows are filled up to its width, and columns before its first name are none. How values are written: workbook_values.h.
+ * that is not blank is the header; rows are filled up to its width. The list begins with the header's first column: what a row has to the left
+ * of it is added at the row's end, so that the row is too wide and refused. How values are written: workbook_values.h.
  *
- * Left to the reader of the CSV: names and values of columns. What a row cannot be judged by, the cell does not say either: values that
- * are no values are written so that the check "excel_value" refuses them (errors as #N/A, rounded numbers as 1.23E+17, formulas without
- * result as the formula), and `doubts` says in which columns there are any. */
+ * Left to the reader of the CSV: names of columns, and whether a value is good. A cell that has no real value is written so that the check
+ * "excel_value" refuses it (an error as #N/A, a rounded number as 1.23E+17, a formula without result as the formula), and `doubts` counts such
+ * cells by column. */
 #ifndef CAMP_WORKBOOK_H
 #define CAMP_WORKBOOK_H
 

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #define EXACT_DIGITS 15       /* significant digits that Excel keeps of a number */
+#define LEAST_ROUNDED 999999999999999.5 /* with so many digits it is 1E+15 */
 #define LAST_DAY 2958465      /* 9999-12-31 */
 #define DAYS_1904 1462
 #define SECONDS_OF_DAY 86400
@@ -124,7 +125,7 @@ static enum camp_number_result write_number(const char *text, struct camp_number
     *size = write_date(value, format.form, is_1904, out);
     if (*size > 0) return CAMP_NUMBER_OK;
   }
-  if (fabs(value) < 1e15) {
+  if (fabs(value) < LEAST_ROUNDED) {
     /* 15 digits, as Excel displays it: 0.1 is stored as 0.10000000000000001 */
     const int digits = format.form == CAMP_FORM_ZEROS && value >= 0 && value == floor(value) ? format.digits : 1;
     if (value == floor(value)) *size = (size_t)snprintf(out, CAMP_NUMBER_TEXT, "%0*.0f", digits, value == 0 ? 0.0 : value);
@@ -132,7 +133,7 @@ static enum camp_number_result write_number(const char *text, struct camp_number
   } else {
     *size = (size_t)snprintf(out, CAMP_NUMBER_TEXT, "%.*E", EXACT_DIGITS - 1, value);
   }
-  return fabs(value) < 1e15 ? CAMP_NUMBER_OK : CAMP_NUMBER_ROUNDED;
+  return fabs(value) < LEAST_ROUNDED ? CAMP_NUMBER_OK : CAMP_NUMBER_ROUNDED;
 }
 
 static locale_t plain_locale;
