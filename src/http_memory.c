@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A memory allocator for libcurl. libcurl allocates and frees the same few dozen blocks for every request: with many requests in flight they do
- * not fit into malloc's per-thread caches, and its 16 KiB buffer never does. Here each thread keeps blocks of those sizes for the next request.
+ * not fit into malloc's per-thread caches, and its buffers never do: freed by a thread other than the first, they go back to the system, and
+ * every page of them is a page fault the next time. Here each thread keeps blocks of those sizes for the next request.
  * They come from malloc and may be passed to free, so other users of libcurl in this process are not affected. */
 #include <malloc.h>
 #include <pthread.h>
@@ -14,9 +15,7 @@
 #define LARGEST ((CLASSES - 1) * STEP)
 #define MOST_SMALL 512          /* blocks kept of each class up to 1 KiB */
 #define MOST_MIDDLE 32          /* blocks kept of each larger class: few are in use at a time */
-#define BUFFER ((size_t)16385)  /* CURLOPT_BUFFERSIZE and a NUL */
-#define BUFFER_ROOM ((size_t)16408)
-#define MOST_BUFFERS 64
+#define MOST_BUFFERS 64         /* blocks kept of each size of `buffers` */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define KEEPS 0 /* so that the sanitizer detects use after free */
@@ -33,8 +32,18 @@ struct kept {
   size_t room; /* how many more blocks may be kept */
 };
 
+/* `room` is what malloc makes of `size` at least; the blocks found for it have at most a little more. */
+static const struct {
+  size_t size, room;
+} buffers[] = {
+    {16385, 16408}, /* CURLOPT_BUFFERSIZE and a NUL */
+    {65536, 65544}, /* CURLOPT_UPLOAD_BUFFERSIZE: bodies from a callback are read into it, and with TLS every request's head is copied there */
+};
+
+#define BUFFERS (sizeof buffers / sizeof buffers[0])
+
 struct cache {
-  struct kept small[CLASSES], buffers;
+  struct kept small[CLASSES], buffers[BUFFERS];
 };
 
 /* With the initial-exec TLS model it is read without a call to __tls_get_addr, a dozen times as fast; a single pointer fits into the static TLS
@@ -67,9 +76,12 @@ static void *get(size_t size) {
     bytes = cache != NULL ? take(&cache->small[class]) : NULL;
     return bytes != NULL ? bytes : malloc(class * STEP);
   }
-  if (size != BUFFER) return malloc(size);
-  bytes = cache != NULL ? take(&cache->buffers) : NULL;
-  return bytes != NULL ? bytes : malloc(BUFFER_ROOM);
+  for (size_t i = 0; i < BUFFERS; i++) {
+    if (size != buffers[i].size) continue;
+    bytes = cache != NULL ? take(&cache->buffers[i]) : NULL;
+    return bytes != NULL ? bytes : malloc(buffers[i].room);
+  }
+  return malloc(size);
 }
 
 /* NULL if the thread's exit cannot be noticed: such a thread keeps no blocks. */
@@ -81,18 +93,24 @@ static struct cache *cache_new(void) {
   }
   if (cache == NULL) return NULL;
   for (size_t i = 0; i < CLASSES; i++) cache->small[i].room = i * STEP <= 1024 ? MOST_SMALL : MOST_MIDDLE;
-  cache->buffers.room = MOST_BUFFERS;
+  for (size_t i = 0; i < BUFFERS; i++) cache->buffers[i].room = MOST_BUFFERS;
   return of_thread = cache;
+}
+
+/* Where blocks of this size are kept; NULL: nowhere. */
+static struct kept *place_of(struct cache *cache, size_t room) {
+  if (room / STEP < CLASSES) return &cache->small[room / STEP];
+  for (size_t i = 0; i < BUFFERS; i++)
+    if (room >= buffers[i].room && room < buffers[i].room + 4 * STEP) return &cache->buffers[i];
+  return NULL;
 }
 
 static void give_back(void *bytes) {
   struct cache *cache = of_thread;
   if (bytes == NULL) return;
   if (cache == NULL) cache = cache_new();
-  size_t room = malloc_usable_size(bytes), class = room / STEP;
-  if (cache == NULL) free(bytes);
-  else if (class < CLASSES && cache->small[class].room > 0) keep(&cache->small[class], bytes);
-  else if (room >= BUFFER_ROOM && room < BUFFER_ROOM + 4 * STEP && cache->buffers.room > 0) keep(&cache->buffers, bytes);
+  struct kept *place = cache != NULL ? place_of(cache, malloc_usable_size(bytes)) : NULL;
+  if (place != NULL && place->room > 0) keep(place, bytes);
   else free(bytes);
 }
 
@@ -110,7 +128,7 @@ static void *resize(void *bytes, size_t size) {
 
 static void *get_zeroed(size_t count, size_t size) {
   if (size != 0 && count > (size_t)-1 / size) return NULL;
-  if (count * size > LARGEST && count * size != BUFFER) return calloc(count, size);
+  if (count * size > LARGEST) return calloc(count, size);
   void *bytes = get(count * size);
   return bytes != NULL ? memset(bytes, 0, count * size) : NULL;
 }
@@ -128,7 +146,7 @@ static void empty(struct kept *kept) {
 static void drain(void *data) {
   struct cache *cache = data;
   for (size_t i = 0; i < CLASSES; i++) empty(&cache->small[i]);
-  empty(&cache->buffers);
+  for (size_t i = 0; i < BUFFERS; i++) empty(&cache->buffers[i]);
   free(cache);
   of_thread = NULL;
 }
