@@ -10,13 +10,13 @@ local VALID = 20
 -- Share of the newest time in the usual one.
 local ALPHA = 0.05
 
--- Where times usually differ by more than so many seconds, it is the platform's work that differs.
+-- Seconds by which times usually differ, from which the differences come from the platform's work rather than the network.
 local QUIET = 0.02
 
--- So many times as late as usual is not usual.
+-- Times the usual lateness from which a call counts as late.
 local UNUSUAL = 3
 
--- What is no lateness, and the most that is believed: an answer that takes longer took its time after the call had come.
+-- Seconds that do not count as late, and the most that is believed: in a longer time the platform worked on the call.
 local LEAST, MOST = 0.001, 0.25
 
 local methods = {}

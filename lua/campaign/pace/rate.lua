@@ -15,58 +15,59 @@ local M = {}
 
 local unpack = rawget(_G, "unpack") or table.unpack
 
--- What a first "slow down" says may be a second's worth or a heap of tokens, so more is tried: so many times what was taken, at least and at
--- most, but only this share of the speed that was refused; and from there it doubles in so many seconds, after the first of them.
+-- The number of calls that were accepted before a first "slow down" may be a second's worth, or a bucket of saved-up tokens. So a higher rate is tried:
+-- TRY times that number, or TRY_MORE times as long as that is at most TRY_UP_TO, but at most the share TRY_SLOWER of the rate that was refused. After
+-- SETTLES seconds it doubles every DOUBLES seconds.
 local TRY, TRY_MORE, TRY_UP_TO, TRY_SLOWER, DOUBLES, SETTLES = 2, 10, 50, 0.7, 4, 2
 
--- What a call takes as long as its turn, as a share of it: late calls catch up by it.
+-- The share by which turns are longer than the rate demands, at least and at most: late calls catch up in that slack.
 local SPARE, MOST_SPARE = 0.002, 0.0175
 
 -- Two counts are the same cap when they differ by less than this share, and one call.
 local SAME = 0.1
 
--- A count was taken at a go when it took no longer than so many seconds.
+-- Calls that were accepted within so many seconds were a burst.
 local AT_A_GO = 0.2
 
--- Seconds for which a known cap is left alone (four times as long each time, up to the last; twice as long where a pause is asked for).
+-- Seconds for which a known cap is not exceeded: HOLD_GROWTH times as long each time, up to LONGEST_HOLD; twice as long where a pause is asked for.
 local HOLD, HOLD_GROWTH, LONGEST_HOLD = 90, 4, 900
 
--- And where it may well be another one: what was counted was no second, or fewer than so many calls.
+-- The same where the cap is uncertain; calls in a second, and seconds by which answer times vary, from which a cap is certain.
 local HOLD_UNSURE, LEAST, CALM = 3, 10, 0.005
 
--- Then it is passed by so much a second, until so much beyond it says that it is gone; shares of it.
+-- After that the rate rises over the cap, by this share of it per second; from the share BEYOND on there is no such cap any more.
 local CREEP, CREEP_UNSURE, BEYOND = 0.005, 0.02, 0.15
 
--- A platform that took so much more at once than it takes evenly, as a share of a second's calls, counts by the second: what a pause or a late
--- wake kept from leaving is then made up for, so many times as fast as evenly.
+-- A platform that accepted a burst of this share of a second's calls counts by the second. Calls that a pause or a late wake-up delayed are then made
+-- up for, at most CATCH_UP times as fast as evenly.
 local COUNTS, CATCH_UP = 0.25, 2
 
--- "Slow down" at a known cap takes such a share of it; twice as much each time that it comes within so many seconds, and so much at most.
--- What is taken is first no more used than that it is no cap, down to the last share.
+-- A "slow down" at a known cap lowers the rate by the share STEP; twice as much each time that one follows within SOON seconds (AT_ONCE counts double),
+-- at most MOST_STEP. At first only the used share of the cap falls, down to LEAST_USED, then the cap itself.
 local STEP, SOON, AT_ONCE, MOST_STEP, LEAST_USED = 0.01, 5, 0.5, 0.5, 0.9
 
--- What is left of a second's calls where they are too many to be kept.
+-- The share of the cap that is used where a second has too many calls to keep the time of each.
 local STAY = 0.985
 
 local SLOWEST = 0.5 -- calls per second
 
--- Answers of "slow down" in a row without a good one between: everybody waits up to so long (full jitter), doubled each time.
+-- Seconds of pause after several answers of "slow down" without a good one between them: random up to FIRST_PAUSE (full jitter), doubled each time.
 local FIRST_PAUSE, LONGEST_PAUSE = 1, 300
 
--- The pause before a rate is tried, where none is asked for; and after "slow down" at a known cap.
+-- Seconds of pause where the platform asks for none: before a higher rate is tried (plus a random part of REST_MORE), and at a known cap.
 local REST, REST_MORE, BREATH = 1, 0.25, 0.1
 
--- Seconds of quiet after which what was learned is out of date.
+-- Seconds without calls after which what was learned is dropped.
 local FORGET = 900
 
--- A call may leave so many seconds before it is due: makes up for late ones before it. Less where the second's calls are not kept: more would
--- pass the platform's own count. Who comes later than so many seconds was at rest, which saves nothing up.
+-- Seconds by which a call may leave before it is due, to make up for late ones; CREDIT_BLIND where the times of a second's calls are not kept, since more
+-- could exceed the platform's count. A caller that is RESTED seconds late was idle: that saves up nothing.
 local CREDIT, CREDIT_BLIND, RESTED = 0.05, 0.02, 0.2
 
--- What is no lateness for pace/answer_times.lua.
+-- Seconds that pace/answer_times.lua does not count as late.
 local LATE = 0.001
 
--- The longest time into the future that a state may name: the longest Retry-After and a bit. Later ones are damage.
+-- Seconds into the future that a state may name, at most: somewhat more than the longest Retry-After. Later times are damage.
 local HORIZON = 3700
 
 -- The fields of a state, in the order in which they are written.
@@ -77,9 +78,9 @@ local FIELDS = { "due", "pause", "top", "used_share", "since", "hold", "caps", "
 ---@field due number when the next call is due
 ---@field pause number no call is sent before this time
 ---@field top number calls per second that were found to be the cap; 0: nothing was learned
----@field used_share number what of it is used
----@field since number when the last "slow down" came that said something new
----@field hold number seconds to stay there
+---@field used_share number the share of it that is used
+---@field since number when the last "slow down" came that changed the rate
+---@field hold number seconds for which the cap is not exceeded
 ---@field caps number how often in a row the same rate was too much; 0: it is searched for
 ---@field slot number the second that `now` counts
 ---@field before number good answers in the second before
@@ -87,14 +88,14 @@ local FIELDS = { "due", "pause", "top", "used_share", "since", "hold", "caps", "
 ---@field refused number answers of "slow down" in a row
 ---@field used number when something was last heard or sent
 ---@field good number 1 when there was a good answer to a call of the time after `since`
----@field round number when the last "slow down" came that was no echo of the one before
+---@field round number when the last "slow down" came to a call that had left after the one before
 ---@field begun number since when good answers come in every second
 ---@field run number good answers since `begun`; when something was learned, calls that left after `since`
 ---@field quick number cuts in a row, each soon after the one before
 ---@field burst number what was taken before the first "slow down"; when the cap is known, how much of that was taken at once
 ---@field try number the seconds in which it was taken
 ---@field over number seconds after the first "slow down" in which calls that were under way were answered well
----@field fills number 1: a heap that fills evenly was found, 0: so many in a second
+---@field fills number 1: the platform is a token bucket, 0: it counts calls per second
 ---@field calls number[] when the calls of the last second reached the platform, at the latest
 
 ---@return campaign.pace.state
@@ -174,7 +175,7 @@ function M.measured(state, now)
   return state.now + state.before * (1 - (now - math.floor(now)))
 end
 
--- How fast a cap is passed, when it has been left alone: slowly where it is known.
+-- The share per second by which the rate rises over the cap after the hold: small where the cap is certain.
 local function creep_of(state)
   return state.hold <= HOLD_UNSURE and state.burst < COUNTS * state.top and CREEP_UNSURE or CREEP
 end
@@ -197,7 +198,7 @@ function M.learned(state, now)
   else
     rate, most = top * math.min(state.used_share, top > window.MOST and STAY or 1), top
     local passed = now - state.since - state.hold
-    if passed > 0 then -- slowly over a known cap; when it is none any more, on ever faster
+    if passed > 0 then -- slowly at first; far beyond the cap, which does not exist any more, ever faster
       local creep = creep_of(state)
       local slow = math.min(passed, BEYOND / creep)
       rate = rate * (1 + creep * slow) * 2 ^ math.min((passed - slow) / DOUBLES, 20)
@@ -219,12 +220,12 @@ function M.rate(state, now, given)
   return given or learned
 end
 
--- Whether the platform is known to take no more at once than a small heap of calls.
+-- Whether the platform is known to be a token bucket that takes only small bursts.
 local function is_shallow(state)
   return state.caps > 0 and state.fills > 0 and state.burst < COUNTS * state.top
 end
 
--- Calls, the seconds in which there may be no more of them, and how much faster than evenly they may leave.
+-- How many calls may fall into how many seconds, and the factor by which they may leave faster than evenly.
 local function room(state, rate, given, spare)
   local is_known = state.top > 0 and state.caps > 0
   local top = is_known and state.top or rate
@@ -242,7 +243,7 @@ end
 ---@param given number? configured calls per second
 ---@param most number? seconds that a token may be booked ahead; none is without it
 ---@param spare number? share of a turn
----@param is_starved boolean? others fill the seconds: it goes by its turn alone
+---@param is_starved boolean? other processes fill every second: only the turn counts, not the room in the second
 ---@return number seconds 0: go; else how long to wait, before asking again or, where it is booked, before the call
 ---@return "throttle"|"pace"|nil reason
 ---@return boolean is_changed a token was taken or booked
@@ -257,7 +258,7 @@ function M.take(state, now, given, most, spare, is_starved)
     local is_kept = calls <= window.MOST
     local credit = is_kept and CREDIT or CREDIT_BLIND
     if now > state.due + RESTED then
-      state.due = now + credit -- it is its turn
+      state.due = now + credit -- due now
     else
       starts = math.max(starts, state.due - credit)
     end
@@ -281,7 +282,7 @@ function M.take(state, now, given, most, spare, is_starved)
   return seconds, reason, rate ~= nil or seconds > 0
 end
 
----Calls were answered well.
+---Records calls that were answered well.
 ---@param state campaign.pace.state
 ---@param now number
 ---@param count integer
@@ -306,7 +307,7 @@ function M.succeeded(state, now, count, sent_at)
   end
 end
 
----A call reached the platform later than it should have.
+---Records that a call reached the platform late.
 ---@param state campaign.pace.state
 ---@param sent_at number
 ---@param at number at the latest
@@ -314,7 +315,7 @@ function M.late(state, sent_at, at)
   window.move(state.calls, sent_at, at)
 end
 
----Another one's good answers belong to a state whose rate fell without knowing of them: what was too much, was too much for both.
+---Adds the good answers of another process to a state whose rate fell without them: the calls of both together were too many.
 ---@param state campaign.pace.state
 ---@param other campaign.pace.state
 ---@param now number
@@ -328,7 +329,7 @@ function M.join(state, other, now)
   state.try = math.max(state.try, state.since - other.begun)
 end
 
--- What a first "slow down" says: `taken` calls in `seconds`. More is tried.
+-- Begins the search for the cap after a first "slow down": `taken` calls were accepted in `seconds`.
 local function begin_search(state, now, taken, seconds)
   state.top, state.burst, state.try = math.max(taken, 0.001), taken, math.max(seconds, 0.001)
   state.caps, state.hold, state.quick, state.over, state.used_share = 0, 0, 0, 0, 1
@@ -337,19 +338,19 @@ local function begin_search(state, now, taken, seconds)
   end
 end
 
--- The cap, after calls were refused twice, each time after a rest: as many as in a second before, or what fills a bucket beside the heap that
--- lay there. `most` of the calls came in a second.
+-- The cap after calls were refused twice, each time after a rest: a number of calls per second, or the rate at which a token bucket refills, without the
+-- tokens that were in it. `most` is the greatest number of calls in a second. Also returns whether the cap is certain.
 local function find_cap(state, rate, calls, seconds, most, all, is_calm)
   local burst, try, top = state.burst, state.try, state.top
   local cap, is_sure
-  local same = try >= AT_ONCE and 1.5 * SAME or seconds < 1 and SAME / 2 or SAME -- a heap that is soon empty tells itself by less
+  local same = try >= AT_ONCE and 1.5 * SAME or seconds < 1 and SAME / 2 or SAME -- a bucket that was emptied quickly differs by less
   local is_window = try < 1 and most <= top * (1 + same) + 1 and rate >= top * 0.95 - 1
   if is_window then
     cap = math.min(top, most)
     is_sure = cap >= LEAST and cap > top * (1 - SAME) - 1
   else
     local apart = seconds - try - state.over
-    cap = apart > 0.1 and math.min((calls - top) / apart, calls / seconds) or 0 -- filled beside the heap
+    cap = apart > 0.1 and math.min((calls - top) / apart, calls / seconds) or 0 -- refilled meanwhile
     local rise = math.log(2) / DOUBLES
     local reached = math.max(rate, most * (1 + rise / 2))
     local risen = reached - math.sqrt(2 * rise * reached * math.max(top - cap * (try + state.over), 1))
@@ -358,8 +359,8 @@ local function find_cap(state, rate, calls, seconds, most, all, is_calm)
     end
     cap = math.max(cap, calls / all)
     if try < 1 and seconds < SETTLES and most <= 2 * top + 1 and (cap > top or calls > top and try < AT_A_GO) then
-      -- Two seconds of the platform's clock lay in it, or a heap of about a second's calls and what fills it: the same count tells both. The
-      -- lower cap would cost a part of all that can be sent, the higher one a few refused calls, after which it comes down.
+      -- The calls fell into two seconds of the platform's clock, or used a bucket of about a second's calls and its refill: the count is the same. The
+      -- lower cap would cost a part of all that can be sent, the higher one costs a few refused calls, after which it is lowered.
       is_window, cap = cap > top, top
     elseif try >= 1 and seconds >= 1 - SAME and apart <= 0.1 then -- even calls, and those of one of the platform's seconds were too many
       is_window, cap = true, math.max(cap, (1 - SAME / 2) * math.min(rate, most))
@@ -372,7 +373,8 @@ local function find_cap(state, rate, calls, seconds, most, all, is_calm)
   return cap, is_sure
 end
 
--- Where the cap is when the rate crept over it until it was refused: where the heap was used up; or what was taken in a second.
+-- The cap after the rate rose over it until calls were refused: of a bucket the rate at which its tokens were used up, else what was accepted in a second.
+-- Also returns whether it is near the old one.
 local function passed_cap(state, rate, taken)
   local top, reached = state.top, math.min(rate, taken)
   local is_near = reached < top * (1 + BEYOND)
@@ -387,7 +389,7 @@ local function passed_cap(state, rate, taken)
   return reached > top * (1 + SAME / 2) + 1 and reached or top, is_near
 end
 
--- A known cap was refused at or below its rate, after so many seconds of calls.
+-- Lowers a known cap after calls were refused at or below its rate, `seconds` after they began. Returns whether the new cap is certain.
 local function lower_cap(state, rate, calls, seconds, since)
   local top = state.top
   if state.fills == 0 and seconds < 1 and state.pause - state.since >= 0.99 then -- as many as in a second
@@ -398,7 +400,7 @@ local function lower_cap(state, rate, calls, seconds, since)
   state.quick = seconds < SOON and state.quick + (seconds < AT_ONCE and state.fills > 0 and 2 or 1) or 0
   local lower = rate * (1 - math.min(STEP * 2 ^ math.max(math.min(state.quick, 10) - 2, 0), MOST_STEP))
   lower = math.max(lower, math.min(calls / math.max(since, 1), rate * (1 - STEP)))
-  if state.fills > 0 and seconds >= AT_ONCE and seconds < SOON then -- what filled the heap meanwhile
+  if state.fills > 0 and seconds >= AT_ONCE and seconds < SOON then -- the refill of the bucket meanwhile
     local heap = math.min(state.burst, top * (since - seconds))
     state.top, state.used_share = math.min(lower, math.max((calls - heap) / seconds, rate * (1 - 4 * STEP))), 1
     return seconds >= 1
@@ -412,13 +414,13 @@ local function lower_cap(state, rate, calls, seconds, since)
   return step >= 1 - SAME
 end
 
--- Whether a call was held up on its way so long that others came at once with it: that uses up a heap at any rate.
+-- Whether a call was delayed on its way so long that it arrived together with others: that empties a bucket at any rate.
 local function came_late(seconds, rate, more)
   local late = seconds - (more.fastest or seconds)
   return late * rate > 1 and late > 1.5 * (more.spread or 0)
 end
 
--- The rate falls; what was sent before this moment is no further evidence.
+-- Lowers the rate. What was sent before this moment is no further evidence.
 local function cut(state, now, sent_at, more)
   local rate = M.rate(state, now, more.given)
   local left = math.max(state.pause, state.top > 0 and state.since or state.begun) -- since when calls leave again
@@ -466,7 +468,7 @@ local function cut(state, now, sent_at, more)
   state.since, state.good, state.run = now, 0, 0
 end
 
----A call was answered with "slow down".
+---Records a call that was answered with "slow down".
 ---@param state campaign.pace.state
 ---@param now number
 ---@param sent_at number when it had left
@@ -492,7 +494,7 @@ function M.throttled(state, now, sent_at, more)
   end
   if after then
     state.pause = math.max(state.pause, now + after)
-    state.due = math.max(state.due, state.pause + CREDIT) -- nothing was saved up
+    state.due = math.max(state.due, state.pause + CREDIT) -- without credit
   end
 end
 
