@@ -178,6 +178,7 @@ describe("api.waiter", function()
     assert.is_false(well)
     assert.matches("did you mean `notification_task_finished`", problem, 1, true)
     assert.has_error(function() client:wait(NAME, TASK, { dedline = 1 }) end)
+    assert.has_error(function() client:wait(NAME, TASK, { timeout = 10 }) end) -- of a request; that of a wait is its deadline
     assert.has_error(function() client:wait(NAME, TASK, { delay = 0 }) end)
     assert.has_error(function() fake.client("longlong", {}):wait(NAME) end)
   end)

@@ -13,7 +13,7 @@ local M = {}
 
 local MOST_FAILED_LOOKS = 10 -- in a row
 local UNITS = { s = 1, m = 60, h = 3600, d = 86400 }
-local OPTIONS = { deadline = true, delay = true, on_progress = true, state = true, timeout = true }
+local OPTIONS = { deadline = true, delay = true, on_progress = true, state = true }
 
 ---@class campaign.waiter
 local methods = {}
@@ -177,8 +177,7 @@ function M.new(client, name, fields, options)
       error("unknown option `" .. tostring(key) .. "` (known: deadline, delay, on_progress, state)", 2)
     end
   end
-  local wanted = options.deadline or options.timeout
-  local limit = M.seconds(wanted == nil and data.timeout or wanted)
+  local limit = M.seconds(options.deadline == nil and data.timeout or options.deadline)
   if not limit then
     error("option `deadline` must be seconds, or a text such as \"30s\", \"15m\", \"2h\"", 2)
   end
@@ -203,7 +202,7 @@ function M.new(client, name, fields, options)
     if not well then
       return nil, err
     end
-    self.deadline = wanted ~= nil and client.env.now() + limit or self.deadline
+    self.deadline = options.deadline ~= nil and client.env.now() + limit or self.deadline
   elseif data.changed then
     local found, err = look(self)
     if not found then

@@ -32,7 +32,7 @@ local function new(path, records)
     return nil, trouble(path, err)
   end
   local count = math.min(math.max(math.ceil(records / M.PER_BUCKET), 1), MOST_BUCKETS)
-  return setmetatable({ path = path, count = count, _parts = {}, _sizes = {} }, mt)
+  return setmetatable({ path = path, count = count, _parts = {} }, mt)
 end
 
 function methods:_file(name, bucket)
