@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The reference import of the torture tests, as a program: JSON batches, which leave in groups where several may be in flight, one GBK upload,
--- one refresh of a token, one wait, two callbacks. Started again in the same folder it goes on where it was, as a user would: a job that has
--- a ledger is resumed, one that has none is imported. Runs as a server of forks under spec/preload/fault_shim.c, one fork for each run.
+-- one refresh of a token, one wait, two callbacks. Started again in the same folder it goes on where it was, as a user would: a job that was
+-- recorded is resumed, else the list is imported again. Runs as a server of forks under spec/preload/fault_shim.c, one fork for each run.
 --
 --   reference.lua URL LIST_A LIST_B ROWS_PER_CALL      then, of each child: SHIM_JOB = folder:in flight
 
@@ -62,22 +62,22 @@ local function import(platform, name, options)
   local transport = curl.new()
   options.job, options.env, options.account, options.transport = folder, env, ACCOUNTS[platform], transport
   local ok, err = pcall(function()
-    if core.system.stat(folder .. "/ledger.db") then
+    if core.system.stat(folder .. "/job.json") then
       local job, problem = campaign.open_job(folder, { env = env, account = options.account, transport = transport })
       local result
       if job then
         result, problem = job:resume()
       end
-      -- A ledger that was never finished, as its error says: nothing was sent, the list is imported again.
+      -- A ledger that was never finished, as its error says: nothing was sent, the list is imported again, into the same folder.
       if result or not (problem.kind == "ledger" and tostring(problem.hint):find("was sent", 1, true)) then
         io.stderr:write(tostring(problem or result.error), "\n")
         return
       end
-      os.execute("rm -rf '" .. folder .. "'")
-    elseif core.system.stat(folder) then
-      os.execute("rm -rf '" .. folder .. "'")
     end
-    campaign.import(options)
+    local result, problem = campaign.import(options)
+    if not result then
+      io.stderr:write(tostring(problem), "\n")
+    end
   end)
   pcall(transport.close, transport)
   if not ok then

@@ -4,6 +4,7 @@
 
 local campaign = require "campaign"
 local command = require "support.command"
+local core = require "campaign.core"
 local imports = require "support.imports"
 local json = require "campaign.json"
 local nginx = require "support.nginx"
@@ -119,5 +120,33 @@ describe("the fast path inside nginx", function()
         assert.is_true(said.fast >= 2, to .. " " .. kind .. ": " .. said.fast)
       end
     end
+  end)
+
+  it("goes on with the next access token when one runs out", function()
+    local meadow = assert(core.system.spawn{ command.LUA == "5.4" and "lua5.4" or "luajit", "spec/support/meadow_server.lua", pipe = true })
+    local url = "http://127.0.0.1:" .. assert(meadow:read_line(30))
+    local function order(query)
+      return assert(json.decode(assert(server.transport:perform{ method = "POST", url = url .. "/test?" .. query, account = "orders" }).body))
+    end
+    order("life=2") -- it is renewed after one and a half seconds
+    local list = { "openid" }
+    for i = 1, 3000 do
+      list[#list + 1] = ("open-%04d"):format(i)
+    end
+    local path = command.write(folder .. "/order.json", json.encode({
+      source = command.write(folder .. "/followers.csv", table.concat(list, "\n") .. "\n"), job = folder .. "/followers", rate = 20, concurrency = 2,
+      to = command.ROOT .. "/examples/platforms/meadow.lua.label_followers", params = { tagid = "134" },
+      account = { base_url = url, app_id = "wx-1", app_secret = "S-3cret/+=" },
+    }))
+    local said = assert(json.decode(server:get("/import?order=" .. path).body))
+    assert.is_true(said.done, said.problem)
+    local seen, tokens = order("x=1"), 0
+    for _, what in ipairs(seen.asked) do
+      tokens = tokens + (what == "GET /cgi/token" and 1 or 0)
+    end
+    meadow:close()
+    assert.equal(3000, seen.followers)
+    assert.is_true(tokens >= 2 and tokens <= 4, tokens)
+    assert.is_true(said.fast > 40, said.fast)
   end)
 end)

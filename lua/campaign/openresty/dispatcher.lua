@@ -110,7 +110,7 @@ local function take(most)
   while count ~= most do
     local passed, id, result = 0
     if collector then
-      passed, id, result = engine:take_known(0, collector.template, most and most - count or MOST_AT_ONCE, expected)
+      passed, id, result = engine:take_known(0, collector.collects, most and most - count or MOST_AT_ONCE, expected)
     else
       id, result = engine:take()
     end
@@ -274,12 +274,12 @@ function M.engine()
   return engine
 end
 
----Which transport collects expected answers from now on: those to requests of its `template`. They go to its `collected`, and are counted in
+---Which transport collects expected answers from now on: those to requests of its template, `collects`. They go to its `collected`, and are counted in
 ---its `collected_count`.
 ---@param transport table
 ---@param template userdata? nil: it collects no more
 function M.collect(transport, template)
-  transport.template = template
+  transport.collects = template
   if template then
     collector = transport
   elseif collector == transport then

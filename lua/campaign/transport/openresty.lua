@@ -77,7 +77,7 @@ function M.new(options)
     is_found = true
   end
   local self = setmetatable({ count = 0, finished = {}, first = 1, last = 0, sleepers = 0, closed = false,
-    collected = {}, collected_count = 0, template = nil }, mt) -- expected answers, and the template whose answers they are
+    collected = {}, collected_count = 0, collects = nil }, mt) -- expected answers, and the template whose answers they are
   self.entry = { transport = self } -- of every request like a template: they need none of their own
   if options.on_abort then
     watch_client(self)
