@@ -50,6 +50,7 @@ static int read_parts(struct camp_archive *archive, struct camp_error *err) {
     struct zip_stat stat;
     if (zip_stat_index(archive->zip, (zip_uint64_t)i, 0, &stat) != 0) return fail_zip(archive->path, zip_get_error(archive->zip), err);
     if ((stat.valid & wanted) != wanted) return damaged(archive->path, "the list of its parts has gaps", err);
+    if (stat.comp_size > archive->bytes) return damaged(archive->path, "a part is longer than the file", err); /* or check_part would believe it */
     archive->parts[archive->count++] = (struct camp_archive_part){
         .name = stat.name, .index = (uint64_t)i, .packed = stat.comp_size, .size = stat.size, .method = stat.comp_method,
         .is_encrypted = stat.encryption_method != ZIP_EM_NONE};

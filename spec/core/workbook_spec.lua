@@ -312,6 +312,9 @@ describe("core.workbook", function()
     parts[4][2] = good
     parts[4].size = 3000000000
     assert.matches("far more than those of any list", (refused(workbooks.zip(parts))))
+    parts[4].length = 3000000000 / 250 -- believed, this would be no bomb
+    assert.matches("a part is longer than the file", (refused(workbooks.zip(parts))))
+    parts[4].length = nil
     parts[4].size = #good - 1
     assert.matches("larger than it says", (refused(workbooks.zip(parts))))
     parts[4].size = #good + 1

@@ -32,7 +32,7 @@ local function deflate(texts)
 end
 
 ---The bytes of an archive.
----@param parts table[] name, content; stored?, and what is to be said instead of the truth: size, packed, sum, method, flags
+---@param parts table[] name, content; stored?, and what is to be said instead of the truth: size, packed (bytes), length (of them), sum, method, flags
 ---@return string
 function M.zip(parts)
   local texts = {}
@@ -44,7 +44,7 @@ function M.zip(parts)
   for i, part in ipairs(parts) do
     local body = part.packed or part.stored and part[2] or packed[i]
     local method = part.method or part.stored and 0 or 8
-    local shared = le(20, 2) .. le(part.flags or 0, 2) .. le(method, 2) .. le(0, 4) .. (part.sum or sums[i]) .. le(#body, 4)
+    local shared = le(20, 2) .. le(part.flags or 0, 2) .. le(method, 2) .. le(0, 4) .. (part.sum or sums[i]) .. le(part.length or #body, 4)
       .. le(part.size or #part[2], 4) .. le(#part[1], 2) .. le(0, 2)
     bodies[i] = "PK\3\4" .. shared .. part[1] .. body
     entries[i] = "PK\1\2" .. le(20, 2) .. shared .. le(0, 2) .. le(0, 2) .. le(0, 2) .. le(0, 4) .. le(at, 4) .. part[1]
