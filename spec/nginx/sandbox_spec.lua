@@ -50,6 +50,23 @@ local SERVER = [[
     system.monotonic = monotonic
     ngx.print(require("campaign.json").encode(said))
   } }
+  location = /hanging { content_by_lua_block {
+    local system = require("campaign.core").system
+    local monotonic, make_dirs = system.monotonic, system.make_dirs
+    local folder, later = "%(folder)/hanging", 0
+    system.monotonic = function() return monotonic() + later end
+    system.make_dirs = function(...) ngx.sleep(0.3) return make_dirs(...) end
+    local one = require("campaign.openresty.health").new{ folders = { folder } }
+    local first = ngx.thread.spawn(function() one:problems() end)
+    later = 11
+    local second = ngx.thread.spawn(function() return next(one:problems()) == nil end)
+    local said = { hangs = one:problems()[folder] }
+    ngx.thread.wait(first)
+    said.well = select(2, ngx.thread.wait(second))
+    said.stays_well = next(one:problems()) == nil
+    system.monotonic, system.make_dirs = monotonic, make_dirs
+    ngx.print(require("campaign.json").encode(said))
+  } }
 ]]
 
 describe("campaign.openresty.sandbox", function()
@@ -173,5 +190,14 @@ describe("campaign.openresty.sandbox", function()
     assert.is_truthy(said.seen, result.body)
     assert.is_truthy(said.raised:find("raised", 1, true), result.body)
     assert.is_true(said.well, result.body)
+  end)
+
+  it("the health location calls a disk ill that takes no file for seconds, until an attempt ends", function()
+    local result = server:get("/hanging")
+    assert.equal(200, result.status, result.body)
+    local said = json.decode(result.body)
+    assert.equal("nothing could be written within 10 seconds", said.hangs)
+    assert.is_true(said.well, result.body)
+    assert.is_true(said.stays_well, result.body)
   end)
 end)

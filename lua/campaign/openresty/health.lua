@@ -11,7 +11,7 @@ local M = {}
 local ngx = package.loaded.ngx
 
 local TRIED_SECONDS = 5
-local GIVEN_UP_SECONDS = 30 -- nginx may end a request in the middle of its attempt, which then never ends: the next one tries again
+local GIVEN_UP_SECONDS = 10 -- an attempt that has not ended by then: the disk hangs, or nginx ended its request; the next request tries again
 local PRIVATE, FOLDER = 384, 448 -- 0600, 0700
 
 local methods = {}
@@ -20,7 +20,7 @@ local mt = { __index = methods, __name = "campaign.openresty.health" }
 ---@param options { folders: string[]?, shared: string? } folders that must be writable (stores of callbacks, jobs); shared: a dictionary with room
 function M.new(options)
   return setmetatable({ _folders = options.folders or {}, _shared = request.shared(options.shared), _tried = -math.huge, _begun = -math.huge,
-    _problems = {} }, mt)
+    _trying = nil, _problems = {} }, mt)
 end
 
 local function try_folder(folder)
@@ -36,14 +36,18 @@ end
 function methods:problems()
   local now = core.system.monotonic()
   if now - self._tried >= TRIED_SECONDS and now - self._begun >= GIVEN_UP_SECONDS then
+    if self._trying then -- told until an attempt ends, since the disk may hang on
+      self._problems = { [self._trying] = ("nothing could be written within %d seconds"):format(GIVEN_UP_SECONDS) }
+    end
     self._begun = now
     local found = {}
     for _, folder in ipairs(self._folders) do
+      self._trying = folder
       local fine, problem = pcall(try_folder, folder)
       found[folder] = not fine and "cannot be tried: " .. tostring(problem) or problem
     end
     if self._begun == now then -- else a later attempt is under way
-      self._problems, self._tried, self._begun = found, now, -math.huge
+      self._problems, self._tried, self._begun, self._trying = found, now, -math.huge, nil
     end
   end
   local problems = {}
