@@ -11,12 +11,11 @@ local M = {}
 
 local ngx = package.loaded.ngx
 
--- Seconds: a short sleep; how soon one wait must follow another for a socket to be worth it; a look of whoever waits, which also holds the worker;
--- before another attempt to have a socket.
-local SHORT, OFTEN, ROUND, MEND = 0.001, 0.05, 1, 10
-
--- Something is on its way to a disk while the socket is read, and what finishes writes to it: milliseconds.
-local ANSWER = 30000
+local SHORT = 0.001 -- seconds of a sleep, where there is no socket
+local OFTEN = 0.05 -- seconds: the socket is made when one wait follows another so soon
+local ROUND = 1 -- seconds after which whoever waits looks by itself; the nginx timer of this wait also keeps an exiting worker alive
+local MEND = 10 -- seconds before another attempt to make a socket
+local ANSWER = 30000 -- milliseconds without a byte, after which the socket is given up: work that is on its way to the disk ends sooner
 
 local MOST_FREE = 64
 

@@ -14,9 +14,9 @@ local ngx = package.loaded.ngx
 -- If the engine cannot wake the dispatcher: pauses between polls, in seconds, short while results arrive, longer otherwise.
 local LEAST, MOST = 0.001, 0.005
 
--- The engine's thread wakes the dispatcher through a socket, at least four times a second. It takes milliseconds to connect, not seconds;
--- after a failure it is not tried again for a while.
-local ANSWER, MEND = 10, 60
+-- The engine's thread wakes the dispatcher through a socket, at least four times a second.
+local ANSWER = 10 -- seconds without a byte, or to connect, after which the socket is given up
+local MEND = 60 -- seconds before another attempt to make one
 
 -- Results handed out per iteration of the event loop: their waiters continue in the same iteration, and neighbours wait for all of them.
 local MOST_AT_ONCE = 64

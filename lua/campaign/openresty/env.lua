@@ -26,7 +26,8 @@ local SLICE = 0.0005
 -- nginx's clock has no smaller step; less makes ngx.sleep log a warning.
 local SHORTEST = 0.001
 
--- Seconds without a turn given, after which the timer that gives them is taken for lost and ordered anew; so often, then one goes on without.
+-- The timer that gives turns is taken for lost when none was given for LOST seconds, and ordered anew; after MOST_LOST times one goes on without a
+-- turn.
 local LOST, MOST_LOST = 0.1, 3
 
 -- A wait that nothing need end looks around this often: an nginx timer holds the worker meanwhile.
