@@ -205,6 +205,27 @@ describe("import.settle", function()
     assert.same({ "stopped", 40, 20, 40 }, { result.state, result.accepted, result.ambiguous, result.pending })
   end)
 
+  it("proves nothing by what a cache shows of an earlier moment", function()
+    imports.reset({ "upload_contacts_json:after-commit-close@1" })
+    local options = imports.options(JSON, imports.people(60), { rows_per_call = 20 })
+    local transport, kept, live = require("campaign.transport").new(), nil, 0
+    options.transport = setmetatable({ perform = function(_, request)
+      local result = transport:perform(request)
+      for _, pair in ipairs(request.headers) do
+        live = live + (pair[1] == "Cache-Control" and pair[2] == "no-cache" and 1 or 0)
+      end
+      kept = kept or { status = result.status, body = result.body, sent = result.sent, timings = result.timings, headers = { { "Age", "7" } } }
+      return kept
+    end }, { __index = function(_, name)
+      return function(_, ...) return transport[name](transport, ...) end
+    end })
+    local result = assert(campaign.import(options))
+    transport:close()
+    assert.same({ "stopped", 0, 20, 40 }, { result.state, result.accepted, result.ambiguous, result.pending })
+    assert.equal(20, #imports.commits())
+    assert.is_true(live > 0) -- a cache that keeps to the rules then asks the platform
+  end)
+
   it("keeps rows in doubt that are not counted twice, and those that a platform cannot be asked for", function()
     imports.reset()
     assert(imports.import(DNC, imports.people(10)))

@@ -10,8 +10,8 @@ local suggest = later.module "campaign.api.suggest"
 local M = {}
 
 local OPTIONS = {
-  accept_public_file = "boolean", like = "table", retries = "number", rows = "userdata", rows_filename = "string", save_to = "string",
-  server_variables = "table", timeout = "number", window = "string",
+  accept_public_file = "boolean", like = "table", live = "boolean", retries = "number", rows = "userdata", rows_filename = "string",
+  save_to = "string", server_variables = "table", timeout = "number", window = "string",
 }
 
 -- A signature that covers the body needs it as a text.

@@ -115,6 +115,28 @@ local function secret_values(self, context)
   return hidden
 end
 
+-- The headers of a built request; with `live`, caches on the way are to ask the platform.
+local function headers_of(request, options)
+  if not options.live then
+    return request.headers
+  end
+  local headers = { { "Cache-Control", "no-cache" } }
+  for _, pair in ipairs(request.headers or {}) do
+    headers[#headers + 1] = pair
+  end
+  return headers
+end
+
+-- The error of a call that asked for what is there now, where a cache answered with what was there earlier.
+local function check_live(operation, context, result)
+  local age = context.options.live and parse.header(result.headers, "age")
+  if age and not age:find("^0+$") then
+    return fail(operation, { kind = "response", reason = "cached", sent = "yes", retry = false, status = result.status,
+      message = "the answer comes from a cache: it shows what was there earlier" })
+  end
+  return true
+end
+
 -- Turns a built request into the transport's: opens bodies, sets limits.
 local function materialise(self, context, request)
   local operation, options, account = context.operation, context.options, self.account
@@ -126,7 +148,7 @@ local function materialise(self, context, request)
     return nil, err
   end
   local ready = {
-    method = request.method, url = request.url, headers = request.headers, body = body, account = account.id,
+    method = request.method, url = request.url, headers = headers_of(request, options), body = body, account = account.id,
     allow_http = account.allow_http, ca_file = account.ca_file, proxy = account.proxy,
     limits = options.timeout and { total = options.timeout } or nil,
     max_connection_age = operation.effect ~= "safe" and self.platform.limits.keep_alive or nil,
@@ -353,6 +375,9 @@ local function conclude(self, context, result, is_lent)
   end
   local same
   same, err = check_receipt(operation, context, result, reply)
+  if same then
+    same, err = check_live(operation, context, result)
+  end
   if not same then
     return nil, err
   end
@@ -402,7 +427,7 @@ local function take_turn(self, pace, operation, request)
   if not fresh then
     return nil, wrong
   end
-  request.url, request.headers = fresh.url, fresh.headers
+  request.url, request.headers = fresh.url, headers_of(fresh, context.options)
   if fresh.body and fresh.body.signed then
     request.body = fresh.body.signed
   end

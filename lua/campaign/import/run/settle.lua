@@ -20,6 +20,9 @@ local MOST_LOOKS, MOST_FAILED = 60, 5
 -- Seconds by which the wall clock may drift from the clock since boot before it counts as set.
 local CLOCK_SET = 2
 
+-- What a cache shows of an earlier moment proves nothing: the batch could then be sent twice.
+local LIVE = { live = true }
+
 -- Longest single sleep, so that a stop request is noticed.
 local TICK = 0.5
 
@@ -82,10 +85,10 @@ function methods:_look(batch)
   local entries, err
   local sent_at = options.env.monotonic()
   if operation.pages then
-    entries, err = options.client:all(operation.name, asked)
+    entries, err = options.client:all(operation.name, asked, LIVE)
   else
     local reply
-    reply, err = options.client:call(operation.name, asked)
+    reply, err = options.client:call(operation.name, asked, LIVE)
     entries = reply and normalise.at(reply, probe.list)
   end
   if options.pace then
