@@ -125,7 +125,7 @@ end
 -- Adds to a plan what is shown to the user and not needed in the ledger.
 local function tell_plan(state, plan, first_batch)
   plan.sizes, plan.sums = nil, nil
-  for _, name in ipairs({ "rejected", "duplicate", "suppressed", "unchanged" }) do
+  for _, name in ipairs(accounting.LEFT_OUT) do
     plan[name] = state.books.counts[name]
   end
   plan.calls, plan.reasons = plan.batches, state.books:reasons()

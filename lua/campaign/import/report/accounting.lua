@@ -15,7 +15,10 @@ M.FILES = {
   pending = "not_sent",
 }
 
--- The same states, in the order of STATES.
+-- The states of rows that the preflight leaves out.
+M.LEFT_OUT = { "rejected", "duplicate", "suppressed", "unchanged" }
+
+-- All states with a file, in the order of STATES.
 M.LISTED = { "rejected", "duplicate", "suppressed", "unchanged", "ambiguous", "pending" }
 
 local OF_BATCH = { A = "accepted", R = "accepted", C = "accepted", X = "rejected", U = "ambiguous", S = "ambiguous" }

@@ -12,10 +12,11 @@ local M = {}
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.report.rows" }
 
--- Rows that are listed before others may have a turn.
+-- Rows that are listed between two pauses.
 local AT_ONCE = 16
 
----@param options table input, encoder, operation, folder, books, columns, ledger, pause (where others share the thread)
+---@param options table input, encoder, operation, folder, books, columns, ledger, pause (lets other work of the thread run)
+---@return table rows
 function M.new(options)
   local files = {}
   for state, name in pairs(accounting.FILES) do
@@ -27,8 +28,8 @@ function M.new(options)
   }, mt)
 end
 
----True for the rows of a batch, counted from 1, that its body leaves out; asked in ascending order. "3,17-19" is 3, 17, 18, 19.
----@param text string? the batch's `skip`
+---Makes a function that tells which rows of a batch, counted from 1, its body leaves out. It must be called in ascending order.
+---@param text string? the batch's `skip`: "3,17-19" is 3, 17, 18, 19
 ---@return fun(position: integer): boolean
 function M.skipper(text)
   local next_run = (text or ""):gmatch("(%d+)%-?(%d*)") -- linear: disjoint classes
@@ -51,10 +52,11 @@ local function reach(batch, most)
   return math.max(position, 1)
 end
 
----The rows that a batch's body carries: position in the body, row number, fields, line.
+---Iterates over the rows in a batch's body. Raises if the list cannot be read.
 ---@param input userdata
 ---@param batch table
 ---@param most integer? only so many
+---@return fun(): integer?, integer?, string[]?, integer? next position in the body, row number, fields, line
 function M.each_sent(input, batch, most)
   local next_row, read_err = input:rows(batch, most and reach(batch, most))
   if not next_row then
@@ -76,8 +78,8 @@ function M.each_sent(input, batch, most)
   end
 end
 
--- The numbers of the rows at these positions of a batch's body, without a look at the list: what the ledger learns of refused rows must be
--- whole also when they cannot be listed.
+-- The numbers of the rows at these positions of a batch's body, without reading the list: the ledger must record all refused rows even if they cannot
+-- be listed.
 local function numbers_of(batch, positions)
   local skipped, position, sent, numbers = M.skipper(batch.skip), 0, 0, {}
   while #numbers < #positions and position < batch.rows do
@@ -107,8 +109,7 @@ function methods:refuse(step)
   return self.files.rejected:add_lines(step.lines, step.rejected)
 end
 
--- A row that is left out though nothing is wrong with it. `code` groups rows in reports; `same_as`, the number of what the row is the
--- same as, stands in the row files alone.
+-- Books a valid row that is left out. `code` groups rows in reports; `same_as`, the number of the row that it equals, is in the row files only.
 function methods:_left_out(why, fields, same_as)
   self.books:book(why.state, 1, why)
   local ok, err = self.ledger:record{ { row = why.row, state = why.state, column = why.column, reason = why.reason, code = why.code,
@@ -155,7 +156,7 @@ function methods:unchanged(row)
   }, row.fields, row.of_row)
 end
 
--- Books rows for one reason each; those of which the platform said something by its code for them.
+-- Books rows, with their reason; rows for which the platform gave a code are counted by that code.
 function methods:_book(state, count, why, numbers)
   local left, codes = count, {}
   for _, number in ipairs(why.said and numbers or {}) do
@@ -179,7 +180,7 @@ function methods:_list(state, attempt, why, numbers)
   local batch, file = attempt.batch, self.files[state]
   local at, listed, unlisted = 1, 0, nil
   local ok, problem = pcall(function()
-    for position, row, fields, line in M.each_sent(self.input, batch) do -- to its end in any case: that closes the list
+    for position, row, fields, line in M.each_sent(self.input, batch) do -- to its end even after an error: that closes the list
       if (not numbers or numbers[at] == row) and not unlisted then
         at = at + 1
         local said = why.said and why.said[row] or NOTHING
@@ -274,14 +275,14 @@ end
 function methods:restore(batch, last, given_back)
   local attempt = { batch = batch, number = last and last.number }
   local why = last and { cause = last.cause, code = last.code, message = last.detail or last.message } or {}
-  if batch.state == "A" or batch.state == "C" or batch.state == "R" then
+  if accounting.state_of_rows(batch) == "accepted" then
     self.books:book(batch.awaits == 1 and "accepted_pending" or "accepted", batch.accepted - #given_back)
     if #given_back == 0 then
       return true
     end
     return self:_list("rejected", attempt, { cause = "platform", reason = "refused", message = last and last.message,
       said = given_back.said }, given_back)
-  elseif batch.state == "X" then
+  elseif accounting.state_of_rows(batch) == "rejected" then
     return self:_list("rejected", attempt, { cause = "platform", reason = last and (last.reason or last.cause), code = last and last.code,
       message = last and last.message })
   end
@@ -303,7 +304,7 @@ function methods:sync()
   return sizes
 end
 
----Goes back to what the preflight listed; the rest is listed again from the ledger.
+---Truncates the files to what the preflight listed; the rest is listed again from the ledger.
 ---@param sizes table<string, integer> what `sync` gave after the preflight
 ---@param counts table<string, integer> rows listed then
 ---@return true? ok
@@ -335,20 +336,9 @@ function methods:path(state)
   return self.files[state].count > 0 and self.files[state].path or nil
 end
 
+---Closes all row files. May be called twice.
 ---@return true? ok
----@return campaign.error? err
-function methods:flush()
-  for _, state in ipairs(accounting.LISTED) do
-    local ok, err = self.files[state]:flush()
-    if not ok then
-      return nil, err
-    end
-  end
-  return true
-end
-
----@return true? ok
----@return campaign.error? err
+---@return campaign.error? err the first
 function methods:close()
   local all, first = true, nil
   for _, state in ipairs(accounting.LISTED) do

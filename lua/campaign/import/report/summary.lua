@@ -101,7 +101,7 @@ end
 ---@return string
 function M.intent(plan)
   local left_out = {}
-  for _, state in ipairs({ "rejected", "duplicate", "suppressed", "unchanged" }) do
+  for _, state in ipairs(accounting.LEFT_OUT) do
     if (plan[state] or 0) > 0 then
       left_out[#left_out + 1] = human.count(plan[state]) .. " " .. state
     end
@@ -197,7 +197,7 @@ end
 ---@return string
 function M.plan(plan)
   local lines = { { human.count(plan.rows), "rows (" .. plan.encoding .. ")" } }
-  for _, state in ipairs({ "rejected", "duplicate", "suppressed", "unchanged" }) do
+  for _, state in ipairs(accounting.LEFT_OUT) do
     if plan[state] > 0 then
       lines[#lines + 1] = { human.count(plan[state]), "would be " .. (state == "duplicate" and "left out as duplicates"
         or state == "unchanged" and "left out as unchanged" or state) }

@@ -32,7 +32,7 @@ local mt = { __index = methods, __name = "campaign.import.run.settle" }
 ---@class campaign.import.run.settle
 ---@param options table operation, client, ledger, env, fields (of a batch), sha256 (of a batch), is_destructive (of a batch), stopped,
 ---waiting (told seconds), alone (one call under way at a time), pace? (of the job), attempts, lock? (of the target)
----@return campaign.import.run.settle? settle nil where nothing but a person can settle
+---@return campaign.import.run.settle? settle nil where only the user can settle batches
 function M.new(options)
   local operation = options.operation
   -- With several calls in flight, a query could not tell which of them it shows.
@@ -237,6 +237,33 @@ function methods:_by_looking(batch)
   return self:_watch(batch, before, last[1] and last[1].ended or self._o.env.now())
 end
 
+-- Records what the queries found; returns what `settle` does.
+function methods:_settle_by_probe(batch)
+  local ledger, is_pending = self._o.ledger, self._o.operation.rows.result.accepted == "pending"
+  local as, detail, receipt, err = self:_by_looking(batch)
+  if err then
+    return nil, nil, err
+  end
+  local ok = true
+  if not as then
+    ok, err = ledger:note(batch.index, "probe", "unclear", detail)
+    if ok then
+      ok, err = ledger:commit()
+    end
+    return nil, detail, not ok and err or nil
+  elseif as == "applied" and (receipt or is_pending) then
+    ok, err = ledger:credit(batch.index, receipt, is_pending)
+  end
+  if not ok then
+    return nil, nil, err
+  end
+  ok, err = ledger:resolve(batch.index, as, "probe", detail)
+  if ok == false then
+    err = error_object.new{ kind = "ledger", retry = false, message = ("batch %d is not in doubt any more"):format(batch.index) }
+  end
+  return ok and (as == "applied" and "applied" or "again") or nil, detail, not ok and err or nil, receipt
+end
+
 ---Settles a batch that is in doubt in the ledger.
 ---@param batch table
 ---@return "applied"|"again"|nil as nil: it stays in doubt
@@ -246,29 +273,7 @@ end
 function methods:settle(batch)
   local options = self._o
   if self._probe then
-    local as, detail, receipt, err = self:_by_looking(batch)
-    if err then
-      return nil, nil, err
-    end
-    local ok
-    if as then
-      if as == "applied" and (receipt or options.operation.rows.result.accepted == "pending") then
-        ok, err = options.ledger:credit(batch.index, receipt, options.operation.rows.result.accepted == "pending")
-        if not ok then
-          return nil, nil, err
-        end
-      end
-      ok, err = options.ledger:resolve(batch.index, as, "probe", detail)
-      if ok == false then
-        err = error_object.new{ kind = "ledger", retry = false, message = ("batch %d is not in doubt any more"):format(batch.index) }
-      end
-      return ok and (as == "applied" and "applied" or "again") or nil, detail, not ok and err or nil, receipt
-    end
-    ok, err = options.ledger:note(batch.index, "probe", "unclear", detail)
-    if ok then
-      ok, err = options.ledger:commit()
-    end
-    return nil, detail, not ok and err or nil
+    return self:_settle_by_probe(batch)
   elseif options.operation.effect == "idempotent" and (batch.attempts or 0) < options.attempts then
     local detail = "the platform's data says that it may be sent again"
     local ok, err = options.ledger:resolve(batch.index, "repeat", "idempotent", detail)
@@ -278,6 +283,7 @@ function methods:settle(batch)
 end
 
 ---Settles what an earlier run left in doubt.
+---@param only integer? the number of a batch: no other is settled
 ---@return table[]? settled batch, as, detail
 ---@return campaign.error? err
 function methods:settle_all(only)
