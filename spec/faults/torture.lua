@@ -65,6 +65,10 @@ function methods:_run(point, folder)
     point.milliseconds or 0, folder, point.concurrency or 1))
   local line = assert(self.answers:read("*l"), "the reference import is gone")
   local how, number, count = line:match("^(%a+) (%d+) (%d+)$")
+  if how == "signal" then
+    -- The next process has a clock that does not wait: what the dead one sent must not still be on its way when it looks at the platform.
+    self.server:order("settle")
+  end
   return how, tonumber(number), tonumber(count)
 end
 

@@ -6,6 +6,7 @@ local command = require "support.command"
 local core = require "campaign.core"
 local imports = require "support.imports"
 local json = require "campaign.json"
+local ledger_module = require "campaign.ledger"
 local nginx = require "support.nginx"
 local raw_server = require "support.raw_server"
 local sandbox = require "campaign.sandbox"
@@ -337,6 +338,24 @@ describe("campaign.openresty.upload", function()
     assert(core.system.remove(folder .. "/lock"))
     raw_server.eventually(function() return status_of(answer.job).state == "finished" end, "the job")
     assert.equal(3, #imports.commits("import_customers_async"))
+  end)
+
+  it("runs a job whose worker died before its plan was recorded", function()
+    for number, has_record in ipairs({ false, true }) do
+      local answer = send("/upload", { body = form("colour\nblue\n") })
+      local folder = root .. "/jobs/" .. answer.job
+      raw_server.eventually(function() return core.system.stat(folder .. "/order.json") end, "the order put away")
+      command.write(folder .. "/list.csv", imports.people(3))
+      assert(core.system.remove(folder .. "/failed.json"))
+      assert(core.system.make_dirs(folder .. "/job", 448))
+      assert(ledger_module.open(folder .. "/job/ledger.db", { create = true })):close()
+      if has_record then
+        command.write(folder .. "/job/job.json", '{"format":1}')
+      end
+      assert(os.rename(folder .. "/order.json", root .. "/jobs/active/" .. answer.job .. ".json"))
+      raw_server.eventually(function() return status_of(answer.job).state == "finished" end, "the job")
+      assert.equal(3 * number, #imports.commits("import_customers_async"))
+    end
   end)
 
   it("keeps nothing of a client that goes away", function()

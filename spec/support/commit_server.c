@@ -15,15 +15,16 @@
  * Operations: L longlong, T tuzhan, J and U outbound (JSON, file), G outbound's groups, H hypers task, N its state, K and R tokens by password
  * and by refresh, W anything else.
  *
- * Orders, one a line, as body of a POST to the control port: `reset`; `close` (no connection is kept); `up`; `expire` (access tokens end);
- * `down OP NTH` (nobody listens any more once that request was answered); `fault OP NTH commit|drop KIND [ARGUMENT]`, NTH with a + for all from
- * there on, OP A for connections. */
+ * Orders, one a line, as body of a POST to the control port: `reset`; `settle` (answered when all that was sent is read); `close` (no
+ * connection is kept); `up`; `expire` (access tokens end); `down OP NTH` (nobody listens any more once that request was answered);
+ * `fault OP NTH commit|drop KIND [ARGUMENT]`, NTH with a + for all from there on, OP A for connections. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -55,7 +56,7 @@ static long counts[128];  /* requests by operation; 'A' connections */
 static int close_always;
 static long down_nth;
 static char down_op;
-static long on_their_way, requests, connections, committed;
+static long on_their_way, requests, connections, committed, served; /* served: connections that are open */
 static long epoch;        /* of a path that begins with /eN/, only the current one counts: a request that was given up may come late */
 static long generation;   /* of tokens: the last one given out */
 #define TOKENS 4096
@@ -575,6 +576,9 @@ static void *serve(void *data) {
   free(c->body.data);
   free(c->rows);
   free(c);
+  pthread_mutex_lock(&mutex);
+  served--;
+  pthread_mutex_unlock(&mutex);
   return NULL;
 }
 
@@ -602,6 +606,7 @@ static void *accept_all(void *data) {
     pthread_mutex_lock(&mutex);
     const struct fault *fault = find_fault('A', ++counts['A']);
     long number = ++connections;
+    served += fault == NULL;
     if (fault != NULL) note("X 0 A %s %ld\n", fault->kind, on_their_way + 1); /* and the request that comes with it */
     pthread_mutex_unlock(&mutex);
     if (fault != NULL) {
@@ -627,6 +632,17 @@ static void start_listening(void) {
   pthread_detach(thread);
 }
 
+/* Waits until everything that a process sent before it died was read: no connection is open or waits to be accepted. */
+static void settle(void) {
+  for (int tries = 0, calm = 0; tries < 5000 && calm < 3; tries++) {
+    struct pollfd waiting = {.fd = listener, .events = POLLIN};
+    calm = served == 0 && poll(&waiting, 1, 0) == 0 ? calm + 1 : 0;
+    pthread_mutex_unlock(&mutex);
+    sleep_ms(1);
+    pthread_mutex_lock(&mutex);
+  }
+}
+
 /* One order; 0 when it was understood. Under the mutex. */
 static int obey(const char *line) {
   char op, commits[8];
@@ -643,7 +659,8 @@ static int obey(const char *line) {
     memset(spent, 0, sizeof spent);
     access_ended = 1;
     if (listener < 0) start_listening();
-  } else if (strcmp(line, "close") == 0) close_always = 1;
+  } else if (strcmp(line, "settle") == 0) settle();
+  else if (strcmp(line, "close") == 0) close_always = 1;
   else if (strcmp(line, "calm") == 0) fault_count = 0;
   else if (strcmp(line, "expire") == 0) access_ended = 1;
   else if (strcmp(line, "up") == 0) {

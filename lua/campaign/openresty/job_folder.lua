@@ -75,14 +75,13 @@ local function read(path)
   return type(value) == "table" and value or nil
 end
 
----Removes what is in a folder.
----@param folder string
-function M.empty(folder)
+-- Removes what is in a folder.
+local function empty(folder)
   for _, name in ipairs(core.system.list_dir(folder) or {}) do
     local path = folder .. "/" .. name
     local found = core.system.stat(path, false)
     if found and found.type == "folder" then
-      M.empty(path)
+      empty(path)
     end
     core.system.remove(path)
   end
@@ -204,7 +203,7 @@ function methods:discard(draft)
     local gone = self.path .. "/drafts/" .. draft.id .. ".gone"
     path = os.rename(path, gone) and gone or path
   end
-  M.empty(path)
+  empty(path)
   core.system.remove(path)
 end
 

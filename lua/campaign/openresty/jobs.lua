@@ -134,7 +134,7 @@ end
 
 local function go_on(self, id, order)
   local folder, on_progress = self._folder:of(id) .. "/job", progress_of(self, id)
-  if core.system.stat(folder .. "/ledger.db") then
+  if core.system.stat(folder .. "/job.json") then
     local job, err = campaign.open_job(folder, { account = self._base.account, on_progress = on_progress, env = self._base.env,
       transport = self._base.transport, busy = (order.options or {}).busy or self._base.busy })
     local result
@@ -145,8 +145,7 @@ local function go_on(self, id, order)
       return result, err
     end
   end
-  job_folder.empty(folder) -- of a plan that was not begun: nothing was sent
-  return new_import(self, id, order, on_progress)
+  return new_import(self, id, order, on_progress) -- also where an earlier one died before its plan was recorded
 end
 
 local function count_result(result)
