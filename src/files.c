@@ -73,10 +73,14 @@ int camp_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode
   int folder = -1;
   int fd = -1;
   char temporary[NAME_MAX + 1];
+  struct stat info;
   const char *name = strrchr(path, '/');
   temporary[0] = '\0';
   name = name == NULL ? path : name + 1;
   if (*name == '\0') return camp_fail(err, CAMP_INVALID, EISDIR, "%.150s: is a folder, not a file", path);
+  /* The rename would replace a device or a pipe (/dev/null, as root) by a file. */
+  if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+    return camp_fail(err, CAMP_INVALID, 0, "%.150s: exists and is not a regular file", path);
   folder = open_folder(path);
   if (folder < 0) {
     camp_fail_path(err, path);

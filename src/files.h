@@ -13,7 +13,8 @@
 #include "error.h"
 
 /* Writes a temporary file beside `path`, syncs it, renames it to `path` and syncs the folder. After -1 the old content is intact and the
- * temporary file is gone, except if syncing the folder failed (the text of err says so): then the new content is in place already. */
+ * temporary file is gone, except if syncing the folder failed (the text of err says so): then the new content is in place already.
+ * A device, a pipe or a socket of that name is refused. */
 int camp_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode, struct camp_error *err);
 /* Reads a regular file of at most out->max bytes. With `private`, it must belong to this user, not be a symbolic link, and be closed to all
  * others (mode 0600 or narrower): for tokens and accounts. */

@@ -136,6 +136,16 @@ describe("campaign convert", function()
     end
   end)
 
+  it("leaves a pipe or a device that -o names in its place", function()
+    assert(os.execute("mkfifo " .. folder .. "/pipe"))
+    for words, code in pairs{ ["convert --from utf-8 --to gbk -o "] = 2, ["openapi longlong -o "] = 8 } do
+      local result = command.run({ "sh", "-c", command.ROOT .. "/bin/campaign " .. words .. folder .. "/pipe </dev/null; code=$?; test -p "
+        .. folder .. "/pipe && echo $code" })
+      assert.are.equal(code .. "\n", result.out, words)
+      assert.is_truthy(result.err:find("/pipe: exists and is not a regular file", 1, true), result.err)
+    end
+  end)
+
   it("says so when the result cannot be written", function()
     local input = command.write(folder .. "/in", string.rep("张", 100000))
     local result = command.run({ "sh", "-c", command.ROOT .. "/bin/campaign convert " .. input

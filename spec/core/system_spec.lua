@@ -97,6 +97,18 @@ describe("core.system", function()
     end)
   end)
 
+  describe("write_atomic", function()
+    it("leaves a pipe or a device of that name in its place, also behind a link", function()
+      assert(os.execute("mkfifo " .. folder .. "/pipe && ln -s pipe " .. folder .. "/link"))
+      for _, name in ipairs{ "pipe", "link" } do
+        local ok, err = system.write_atomic(folder .. "/" .. name, "x")
+        assert.is_nil(ok)
+        assert.equal(folder .. "/" .. name .. ": exists and is not a regular file", err.message)
+      end
+      assert.same({ "other", "link" }, { system.stat(folder .. "/pipe").type, system.stat(folder .. "/link", false).type })
+    end)
+  end)
+
   describe("sync_folder", function()
     it("syncs a folder, and says what is wrong", function()
       assert.is_true(system.sync_folder(folder))

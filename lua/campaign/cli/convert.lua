@@ -85,6 +85,10 @@ local function open_output(path)
   if not path then
     return { file = io.stdout }
   end
+  local found = core.system.stat(path, true)
+  if found and found.type ~= "file" then -- the rename would replace a device or a pipe by a file
+    return usage("cannot write " .. path .. ": exists and is not a regular file")
+  end
   local temporary = path .. "." .. core.digest.hex(core.system.random(6)) .. ".part"
   local file, message = io.open(temporary, "wb")
   if not file then
