@@ -112,8 +112,10 @@ describe("campaign jobs", function()
     for _, body in ipairs(assert(handle:control("results")).results) do
       receiver:handle{ method = "POST", path = "/" .. secret, headers = {}, body = json.encode(body) }
     end
+    local page = command.read(folder .. "/job/report.html")
     local result = run("resolve", folder .. "/job", "--callbacks", folder .. "/nothing")
     assert.equal(2, result.code)
+    assert.equal(page, command.read(folder .. "/job/report.html")) -- what is refused takes no reports away
     result = run("resolve", folder .. "/job", "--callbacks", folder .. "/store", "--json")
     assert.equal(0, result.code, result.err)
     local joined = json.decode(result.out)

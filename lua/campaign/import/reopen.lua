@@ -232,8 +232,9 @@ function methods:resolve(batch, as, detail)
   return true
 end
 
--- Opens the job so that its rows can be read, calls `question`, and closes it. If something was found, the report is made again by `resume`.
-local function ask(job, given, question)
+-- Opens the job so that its rows can be read, calls `ready`, which may refuse while the reports are still there, then `question` with what
+-- `ready` returned, and closes the job. If something was found, the report is made again by `resume`.
+local function ask(job, given, ready, question)
   local state, was = reopen(job, merged(job_module.state_of(job).given, given), 3)
   if not state then
     return nil, was
@@ -242,12 +243,15 @@ local function ask(job, given, question)
   if ok then
     ok, err = resume.same_target(state.record, nil, state.shape)
   end
-  local told, found
+  local means, told, found
   if ok then
+    means, err = ready(state)
+  end
+  if means then
     told, err = state.folder:withdraw_report()
   end
   if told then
-    found, err = question(state)
+    found, err = question(state, means)
   end
   if found and #found == 0 then
     state.folder:restore_report(told)
@@ -265,10 +269,8 @@ end
 ---@return campaign.error? err
 function methods:probe(batch, given)
   local found, err = ask(self, given, function(state)
-    local held, busy = target_lock.hold(state, job_module.progress, false)
-    if not held then
-      return nil, busy
-    end
+    return target_lock.hold(state, job_module.progress, false)
+  end, function(state)
     return settle_doubt(state, batch)
   end)
   if found and batch and #found == 0 then
@@ -287,10 +289,8 @@ function methods:join(store, given)
     error("job:join takes the folder of a receiver's store, not a " .. type(store), 2)
   end
   return ask(self, given, function(state)
-    local reader, err = callback.reader{ platform = platforms.split(state.options.to), store = store }
-    if not reader then
-      return nil, err
-    end
+    return callback.reader{ platform = platforms.split(state.options.to), store = store }
+  end, function(state, reader)
     return late_results.join{
       id = state.id, ledger = state.ledger, input = state.input, encoder = state.encoder, operation = state.operation,
       reader = reader, join = callback.join,
