@@ -467,6 +467,15 @@ describe("campaign import", function()
     assert.is_truthy(status.out:find('"state":"finished"', 1, true), status.out)
   end)
 
+  it("ends with exit code 8, not 7, when the result with its rejected rows cannot be printed", function()
+    jobs = jobs + 1
+    local line = ("%s/bin/campaign import %s --to %s --check phone=mobile_cn --job %s >/dev/full"):format(command.ROOT,
+      list("phone\n13000001111\n12\n"), LONGLONG, folder .. "/job" .. jobs)
+    local run = command.run({ "sh", "-c", line }, { env = user() })
+    assert.are.equal(8, run.code, run.err)
+    assert.is_truthy(run.err:find("stdout cannot be written", 1, true), run.err)
+  end)
+
   describe("with a job folder that cannot grow", function()
     -- No file may be larger than two blocks of 512 bytes.
     local function cramped(arguments)

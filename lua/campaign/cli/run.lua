@@ -25,9 +25,12 @@ local function wants_json(arguments)
   return false
 end
 
+-- Exit codes that output which could not be written does not replace: they say that there was no result to lose.
+local WITHOUT_RESULT = { [output.EXIT.internal] = true, [output.EXIT.refused] = true, [output.EXIT.stopped] = true, [output.EXIT.interrupted] = true }
+
 -- Flushes stdout; returns the exit code, or that of the error that the output could not be written.
 local function finished(code, json)
-  if not core.console.flush() and code == 0 then
+  if not core.console.flush() and not WITHOUT_RESULT[code] then
     return output.fail(error_object.new{ kind = "ledger", message = "stdout cannot be written completely" }, { json = json })
   end
   return code
