@@ -76,6 +76,8 @@ describe("campaign refuses", function()
   it("a folder that is none, one of another version, and one whose job.json is damaged", function()
     for _, name in ipairs(commands) do
       assert.equal(2, run(name, folder .. "/nothing").code, name)
+      local file = run(name, job .. "/job.json")
+      assert.same({ 2, true }, { file.code, file.err:find("is it the folder of an import?", 1, true) ~= nil }, name)
     end
     local whole = command.read(job .. "/job.json")
     command.write(job .. "/job.json", (whole:gsub('"format":1', '"format":77')))

@@ -267,7 +267,8 @@ local DAMAGED = {
 ---@return campaign.error? err
 function methods:read(name)
   local text, why = core.system.read_file(self[name], MOST_JSON)
-  if not text and why.reason == "missing" then
+  local folder = not text and core.system.stat(self.path, true)
+  if not text and (why.reason == "missing" or folder and folder.type ~= "folder") then
     local has_ledger = name == "job" and core.system.stat(self.ledger)
     return refuse(self.path, tostring(why), has_ledger and "when the import died as it began, nothing was sent: import the list again. Otherwise "
       .. DAMAGED.job or "is it the folder of an import?")
