@@ -333,6 +333,7 @@ describe("campaign call", function()
     local result = call(argv, { env = user(handle, folder) })
     assert.are.equal(8, result.code, result.err)
     assert.is_truthy(result.err:find("the call was made", 1, true))
+    assert.is_string(cjson.decode(result.out).data.unique_id) -- the reply is not lost
     assert.are.equal(before + 1, committed("import_customers_async"))
   end)
 

@@ -63,9 +63,11 @@ local function write_reply(reply, path)
     return true
   end
   local ok, err = core.system.write_atomic(path, text .. "\n", 384) -- 0600: replies hold personal data
-  if not ok then
+  if not ok then -- the reply may hold what cannot be asked for again, such as the id of what was made
+    io.stdout:write(text, "\n")
     return nil, error_object.new{
       kind = "ledger", message = "the call was made, but its reply cannot be written: " .. tostring(err and err.message or err),
+      hint = "it went to stdout instead",
     }
   end
   return true
