@@ -192,9 +192,9 @@ size_t camp_on_header(char *line, size_t size, size_t count, void *data) {
   return length;
 }
 
-/* 206 has only a part of the content, which was not requested: it must not be saved in place of the whole. */
+/* 206 has only a part of the content, which was not requested, 204 and 205 have none: they must not be saved in place of the whole. */
 static int is_saving(const struct camp_request *request) {
-  return request->save.fd >= 0 && request->status >= 200 && request->status < 300 && request->status != 206;
+  return request->save.fd >= 0 && request->status >= 200 && request->status < 300 && (request->status < 204 || request->status > 206);
 }
 
 static long long limit_of(const struct camp_request *request) {

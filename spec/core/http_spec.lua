@@ -645,13 +645,15 @@ for _, driver in ipairs({ "inline", "thread" }) do
         assert.is_nil(files():find("part", 1, true))
       end)
 
-      it("keep the file that was there when a part comes, which nobody asked for", function()
-        command.write(target, "old")
-        local result = perform("/status/206", { save_to = target })
-        assert.are.same({ 206, "body" }, { result.status, result.body })
-        assert.is_nil(result.saved)
-        assert.are.equal("old", command.read(target))
-        assert.is_nil(files():find("part", 1, true))
+      it("keep the file that was there when no content comes, or a part of it that nobody asked for", function()
+        for status, body in pairs({ [204] = "", [205] = "body", [206] = "body" }) do
+          command.write(target, "old")
+          local result = perform("/status/" .. status, { save_to = target })
+          assert.are.same({ status, body }, { result.status, result.body })
+          assert.is_nil(result.saved)
+          assert.are.equal("old", command.read(target))
+          assert.is_nil(files():find("part", 1, true))
+        end
       end)
 
       it("save an empty body as an empty file", function()

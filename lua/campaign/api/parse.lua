@@ -24,8 +24,8 @@ local LONGEST_WAIT = 3600
 -- HTTP's own meaning: refused before it was acted on.
 local NOT_APPLIED = { [401] = true, [403] = true, [404] = true, [413] = true, [415] = true, [429] = true }
 
--- Part of a file, although no range was requested. Incomplete JSON is recognized when it is decoded.
-local PARTIAL = 206
+-- A success without the file: no content, or part of it although no range was requested. Incomplete JSON is recognized when it is decoded.
+local NO_FILE = { [204] = true, [205] = true, [206] = true }
 
 local STATUS_KIND = { [401] = "auth", [403] = "auth", [429] = "throttle" }
 
@@ -517,7 +517,7 @@ function M.reply(platform, operation, result, context)
   if result.error and result.error.kind ~= "redirect" then
     return self:transport_error()
   elseif type(status) ~= "number" or status < 200 or status > 299
-    or status == PARTIAL and operation.response == "binary" then
+    or NO_FILE[status] and operation.response == "binary" then
     return self:http_error()
   end
   if operation.response == "json" then
