@@ -17,6 +17,7 @@ describe("sandbox fault grammar", function()
     assert.equal("*", faults.parse("after-commit-close@7").target)
     assert.equal("outbound.upload_contacts_json", faults.parse("outbound.upload_contacts_json:401@1").target)
     assert.equal("30", faults.parse("x:429-retry-after=30@1").retry_after)
+    assert.matches("there is no kind `truncate`", select(2, faults.parse("x:truncate@1")), 1, true)
   end)
 
   it("refuses what it does not know", function()

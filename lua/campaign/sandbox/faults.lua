@@ -75,9 +75,12 @@ function M.parse(text)
   if not kind then
     kind, percent = rest:match("^([%w=-]-)%%([%d%.]+)$") -- linear: anchored, fixed %
   end
-  local fault = kind and parse_kind(kind)
-  if not fault then
+  if not kind then
     return nil, "fault " .. text .. ": expected operation:kind@n or operation:kind%p"
+  end
+  local fault = parse_kind(kind)
+  if not fault then
+    return nil, "fault " .. text .. ": there is no kind `" .. kind .. "` (docs/sandbox.md lists them)"
   end
   fault.text, fault.target, fault.met = text, target, 0
   if percent then
