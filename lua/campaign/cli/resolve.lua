@@ -35,6 +35,13 @@ local function by_probe(given, job)
     batch.as = AS[batch.as]
     open = open + (batch.as and 0 or 1)
   end
+  if #found == 0 then -- nobody could be asked about those that are still in doubt
+    local left, inspect_err = job:inspect()
+    if not left then
+      return output.fail(inspect_err, given)
+    end
+    open = left.doubtful and #left.doubtful or 0
+  end
   if given.json then
     output.json{ batches = core.json.array(found), open = open }
   else
