@@ -57,6 +57,8 @@ describe("campaign jobs", function()
     assert.matches("batch 2 in doubt: 2 rows from row 3", text, 1, true)
     assert.matches("campaign resolve", text, 1, true)
     assert.equal(4, run("resolve", folder .. "/job", "--probe").code) -- nobody can be asked: it stays in doubt
+    assert.equal(4, run("resolve", folder .. "/job", "--probe", "--batch", "2").code)
+    assert.matches("batch 1 of .* is not in doubt", run("resolve", folder .. "/job", "--probe", "--batch", "1").err)
 
     local result = run("resolve", folder .. "/job", "--batch", "2", "--as", "applied", "--note", "seen in the commits")
     assert.equal(0, result.code, result.err)

@@ -273,10 +273,16 @@ function methods:probe(batch, given)
   end, function(state)
     return settle_doubt(state, batch)
   end)
-  if found and batch and #found == 0 then
-    return nil, not_in_doubt(batch, self.folder)
+  if not found or not batch or found[1] then
+    return found, err
   end
-  return found, err
+  local told = self:inspect()
+  for _, doubt in ipairs(told and told.doubtful or {}) do
+    if doubt.batch == batch then
+      return found -- it is, and the platform cannot be asked about it
+    end
+  end
+  return nil, not_in_doubt(batch, self.folder)
 end
 
 ---Joins the results that a callback receiver kept to the batches they belong to. Sends nothing; the report is made again by `resume`.
