@@ -184,7 +184,7 @@ local function open_all(folders, force)
         ok, err = check_settled(opened)
       end
     elseif err.reason == "locked" then
-      err = error_object.new{ kind = "usage", retry = false, sent = "no", message = "job " .. path .. " is running",
+      err = error_object.new{ kind = "ledger", reason = "locked", retry = false, sent = "no", message = "job " .. path .. " is running",
         hint = "stop it first; a running job is not forgotten, not even with --force" }
     else
       ok = force and err.kind == "ledger" -- with --force also a job with a damaged ledger
