@@ -356,18 +356,24 @@ void camp_input_release(struct camp_input *input) {
 
 #define SEPARATOR_LINE 9 /* characters of "sep=;" in quotes, with CR LF */
 
+/* Reads up to `size` bytes from the start of the text and leaves one for each character: of UTF-16 the low byte, or 0xFF if it is not its
+ * whole. Returns how many. */
+static ptrdiff_t read_start(struct camp_input *input, unsigned char *text, size_t size, struct camp_error *err) {
+  const size_t low = input->encoding == CAMP_ENCODING_UTF16BE;
+  const ptrdiff_t got = camp_input_pread(input, text, size, input->text_offset, err);
+  if (got < 0 || (input->encoding != CAMP_ENCODING_UTF16LE && input->encoding != CAMP_ENCODING_UTF16BE)) return got;
+  for (ptrdiff_t i = 0; i < got / 2; i++) text[i] = text[i * 2 + 1 - (ptrdiff_t)low] != 0 ? 0xFF : text[i * 2 + (ptrdiff_t)low];
+  return got / 2;
+}
+
 /* As in spreadsheet programs, a first line "sep=;" sets the delimiter and is not a record. Moves text_offset past it. */
 static int read_separator(struct camp_input *input, struct camp_error *err) {
-  const int wide = input->encoding == CAMP_ENCODING_UTF16LE || input->encoding == CAMP_ENCODING_UTF16BE;
-  const size_t width = wide ? 2 : 1, low = input->encoding == CAMP_ENCODING_UTF16BE;
-  unsigned char block[2 * SEPARATOR_LINE];
+  const size_t width = input->encoding == CAMP_ENCODING_UTF16LE || input->encoding == CAMP_ENCODING_UTF16BE ? 2 : 1;
+  unsigned char start[2 * SEPARATOR_LINE];
   char text[SEPARATOR_LINE + 1] = {0};
-  ptrdiff_t got = camp_input_pread(input, block, width * SEPARATOR_LINE, input->text_offset, err);
+  ptrdiff_t got = read_start(input, start, width * SEPARATOR_LINE, err);
   if (got < 0) return -1;
-  for (size_t i = 0; (i + 1) * width <= (size_t)got; i++) {
-    if (wide && block[i * 2 + 1 - low] != 0) break;
-    text[i] = (char)block[i * width + low];
-  }
+  memcpy(text, start, (size_t)got);
   const size_t quoted = text[0] == '"';
   const char delimiter = text[quoted + 4];
   size_t at = quoted + 5;
@@ -384,19 +390,19 @@ static int read_separator(struct camp_input *input, struct camp_error *err) {
   return 0;
 }
 
-/* Chooses the delimiter that occurs most often in the first line, outside quotes. */
+/* Chooses the delimiter that occurs most often in the first line that is not blank, the header, outside quotes. */
 static int find_delimiter(struct camp_input *input, struct camp_error *err) {
   static const char candidates[] = {',', ';', '\t'};
   size_t counts[sizeof candidates] = {0};
   unsigned char *block = malloc(BLOCK);
-  int quoted = 0;
+  int quoted = 0, blank = 1;
   if (block == NULL) return camp_fail_nomem(err);
-  ptrdiff_t got = camp_input_pread(input, block, BLOCK, input->text_offset, err);
-  /* In UTF-16 the other byte of these characters is 0, so they are found, too; other characters may add a few false hits. */
+  ptrdiff_t got = read_start(input, block, BLOCK, err);
   for (ptrdiff_t i = 0; i < got; i++) {
     if (block[i] == '"') quoted = !quoted;
     if (quoted) continue;
-    if (block[i] == '\n') break;
+    if (block[i] == '\n' && !blank) break;
+    blank = blank && (block[i] == '\n' || block[i] == '\r');
     for (size_t k = 0; k < sizeof candidates; k++) counts[k] += block[i] == (unsigned char)candidates[k];
   }
   free(block);

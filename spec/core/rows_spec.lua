@@ -476,14 +476,15 @@ describe("core.rows.input", function()
   end)
 
   it("finds the delimiter in the header when asked", function()
-    for delimiter, header in pairs { [","] = 'a,b,"x;y;z"\n', [";"] = "a;b;c,d\n", ["\t"] = "a\tb\tc\n" } do
+    for delimiter, header in pairs { [","] = 'a,b,"x;y;z"\n', [";"] = "a;b;c,d\n", ["\t"] = "\r\n\na\tb\tc\n1,2,3,4\n" } do
       local input = assert(open(header, { delimiter = "auto" }))
       assert(input:columns())
       assert.equal(delimiter, input:info().delimiter)
       input:close()
     end
-    local input = assert(open("\255\254" .. utf16 { 97, 59, 98, 59, 99, 10 }, { delimiter = "auto" }))
-    assert.same({ "a", "b", "c" }, input:columns())
+    -- One byte of 上 is that of a line feed, one of 丢 that of a quote.
+    local input = assert(open("\255\254" .. utf16 { 13, 10, 0x4E0A, 59, 0x4E22, 59, 99, 10 }, { delimiter = "auto" }))
+    assert.same({ "上", "丢", "c" }, input:columns())
     input:close()
     local _, err = open("a|b\n", { delimiter = "|" })
     assert.equal("usage", err.kind)
