@@ -43,6 +43,21 @@ describe("import.mapping", function()
     assert.same({ "string", 9, "mobile_cn", "md5", true }, { entry.type, entry.max_length, entry.check, entry.hash.algorithm, entry.not_blank })
   end)
 
+  it("refuses a list of which no column is sent, also where no field is mandatory", function()
+    local target = { target_columns = { { name = "uuid" }, { name = "city" } } }
+    for columns, advice in pairs{
+      [{ "uuid;city" }] = 'delimiter = "auto"', [{ "13800000001", "Berlin" }] = "seems to be a row", [{ "town" }] = "say which",
+    } do
+      local result, err = plan(UPLOAD, columns, target)
+      assert.is_nil(result)
+      assert.matches('no column of the file fills a field, so that all rows would be empty; fields: "uuid", "city"', err.message, 1, true)
+      assert.matches(advice, err.message, 1, true)
+    end
+    assert(plan(UPLOAD, { "town", "city" }, target))
+    target.set = { city = "Berlin" }
+    assert(plan(UPLOAD, { "town" }, target))
+  end)
+
   it("takes the descriptions of columns, and leaves those out that need not be there", function()
     local described = { name = "upload", platform = "p", rows = { shape = "csv", columns = { "phone",
       { name = "city", type = "string", max_length = 8 }, { name = "age", type = "integer", default = 7 }, { name = "kind", type = "string",

@@ -358,6 +358,17 @@ local function refuse(p)
   }
 end
 
+-- Where no field is mandatory, a list of which no column is meant (one that is read with the wrong delimiter, say) would go as so many empty rows.
+local function refuse_empty(p)
+  for _, use in ipairs(p.out.uses) do
+    if use.column or use.constant and use.constant ~= "" then
+      return
+    end
+  end
+  p:fault("map", ("no column of the file fills a field, so that all rows would be empty; fields: %s; the file has %s; %s"):format(
+    columns.quoted(p.names), columns.shown(p.columns), columns.doubt(p.columns) or columns.advice(p.names[1])))
+end
+
 ---Plans how the columns of a file become the fields of a row.
 ---@param options table operation, columns, target_columns?, map, set, split, check, params, mark?, unique?, suppress? (names), mapped?, doubtful?
 ---(columns of a sheet that have cells without a value, as workbook.open says)
@@ -380,6 +391,7 @@ function M.plan(options)
     p.out.fields[#p.out.fields + 1] = row_fields.always(object, options)
   end
   if #p.faults == 0 then
+    refuse_empty(p)
     row_needs.demand(p)
   end
   add_checks(p)
