@@ -151,21 +151,16 @@ describe("an import with a function that is killed", function()
       local folder, label = imports.job(), "seed " .. lists.seed() .. ", job " .. i
       run("run", folder, "never", random(120) / 1000)
       run("resume", folder, "never", random(100) / 1000)
-      if core.system.stat(folder .. "/ledger.db") then
-        local job, err = campaign.open_job(folder, { account = imports.accounts.longlong })
-        local result
-        if job then
-          result, err = job:resume()
-        end
-        if result then
-          finish(folder, label, 2)
-        else
-          assert.equal("ledger", err.kind, label .. ": " .. tostring(err))
-          assert.equal(0, #imports.commits(), label .. ": " .. tostring(err))
-        end
-      else
-        assert.equal(0, #imports.commits(), label)
+      local job, err = campaign.open_job(folder, { account = imports.accounts.longlong })
+      local result
+      if job then
+        result, err = job:resume()
       end
+      if not result then -- died before its plan was recorded: the list is imported again
+        assert.equal(0, #imports.commits(), label .. ": " .. tostring(err))
+        run("run", folder)
+      end
+      finish(folder, label, 2)
     end
   end)
 end)

@@ -104,35 +104,39 @@ local function make(path)
   return ok, err
 end
 
--- Whether an import died in this folder before its plan was recorded: then nothing was sent, and there is nothing to resume.
-local function is_unplanned(self)
-  local ledger = core.system.stat(self.ledger) and ledger_module.open(self.ledger)
-  if not ledger then
-    return false
-  end
-  local put, err = ledger:job_get()
-  ledger:close()
-  return not err and not (put and put.files[1])
-end
-
--- Empties such a folder, so that the list can be imported again by the same command.
+-- Empties a folder whose import died before its plan was recorded, so that the list can be imported again by the same command: nothing was sent,
+-- and there is nothing to resume. Leaves every other folder alone; fails where a process works on it.
 local function reclaim(self)
-  if not is_unplanned(self) then
-    return
+  if not core.system.stat(self.ledger) then
+    return true
   end
-  local before, lock = core.system.stat(self.ledger), M.lock(self.path)
-  local now = lock and core.system.stat(self.ledger)
+  local ledger, err = ledger_module.open(self.ledger)
+  if not ledger then
+    return err.reason ~= "locked" or nil, err
+  end
+  local put
+  put, err = ledger:job_get()
+  ledger:close()
+  if err or put and put.files[1] then
+    return true
+  end
+  local before = core.system.stat(self.ledger)
+  local lock
+  lock, err = M.lock(self.path)
+  if not lock then
+    return nil, err
+  end
+  local now = core.system.stat(self.ledger)
   local is_same = before and now and before.inode == now.inode and before.size == now.size and before.mtime == now.mtime
   if is_same then
     self:abandon()
   end
-  if lock then
-    lock:close()
-  end
+  lock:close()
   if is_same then
     self:leave()
     self.abandoned = nil
   end
+  return true
 end
 
 ---Creates the folder. One that is not empty is refused, so that two imports never share one.
@@ -155,8 +159,10 @@ function M.create(path, default)
   if found then
     local free, taken = self:is_free()
     if not free then
-      reclaim(self)
-      free, taken = self:is_free()
+      free, taken = reclaim(self)
+      if free then
+        free, taken = self:is_free()
+      end
     end
     if not free then
       return nil, taken
