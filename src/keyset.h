@@ -2,7 +2,7 @@
  * A set of texts, each with a number (a row, a line): for duplicates, suppression lists and rows of an earlier job. It stores a keyed
  * 64-bit hash and the number, in one of 32 tables chosen by further bits. A text is wrongly found in a set of n with a probability of n in
  * 2^69 (ten million: 1 in 5 * 10^13); such texts cannot be constructed without the secret. At most 24 bytes of memory per text above
- * 100,000 texts, at every size and while it grows. Not thread-safe. */
+ * 200,000 texts, at every size and while it grows. Not thread-safe. */
 #ifndef CAMP_KEYSET_H
 #define CAMP_KEYSET_H
 

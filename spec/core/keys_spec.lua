@@ -211,7 +211,7 @@ describe("lists of keys", function()
     end
   end)
 
-  it("take no more than 24 bytes a key above 100,000 keys, and find exactly what is in them", function()
+  it("take no more than 24 bytes a key above 200,000 keys, and find exactly what is in them", function()
     local random, parts, known = lists.random(random_seed), { "phone\n" }, {}
     local count = lists.rounds(400000)
     for i = 1, count do
@@ -224,7 +224,7 @@ describe("lists of keys", function()
     repeat
       local more = list:step(16384)
       local info = list:info()
-      if info.keys > 100000 then
+      if info.keys > 200000 then
         assert(info.memory / info.keys <= 24, ("%d keys take %d bytes, seed %d"):format(info.keys, info.memory, random_seed))
       end
     until not more
