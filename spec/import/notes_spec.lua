@@ -90,7 +90,7 @@ describe("notes of a plan", function()
     local params = { publicParams = { isMatching = false, optType = "add" } }
     local more = { params = params, set = { groups = "g" }, split = {} }
     local notes = notes_of("uuid,手机号（必填）\nu1,13800000001\n", more, TUZHAN)
-    assert.same({ '"phone" stays empty: if "手机号（必填）" is meant, say map = { phone = "手机号（必填）" }, or --map phone=手机号（必填）' }, notes)
+    assert.same({ '"phone" stays empty: if "手机号（必填）" is meant, say map = { phone = "手机号（必填）" }, or --map \'phone=手机号（必填）\'' }, notes)
     assert.same({}, notes_of("uuid,手机号\nu1,13800000001\n", more, TUZHAN))
     assert.same({}, notes_of("phone,company address\n13800000001,x\n"))
   end)

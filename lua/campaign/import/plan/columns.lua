@@ -2,6 +2,7 @@
 -- Finds a column of the file by name: exactly, loosely, or by the platform's aliases. Pure; import/plan/mapping.lua decides what to look for.
 
 local human = require "campaign.human"
+local shell_quote = require "campaign.shell_quote"
 local suggest = require "campaign.api.suggest"
 
 local M = {}
@@ -261,8 +262,7 @@ end
 ---@return string
 function M.map_entry(name, column)
   local key = name:find("^[%a_][%w_]*$") and name or '["' .. name .. '"]'
-  local word = name .. "=" .. (column or "...")
-  return ('map = { %s = "%s" }, or --map %s'):format(key, column or "...", word:find("[ '&();<>|*?$`#~!%[]") and '"' .. word .. '"' or word)
+  return ('map = { %s = "%s" }, or --map %s'):format(key, column or "...", shell_quote(name .. "=" .. (column or "...")))
 end
 
 ---How to fill a field from a column, as advice; how that is said at all without a column, or with one whose name is not to be shown.
@@ -270,7 +270,7 @@ end
 ---@param column string?
 ---@return string
 function M.advice(name, column)
-  if not column or shown(column) ~= '"' .. column .. '"' or is_value(column) or column:find('["\\%c$`!]') then
+  if not column or shown(column) ~= '"' .. column .. '"' or is_value(column) or column:find('["\\%c]') then
     return "say which: " .. M.map_entry(name)
   end
   return ('if "%s" is meant, say %s'):format(column, M.map_entry(name, column))
