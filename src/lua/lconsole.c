@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "bind.h"
@@ -119,11 +120,19 @@ static int console_ignore(lua_State *L) {
   return 0;
 }
 
+/* no_dumps(): a crash of this process leaves no core dump, and other processes of the user cannot read its memory or its environment: both
+ * hold tokens and rows. Programs that it starts are not affected. */
+static int console_no_dumps(lua_State *L) {
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return luaL_error(L, "prctl: %s", strerror(errno));
+  return 0;
+}
+
 static const luaL_Reg functions[] = {{"caught", console_caught},
                                      {"end_with", console_end_with},
                                      {"flush", console_flush},
                                      {"ignore", console_ignore},
                                      {"is_terminal", console_is_terminal},
+                                     {"no_dumps", console_no_dumps},
                                      {"unwatch", console_unwatch},
                                      {"watch", console_watch},
                                      {"width", console_width},

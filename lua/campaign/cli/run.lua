@@ -81,6 +81,7 @@ end
 ---@param place { lua_path: string, c_path: string, flavour: string } where the modules were found
 ---@return integer exit_code
 function M.main(arguments, place)
+  core.console.no_dumps()
   core.console.ignore("XFSZ")
   local list = {}
   for index = 1, #arguments do
