@@ -259,7 +259,12 @@ int camp_make_dirs(const char *path, mode_t mode, struct camp_error *err) {
     }
     if (at < length) part[at] = '/';
   }
-  return 0;
+  if (stat(part, &info) != 0) return camp_fail_path(err, path);
+  if ((mode & S_IWOTH) != 0) return 0;
+  if (info.st_uid != geteuid() && info.st_uid != 0) return camp_fail(err, CAMP_INVALID, EPERM, "%.150s: the folder belongs to another user", path);
+  if ((info.st_mode & S_IWOTH) == 0) return 0;
+  return camp_fail(err, CAMP_INVALID, EPERM, "%.150s: every user may write into the folder (mode %04o); use chmod o-w", path,
+                   (unsigned)(info.st_mode & 07777));
 }
 
 int camp_sync_folder(const char *path, struct camp_error *err) {

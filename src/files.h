@@ -32,7 +32,8 @@ int camp_append_sync(int fd, const char *path, struct camp_error *err);
  * The file is never removed. */
 int camp_lock_open(const char *path, double seconds, struct camp_error *err);
 
-/* Creates the folder and its missing parents. Succeeds if it exists. */
+/* Creates the folder and its missing parents. Succeeds if it exists; but unless `mode` allows it, others must not be able to replace what is
+ * in it: it is refused if it belongs to another user than this one or root, or if every user may write into it (also in the manner of /tmp). */
 int camp_make_dirs(const char *path, mode_t mode, struct camp_error *err);
 /* Makes a folder's entries durable: files created in it, renamed into it or removed from it. */
 int camp_sync_folder(const char *path, struct camp_error *err);

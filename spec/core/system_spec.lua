@@ -475,6 +475,28 @@ describe("core.system", function()
       assert.is_nil((system.list_dir(path)))
     end)
 
+    it("are not used where other users could replace what is in them", function()
+      local path = folder .. "/theirs"
+      assert.is_true(system.make_dirs(path))
+      for _, mode in ipairs({ "702", "777", "1777" }) do
+        shell("chmod " .. mode .. " " .. path)
+        local ok, err = system.make_dirs(path)
+        assert.is_nil(ok)
+        assert.truthy(tostring(err):find("every user may write into the folder", 1, true), tostring(err))
+        assert.is_true(system.make_dirs(path .. "/mine" .. mode))
+      end
+      for _, mode in ipairs({ "700", "755", "775", "2770" }) do
+        shell("chmod " .. mode .. " " .. path)
+        assert.is_true(system.make_dirs(path))
+      end
+      if system.stat(folder).user == 0 then -- only root can give a folder away
+        shell("chown nobody " .. path)
+        local ok, err = system.make_dirs(path)
+        assert.is_nil(ok)
+        assert.truthy(tostring(err):find("belongs to another user", 1, true), tostring(err))
+      end
+    end)
+
     it("are told from files and links by stat", function()
       system.write_atomic(folder .. "/file", "12345")
       shell("ln -s file " .. folder .. "/link")

@@ -18,6 +18,22 @@ describe("import.redact", function()
       kept({ { code = "E1", message = NAME .. " is blocked" }, { message = "no " .. NAME .. " here" } }))
   end)
 
+  it("finds them in percent-encoding, too", function()
+    local rows = { { "王小明", "a b@example.com" } }
+    local input = {
+      rows = function()
+        local number = 0
+        return function()
+          number = number + 1
+          return rows[number] and number, rows[number]
+        end
+      end,
+    }
+    local verdict = { message = "/find?name=%E7%8E%8B%E5%B0%8F%E6%98%8E&mail=a%20b%40example.com is 50% wrong" }
+    redact.answer(input, {}, verdict, nil, {}, {})
+    assert.equal("/find?name=***&mail=*** is 50% wrong", verdict.message)
+  end)
+
   it("keeps nothing of words without end, whether others stand beside them or not", function()
     local endless = NAME .. ("x"):rep(1000000)
     assert.same({ {} }, kept({ { code = endless, message = endless } }))

@@ -3,6 +3,7 @@
 -- report.json, which contain no personal data, so the values of the batch's rows are removed first. The row files contain the values
 -- anyway.
 
+local build = require "campaign.api.build"
 local error_object = require "campaign.error"
 local hashing = require "campaign.api.hashing"
 local redact = require "campaign.api.redact"
@@ -25,10 +26,11 @@ local MOST_SAID = 65536
 -- Maximum number of values kept for the next search: when a refused batch is narrowed down, its pieces may get the same message.
 local MOST_REMEMBERED = 1000
 
--- The values of the batch's rows that occur in one of the texts, as in the list or hashed as they were sent. None if the list can no longer be read,
+-- The values of the batch's rows that occur in one of the texts, as in the list, percent-encoded, or hashed as they were sent. None if the list can no longer be read,
 -- which ends the run elsewhere.
 local function found_in(texts, input, batch, known, sent)
   local hidden, seen = {}, {}
+  local has_escapes = table.concat(texts):find("%", 1, true) ~= nil
   for _, value in ipairs(known) do
     seen[value], hidden[#hidden + 1] = true, value
   end
@@ -36,8 +38,9 @@ local function found_in(texts, input, batch, known, sent)
     if #value < LEAST or seen[value] then
       return
     end
+    local encoded = has_escapes and build.percent_encode(value) or value
     for _, text in ipairs(texts) do
-      if text:find(value, 1, true) then
+      if text:find(value, 1, true) or text:find(encoded, 1, true) then
         seen[value] = true
         hidden[#hidden + 1] = value
         known[#known + 1] = #known < MOST_REMEMBERED and value or nil
