@@ -318,7 +318,8 @@ describe("api.parse", function()
   end)
 
   it("masks numbers and keys it was never told about", function()
-    local _, err = reply('{"code":400,"status":"fail","message":"13800001111 and +8613800001111, 138 0000 1111, 86138-0000-1111","rows":[{"phone":"010-1234","name":"王",'
+    local _, err = reply('{"code":400,"status":"fail","message":"13800001111 and +8613800001111, '
+      .. '138 0000 1111, 86138-0000-1111","rows":[{"phone":"010-1234","name":"王",'
       .. '"token" : "abc\\"def","userId":7,"ok":null}]}')
     assert.is_nil(err.body:find("13800001111", 1, true))
     assert.is_nil(err.message:find("13800001111", 1, true))

@@ -26,8 +26,8 @@ local MOST_SAID = 65536
 -- Maximum number of values kept for the next search: when a refused batch is narrowed down, its pieces may get the same message.
 local MOST_REMEMBERED = 1000
 
--- The values of the batch's rows that occur in one of the texts, as in the list, percent-encoded, or hashed as they were sent. None if the list can no longer be read,
--- which ends the run elsewhere.
+-- The values of the batch's rows that occur in one of the texts, as in the list, percent-encoded, or hashed as they were sent. None if the list can
+-- no longer be read, which ends the run elsewhere.
 local function found_in(texts, input, batch, known, sent)
   local hidden, seen = {}, {}
   local has_escapes = table.concat(texts):find("%", 1, true) ~= nil

@@ -261,6 +261,14 @@ end
 
 local NOTHING = {}
 
+-- Bytes of a receipt. One is kept with every attempt, twice; a platform must not fill the disk with them.
+local MOST_RECEIPT = 1024
+
+-- Whether later results can be joined to a receipt.
+local function is_receipt(value)
+  return type(value) == "number" or type(value) == "string" and value ~= "" and #value <= MOST_RECEIPT and not value:find("[%z\1-\31\127]")
+end
+
 ---The verdict on a reply that the parser took as a success, if it is the complete answer to a request that was sent once.
 ---@param operation table the operation that was called
 ---@param rows integer rows the request carried
@@ -272,9 +280,8 @@ function M.success(operation, rows, reply)
     return counted(result, rows, reply)
   end
   local receipt = result.id and at(reply, result.id)
-  local kind = type(receipt)
-  if result.id and (receipt == nil or receipt == "" or kind == "table" or kind == "boolean") then
-    return answer("ambiguous", "bad_answer") -- a success that no later result could be joined to
+  if result.id and not is_receipt(receipt) then
+    return answer("ambiguous", "bad_answer")
   end
   return { verdict = "accepted", cause = "success", pending = result.accepted == "pending", receipt = receipt or nil }
 end
