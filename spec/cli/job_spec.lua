@@ -71,6 +71,32 @@ describe("campaign jobs", function()
     assert.equal(10, #handle:control("commits").commits)
   end)
 
+  it("takes a person's word for all batches in doubt of a range", function()
+    command.write(folder .. "/contacts.csv", "姓名,手机号\n一,13000000001\n二,13000000002\n三,13000000003\n四,13000000004\n")
+    assert(handle:control("faults", { faults = { "import_customers_async:after-commit-close@2-4" } }))
+    assert.equal(4, run("import", folder .. "/contacts.csv", "--to", "longlong.import_customers_async", "--rows-per-call", "1", "--concurrency", "1",
+      "--job", folder .. "/job").code)
+    assert.equal(3, status().rows.ambiguous)
+    local function resolve(...)
+      return run("resolve", folder .. "/job", ...)
+    end
+    for _, range in ipairs{ "3-2", "0-3", "2-", "-3", "2,3", "1-9999999999" } do
+      local result = resolve("--batch=" .. range, "--as", "applied")
+      assert.equal(2, result.code, range)
+      assert.matches("must be the number of a batch, or a range: 17, 17-32", result.err, 1, true)
+    end
+    local result = resolve("--batch", "5-999999999", "--as", "applied")
+    assert.equal(2, result.code)
+    assert.matches("none of the batches 5 to 999999999 of .* is in doubt", result.err)
+    assert.matches("--probe asks about one batch", resolve("--batch", "2-3", "--probe").err, 1, true)
+    assert.equal(3, status().rows.ambiguous)
+    result = resolve("--batch", "1-3", "--as", "applied")
+    assert.equal(0, result.code, result.err)
+    assert.matches("2 batches in doubt from 1 to 3: applied", result.out, 1, true)
+    assert.same({ batch = 3, last = 4, count = 1, as = "not-applied" }, json.decode(resolve("--batch", "3-4", "--as", "not-applied", "--json").out))
+    assert.equal(1, status().rows.pending)
+  end)
+
   it("sends a batch again that was not applied after all, and no other", function()
     import_in_doubt()
     assert.equal(0, run("resolve", folder .. "/job", "--batch", "2", "--as", "resend").code)

@@ -21,6 +21,17 @@ local function count(text)
   return value and value >= 1 and value <= 1000000 and value or nil, "must be a whole number from 1 to 1000000"
 end
 
+-- "17" or "17-32": the first and the last.
+local function batches(text)
+  local first, last = text:match("^(%d+)%-(%d+)$")
+  first = integer(first or text)
+  last = last and integer(last) or not last and first
+  if not first or not last or first < 1 or last < first then
+    return nil, "must be the number of a batch, or a range: 17, 17-32"
+  end
+  return { first, last }
+end
+
 local function number(text)
   local value = tonumber(text)
   return value and value >= 0 and value < math.huge and value or nil, "must be a number"
@@ -239,7 +250,8 @@ end
 function ADD.resolve(parser)
   local command = parser:command("resolve", "Say what became of a batch whose outcome is unknown.")
   add_job(command)
-  add_value(command, "--batch", "The batch, as `campaign status` lists it; required with --as.", "N", count)
+  add_value(command, "--batch", "The batch, as `campaign status` lists it; or all in doubt from one to another: 17-32. Required with --as.",
+    "N", batches)
   command:option("--as", "What became of it: applied, not-applied (`resume` sends it), or resend (`resume` sends it, "
     .. "though it may arrive twice)."):argname("WHAT")
     :choices{ "applied", "not-applied", "resend" }
@@ -248,7 +260,8 @@ function ADD.resolve(parser)
   command:option("--note", "Who found out, and how; kept in the ledger with --as."):argname("TEXT")
   add_account(command)
   add_json(command)
-  add_examples(command, "campaign resolve JOB --probe", "campaign resolve JOB --batch 17 --as applied --note 'seen in their console'")
+  add_examples(command, "campaign resolve JOB --probe", "campaign resolve JOB --batch 17 --as applied --note 'seen in their console'",
+    "campaign resolve JOB --batch 17-32 --as not-applied")
   return command
 end
 

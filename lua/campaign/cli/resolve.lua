@@ -12,21 +12,23 @@ local M = {}
 local AS = { applied = "applied", again = "not-applied" }
 
 local function by_person(given, job)
-  local ok, err = job:resolve(given.batch, given.as, given.note)
-  if not ok then
+  local first, last = given.batch[1], given.batch[2]
+  local count, err = job:resolve(first, given.as, given.note, last > first and last or nil)
+  if not count then
     return output.fail(err, given)
   end
   if given.json then
-    output.json{ batch = given.batch, as = given.as }
+    output.json{ batch = first, last = last > first and last or nil, count = count, as = given.as }
   else
-    io.stdout:write(("batch %d: %s; continue with: campaign resume %s\n"):format(given.batch, given.as, given.job))
+    io.stdout:write(last > first and ("%d batches in doubt from %d to %d"):format(count, first, last) or ("batch %d"):format(first),
+      (": %s; continue with: campaign resume %s\n"):format(given.as, given.job))
   end
   return output.EXIT.ok
 end
 
 local function by_probe(given, job)
   output.when_interrupted("interrupted while the platform was asked; what was found is in the ledger", "no", given)
-  local found, err = job:probe(given.batch)
+  local found, err = job:probe(given.batch and given.batch[1])
   if not found then
     return output.fail(err, given)
   end
@@ -90,6 +92,8 @@ function M.run(given)
     return output.fail("give only one of --probe, --callbacks and --as", given)
   elseif ways == 0 or given.as and not given.batch then
     return output.fail("resolve needs --batch N --as applied|not-applied|resend, or --probe, or --callbacks DIR", given)
+  elseif given.probe and given.batch and given.batch[2] > given.batch[1] then
+    return output.fail("--probe asks about one batch, or without --batch about all in doubt", given)
   end
   local job, err = campaign.open_job(given.job, { account = given.account })
   if not job then

@@ -33,9 +33,11 @@ local M = {}
 
 local methods = {}
 
-local function not_in_doubt(batch, folder)
+local function not_in_doubt(folder, first, last)
   return error_object.new{
-    kind = "usage", retry = false, message = ("batch %d of %s is not in doubt"):format(batch, folder),
+    kind = "usage", retry = false,
+    message = last and ("none of the batches %d to %d of %s is in doubt"):format(first, last, folder)
+      or ("batch %d of %s is not in doubt"):format(first, folder),
     hint = "campaign status lists the batches that are",
   }
 end
@@ -199,13 +201,38 @@ function methods:resume(given)
   return result, err
 end
 
----Records the outcome of a batch in doubt, as found out by the user. The report is made again when the job is resumed.
----@param batch integer number of the batch
+-- Raises errors of the ledger.
+local function in_doubt(ledger, first, last)
+  local numbers = {}
+  for batch in ledger:scan("batches") do
+    if batch.state == "U" and batch.index >= first and batch.index <= last then
+      numbers[#numbers + 1] = batch.index
+    end
+  end
+  return numbers
+end
+
+-- Returns how many of the batches were in doubt.
+local function record_outcome(ledger, numbers, as, detail)
+  local count = 0
+  for _, number in ipairs(numbers) do
+    local changed, err = ledger:resolve(number, as, "operator", detail)
+    if changed == nil then
+      return nil, err
+    end
+    count = count + (changed and 1 or 0)
+  end
+  return count
+end
+
+---Records the outcome of batches in doubt, as found out by the user. The report is made again when the job is resumed.
+---@param first integer number of the batch
 ---@param as "applied"|"not-applied"|"resend"
 ---@param detail string? who found out, and how
----@return true? ok
----@return campaign.error? err
-function methods:resolve(batch, as, detail)
+---@param last integer? every batch in doubt from `first` to this one, instead of `first` alone
+---@return integer? count of batches whose outcome was recorded, at least 1
+---@return campaign.error? err none of them is in doubt, or the ledger cannot be used
+function methods:resolve(first, as, detail, last)
   local folder, err = folder_module.open(self.folder)
   if not folder then
     return nil, err
@@ -215,21 +242,29 @@ function methods:resolve(batch, as, detail)
   if not ledger then
     return nil, err
   end
-  local told, changed
+  local fine, numbers = true, { first }
+  if last then
+    fine, numbers = pcall(in_doubt, ledger, first, last)
+  end
+  if not fine then
+    ledger:close()
+    return nil, numbers
+  end
+  local told, count
   told, err = folder:withdraw_report()
   if told then
-    changed, err = ledger:resolve(batch, as, "operator", detail)
+    count, err = record_outcome(ledger, numbers, as, detail)
   end
-  if changed == false then
+  if count == 0 then
     folder:restore_report(told)
-    err = not_in_doubt(batch, self.folder)
+    count, err = nil, not_in_doubt(self.folder, first, last)
   end
   ledger:close()
-  if not changed then
+  if not count then
     return nil, err
   end
   self.result = nil
-  return true
+  return count
 end
 
 -- Opens the job so that its rows can be read, calls `ready`, which may refuse while the reports are still there, then `question` with what
@@ -282,7 +317,7 @@ function methods:probe(batch, given)
       return found -- it is, and the platform cannot be asked about it
     end
   end
-  return nil, not_in_doubt(batch, self.folder)
+  return nil, not_in_doubt(self.folder, batch)
 end
 
 ---Joins the results that a callback receiver kept to the batches they belong to. Sends nothing; the report is made again by `resume`.
