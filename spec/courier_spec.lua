@@ -114,6 +114,33 @@ describe("a platform of one's own", function()
     assert.same({ { phone = "13000001111", name = "王芳" }, { phone = "13000001112", name = "李雷" } }, messages[1].request.recipients)
   end)
 
+  it("is never sent more rows in a call than its data allows, also where it names no number for an import", function()
+    local list = command.write(folder .. "/list.csv", "mobile\n" .. ("13000001111\n"):rep(7))
+    local text = command.read(PATH):gsub("max_items = 500", "max_items = 3")
+    local own = command.write(folder .. "/own.lua", (text:gsub("per_call = 500, ", "")))
+    local function plan(rows)
+      return campaign.plan{ source = list, to = own .. ".send_message", dry_run = true, window = "ignore", rows_per_call = rows,
+        account = { base_url = url, token = "K-1", sender = "Demo" }, params = { text = "hello" } }
+    end
+    local job = assert(plan())
+    assert.equal(3, job.plan.calls)
+    job:close()
+    local none, err = plan(4)
+    assert.is_nil(none)
+    assert.equal("rows_per_call: at most 3 rows in a call", err.message)
+  end)
+
+  it("is named by the path of its file wherever its words are to be typed", function()
+    local out = command.campaign({ "describe", PATH, "--format", "markdown" }).out
+    for _, words in ipairs({ "campaign import FILE --to " .. PATH .. ".send_message`", "campaign wait " .. PATH .. ".message_delivered`",
+      "campaign call " .. PATH .. ".get_message ", "campaign.connect(\"" .. PATH .. "\")" }) do
+      assert(out:find(words, 1, true), words)
+    end
+    local result = command.campaign({ "call", PATH .. ".list_messages" }, { env = { HOME = folder } })
+    assert.equal(2, result.code)
+    assert(result.err:find("campaign.connect(\"" .. PATH .. "\", {", 1, true), result.err)
+  end)
+
   it("keeps the form that the platform asks of a field, also beside a check of the user's and for one value of all rows", function()
     local list = command.write(folder .. "/list.csv", "recipient,mobile\n王芳,13000001111\n,130\n李雷,+13000001112\n赵四,13000001113\n")
     local function plan(more)

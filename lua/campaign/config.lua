@@ -305,7 +305,7 @@ local function missing(platform, keys, values)
     kind = only_secrets and "auth" or "usage", reason = "missing_credentials",
     hint = ("set %s in the environment%s, or give %s to campaign.connect(\"%s\", { %s }) or in ~/.config/campaign/accounts.json"):format(
       table.concat(variables, " and "), package.loaded.ngx and " (nginx.conf must name it with `env`, workers see no others)" or "",
-      #names > 1 and "them" or "it", platform.name, table.concat(given, ", ")),
+      #names > 1 and "them" or "it", platform.reference, table.concat(given, ", ")),
   })
 end
 

@@ -58,6 +58,7 @@
 ---A loaded platform: docs/platform-format.md, "The loaded form".
 ---@class campaign.platform
 ---@field name string
+---@field reference string what calls and commands name: the name of a shipped platform, else the path of its file
 ---@field title string
 ---@field doc string
 ---@field zone_seconds integer

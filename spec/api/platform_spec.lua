@@ -377,6 +377,75 @@ describe("api.platform", function()
     { "a zone that is nowhere", function(raw) raw.zone = "+99:99" end, "like +08:00" },
     { "a link that is posted", function(raw) raw.links = { x = { operation = "send" } } end, "an address is opened by GET" },
     { "a receipt of a missing part", function(_, send) send.receipt = { part = "file" } end, "receipt.part: there is no field `file`" },
+    { "rows in a form", function(_, send)
+      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "string", join = "\n" }
+      send.rows = { field = "rows", shape = "value", columns = { "id" } }
+    end, "stand in a body `json` or `ndjson`, not in `form`; leave `rows` out" },
+    { "rows in a query", function(_, send)
+      send.fields[2] = { name = "rows", where = "query", type = "array", items = "string", join = "," }
+      send.rows = { field = "rows", shape = "value", columns = { "id" } }
+    end, "not in `query`" },
+    { "rows that a single call would send as one text", function(_, send)
+      send.fields[2] = { name = "rows", where = "json", type = "array", items = "string", join = "," }
+      send.rows = { field = "rows", shape = "value", columns = { "id" } }
+    end, "`rows` has `join`" },
+    { "rows that are no list", function(_, send) send.rows.field = "who" end, "whose items are the rows" },
+    { "values without a name", function(_, send) send.fields[2].items = "string" send.rows = { field = "rows", shape = "value" } end,
+      "`value` needs `columns`" },
+    { "values with two names", function(_, send)
+      send.fields[2].items = "string"
+      send.rows = { field = "rows", shape = "value", columns = { "id", "colour" } }
+    end, "columns: must be one name" },
+    { "rows of columns in a list of texts", function(_, send)
+      send.fields[2].items = "string"
+      send.rows = { field = "rows", shape = "array", columns = { "id" } }
+    end, "needs items of type `array`, not `string`" },
+    { "an alias of no column", function(_, send)
+      send.fields[2].items = "string"
+      send.rows = { field = "rows", shape = "value", columns = { "id" }, aliases = { ID = { "number" } } }
+    end, "aliases: there is no column `ID`" },
+    { "rows in a file that are objects", function(_, send) send.rows.file = { encoding = "utf-8", line_end = "\n" } end,
+      "rows.file: does not go with shape `object`" },
+    { "a limit of files for calls", function(_, send) send.rows.per_file = 5 end, "rows.per_file: does not go with shape `object`" },
+    { "columns of objects", function(_, send) send.rows.columns = { "id" } end, "rows.columns: does not go with shape `object`" },
+    { "all rows accepted, but for the refused ones", function(_, send) send.rows.result = { accepted = "all", failed_rows = "id" } end,
+      "failed_rows: does not go with `accepted = \"all\"`" },
+    { "refused rows in a reply that is not read", function(_, send) send.response, send.rows.result = "empty", { failed_rows = "id" } end,
+      "failed_rows: is read from a reply in JSON" },
+    { "one key against repeats for all calls", function(_, send)
+      send.fields[3] = { name = "X-Idempotency-Key", where = "header", required = true }
+    end, "all calls of an import would have the same `X-Idempotency-Key`" },
+    { "a number that is read as a text", function(_, send) send.success = { { path = "id", is = { 0 } } } end,
+      "success[1].is: holds for no string, which is what a field of type `int64` is read as: write \"0\"" },
+    { "a text that is read as a number", function(raw)
+      look(raw)
+      raw.operations[2].reply[2] = { name = "code", type = "integer" }
+      raw.operations[2].not_applied = { { path = "code", is = { "7" } } }
+    end, "not_applied[1].is: holds for no number" },
+    { "a state that no reply has", function(raw)
+      look(raw).list = nil
+      raw.operations[2].reply[2] = { name = "done", type = "boolean" }
+      raw.waiters = { done = { operation = "look", doc = "d", delay = 1, max_delay = 1, timeout = 9, success = { { path = "done", is = { "true" } } } } }
+    end, "waiters.done.success[1].is: holds for no boolean" },
+    { "a status that no reply has", function(_, send) send.rows.result = { status = "id", success_status = { 1 } } end,
+      "result.success_status: holds for no string" },
+    { "a condition on no value", function(_, send) send.success = { { path = "id", is = {} } } end, "which values hold?" },
+    { "a header that its scheme sends", function(_, send) send.fields[3] = { name = "authorization", where = "header" } end,
+      "scheme `bearer` sends `Authorization`, which the call has already" },
+    { "a type of a body in a field", function(_, send) send.fields[3] = { name = "content-type", where = "header" } end,
+      "the type of a body `json` is `content_type` of the operation" },
+    { "a place of a field in an object", function(raw) raw.types.Row.fields[1].where = "query" end, "where: belongs to the fields of a request" },
+    { "a reply that requires", function(raw) look(raw) raw.operations[2].reply[1].required = true end,
+      "required: has no meaning in a reply: `present`" },
+    { "a default of a reply", function(raw) look(raw) raw.operations[2].reply[2] = { name = "n", default = "x" } end,
+      "default: has no meaning in a reply" },
+    { "other spellings of a field that is sent", function(_, send) send.fields[1].names = { "Who" } end, "names: has no meaning in a request" },
+    { "whole minutes of a text", function(_, send) send.fields[1].whole_minutes = true end, "belongs to fields of type `datetime`" },
+    { "a digest of a text", function(_, send) send.fields[1].digest = true end, "digest: belongs to fields of type `file`" },
+    { "a unit of no length", function(_, send) send.fields[1].unit = "byte" end, "unit: needs `min_length` or `max_length`" },
+    { "texts for a number", function(raw)
+      raw.types.Row.fields[1].type, raw.types.Row.fields[1].enum = "integer", "colour"
+    end, "enum: `red` of `colour` is no value of type `integer`" },
     { "a probe that waits for ever", function(raw, send) send.probe = look(raw, { settle = 86400 }) end, "seconds from 1 to" },
   }
   for _, case in ipairs(broken) do
@@ -421,6 +490,8 @@ describe("api.platform", function()
         assert.is_table(operation.fields)
       end
       assert.is_table(ours.types)
+      assert.same({ name, "./" .. path }, { ours.reference, checked.reference })
+      checked.reference = name
       assert.same(platforms.load(name), checked)
     end)
   end
@@ -429,6 +500,7 @@ describe("api.platform", function()
     { "nothing", "", "empty" },
     { "no return", "local a = 1", "one `return" },
     { "a number", "return 7", "returns a number" },
+    { "a comma too few", "return { name = \"a\"\n  title = \"b\" }", "line 2: `title`: a comma is missing before it" },
     { "a call", "return { name = os.exit(1) }", "line 1: `os`" },
     { "a call on a text", "return { name = (\"x\"):rep(1e9) }", "only literals" },
     { "a function", "return { f = function() end }", "`function`" },

@@ -4,6 +4,7 @@
 
 local check = require "campaign.api.check"
 local command = require "spec.support.command"
+local facts = require "campaign.describe.facts"
 local markdown = require "campaign.describe.markdown"
 local parameters = require "campaign.cli.parameters"
 local platforms = require "campaign.api.platform"
@@ -140,6 +141,16 @@ describe("references", function()
     local text = command.read("docs/platforms/hypers.md")
     assert(text:find("exactly one of fileIds, members", 1, true))
     assert(text:find("a task begins and ends on one day; without an end it ends at 22:00:00 (`hypers_period`)", 1, true))
+  end)
+
+  it("say which objects take fields of one's own, and by which line end or tab a list is joined", function()
+    local entries = facts.flatten({ fields = {
+      { name = "person", type = "object", open = true, fields = {} },
+      { name = "numbers", type = "array", items = { type = "string" }, join = "\n" },
+    } }, {})
+    assert.same({ { "may have other fields, too" }, { "sent as one text, joined by '\\n', and may be given so" } },
+      { entries[1].rules, entries[2].rules })
+    assert(command.read("docs/platforms/hypers.md"):find("each may have other fields, too", 1, true))
   end)
 
   it("keep the columns of their tables together", function()

@@ -3,8 +3,10 @@
 -- whether a row was taken over twice or never. Nobody waits: sleeping moves the clock.
 
 local campaign = require "campaign"
+local command = require "spec.support.command"
 local imports = require "support.imports"
 local json = require "campaign.json"
+local lists = require "spec.support.lists"
 local ledger_module = require "campaign.ledger"
 local sandbox_json = require "campaign.sandbox.json"
 local settle = require "campaign.import.run.settle"
@@ -75,6 +77,16 @@ describe("import.settle", function()
       assert.is_true(options.env.slept() < 10)
       imports.assert_balanced(result)
     end
+  end)
+
+  it("settles rows of a platform of one's own whose data says nothing of results", function()
+    imports.reset({ "upload_contacts_json:after-commit-close@2" })
+    local path = lists.file((command.read("lua/campaign/platform/outbound.lua"):gsub("\n +result = { accepted = \"all\" },", "")))
+    local options = imports.options(path .. ".upload_contacts_json", imports.people(100), { rows_per_call = 20, account = imports.accounts.outbound,
+      params = { dataSourceName = "autumn-contacts" } })
+    local result = assert(campaign.import(options))
+    assert.same({ "finished", 100, 0 }, { result.state, result.accepted, result.ambiguous }, tostring(result.error))
+    assert_once(100)
   end)
 
   it("sends a batch again of which nothing was applied, once it can no longer be", function()

@@ -134,6 +134,9 @@ local function find_forbidden(text)
     if kind == "word" and not WORDS[token] then
       name, name_at = token, start
       if not (previous == "{" or previous == "," or previous == ";") then
+        if previous ~= "=" and find(text, "^%s*=[^=]", after) then
+          return "`" .. name .. "`: a comma is missing before it", name_at
+        end
         return "`" .. name .. "`: only literals may stand in a platform file (no functions, calls or variables)", name_at
       end
     elseif kind == "symbol" and not SYMBOLS[token] then

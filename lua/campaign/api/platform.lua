@@ -42,6 +42,7 @@ local function resolved(raw, place, is_foreign)
     table.sort(faults)
     return refuse(place, faults)
   end
+  platform.reference = is_foreign and place or platform.name
   return platform
 end
 

@@ -6,6 +6,7 @@
 local names_of = require "campaign.names"
 local oauth_fit = require "campaign.api.oauth_fit"
 local row_tree = require "campaign.api.row_tree"
+local rows_fit = require "campaign.api.rows_fit"
 local signature_fit = require "campaign.api.signature_fit"
 local suggest = require "campaign.api.suggest"
 
@@ -14,8 +15,15 @@ local M = {}
 -- The Lua type that a default or constant of a field must have; other field types are texts.
 local LUA_TYPES = { integer = "number", number = "number", boolean = "boolean" }
 
+-- The Lua type as which a scalar of a reply is read.
+local SCALARS = { string = "string", int64 = "string", datetime = "string", date = "string", integer = "number", number = "number",
+  boolean = "boolean" }
+
 local TEXT_KEYS = { "min_length", "max_length", "unit", "not_blank", "pattern", "forbid" }
 local NUMBERS = { integer = true, int64 = true, number = true }
+local ONE_TYPE = { whole_minutes = "datetime", digest = "file", content_type = "file" }
+local REPLY_KEYS = { "names", "also", "map", "or_empty" }
+local REQUEST_KEYS = { "default", "constant", "required_if", "only_if", "one_of", "any_of" }
 local LIMITS = { { "min", "max" }, { "min_length", "max_length" }, { "min_items", "max_items" } }
 
 -- Faults unless `name` is one of the fields.
@@ -87,6 +95,20 @@ local function field_fits(resolver, field, here)
       resolver:fault(here .. "." .. key, "belongs to numbers, not to `" .. field.type .. "` (of texts: `" .. key .. "_length`)")
     end
   end
+  for key, wanted in pairs(ONE_TYPE) do
+    if field[key] and field.type ~= wanted then
+      resolver:fault(here .. "." .. key, "belongs to fields of type `" .. wanted .. "`, not `" .. field.type .. "`")
+    end
+  end
+  if field.unit and not field.min_length and not field.max_length then
+    resolver:fault(here .. ".unit", "needs `min_length` or `max_length`")
+  end
+  for _, entry in ipairs(field.values or {}) do
+    if field.type ~= "any" and type(entry.value) ~= (LUA_TYPES[field.type] or "string") then
+      resolver:fault(here .. ".enum", "`" .. tostring(entry.value) .. "` of `" .. field.values.name .. "` is no value of type `" .. field.type .. "`")
+      break
+    end
+  end
   if field.hash and (field.type ~= "string" or field.values) then
     resolver:fault(here .. ".hash", "belongs to texts without an enum, not to `" .. (field.values and "enum" or field.type) .. "`")
   end
@@ -100,16 +122,32 @@ local function field_fits(resolver, field, here)
   constant_fits(resolver, field, "example", here)
 end
 
-local function fields_fit(resolver, fields, place)
+-- Keys that would go unheard in a request, or in a reply; fields of named types may stand in both.
+local function side_fits(resolver, field, side, here)
+  for _, key in ipairs(side == "request" and REPLY_KEYS or side == "reply" and REQUEST_KEYS or {}) do
+    if field[key] ~= nil then
+      resolver:fault(here .. "." .. key, "has no meaning in a " .. side)
+    end
+  end
+  if side == "reply" and field.required then
+    resolver:fault(here .. ".required", "has no meaning in a reply: `present` of the operation names what a good one must have")
+  end
+end
+
+local function fields_fit(resolver, fields, place, side)
   for _, field in ipairs(fields) do
     local here = place .. "[" .. field.name .. "]"
     field_fits(resolver, field, here)
+    side_fits(resolver, field, not field.is_included and side, here)
     local inner = field.type == "array" and type(field.items) == "table" and field.items or field
     if inner.type == "object" and not inner.shape then -- a named type is looked at once, under its name
-      fields_fit(resolver, inner.fields, here)
+      fields_fit(resolver, inner.fields, here, side)
     end
   end
 end
+
+-- What gives the content type of a body, where the file may say it.
+local CONTENT_TYPES = { json = "`content_type` of the operation", ndjson = "`content_type` of the operation", file = "`content_type` of its field" }
 
 -- Where a field of a request may go.
 local function places_fit(resolver, operation, place)
@@ -121,6 +159,8 @@ local function places_fit(resolver, operation, place)
       resolver:fault(here, "an object goes into a JSON body only, not into `" .. tostring(field.where) .. "`")
     elseif field.where == "header" and field.name:find("[^%w!#$&'*+.^_`|~-]") then
       resolver:fault(here .. ".name", "is not a header name (letters, digits, `-`)")
+    elseif field.where == "header" and field.name:lower() == "content-type" and operation.body ~= "none" then
+      resolver:fault(here, "the type of a body `" .. operation.body .. "` is " .. (CONTENT_TYPES[operation.body] or "written with it"))
     elseif field.where == "path" and not field.required and field.default == nil and field.constant == nil then
       resolver:fault(here, "a field of the path must be `required`, or have a `default`")
     end
@@ -152,11 +192,6 @@ end
 -- A body that is a file is nothing else.
 local function file_body_fits(resolver, operation, place)
   local only = only_field(operation, "body")
-  for _, field in ipairs(operation.fields) do
-    if field.where == "header" and field.name:lower() == "content-type" then
-      resolver:fault(place .. ".fields[" .. field.name .. "]", "the type of a body `file` is `content_type` of its field")
-    end
-  end
   if not only or only.type ~= "file" or not only.required then
     resolver:fault(place .. ".body", "`file` needs one field with `where = \"body\"`: a required one of type `file`")
   elseif only.digest or operation.receipt and operation.receipt.sha256 then
@@ -179,16 +214,31 @@ local function row_file_fits(resolver, operation, place)
   end
 end
 
+-- Faults where a described field of a reply can have none of the values: what is read as a text never equals a number.
+local function values_fit(resolver, described, values, place)
+  local wanted = described and not described.map and SCALARS[described.type]
+  for _, value in ipairs(values) do
+    if not wanted or type(value) == wanted then
+      return
+    end
+  end
+  if wanted and #values > 0 then
+    resolver:fault(place, ("holds for no %s, which is what a field of type `%s` is read as"):format(wanted, described.type)
+      .. (wanted == "string" and type(values[1]) == "number" and (": write \"%.14g\""):format(values[1]) or ""))
+  end
+end
+
 local function conditions_fit(resolver, list, place, reply)
   for index, condition in ipairs(list or {}) do
     local here = place .. "[" .. index .. "]"
     if not condition.path and not condition.status then
       resolver:fault(here, "needs `path` and `is`, or `status`")
-    elseif condition.path and not condition.is and not condition.setting then
+    elseif condition.path and not condition.setting and #(condition.is or {}) == 0 then
       resolver:fault(here, "`path` needs `is`: which values hold?")
     end
     if condition.path then
-      reply_fits(resolver, reply, condition.path, here .. ".path")
+      local described = reply_fits(resolver, reply, condition.path, here .. ".path")
+      values_fit(resolver, described, condition.is or {}, here .. ".is")
     end
     local setting = condition.setting and resolver.account[condition.setting]
     if condition.setting and not (setting and setting.type == "list") then
@@ -264,8 +314,6 @@ local function row_fields_fit(resolver, rows, place)
     resolver:fault(place .. ".type", "must be the type of the items of `" .. rows.field .. "`" .. (row.shape and ": `" .. row.shape .. "`" or ""))
   elseif rows.shape == "value" and row and (row.type == "object" or row.type == "array") then
     resolver:fault(place .. ".shape", "`value` needs items of one value, not `" .. row.type .. "`")
-  elseif rows.shape == "array" and not rows.columns and not rows.columns_from then
-    resolver:fault(place, "shape `array` needs `columns` or `columns_from`: values go in their order")
   end
   local fields = rows.shape == "object" and row and row.fields and row_tree.flatten(row.fields)
   for _, leaf in ipairs(fields or {}) do
@@ -286,7 +334,7 @@ local function row_fields_fit(resolver, rows, place)
   end
 end
 
-local function rows_fit(resolver, operation, place)
+local function rows_of_operation_fit(resolver, operation, place)
   local rows, row = operation.rows, operation.rows.row
   place = place .. ".rows"
   row_fields_fit(resolver, rows, place)
@@ -298,7 +346,8 @@ local function rows_fit(resolver, operation, place)
   if rows.aliases then
     aliases_fit(resolver, rows.aliases, rows.shape == "object" and row or {}, place .. ".aliases")
   end
-  if rows.file then
+  rows_fit.check(resolver, operation, place)
+  if rows.file and rows.shape == "csv" then
     row_file_fits(resolver, operation, place)
   end
   local field = row_tree.at(operation.fields, rows.steps)
@@ -309,8 +358,12 @@ local function rows_fit(resolver, operation, place)
     resolver:fault(place .. ".per_call", "is over `max_items` of `" .. rows.field .. "`: every full call would be refused")
   end
   local result = rows.result
-  for _, key in ipairs{ "id", "success_count", "fail_count", "status", "message" } do
+  for _, key in ipairs{ "id", "success_count", "fail_count", "message" } do
     all_fit(resolver, operation.reply, result and result[key], place .. ".result." .. key)
+  end
+  local status = result and result.status and reply_fits(resolver, operation.reply, result.status, place .. ".result.status")
+  for _, key in ipairs{ "success_status", "partly_status", "failed_status", "pending_status" } do
+    values_fit(resolver, status, result and result[key] or {}, place .. ".result." .. key)
   end
   if result and result.failed_rows then
     failed_rows_fit(resolver, operation, result, place .. ".result.failed_rows")
@@ -351,11 +404,11 @@ end
 
 local function schemes_fit(resolver)
   for name, scheme in pairs(resolver.raw.auth) do
-    if scheme.kind == "oauth2" or scheme.kind == "query" then
+    if scheme.kind == "signature" then
+      signature_fit.check(resolver, name, scheme, "auth." .. name)
+    else
       oauth_fit.check(resolver, name, scheme, "auth." .. name)
       conditions_fit(resolver, scheme.expired, "auth." .. name .. ".expired")
-    elseif scheme.kind == "signature" then
-      signature_fit.check(resolver, name, scheme, "auth." .. name)
     end
   end
 end
@@ -423,7 +476,10 @@ end
 
 local function operation_fits(resolver, operation)
   local place = "operations[" .. operation.name .. "]"
-  fields_fit(resolver, operation.fields, place .. ".fields")
+  fields_fit(resolver, operation.fields, place .. ".fields", "request")
+  if operation.reply.fields and not operation.reply.shape then
+    fields_fit(resolver, operation.reply.fields, place .. ".reply", "reply")
+  end
   places_fit(resolver, operation, place)
   for _, key in ipairs{ "success", "throttle", "not_applied" } do
     conditions_fit(resolver, operation[key], place .. "." .. key, operation.reply)
@@ -445,7 +501,7 @@ local function operation_fits(resolver, operation)
     file_body_fits(resolver, operation, place)
   end
   if operation.rows then
-    rows_fit(resolver, operation, place)
+    rows_of_operation_fit(resolver, operation, place)
   end
   if operation.pages then
     pages_fit(resolver, operation, place)

@@ -158,7 +158,7 @@ function Resolver:field_list(raw, place, operation)
       local named = self:type(entry.include, place)
       for _, field in ipairs(named and named.fields or {}) do
         local included = copy(field)
-        included.where = entry.where
+        included.where, included.is_included = entry.where, true
         list[#list + 1] = included
       end
     else
@@ -169,7 +169,9 @@ function Resolver:field_list(raw, place, operation)
   end
   for _, field in ipairs(list) do
     local here = place .. "[" .. field.name .. "]"
-    if operation then
+    if not operation and field.where then
+      self:fault(here .. ".where", "belongs to the fields of a request, not to fields of objects, types and replies")
+    elseif operation then
       if not field.where then
         self:fault(here, "`where` is missing")
       elseif not PLACES[operation.body][field.where] then
@@ -218,7 +220,7 @@ function Resolver:rows(raw, operation, place)
   rows.steps = field and { rows.field } or row_tree.steps(rows.field)
   field = field or row_tree.at(operation.fields, rows.steps)
   if not field then
-    self:fault(place, "there is no field `" .. rows.field .. "`")
+    self:fault(place, "there is no field `" .. rows.field .. "`: rows are the items of a field of type `array`, or a `file`")
     return rows
   end
   if rows.shape == "csv" then
@@ -226,7 +228,8 @@ function Resolver:rows(raw, operation, place)
       self:fault(place, "shape `csv` needs a field of type `file` and a `file` description")
     end
   elseif field.type ~= "array" then
-    self:fault(place, "shape `" .. rows.shape .. "` needs a field of type `array`")
+    self:fault(place, "shape `" .. rows.shape .. "` needs a field of type `array`, whose items are the rows; of a row that is the whole body, too:"
+      .. " see \"Rows\" in docs/platform-format.md")
   else
     rows.row = field.items
   end
@@ -244,6 +247,7 @@ function Resolver:rows(raw, operation, place)
   if rows.per_call and rows.per_call_max and rows.per_call > rows.per_call_max then
     self:fault(place, "`per_call` is over `per_call_max`")
   end
+  rows.per_call_max = rows.per_call_max or field.max_items
   return rows
 end
 

@@ -19,8 +19,8 @@ local function vendor_document(source, platform)
   return source .. " (the vendor's document" .. quoted .. ")"
 end
 
-local function example_of(platform, operation, reference)
-  return table.concat(sample.command(operation, sample.fields(platform, operation), reference), " ")
+local function example_of(platform, operation)
+  return table.concat(sample.command(platform, operation, sample.fields(platform, operation)), " ")
 end
 
 local function window_of(platform, operation)
@@ -28,17 +28,17 @@ local function window_of(platform, operation)
   return window and { from = window.from, to = window.to, zone = platform.zone, doc = window.doc } or nil
 end
 
-local function describe_operation(platform, operation, reference)
+local function describe_operation(platform, operation)
   return {
     operation = operation.key, title = platform.title, doc = operation.doc, method = operation.method, path = operation.path,
     auth = facts.auth(operation), request_body = operation.body, response = operation.response, effect = operation.effect,
     source = operation.source, public = operation.public or nil, rules = operation.rules,
     window = window_of(platform, operation),
     rows = operation.rows and { field = operation.rows.field, shape = operation.rows.shape, per_call = operation.rows.per_call,
-      per_file = operation.rows.per_file, to = (reference or platform.name) .. "." .. operation.name } or nil,
+      per_file = operation.rows.per_file, to = platform.reference .. "." .. operation.name } or nil,
     fields = facts.flatten({ fields = operation.fields }, facts.filled_by_account(platform)),
     reply = facts.flatten(operation.reply),
-    example = example_of(platform, operation, reference),
+    example = example_of(platform, operation),
   }
 end
 
@@ -169,7 +169,7 @@ local function whole_platform(given)
     return nil, err
   end
   if given.format ~= "text" then
-    return require("campaign.describe." .. given.format).text(platform, given.target)
+    return require("campaign.describe." .. given.format).text(platform)
   end
   local description = describe_platform(platform)
   return given.json and core.json.encode(description) .. "\n" or platform_text(description)
@@ -183,7 +183,7 @@ local function one_operation(given)
   if not platform then
     return nil, operation
   end
-  local description = describe_operation(platform, operation, (platforms.split(given.target)))
+  local description = describe_operation(platform, operation)
   return given.json and operation_json(description) or operation_text(description)
 end
 

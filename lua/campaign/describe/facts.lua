@@ -131,7 +131,7 @@ function M.rules_of(field, without_values, siblings)
   add(field.any_of and "at least one of " .. group_text(field.any_of, "any_of", siblings))
   add(field.not_after and "not after " .. field.not_after)
   add(field.whole_minutes, "whole minutes")
-  add(field.join and "sent as one text, joined by '" .. field.join .. "', and may be given so")
+  add(field.join and "sent as one text, joined by '" .. field.join:gsub("%c", { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }) .. "', and may be given so")
   add(field.hash and hashing.phrase(field.hash))
   if field.default ~= nil then
     add("default " .. tostring(field.default))
@@ -179,9 +179,13 @@ local function flatten(fields, prefix, entries, filled)
   for _, field in ipairs(fields) do
     local path = prefix .. field.name
     local inner = field.type == "array" and field.items or field
+    local rules = M.rules_of(field, false, fields)
+    if filled and inner and inner.open then
+      rules[#rules + 1] = (field.type == "array" and "each " or "") .. "may have other fields, too"
+    end
     entries[#entries + 1] = {
       path = path, type = M.type_text(field), required = field.required or false, where = field.where,
-      rules = M.rules_of(field, false, fields), doc = field.doc, source = field.source, account = prefix == "" and filled[field.name] or nil,
+      rules = rules, doc = field.doc, source = field.source, account = filled and prefix == "" and filled[field.name] or nil,
     }
     if inner and inner.fields then
       flatten(inner.fields, path .. (field.type == "array" and "[0]." or "."), entries, filled)
@@ -192,13 +196,13 @@ end
 
 ---One entry per field of a request or reply, inner fields after their own: path, type, required, place, rules, doc.
 ---@param description table with `fields`, or a description of a list
----@param filled table<string, string>? from `filled_by_account`
+---@param filled table<string, string>? of a request: from `filled_by_account`
 ---@return table[]
 function M.flatten(description, filled)
   if description.type == "array" then
-    return flatten(description.items.fields or {}, "[0].", {}, {})
+    return flatten(description.items.fields or {}, "[0].", {}, filled)
   end
-  return flatten(description.fields or {}, "", {}, filled or {})
+  return flatten(description.fields or {}, "", {}, filled)
 end
 
 return M

@@ -123,13 +123,13 @@ local function column_texts(columns)
   return table.concat(texts, ", ")
 end
 
-local function rows_text(page, operation)
+local function rows_text(page, platform, operation)
   local rows = operation.rows
   if not rows then
     return
   end
   local most = rows.per_call or rows.per_file
-  page:add("\n**Rows.** `campaign import FILE --to ", operation.key, "` fills ", code(rows.field), " from a list, ", most and most
+  page:add("\n**Rows.** `campaign import FILE --to ", platform.reference, ".", operation.name, "` fills ", code(rows.field), " from a list, ", most and most
     .. " rows in one " .. (rows.per_file and "file" or "call") or "all rows at once", ", ", rows.concurrency or 1, " in flight",
     rows.concurrency == 1 and " (in order)" or "", ".")
   if rows.all_or_nothing then
@@ -154,10 +154,10 @@ local function rows_text(page, operation)
   end
 end
 
-local function members_text(page, operation)
+local function members_text(page, platform, operation)
   local file = operation.members_file
   if file then
-    page:add("\n**Files of members.** `campaign members FILE --to ", operation.key, " -o members.xlsx` writes one from a list: a sheet of texts",
+    page:add("\n**Files of members.** `campaign members FILE --to ", platform.reference, ".", operation.name, " -o members.xlsx` writes one from a list: a sheet of texts",
       " with the columns ", codes(file.columns),
       ", then others of your own. ", code(file.upload), " takes it and gives the id for ", code(file.field), "; ",
       code(file.template), " is the platform's own empty one.")
@@ -180,7 +180,7 @@ local function waiters_text(page, platform, operation)
     ends[#ends + 1] = waiter.success and "well when " .. conditions_text(waiter.success)
     ends[#ends + 1] = waiter.changed and "well when one of " .. codes(waiter.changed) .. " differs from the first look"
     ends[#ends + 1] = waiter.failure and "badly when " .. conditions_text(waiter.failure)
-    page:add("\n**Waiting.** `client:wait(\"", name, "\", { ... })`, or `campaign wait ", platform.name, ".", name, "`, asks again ",
+    page:add("\n**Waiting.** `client:wait(\"", name, "\", { ... })`, or `campaign wait ", platform.reference, ".", name, "`, asks again ",
       waiter.doc, "; it ends ", table.concat(ends, ", "), ", or after ", waiter.timeout, " s unless another deadline is given.")
   end
 end
@@ -231,7 +231,7 @@ local function wrap(words)
   return table.concat(lines, "\n")
 end
 
-local function examples(page, platform, operation, reference)
+local function examples(page, platform, operation)
   local fields = sample.fields(platform, operation)
   local text = sample.lua_fields(operation, fields)
   local options = {}
@@ -243,15 +243,15 @@ local function examples(page, platform, operation, reference)
   end
   local call = #options > 0 and "(" .. text .. ", { " .. table.concat(options, ", ") .. " })" or text
   page:add("\n```lua")
-  page:add("local client = assert(campaign.connect(\"", reference, "\"))")
+  page:add("local client = assert(campaign.connect(\"", platform.reference, "\"))")
   page:add("local reply = assert(client:", operation.name, call, ")")
   page:add("```")
   page:add("\n```sh")
-  page:add(wrap(sample.command(operation, fields, reference)))
+  page:add(wrap(sample.command(platform, operation, fields)))
   page:add("```")
 end
 
-local function one_operation(page, platform, operation, reference)
+local function one_operation(page, platform, operation)
   page:add("\n## ", operation.name)
   page:add("\n", operation.doc)
   facts_list(page, platform, operation)
@@ -276,18 +276,17 @@ local function one_operation(page, platform, operation, reference)
     end
   end
   refusals_table(page, operation)
-  rows_text(page, operation)
-  members_text(page, operation)
+  rows_text(page, platform, operation)
+  members_text(page, platform, operation)
   states_text(page, platform, operation)
   page:add("\n**Example**")
-  examples(page, platform, operation, reference)
+  examples(page, platform, operation)
 end
 
 ---The reference of a platform.
 ---@param platform campaign.platform
----@param reference string? what calls name: the platform's name, or the path of its file
 ---@return string
-function M.text(platform, reference)
+function M.text(platform)
   local page = page_module.new()
   page:add("# ", platform.name, ": ", platform.title)
   page:add("\n<!-- Written by `campaign describe --format markdown` from the platform's data; changes belong there. -->")
@@ -298,7 +297,7 @@ function M.text(platform, reference)
   account_table(page, platform)
   operations_table(page, platform)
   for _, operation in ipairs(platform.operations) do
-    one_operation(page, platform, operation, reference or platform.name)
+    one_operation(page, platform, operation)
   end
   return page:text()
 end

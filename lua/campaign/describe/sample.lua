@@ -259,12 +259,12 @@ local function parameters(description, value, path, words)
 end
 
 ---The same call on the command line, as words of a shell.
+---@param platform campaign.platform
 ---@param operation campaign.operation
 ---@param fields table
----@param reference string? name or path of the platform
 ---@return string[] words the first is the command with its operation
-function M.command(operation, fields, reference)
-  local words = { "campaign call " .. shell_quote((reference or operation.platform) .. "." .. operation.name) }
+function M.command(platform, operation, fields)
+  local words = { "campaign call " .. shell_quote(platform.reference .. "." .. operation.name) }
   parameters({ type = "object", fields = operation.fields }, fields, "", words)
   if operation.public then
     words[#words + 1] = "--accept-public-file"

@@ -239,7 +239,8 @@ end
 
 -- Records what the queries found; returns what `settle` does.
 function methods:_settle_by_probe(batch)
-  local ledger, is_pending = self._o.ledger, self._o.operation.rows.result.accepted == "pending"
+  local ledger, result = self._o.ledger, self._o.operation.rows.result
+  local is_pending = result and result.accepted == "pending"
   local as, detail, receipt, err = self:_by_looking(batch)
   if err then
     return nil, nil, err
