@@ -425,7 +425,8 @@ describe("api.platform", function()
     { "a state that no reply has", function(raw)
       look(raw).list = nil
       raw.operations[2].reply[2] = { name = "done", type = "boolean" }
-      raw.waiters = { done = { operation = "look", doc = "d", delay = 1, max_delay = 1, timeout = 9, success = { { path = "done", is = { "true" } } } } }
+      raw.waiters = { done = { operation = "look", doc = "d", delay = 1, max_delay = 1, timeout = 9,
+        success = { { path = "done", is = { "true" } } } } }
     end, "waiters.done.success[1].is: holds for no boolean" },
     { "a status that no reply has", function(_, send) send.rows.result = { status = "id", success_status = { 1 } } end,
       "result.success_status: holds for no string" },

@@ -23,7 +23,8 @@ local function place_fits(resolver, operation, place)
     return
   end
   if top.where ~= "json" then
-    resolver:fault(place .. ".field", ("rows of shape `%s` stand in a body `json` or `ndjson`, not in `%s`%s"):format(rows.shape, top.where, NO_IMPORT))
+    resolver:fault(place .. ".field", "rows of shape `" .. rows.shape .. "` stand in a body `json` or `ndjson`, not in `" .. top.where .. "`"
+      .. NO_IMPORT)
   elseif row_tree.at(operation.fields, rows.steps).join then
     resolver:fault(place .. ".field", "rows are sent as an array, and `" .. rows.field .. "` has `join`" .. NO_IMPORT)
   end

@@ -91,6 +91,8 @@ end
 
 local UNITS = { byte = " bytes", utf16 = " characters (UTF-16 units)" }
 
+local ESCAPED = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
 -- The members of a group, or its name when they are not known.
 local function group_text(group, key, siblings)
   local names = {}
@@ -131,7 +133,7 @@ function M.rules_of(field, without_values, siblings)
   add(field.any_of and "at least one of " .. group_text(field.any_of, "any_of", siblings))
   add(field.not_after and "not after " .. field.not_after)
   add(field.whole_minutes, "whole minutes")
-  add(field.join and "sent as one text, joined by '" .. field.join:gsub("%c", { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }) .. "', and may be given so")
+  add(field.join and "sent as one text, joined by '" .. field.join:gsub("%c", ESCAPED) .. "', and may be given so")
   add(field.hash and hashing.phrase(field.hash))
   if field.default ~= nil then
     add("default " .. tostring(field.default))

@@ -129,8 +129,8 @@ local function rows_text(page, platform, operation)
     return
   end
   local most = rows.per_call or rows.per_file
-  page:add("\n**Rows.** `campaign import FILE --to ", platform.reference, ".", operation.name, "` fills ", code(rows.field), " from a list, ", most and most
-    .. " rows in one " .. (rows.per_file and "file" or "call") or "all rows at once", ", ", rows.concurrency or 1, " in flight",
+  page:add("\n**Rows.** `campaign import FILE --to ", platform.reference, ".", operation.name, "` fills ", code(rows.field), " from a list, ",
+    most and most .. " rows in one " .. (rows.per_file and "file" or "call") or "all rows at once", ", ", rows.concurrency or 1, " in flight",
     rows.concurrency == 1 and " (in order)" or "", ".")
   if rows.all_or_nothing then
     page:add("A call that is refused for its content applied nothing: its rows are then sent in smaller calls, down to those to blame.")
@@ -157,8 +157,8 @@ end
 local function members_text(page, platform, operation)
   local file = operation.members_file
   if file then
-    page:add("\n**Files of members.** `campaign members FILE --to ", platform.reference, ".", operation.name, " -o members.xlsx` writes one from a list: a sheet of texts",
-      " with the columns ", codes(file.columns),
+    page:add("\n**Files of members.** `campaign members FILE --to ", platform.reference, ".", operation.name,
+      " -o members.xlsx` writes one from a list: a sheet of texts with the columns ", codes(file.columns),
       ", then others of your own. ", code(file.upload), " takes it and gives the id for ", code(file.field), "; ",
       code(file.template), " is the platform's own empty one.")
   end

@@ -232,7 +232,8 @@ function M.batch_rows(operation, options)
         is_file and "rows_per_file" or "rows_per_call"),
     }
   end
-  local count = is_file and (options.rows_per_file or rows.per_file or 100000) or options.rows_per_call or rows.per_call or math.min(200, rows.per_call_max or 200)
+  local count = is_file and (options.rows_per_file or rows.per_file or 100000)
+    or options.rows_per_call or rows.per_call or math.min(200, rows.per_call_max or 200)
   if rows.per_call_max and count > rows.per_call_max then
     return error_object.refuse{
       kind = "usage", platform = operation.platform, operation = operation.name,
