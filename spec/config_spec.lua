@@ -84,6 +84,8 @@ describe("config", function()
     assert.matches("live, test", refused(nil, env).message)
     assert.matches("did you mean `live`", refused("lvie", env).message)
     assert.matches("no account `test`", refused("test", fake.env{ HOME = "/nowhere" }).message)
+    assert.equal("outbound: there is no account `test`: the environment names no accounts file, and no home to look for one (set CAMPAIGN_ACCOUNTS)",
+      tostring(refused("test", fake.env())))
     assert.matches("no accounts for outbound", refused("x", with_file{ tuzhan = { default = WELL } }).message)
   end)
 

@@ -27,6 +27,10 @@ local hidden = setmetatable({}, { __mode = "k" })
 
 local MAX_FILE = 1048576
 
+local function where_variables_are_set()
+  return package.loaded.ngx and " (nginx.conf must name it with `env`, workers see no others)" or ""
+end
+
 local mt = { __name = "campaign.account" }
 
 function mt.__index(account, key)
@@ -201,8 +205,9 @@ local function from_file(platform, name, env)
   end
   if not stat and (not why or why.reason == "missing") then
     if name or is_named then
-      return refuse(platform, (name and "there is no account `" .. name .. "`: " or "") .. "accounts file "
-        .. tostring(path) .. " does not exist")
+      return refuse(platform, (name and "there is no account `" .. name .. "`: " or "")
+        .. (path and "accounts file " .. path .. " does not exist" or "the environment names no accounts file, and no home to look for one"),
+        not path and { hint = "set CAMPAIGN_ACCOUNTS" .. where_variables_are_set() } or nil)
     end
     return {}, "default"
   end
@@ -304,8 +309,7 @@ local function missing(platform, keys, values)
   return refuse(platform, "the account has no " .. table.concat(names, " and no "), {
     kind = only_secrets and "auth" or "usage", reason = "missing_credentials",
     hint = ("set %s in the environment%s, or give %s to campaign.connect(\"%s\", { %s }) or in ~/.config/campaign/accounts.json"):format(
-      table.concat(variables, " and "), package.loaded.ngx and " (nginx.conf must name it with `env`, workers see no others)" or "",
-      #names > 1 and "them" or "it", platform.reference, table.concat(given, ", ")),
+      table.concat(variables, " and "), where_variables_are_set(), #names > 1 and "them" or "it", platform.reference, table.concat(given, ", ")),
   })
 end
 
