@@ -36,6 +36,14 @@ local SERVER = [[
   location /cb/ { content_by_lua_block { callback:handle() } }
   location = /lead { content_by_lua_block { lead:handle() } }
   location = /upload { content_by_lua_block { upload:receive() } }
+  location ~ ^/within(/.+)$ {
+    content_by_lua_block {
+      ngx.req.read_body()
+      local answer = ngx.location.capture(ngx.var[1], { method = ngx["HTTP_" .. ngx.req.get_method()], always_forward_body = true })
+      ngx.status = answer.status
+      ngx.print(answer.body)
+    }
+  }
   location = /here { content_by_lua_block { ngx.print("here") } }
   location = /evil { content_by_lua_block { ngx.shared.campaign:incr("evil", 1, 0) } }
   location = /evils { content_by_lua_block { ngx.print(ngx.shared.campaign:get("evil") or 0) } }
@@ -68,6 +76,7 @@ end
 local FILE = 'Content-Disposition: form-data; name="file"; filename="a.csv"'
 local LIST = "uuid,phone\r\nu-1,13800000001\r\n"
 local BODY = '{"unique_id":"c-%d","total":1,"success":1,"fail":0,"rows":[]}'
+local LONG = LIST .. ("u-2,13800000002\r\n"):rep(2000) -- more than client_body_buffer_size
 local evils = EVIL:rep(9000) -- more than a piece, less than the limit: 297,000 bytes
 
 -- name; request line; header lines; body; status; a text of the answer; how it is sent: its pauses, or as it stands, without Content-Length.
@@ -97,8 +106,18 @@ local CASES = {
   { "a lead without fields", LEAD, { FORM }, "=1&&=&%&%zz=1", 400, "none of the fields" },
   { "a lead that is compressed", LEAD, { FORM, "Content-Encoding: gzip" }, "\31\139\8\0\0\0\0\0\0\3x", 415, "Content-Encoding" },
   { "a lead with a huge number", LEAD, { "Content-Type: application/json" }, '{"tel":1e999}', 400 },
+  { "a lead one of whose fields is an object", LEAD, { "Content-Type: application/json" }, '{"tel":"13812345678","name":{"first":"a"}}', 400,
+    "the field name" },
+  { "a lead one of whose fields is a list", LEAD, { "Content-Type: application/json" }, '{"tel":["13812345678","13812345679"],"name":"a"}', 400,
+    "the field tel" },
+  { "a lead one of whose fields is a file", LEAD, { PARTS .. "b" },
+    parts("b", { 'Content-Disposition: form-data; name="tel"', "13812345678" }, { 'Content-Disposition: form-data; name="name"; filename="a"', "x" }),
+    400, "the field name" },
+  { "a lead with a file field left empty and a file that is no field", LEAD, { PARTS .. "b" },
+    parts("b", { 'Content-Disposition: form-data; name="tel"', "13812345678" }, { 'Content-Disposition: form-data; name="name"; filename=""', "" },
+      { FILE, "x" }), 202, "pending" },
   { "a lead that is deep", LEAD, { "Content-Type: application/json" }, ('{"tel":'):rep(5000), 400, "JSON" },
-  { "a lead whose field is an object", LEAD, { "Content-Type: application/json" }, '{"tel":{"a":[1]}}', 400, "none of the fields" },
+  { "a lead whose field is an object", LEAD, { "Content-Type: application/json" }, '{"tel":{"a":[1]}}', 400, "the field tel" },
   { "a lead that is too large, with Expect", LEAD, { FORM, "Expect: 100-continue" }, EVIL:rep(3000), 413, "too large", no_continue = true },
 
   { "the plain file", UPLOAD, { "Content-Type: text/csv" }, LIST, 202, '"job"', list = LIST },
@@ -115,8 +134,9 @@ local CASES = {
   { "a form with an empty file name and no bytes", UPLOAD, { PARTS .. "b" },
     parts("b", { 'Content-Disposition: form-data; name="file"; filename=""', "" }), 400, nil },
   { "a form with an empty file", UPLOAD, { PARTS .. "b" }, parts("b", { FILE, "" }), 400, "empty" },
-  { "a form with two files: the first counts", UPLOAD, { PARTS .. "b" }, parts("b", { FILE, LIST }, { FILE, "other" }), 202, '"job"',
-    list = LIST },
+  { "a form with two files", UPLOAD, { PARTS .. "b" }, parts("b", { FILE, LIST }, { FILE, evils }), 400, "more than one file" },
+  { "a form with a file and a file field left empty", UPLOAD, { PARTS .. "b" },
+    parts("b", { FILE, LIST }, { 'Content-Disposition: form-data; name="other"; filename=""', "" }), 202, '"job"', list = LIST },
   { "a form whose lines end with LF alone", UPLOAD, { PARTS .. "b" }, (parts("b", { FILE, LIST }):gsub("\r\n", "\n")), 400 },
   { "a form within a form", UPLOAD, { PARTS .. "b" },
     parts("b", { "Content-Disposition: form-data; name=f\r\nContent-Type: multipart/mixed; boundary=c", parts("c", { FILE, LIST }) }), 400,
@@ -138,6 +158,13 @@ local CASES = {
   { "a file with bad chunks", UPLOAD, { "Transfer-Encoding: chunked" }, "5\r\nphone\r\nzz\r\n" .. EVIL, 400, nil, bare = true },
   { "another method with a body", "DELETE /upload", {}, evils, 405, "POST or PUT" },
   { "no body at all", "PUT /upload", {}, "", 400, "empty" },
+
+  { "a lead in a subrequest", "POST /within/lead", { FORM }, "tel=13812345678", 202, "pending" },
+  { "the plain file in a subrequest", "POST /within/upload", {}, LIST, 202, '"job"', list = LIST },
+  { "the plain file in a subrequest, in a file of nginx", "POST /within/upload", {}, LONG, 202, '"job"', list = LONG },
+  { "a form in a subrequest", "POST /within/upload", { PARTS .. "b" }, parts("b", { FILE, LIST }), 202, '"job"', list = LIST },
+  { "a form that is broken from the start in a subrequest", "POST /within/upload", { PARTS .. "b" }, "--b\r\nno header\r\n\r\n" .. evils, 400 },
+  { "another method in a subrequest, with Expect", "DELETE /within/upload", { "Expect: 100-continue" }, evils, 405, "POST or PUT" },
 }
 
 describe("campaign.openresty locations", function()

@@ -173,6 +173,8 @@ local function text_of(value)
   return type(value) == "string" and value or nil
 end
 
+local FILE = {} -- what a form has under the name of a file
+
 local function read_form(body, content_type)
   local reader, err = core.multipart.reader{ content_type = content_type, max_part = #body, max_total = #body + 1, max_parts = MOST_FIELDS }
   local events
@@ -189,9 +191,10 @@ local function read_form(body, content_type)
   local values, name = {}, nil
   for _, event in ipairs(events) do
     if event[1] == "part" then
-      name = not event.filename and values[event.name] == nil and event.name or nil
-      if name then
-        values[name] = ""
+      local is_file = event.filename and event.filename ~= "" -- a browser sends a file field that was left empty without a name
+      name = values[event.name] == nil and not is_file and event.name or nil
+      if values[event.name] == nil then
+        values[event.name] = is_file and FILE or ""
       end
     elseif event[1] == "data" and name then
       values[name] = values[name] .. event[2]
@@ -232,7 +235,9 @@ local function row_of(self, values)
   for i, name in ipairs(self._fields) do
     local value = values[name]
     local text = value ~= nil and value ~= json.null and text_of(value) or ""
-    if text:find("%z") or not core.utf8.validate(text) then
+    if type(value) == "table" then
+      return nil, "the field " .. name .. " is not one text but an object, a list or a file"
+    elseif text:find("%z") or not core.utf8.validate(text) then
       return nil, "the field " .. name .. " is not UTF-8 text"
     end
     row[i], is_filled = text, is_filled or text ~= ""

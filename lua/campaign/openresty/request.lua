@@ -61,9 +61,10 @@ function M.outlive_client()
   ngx.on_abort(function() end)
 end
 
--- What a body comes through; nil where there is none or nginx must read it itself: in chunks, and over HTTP/2, where asking would raise.
+-- What a body comes through; nil where there is none or nginx must read it itself: in chunks, over HTTP/2, and for a subrequest; asking would
+-- raise in the last two.
 local function socket_of_body()
-  return ngx.req.http_version() < 2 and ngx.req.socket() or nil
+  return ngx.req.http_version() < 2 and not ngx.is_subrequest and ngx.req.socket() or nil
 end
 
 -- Reads what is left of a body, behind the answer, and throws it away: it must not be taken for the next request, and a connection that is closed
@@ -134,8 +135,8 @@ function M.body(limit)
   return body
 end
 
----The body piece by piece, without having it in memory: from the socket as it comes, or, where nginx must read it itself (chunked, HTTP/2),
----from the file that nginx made.
+---The body piece by piece, without having it in memory: from the socket as it comes, or, where nginx must read it itself (chunked, HTTP/2,
+---subrequests), from the file that nginx made.
 ---@return fun(): string?, string? next nil at the end; nil and why when it broke off
 ---@return fun(): boolean unread reads the rest, behind an answer: for `json`
 function M.pieces()

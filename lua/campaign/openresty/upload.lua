@@ -80,7 +80,10 @@ local function take_form(self, reader, pieces, file)
       local kind = event[1]
       if kind == "part" then
         local chosen = event.filename and event.filename ~= "" -- a browser sends a file field that was left empty without a name
-        part = chosen and (found and "ignored" or "file") or self._accept[event.name] and event.name or "ignored"
+        if chosen and found then
+          fail(400, "the form has more than one file: send each by itself")
+        end
+        part = chosen and "file" or self._accept[event.name] and event.name or "ignored"
         found = found or chosen
         if part ~= "file" and part ~= "ignored" then
           fields[part] = ""
