@@ -258,6 +258,17 @@ describe("pace.rate", function()
     assert.is_near(0.1, state.pause - now - 10.1, 1e-6, "after a good answer the rate falls, and nobody waits for long")
   end)
 
+  it("F6 waits longer each time, too, when the platform says again and again that it need not wait", function()
+    local state, now = rate.new(), 100
+    throttled(state, now, now - 0.1, 0)
+    assert.is_near(0, state.pause - now, 1e-6)
+    for i = 2, 5 do
+      now = state.pause + 1
+      throttled(state, now, now - 0.1, 0)
+      assert.is_near(2 ^ (i - 1) / 2, state.pause - now, 1e-6)
+    end
+  end)
+
   it("counts answers to what was sent before the first of them as one", function()
     local state = rate.new()
     rate.succeeded(state, 100, 40, 99)

@@ -486,7 +486,7 @@ function M.throttled(state, now, sent_at, more)
     end
     state.refused, state.round = state.refused + 1, now
     state.due = math.max(state.due, now + 1 / M.learned(state, now))
-    if not after and state.refused > 1 then
+    if state.refused > 1 and (after or 0) == 0 then -- "at once" did not help
       after = math.min(FIRST_PAUSE * 2 ^ math.min(state.refused - 1, 20), LONGEST_PAUSE) * more.random()
     elseif not after then -- what is then taken was not begun before
       after = state.caps == 0 and REST + REST_MORE * more.random() or BREATH
