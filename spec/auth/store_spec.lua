@@ -57,6 +57,19 @@ describe("auth.store", function()
     assert.is_nil((store:read()))
   end)
 
+  it("removes what processes left that were killed while they wrote", function()
+    local store = assert(store_module.open(ACCOUNT, env))
+    local tokens = folder .. "/state/tokens"
+    for name, hours in pairs{ [".campaign-00ff00ff00ff00ff.tmp"] = 2, [".campaign-11ff00ff00ff00ff.tmp"] = 0, ["mine.tmp"] = 2 } do
+      assert(core.system.write_atomic(tokens .. "/" .. name, "{}"))
+      os.execute(("touch -d '%d hours ago' %s/%s"):format(hours, tokens, name))
+    end
+    assert(store:write{ access_token = "a" })
+    local names = core.system.list_dir(tokens)
+    table.sort(names)
+    assert.same({ ".campaign-11ff00ff00ff00ff.tmp", "hypers-main#0123456789ab.json", "mine.tmp" }, names)
+  end)
+
   it("locks: a second one waits in vain while the first holds it", function()
     local store = assert(store_module.open(ACCOUNT, env))
     local lock = assert(store:lock(1))

@@ -15,6 +15,9 @@ local PRIVATE = 384 -- 0600
 local FOLDER = 448 -- 0700
 local MAX_FILE = 65536
 
+-- Seconds after which a temporary file has certainly been left by a process that died while it wrote.
+local LEFT_BEHIND = 3600
+
 local methods = {}
 local mt = { __index = methods, __name = "campaign.auth.store" }
 
@@ -64,6 +67,17 @@ function methods:read()
   return state
 end
 
+-- Removes what processes left that died while they wrote: there are tokens in it.
+local function clear_left_behind(folder)
+  for _, name in ipairs(core.system.list_dir(folder) or {}) do
+    local path = folder .. "/" .. name
+    local info = name:find("^%.campaign%-%x+%.tmp$") and core.system.stat(path, false)
+    if info and core.system.now() - info.mtime > LEFT_BEHIND then
+      core.system.remove(path)
+    end
+  end
+end
+
 ---Replaces what is stored. When this returns true, it is on disk.
 ---@param state table texts, numbers, booleans
 ---@return boolean? ok
@@ -73,6 +87,7 @@ function methods:write(state)
   if not ok then
     return fail("cannot write " .. self.path .. ": " .. tostring(err and err.message), err)
   end
+  clear_left_behind(self.path:match("^(.*)/"))
   return true
 end
 
