@@ -130,6 +130,17 @@ describe("a platform of one's own", function()
     assert.equal("rows_per_call: at most 3 rows in a call", err.message)
   end)
 
+  it("is found again by a job that is continued in another folder", function()
+    local env = environment()
+    command.write(folder .. "/own.lua", command.read(PATH))
+    command.write(folder .. "/list.csv", "mobile\n13000001111\n")
+    local result = command.campaign({ "import", "list.csv", "--to", "./own.lua.send_message", "-p", "text=hello", "--window", "ignore", "--job", "job",
+      "--dry-run" }, { env = env, cd = folder })
+    assert.equal(0, result.code, result.err)
+    result = command.campaign({ "resume", folder .. "/job" }, { env = env })
+    assert.equal(0, result.code, result.err)
+  end)
+
   it("is named by the path of its file wherever its words are to be typed", function()
     local out = command.campaign({ "describe", PATH, "--format", "markdown" }).out
     for _, words in ipairs({ "campaign import FILE --to " .. PATH .. ".send_message`", "campaign wait " .. PATH .. ".message_delivered`",

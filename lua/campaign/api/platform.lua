@@ -93,6 +93,13 @@ function M.is_shipped(name)
   return false
 end
 
+---Whether a platform is named by the path of its file.
+---@param name string
+---@return boolean
+function M.is_path(name)
+  return name:find("/", 1, true) ~= nil or name:sub(-4) == ".lua"
+end
+
 ---The parts of a name such as "longlong.import_customers_async". A platform may be named by the path of its file: what follows the last dot is
 ---the name of an operation or waiter.
 ---@param reference string
@@ -115,7 +122,7 @@ function M.load(name)
   if loaded[name] then
     return loaded[name]
   end
-  local is_path = name:find("/", 1, true) or name:sub(-4) == ".lua"
+  local is_path = M.is_path(name)
   local path = name
   if not is_path then
     path = name:find("^[%w_]+$") and package.searchpath("campaign.platform." .. name, package.path)

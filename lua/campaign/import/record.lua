@@ -7,6 +7,7 @@ local error_object = require "campaign.error"
 local json = require "campaign.json"
 local lfs = require "campaign.lfs"
 local merged = require "campaign.merged"
+local platforms = require "campaign.api.platform"
 
 local M = {}
 
@@ -18,7 +19,7 @@ local KEPT = { "to", "params", "map", "set", "split", "check", "encoding", "deli
 ---@param path string
 ---@return string
 local function absolute(path)
-  return path:sub(1, 1) == "/" and path or lfs.currentdir() .. "/" .. path
+  return path:sub(1, 1) == "/" and path or lfs.currentdir() .. "/" .. path:gsub("^%./+", "")
 end
 
 M.absolute = absolute
@@ -32,6 +33,7 @@ function M.options(options)
     kept[name] = options[name]
   end
   kept.source = absolute(options.source)
+  kept.to = platforms.is_path((platforms.split(options.to))) and absolute(options.to) or options.to
   kept.suppress = options.suppress[1] and {} or nil
   kept.since = options.since and absolute(options.since)
   for i, entry in ipairs(options.suppress) do
