@@ -134,8 +134,8 @@ describe("a platform of one's own", function()
     local env = environment()
     command.write(folder .. "/own.lua", command.read(PATH))
     command.write(folder .. "/list.csv", "mobile\n13000001111\n")
-    local result = command.campaign({ "import", "list.csv", "--to", "./own.lua.send_message", "-p", "text=hello", "--window", "ignore", "--job", "job",
-      "--dry-run" }, { env = env, cd = folder })
+    local result = command.campaign({ "import", "list.csv", "--to", "./own.lua.send_message", "-p", "text=hello", "--window", "ignore", "--job",
+      "job", "--dry-run" }, { env = env, cd = folder })
     assert.equal(0, result.code, result.err)
     result = command.campaign({ "resume", folder .. "/job" }, { env = env })
     assert.equal(0, result.code, result.err)

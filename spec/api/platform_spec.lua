@@ -375,6 +375,9 @@ describe("api.platform", function()
       raw.waiters = { done = { operation = "look", doc = "d", delay = 0, max_delay = 1, timeout = 9, changed = { "list" } } }
     end, "delay: must be a number from 0.001" },
     { "a zone that is nowhere", function(raw) raw.zone = "+99:99" end, "like +08:00" },
+    { "a callback about calls that wait for none", function(raw)
+      raw.callbacks = { done = { operation = "send", id = "id", rows = "rows", ok = "ok", doc = "d" } }
+    end, "callbacks.done: operation `send` needs rows with" },
     { "a link that is posted", function(raw) raw.links = { x = { operation = "send" } } end, "an address is opened by GET" },
     { "a receipt of a missing part", function(_, send) send.receipt = { part = "file" } end, "receipt.part: there is no field `file`" },
     { "rows in a form", function(_, send)
@@ -423,7 +426,7 @@ describe("api.platform", function()
       raw.operations[2].not_applied = { { path = "code", is = { "7" } } }
     end, "not_applied[1].is: holds for no number" },
     { "a state that no reply has", function(raw)
-      look(raw).list = nil
+      look(raw)
       raw.operations[2].reply[2] = { name = "done", type = "boolean" }
       raw.waiters = { done = { operation = "look", doc = "d", delay = 1, max_delay = 1, timeout = 9,
         success = { { path = "done", is = { "true" } } } } }
@@ -438,15 +441,13 @@ describe("api.platform", function()
     { "a place of a field in an object", function(raw) raw.types.Row.fields[1].where = "query" end, "where: belongs to the fields of a request" },
     { "a reply that requires", function(raw) look(raw) raw.operations[2].reply[1].required = true end,
       "required: has no meaning in a reply: `present`" },
-    { "a default of a reply", function(raw) look(raw) raw.operations[2].reply[2] = { name = "n", default = "x" } end,
-      "default: has no meaning in a reply" },
+    { "a default of a reply", function(raw) look(raw) raw.operations[2].reply[1].default = "x" end, "default: has no meaning in a reply" },
     { "other spellings of a field that is sent", function(_, send) send.fields[1].names = { "Who" } end, "names: has no meaning in a request" },
     { "whole minutes of a text", function(_, send) send.fields[1].whole_minutes = true end, "belongs to fields of type `datetime`" },
     { "a digest of a text", function(_, send) send.fields[1].digest = true end, "digest: belongs to fields of type `file`" },
     { "a unit of no length", function(_, send) send.fields[1].unit = "byte" end, "unit: needs `min_length` or `max_length`" },
-    { "texts for a number", function(raw)
-      raw.types.Row.fields[1].type, raw.types.Row.fields[1].enum = "integer", "colour"
-    end, "enum: `red` of `colour` is no value of type `integer`" },
+    { "texts for a number", function(raw) raw.types.Row.fields[1].type, raw.types.Row.fields[1].enum = "integer", "colour" end,
+      "enum: `red` of `colour` is no value of type `integer`" },
     { "a probe that waits for ever", function(raw, send) send.probe = look(raw, { settle = 86400 }) end, "seconds from 1 to" },
   }
   for _, case in ipairs(broken) do

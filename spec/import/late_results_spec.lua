@@ -7,6 +7,8 @@ local campaign = require "campaign"
 local imports = require "support.imports"
 local json = require "campaign.json"
 local late_results = require "campaign.import.run.late_results"
+local lists = require "support.lists"
+local recorder = require "support.recorder"
 
 local LONGLONG = "longlong.import_customers_async"
 local SECRET = "b7c1d2e3f4a5968778695a4b3c2d1e0f"
@@ -126,6 +128,36 @@ describe("import.late_results", function()
     local base = imports.accounts.longlong.base_url:match("^https?://[^/]+")
     local verified = assert(campaign.verify(job.job, { sandbox = base }))
     assert.is_true(verified.ok) -- the server's log has what was taken over at first
+  end)
+
+  it("joins what is told of the rows of a file, of a platform of one's own", function()
+    local path = lists.file([[return {
+      name = "mill", title = "Mill", doc = "Files.", source = "mill.md", zone = "+00:00",
+      account = { { name = "token", required = true, secret = true, doc = "key" }, { name = "base_url", type = "url", required = true, doc = "where" } },
+      auth = { bearer = { kind = "bearer", key = "token" } },
+      callbacks = { done = { operation = "upload", id = "number", rows = "rows", ok = "ok", index = "n", reason = "why", doc = "posted at the end" } },
+      operations = {
+        { name = "upload", doc = "Takes a file.", source = ":1", method = "POST", path = "/files", auth = "bearer", body = "multipart",
+          response = "json", effect = "append", fields = { { name = "list", where = "form", type = "file", required = true } },
+          reply = { { name = "number", type = "int64" } }, present = { "number" },
+          rows = { field = "list", shape = "csv", columns = { "phone" }, result = { accepted = "pending", id = "number" },
+            file = { part = "list", encoding = "gbk", line_end = "\n", header = true, filename = "list.csv" } } },
+      },
+    }]])
+    local wire = recorder.new{ recorder.reply('{"number":17}') }
+    local given = { account = { base_url = wire.url, token = "t" }, env = imports.env() }
+    local job = assert(campaign.import{ source = lists.file("phone\n王一\n王二\n"), to = path .. ".upload", job = imports.job(), transport = wire,
+      account = given.account, env = given.env })
+    wire:close()
+    local folder = imports.job()
+    local own = assert(callback.new{ platform = path, secret = SECRET, store = folder })
+    local text = '{"number":17,"rows":[{"n":0,"ok":true},{"n":1,"ok":false,"why":"no such number"}]}'
+    assert.equal(200, own:handle{ method = "POST", path = "/" .. SECRET, headers = { ["content-length"] = tostring(#text) }, body = text }.status)
+    local joined = assert(assert(campaign.open_job(job.job, given)):join(folder))
+    assert.same({ "confirmed", 1 }, { joined[1].as, joined[1].rejected })
+    local again = assert(assert(campaign.open_job(job.job, given)):resume())
+    assert.same({ 1, 1, 0 }, { again.accepted, again.rejected, again.accepted_pending })
+    assert.equal("no such number", imports.read(again.rejects_file)[1]._message)
   end)
 
   it("F16 settles a batch whose answer was lost by the marks of its rows", function()

@@ -537,6 +537,14 @@ function M.check(resolver)
   for name, waiter in pairs(resolver.raw.waiters or {}) do
     waiter_fits(resolver, waiter, "waiters." .. name)
   end
+  for name, callback in pairs(resolver.raw.callbacks or {}) do
+    local rows = resolver.operations[callback.operation].rows
+    local result = rows and rows.result or {}
+    if result.accepted ~= "pending" or not result.id then
+      resolver:fault("callbacks." .. name, "operation `" .. callback.operation .. "` needs rows with `result = { accepted = \"pending\", id = .. }`:"
+        .. " the number by which a callback is joined to its batch")
+    end
+  end
   for name, link in pairs(resolver.raw.links or {}) do
     local operation = resolver.operations[link.operation]
     if operation and operation.method ~= "GET" then

@@ -8,7 +8,7 @@ local M = {}
 
 -- The keys that belong to some shapes only.
 local KEYS = {
-  type = { object = true }, named_by = { object = true },
+  type = { object = true }, named_by = { object = true }, mark = { object = true },
   per_call = { object = true, array = true, value = true }, per_call_max = { object = true, array = true, value = true },
   per_file = { csv = true }, file = { csv = true },
   columns = { array = true, value = true, csv = true }, columns_from = { array = true, csv = true },

@@ -245,7 +245,7 @@ function M.plan(path, given)
   local root_path, number = family.root(path)
   local file = given.file or (number and family.retry(root_path, number) or root_path) .. "/" .. folder_module.FILES.rejects
   if not core.system.stat(file, true) and core.system.stat(root_path .. "/" .. folder_module.FILES.job, true) then
-    return refuse("usage", file .. " does not exist", given.file and nil or 
+    return refuse("usage", file .. " does not exist", given.file and nil or
       "a job without rejected rows has none, nor one that was forgotten; one that was killed writes it when it is resumed")
   end
   local root, err = opened_module.open(root_path)

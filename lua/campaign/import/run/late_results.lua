@@ -47,15 +47,18 @@ function M.decide(result, outcomes, unmatched, sent)
   return "confirmed", said, rejected
 end
 
--- The rows of a batch as they were sent.
+-- The rows of a batch as they were sent, with our marks where the platform has a field for them.
 local function sent_rows(work, batch)
-  local list, err = refused.sent_rows(work.operation, work.encoder, work.input, batch)
+  local field, sent = work.operation.rows.mark, {}
+  local list, err = {}, nil
+  if field then
+    list, err = refused.sent_rows(work.operation, work.encoder, work.input, batch)
+  end
   if not list then
     return nil, err
   end
-  local field, sent = work.operation.rows.mark, {}
   for position, row, fields in rows_module.each_sent(work.input, batch) do
-    local mark = field and type(list[position]) == "table" and list[position][field]
+    local mark = type(list[position]) == "table" and list[position][field]
     sent[position] = { row = row, mark = type(mark) == "string" and mark or nil, fields = fields }
   end
   return sent
