@@ -4,6 +4,14 @@
 local human = require "campaign.human"
 
 describe("human", function()
+  it("shows characters that a terminal would obey, or that turn the direction of writing", function()
+    assert.equal("a[U+001B][31mb[U+0007][U+000A]c[U+0000]", human.visible("a\27[31mb\7\nc\0"))
+    assert.equal("a[U+009B]2J[U+202E]b[U+200B][U+061C][U+FEFF][U+007F]",
+      human.visible("a\194\1552J\226\128\174b\226\128\139\216\156\239\187\191\127"))
+    assert.equal("手机号 „é“…\n\t[U+000D]", human.visible("手机号 „é“…\n\t\r", true))
+    assert.equal("\200\226\128", human.visible("\200\226\128"), "bytes that are no UTF-8 stay")
+  end)
+
   it("writes counts, bytes and durations for people", function()
     assert.are.equal("0", human.count(0))
     assert.are.equal("999", human.count(999))

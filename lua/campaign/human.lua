@@ -79,6 +79,27 @@ function M.utf8(point)
     or utf16_unit(55296 + math.floor((point - 65536) / 1024)) .. utf16_unit(56320 + (point - 65536) % 1024), "utf-16be")
 end
 
+-- Characters that are not seen but change how others are: U+061C, U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F, U+FEFF.
+local HIDDEN = {
+  ["\216\156"] = "[U+061C]", ["\239\187\191"] = "[U+FEFF]",
+}
+for code = 0x200B, 0x206F do
+  if code <= 0x200F or code >= 0x2028 and code <= 0x202E or code >= 0x2060 then
+    HIDDEN["\226" .. string.char(128 + math.floor(code / 64) % 64, 128 + code % 64)] = ("[U+%04X]"):format(code)
+  end
+end
+
+---A text that shows its control characters and what changes the direction of writing, instead of having a terminal or a browser obey them.
+---Line ends and tabs stay where `keeps_lines` is set.
+---@param text string
+---@param keeps_lines boolean?
+---@return string
+function M.visible(text, keeps_lines)
+  text = text:gsub(keeps_lines and "[%z\1-\8\11-\31\127]" or "[%z\1-\31\127]", function(byte) return ("[U+%04X]"):format(byte:byte()) end)
+  text = text:gsub("\194[\128-\159]", function(pair) return ("[U+%04X]"):format(pair:byte(2)) end)
+  return (text:gsub("\216\156", HIDDEN):gsub("\239\187\191", HIDDEN):gsub("\226[\128\129][\128-\191]", HIDDEN))
+end
+
 ---The character of a code point: U+4DAE → 䶮.
 ---@param code string
 ---@return string character empty for a control character

@@ -455,6 +455,17 @@ describe("campaign import", function()
     end)
   end)
 
+  it("obeys no escape sequence of a list or a file name, and shows it instead", function()
+    local path = command.write(folder .. "/es\27[1mc.csv", "手机号,\27]0;owned\7,\226\128\174bidi\n13800000001,a,b\n")
+    for _, more in ipairs({ "--window=wait", "--map=name=x", "--suppress=" .. path .. ":x" }) do
+      local said = campaign({ "import", path, "--to", LONGLONG, "--dry-run", more }, { env = user() })
+      local text = said.out .. said.err
+      assert.is_nil(text:find("[%z\1-\9\11-\31\127]"), text)
+      assert.is_nil(text:find("\226\128\174", 1, true), text)
+      assert.truthy(text:find("[U+001B]", 1, true), text)
+    end
+  end)
+
   it("goes on to its end when nobody reads what it says any more, and tells by its exit code that the result was not heard", function()
     jobs = jobs + 1
     local job = folder .. "/job" .. jobs

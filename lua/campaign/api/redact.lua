@@ -165,7 +165,7 @@ end
 
 -- Runs of 11 digits that begin like a mobile number, also with a blank or a dash after the third and the seventh.
 local function by_shape(text)
-  text = text:gsub("%f[%d](%d?%d?1[3-9]%d)[ -]%d%d%d%d[ -](%d%d%d%d)%f[%D]", "%1****%2")
+  text = text:gsub("%f[%d](%d?%d?1[3-9]%d)[ -]%d%d%d%d[ -](%d%d%d%d)%f[%D]", "%1****%2") -- linear: all of it is bounded
   return (text:gsub("%d+", function(digits)
     local country = #digits == 13 and digits:sub(1, 2) == "86" and digits:sub(3) or digits
     if #country == 11 and country:find("^1[3-9]") then

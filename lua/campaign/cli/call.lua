@@ -143,7 +143,7 @@ function M.run(given)
     ok, err = write_reply(reply, operation.response ~= "binary" and given.output or nil)
   end
   if client and not given.json then
-    client:warn(function(text) io.stderr:write("campaign: warning: ", text, "\n") end)
+    client:warn(function(text) output.note("warning: ", text) end)
   end
   local problem = client and given.record and client.transport:problem()
   if client then

@@ -43,11 +43,10 @@ local function open_sheet(given)
   end
   if not given.json then
     for _, note in ipairs(opened.list.notes) do
-      io.stderr:write("campaign: note: ", note, "\n")
+      output.note("note: ", note)
     end
     for _, doubt in ipairs(opened.doubts) do
-      io.stderr:write("campaign: note: ", workbook.doubt(doubt, opened.columns[doubt.column] or "#" .. doubt.column), "; ", workbook.advice(doubt),
-        "\n")
+      output.note("note: ", workbook.doubt(doubt, opened.columns[doubt.column] or "#" .. doubt.column), "; ", workbook.advice(doubt))
     end
   end
   local file = assert(io.open(opened.reader:path(), "rb"))

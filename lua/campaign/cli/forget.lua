@@ -9,11 +9,11 @@ local output = require "campaign.cli.output"
 local M = {}
 
 local function print_text(forgotten)
-  io.stdout:write(("%s: %d files removed, %s\n"):format(forgotten.job, #forgotten.removed, human.bytes(forgotten.bytes)))
+  output.say(("%s: %d files removed, %s\n"):format(forgotten.job, #forgotten.removed, human.bytes(forgotten.bytes)))
   for _, part in ipairs({ { "removed", forgotten.removed }, { "kept, without personal data", forgotten.kept },
     { "left, not ours: look whether they hold personal data", forgotten.left } }) do
     if #part[2] > 0 then
-      io.stdout:write("  ", part[1], ": ", table.concat(part[2], ", "), "\n")
+      output.say("  ", part[1], ": ", table.concat(part[2], ", "), "\n")
     end
   end
 end

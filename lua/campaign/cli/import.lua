@@ -76,7 +76,7 @@ local PLANNED_LISTS = { "unused", "notes", "unmappable", "windows", "sample", "s
 local function print_plan(given, job)
   local plan = job.plan
   if not given.json then
-    io.stdout:write(given.file, " to ", given.to, ": ", summary.plan(plan), "\n",
+    output.say(given.file, " to ", given.to, ": ", summary.plan(plan), "\n",
       job.folder and "  job: " .. job.folder .. " (run it with: campaign resume " .. job.folder .. ")\n"
         or "  nothing was left behind; --job DIR keeps lists of the rows that are left out\n")
     return

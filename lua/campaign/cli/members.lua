@@ -83,7 +83,7 @@ function M.run(given)
   if given.json then
     print_json(file)
   else
-    io.stdout:write(given.file, " to ", given.to, ": ", summary.members(file), "\n")
+    output.say(given.file, " to ", given.to, ": ", summary.members(file), "\n")
   end
   return file.exit_code
 end

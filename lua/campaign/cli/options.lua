@@ -23,7 +23,7 @@ end
 
 -- "17" or "17-32": the first and the last.
 local function batches(text)
-  local first, last = text:match("^(%d+)%-(%d+)$")
+  local first, last = text:match("^(%d+)%-(%d+)$") -- linear: a dash between
   first = integer(first or text)
   last = last and integer(last) or not last and first
   if not first or not last or first < 1 or last < first then

@@ -3,6 +3,7 @@
 
 local core = require "campaign.core"
 local error_object = require "campaign.error"
+local human = require "campaign.human"
 
 local M = {}
 
@@ -77,7 +78,19 @@ local function line_of(err, options)
     end
     return text .. "\n", code
   end
-  return "campaign: " .. tostring(err):gsub("[\r\n]+", " ") .. "\n", code
+  return "campaign: " .. human.visible((tostring(err):gsub("[\r\n]+", " "))) .. "\n", code
+end
+
+---Writes texts for people to stdout: names of columns and files, a platform's words may hold anything.
+---@param ... string|number
+function M.say(...)
+  io.stdout:write(human.visible(table.concat({ ... }), true))
+end
+
+---Writes a line for people to stderr.
+---@param ... string|number
+function M.note(...)
+  io.stderr:write("campaign: ", human.visible(table.concat({ ... }), true), "\n")
 end
 
 ---Writes an error to stderr and returns the exit code.

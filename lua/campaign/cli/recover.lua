@@ -8,18 +8,18 @@ local output = require "campaign.cli.output"
 local M = {}
 
 local function print_text(recovered)
-  io.stdout:write(("%s: the ledger was rebuilt; the damaged one is %s\n"):format(recovered.job, recovered.damaged))
+  output.say(("%s: the ledger was rebuilt; the damaged one is %s\n"):format(recovered.job, recovered.damaged))
   for _, line in ipairs({
     { recovered.kept, "batches whose outcome is known" }, { recovered.ambiguous, "batches in doubt" }, { recovered.pending, "batches to send" },
   }) do
-    io.stdout:write(("%12s  %s\n"):format(human.count(line[1]), line[2]))
+    output.say(("%12s  %s\n"):format(human.count(line[1]), line[2]))
   end
   if recovered.ambiguous > 0 then
-    io.stdout:write("  their rows may or may not have arrived; look at the platform, then: campaign resolve ", recovered.job,
+    output.say("  their rows may or may not have arrived; look at the platform, then: campaign resolve ", recovered.job,
       " --batch N --as applied|not-applied|resend\n")
   end
   if recovered.pending > 0 then
-    io.stdout:write("  continue with: campaign resume ", recovered.job, "\n")
+    output.say("  continue with: campaign resume ", recovered.job, "\n")
   end
 end
 

@@ -20,7 +20,7 @@ local function by_person(given, job)
   if given.json then
     output.json{ batch = first, last = last > first and last or nil, count = count, as = given.as }
   else
-    io.stdout:write(last > first and ("%d batches in doubt from %d to %d"):format(count, first, last) or ("batch %d"):format(first),
+    output.say(last > first and ("%d batches in doubt from %d to %d"):format(count, first, last) or ("batch %d"):format(first),
       (": %s; continue with: campaign resume %s\n"):format(given.as, given.job))
   end
   return output.EXIT.ok
@@ -48,12 +48,12 @@ local function by_probe(given, job)
     output.json{ batches = core.json.array(found), open = open }
   else
     for _, batch in ipairs(found) do
-      io.stdout:write(("batch %d: %s%s\n"):format(batch.batch, batch.as or "still in doubt", batch.detail and " (" .. batch.detail .. ")" or ""))
+      output.say(("batch %d: %s%s\n"):format(batch.batch, batch.as or "still in doubt", batch.detail and " (" .. batch.detail .. ")" or ""))
     end
     if #found == 0 then
-      io.stdout:write("no batch in doubt that the platform can be asked about\n")
+      output.say("no batch in doubt that the platform can be asked about\n")
     elseif open < #found then
-      io.stdout:write("continue with: campaign resume ", given.job, "\n")
+      output.say("continue with: campaign resume ", given.job, "\n")
     end
   end
   return open > 0 and output.EXIT.unknown or output.EXIT.ok
@@ -75,12 +75,12 @@ local function by_callbacks(given, job)
   else
     for _, batch in ipairs(joined) do
       if batch.as ~= "confirmed" then
-        io.stdout:write(("batch %d: %s (%s)\n"):format(batch.batch, batch.as and "in doubt" or "still in doubt", batch.detail))
+        output.say(("batch %d: %s (%s)\n"):format(batch.batch, batch.as and "in doubt" or "still in doubt", batch.detail))
       end
     end
-    io.stdout:write(("%d batches confirmed by callbacks, %d of their rows rejected\n"):format(confirmed, rejected))
+    output.say(("%d batches confirmed by callbacks, %d of their rows rejected\n"):format(confirmed, rejected))
     if #joined > 0 then
-      io.stdout:write("update the report with: campaign resume ", given.job, "\n")
+      output.say("update the report with: campaign resume ", given.job, "\n")
     end
   end
   return conflicts > 0 and output.EXIT.unknown or output.EXIT.ok

@@ -23,7 +23,7 @@ local function print_choice(given, counts)
       words[#words + 1] = human.count(counts[state[1]]) .. " " .. state[2]
     end
   end
-  io.stdout:write(("%s: %s corrected rows%s\n"):format(counts.file, human.count(counts.sent),
+  output.say(("%s: %s corrected rows%s\n"):format(counts.file, human.count(counts.sent),
     #words > 0 and "; left as they are: " .. table.concat(words, ", ") or ""))
 end
 

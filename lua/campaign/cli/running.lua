@@ -91,7 +91,7 @@ local function print_result(given, what, result)
   if given.json then
     output.json(json_result(result))
   else
-    io.stdout:write(what, ": ", summary.text(result), "\n", next_steps(result), "\n")
+    output.say(what, ": ", summary.text(result), "\n", next_steps(result), "\n")
   end
   if result.error then
     output.fail(result.error, { json = given.json, code = result.exit_code })
@@ -117,7 +117,7 @@ function M.new(given)
   function watcher.note(text)
     if not given.json and given.progress ~= "json" then
       finish()
-      io.stderr:write("campaign: ", text, "\n")
+      output.note(text)
     end
   end
   local running = { finish = finish, note = watcher.note }

@@ -34,39 +34,39 @@ local function print_json(found)
 end
 
 local function print_text(given, found)
-  io.stdout:write(given.job, ": ", found.state, "\n")
+  output.say(given.job, ": ", found.state, "\n")
   for _, state in ipairs(ROW_STATES) do
     local count = found.rows and found.rows[state] or 0
     if count > 0 then
-      io.stdout:write(("%12s  %s\n"):format(human.count(count), state == "pending" and "not sent yet" or WORDS[state]))
+      output.say(("%12s  %s\n"):format(human.count(count), state == "pending" and "not sent yet" or WORDS[state]))
     end
   end
   if (found.possibly_duplicated or 0) > 0 then
-    io.stdout:write(("  %s rows were sent again by order and may be there twice\n"):format(human.count(found.possibly_duplicated)))
+    output.say(("  %s rows were sent again by order and may be there twice\n"):format(human.count(found.possibly_duplicated)))
   end
   for _, batch in ipairs(found.doubtful or {}) do
-    io.stdout:write(("  batch %d in doubt: %s rows from row %s, attempt %s, %s\n"):format(batch.batch, human.count(batch.rows),
+    output.say(("  batch %d in doubt: %s rows from row %s, attempt %s, %s\n"):format(batch.batch, human.count(batch.rows),
       human.count(batch.first_row), tostring(batch.attempt or "?"), tostring(batch.cause or "no outcome is known")))
   end
   if found.doubtful and #found.doubtful > 0 then
     local resolve = "campaign resolve " .. given.job
     if found.can_probe then
-      io.stdout:write("  the platform can be asked: ", resolve, " --probe\n")
+      output.say("  the platform can be asked: ", resolve, " --probe\n")
     end
     if found.awaits_callbacks then
-      io.stdout:write("  its callbacks may tell, where they were received: ", resolve, " --callbacks DIR\n")
+      output.say("  its callbacks may tell, where they were received: ", resolve, " --callbacks DIR\n")
     end
     local has_way = found.can_probe or found.awaits_callbacks
-    io.stdout:write(has_way and "  else look there, then: " or "  look at the platform, then: ",
+    output.say(has_way and "  else look there, then: " or "  look at the platform, then: ",
       resolve, " --batch N --as applied|not-applied|resend\n")
   end
   if found.handed_over then
-    io.stdout:write("  what was not sent, or rejected, was handed over to: campaign status ", found.handed_over, "\n")
+    output.say("  what was not sent, or rejected, was handed over to: campaign status ", found.handed_over, "\n")
   elseif found.state == "interrupted" or found.state == "stopped" or found.state == "planned" then
-    io.stdout:write("  continue with: campaign resume ", given.job, "\n")
+    output.say("  continue with: campaign resume ", given.job, "\n")
   end
   for number = 1, found.retries or 0 do
-    io.stdout:write("  a retry of it: campaign status ", given.job, "/retry-", number, "\n")
+    output.say("  a retry of it: campaign status ", given.job, "/retry-", number, "\n")
   end
 end
 

@@ -16,25 +16,25 @@ local SERVER = { "unreported_duplicates", "false_success", "false_refusal", "for
 local function print_text(proof)
   for _, name in ipairs(FIGURES) do
     local value = proof[name]
-    io.stdout:write(("%24s  %s\n"):format((name:gsub("_", " ")), value and human.count(value) or "not known without the server's log"))
+    output.say(("%24s  %s\n"):format((name:gsub("_", " ")), value and human.count(value) or "not known without the server's log"))
   end
   for _, job in ipairs(proof.jobs) do
-    io.stdout:write(("  %s: %s rows, %s%s\n"):format(job.job, human.count(job.rows), job.state,
+    output.say(("  %s: %s rows, %s%s\n"):format(job.job, human.count(job.rows), job.state,
       job.reports and "" or "; its reports are not there or not current and were not compared"))
   end
   if proof.committed then
-    io.stdout:write(("  %s rows in the server's log%s\n"):format(human.count(proof.committed),
+    output.say(("  %s rows in the server's log%s\n"):format(human.count(proof.committed),
       proof.foreign > 0 and ", " .. human.count(proof.foreign) .. " of them of no job here" or ""))
   end
   if proof.mended > 0 then
-    io.stdout:write(("  %s rejected rows were changed by hand\n"):format(human.count(proof.mended)))
+    output.say(("  %s rejected rows were changed by hand\n"):format(human.count(proof.mended)))
   end
   for _, fault in ipairs(proof.faults) do
     local examples = #fault.examples > 0 and " (" .. table.concat(fault.examples, ", ") .. (fault.count > #fault.examples and ", ..." or "")
       .. ")" or ""
-    io.stdout:write(("  %s: %s: %s%s\n"):format(fault.part, human.count(fault.count), fault.message, examples))
+    output.say(("  %s: %s: %s%s\n"):format(fault.part, human.count(fault.count), fault.message, examples))
   end
-  io.stdout:write(proof.ok and "everything agrees\n" or "something DISAGREES\n")
+  output.say(proof.ok and "everything agrees\n" or "something DISAGREES\n")
 end
 
 function M.run(given)

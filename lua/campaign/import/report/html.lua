@@ -9,20 +9,6 @@ local M = {}
 
 local MARKUP = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
--- Characters that are not seen but change how others are: U+061C, U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F, U+FEFF.
-local HIDDEN = {
-  ["\216\156"] = "U+061C", ["\239\187\191"] = "U+FEFF",
-}
-for code = 0x200B, 0x206F do
-  if code <= 0x200F or code >= 0x2028 and code <= 0x202E or code >= 0x2060 then
-    HIDDEN["\226" .. string.char(128 + math.floor(code / 64) % 64, 128 + code % 64)] = ("U+%04X"):format(code)
-  end
-end
-
-local function visible(character)
-  return HIDDEN[character] and "[" .. HIDDEN[character] .. "]" or nil
-end
-
 -- Masks a long run of digits: it could be a phone number.
 local function masked(digits)
   return digits:sub(1, 3) .. ("*"):rep(#digits - 5) .. digits:sub(-2)
@@ -38,10 +24,7 @@ function M.text(value, most)
     text = text:gsub("[\128-\255]", "?")
   end
   text = human.cut(text, most or 300, "…"):gsub("%d%d%d%d%d%d%d+", masked)
-  text = text:gsub("[%z\1-\31\127]", function(byte) return ("[U+%04X]"):format(byte:byte()) end)
-  text = text:gsub("\194[\128-\159]", function(pair) return ("[U+%04X]"):format(pair:byte(2)) end)
-  text = text:gsub("\216\156", visible):gsub("\239\187\191", visible):gsub("\226[\128\129][\128-\191]", visible)
-  return (text:gsub("[&<>\"']", MARKUP))
+  return (human.visible(text):gsub("[&<>\"']", MARKUP))
 end
 
 ---The same for a path or a command, in which digits are not masked.
@@ -52,8 +35,7 @@ function M.plain(text)
     text = text:gsub("[\128-\255]", "?")
   end
   text = text:gsub("[%z\1-\31\127]", "?"):gsub("\194[\128-\159]", "?")
-  text = text:gsub("\216\156", visible):gsub("\239\187\191", visible):gsub("\226[\128\129][\128-\191]", visible)
-  return (text:gsub("[&<>\"']", MARKUP))
+  return (human.visible(text):gsub("[&<>\"']", MARKUP))
 end
 
 ---A text of a list or a platform, isolated so that its writing direction does not affect what follows.
