@@ -1,38 +1,8 @@
 -- SPDX-License-Identifier: MIT
 local platforms = require "campaign.api.platform"
+local small_platform = require "support.small_platform"
 
--- A small platform that is well; specs break one thing of it at a time.
-local function small()
-  return {
-    name = "small", title = "Small", doc = "d", source = "s.txt", zone = "+08:00",
-    account = { { name = "base_url", required = true, type = "url", doc = "d" }, { name = "token", secret = true, doc = "d" } },
-    auth = { bearer = { kind = "bearer", key = "token" } },
-    enums = { colour = { { "red", "red" }, { "blue" } } },
-    types = { Row = { fields = { { name = "id", type = "int64" }, { name = "colour", enum = "colour" } } } },
-    windows = { night = { from = "22:00:00", to = "06:00:00" } },
-    operations = {
-      {
-        name = "send", doc = "d", source = ":3", method = "POST", path = "/v1/{who}/send", auth = "bearer", body = "json",
-        response = "json", effect = "append", window = "night",
-        fields = {
-          { name = "who", where = "path", required = true },
-          { name = "rows", where = "json", type = "array", items = "Row", required = true },
-        },
-        reply = "Row",
-        rows = { field = "rows", shape = "object", type = "Row" },
-      },
-    },
-  }
-end
-
-local function refused(change)
-  local raw = small()
-  change(raw, raw.operations[1])
-  local platform, err = platforms.from_table(raw, "small.lua")
-  assert.is_nil(platform)
-  assert.equal("usage", err.kind)
-  return err.message, err
-end
+local small, refused = small_platform.new, small_platform.refused
 
 local function with_file(text, visit)
   local path = os.tmpname()
@@ -380,44 +350,9 @@ describe("api.platform", function()
     end, "callbacks.done: operation `send` needs rows with" },
     { "a link that is posted", function(raw) raw.links = { x = { operation = "send" } } end, "an address is opened by GET" },
     { "a receipt of a missing part", function(_, send) send.receipt = { part = "file" } end, "receipt.part: there is no field `file`" },
-    { "rows in a form", function(_, send)
-      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "string", join = "\n" }
-      send.rows = { field = "rows", shape = "value", columns = { "id" } }
-    end, "stand in a body `json` or `ndjson`, not in `form`; leave `rows` out" },
-    { "rows in a query", function(_, send)
-      send.fields[2] = { name = "rows", where = "query", type = "array", items = "string", join = "," }
-      send.rows = { field = "rows", shape = "value", columns = { "id" } }
-    end, "not in `query`" },
-    { "rows that a single call would send as one text", function(_, send)
-      send.fields[2] = { name = "rows", where = "json", type = "array", items = "string", join = "," }
-      send.rows = { field = "rows", shape = "value", columns = { "id" } }
-    end, "`rows` has `join`" },
-    { "rows that are no list", function(_, send) send.rows.field = "who" end, "whose items are the rows" },
-    { "values without a name", function(_, send) send.fields[2].items = "string" send.rows = { field = "rows", shape = "value" } end,
-      "`value` needs `columns`" },
-    { "values with two names", function(_, send)
-      send.fields[2].items = "string"
-      send.rows = { field = "rows", shape = "value", columns = { "id", "colour" } }
-    end, "columns: must be one name" },
-    { "rows of columns in a list of texts", function(_, send)
-      send.fields[2].items = "string"
-      send.rows = { field = "rows", shape = "array", columns = { "id" } }
-    end, "needs items of type `array`, not `string`" },
-    { "an alias of no column", function(_, send)
-      send.fields[2].items = "string"
-      send.rows = { field = "rows", shape = "value", columns = { "id" }, aliases = { ID = { "number" } } }
-    end, "aliases: there is no column `ID`" },
-    { "rows in a file that are objects", function(_, send) send.rows.file = { encoding = "utf-8", line_end = "\n" } end,
-      "rows.file: does not go with shape `object`" },
-    { "a limit of files for calls", function(_, send) send.rows.per_file = 5 end, "rows.per_file: does not go with shape `object`" },
-    { "columns of objects", function(_, send) send.rows.columns = { "id" } end, "rows.columns: does not go with shape `object`" },
-    { "all rows accepted, but for the refused ones", function(_, send) send.rows.result = { accepted = "all", failed_rows = "id" } end,
-      "failed_rows: does not go with `accepted = \"all\"`" },
-    { "refused rows in a reply that is not read", function(_, send) send.response, send.rows.result = "empty", { failed_rows = "id" } end,
-      "failed_rows: is read from a reply in JSON" },
-    { "one key against repeats for all calls", function(_, send)
-      send.fields[3] = { name = "X-Idempotency-Key", where = "header", required = true }
-    end, "all calls of an import would have the same `X-Idempotency-Key`" },
+    { "a name of files in a JSON body", function(_, send) send.filename_mode = "gbk" end, "filename_mode: belongs to a body `multipart`" },
+    { "what a reply must have that is not read", function(_, send) send.response, send.present = "binary", { "id" } end,
+      "present: is of a reply in JSON" },
     { "a number that is read as a text", function(_, send) send.success = { { path = "id", is = { 0 } } } end,
       "success[1].is: holds for no string, which is what a field of type `int64` is read as: write \"0\"" },
     { "a text that is read as a number", function(raw)
@@ -431,8 +366,6 @@ describe("api.platform", function()
       raw.waiters = { done = { operation = "look", doc = "d", delay = 1, max_delay = 1, timeout = 9,
         success = { { path = "done", is = { "true" } } } } }
     end, "waiters.done.success[1].is: holds for no boolean" },
-    { "a status that no reply has", function(_, send) send.rows.result = { status = "id", success_status = { 1 } } end,
-      "result.success_status: holds for no string" },
     { "a condition on no value", function(_, send) send.success = { { path = "id", is = {} } } end, "which values hold?" },
     { "a header that its scheme sends", function(_, send) send.fields[3] = { name = "authorization", where = "header" } end,
       "scheme `bearer` sends `Authorization`, which the call has already" },

@@ -170,6 +170,25 @@ local function places_fit(resolver, operation, place)
   end
 end
 
+-- Keys that are heard only with a body, or a response, of one kind.
+local function kinds_fit(resolver, operation, place)
+  if operation.filename_mode and operation.body ~= "multipart" then
+    resolver:fault(place .. ".filename_mode", "belongs to a body `multipart`")
+  end
+  if operation.response == "json" then
+    return
+  end
+  local reads = { reply = #(operation.reply.fields or {}) > 0, present = operation.present, pages = operation.pages, receipt = operation.receipt }
+  for _, condition in ipairs(operation.success or {}) do
+    reads.success = reads.success or condition.path
+  end
+  for key, is_there in pairs(reads) do
+    if is_there then
+      resolver:fault(place .. "." .. key, "is of a reply in JSON, and the `response` is `" .. operation.response .. "`")
+    end
+  end
+end
+
 -- The field that alone goes to a place of the request; nil if there is none or more than one.
 local function only_field(operation, where)
   local count, only = 0, nil
@@ -481,6 +500,7 @@ local function operation_fits(resolver, operation)
     fields_fit(resolver, operation.reply.fields, place .. ".reply", "reply")
   end
   places_fit(resolver, operation, place)
+  kinds_fit(resolver, operation, place)
   for _, key in ipairs{ "success", "throttle", "not_applied" } do
     conditions_fit(resolver, operation[key], place .. "." .. key, operation.reply)
   end

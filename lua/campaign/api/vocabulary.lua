@@ -97,7 +97,7 @@ local VOCABULARY = {
   refusal = {
     ["code!"] = scalar, ["reason!"] = "string", kind = KINDS, applied = { "no", "maybe" }, hint = "string",
   },
-  receipt = { ["part!"] = "string", sha256 = "string", size = "string", filename = "string" },
+  receipt = { ["part!"] = "string", sha256 = "string", size = "string" },
   rows = {
     ["field!"] = "string", ["shape!"] = { "object", "array", "value", "csv" }, type = "string", per_call = amount,
     per_call_max = amount, per_file = amount,
@@ -126,7 +126,7 @@ local VOCABULARY = {
   },
   file = {
     part = "string", ["encoding!"] = { "utf-8", "gbk", "gb18030" }, ["line_end!"] = { "\n", "\r\n" }, filename = text_of_a_name,
-    header = "boolean", bom = "boolean", quote = { "minimal", "all" }, type = "string",
+    header = "boolean", bom = "boolean", quote = { "minimal" }, type = "string",
   },
   pages = {
     page = "string", offset = "string", cursor = "string", next = "string", last = { list = scalar }, size = "string", ["list!"] = paths,

@@ -1,0 +1,58 @@
+-- SPDX-License-Identifier: MIT
+local small_platform = require "support.small_platform"
+
+describe("api.rows_fit", function()
+  local broken = {
+    { "rows in a form", function(_, send)
+      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "string", join = "\n" }
+      send.rows = { field = "rows", shape = "value", columns = { "id" } }
+    end, "stand in a body `json` or `ndjson`, not in `form`; leave `rows` out" },
+    { "rows in a query", function(_, send)
+      send.fields[2] = { name = "rows", where = "query", type = "array", items = "string", join = "," }
+      send.rows = { field = "rows", shape = "value", columns = { "id" } }
+    end, "not in `query`" },
+    { "rows that a single call would send as one text", function(_, send)
+      send.fields[2] = { name = "rows", where = "json", type = "array", items = "string", join = "," }
+      send.rows = { field = "rows", shape = "value", columns = { "id" } }
+    end, "`rows` has `join`" },
+    { "rows that are no list", function(_, send) send.rows.field = "who" end, "whose items are the rows" },
+    { "values without a name", function(_, send) send.fields[2].items = "string" send.rows = { field = "rows", shape = "value" } end,
+      "`value` needs `columns`" },
+    { "values with two names", function(_, send)
+      send.fields[2].items = "string"
+      send.rows = { field = "rows", shape = "value", columns = { "id", "colour" } }
+    end, "columns: must be one name" },
+    { "rows of columns in a list of texts", function(_, send)
+      send.fields[2].items = "string"
+      send.rows = { field = "rows", shape = "array", columns = { "id" } }
+    end, "needs items of type `array`, not `string`" },
+    { "an alias of no column", function(_, send)
+      send.fields[2].items = "string"
+      send.rows = { field = "rows", shape = "value", columns = { "id" }, aliases = { ID = { "number" } } }
+    end, "aliases: there is no column `ID`" },
+    { "rows in a file that are objects", function(_, send) send.rows.file = { encoding = "utf-8", line_end = "\n" } end,
+      "rows.file: does not go with shape `object`" },
+    { "a limit of files for calls", function(_, send) send.rows.per_file = 5 end, "rows.per_file: does not go with shape `object`" },
+    { "columns of objects", function(_, send) send.rows.columns = { "id" } end, "rows.columns: does not go with shape `object`" },
+    { "all rows accepted, but for the refused ones", function(_, send) send.rows.result = { accepted = "all", failed_rows = "id" } end,
+      "failed_rows: does not go with `accepted = \"all\"`" },
+    { "refused rows in a reply that is not read", function(_, send) send.response, send.rows.result = "empty", { failed_rows = "id" } end,
+      "failed_rows: is read from a reply in JSON" },
+    { "one key against repeats for all calls", function(_, send)
+      send.fields[3] = { name = "X-Idempotency-Key", where = "header", required = true }
+    end, "all calls of an import would have the same `X-Idempotency-Key`" },
+    { "quotes that are never written", function(_, send)
+      send.body, send.fields[2] = "multipart", { name = "rows", where = "form", type = "file" }
+      send.rows = { field = "rows", shape = "csv", columns = { "id" }, file = { part = "rows", encoding = "gbk", quote = "all", line_end = "\n",
+        filename = "r.csv" } }
+    end, "rows.file.quote: must be one of minimal" },
+    { "a status that no reply has", function(_, send) send.rows.result = { status = "id", success_status = { 1 } } end,
+      "result.success_status: holds for no string" },
+  }
+  for _, case in ipairs(broken) do
+    it("refuses " .. case[1], function()
+      local message = small_platform.refused(case[2])
+      assert(message:find(case[3], 1, true), message)
+    end)
+  end
+end)
