@@ -405,15 +405,15 @@ describe("core.rows.preflight", function()
     input:close()
   end)
 
-  it("tells at most a thousand rejects in a step", function()
-    local input = assert(core.rows.input { path = lists.file("p,n\n" .. ("x,y\n"):rep(2500) .. "1,a\n") })
+  it("tells at most 250 rejects in a step", function()
+    local input = assert(core.rows.input { path = lists.file("p,n\n" .. ("x,y\n"):rep(600) .. "1,a\n") })
     local encoder = simple()
     local pass = assert(core.rows.preflight(input, encoder, {}))
     local counts = {}
     for step in function() return pass:step() end do
       counts[#counts + 1] = step.rejected
     end
-    assert.same({ 1000, 1000, 500 }, counts)
+    assert.same({ 250, 250, 100 }, counts)
     pass:close()
     encoder:close()
     input:close()

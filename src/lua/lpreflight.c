@@ -9,7 +9,9 @@
 #define PASS_CLASS "campaign.rows.preflight"
 
 #define STEP_BYTES ((int64_t)1 << 20)
-#define STEP_TABLES 1000 /* maximum rejects, or batches, per step, so that a list of nothing but rejects does not fill the memory */
+/* Most rejects, or batches, of a step: a list of nothing but rejects does not fill the memory, and the texts of a step stay below what malloc takes
+ * from the system alone (128 KiB), since more of them would leave holes in the heap. */
+#define STEP_TABLES 250
 
 struct lua_pass {
   struct camp_preflight pass;

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Queries of the SQLite ledger: counts, records page by page, finished attempts as lines of JSON. Extends ledger/sqlite.lua.
 
+local grouped = require "campaign.ledger.grouped"
 local ledger_module = require "campaign.ledger"
 local schema = require "campaign.ledger.schema"
 
@@ -18,7 +19,7 @@ local SCANS = { batches = { "scan_batches" }, attempts = { "scan_attempts", "sca
 ---@return table? progress batches and rows by state, attempts, open attempts, possibly_duplicated (rows)
 ---@return campaign.error? err
 function methods:progress()
-  local rows, err = self:_query("progress")
+  local rows, err = self:ask("progress")
   if not rows then
     return nil, err
   end
@@ -29,8 +30,8 @@ function methods:progress()
   end
   local counts = progress.rows
   for _, row in ipairs(rows) do
-    local state, batches, accepted, rejected, awaited = row[1], row[2], row[3], row[4], row[5]
-    progress.batches[state] = batches
+    local state, accepted, rejected, awaited = row.state, row.accepted, row.rejected, row.awaited
+    progress.batches[state] = row.batches
     progress.sendable = progress.sendable + accepted
     if state == "A" or state == "R" or state == "C" then
       counts.accepted = counts.accepted + accepted - rejected - awaited
@@ -49,12 +50,12 @@ function methods:progress()
     leased = leased + 1
   end
   progress.batches.P, progress.batches.L = progress.batches.P - leased, progress.batches.L + leased
-  rows, err = self:_query("progress_rows")
+  rows, err = self:ask("progress_rows")
   if not rows then
     return nil, err
   end
   for _, row in ipairs(rows) do
-    counts[row[1]] = counts[row[1]] + row[2]
+    counts[row.state] = counts[row.state] + row.rows
   end
   rows, err = self:_query("progress_attempts")
   if not rows then
@@ -118,23 +119,21 @@ function methods:lines()
   end
 end
 
--- Queries about the whole job.
-local WHOLE = { reasons = true, taken = true, runs = true, refused = true, doubtful = true }
-
 ---What is known of one thing: `rows_of` a batch, `attempts_of` it, `last_of` these, `narrowing` of a refused one (its first batch, rows of that,
 ---pieces made of it), `reasons` of the rows that were never sent, `taken`: rows of the batches that were taken over whole. For the report: `runs`, the
 ---attempts by owner; the `course` of one of them (owner, its beginning, seconds of an interval); the 200 most frequent reasons of `refused` rows; the
 ---first 100 `doubtful` batches.
 ---@param what "rows_of"|"attempts_of"|"last_of"|"narrowing"|"reasons"|"taken"|"runs"|"course"|"refused"|"doubtful"
----@param index integer|string|nil
----@param ... number
+---@param ... integer|string which one
 ---@return table[]? records
 ---@return campaign.error? err
-function methods:ask(what, index, ...)
-  if WHOLE[what] then
-    return self:_query(what)
+function methods:ask(what, ...)
+  if schema.GROUPED[what] then
+    return grouped.ask(function(...)
+      return self:_query(...)
+    end, what, ...)
   end
-  return self:_query(what, index, ...)
+  return self:_query(what, ...)
 end
 
 return methods

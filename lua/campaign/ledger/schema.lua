@@ -69,6 +69,9 @@ local RECEIPT = "coalesce(b.receipt, (SELECT a.receipt FROM attempt a WHERE a.id
 local BATCH = [[seq, state, fence, attempts, doubts, parent, offset, bytes, first_row, first_line, rows, accepted, body_bytes, skip, hash, rejected,
   awaits, ]] .. RECEIPT
 
+-- The attempts of the batches above ?1 up to ?2.
+local ATTEMPTS_OF_RANGE = "a.id > ?1 * 1048576 + 1048575 AND a.id <= ?2 * 1048576 + 1048575 "
+
 -- Batches that were sent again by order, so that more than one attempt may have arrived. For a split batch, the attempts of its pieces count.
 local REPEATED = [[ b.doubts > 0 AND (SELECT count(*) FROM attempt a WHERE a.id BETWEEN b.seq * 1048576 AND b.seq * 1048576 + 1048575
     AND (a.verdict = 'accepted' OR a.verdict = 'partly' OR a.verdict = 'ambiguous')) + b.split > 1]]
@@ -145,8 +148,8 @@ M.STATEMENTS = {
       'the process ended between sending and the outcome' FROM batch WHERE state = 'S']],
   recover_sent = "UPDATE batch SET state = 'U' WHERE state = 'S'",
   progress = [[SELECT state, count(*), coalesce(sum(accepted), 0), coalesce(sum(rejected), 0), coalesce(sum(awaits * (accepted - rejected)), 0)
-    FROM batch WHERE split = 0 GROUP BY state]],
-  progress_rows = "SELECT state, count(*) FROM row_result WHERE batch IS NULL GROUP BY state",
+    FROM batch WHERE seq > ?1 AND seq <= ?2 AND split = 0 GROUP BY state]],
+  progress_rows = "SELECT state, count(*) FROM row_result WHERE row > ?1 AND row <= ?2 AND batch IS NULL GROUP BY state",
   progress_attempts = [[SELECT coalesce(sum(attempts), 0), coalesce(sum(state = 'S'), 0),
     (SELECT coalesce(sum(body_bytes), 0) FROM attempt), (SELECT coalesce(sum(b.accepted), 0) FROM batch b WHERE ]] .. REPEATED .. ") FROM batch",
   scan_repeated = "SELECT " .. BATCH .. ", split FROM batch b WHERE seq > ? AND " .. REPEATED .. " ORDER BY seq LIMIT ?",
@@ -157,7 +160,8 @@ M.STATEMENTS = {
   -- Batches that the report must mention: settled ones that were not simply accepted.
   scan_told = "SELECT " .. BATCH .. [[ FROM batch b
     WHERE split = 0 AND seq > ? AND (state IN ('R','X','U','S') OR rejected > 0) ORDER BY seq LIMIT ?]],
-  taken = [[SELECT awaits, sum(accepted) FROM batch WHERE split = 0 AND state IN ('A','C') AND rejected = 0 GROUP BY awaits]],
+  taken = [[SELECT awaits, sum(accepted) FROM batch WHERE seq > ?1 AND seq <= ?2 AND split = 0 AND state IN ('A','C') AND rejected = 0
+    GROUP BY awaits]],
   scan_attempts = [[SELECT a.id, a.batch, a.number, a.fence, a.began, a.ended, a.verdict, a.cause, a.receipt, a.status, a.code, a.kind,
     a.sent, a.guard, a.bytes_sent, a.body_bytes, a.seconds, a.detail, a.reason, a.message, b.first_row, b.accepted
     FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.id > ? ORDER BY a.id LIMIT ?]],
@@ -178,22 +182,37 @@ M.STATEMENTS = {
 -- the pace.
   runs = [[SELECT a.owner, min(a.began), max(a.ended), count(*), sum(a.number > 1), coalesce(sum(a.status = 429), 0), sum(a.verdict = 'ambiguous'),
     coalesce(sum(iif(a.verdict IN ('accepted','partly'), b.accepted - b.rejected, 0)), 0), coalesce(sum(a.bytes_sent), 0)
-    FROM attempt a JOIN batch b ON b.seq = a.batch WHERE a.cause IS NOT 'interrupted' AND a.cause IS NOT 'held_back' GROUP BY 1 ORDER BY 2]],
+    FROM attempt a JOIN batch b ON b.seq = a.batch WHERE ]] .. ATTEMPTS_OF_RANGE .. [[AND a.cause IS NOT 'interrupted' AND a.cause IS NOT 'held_back'
+    GROUP BY 1]],
   -- Number of calls by interval and rounded duration (in steps of a tenth to a quarter), from which percentiles are computed.
-  course = [[SELECT CAST((a.ended - ?2) / ?3 AS INTEGER), CASE WHEN a.seconds < 0.02 THEN CAST(a.seconds * 1000 AS INTEGER)
+  course = [[SELECT CAST((a.ended - ?4) / ?5 AS INTEGER), CASE WHEN a.seconds < 0.02 THEN CAST(a.seconds * 1000 AS INTEGER)
       WHEN a.seconds < 0.1 THEN CAST(a.seconds * 200 AS INTEGER) * 5 WHEN a.seconds < 0.2 THEN CAST(a.seconds * 100 AS INTEGER) * 10
       WHEN a.seconds < 1 THEN CAST(a.seconds * 20 AS INTEGER) * 50 WHEN a.seconds < 2 THEN CAST(a.seconds * 10 AS INTEGER) * 100
       WHEN a.seconds < 10 THEN CAST(a.seconds * 2 AS INTEGER) * 500 ELSE CAST(min(a.seconds, 600) / 5 AS INTEGER) * 5000 END,
     count(*), sum(a.number > 1), coalesce(sum(a.status = 429), 0), sum(a.verdict = 'ambiguous'),
     coalesce(sum(iif(a.verdict IN ('accepted','partly'), b.accepted - b.rejected, 0)), 0)
     FROM attempt a JOIN batch b ON b.seq = a.batch
-    WHERE a.owner = ?1 AND a.cause IS NOT 'interrupted' AND a.cause IS NOT 'held_back' GROUP BY 1, 2]],
-  refused = [[SELECT state, cause, col, reason, code, count(*) FROM row_result WHERE state = 'rejected'
-    GROUP BY state, cause, col, reason, code ORDER BY count(*) DESC, 2, 3, 4, 5 LIMIT 200]],
+    WHERE ]] .. ATTEMPTS_OF_RANGE .. [[AND a.owner = ?3 AND a.cause IS NOT 'interrupted' AND a.cause IS NOT 'held_back' GROUP BY 1, 2]],
+  refused = [[SELECT state, cause, col, reason, code, count(*) FROM row_result WHERE row > ?1 AND row <= ?2 AND state = 'rejected'
+    GROUP BY state, cause, col, reason, code]],
   doubtful = [[SELECT b.seq, b.first_row, b.accepted, a.number, a.began, a.verdict, a.cause, a.status, a.code, a.detail
     FROM batch b LEFT JOIN attempt a ON a.id = b.seq * 1048576 + b.attempts WHERE b.split = 0 AND b.state = 'U' ORDER BY b.seq LIMIT 100]],
-  reasons = [[SELECT state, cause, col, reason, code, count(*) FROM row_result WHERE batch IS NULL
-    GROUP BY state, cause, col, reason, code ORDER BY count(*) DESC, 1, 2, 3, 4, 5]],
+  reasons = [[SELECT state, cause, col, reason, code, count(*) FROM row_result WHERE row > ?1 AND row <= ?2 AND batch IS NULL
+    GROUP BY state, cause, col, reason, code]],
+  highest_batch = "SELECT coalesce(max(seq), 0) FROM batch",
+  highest_row = "SELECT coalesce(max(row), 0) FROM row_result",
+}
+
+---Statements that count by groups, for the batches or rows above ?1 up to ?2 (ledger/grouped.lua). `keys`: so many columns tell groups apart; the
+---others are added up, but for the smallest and greatest of `least` and `most`. Order: by_count, then the columns from `first` (1) on.
+M.GROUPED = {
+  progress = { of = "batch", keys = 1 },
+  progress_rows = { of = "row", keys = 1 },
+  taken = { of = "batch", keys = 1 },
+  runs = { of = "batch", keys = 1, least = 2, most = 3, first = 2 },
+  course = { of = "batch", keys = 2 },
+  refused = { of = "row", keys = 5, by_count = true, limit = 200 },
+  reasons = { of = "row", keys = 5, by_count = true },
 }
 
 local ATTEMPT = { "id", "batch", "number", "fence", "began", "ended", "verdict", "cause", "receipt", "status", "code", "kind", "sent",
@@ -222,6 +241,8 @@ local ROW = { "row", "batch", "state", "cause", "column", "reason", "code", "mes
 ---Column names of a statement's result, in order; a scan continues after the first. Statements without names return lists, or lines.
 M.NAMES = {
   scan_lines = "lines",
+  progress = { "state", "batches", "accepted", "rejected", "awaited" },
+  progress_rows = { "state", "rows" },
   job_get = { "id", "created", "state", "record" },
   file_get = { "number", "path", "bytes", "mtime", "encoding", "delimiter" },
   claim = LEASE,
