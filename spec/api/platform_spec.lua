@@ -173,6 +173,14 @@ describe("api.platform", function()
       send.probe = look(raw, { match = { a = "whom" } })
     end, "no field `whom`" },
     { "a probe that matches everything", function(raw, send) send.probe = look(raw, { match = {} }) end, "which entry is meant" },
+    { "a probe that leaves out entries by the status of the answer", function(raw, send)
+      send.probe = look(raw, { unless = { status = { 200 } } })
+    end, "probe.unless: takes `path`, `is`" },
+    { "columns of targets that are left out by an account's setting", function(raw, send)
+      look(raw)
+      send.rows.columns_from = { operation = "look", list = "data", match = { a = "who" }, names = "columns", name = "name",
+        unless = { path = "a", is = { 1 }, setting = "kinds" } }
+    end, "columns_from.unless: takes `path`, `is`" },
     { "a probe that asks with an unknown field", function(raw, send)
       send.probe = look(raw, { params = { until_when = "who" } })
     end, "has no field `until_when`" },

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What two looks at a platform prove, as a table: nothing is called proved that another course of events could have left behind.
 
+local platforms = require "campaign.api.platform"
 local probe = require "campaign.import.run.probe"
 
 local TOTAL = { kind = "total", match = { name = "target" }, count = "total", marks = { "utime" } }
@@ -87,6 +88,21 @@ describe("import.probe", function()
     end
     assert.is_nil((probe.read(TOTAL, { 7, "x", false }, fields)))
     assert.same({ total = 7, marks = { "" } }, probe.read(TOTAL, { { name = "autumn", total = 7 } }, fields))
+  end)
+
+  it("counts the data source of the kind that an operation of outbound fills, not the other one of the same name", function()
+    local operations = assert(platforms.load("outbound")).operations
+    local fields = { dataSourceName = "spring" }
+    local contacts = { dataSourceName = "spring", type = 0, total = 5, utime = 1 }
+    local dnc = { dataSourceName = "spring", type = 1, total = 9, utime = 2 }
+    for name, own in pairs{ upload_contacts_file = contacts, upload_contacts_json = contacts, upload_dnc_file = dnc, upload_dnc_json = dnc } do
+      local other = own == dnc and contacts or dnc
+      for _, entries in ipairs({ { contacts, dnc }, { dnc, contacts } }) do
+        assert.equal(own.total, assert(probe.read(operations[name].probe, entries, fields), name).total)
+      end
+      assert.is_nil((probe.read(operations[name].probe, { other }, fields)))
+      assert.equal(3, probe.read(operations[name].probe, { { dataSourceName = "spring", total = 3 } }, fields).total) -- of no said kind
+    end
   end)
 
   it("reads the numbers of all entries that are meant, as texts", function()

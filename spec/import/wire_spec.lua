@@ -102,6 +102,28 @@ describe("the import on the wire", function()
     assert.matches("^response: ", refused(JSON("<html>")))
   end)
 
+  it("takes the columns of the data source that the operation fills, not of a do-not-call one that has the same name", function()
+    local function groups(...)
+      return JSON('{"code":200,"msg":"m","data":[' .. table.concat({ ... }, ",") .. "]}")
+    end
+    local dnc = '{"type":1,"dataSourceName":"spring","total":7,"utime":1,"customFields":[{"id":1,"name":"uuid","type1":1}]}'
+    local contacts = '{"type":0,"dataSourceName":"spring","total":0,"utime":1,"customFields":['
+      .. '{"id":1,"name":"uuid","type1":1},{"id":2,"name":"phone","type1":1},{"id":3,"name":"name","type1":0}]}'
+    for _, listed in ipairs({ groups(dnc, contacts), groups(contacts, dnc) }) do
+      local received = import(LIST, "outbound.upload_contacts_json", { dataSourceName = "spring" }, { listed, listed, JSON(ACCEPTED) })
+      assert(received[3]:find('"dataList":[["c-1","13000000001","王小明"],["c-2","13000000002","李,四"]]', 1, true), received[3])
+    end
+    local folder = command.folder()
+    local wire = recorder.new{ groups(dnc, (contacts:gsub("spring", "autumn"))) }
+    local job, err = campaign.plan{ source = command.write(folder .. "/list.csv", LIST), to = "outbound.upload_contacts_file",
+      params = { dataSourceName = "spring" }, job = folder .. "/job", window = "ignore",
+      account = { base_url = wire.url, token = "t", abbreviate = "acme" }, transport = wire, env = fake.env() }
+    wire:close()
+    command.remove(folder)
+    assert.is_nil(job)
+    assert.equal('the platform has no target "spring"; it has: autumn', err.message)
+  end)
+
   it("R068 client sends JSON rows as values in the order of customFields, without a header row", function()
     local received = import(LIST, "outbound.upload_contacts_json", { dataSourceName = "spring" }, { JSON(GROUPS), JSON(GROUPS), JSON(ACCEPTED) })
     assert(received[3]:find('"dataList":[["c-1","13000000001","王小明"],["c-2","13000000002","李,四"]]', 1, true), received[3])

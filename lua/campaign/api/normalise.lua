@@ -251,6 +251,23 @@ function M.at(value, path)
   return value
 end
 
+---Whether an entry of a reply meets a condition.
+---@param entry any
+---@param condition table path, is, or_absent
+---@return boolean
+function M.meets(entry, condition)
+  local value = M.at(entry, condition.path)
+  if value == nil then
+    return condition.or_absent or false
+  end
+  for _, known in ipairs(condition.is) do
+    if value == known then
+      return true
+    end
+  end
+  return false
+end
+
 M.plain = plain
 
 return M

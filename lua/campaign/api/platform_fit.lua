@@ -266,6 +266,22 @@ local function conditions_fit(resolver, list, place, reply)
   end
 end
 
+-- A condition on an entry or a page: those know neither the status of the answer nor the account.
+local function entry_condition_fits(resolver, condition, place, described)
+  conditions_fit(resolver, { condition }, place, described)
+  if condition.status or condition.setting then
+    resolver:fault(place, "takes `path`, `is` and `or_absent` only")
+  end
+end
+
+-- The description of the entries of a list in a reply.
+local function entries_fit(resolver, described, list, place)
+  if list and list ~= "." then
+    described = reply_fits(resolver, described, list, place .. ".list")
+  end
+  return described and described.type == "array" and described.items or described
+end
+
 local function aliases_fit(resolver, aliases, row, place)
   local meant, fields = {}, row_tree.flatten(row.fields or {})
   for _, field in ipairs(fields) do
@@ -301,10 +317,7 @@ local function failed_rows_fit(resolver, operation, result, place)
   end
   local ways = (how.index and 1 or 0) + (how.value and 1 or 0) + (how.in_order and 1 or 0)
   if how.unless then
-    conditions_fit(resolver, { how.unless }, place .. ".unless", entry)
-    if how.unless.status or how.unless.setting then
-      resolver:fault(place .. ".unless", "takes `path`, `is` and `or_absent` only")
-    end
+    entry_condition_fits(resolver, how.unless, place .. ".unless", entry)
   end
   if ways > 1 then
     resolver:fault(place, "names rows by one of `index`, `value` and `in_order`")
@@ -406,10 +419,7 @@ local function pages_fit(resolver, operation, place)
     end
   end
   if pages.more then
-    conditions_fit(resolver, { pages.more }, place .. ".pages.more", operation.reply)
-    if pages.more.status or pages.more.setting then
-      resolver:fault(place .. ".pages.more", "takes `path`, `is` and `or_absent` only")
-    end
+    entry_condition_fits(resolver, pages.more, place .. ".pages.more", operation.reply)
   end
   local cursor = pages.cursor and operation.fields[pages.cursor]
   if cursor and (cursor.required or cursor.type == "array" or cursor.type == "object" or cursor.type == "file") then
@@ -436,13 +446,7 @@ local function waiter_fits(resolver, waiter, place)
   if waiter.max_delay < waiter.delay then
     resolver:fault(place .. ".max_delay", "is under `delay`")
   end
-  local described = resolver.operations[waiter.operation].reply
-  if waiter.list and waiter.list ~= "." then
-    described = reply_fits(resolver, described, waiter.list, place .. ".list")
-  end
-  if described and described.type == "array" then
-    described = described.items
-  end
+  local described = entries_fit(resolver, resolver.operations[waiter.operation].reply, waiter.list, place)
   for _, key in ipairs{ "success", "failure" } do
     conditions_fit(resolver, waiter[key], place .. "." .. key, described)
   end
@@ -493,6 +497,16 @@ local function enums_fit(resolver)
   end
 end
 
+-- What is asked of another operation about the target of this one.
+local function query_fits(resolver, query, place)
+  if query and query.unless then
+    local asked = resolver.operations[query.operation]
+    local list = query.list or asked.pages and asked.pages.list
+    local entry = type(list) == "string" and entries_fit(resolver, asked.reply, list, place) or nil
+    entry_condition_fits(resolver, query.unless, place .. ".unless", entry)
+  end
+end
+
 local function operation_fits(resolver, operation)
   local place = "operations[" .. operation.name .. "]"
   fields_fit(resolver, operation.fields, place .. ".fields", "request")
@@ -526,6 +540,8 @@ local function operation_fits(resolver, operation)
   if operation.pages then
     pages_fit(resolver, operation, place)
   end
+  query_fits(resolver, type(operation.probe) == "table" and operation.probe or nil, place .. ".probe")
+  query_fits(resolver, operation.rows and operation.rows.columns_from, place .. ".columns_from")
   for key, name in pairs{ receipt = "part", destructive = "field" } do
     if operation[key] then
       needs_field(resolver, operation.fields, operation[key][name], place .. "." .. key .. "." .. name)

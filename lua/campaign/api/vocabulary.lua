@@ -112,7 +112,7 @@ local VOCABULARY = {
   },
   columns_from = {
     ["operation!"] = "string", ["list!"] = "string", ["match!"] = { map = "string" }, ["names!"] = "string",
-    ["name!"] = "string", required = { of = "condition" },
+    ["name!"] = "string", required = { of = "condition" }, unless = { of = "condition" },
   },
   result = {
     accepted = { "pending", "all" }, id = "string", success_count = "string", fail_count = "string",
@@ -143,7 +143,8 @@ local VOCABULARY = {
   },
   probe = {
     ["operation!"] = "string", ["kind!"] = { "total", "entry" }, ["match!"] = { map = "string" }, ["doc!"] = "string", list = "string",
-    params = { map = "string" }, count = "string", marks = strings, id = "string", sha256 = "string", settle = "number",
+    params = { map = "string" }, unless = { of = "condition" }, count = "string", marks = strings, id = "string", sha256 = "string",
+    settle = "number",
   },
 }
 

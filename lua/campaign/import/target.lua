@@ -9,6 +9,7 @@ local core = require "campaign.core"
 local error_object = require "campaign.error"
 local files = require "campaign.api.files"
 local merged = require "campaign.merged"
+local normalise = require "campaign.api.normalise"
 local platforms = require "campaign.api.platform"
 local sign = require "campaign.api.sign"
 local suggest = require "campaign.api.suggest"
@@ -149,6 +150,17 @@ local function is_one_of(list, value)
   return false
 end
 
+-- The entries that are targets of this operation: a platform may list others beside them, under the same names.
+local function targets_of(reply, from)
+  local targets = {}
+  for _, entry in ipairs(value_at(reply, from.list) or {}) do
+    if not (from.unless and normalise.meets(entry, from.unless)) then
+      targets[#targets + 1] = entry
+    end
+  end
+  return targets
+end
+
 local function groups_of(list, match, params)
   local groups = {}
   for _, group in ipairs(list) do
@@ -210,7 +222,7 @@ function M.columns(client, operation, options)
   if not reply then
     return nil, error_object.unsent(err)
   end
-  local list = value_at(reply, from.list) or {}
+  local list = targets_of(reply, from)
   local groups = groups_of(list, from.match, options.params)
   local named = { platform = operation.platform, operation = operation.name }
   if not groups[1] then

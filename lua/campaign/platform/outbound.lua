@@ -118,7 +118,7 @@ return {
         field = "dataSourceFile", shape = "csv", per_file = 100000, concurrency = 1, all_or_nothing = true,
         columns_from = {
           operation = "get_contact_group_detail", list = "data", match = { dataSourceName = "dataSourceName" },
-          names = "customFields", name = "name", required = { path = "type1", is = { 1 } },
+          unless = { path = "type", is = { 1 } }, names = "customFields", name = "name", required = { path = "type1", is = { 1 } },
         },
         aliases = {
           uuid = { "编号", "客户编号", "id", "contact_id" },
@@ -133,6 +133,7 @@ return {
       },
       probe = {
         operation = "get_contact_group_detail", kind = "total", list = "data", match = { dataSourceName = "dataSourceName" },
+        unless = { path = "type", is = { 1 } },
         count = "total", marks = { "utime" }, settle = 300,
         doc = "the total before and after; sound with one writer only (settle is PROPOSED: the document sets no time)",
       },
@@ -170,6 +171,7 @@ return {
       },
       probe = {
         operation = "get_contact_group_detail", kind = "total", list = "data", match = { dataSourceName = "dataSourceName" },
+        unless = { path = "type", is = { 0 } },
         count = "total", marks = { "utime" }, settle = 300,
         doc = "the total before and after; uuids that are already there are not counted again, which then proves nothing",
       },
@@ -203,7 +205,7 @@ return {
         field = "dataList", shape = "array", per_call = 1000, concurrency = 1, all_or_nothing = true,
         columns_from = {
           operation = "get_contact_group_detail", list = "data", match = { dataSourceName = "dataSourceName" },
-          names = "customFields", name = "name", required = { path = "type1", is = { 1 } },
+          unless = { path = "type", is = { 1 } }, names = "customFields", name = "name", required = { path = "type1", is = { 1 } },
         },
         aliases = {
           uuid = { "编号", "客户编号", "id", "contact_id" },
@@ -216,6 +218,7 @@ return {
       },
       probe = {
         operation = "get_contact_group_detail", kind = "total", list = "data", match = { dataSourceName = "dataSourceName" },
+        unless = { path = "type", is = { 1 } },
         count = "total", marks = { "utime" }, settle = 300,
         doc = "the total before and after; sound with one writer only (settle is PROPOSED: the document sets no time)",
       },
@@ -271,6 +274,7 @@ return {
       },
       probe = {
         operation = "get_contact_group_detail", kind = "total", list = "data", match = { dataSourceName = "dataSourceName" },
+        unless = { path = "type", is = { 0 } },
         count = "total", marks = { "utime" }, settle = 300,
         doc = "the total before and after; uuids that are already there are not counted again, which then proves nothing",
       },

@@ -44,20 +44,7 @@ end
 
 -- Whether an entry is of a row that was accepted.
 local function is_accepted(how, item)
-  local condition = how.unless
-  if not condition then
-    return false
-  end
-  local value = at(item, condition.path)
-  if value == nil then
-    return condition.or_absent or false
-  end
-  for _, known in ipairs(condition.is) do
-    if value == known then
-      return true
-    end
-  end
-  return false
+  return how.unless ~= nil and normalise.meets(item, how.unless)
 end
 
 -- The values by which an entry names rows: one, or a list of them.

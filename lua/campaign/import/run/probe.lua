@@ -22,7 +22,7 @@ local function text_of(value)
 end
 
 local function is_meant(probe, entry, fields)
-  if type(entry) ~= "table" then
+  if type(entry) ~= "table" or probe.unless and normalise.meets(entry, probe.unless) then
     return false
   end
   for theirs, ours in pairs(probe.match) do
