@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local command = require "spec.support.command"
+local core = require "campaign.core"
 local lfs = require "lfs"
 local campaign = command.campaign
 
@@ -101,6 +102,7 @@ describe("campaign convert", function()
     end
     table.sort(names)
     assert.are.same({ ".", "..", "in", "out" }, names)
+    assert.are.equal(384, core.system.stat(out).mode, "a list is nobody else's: 0600")
   end)
 
   it("may write onto the file it reads", function()

@@ -79,7 +79,10 @@ local function open_input(given)
   return file
 end
 
--- Where the result goes: stdout, or a name beside the wanted file, so that half a result never has its name.
+local PRIVATE = 384 -- 0600
+
+-- Where the result goes: stdout, or a name beside the wanted file, so that half a result never has its name. The list holds personal data, so
+-- nobody else can read the file, whatever the umask.
 local function open_output(path)
   if not path then
     return { file = io.stdout }
@@ -89,6 +92,10 @@ local function open_output(path)
     return usage("cannot write " .. path .. ": exists and is not a regular file")
   end
   local temporary = path .. "." .. core.digest.hex(core.system.random(6)) .. ".part"
+  local made, err = core.system.write_atomic(temporary, "", PRIVATE)
+  if not made then
+    return usage("cannot write " .. err.message)
+  end
   local file, message = io.open(temporary, "wb")
   if not file then
     return usage("cannot write " .. message)
