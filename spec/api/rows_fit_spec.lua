@@ -46,8 +46,16 @@ describe("api.rows_fit", function()
       send.rows = { field = "rows", shape = "csv", columns = { "id" }, file = { part = "rows", encoding = "gbk", quote = "all", line_end = "\n",
         filename = "r.csv" } }
     end, "rows.file.quote: must be one of minimal" },
-    { "a status that no reply has", function(_, send) send.rows.result = { status = "id", success_status = { 1 } } end,
-      "result.success_status: holds for no string" },
+    { "counts that are texts", function(raw, send)
+      raw.types.Row.fields[3] = { name = "good", type = "int64" }
+      send.rows.result = { success_count = "good", fail_count = "good" }
+    end, "success_count: `good` is of type `int64`, which cannot be read here: any, integer, number" },
+    { "a number of a batch that is an object", function(raw, send)
+      raw.types.Row.fields[3] = { name = "data", type = "object", open = true }
+      send.rows.result = { accepted = "pending", id = "data" }
+    end, "id: `data` is of type `object`" },
+    { "refused rows in a text", function(_, send) send.rows.result = { failed_rows = { list = "colour", index = ".", from = 0 } } end,
+      "list: `colour` is of type `string`" },
   }
   for _, case in ipairs(broken) do
     it("refuses " .. case[1], function()

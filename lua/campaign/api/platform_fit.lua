@@ -3,21 +3,15 @@
 -- bodies that carry them. A part of the loader (api/platform) for users' files, after api/platform_checks. Faults are reported to the
 -- loader.
 
-local names_of = require "campaign.names"
 local oauth_fit = require "campaign.api.oauth_fit"
-local row_tree = require "campaign.api.row_tree"
+local reply_fit = require "campaign.api.reply_fit"
 local rows_fit = require "campaign.api.rows_fit"
 local signature_fit = require "campaign.api.signature_fit"
-local suggest = require "campaign.api.suggest"
 
 local M = {}
 
 -- The Lua type that a default or constant of a field must have; other field types are texts.
 local LUA_TYPES = { integer = "number", number = "number", boolean = "boolean" }
-
--- The Lua type as which a scalar of a reply is read.
-local SCALARS = { string = "string", int64 = "string", datetime = "string", date = "string", integer = "number", number = "number",
-  boolean = "boolean" }
 
 local TEXT_KEYS = { "min_length", "max_length", "unit", "not_blank", "pattern", "forbid" }
 local NUMBERS = { integer = true, int64 = true, number = true }
@@ -25,41 +19,6 @@ local ONE_TYPE = { whole_minutes = "datetime", digest = "file", content_type = "
 local REPLY_KEYS = { "names", "also", "map", "or_empty" }
 local REQUEST_KEYS = { "default", "constant", "required_if", "only_if", "one_of", "any_of" }
 local LIMITS = { { "min", "max" }, { "min_length", "max_length" }, { "min_items", "max_items" } }
-
--- Faults unless `name` is one of the fields.
-local function needs_field(resolver, fields, name, place)
-  if name and not fields[name] then
-    resolver:fault(place, "there is no field `" .. name .. "`" .. suggest.help(name, names_of(fields)))
-  end
-end
-
--- The description at a path of a reply; nil where nothing is described. Reports a name that is not there, unless the reply is open and no similar
--- name is described.
-local function reply_fits(resolver, described, path, place)
-  if ("." .. path .. "."):find("..", 1, true) then
-    resolver:fault(place, "`" .. path .. "` is not a path: names with one dot between them")
-    return nil
-  end
-  for step in path:gmatch("[^.]+") do
-    local fields = described and described.fields
-    if not fields or #fields == 0 then
-      return nil
-    end
-    local near = not fields[step] and suggest.help(step, names_of(fields))
-    if near and (near ~= "" or not described.open) then
-      resolver:fault(place, "the reply has no field `" .. step .. "`" .. near)
-    end
-    described = fields[step]
-  end
-  return described
-end
-
--- The same for one path, several, or none.
-local function all_fit(resolver, described, paths, place)
-  for _, path in ipairs(type(paths) == "table" and paths or { paths }) do
-    reply_fits(resolver, described, path, place)
-  end
-end
 
 local function constant_fits(resolver, field, key, here)
   local value = field[key]
@@ -218,208 +177,19 @@ local function file_body_fits(resolver, operation, place)
   end
 end
 
--- What a list is sent as: a part of a form has a name and a file's name, a body of its own has neither.
-local function row_file_fits(resolver, operation, place)
-  local file = operation.rows.file
-  if file.bom and file.encoding ~= "utf-8" then
-    resolver:fault(place .. ".file.bom", "is a mark of UTF-8, not of `" .. file.encoding .. "`")
-  end
-  for _, key in ipairs{ "part", "filename" } do
-    if operation.body == "file" and file[key] then
-      resolver:fault(place .. ".file." .. key, "belongs to a body `multipart`: in a body `file` nothing carries it")
-    elseif operation.body ~= "file" and not file[key] then
-      resolver:fault(place .. ".file", "`" .. key .. "` is missing: the part of the form needs it")
-    end
-  end
-end
-
--- Faults where a described field of a reply can have none of the values: what is read as a text never equals a number.
-local function values_fit(resolver, described, values, place)
-  local wanted = described and not described.map and SCALARS[described.type]
-  for _, value in ipairs(values) do
-    if not wanted or type(value) == wanted then
-      return
-    end
-  end
-  if wanted and #values > 0 then
-    resolver:fault(place, ("holds for no %s, which is what a field of type `%s` is read as"):format(wanted, described.type)
-      .. (wanted == "string" and type(values[1]) == "number" and (": write \"%.14g\""):format(values[1]) or ""))
-  end
-end
-
-local function conditions_fit(resolver, list, place, reply)
-  for index, condition in ipairs(list or {}) do
-    local here = place .. "[" .. index .. "]"
-    if not condition.path and not condition.status then
-      resolver:fault(here, "needs `path` and `is`, or `status`")
-    elseif condition.path and not condition.setting and #(condition.is or {}) == 0 then
-      resolver:fault(here, "`path` needs `is`: which values hold?")
-    end
-    if condition.path then
-      local described = reply_fits(resolver, reply, condition.path, here .. ".path")
-      values_fit(resolver, described, condition.is or {}, here .. ".is")
-    end
-    local setting = condition.setting and resolver.account[condition.setting]
-    if condition.setting and not (setting and setting.type == "list") then
-      resolver:fault(here .. ".setting", "there is no account key `" .. condition.setting .. "` of type `list`")
-    end
-  end
-end
-
--- A condition on an entry or a page: those know neither the status of the answer nor the account.
-local function entry_condition_fits(resolver, condition, place, described)
-  conditions_fit(resolver, { condition }, place, described)
-  if condition.status or condition.setting then
-    resolver:fault(place, "takes `path`, `is` and `or_absent` only")
-  end
-end
-
--- The description of the entries of a list in a reply.
-local function entries_fit(resolver, described, list, place)
-  if list and list ~= "." then
-    described = reply_fits(resolver, described, list, place .. ".list")
-  end
-  return described and described.type == "array" and described.items or described
-end
-
-local function aliases_fit(resolver, aliases, row, place)
-  local meant, fields = {}, row_tree.flatten(row.fields or {})
-  for _, field in ipairs(fields) do
-    meant[field.name] = field.name
-  end
-  local names = {}
-  for name in pairs(aliases) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    if row.fields and not row.open and #row.fields > 0 then
-      needs_field(resolver, fields, name, place)
-    end
-    for _, alias in ipairs(aliases[name]) do
-      if meant[alias] then
-        resolver:fault(place .. "." .. name, "`" .. alias .. "` means `" .. meant[alias] .. "` already")
-      end
-      meant[alias] = name
-    end
-  end
-end
-
--- How refused rows are named: by what can be found again among those that were sent.
-local function failed_rows_fit(resolver, operation, result, place)
-  local how, rows = result.failed_rows, operation.rows
-  local entry = reply_fits(resolver, operation.reply, how.list, place .. ".list")
-  entry = entry and entry.type == "array" and entry.items or nil
-  for _, key in ipairs{ "index", "value", "reason", "code" } do
-    if how[key] and how[key] ~= "." then
-      reply_fits(resolver, entry, how[key], place .. "." .. key)
-    end
-  end
-  local ways = (how.index and 1 or 0) + (how.value and 1 or 0) + (how.in_order and 1 or 0)
-  if how.unless then
-    entry_condition_fits(resolver, how.unless, place .. ".unless", entry)
-  end
-  if ways > 1 then
-    resolver:fault(place, "names rows by one of `index`, `value` and `in_order`")
-  elseif how.in_order and not how.unless then
-    resolver:fault(place .. ".in_order", "needs `unless`: which entries are of rows that were accepted?")
-  elseif (how.index == nil) ~= (how.from == nil) then
-    resolver:fault(place, "needs `index` and `from` together: the first row is 0 or 1 (2 where the line of names counts)")
-  elseif not how.index and not how.in_order and (rows.shape == "csv" or rows.shape == "array") then
-    resolver:fault(place, "rows of shape `" .. rows.shape .. "` are named by `index` or `in_order` only")
-  elseif how.value and rows.shape == "object" and not how.field then
-    resolver:fault(place, "`value` needs `field`: which field of a row has it?")
-  elseif how.field and (not how.value or rows.shape ~= "object") then
-    resolver:fault(place .. ".field", "goes with `value`, in rows of shape `object`")
-  elseif how.field then
-    needs_field(resolver, row_tree.flatten(rows.row and rows.row.fields or {}), how.field, place .. ".field")
-  end
-  if result.accepted == "pending" then
-    resolver:fault(place, "does not go with `accepted = \"pending\"`: what is said later, a callback says")
-  end
-end
-
--- The fields of a row, flat, where rows are objects of a described type.
-local function row_fields_fit(resolver, rows, place)
-  local row = rows.row
-  if rows.shape == "object" and row and not (row.type == "object" and rows.type == row.shape) then
-    resolver:fault(place .. ".type", "must be the type of the items of `" .. rows.field .. "`" .. (row.shape and ": `" .. row.shape .. "`" or ""))
-  elseif rows.shape == "value" and row and (row.type == "object" or row.type == "array") then
-    resolver:fault(place .. ".shape", "`value` needs items of one value, not `" .. row.type .. "`")
-  end
-  local fields = rows.shape == "object" and row and row.fields and row_tree.flatten(row.fields)
-  for _, leaf in ipairs(fields or {}) do
-    if fields[leaf.name] ~= leaf then
-      resolver:fault(place .. ".type", "two fields of a row are called `" .. leaf.name .. "`: one by its name, one by its path")
-    end
-  end
-  for _, leaf in ipairs(fields or {}) do
-    if leaf.type == "array" and leaf.items.hash then
-      resolver:fault(place .. ".type", "the items of `" .. leaf.name .. "` cannot be hashed in rows: only texts of their own can")
-    elseif leaf.hash and leaf.name == rows.mark then
-      resolver:fault(place .. ".mark", "`" .. leaf.name .. "` is hashed: our mark would not be found again")
-    end
-  end
-  if fields and not row.open then
-    needs_field(resolver, fields, rows.mark, place .. ".mark")
-    needs_field(resolver, fields, rows.named_by, place .. ".named_by")
-  end
-end
-
-local function rows_of_operation_fit(resolver, operation, place)
-  local rows, row = operation.rows, operation.rows.row
-  place = place .. ".rows"
-  row_fields_fit(resolver, rows, place)
-  for _, column in ipairs(rows.columns or {}) do
-    if type(column) == "table" then
-      field_fits(resolver, column, place .. ".columns[" .. column.name .. "]")
-    end
-  end
-  if rows.aliases then
-    aliases_fit(resolver, rows.aliases, rows.shape == "object" and row or {}, place .. ".aliases")
-  end
-  rows_fit.check(resolver, operation, place)
-  if rows.file and rows.shape == "csv" then
-    row_file_fits(resolver, operation, place)
-  end
-  local field = row_tree.at(operation.fields, rows.steps)
-  if #rows.steps > 1 and operation.body ~= "json" then
-    resolver:fault(place .. ".field", "is a path: only a body `json` has objects")
-  end
-  if rows.per_call and field and field.max_items and rows.per_call > field.max_items then
-    resolver:fault(place .. ".per_call", "is over `max_items` of `" .. rows.field .. "`: every full call would be refused")
-  end
-  local result = rows.result
-  for _, key in ipairs{ "id", "success_count", "fail_count", "message" } do
-    all_fit(resolver, operation.reply, result and result[key], place .. ".result." .. key)
-  end
-  local status = result and result.status and reply_fits(resolver, operation.reply, result.status, place .. ".result.status")
-  for _, key in ipairs{ "success_status", "partly_status", "failed_status", "pending_status" } do
-    values_fit(resolver, status, result and result[key] or {}, place .. ".result." .. key)
-  end
-  if result and result.failed_rows then
-    failed_rows_fit(resolver, operation, result, place .. ".result.failed_rows")
-  end
-  if result and (result.success_count == nil) ~= (result.fail_count == nil) then
-    resolver:fault(place .. ".result", "needs `success_count` and `fail_count` together: they must add up to the rows")
-  end
-  if result and result.accepted == nil and not (result.success_count or result.fail_count or result.status or result.failed_rows) then
-    resolver:fault(place .. ".result", "needs `accepted`, counts, `status` or `failed_rows`: nothing in the reply would account for rows")
-  end
-end
-
 local function pages_fit(resolver, operation, place)
   local pages = operation.pages
   for _, key in ipairs{ "page", "offset", "cursor", "size" } do
-    needs_field(resolver, operation.fields, pages[key], place .. ".pages." .. key)
+    reply_fit.needs_field(resolver, operation.fields, pages[key], place .. ".pages." .. key)
   end
-  for _, key in ipairs{ "list", "total", "next" } do
-    if pages[key] ~= "." then
-      all_fit(resolver, operation.reply, pages[key], place .. ".pages." .. key)
-    end
+  for _, key in ipairs{ "total", "next" } do
+    reply_fit.paths_fit(resolver, operation.reply, pages[key], place .. ".pages." .. key)
+  end
+  for _, path in ipairs(type(pages.list) == "table" and pages.list or { pages.list }) do
+    reply_fit.typed_fits(resolver, operation.reply, path ~= "." and path, reply_fit.LISTS, place .. ".pages.list")
   end
   if pages.more then
-    entry_condition_fits(resolver, pages.more, place .. ".pages.more", operation.reply)
+    reply_fit.entry_condition_fits(resolver, pages.more, place .. ".pages.more", operation.reply, true)
   end
   local cursor = pages.cursor and operation.fields[pages.cursor]
   if cursor and (cursor.required or cursor.type == "array" or cursor.type == "object" or cursor.type == "file") then
@@ -437,7 +207,7 @@ local function schemes_fit(resolver)
       signature_fit.check(resolver, name, scheme, "auth." .. name)
     else
       oauth_fit.check(resolver, name, scheme, "auth." .. name)
-      conditions_fit(resolver, scheme.expired, "auth." .. name .. ".expired")
+      reply_fit.conditions_fit(resolver, scheme.expired, "auth." .. name .. ".expired")
     end
   end
 end
@@ -446,11 +216,11 @@ local function waiter_fits(resolver, waiter, place)
   if waiter.max_delay < waiter.delay then
     resolver:fault(place .. ".max_delay", "is under `delay`")
   end
-  local described = entries_fit(resolver, resolver.operations[waiter.operation].reply, waiter.list, place)
+  local described = reply_fit.entries_fit(resolver, resolver.operations[waiter.operation].reply, waiter.list, place)
   for _, key in ipairs{ "success", "failure" } do
-    conditions_fit(resolver, waiter[key], place .. "." .. key, described)
+    reply_fit.conditions_fit(resolver, waiter[key], place .. "." .. key, described)
   end
-  all_fit(resolver, described, waiter.changed, place .. ".changed")
+  reply_fit.paths_fit(resolver, described, waiter.changed, place .. ".changed")
 end
 
 local function account_fits(resolver)
@@ -478,7 +248,7 @@ local function account_fits(resolver)
     if not key.name:find("^[a-z][a-z0-9_]*$") then
       resolver:fault(here .. ".name", "must be lower case letters, digits and underscores: it becomes a variable of the environment")
     end
-    needs_field(resolver, fields, key.fills, here .. ".fills")
+    reply_fit.needs_field(resolver, fields, key.fills, here .. ".fills")
   end
 end
 
@@ -502,8 +272,8 @@ local function query_fits(resolver, query, place)
   if query and query.unless then
     local asked = resolver.operations[query.operation]
     local list = query.list or asked.pages and asked.pages.list
-    local entry = type(list) == "string" and entries_fit(resolver, asked.reply, list, place) or nil
-    entry_condition_fits(resolver, query.unless, place .. ".unless", entry)
+    local entry = type(list) == "string" and reply_fit.entries_fit(resolver, asked.reply, list, place) or nil
+    reply_fit.entry_condition_fits(resolver, query.unless, place .. ".unless", entry)
   end
 end
 
@@ -516,10 +286,10 @@ local function operation_fits(resolver, operation)
   places_fit(resolver, operation, place)
   kinds_fit(resolver, operation, place)
   for _, key in ipairs{ "success", "throttle", "not_applied" } do
-    conditions_fit(resolver, operation[key], place .. "." .. key, operation.reply)
+    reply_fit.conditions_fit(resolver, operation[key], place .. "." .. key, operation.reply)
   end
   for _, key in ipairs{ "present", "code", "message" } do
-    all_fit(resolver, operation.reply, operation[key], place .. "." .. key)
+    reply_fit.paths_fit(resolver, operation.reply, operation[key], place .. "." .. key)
   end
   if operation.scheme and operation.scheme.field and operation.body ~= "form" and operation.body ~= "multipart" then
     resolver:fault(place .. ".auth", "scheme `" .. operation.auth .. "` sends a field of a form: a body `" .. operation.body .. "` cannot carry it")
@@ -535,7 +305,12 @@ local function operation_fits(resolver, operation)
     file_body_fits(resolver, operation, place)
   end
   if operation.rows then
-    rows_of_operation_fit(resolver, operation, place)
+    rows_fit.check(resolver, operation, place .. ".rows")
+    for _, column in ipairs(operation.rows.columns or {}) do
+      if type(column) == "table" then
+        field_fits(resolver, column, place .. ".rows.columns[" .. column.name .. "]")
+      end
+    end
   end
   if operation.pages then
     pages_fit(resolver, operation, place)
@@ -544,7 +319,7 @@ local function operation_fits(resolver, operation)
   query_fits(resolver, operation.rows and operation.rows.columns_from, place .. ".columns_from")
   for key, name in pairs{ receipt = "part", destructive = "field" } do
     if operation[key] then
-      needs_field(resolver, operation.fields, operation[key][name], place .. "." .. key .. "." .. name)
+      reply_fit.needs_field(resolver, operation.fields, operation[key][name], place .. "." .. key .. "." .. name)
     end
   end
   local codes = {}
@@ -568,8 +343,8 @@ function M.check(resolver)
     operation_fits(resolver, operation)
   end
   schemes_fit(resolver)
-  conditions_fit(resolver, resolver.raw.throttle, "throttle")
-  conditions_fit(resolver, resolver.raw.not_applied, "not_applied")
+  reply_fit.conditions_fit(resolver, resolver.raw.throttle, "throttle")
+  reply_fit.conditions_fit(resolver, resolver.raw.not_applied, "not_applied")
   for name, waiter in pairs(resolver.raw.waiters or {}) do
     waiter_fits(resolver, waiter, "waiters." .. name)
   end
