@@ -86,6 +86,35 @@ describe("callback", function()
     assert.equal(1, #again:conflicts())
   end)
 
+  it("takes a result for the same when only what nobody reads of it differs, or the order of its rows", function()
+    local receiver = assert(open())
+    local first, second = '{"index":0,"extra":"j.1","ok":true,"reason":""}', '{"index":1,"extra":"j.2","ok":false,"reason":"bad"}'
+    local function text(rows, more)
+      return ('{"unique_id":"u-1","total":2,"success":1,"fail":1,"rows":[%s]%s}'):format(rows, more or "")
+    end
+    assert.equal("first", select(2, post(receiver, text(first .. "," .. second, ',"time":"10:00:00"'))))
+    for _, again in ipairs{
+      text(first .. "," .. second, ',"time":"10:00:07","try":2'), text(second .. "," .. first),
+      text('{"index":"0","extra":"j.1","ok":true,"reason":"","id":7},' .. second), (text(first .. "," .. second):gsub('"total":2', '"total":"2"')),
+    } do
+      assert.equal("repeat", select(2, post(receiver, again)))
+    end
+    assert.is_false(receiver:result("u-1").conflict)
+    for _, other in ipairs{
+      text(first .. "," .. second:gsub("false", "true")), text(first .. "," .. second:gsub("bad", "worse")), text(first), text(first .. "," .. first),
+      text(first .. "," .. second:gsub("j%.2", "j.3")), text(first .. "," .. second:gsub("1", "2", 1)), text(first .. "," .. second .. ",{}"),
+      (text(first .. "," .. second):gsub('"fail":1', '"fail":2')), text(""), '{"unique_id":"u-1"}', '{"unique_id":"u-1","rows":{}}',
+    } do
+      assert.same({ "conflict", other }, { select(2, post(receiver, other)), other })
+    end
+    for _, more in ipairs{ '"result":"%s"', '"rows":[{"index":0,"ok":"%s"}]', '"rows":[null],"x":"%s"' } do -- no outcome: all of it counts
+      local id = more:gsub("%W", "")
+      assert.equal("first", select(2, post(receiver, '{"unique_id":"' .. id .. '",' .. more:format("good") .. "}")))
+      assert.equal("repeat", select(2, post(receiver, '{' .. more:format("good") .. ', "unique_id":"' .. id .. '"}')))
+      assert.equal("conflict", select(2, post(receiver, '{"unique_id":"' .. id .. '",' .. more:format("bad") .. "}")))
+    end
+  end)
+
   it("refuses forged paths, and keeps nothing of them", function()
     local receiver = assert(open())
     local paths = { "/", "", "/" .. SECRET .. "0", "/" .. SECRET:sub(1, -2), "/x/" .. SECRET, "//" .. SECRET, "/" .. SECRET:upper(), SECRET }

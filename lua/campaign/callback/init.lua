@@ -195,7 +195,59 @@ local function id_of(value)
   return value
 end
 
--- The id and the outcome in a form that does not depend on spacing and key order; nil for what cannot be parsed.
+local function plain(value, wanted)
+  return type(value) == wanted and value or nil
+end
+
+-- A count or an index; some senders write numbers as texts, and json.decode returns the longest ones as such.
+local function number_of(value)
+  return plain(value, "number") or type(value) == "string" and value:find("^%d+$") and tonumber(value) or nil
+end
+
+-- What a decoded body says in the fields that the platform's data names: total, success, fail, rows.
+local function told_by(data, value)
+  local told = { rows = {} }
+  for _, key in ipairs{ "total", "success", "fail" } do
+    told[key] = data[key] and number_of(normalise.at(value, data[key]))
+  end
+  local rows = normalise.at(value, data.rows)
+  for number, row in ipairs(type(rows) == "table" and rows or {}) do
+    local index = data.index and number_of(normalise.at(row, data.index))
+    local mark = data.mark and normalise.at(row, data.mark)
+    told.rows[number] = {
+      index = index and index + 1, mark = plain(mark, "string"), ok = plain(normalise.at(row, data.ok), "boolean"),
+      reason = data.reason and plain(normalise.at(row, data.reason), "string"),
+    }
+    if normalise.at(row, data.ok) == false then
+      told.rows[number].ok = false
+    end
+  end
+  return told
+end
+
+local function digits(number)
+  return number and ("%.17g"):format(number) or ""
+end
+
+-- A text that is the same for equal results: whatever the order of their rows and keys, and whatever else differs from one delivery to the
+-- next (its time, the number of the try). A body that tells of no rows, or of one without an outcome, is compared whole.
+local function meaning(data, value)
+  local told, lines = told_by(data, value), {}
+  for number, row in ipairs(told.rows) do
+    if row.ok == nil then
+      return json.encode(value)
+    end
+    local mark = row.mark or ""
+    lines[number] = table.concat({ digits(row.index), tostring(row.ok), #mark, mark, row.reason or "" }, " ")
+  end
+  if #lines == 0 then
+    return json.encode(value)
+  end
+  table.sort(lines)
+  return json.encode{ digits(told.total), digits(told.success), digits(told.fail), json.array(lines) }
+end
+
+-- The id, and a digest of what the body means; nil for what cannot be parsed.
 local function read(self, body)
   local value = decode(body)
   if type(value) ~= "table" then
@@ -205,7 +257,7 @@ local function read(self, body)
   if type(id) ~= "string" or id == "" or #id > MAX_ID or id:find("[%c\127]") then
     return nil
   end
-  local text = json.encode(value)
+  local text = meaning(self.data, value)
   return text and id, text and core.digest.sha256(text)
 end
 
@@ -282,15 +334,6 @@ function methods:handle(request)
   return KEPT, kind
 end
 
-local function plain(value, wanted)
-  return type(value) == wanted and value or nil
-end
-
--- A count or an index; some senders write numbers as texts, and json.decode returns the longest ones as such.
-local function number_of(value)
-  return plain(value, "number") or type(value) == "string" and value:find("^%d+$") and tonumber(value) or nil
-end
-
 ---What was received for a batch id, at any time; nil if nothing was.
 ---@param id string the batch id that an import received
 ---@return { id: string, total: number?, success: number?, fail: number?, conflict: boolean, rows: table[] }? result
@@ -300,23 +343,8 @@ function methods:result(id)
   if not body then
     return nil, err
   end
-  local data, value = self.data, decode(body)
-  local result = { id = id, conflict = self.inbox.in_conflict[id] or false, rows = {} }
-  for _, key in ipairs{ "total", "success", "fail" } do
-    result[key] = data[key] and number_of(normalise.at(value, data[key]))
-  end
-  local rows = normalise.at(value, data.rows)
-  for number, row in ipairs(type(rows) == "table" and rows or {}) do
-    local index = data.index and number_of(normalise.at(row, data.index))
-    local mark = data.mark and normalise.at(row, data.mark)
-    result.rows[number] = {
-      index = index and index + 1, mark = plain(mark, "string"), ok = plain(normalise.at(row, data.ok), "boolean"),
-      reason = data.reason and plain(normalise.at(row, data.reason), "string"),
-    }
-    if normalise.at(row, data.ok) == false then
-      result.rows[number].ok = false
-    end
-  end
+  local result = told_by(self.data, decode(body))
+  result.id, result.conflict = id, self.inbox.in_conflict[id] or false
   return result
 end
 
