@@ -173,7 +173,7 @@ describe("longlong", function()
   end)
 
   it("R399 client takes a success without unique_id as unreadable", function()
-    for _, data in ipairs{ json.null, {}, { unique_id = json.null }, { unique_id = 7 }, "x", json.array() } do
+    for _, data in ipairs{ json.null, {}, { unique_id = json.null }, { unique_id = 7 }, { unique_id = "" }, "x", json.array() } do
       local answer = accepted()
       answer.data = data
       local reply, err = send({}, answer)

@@ -220,6 +220,13 @@ describe("api.parse", function()
     end
   end)
 
+  it("does not call a refusal that may have been applied unapplied because of its status", function()
+    for _, status in ipairs{ 200, 400, 401, 403, 404, 413, 415, 429, 500 } do
+      local _, err = reply('{"code":500,"status":"error","message":"m","data":null}', status)
+      assert.same({ status, 500, "maybe", false }, { err.status, err.code, err.sent, err.retry })
+    end
+  end)
+
   it("reads Retry-After as seconds or date, at most an hour, and not when absurd", function()
     for _, case in ipairs{ { "7", 7 }, { "0", 0 }, { "99999", true }, { "7200", 3600 }, { "-1", true }, { "soon", true }, { "1e3", true },
       { "Sun, 09 Sep 2001 01:46:50 GMT", 10 }, { "Sun, 09 Sep 2001 01:46:30 GMT", true }, { "Sun, 31 Feb 2001 01:46:30 GMT", true } } do

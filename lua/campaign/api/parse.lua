@@ -275,9 +275,11 @@ function Parse:http_error()
   end
   local body = self.result.body and json.decode(text_of(self.result)) or nil
   local refusal = self:refusal(body)
-  local is_throttle = status == 429 or self:any(self.platform.throttle, body) or self:any(self.operation.throttle, body)
-  local applied_no = NOT_APPLIED[status] or is_throttle or self:any(self.platform.not_applied, body)
-    or self:any(self.operation.not_applied, body)
+  local may_be_applied = refusal and refusal.applied == "maybe" -- by the platform's data, which outranks what HTTP says of the status
+  local is_throttle = not may_be_applied
+    and (status == 429 or self:any(self.platform.throttle, body) or self:any(self.operation.throttle, body))
+  local applied_no = not may_be_applied and (NOT_APPLIED[status] or is_throttle or self:any(self.platform.not_applied, body)
+    or self:any(self.operation.not_applied, body))
   if not is_throttle and self:refuses_token(body) then
     return self:token_error(body, refusal, "HTTP " .. status)
   end
@@ -405,6 +407,10 @@ function Parse:json_reply()
     if normalise.at(reply, path) == nil then
       return self:unreadable("`" .. path .. "` is missing")
     end
+  end
+  local receipt = self.operation.rows and self.operation.rows.result and self.operation.rows.result.id
+  if receipt and normalise.at(reply, receipt) == "" then
+    return self:unreadable("`" .. receipt .. "` is empty") -- results that come later could not be joined to it
   end
   if is_early(self.result) then
     return self:early()
