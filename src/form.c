@@ -90,9 +90,8 @@ static char *gbk_name(const char *name, size_t length, struct camp_error *err) {
     camp_fail_nomem(err);
     return NULL;
   }
-  enum camp_stop stop = camp_gbk_encode(CAMP_ENCODING_GBK, (const uint8_t *)name, length, copy, &done);
-  if (stop != CAMP_STOP_END) {
-    camp_fail_stop(err, stop, CAMP_ENCODING_UTF8, CAMP_ENCODING_GBK, done.consumed, done.character);
+  if (camp_gbk_encode(CAMP_ENCODING_GBK, (const uint8_t *)name, length, copy, &done) != CAMP_STOP_END) { /* UTF-8 it is: checked */
+    camp_fail(err, CAMP_INVALID, 0, "the file name contains U+%04X, which does not exist in gbk: rename the file", (unsigned)done.character);
     free(copy);
     return NULL;
   }

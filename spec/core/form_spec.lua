@@ -156,6 +156,7 @@ describe("core.form", function()
       assert.is_nil(form)
       assert.are.equal("invalid", err.kind)
       assert.truthy(err.message:find("U+20BB7", 1, true))
+      assert.are.equal("the file name contains U+20BB7, which does not exist in gbk: rename the file", err.message)
     end)
 
     it("that are not UTF-8 are refused where they must be understood", function()
