@@ -131,8 +131,10 @@ describe("config", function()
     core.system.stat = function() return nil, { message = "no", code = 13 } end
     core.system.read_file = function(path) return nil, { message = path .. ": Permission denied", code = 13 } end
     local err = refused(nil, fake.env{ HOME = "/root" })
+    local of_named = refused(nil, fake.env{ HOME = "/root", CAMPAIGN_ACCOUNTS = "/etc/accounts.json" })
     core.system.stat, core.system.read_file = stat, read
     assert.matches("/root/.config/campaign/accounts.json: Permission denied (is HOME that of another user?", tostring(err), 1, true)
+    assert.matches("/etc/accounts.json: Permission denied (it must belong to the user of this process)", tostring(of_named), 1, true)
   end)
 
   it("refuses unknown keys, given or in the file, with the nearest one", function()

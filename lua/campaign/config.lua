@@ -182,11 +182,12 @@ end
 local EACCES = 13
 
 -- The file must be ours and closed to others.
-local function read_file(platform, path)
+local function read_file(platform, path, is_named)
   local text, err = core.system.read_file(path, MAX_FILE, true)
   if not text then
     return refuse(platform, "accounts file " .. err.message, err.code == EACCES and {
-      hint = "is HOME that of another user? CAMPAIGN_ACCOUNTS names a file of your own" } or nil)
+      hint = is_named and "it must belong to the user of this process" .. (package.loaded.ngx and ", that is of nginx's workers" or "")
+        or "is HOME that of another user? CAMPAIGN_ACCOUNTS names a file of your own" } or nil)
   end
   local content, decode_error = json.decode(text)
   if type(content) ~= "table" or json.is_array(content) then
@@ -211,7 +212,7 @@ local function from_file(platform, name, env)
     end
     return {}, "default"
   end
-  local content, err = read_file(platform, path)
+  local content, err = read_file(platform, path, is_named)
   if not content then
     return nil, err
   end
