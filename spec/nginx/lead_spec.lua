@@ -50,8 +50,9 @@ local HTTP = [[
       return { state = "stopped", rows = 2, accepted = 1, error = { kind = "ledger", reason = "full" } }
     end
     broken = options("broken", { set = { nonsense = 1 } })
+    dated = options("dated", { key = "id", suppress = { "%(dnc).new:phone" } }) -- a list that is not there
   }
-  init_worker_by_lua_block { lead:watch(0.2) late:watch(0.2) }
+  init_worker_by_lua_block { lead:watch(0.2) late:watch(0.2) dated:watch(0.2) }
 ]]
 
 -- A disk that takes longer than a second to take a list is very slow.
@@ -100,6 +101,7 @@ local SERVER = [[
   location = /late { content_by_lua_block { late:handle() } }
   location = /choked { content_by_lua_block { choked:handle() } }
   location = /listed { content_by_lua_block { listed:handle() } }
+  location = /dated { content_by_lua_block { dated:handle() } }
   location = /broken { content_by_lua_block { broken:handle() } }
   location = /metrics { content_by_lua_block { require("campaign.openresty.metrics").handle() } }
 ]]
@@ -234,6 +236,24 @@ describe("campaign.openresty.lead", function()
     assert.same({ 202, "accepted_pending" }, { status, said.state }, json.encode(said))
     assert.is_true(select(2, post("/keyed", "id=k-2&tel=13812345678", FORM))["repeat"])
     assert.equal(1, #committed())
+  end)
+
+  it("keeps a lead once whose import cannot begin, however often it comes, and sends it once when that is mended", function()
+    local first
+    for _ = 1, 3 do
+      local status, said = post("/dated", "id=k-3&tel=13812345678", FORM)
+      assert.same({ 500, "failed" }, { status, said.state }, json.encode(said))
+      first = first or said.lead
+      assert.equal(first, said.lead)
+    end
+    local folder, id = server.folder .. "/dated", first:match("^(.*)%.1$")
+    command.write(dnc .. ".new", "phone\n13812345677\n")
+    raw_server.eventually(function() return core.system.stat(folder .. "/" .. id .. "/order.json") end, "the order put away")
+    assert.equal(0, #committed())
+    local mend = command.read("docs/openresty.md"):match("\n *(for f in %*/failed%.json; [^\n]*)\n")
+    assert.equal("", command.run({ "sh", "-ec", "cd " .. folder .. "; " .. mend }).err)
+    raw_server.eventually(function() return #committed() == 1 end, "the lead")
+    os.remove(dnc .. ".new")
   end)
 
   it("tells whose number is on a list so, not as accepted, and sends nothing of it", function()

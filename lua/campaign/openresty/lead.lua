@@ -360,7 +360,7 @@ function methods:handle()
   local lead = { row = row, key = key, semaphore = home.semaphores().new(0) }
   self._waiting[#self._waiting + 1] = lead
   local fine, status, value = pcall(settle, self, lead)
-  if key and fine and status < 500 and value.state ~= "rejected" then
+  if key and fine and value.lead and value.state ~= "rejected" then -- kept, also where its import could not begin
     self._shared:safe_set(key, json.encode({ status = status, value = value }), REMEMBERED)
   elseif key and (fine or not (lead.batch and lead.batch.id)) then
     self._shared:delete(key) -- it may be sent again, a rejected one when it is corrected
