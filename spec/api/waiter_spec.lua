@@ -172,6 +172,21 @@ describe("api.waiter", function()
     assert.is_nil((client:wait("contact_group_updated", { dataSourceName = "mine" }, { deadline = 10 })))
   end)
 
+  it("does not take the change of one entry for that of another with the same fields", function()
+    local function entry(kind, total)
+      return { dataSourceName = "mine", type = kind, total = total, utime = 100 }
+    end
+    local both = fake.answer{ code = 200, msg = "m", data = { entry(0, 10), entry(1, 20) } }
+    local client = fake.client("outbound", { both })
+    local waiter, err = client:waiter("contact_group_updated", { dataSourceName = "mine" })
+    assert.is_nil(waiter)
+    assert.same({ "platform", "several_found" }, { err.kind, err.reason })
+    client = fake.client("outbound", { group(10, 100), both })
+    waiter, err = client:wait("contact_group_updated", { dataSourceName = "mine" })
+    assert.is_nil(waiter)
+    assert.equal("several_found", err.reason)
+  end)
+
   it("is an error of the program with names and options that are not there", function()
     local client = fake.client("hypers", {})
     local well, problem = pcall(client.wait, client, "notification_task_finish", TASK)

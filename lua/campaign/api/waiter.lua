@@ -64,22 +64,29 @@ local function asked_fields(self)
   return asked
 end
 
--- The part of a reply that is judged: all of it, or the entry of a list that matches our fields.
+-- The part of a reply that is judged: all of it, or the entry of a list that matches our fields; nil and a reason where not exactly one does.
 local function subject(self, reply)
   if not self.data.list then
     return reply
   end
+  local found
   for _, entry in ipairs(normalise.at(reply, self.data.list) or {}) do
     local is_meant = true
     for theirs, ours in pairs(self.data.match) do
       is_meant = is_meant and tostring(normalise.at(entry, theirs)) == tostring(self.fields[ours])
     end
-    if is_meant then
-      return entry
+    if is_meant and found then
+      return nil, "several_found" -- which one is first may differ from look to look
     end
+    found = is_meant and entry or found
   end
-  return nil
+  return found, "not_found"
 end
+
+local MISSED = {
+  not_found = "the platform lists nothing with these fields",
+  several_found = "the platform lists more than one entry with these fields",
+}
 
 local function holds(conditions, value)
   for _, condition in ipairs(conditions or {}) do
@@ -116,11 +123,9 @@ local function look(self)
   if not reply then
     return nil, err
   end
-  local found = subject(self, reply)
+  local found, missed = subject(self, reply)
   if found == nil then
-    return fail(self, {
-      kind = "platform", reason = "not_found", sent = "yes", message = "the platform lists nothing with these fields",
-    })
+    return fail(self, { kind = "platform", reason = missed, sent = "yes", message = MISSED[missed] })
   end
   self.looks = self.looks + 1
   return found
