@@ -80,7 +80,8 @@ describe("api.platform", function()
     assert.matches("small%.operations%[send%]%.fields%[who%]: unknown key `requird`",
       refused(function(_, send) send.fields[1].requird = true end))
     assert.matches("small%.types%.Row%.fields%[id%]: unknown key `typ`", refused(function(raw) raw.types.Row.fields[1].typ = "x" end))
-    assert.matches("small: unknown key `hosts`", refused(function(raw) raw.hosts = {} end))
+    assert.matches("small: unknown key `hosts` %(known: account, auth, ", refused(function(raw) raw.hosts = {} end))
+    assert.matches("unknown key `max_len` %(did you mean `max_length`%?%)", refused(function(_, send) send.fields[1].max_len = 5 end))
   end)
 
   -- A probe of the small platform, with the operation that it asks.
@@ -375,6 +376,11 @@ describe("api.platform", function()
         success = { { path = "done", is = { "true" } } } } }
     end, "waiters.done.success[1].is: holds for no boolean" },
     { "a condition on no value", function(_, send) send.success = { { path = "id", is = {} } } end, "which values hold?" },
+    { "a token that may be shown", function(raw) raw.account[2].secret = nil end, "auth.bearer.key: account key `token` must be `secret = true`" },
+    { "a password that may be shown", function(raw)
+      raw.account[2].secret = nil
+      raw.auth.bearer = { kind = "basic", user = "base_url", password = "token" }
+    end, "auth.bearer.password: account key `token` must be `secret = true`" },
     { "a header that its scheme sends", function(_, send) send.fields[3] = { name = "authorization", where = "header" } end,
       "scheme `bearer` sends `Authorization`, which the call has already" },
     { "a type of a body in a field", function(_, send) send.fields[3] = { name = "content-type", where = "header" } end,

@@ -41,6 +41,11 @@ describe("api.rows_fit", function()
     { "one key against repeats for all calls", function(_, send)
       send.fields[3] = { name = "X-Idempotency-Key", where = "header", required = true }
     end, "all calls of an import would have the same `X-Idempotency-Key`" },
+    { "a part of another name", function(_, send)
+      send.body, send.fields[2] = "multipart", { name = "rows", where = "form", type = "file" }
+      send.rows = { field = "rows", shape = "csv", columns = { "id" }, file = { part = "list", encoding = "gbk", line_end = "\n",
+        filename = "r.csv" } }
+    end, "file.part: must be `rows`" },
     { "quotes that are never written", function(_, send)
       send.body, send.fields[2] = "multipart", { name = "rows", where = "form", type = "file" }
       send.rows = { field = "rows", shape = "csv", columns = { "id" }, file = { part = "rows", encoding = "gbk", quote = "all", line_end = "\n",

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Checks that a scheme of kind `oauth2` can be carried out: its calls need no token themselves, everything they need comes from the account,
--- and their replies have what the scheme reads. A part of the loader, for api/platform_fit. Faults are reported to the loader. Marks what
--- is secret in these calls.
+-- Checks where the secrets of schemes go, and that one of kind `oauth2` can be carried out: its calls need no token themselves, everything
+-- they need comes from the account, and their replies have what the scheme reads. A part of the loader, for api/platform_fit. Faults are
+-- reported to the loader. Marks what is secret in these calls.
 
 local M = {}
 
@@ -116,13 +116,19 @@ local function place_fits(resolver, name, scheme, place)
   end
 end
 
----Checks where a secret of a scheme of kind `query` or `oauth2` goes, and for `oauth2` how it is got.
+---Checks a scheme that signs nothing: that its secret is marked as one, where it goes, and for `oauth2` how it is got.
 ---@param resolver table the loader: `account`, `operations`, `fault`
 ---@param name string of the scheme
 ---@param scheme table
 ---@param place string
 function M.check(resolver, name, scheme, place)
   place_fits(resolver, name, scheme, place)
+  for _, part in ipairs{ "key", "password", "refresh_key" } do
+    local key = resolver.account[scheme[part] or false]
+    if key and not key.secret then
+      resolver:fault(place .. "." .. part, "account key `" .. key.name .. "` must be `secret = true`")
+    end
+  end
   if scheme.kind ~= "oauth2" then
     return
   end
@@ -138,10 +144,6 @@ function M.check(resolver, name, scheme, place)
     resolver:fault(place .. ".grace", "does not go with `rotates = false`: such a token may be presented at any time")
   elseif scheme.expires_in and scheme.expires_at then
     resolver:fault(place, "reads `expires_in` or `expires_at`, not both")
-  end
-  local seed = scheme.refresh_key and resolver.account[scheme.refresh_key]
-  if seed and not seed.secret then
-    resolver:fault(place .. ".refresh_key", "account key `" .. seed.name .. "` must be `secret = true`")
   end
   call_fits(resolver, scheme, "obtain", place .. ".obtain")
   call_fits(resolver, scheme, "refresh", place .. ".refresh")

@@ -65,6 +65,9 @@ local function row_file_fits(resolver, operation, place)
       resolver:fault(place .. ".file", "`" .. key .. "` is missing: the part of the form needs it")
     end
   end
+  if file.part and operation.body ~= "file" and file.part ~= operation.rows.field then
+    resolver:fault(place .. ".file.part", "must be `" .. operation.rows.field .. "`: single calls send the file under that name")
+  end
 end
 
 local function aliases_fit(resolver, aliases, row, place)

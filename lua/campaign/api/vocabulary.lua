@@ -2,6 +2,8 @@
 -- The closed vocabulary of platform files (docs/platform-format.md) and the walk that checks a file against it: every key known, every
 -- value of the right kind. References between parts of a file (enums, types, schemes) are checked by `api/platform`.
 
+local suggest = require "campaign.api.suggest"
+
 local M = {}
 
 -- How a value is described: a word for a Lua type; { "word", ... } for one of these texts; { list = d }, { map = d };
@@ -157,14 +159,14 @@ VOCABULARY.item["name!"] = nil
 VOCABULARY.item["type!"] = VOCABULARY.item.type
 VOCABULARY.item.type = nil
 
--- The list of known keys of one table of the vocabulary, for messages.
+-- The known keys of one table of the vocabulary.
 local function known_keys(vocabulary)
   local keys = {}
   for key in pairs(vocabulary) do
     keys[#keys + 1] = (key:gsub("!$", ""))
   end
   table.sort(keys)
-  return table.concat(keys, ", ")
+  return keys
 end
 
 local walk
@@ -185,7 +187,9 @@ local function walk_table(value, name, place, faults)
       description = vocabulary[key .. "!"]
     end
     if description == nil then
-      faults[#faults + 1] = place .. ": unknown key `" .. tostring(key) .. "` (known: " .. known_keys(vocabulary) .. ")"
+      local help = suggest.help(tostring(key), known_keys(vocabulary))
+      faults[#faults + 1] = place .. ": unknown key `" .. tostring(key) .. "`"
+        .. (help ~= "" and help or " (known: " .. table.concat(known_keys(vocabulary), ", ") .. ")")
     else
       walk(inner, description, place .. "." .. key, faults)
     end
