@@ -53,6 +53,18 @@ describe("an installation", function()
     assert.are.equal(0, installed(folder .. "/elsewhere", { "--version" }).code)
   end)
 
+  it("is refused in plain words where it cannot be built, before anything is compiled", function()
+    local function refused(flags, why)
+      local result = command.run{ "cmake", "-S", command.ROOT, "-B", folder .. "/build" .. #flags,
+        "-DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY", "-DCMAKE_C_FLAGS=" .. flags } -- linked is nothing: that would need another libc
+      assert.are_not.equal(0, result.code)
+      assert.is_truthy(result.err:find(why, 1, true), result.err)
+    end
+    refused("-m32", "campaign is for 64-bit Linux")
+    command.write(folder .. "/spawn.h", "")
+    refused("-isystem " .. folder, "glibc 2.34 or newer")
+  end)
+
   -- Builds the core once more: on one Lua only.
   if command.LUA == "5.4" then
     it("as a rock runs the command #heavy", function()
