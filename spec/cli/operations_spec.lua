@@ -174,7 +174,7 @@ describe("campaign", function()
   end)
 
   it("says so when what it prints cannot be written, however early the write that failed", function()
-    for _, arguments in ipairs{ "--version", "operations", "operations --format json", "describe outbound" } do
+    for _, arguments in ipairs{ "--version", "operations", "operations --format json", "describe outbound", "help", "help import", "call --help" } do
       local result = command.run{ "sh", "-c", command.ROOT .. "/bin/campaign " .. arguments .. " >/dev/full" }
       assert.are.equal(8, result.code, arguments)
       assert.is_truthy(result.err:find("stdout cannot be written", 1, true))

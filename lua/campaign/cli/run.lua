@@ -59,7 +59,10 @@ local function perform(list, json, place)
     end
   end
   local parser = options.parser(list[1])
+  local exit = os.exit
+  os.exit = function(code) exit(finished(code, json), true) end -- luacheck: ignore 122 (argparse ends the process once it has printed help)
   local ok, given = parser:pparse(list)
+  os.exit = exit -- luacheck: ignore 122
   if not ok then
     local named = not given:find("^unknown command") and tostring(list[1] or ""):match("^%l+$")
     given = given:gsub("\nDid you mean (.*)%?$", " (did you mean %1?)") -- as our own messages say it
