@@ -2,6 +2,7 @@
 -- Progress of imports: what stands in a line, and how often lines come.
 
 local json = require "campaign.json"
+local command = require "spec.support.command"
 local progress = require "campaign.cli.progress"
 
 describe("progress", function()
@@ -102,6 +103,20 @@ describe("progress", function()
       assert.is_true(#written[index] <= 1 + 29 + 3)
     end
     assert.are.equal("\r\27[K", written[4])
+  end)
+
+  it("does so on no terminal that cannot renew a line", function()
+    local script = 'local show, finish = require("campaign.cli.progress").on_stderr() show{ phase = "sending", rows = 1 } '
+      .. 'require("campaign.core").system.sleep(0.2) show{ phase = "sending", rows = 2 } finish()'
+    local function environment(term)
+      return { TERM = term, LUA_PATH = package.path, LUA_CPATH = package.cpath }
+    end
+    local path = os.tmpname()
+    command.write(path, script)
+    local line = ("script -qec '%s %s' /dev/null"):format(command.LUA == "5.4" and "lua5.4" or command.LUA, path)
+    assert.is_truthy(command.run({ "sh", "-c", line }, { env = environment("xterm") }).out:find("\27[K", 1, true))
+    assert.are.equal("", command.run({ "sh", "-c", line }, { env = environment("dumb") }).out)
+    os.remove(path)
   end)
 
   it("prints a line every ten seconds elsewhere, and none for short imports", function()

@@ -56,10 +56,7 @@ function M.run(given)
     return output.fail(err, given)
   end
   core.console.watch()
-  local show, finish = progress.new{
-    terminal = core.console.is_terminal(2), width = core.console.width(), monotonic = core.system.monotonic,
-    write = function(text) io.stderr:write(text) end,
-  }
+  local show, finish = progress.on_stderr()
   options.on_progress = function(event)
     if core.console.caught() > 0 then -- raised, so that the writer removes what is not whole
       error(error_object.new{ kind = "cancelled", message = "interrupted; no file was written", sent = "no" }, 0)

@@ -138,4 +138,15 @@ function M.new(options)
   return show, finish
 end
 
+---The same on stderr. A terminal that cannot renew a line (an editor's shell, for one) gets lines of its own, as a file does.
+---@param json boolean?
+---@return fun(event: table) show
+---@return fun() finish
+function M.on_stderr(json)
+  return M.new{
+    terminal = core.console.is_terminal(2) and os.getenv("TERM") ~= "dumb", width = core.console.width(), monotonic = core.system.monotonic,
+    write = function(text) io.stderr:write(text) end, json = json,
+  }
+end
+
 return M

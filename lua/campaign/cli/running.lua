@@ -108,10 +108,7 @@ end
 ---@return campaign.cli.running
 function M.new(given)
   core.console.ignore("PIPE") -- a reader of our output that ends must not kill the import
-  local show, finish = progress.new{
-    terminal = core.console.is_terminal(2), width = core.console.width(), monotonic = core.system.monotonic,
-    write = function(text) io.stderr:write(text) end, json = given.progress == "json",
-  }
+  local show, finish = progress.on_stderr(given.progress == "json")
   local is_shown = given.progress == "json" or given.progress ~= "none" and not given.json
   local watcher = { seen = 0 }
   function watcher.note(text)
