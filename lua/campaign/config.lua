@@ -181,18 +181,24 @@ end
 
 local EACCES = 13
 
--- The file must be ours and closed to others.
-local function read_file(platform, path, is_named)
+---What the accounts file holds. It must be ours and closed to others.
+---@param path string
+---@param is_named boolean by CAMPAIGN_ACCOUNTS
+---@return table? content
+---@return campaign.error? err
+function M.read_file(path, is_named)
   local text, err = core.system.read_file(path, MAX_FILE, true)
   if not text then
-    return refuse(platform, "accounts file " .. err.message, err.code == EACCES and {
-      hint = is_named and "it must belong to the user of this process" .. (package.loaded.ngx and ", that is of nginx's workers" or "")
-        or "is HOME that of another user? CAMPAIGN_ACCOUNTS names a file of your own" } or nil)
+    if err.code == EACCES then
+      err.hint = is_named and "it must belong to the user of this process" .. (package.loaded.ngx and ", that is of nginx's workers" or "")
+        or "is HOME that of another user? CAMPAIGN_ACCOUNTS names a file of your own"
+    end
+    return nil, err
   end
   local content, decode_error = json.decode(text)
   if type(content) ~= "table" or json.is_array(content) then
-    return refuse(platform, "accounts file " .. path .. " is not a JSON object: "
-      .. (decode_error and decode_error.message or "it holds another value"))
+    return nil, error_object.new{ kind = "usage", message = path .. " is not a JSON object: "
+      .. (decode_error and decode_error.message or "it holds another value") }
   end
   return content
 end
@@ -212,9 +218,9 @@ local function from_file(platform, name, env)
     end
     return {}, "default"
   end
-  local content, err = read_file(platform, path, is_named)
+  local content, err = M.read_file(path, is_named)
   if not content then
-    return nil, err
+    return refuse(platform, "accounts file " .. err.message, { hint = err.hint })
   end
   local accounts = content[platform.name]
   if type(accounts) ~= "table" then

@@ -61,6 +61,25 @@ describe("campaign doctor", function()
     command.remove(folder)
   end)
 
+  it("tells every other reason for which the accounts file is refused, with exit code 2", function()
+    local folder = command.folder()
+    local function refused(path, why)
+      local result = campaign({ "doctor" }, { env = { CAMPAIGN_ACCOUNTS = path } })
+      assert.are.equal(2, result.code, why)
+      assert.is_truthy(result.out:find(path .. ": refused: ", 1, true), result.out)
+      assert.is_truthy(result.out:find(why, 1, true), result.out)
+    end
+    refused(folder .. "/accounts.json", "No such file")
+    local path = command.write(folder .. "/accounts.json", "[]")
+    os.execute("chmod 600 " .. path)
+    refused(path, "is not a JSON object")
+    command.write(folder .. "/empty", "")
+    refused(folder .. "/empty/accounts.json", "Not a directory")
+    os.execute("ln -s accounts.json " .. folder .. "/link.json")
+    refused(folder .. "/link.json", "symbolic link")
+    command.remove(folder)
+  end)
+
   it("tells a library that is missing, and the package that has it", function()
     local build = os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build"
     for library, package in pairs{ libcurl = "libcurl4", libsqlite3 = "libsqlite3-0", libxlsxwriter = "libxlsxwriter4",

@@ -85,19 +85,24 @@ local function components(place)
   return list
 end
 
--- Whether the accounts file is private. The client refuses it if others can read it.
+-- Whether the client takes the accounts file, and if not, why.
 local function accounts(getenv)
-  local path = config.file_path(getenv)
-  local attributes = path and lfs.attributes(path)
-  if not attributes then
+  local path, is_named = config.file_path(getenv)
+  local content, err = nil, nil
+  if path then
+    content, err = config.read_file(path, is_named)
+  end
+  if not content and (not err or err.reason == "missing" and not is_named) then
     return { path = path or "accounts.json", state = "not there; accounts come from the environment or from options", ok = true }
   end
-  local private = attributes.mode == "file" and attributes.permissions:sub(4) == "------"
-  return {
-    path = path, ok = private,
-    state = private and "private (" .. attributes.permissions .. ")"
-      or attributes.permissions .. ": others may read it, so it is refused; chmod 600 " .. path,
-  }
+  local attributes = lfs.attributes(path) or {}
+  local state = "refused: " .. tostring(err)
+  if content then
+    state = "private (" .. attributes.permissions .. ")"
+  elseif attributes.mode == "file" and attributes.permissions:sub(4) ~= "------" then
+    state = attributes.permissions .. ": others may read it, so it is refused; chmod 600 " .. path
+  end
+  return { path = path, ok = content ~= nil, state = state }
 end
 
 local function is_file(path)
