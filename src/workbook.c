@@ -10,7 +10,6 @@
 
 #include "workbook_private.h"
 
-#define HEAD ((size_t)512)
 #define SEARCH ((size_t)1 << 20) /* bytes of an old file in which its directory is looked for */
 
 struct camp_workbook {
