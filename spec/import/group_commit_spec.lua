@@ -109,7 +109,7 @@ describe("import.group_commit", function()
         settled = function() return true end,
         finish = function() return true end,
         finish_all = function() return true end,
-      }, function() return now end)
+      }, function() return now end, nil, 200)
       local function answered(seconds, count)
         if way == "passed" then
           return assert(book:passed({}, count, {}, {}, seconds * count))

@@ -33,8 +33,8 @@ describe("journal", function()
     return ledger
   end
 
-  local function read(ledger, most)
-    local book, list, last, calls = journal.new({}, ledger, os.clock), {}, 0, {}
+  local function read(ledger, most, batch_rows)
+    local book, list, last, calls = journal.new({}, ledger, os.clock, nil, batch_rows or 200), {}, 0, {}
     local errors = 0
     for _ = 1, most or 100 do
       local now, err = book:next_batches(list, last)
@@ -63,6 +63,19 @@ describe("journal", function()
     end
     assert.equal(#expected + 1, #list)
     assert.equal(1, calls[1])
+  end)
+
+  it("leases few batches at a time that have many rows: each names those that are left out", function()
+    for batch_rows, most in pairs{ [1] = 256, [200] = 256, [256] = 256, [1000] = 65, [30000] = 2, [100000] = 1, [100000000] = 1 } do
+      local ledger, asked = ledger_of({}, 250), 0
+      local claim = ledger.claim
+      function ledger:claim(count)
+        asked = math.max(asked, count)
+        return claim(self, count)
+      end
+      assert.equal(247, #read(ledger, 1000, batch_rows)) -- three are without rows
+      assert.equal(most, asked, batch_rows .. " rows")
+    end
   end)
 
   it("has the ledger look for more while a part of what it leased is not handed out yet", function()

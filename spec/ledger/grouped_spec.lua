@@ -5,7 +5,9 @@ local command = require "support.command"
 local grouped = require "campaign.ledger.grouped"
 local schema = require "campaign.ledger.schema"
 
--- Answers for ranges of 20,000 keys, in turn; also returns the ranges that were asked for.
+local RANGE = grouped.RANGE
+
+-- Answers for ranges of keys, in turn; also returns the ranges that were asked for.
 local function ledger_of(highest, answers)
   local asked = {}
   return function(name, after, last, ...)
@@ -19,12 +21,12 @@ end
 
 describe("groups of a ledger", function()
   it("are asked for range by range, up to the highest key", function()
-    local query, asked = ledger_of(40000, {})
+    local query, asked = ledger_of(2 * RANGE, {})
     assert.same({}, grouped.ask(query, "course", "me", 5, 60))
-    assert.same({ { 0, 20000, "me", 5, 60 }, { 20000, 40000, "me", 5, 60 } }, asked)
-    query, asked = ledger_of(40001, {})
+    assert.same({ { 0, RANGE, "me", 5, 60 }, { RANGE, 2 * RANGE, "me", 5, 60 } }, asked)
+    query, asked = ledger_of(2 * RANGE + 1, {})
     grouped.ask(query, "progress")
-    assert.same({ { 0, 20000 }, { 20000, 40000 }, { 40000, 60000 } }, asked)
+    assert.same({ { 0, RANGE }, { RANGE, 2 * RANGE }, { 2 * RANGE, 3 * RANGE } }, asked)
     query, asked = ledger_of(0, {})
     assert.same({}, grouped.ask(query, "progress"))
     assert.same({}, asked)
@@ -34,7 +36,7 @@ describe("groups of a ledger", function()
     local function reason(code, count, column)
       return { state = "rejected", cause = "invalid", column = column, reason = "check", code = code, count = count }
     end
-    local query = ledger_of(50000, {
+    local query = ledger_of(3 * RANGE, {
       { reason("b", 2, "phone"), reason(nil, 1, "phone"), reason("a", 2, "phone") },
       { reason("a", 1, "phone"), reason(nil, 2, "phone") },
       { reason("b", 1), reason("b", 1, "phone") },
@@ -46,7 +48,7 @@ describe("groups of a ledger", function()
     local function run(owner, began, ended, calls)
       return { owner = owner, began = began, ended = ended, calls = calls, repeats = 1, throttled = 2, unclear = 3, rows = 4, bytes = 5 }
     end
-    local query = ledger_of(30000, { { run("b", 20, 25, 1), run("a", 10, 30, 10) }, { run("b", 5, 22, 100), run("a", 12, 31, 1000) } })
+    local query = ledger_of(2 * RANGE, { { run("b", 20, 25, 1), run("a", 10, 30, 10) }, { run("b", 5, 22, 100), run("a", 12, 31, 1000) } })
     local runs = grouped.ask(query, "runs")
     assert.same({ "b", 5, 25, 101, "a", 10, 31, 1010 }, { runs[1].owner, runs[1].began, runs[1].ended, runs[1].calls,
       runs[2].owner, runs[2].began, runs[2].ended, runs[2].calls })

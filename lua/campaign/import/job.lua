@@ -222,7 +222,8 @@ function methods:run()
     M.close_all(state)
     return nil, put_err
   end
-  local book = state.journal or journal.new(state.folder, state.ledger, state.options.env.monotonic, state.options.env.pause ~= nil)
+  local book = state.journal or journal.new(state.folder, state.ledger, state.options.env.monotonic, state.options.env.pause ~= nil,
+    state.batch_rows)
   state.engine = engine.new(work.of(state, book, M.progress))
   if state.hold then
     state.engine:_stop(state.hold)

@@ -132,7 +132,8 @@ local function restore(job, state, was)
   if not ok then
     return nil, err
   end
-  state.journal = journal.new(state.folder, state.ledger, state.options.env.monotonic, state.options.env.pause ~= nil)
+  state.journal = journal.new(state.folder, state.ledger, state.options.env.monotonic, state.options.env.pause ~= nil,
+    state.batch_rows)
   ok, err = resume.restore(state)
   if not ok then
     return nil, err

@@ -4,10 +4,8 @@
 
 local schema = require "campaign.ledger.schema"
 
-local M = {}
-
--- Keys of one range: at most so many records are sorted at a time.
-local RANGE = 20000
+---RANGE: keys of one range; at most so many records are sorted at a time.
+local M = { RANGE = 5000 }
 
 -- A text that is the same for records of the same group only.
 local function key_of(record, names, keys)
@@ -72,9 +70,9 @@ function M.ask(query, what, ...)
     return nil, err
   end
   local list, by_key = {}, {}
-  for after = 0, highest[1][1] - 1, RANGE do
+  for after = 0, highest[1][1] - 1, M.RANGE do
     local records
-    records, err = query(what, after, after + RANGE, ...)
+    records, err = query(what, after, after + M.RANGE, ...)
     if not records then
       return nil, err
     end

@@ -9,8 +9,9 @@ local group_commit = require "campaign.import.run.group_commit"
 
 local M = {}
 
--- Number of batches leased at a time, and the number left at which the next ones are requested.
-local CLAIM, LEFT = 256, 64
+-- Most batches leased at a time, and about how many rows these may have: a batch names each row of it that is left out, which is a long text for a
+-- file of 100,000 rows.
+local CLAIM, CLAIM_ROWS = 256, 65536
 
 local methods = {}
 local mt = { __index = methods, __name = "campaign.import.run.journal" }
@@ -19,8 +20,10 @@ local mt = { __index = methods, __name = "campaign.import.run.journal" }
 ---@param ledger table
 ---@param monotonic fun(): number seconds
 ---@param on_other_thread boolean? another thread makes the requests
-function M.new(folder, ledger, monotonic, on_other_thread)
+---@param batch_rows integer most rows of a batch
+function M.new(folder, ledger, monotonic, on_other_thread, batch_rows)
   return setmetatable({ _folder = folder, _ledger = ledger, _leases = nil, _at = 0, _dirty = false,
+    _claim = math.max(1, math.min(CLAIM, math.floor(CLAIM_ROWS / batch_rows))),
     _group_commit = group_commit.new(monotonic, on_other_thread) }, mt)
 end
 
@@ -36,16 +39,17 @@ function methods:next_batches(into, last)
     leases, err = ledger:pieces()
     ok = leases
   elseif at > 0 and at < #leases then -- those that were kept back, so that the ledger has time to lease more
-    ok, err = ledger:claim_ahead(CLAIM)
+    ok, err = ledger:claim_ahead(self._claim)
   end
   if ok and at == #leases then
-    leases, err = ledger:claim(CLAIM)
+    leases, err = ledger:claim(self._claim)
     ok, self._leases, self._at, at = leases, leases or {}, 0, 0
   end
   if not ok then
     return last, err
   end
-  local to = at == 0 and #leases > LEFT and #leases - LEFT or #leases
+  local kept_back = math.floor(self._claim / 4)
+  local to = at == 0 and #leases > kept_back and #leases - kept_back or #leases
   for i = at + 1, to do
     local batch = leases[i]
     if batch.accepted > 0 then
