@@ -136,6 +136,15 @@ describe("outbound", function()
     refused("upload_contacts_file", with(fields_of("upload_contacts_file"), { dataSourceFile = "/tmp" }))
   end)
 
+  it("does not guess which digit was meant", function()
+    for _, value in ipairs{ "2", "" } do
+      local err = refused("upload_contacts_file", with(fields_of("upload_contacts_file"), { operationType = value }))
+      assert.equal("operationType: must be one of 0, 1", err.message)
+    end
+    local err = refused("upload_contacts_file", with(fields_of("upload_contacts_file"), { dataSourceType = "1" }))
+    assert.equal("dataSourceType: must be one of 0", err.message)
+  end)
+
   it("R037 client requires dataSourceName in the file uploads", function()
     for _, name in ipairs{ "upload_contacts_file", "upload_dnc_file" } do
       for _, value in ipairs{ "", false, 7 } do

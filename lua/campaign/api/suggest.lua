@@ -48,7 +48,8 @@ function M.nearest(word, names)
   for _, name in ipairs(names) do
     local limit = math.max(1, math.floor(#name / 3))
     local d = plain(word) == plain(name) and 0 or distance(plain(word), plain(name), limit)
-    if d <= limit and (not best or d < best_distance) then
+    local is_near = d <= limit and (d == 0 or d < #name) -- of a name of one letter, any other letter is nothing
+    if is_near and (not best or d < best_distance) then
       best, best_distance = name, d
     end
   end
