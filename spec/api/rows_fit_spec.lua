@@ -39,7 +39,7 @@ describe("api.rows_fit", function()
     { "refused rows in a reply that is not read", function(_, send) send.response, send.rows.result = "empty", { failed_rows = "id" } end,
       "failed_rows: is read from a reply in JSON" },
     { "one key against repeats for all calls", function(_, send)
-      send.fields[3] = { name = "X-Idempotency-Key", where = "header", required = true }
+      send.fields[3] = { name = "X-Idempotency-Key", where = "header" }
     end, "all calls of an import would have the same `X-Idempotency-Key`" },
     { "a part of another name", function(_, send)
       send.body, send.fields[2] = "multipart", { name = "rows", where = "form", type = "file" }

@@ -44,10 +44,9 @@ end
 -- A key that tells repeats from new calls is another for each call, and all calls of an import have the same fields.
 local function key_fits(resolver, operation, place)
   for _, field in ipairs(operation.fields) do
-    local is_key = field.where == "header" and field.name:lower():find("idempotency", 1, true)
-    if is_key and (field.required or field.constant ~= nil or field.default ~= nil) then
+    if field.where == "header" and field.name:lower():find("idempotency", 1, true) then
       resolver:fault(place, "all calls of an import would have the same `" .. field.name .. "`, and the platform would take the second for a repeat"
-        .. " of the first" .. NO_IMPORT)
+        .. " of the first; leave out the field, or `rows`: single calls work without")
     end
   end
 end
