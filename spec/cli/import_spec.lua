@@ -114,6 +114,10 @@ describe("campaign import", function()
     local run = campaign({ "import", list("姓名,phone\n甲,13800000001\n乙,\n"), "--to", LONGLONG, "--job", folder .. "/next" }, { env = user() })
     assert.are.equal(7, run.code, run.err)
     assert.is_truthy(run.out:find("then: campaign retry " .. folder .. "/next\n", 1, true), run.out)
+    local job = folder .. "/of today" -- commands can be typed as they are shown
+    run = campaign({ "import", list(phones(3)), "--to", LONGLONG, "--job", job, "--dry-run" }, { env = user() })
+    assert.is_truthy(run.out:find("  job: " .. job .. " (run it with: campaign resume '" .. job .. "')\n", 1, true), run.out)
+    assert.is_truthy(campaign{ "status", job }.out:find("campaign resume '" .. job .. "'\n", 1, true))
   end)
 
   it("names rejected rows and ends with exit code 7", function()

@@ -9,6 +9,7 @@ local page_module = require "campaign.describe.page"
 local platforms = require "campaign.api.platform"
 local rules = require "campaign.api.rules"
 local sample = require "campaign.describe.sample"
+local shell_quote = require "campaign.shell_quote"
 local target = require "campaign.cli.target"
 
 local M = {}
@@ -82,7 +83,7 @@ local function operation_text(d)
   end
   if d.rows then
     local most = d.rows.per_call or d.rows.per_file
-    lines[#lines + 1] = { "rows", "campaign import FILE --to " .. d.rows.to .. " fills " .. d.rows.field
+    lines[#lines + 1] = { "rows", "campaign import FILE --to " .. shell_quote(d.rows.to) .. " fills " .. d.rows.field
       .. (most and ", " .. most .. " rows at a time" or "") }
   end
   for index, name in ipairs(d.rules) do

@@ -6,6 +6,7 @@ local core = require "campaign.core"
 local output = require "campaign.cli.output"
 local parameters = require "campaign.cli.parameters"
 local running = require "campaign.cli.running"
+local shell_quote = require "campaign.shell_quote"
 local summary = require "campaign.import.report.summary"
 local target = require "campaign.cli.target"
 
@@ -77,7 +78,7 @@ local function print_plan(given, job)
   local plan = job.plan
   if not given.json then
     output.say(given.file, " to ", given.to, ": ", summary.plan(plan), "\n",
-      job.folder and "  job: " .. job.folder .. " (run it with: campaign resume " .. job.folder .. ")\n"
+      job.folder and "  job: " .. job.folder .. " (run it with: campaign resume " .. shell_quote(job.folder) .. ")\n"
         or "  nothing was left behind; --job DIR keeps lists of the rows that are left out\n")
     return
   end

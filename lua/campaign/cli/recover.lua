@@ -4,6 +4,7 @@
 local campaign = require "campaign"
 local human = require "campaign.human"
 local output = require "campaign.cli.output"
+local shell_quote = require "campaign.shell_quote"
 
 local M = {}
 
@@ -15,11 +16,11 @@ local function print_text(recovered)
     output.say(("%12s  %s\n"):format(human.count(line[1]), line[2]))
   end
   if recovered.ambiguous > 0 then
-    output.say("  their rows may or may not have arrived; look at the platform, then: campaign resolve ", recovered.job,
+    output.say("  their rows may or may not have arrived; look at the platform, then: campaign resolve ", shell_quote(recovered.job),
       " --batch N --as applied|not-applied|resend\n")
   end
   if recovered.pending > 0 then
-    output.say("  continue with: campaign resume ", recovered.job, "\n")
+    output.say("  continue with: campaign resume ", shell_quote(recovered.job), "\n")
   end
 end
 

@@ -5,6 +5,7 @@
 local campaign = require "campaign"
 local core = require "campaign.core"
 local output = require "campaign.cli.output"
+local shell_quote = require "campaign.shell_quote"
 
 local M = {}
 
@@ -21,7 +22,7 @@ local function by_person(given, job)
     output.json{ batch = first, last = last > first and last or nil, count = count, as = given.as }
   else
     output.say(last > first and ("%d batches in doubt from %d to %d"):format(count, first, last) or ("batch %d"):format(first),
-      (": %s; continue with: campaign resume %s\n"):format(given.as, given.job))
+      (": %s; continue with: campaign resume %s\n"):format(given.as, shell_quote(given.job)))
   end
   return output.EXIT.ok
 end
@@ -53,7 +54,7 @@ local function by_probe(given, job)
     if #found == 0 then
       output.say("no batch in doubt that the platform can be asked about\n")
     elseif open < #found then
-      output.say("continue with: campaign resume ", given.job, "\n")
+      output.say("continue with: campaign resume ", shell_quote(given.job), "\n")
     end
   end
   return open > 0 and output.EXIT.unknown or output.EXIT.ok
@@ -80,7 +81,7 @@ local function by_callbacks(given, job)
     end
     output.say(("%d batches confirmed by callbacks, %d of their rows rejected\n"):format(confirmed, rejected))
     if #joined > 0 then
-      output.say("update the report with: campaign resume ", given.job, "\n")
+      output.say("update the report with: campaign resume ", shell_quote(given.job), "\n")
     end
   end
   return conflicts > 0 and output.EXIT.unknown or output.EXIT.ok

@@ -6,6 +6,7 @@ local merged = require "campaign.merged"
 local output = require "campaign.cli.output"
 local progress = require "campaign.cli.progress"
 local run_options = require "campaign.import.run_options"
+local shell_quote = require "campaign.shell_quote"
 local summary = require "campaign.import.report.summary"
 
 local M = {}
@@ -76,13 +77,13 @@ local function next_steps(result)
     lines[#lines + 1] = "  report: " .. result.page_file
   end
   if result.pending > 0 then
-    lines[#lines + 1] = "  continue with: campaign resume " .. result.job
+    lines[#lines + 1] = "  continue with: campaign resume " .. shell_quote(result.job)
   end
   if result.ambiguous > 0 then
-    lines[#lines + 1] = "  to settle the ambiguous rows, see: campaign status " .. result.job
+    lines[#lines + 1] = "  to settle the ambiguous rows, see: campaign status " .. shell_quote(result.job)
   end
   if result.rejected > 0 and result.pending == 0 then
-    lines[#lines + 1] = "  correct the rejected rows in rejects.csv, then: campaign retry " .. result.job
+    lines[#lines + 1] = "  correct the rejected rows in rejects.csv, then: campaign retry " .. shell_quote(result.job)
   end
   return table.concat(lines, "\n")
 end

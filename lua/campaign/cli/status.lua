@@ -10,6 +10,7 @@ local M = {}
 
 local ROW_STATES = require("campaign.import.report.accounting").STATES
 local WORDS = require("campaign.import.report.summary").WORDS
+local shell_quote = require "campaign.shell_quote"
 
 -- What a script finds, always: null where it is not known.
 local SHAPE = { "job", "state", "rows", "total", "batches", "sendable", "attempts", "open", "bytes", "possibly_duplicated", "doubtful", "retries",
@@ -49,7 +50,7 @@ local function print_text(given, found)
       human.count(batch.first_row), tostring(batch.attempt or "?"), tostring(batch.cause or "no outcome is known")))
   end
   if found.doubtful and #found.doubtful > 0 then
-    local resolve = "campaign resolve " .. given.job
+    local resolve = "campaign resolve " .. shell_quote(given.job)
     if found.can_probe then
       output.say("  the platform can be asked: ", resolve, " --probe\n")
     end
@@ -61,12 +62,12 @@ local function print_text(given, found)
       resolve, " --batch N --as applied|not-applied|resend\n")
   end
   if found.handed_over then
-    output.say("  what was not sent, or rejected, was handed over to: campaign status ", found.handed_over, "\n")
+    output.say("  what was not sent, or rejected, was handed over to: campaign status ", shell_quote(found.handed_over), "\n")
   elseif found.state == "interrupted" or found.state == "stopped" or found.state == "planned" then
-    output.say("  continue with: campaign resume ", given.job, "\n")
+    output.say("  continue with: campaign resume ", shell_quote(given.job), "\n")
   end
   for number = 1, found.retries or 0 do
-    output.say("  a retry of it: campaign status ", given.job, "/retry-", number, "\n")
+    output.say("  a retry of it: campaign status ", shell_quote(given.job .. "/retry-" .. number), "\n")
   end
 end
 

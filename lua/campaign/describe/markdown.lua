@@ -7,6 +7,7 @@ local facts = require "campaign.describe.facts"
 local page_module = require "campaign.describe.page"
 local rules = require "campaign.api.rules"
 local sample = require "campaign.describe.sample"
+local shell_quote = require "campaign.shell_quote"
 local sorted = require "campaign.sorted"
 
 local M = {}
@@ -129,9 +130,9 @@ local function rows_text(page, platform, operation)
     return
   end
   local most = rows.per_call or rows.per_file
-  page:add("\n**Rows.** `campaign import FILE --to ", platform.reference, ".", operation.name, "` fills ", code(rows.field), " from a list, ",
-    most and most .. " rows in one " .. (rows.per_file and "file" or "call") or "all rows at once", ", ", rows.concurrency or 1, " in flight",
-    rows.concurrency == 1 and " (in order)" or "", ".")
+  page:add("\n**Rows.** `campaign import FILE --to ", shell_quote(platform.reference .. "." .. operation.name), "` fills ",
+    code(rows.field), " from a list, ", most and most .. " rows in one " .. (rows.per_file and "file" or "call") or "all rows at once", ", ",
+    rows.concurrency or 1, " in flight", rows.concurrency == 1 and " (in order)" or "", ".")
   if rows.all_or_nothing then
     page:add("A call that is refused for its content applied nothing: its rows are then sent in smaller calls, down to those to blame.")
   end
@@ -157,7 +158,7 @@ end
 local function members_text(page, platform, operation)
   local file = operation.members_file
   if file then
-    page:add("\n**Files of members.** `campaign members FILE --to ", platform.reference, ".", operation.name,
+    page:add("\n**Files of members.** `campaign members FILE --to ", shell_quote(platform.reference .. "." .. operation.name),
       " -o members.xlsx` writes one from a list: a sheet of texts with the columns ", codes(file.columns),
       ", then others of your own. ", code(file.upload), " takes it and gives the id for ", code(file.field), "; ",
       code(file.template), " is the platform's own empty one.")
@@ -180,8 +181,9 @@ local function waiters_text(page, platform, operation)
     ends[#ends + 1] = waiter.success and "well when " .. conditions_text(waiter.success)
     ends[#ends + 1] = waiter.changed and "well when one of " .. codes(waiter.changed) .. " differs from the first look"
     ends[#ends + 1] = waiter.failure and "badly when " .. conditions_text(waiter.failure)
-    page:add("\n**Waiting.** `client:wait(\"", name, "\", { ... })`, or `campaign wait ", platform.reference, ".", name, "`, asks again ",
-      waiter.doc, "; it ends ", table.concat(ends, ", "), ", or after ", waiter.timeout, " s unless another deadline is given.")
+    page:add("\n**Waiting.** `client:wait(\"", name, "\", { ... })`, or `campaign wait ",
+      shell_quote(platform.reference .. "." .. name), "`, asks again ", waiter.doc, "; it ends ",
+      table.concat(ends, ", "), ", or after ", waiter.timeout, " s unless another deadline is given.")
   end
 end
 

@@ -20,6 +20,7 @@ local record_module = require "campaign.import.record"
 local resume = require "campaign.import.resume"
 local retry_rows = require "campaign.job.retry_rows"
 local run_options = require "campaign.import.run_options"
+local shell_quote = require "campaign.shell_quote"
 
 local M = {}
 
@@ -87,11 +88,11 @@ end
 local function check_root(root, given)
   if root.state ~= "finished" and root.state ~= "stopped" then
     return refuse("ledger", ("job %s is %s: which of its rows are rejected is not known yet"):format(root.path,
-      root.state), "finish it first: campaign resume " .. root.path)
+      root.state), "finish it first: campaign resume " .. shell_quote(root.path))
   end
   if not handover.is_done(root.record) then
     return refuse("ledger", ("job %s has not taken over what %s left open: its rejected rows may be that one's"):format(root.path,
-      root.record.options.since), "finish it first: campaign resume " .. root.path)
+      root.record.options.since), "finish it first: campaign resume " .. shell_quote(root.path))
   end
   local ok, err = resume.same_file(root.file, root.record, root.ledger, (given.env or env_module.default()).pause)
   if ok then

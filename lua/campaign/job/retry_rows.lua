@@ -10,6 +10,7 @@ local findings = require "campaign.job.findings"
 local layout = require "campaign.import.plan.layout"
 local merged = require "campaign.merged"
 local reconcile = require "campaign.job.reconcile"
+local shell_quote = require "campaign.shell_quote"
 
 local M = {}
 
@@ -84,7 +85,7 @@ function work:read_retry(retry)
   if unfinished then
     error(error_object.new{ kind = "ledger", retry = false, sent = "no",
       message = retry.path .. " is not finished: some of its rows are still to be sent",
-      hint = "finish it first: campaign resume " .. retry.path }, 0)
+      hint = "finish it first: campaign resume " .. shell_quote(retry.path) }, 0)
   end
 end
 
@@ -258,7 +259,8 @@ function M.choose(options)
     return nil, self.problem
   elseif not found:is_clean() then
     return error_object.refuse{ kind = "ledger", reason = "changed",
-      message = ("job %s: list and ledger do not agree: %s"):format(root.path, found.list[1].message), hint = "campaign verify " .. root.path }
+      message = ("job %s: list and ledger do not agree: %s"):format(root.path, found.list[1].message),
+      hint = "campaign verify " .. shell_quote(root.path) }
   end
   local ok, err = self:refuse_forbidden()
   if not ok then

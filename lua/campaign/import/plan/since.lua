@@ -8,6 +8,7 @@ local family = require "campaign.import.family"
 local handover = require "campaign.import.handover"
 local row_keys = require "campaign.import.plan.row_keys"
 local rows_module = require "campaign.import.report.rows"
+local shell_quote = require "campaign.shell_quote"
 local stored = require "campaign.import.stored"
 
 local M = {}
@@ -66,7 +67,7 @@ local function in_doubt(opened)
   local batches = progress.batches
   if batches.U + batches.S > 0 then
     return refuse(opened.path, ("%d rows of it are in doubt: sending them now could send them twice"):format(progress.rows.ambiguous),
-      "look at the platform, then settle them: campaign resolve " .. opened.path .. " --batch N --as applied|not-applied", "ledger")
+      "look at the platform, then settle them: campaign resolve " .. shell_quote(opened.path) .. " --batch N --as applied|not-applied", "ledger")
   end
   return true
 end

@@ -13,6 +13,7 @@ local later = require "campaign.later"
 local record_module = require "campaign.import.record"
 
 local abandoned_jobs = later.module "campaign.abandoned_jobs"
+local shell_quote = require "campaign.shell_quote"
 
 local M = {}
 
@@ -157,7 +158,7 @@ function methods:refusal(holder)
   return error_object.new{
     kind = "ledger", reason = "busy", retry = false, sent = "no",
     message = ("%s is sending to the same target: with two senders at once the outcome of a batch in doubt could not be determined"):format(holder),
-    hint = "wait for it to end, then continue: campaign resume " .. self._folder,
+    hint = "wait for it to end, then continue: campaign resume " .. shell_quote(self._folder),
   }
 end
 
