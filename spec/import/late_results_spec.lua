@@ -4,6 +4,7 @@
 
 local callback = require "campaign.callback"
 local campaign = require "campaign"
+local core = require "campaign.core"
 local imports = require "support.imports"
 local json = require "campaign.json"
 local late_results = require "campaign.import.run.late_results"
@@ -188,6 +189,20 @@ describe("import.late_results", function()
     local again = assert(open(job.job):resume())
     assert.equal(10, again.ambiguous)
     assert.equal(3, #assert(open(other.job):join(store)))
+  end)
+
+  it("F16 takes no other job's results for a batch in doubt, though many jobs begin in one second, as leads in nginx do", function()
+    local env = imports.env()
+    local began = env.now()
+    env.now = function() return began end
+    env.random = function(count) return ("ab" .. core.system.random(count)):sub(1, count) end -- 2 bytes are the same for 1 in 65,536
+    local job = import(10, { env = env }, { "import_customers_async:close-after-read@1" })
+    import(10, { env = env })
+    for _, body in ipairs(results()) do
+      post(body)
+    end
+    assert(open(job.job):join(store))
+    assert.equal(10, assert(open(job.job):resume()).ambiguous)
   end)
 
   it("F16 finds nothing where the list fills the mark itself, or where a batch's rows came under two numbers", function()
