@@ -140,6 +140,23 @@ describe("auth.oauth", function()
     end
   end)
 
+  it("keeps no tokens that could not be read from the store again", function()
+    local longest = ("\1"):rep(16384)
+    for _, fields in ipairs{ { access_token = ("x"):rep(16385) }, { refresh_token = longest .. "x" } } do
+      local call, store = start({ token(1, fields), token(2), TASK })
+      local reply, err = call()
+      assert.is_nil(reply)
+      assert.same({ "response", "bad_answer" }, { err.kind, err.reason })
+      assert.is_nil(store.state)
+      assert((call()))
+    end
+    local folder = require("support.command").folder()
+    local store = assert(require("campaign.auth.store").open({ id = "a" }, fake.env{ CAMPAIGN_STATE_DIR = folder }))
+    assert(store:write{ access_token = longest, refresh_token = longest })
+    assert.equal(longest, assert(store:read()).refresh_token)
+    require("support.command").remove(folder)
+  end)
+
   it("keeps no access token that no header can hold, and takes an empty refresh token for none", function()
     for _, name in ipairs{ "", "a\r\nX: y", "a\0", "\127" } do
       local call, store = start({ token(1, { access_token = name }), token(2), TASK })

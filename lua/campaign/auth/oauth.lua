@@ -86,16 +86,22 @@ local function life_of(self, reply)
   return nil, "an expiry that cannot be read"
 end
 
+-- Bytes of a token: what is stored must be small enough to be read again.
+local MOST_TOKEN = 16384
+
 -- The state that a token reply means, counted from the moment it arrived.
 local function state_of(self, reply, now)
   local scheme = self.scheme
   local token = normalise.at(reply, scheme.token or "access_token")
+  local refresh = normalise.at(reply, scheme.refresh_token or "refresh_token")
   local is_bearer = not (scheme.header or scheme.prefix or scheme.query or scheme.field)
   local life, wrong
   if is_bearer and type(reply.token_type) == "string" and reply.token_type:lower() ~= "bearer" then
     wrong = "a token_type other than bearer"
   elseif type(token) ~= "string" or token == "" or token:find("[%c\127]") then
     wrong = ("an %s that no header can hold"):format(scheme.token or "access_token") -- kept, it would be in the way of every later call
+  elseif #token > MOST_TOKEN or type(refresh) == "string" and #refresh > MOST_TOKEN then
+    wrong = ("a token of more than %d bytes"):format(MOST_TOKEN)
   else
     life, wrong = life_of(self, reply)
   end
@@ -105,7 +111,6 @@ local function state_of(self, reply, now)
       retry = false, message = "the token reply has " .. wrong,
     }
   end
-  local refresh = normalise.at(reply, scheme.refresh_token or "refresh_token")
   return {
     access_token = token, refresh_token = refresh ~= "" and refresh or nil, expires_at = now + life, obtained_at = now,
   }

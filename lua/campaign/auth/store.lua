@@ -13,7 +13,7 @@ local M = {}
 
 local PRIVATE = 384 -- 0600
 local FOLDER = 448 -- 0700
-local MAX_FILE = 65536
+local MAX_FILE = 262144 -- two of the longest tokens (auth/oauth), even if all of their bytes are escaped
 
 -- Seconds after which a temporary file has certainly been left by a process that died while it wrote.
 local LEFT_BEHIND = 3600
