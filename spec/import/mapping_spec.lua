@@ -283,6 +283,25 @@ describe("import.mapping", function()
     assert.matches('["components.<id>"]', err.message, 1, true)
   end)
 
+  it("says that a part of a field takes no value for all rows and no list, instead of naming it as what may be set", function()
+    for _, option in ipairs{ "set", "split" } do
+      for _, name in ipairs{ "components.a-1", "components" } do
+        local _, err = plan(LONGLONG, { "phone" }, { [option] = { [name] = ";" } })
+        assert.equal(option .. ': parts of "components" are filled from columns as they stand: '
+          .. 'map = { ["components.<id>"] = "..." }, or --map \'components.<id>=...\'', err.message)
+      end
+      local _, err = plan(LONGLONG, { "phone" }, { [option] = { ["componentz.a"] = ";" } })
+      assert.matches('no field "componentz.a"', err.message, 1, true)
+    end
+  end)
+
+  it("tells of a column that is named as a field whose parts are filled one by one", function()
+    assert.same({ '"components" stays empty: if "components" is meant, say map = { ["components.<id>"] = "components" }, or --map '
+      .. "'components.<id>=components'" }, plan(LONGLONG, { "phone", "components" }).notes)
+    assert.same({}, plan(LONGLONG, { "phone", "components" }, { map = { ["components.a-1"] = "components" } }).notes)
+    assert.same({}, plan(LONGLONG, { "phone", "component notes" }).notes)
+  end)
+
   it("sends constants for all rows and refuses one outside its list of values", function()
     local result = assert(plan(TUZHAN, { "phone", "groups" }, { params = EXACT, set = { identityType = "phone" } }))
     assert.equal("phone", by_name(result).identityType.constant)

@@ -35,6 +35,12 @@ function Planning:fault(path, message)
 end
 
 local function unknown_field(p, option, name)
+  local base = name:match("^[^.]*")
+  if option ~= "map" and p.parts[base] then
+    p:fault(option .. "." .. name, ('%s: parts of "%s" are filled from columns as they stand: %s'):format(
+      option, base, columns.map_entry(base .. ".<id>")))
+    return
+  end
   p:fault(option .. "." .. name, ('%s: no field "%s" in a row of this operation%s; it has %s'):format(
     option, name, suggest.help(name, p.names), columns.quoted(p.names)))
 end
@@ -203,10 +209,14 @@ local function fill_field(p, field)
 end
 
 -- Fields that are left empty though a column that is not sent may have been meant for them. Of rows that are objects only those are looked at
--- by which a person is found.
+-- by which a person is found, and those with parts, whose own name fills nothing.
 local function note_empty(p)
   for _, field in ipairs(p.fields) do
     local name = field.name
+    local whole = p.parts[name] and not p.items[name] and p.index.exact[name]
+    if whole and not p.used[whole] then
+      table.insert(p.out.notes, ('"%s" stays empty: %s'):format(name, columns.advice(name .. ".<id>", p.columns[whole])))
+    end
     local is_sought = p.rows.shape ~= "object" or field.any_of or field.redact == "phone"
     local entry = p.by_entry[name] or { constant = "" }
     if is_sought and p.options.set[name] == nil and entry.constant == "" then
