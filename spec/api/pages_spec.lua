@@ -226,6 +226,8 @@ describe("api.pages", function()
     local client = executions(1)
     assert.has_error(function() client:each("get_notification_task", { taskId = 1 }) end)
     assert.has_error(function() client:all("nothing") end)
+    local _, problem = pcall(client.each, client, "list_notification_task", {})
+    assert.matches("no operation `list_notification_task` with pages (did you mean `list_notification_tasks`?); those with pages: ", problem, 1, true)
   end)
 
   describe("by a cursor", function()

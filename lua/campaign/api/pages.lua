@@ -6,9 +6,11 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
+local later = require "campaign.later"
 local merged = require "campaign.merged"
 local normalise = require "campaign.api.normalise"
 local position = require "campaign.api.position"
+local suggest = later.module "campaign.api.suggest"
 
 local M = {}
 
@@ -43,7 +45,12 @@ end
 local function paged_operation(client, name)
   local operation = client.platform.operations[name]
   if not operation or not operation.pages then
-    error("operation `" .. tostring(name) .. "` of platform `" .. client.platform.name .. "` has no pages", 3)
+    local paged = {}
+    for _, other in ipairs(client.platform.operations) do
+      paged[#paged + 1] = other.pages and other.name or nil
+    end
+    error("platform `" .. client.platform.name .. "` has no operation `" .. tostring(name) .. "` with pages" .. suggest.help(name, paged)
+      .. "; those with pages: " .. (#paged > 0 and table.concat(paged, ", ") or "none"), 3)
   end
   return operation
 end
