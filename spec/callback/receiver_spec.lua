@@ -50,6 +50,15 @@ describe("callback", function()
     return #assert(inbox_module.open(folder .. "/store", {})):list()
   end
 
+  it("receives into no folder that others can change, and reads the results in one whoever it belongs to", function()
+    post(assert(open()), GOOD)
+    os.execute("chmod 777 " .. folder .. "/store")
+    local receiver, err = open()
+    assert.is_nil(receiver)
+    assert.truthy(tostring(err):find("every user may write into the folder", 1, true), tostring(err))
+    assert(assert(callback.reader{ platform = "longlong", store = folder .. "/store" }):result("u-1"))
+  end)
+
   it("keeps a body before it answers 200, in private files", function()
     local receiver = assert(open())
     local answer, kind = post(receiver, GOOD)

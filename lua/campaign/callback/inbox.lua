@@ -225,10 +225,14 @@ end
 
 ---@param folder string created if necessary
 ---@param limits { entries: integer, bytes: integer }
+---@param is_there boolean? it exists, and is only read: whose it is does not matter (nginx's workers have another user than who joins)
 ---@return campaign.callback.inbox? inbox
 ---@return campaign.error? err
-function M.open(folder, limits)
-  local made, err = core.system.make_dirs(folder, FOLDER)
+function M.open(folder, limits, is_there)
+  local made, err = true, nil
+  if not is_there then
+    made, err = core.system.make_dirs(folder, FOLDER)
+  end
   if not made then
     return fail("cannot make " .. folder .. ": " .. tostring(err and err.message), err)
   end

@@ -137,7 +137,7 @@ function M.reader(options)
     return usage(options.store .. ": there is no store of callbacks", "it is the folder that campaign listen was given with --store")
   end
   local inbox
-  inbox, err = inbox_module.open(options.store, { entries = ENTRIES, bytes = BYTES })
+  inbox, err = inbox_module.open(options.store, { entries = ENTRIES, bytes = BYTES }, true)
   return inbox and setmetatable({ data = data, inbox = inbox }, mt), err
 end
 
