@@ -332,6 +332,7 @@ describe("api.platform", function()
     { "pages by a missing field", function(_, send)
       send.pages = { page = "page", size = "who", list = "id", total = "id", default_size = 10 }
     end, "pages.page: there is no field `page`" },
+    { "pages of calls that do something", function(_, send) send.pages = { list = "." } end, "pages: belong to an operation with the effect `safe`" },
     { "pages by a number and a cursor", function(_, send)
       send.pages = { page = "who", size = "who", cursor = "who", next = "id", list = "id", total = "id", default_size = 10 }
     end, "only one of them" },

@@ -46,6 +46,9 @@ describe("api.rows_fit", function()
       send.rows = { field = "rows", shape = "csv", columns = { "id" }, file = { part = "list", encoding = "gbk", line_end = "\n",
         filename = "r.csv" } }
     end, "file.part: must be `rows`" },
+    { "a required list of numbers", function(raw)
+      raw.types.Row.fields[3] = { name = "sizes", type = "array", items = "integer", required = true }
+    end, "`sizes` is required, and no column can fill it (a list of `integer`); leave `rows` out" },
     { "quotes that are never written", function(_, send)
       send.body, send.fields[2] = "multipart", { name = "rows", where = "form", type = "file" }
       send.rows = { field = "rows", shape = "csv", columns = { "id" }, file = { part = "rows", encoding = "gbk", quote = "all", line_end = "\n",

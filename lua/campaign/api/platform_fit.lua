@@ -179,6 +179,9 @@ end
 
 local function pages_fit(resolver, operation, place)
   local pages = operation.pages
+  if operation.effect ~= "safe" then
+    resolver:fault(place .. ".pages", "belong to an operation with the effect `safe`: it is called for each page")
+  end
   for _, key in ipairs{ "page", "offset", "cursor", "size" } do
     reply_fit.needs_field(resolver, operation.fields, pages[key], place .. ".pages." .. key)
   end

@@ -143,6 +143,10 @@ local function row_fields_fit(resolver, rows, place)
   for _, leaf in ipairs(fields or {}) do
     if leaf.type == "array" and leaf.items.hash then
       resolver:fault(place .. ".type", "the items of `" .. leaf.name .. "` cannot be hashed in rows: only texts of their own can")
+    elseif leaf.required and (leaf.type == "file" or leaf.type == "array" and not leaf.join and leaf.items.type ~= "string"
+      and not row_tree.is_parts(leaf)) then
+      resolver:fault(place .. ".type", "`" .. leaf.name .. "` is required, and no column can fill it (a "
+        .. (leaf.type == "file" and "file" or "list of `" .. leaf.items.type .. "`") .. ")" .. NO_IMPORT)
     elseif leaf.hash and leaf.name == rows.mark then
       resolver:fault(place .. ".mark", "`" .. leaf.name .. "` is hashed: our mark would not be found again")
     end
