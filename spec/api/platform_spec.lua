@@ -130,7 +130,7 @@ describe("api.platform", function()
     { "a missing type", function(_, send) send.reply = "Rows" end, "did you mean `Row`" },
     { "a missing scheme", function(_, send) send.auth = "baerer" end, "did you mean `bearer`" },
     { "a missing window", function(_, send) send.window = "nigth" end, "did you mean `night`" },
-    { "a missing rule", function(_, send) send.rules = { "tuzhan_identiy" } end, "did you mean `tuzhan_identity`" },
+    { "a missing rule", function(_, send) send.rules = { "filled_identiy" } end, "did you mean `filled_identity`" },
     { "a type inside itself", function(raw)
       raw.types.Row.fields[3] = { name = "row", type = "object", shape = "Row" }
     end, "contains itself" },

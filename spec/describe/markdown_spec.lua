@@ -140,7 +140,7 @@ describe("references", function()
     end
     local text = command.read("docs/platforms/hypers.md")
     assert(text:find("exactly one of fileIds, members", 1, true))
-    assert(text:find("a task begins and ends on one day; without an end it ends at 22:00:00 (`hypers_period`)", 1, true))
+    assert(text:find("a task begins and ends on one day; without an end it ends at 22:00:00 (`period_of_one_day`)", 1, true))
   end)
 
   it("say which objects take fields of one's own, and by which line end or tab a list is joined", function()

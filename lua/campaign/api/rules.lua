@@ -56,7 +56,7 @@ end
 local RULES = {}
 
 -- R066: rows of one upload are equally wide.
-function RULES.outbound_equal_width(values, fault)
+function RULES.equal_width(values, fault)
   local width
   each_table(values.dataList, function(index, row)
     width = width or #row
@@ -67,7 +67,7 @@ function RULES.outbound_equal_width(values, fault)
 end
 
 -- R104: in exact matching the identity that a row names is filled.
-function RULES.tuzhan_identity(values, fault)
+function RULES.filled_identity(values, fault)
   local params = values.publicParams
   if type(params) ~= "table" or params.matchingType ~= 1 then
     return
@@ -81,7 +81,7 @@ function RULES.tuzhan_identity(values, fault)
 end
 
 -- R161, R163, R164: a notification task begins and ends on one day; without an end it ends at 22:00:00.
-function RULES.hypers_period(values, fault)
+function RULES.period_of_one_day(values, fault)
   local start, finish = values.scheduledStartTime, values.scheduledEndTime
   if not start then
     return
@@ -108,7 +108,7 @@ function M.is_url(text)
 end
 
 -- R170: a picture is named by an absolute URL.
-function RULES.hypers_image_url(values, fault)
+function RULES.image_is_url(values, fault)
   each_table(values.contents, function(index, content)
     local value = content.contentValue
     if content.contentType == "IMAGE" and value and not M.is_url(value) then
@@ -118,7 +118,7 @@ function RULES.hypers_image_url(values, fault)
 end
 
 -- R181-R185: every {{variable}} of the texts has a value in every member. Variables of members in files cannot be seen here.
-function RULES.hypers_variables(values, fault, context)
+function RULES.variables_have_values(values, fault, context)
   local seen, names = {}, {}
   each_table(values.contents, function(index, content)
     if content.contentType == "TEXT" and content.contentValue then
@@ -145,7 +145,7 @@ function RULES.hypers_variables(values, fault, context)
 end
 
 -- R312, R313: times of a plan in one form, the end after the start; a wake-up needs a time.
-function RULES.hypers_plan(values, fault)
+function RULES.plan_times(values, fault)
   local data = values.data
   if type(data) ~= "table" then
     return
@@ -180,12 +180,12 @@ M.RULES = RULES
 
 -- What each rule asks for, for the generated documents.
 M.SAYS = {
-  outbound_equal_width = "all rows are equally wide",
-  tuzhan_identity = "in exact matching each row fills the identity that its `identityType` names",
-  hypers_period = "a task begins and ends on one day; without an end it ends at 22:00:00",
-  hypers_image_url = "an IMAGE is named by an absolute http or https URL",
-  hypers_variables = "every {{variable}} of the texts has a value in every listed member",
-  hypers_plan = "start and end are in one form, the end after the start; a wake-up needs a time",
+  equal_width = "all rows are equally wide",
+  filled_identity = "in exact matching each row fills the identity that its `identityType` names",
+  period_of_one_day = "a task begins and ends on one day; without an end it ends at 22:00:00",
+  image_is_url = "an IMAGE is named by an absolute http or https URL",
+  variables_have_values = "every {{variable}} of the texts has a value in every listed member",
+  plan_times = "start and end are in one form, the end after the start; a wake-up needs a time",
 }
 
 return M

@@ -388,7 +388,7 @@ return {
       },
       reply = "NotificationTask",
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
-      rules = { "hypers_period", "hypers_image_url", "hypers_variables" }, present = { "id" }, members_file = "members",
+      rules = { "period_of_one_day", "image_is_url", "variables_have_values" }, present = { "id" }, members_file = "members",
       rows = {
         field = "members", shape = "object", type = "Member", per_call = 200, concurrency = 1,
         aliases = { userId = { "会员ID", "用户ID", "uuid", "编号" }, ciq = { "CIQ" }, nickname = { "昵称" }, name = { "姓名" } },
@@ -658,7 +658,7 @@ return {
       },
       reply = "PlanOutput",
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
-      rules = { "hypers_plan" },
+      rules = { "plan_times" },
     },
     {
       name = "list_marketing_plans",
@@ -694,7 +694,7 @@ return {
       },
       reply = "PlanOutput",
       code = { "code", "error" }, message = { "message", "msg", "error_description", "error" },
-      rules = { "hypers_plan" },
+      rules = { "plan_times" },
     },
     {
       name = "get_marketing_plan",

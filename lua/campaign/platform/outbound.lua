@@ -182,7 +182,7 @@ return {
       source = ":99",
       method = "POST", path = "/api/v1/config/openapi/contact/batch/json/upload",
       auth = "header:token", body = "json", response = "json", effect = "append",
-      window = "night", rules = { "outbound_equal_width" },
+      window = "night", rules = { "equal_width" },
       fields = {
         { name = "abbreviate", where = "json", required = true, example = "demo", doc = "enterprise short name", source = ":126" },
         { name = "companyId", where = "json", type = "integer", doc = "enterprise id", source = ":127" },

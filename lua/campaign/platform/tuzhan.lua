@@ -97,7 +97,7 @@ return {
       source = ":3",
       method = "POST", path = "/api/integrate/audience/group/rel/batchAdd",
       auth = "header:X-Token", body = "json", response = "json", effect = "update",
-      rules = { "tuzhan_identity" },
+      rules = { "filled_identity" },
       fields = {
         { name = "publicParams", where = "json", type = "object", shape = "PublicParams", required = true, source = ":16" },
         { name = "data", where = "json", type = "array", items = "Relation", required = true, min_items = 1, source = ":17" },
