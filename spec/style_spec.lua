@@ -134,6 +134,22 @@ describe("style", function()
     expect_none(faults)
   end)
 
+  it("keeps files and clocks out of api/", function()
+    local faults = {}
+    for path, text in each("^lua/campaign/api/.*%.lua$") do
+      for _, word in ipairs{ "io", "os", "core%.system", "core%.source", "core%.form", "core%.http" } do
+        for use in text:gmatch("%f[%w_.]" .. word .. "%.?[%w_]*") do
+          -- The loader reads platform files, which are parts of the program, as `require` reads modules.
+          local is_loader = path:find("/platform%.lua$") and use == "core.system.read_file"
+          if use:find("%.") and not is_loader then
+            faults[#faults + 1] = path .. " uses " .. use .. ": the world comes in by `env` and the transport"
+          end
+        end
+      end
+    end
+    expect_none(faults)
+  end)
+
   it("keeps functions out of platform files", function()
     local faults = {}
     for path, text in each("^lua/campaign/platform/.*%.lua$") do

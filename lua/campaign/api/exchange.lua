@@ -16,6 +16,7 @@ local oauth = later.module "campaign.auth.oauth"
 local paced = later.module "campaign.api.paced"
 local sign = later.module "campaign.api.sign"
 local store_module = later.module "campaign.auth.store"
+local transport_files = later.module "campaign.transport.files"
 
 local M = {}
 
@@ -142,7 +143,7 @@ local function materialise(self, context, request)
   local operation, options, account = context.operation, context.options, self.account
   local body, err
   if request.body then
-    body, err = files.body(request, operation, options, context)
+    body, err = transport_files.body(request, operation, options, context)
   end
   if err then
     return nil, err
@@ -154,7 +155,7 @@ local function materialise(self, context, request)
     max_connection_age = operation.effect ~= "safe" and self.platform.limits.keep_alive or nil,
   }
   if options.save_to and operation.response == "binary" then
-    ready.save_to, context.final = files.target(options.save_to, self.env)
+    ready.save_to, context.final = transport_files.target(options.save_to, self.env)
   end
   return ready
 end
@@ -382,7 +383,7 @@ local function conclude(self, context, result, is_lent)
     return nil, err
   end
   if context.final and reply.path then
-    return files.settle(reply, context.final, operation)
+    return transport_files.settle(reply, context.final, operation)
   end
   return reply
 end
@@ -445,7 +446,7 @@ local function perform(self, operation, fields, options, refused)
     turn, err = take_turn(self, pace, operation, request)
   end
   if not turn then
-    files.abandon(request.body)
+    transport_files.abandon(request.body)
     return nil, err
   end
   local sent_at = self.env.monotonic()

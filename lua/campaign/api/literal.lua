@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Reads a Lua file that may contain only one table literal: `return { ... }` of strings, numbers, booleans and tables. A small lexer
+-- Reads a Lua text that may contain only one table literal: `return { ... }` of strings, numbers, booleans and tables. A small lexer
 -- rejects everything that could run (variables, calls, operators, functions, loops) with its line number, before Lua compiles the text in
 -- an empty environment. The contents are checked elsewhere.
 
@@ -175,23 +175,6 @@ function M.parse(text, name)
     return refuse(name, "returns a " .. type(value) .. ", not a table")
   end
   return value
-end
-
----The table in a file of literals.
----@param path string
----@return table? value
----@return campaign.error? err
-function M.read(path)
-  local file, why = io.open(path, "rb")
-  if not file then
-    return refuse(path, "cannot be opened: " .. tostring(why))
-  end
-  local text, failure = file:read(MAX_BYTES + 1)
-  file:close()
-  if not text then
-    return refuse(path, failure and "cannot be read: " .. failure or "is empty")
-  end
-  return M.parse(text, path)
 end
 
 return M

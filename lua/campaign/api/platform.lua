@@ -74,7 +74,12 @@ end
 
 -- A user's file: nothing in it may run, and every key must be known.
 local function load_file(path)
-  local raw, err = literal.read(path)
+  local text, err = core.system.read_file(path)
+  if not text then
+    return nil, error_object.new{ kind = "usage", message = "platform file " .. err.message }
+  end
+  local raw
+  raw, err = literal.parse(text, path)
   if not raw then
     return nil, err
   end

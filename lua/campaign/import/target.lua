@@ -7,12 +7,12 @@ local client_module = require "campaign.api.client"
 local config = require "campaign.config"
 local core = require "campaign.core"
 local error_object = require "campaign.error"
-local files = require "campaign.api.files"
 local merged = require "campaign.merged"
 local normalise = require "campaign.api.normalise"
 local platforms = require "campaign.api.platform"
 local sign = require "campaign.api.sign"
 local suggest = require "campaign.api.suggest"
+local transport_files = require "campaign.transport.files"
 
 local M = {}
 
@@ -129,7 +129,7 @@ function M.connect(options, platform, operation)
     if not trial then
       return nil, err
     end
-    files.abandon(trial.body)
+    transport_files.abandon(trial.body)
   end
   return client
 end
