@@ -30,6 +30,7 @@ local PLACES = {
   file = { path = true, query = true, header = true, body = true },
 }
 
+-- Not campaign.merged: LuaJIT would compile its loop, for more than the copies take.
 local function copy(value)
   local new = {}
   for key, inner in pairs(value) do
