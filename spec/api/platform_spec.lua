@@ -450,6 +450,7 @@ describe("api.platform", function()
     { "nothing", "", "empty" },
     { "no return", "local a = 1", "one `return" },
     { "a number", "return 7", "returns a number" },
+    { "texts in GBK", "return {\n  name = \"\196\227\"\n}", "line 2 is not UTF-8: save the file as UTF-8" },
     { "a comma too few", "return { name = \"a\"\n  title = \"b\" }", "line 2: `title`: a comma is missing before it" },
     { "a call", "return { name = os.exit(1) }", "line 1: `os`" },
     { "a call on a text", "return { name = (\"x\"):rep(1e9) }", "only literals" },
@@ -503,6 +504,15 @@ return {
       local platform = assert(platforms.load(path))
       assert.equal(-12600, platform.zone_seconds)
       assert.is_nil(platform.operations.ping.scheme)
+    end)
+  end)
+
+  it("loads a file as editors on Windows write it", function()
+    local text = io.open("examples/platforms/courier.lua", "rb")
+    local lines = text:read("*a"):gsub("\n", "\r\n")
+    text:close()
+    with_file("\239\187\191" .. lines, function(path)
+      assert.equal("courier", assert(platforms.load(path)).name)
     end)
   end)
 

@@ -3,6 +3,7 @@
 -- rejects everything that could run (variables, calls, operators, functions, loops) with its line number, before Lua compiles the text in
 -- an empty environment. The contents are checked elsewhere.
 
+local core = require "campaign.core"
 local error_object = require "campaign.error"
 
 local M = {}
@@ -158,6 +159,11 @@ end
 function M.parse(text, name)
   if #text > MAX_BYTES then
     return refuse(name, "is larger than 1 MiB")
+  end
+  text = text:gsub("^\239\187\191", "") -- the mark with which some editors begin a file in UTF-8
+  local valid, bad = core.utf8.validate(text)
+  if not valid then
+    return refuse(name, "line " .. line_of(text, bad) .. " is not UTF-8: save the file as UTF-8")
   end
   local problem, at = find_forbidden(text)
   if problem then
