@@ -154,6 +154,7 @@ describe("api.platform", function()
     { "a scheme with an unknown account key", function(raw) raw.auth.bearer.key = "tok" end, "no account key `tok`" },
     { "a bad zone", function(raw) raw.zone = "CST" end, "like +08:00" },
     { "a bad time of day", function(raw) raw.windows.night.to = "26:00:00" end, "time of day" },
+    { "a window of no time", function(raw) raw.windows.night.to = raw.windows.night.from end, "windows.night: begins and ends at the same time" },
     { "a name that a client has for itself", function(_, send) send.name = "prepare" end, "every client has" },
     { "a name with a dot", function(raw) raw.name = "a.b" end, "lower case" },
     { "a probe of a missing operation", function(_, send)

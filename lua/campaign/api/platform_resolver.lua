@@ -347,7 +347,7 @@ end
 function Resolver:clock(text, place)
   local seconds = #text == 8 and time.parse_clock(text)
   if not seconds then
-    self:fault(place, "must be a time of day like 02:00:00")
+    self:fault(place, "must be a time of day like 02:00:00 (midnight is 00:00:00)")
   end
   return seconds or 0
 end
@@ -359,6 +359,9 @@ function Resolver:windows()
     window.name = name
     window.from_seconds = self:clock(raw.from, "windows." .. name .. ".from")
     window.to_seconds = self:clock(raw.to, "windows." .. name .. ".to")
+    if raw.from == raw.to then
+      self:fault("windows." .. name, "begins and ends at the same time: nothing would ever be closed")
+    end
     windows[name] = window
   end
   return windows
