@@ -257,7 +257,12 @@ describe("an import on a bad day", function()
       local folder = job()
       local seen = run("run", folder, { source = wide, shim = "2+ " .. what .. " file " .. folder .. "/rejects.csv 0" })
       assert.same({ "ledger", "full" }, { seen.kind, seen.reason }, seen.out)
-      assert.matches("make room, then resume the job", seen.message, 1, true)
+      -- What was not planned cannot be resumed; the folder is free for the same import.
+      assert.matches("make room, then import the list again", seen.message, 1, true)
+      assert.is_nil(core.system.stat(folder))
+      local again = run("run", folder, { source = wide })
+      assert.same({ 7, 20 }, { again.code, server:read().rows }, again.out)
+      server:order("reset")
     end
     -- And of a batch whose outcome is known while its rows cannot be listed.
     server:order("reset\nfault L 3 commit status 500")

@@ -24,6 +24,9 @@ local window_module = require "campaign.import.plan.window"
 
 local M = {}
 
+-- What to do when the plan could not be recorded: nothing of it can be resumed.
+local AGAIN = { full = "make room, then import the list again", io = "look at the disk, then import the list again" }
+
 -- Records the job in the ledger.
 local function put_job(state, name, plan)
   local options, info = state.options, state.input:info()
@@ -275,9 +278,11 @@ function M.plan(given, level)
     job.plan, err = M.check_rows(state)
   end
   if not job.plan then
-    -- An unreadable list leaves nothing behind; unmappable characters are listed in the folder.
-    local is_abandoned = ok and state.folder.path and err.kind == "invalid" and err.reason ~= "unmappable"
-    if is_abandoned then
+    -- Nothing was sent. An unreadable list and a plan that could not be recorded leave nothing behind; unmappable characters are listed in
+    -- the folder.
+    local again = err.kind == "ledger" and AGAIN[err.reason]
+    err.hint = again or err.hint
+    if state.ledger and state.folder.path and (again or ok and err.kind == "invalid" and err.reason ~= "unmappable") then
       state.folder:abandon()
     end
     job_module.close_all(state)
