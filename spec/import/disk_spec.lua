@@ -22,7 +22,7 @@ local SCRIPT = [[
   local result, err
   if arg[1] == "run" then
     result, err = campaign.import{ source = arg[4], to = "longlong.import_customers_async", job = arg[2], account = account, rows_per_call = 10,
-      concurrency = 2 }
+      concurrency = tonumber(arg[5]) or 2 }
   else
     local job
     job, err = campaign.open_job(arg[2], { account = account })
@@ -64,8 +64,8 @@ describe("an import on a bad day", function()
   -- Runs the script; `before` are words of a shell that come first (limits), `shim` orders of the shim.
   local function run(what, folder, options)
     options = options or {}
-    local line = ("%s %s %s %s %s %s %s"):format(options.before or "", LUA, script, what, command.quote(folder), server.url,
-      command.quote(options.source or source))
+    local line = ("%s %s %s %s %s %s %s %s"):format(options.before or "", LUA, script, what, command.quote(folder), server.url,
+      command.quote(options.source or source), options.concurrency or "")
     local env = { LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath }
     if options.shim then
       env.LD_PRELOAD, env.SHIM = BUILD .. "/spec/fault_shim.so", options.shim
@@ -237,6 +237,17 @@ describe("an import on a bad day", function()
       else
         assert.is_true(seen.code ~= 0, most .. " " .. seen.out)
       end
+    end
+  end)
+
+  it("EMFILE: the connections are given back before what was not sent is listed and the report is written", function()
+    for _, most in ipairs{ 14, 17, 20 } do
+      local folder = job()
+      server:order("reset")
+      local seen = run("run", folder, { before = "ulimit -n " .. most .. ";", concurrency = 16 })
+      local report = assert(core.system.read_file(folder .. "/report.json"), seen.out)
+      local named = report:match('"not_sent_file":"?([^",}]*)')
+      assert.equal(named ~= "null" and named ~= nil, core.system.stat(folder .. "/not_sent.csv") ~= nil, report)
     end
   end)
 

@@ -3,6 +3,7 @@
 -- here are rows read again from the file as Lua values; successful batches cost nothing.
 
 local accounting = require "campaign.import.report.accounting"
+local core = require "campaign.core"
 local error_object = require "campaign.error"
 local listing = require "campaign.import.report.listing"
 local refused = require "campaign.import.report.refused"
@@ -329,11 +330,12 @@ function methods:lines()
   return lines
 end
 
----Path of the file of a state, nil when no row is in it.
+---Path of the file of a state, nil when no row is in it. To be called when the files are closed: one that could not be written is not named.
 ---@param state string one of accounting.LISTED
 ---@return string?
 function methods:path(state)
-  return self.files[state].count > 0 and self.files[state].path or nil
+  local file = self.files[state]
+  return file.count > 0 and file.path and core.system.stat(file.path) and file.path or nil
 end
 
 ---Closes all row files. May be called twice.

@@ -40,6 +40,7 @@ local mt = { __index = methods, __name = "campaign.import.run.engine" }
 ---@field window (fun(batch: table): number)? seconds until the batch may start, 0: now; absent if the platform is never closed
 ---@field refuse_window? fun(): campaign.error the reason why it may not, for callers that do not wait
 ---@field stopped fun(): string? "stop", "now", or "leave": as "stop", but batches that were not started stay as they are, unlisted
+---@field all_sent fun()? called when no request follows: releases the connections, so that lists and reports find descriptors
 ---@field progress fun(event: table)
 ---@field too_many? fun(): campaign.error? if more rows were refused than allowed
 ---@field ordered boolean stop at the first batch that was not accepted
@@ -341,6 +342,9 @@ function methods:run()
     self:_fill()
     work.progress(self)
   until not self:_collect()
+  if work.all_sent then
+    work.all_sent()
+  end
   if work.stopped() then
     self:_stop(error_object.new{ kind = "cancelled", retry = false, message = "the import was stopped on request" })
   end

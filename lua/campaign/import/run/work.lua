@@ -86,6 +86,7 @@ function M.of(state, book, progress)
     window = state.window.closed and function(batch) return state.window:wait(batch.body_bytes or 0) end,
     refuse_window = function() return select(2, state.window:refuse()) end,
     stopped = function() return state.stop end,
+    all_sent = function() return state.owns_transport and options.transport:close() end,
     progress = function(run)
       -- Called after every answer: an event is created only if there is a listener, and not too often.
       if options.on_progress and options.env.monotonic() >= state.next_progress then
