@@ -116,6 +116,14 @@ describe("callback", function()
     } do
       assert.same({ "conflict", other }, { select(2, post(receiver, other)), other })
     end
+    local other = assert(open()) -- of another process
+    local early, late = (text(first .. "," .. second):gsub("u%-1", "u-3")), (text(second .. "," .. first, ',"try":2'):gsub("u%-1", "u-3"))
+    assert.equal("first", select(2, post(other, early)))
+    assert.equal("repeat", select(2, post(receiver, late)))
+    early, late = early:gsub("u%-3", "u-4"), late:gsub("u%-3", "u-4")
+    local item = inbox_module.item
+    assert.same({ "first", "repeat", "conflict", "repeat" }, receiver.inbox:put_all{ item(early, "u-4", "1", 1), item(late, "u-4", "2", 1),
+      item((late:gsub("bad", "worse")), "u-4", "3", 1), item(late .. " ", "u-4", "4", 1) })
     for _, more in ipairs{ '"result":"%s"', '"rows":[{"index":0,"ok":"%s"}]', '"rows":[null],"x":"%s"' } do -- no outcome: all of it counts
       local id = more:gsub("%W", "")
       assert.equal("first", select(2, post(receiver, '{"unique_id":"' .. id .. '",' .. more:format("good") .. "}")))

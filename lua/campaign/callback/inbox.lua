@@ -226,9 +226,10 @@ end
 ---@param folder string created if necessary
 ---@param limits { entries: integer, bytes: integer }
 ---@param is_there boolean? it exists, and is only read: whose it is does not matter (nginx's workers have another user than who joins)
+---@param meaning (fun(body: string): string?)? by which bodies of one id with different outcomes may yet be equal; nil: they are not
 ---@return campaign.callback.inbox? inbox
 ---@return campaign.error? err
-function M.open(folder, limits, is_there)
+function M.open(folder, limits, is_there, meaning)
   local made, err = true, nil
   if not is_there then
     made, err = core.system.make_dirs(folder, FOLDER)
@@ -237,7 +238,7 @@ function M.open(folder, limits, is_there)
     return fail("cannot make " .. folder .. ": " .. tostring(err and err.message), err)
   end
   local self = setmetatable({
-    folder = folder, path = folder .. "/inbox.log", limits = limits, is_writing = false,
+    folder = folder, path = folder .. "/inbox.log", limits = limits, meaning = meaning, is_writing = false,
   }, mt)
   forget_all(self)
   local ok = true
@@ -252,6 +253,16 @@ function M.open(folder, limits, is_there)
 end
 
 -- Writing -----------------------------------------------------------------------------------------------------------------------------------
+
+-- Whether a body says what the first one of its id said, although they differ in what nobody reads of them.
+local function means_the_same(self, group, first, item)
+  if not self.meaning then
+    return false
+  end
+  local body = not first.meaning and (group.bodies[first] or self:text(first))
+  first.meaning = body and self.meaning(body) or first.meaning
+  return first.meaning ~= nil and first.meaning == self.meaning(item.body)
+end
 
 -- Classifies a body against all that came before it, in the file and in its own group.
 local function classify(self, group, item)
@@ -269,7 +280,7 @@ local function classify(self, group, item)
   if not first or not first.is_new and not is_whole(self, first) then
     return "first"
   end
-  return first.outcome == item.outcome and "repeat" or "conflict"
+  return (first.outcome == item.outcome or means_the_same(self, group, first, item)) and "repeat" or "conflict"
 end
 
 -- Terminates a record that a crash truncated, so that it never looks complete and never extends into the next ones.
@@ -290,7 +301,7 @@ end
 -- The records of a group, and the kind of each of its bodies. Their `group` is a random number, so that the records are unique.
 local function gather(self, items)
   local name = core.digest.hex(core.system.random(8))
-  local group = { entries = {}, by_hash = {}, by_id = {}, bytes = 0, kinds = {}, parts = {} }
+  local group = { entries = {}, by_hash = {}, by_id = {}, bodies = {}, bytes = 0, kinds = {}, parts = {} }
   local parts = group.parts
   parts[1] = self.torn and filler(self) or ""
   local at = self.size + #parts[1]
@@ -308,7 +319,7 @@ local function gather(self, items)
       group.entries[#group.entries + 1] = entry
       group.by_hash[entry.hash], group.bytes = entry, group.bytes + entry.bytes
       if kind == "first" then
-        group.by_id[entry.id] = entry
+        group.by_id[entry.id], group.bodies[entry] = entry, item.body
       end
     end
   end

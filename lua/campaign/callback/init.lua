@@ -69,6 +69,67 @@ local function data_of(options)
   return data
 end
 
+-- The JSON of a body in UTF-8 or GBK: the headers are not stored, so they cannot tell which.
+local function decode(body)
+  local first = body:byte(1)
+  if first == 0x1F or first == 0x78 then -- as gzip and zlib begin, and no JSON does
+    body = core.gzip.unpack(body, MAX_UNPACKED) or body
+  end
+  if not core.utf8.validate(body) then
+    body = core.gbk.decode(body, "gb18030") or body
+  end
+  return json.decode(body)
+end
+
+local function plain(value, wanted)
+  return type(value) == wanted and value or nil
+end
+
+-- A count or an index; some senders write numbers as texts, and json.decode returns the longest ones as such.
+local function number_of(value)
+  return plain(value, "number") or type(value) == "string" and value:find("^%d+$") and tonumber(value) or nil
+end
+
+-- What a decoded body says in the fields that the platform's data names: total, success, fail, rows.
+local function told_by(data, value)
+  local told = { rows = {} }
+  for _, key in ipairs{ "total", "success", "fail" } do
+    told[key] = data[key] and number_of(normalise.at(value, data[key]))
+  end
+  local rows = normalise.at(value, data.rows)
+  for number, row in ipairs(type(rows) == "table" and rows or {}) do
+    local index = data.index and number_of(normalise.at(row, data.index))
+    local mark = data.mark and normalise.at(row, data.mark)
+    told.rows[number] = {
+      index = index and index + 1, mark = plain(mark, "string"), ok = plain(normalise.at(row, data.ok), "boolean"),
+      reason = data.reason and plain(normalise.at(row, data.reason), "string"),
+    }
+    if normalise.at(row, data.ok) == false then
+      told.rows[number].ok = false
+    end
+  end
+  return told
+end
+
+local function digits(number)
+  return number and ("%.17g"):format(number) or ""
+end
+
+-- A digest that is the same for equal results: whatever the order of their rows, and whatever else differs from one delivery to the next (its
+-- time, the number of the try). nil for a body that tells of no rows, or of one without an outcome.
+local function meaning(data, body)
+  local told, lines = told_by(data, decode(body)), {}
+  for number, row in ipairs(told.rows) do
+    if row.ok == nil then
+      return nil
+    end
+    local mark = row.mark or ""
+    lines[number] = table.concat({ digits(row.index), tostring(row.ok), #mark, mark, row.reason or "" }, " ")
+  end
+  table.sort(lines)
+  return lines[1] and core.digest.sha256(json.encode{ digits(told.total), digits(told.success), digits(told.fail), json.array(lines) })
+end
+
 local function check(options, level)
   options_of.check(options, level + 1)
   local data, err = data_of(options)
@@ -110,7 +171,8 @@ function M.new(options)
     return nil, err
   end
   local inbox
-  inbox, err = inbox_module.open(options.store, { entries = options.max_entries or ENTRIES, bytes = options.max_bytes or BYTES })
+  inbox, err = inbox_module.open(options.store, { entries = options.max_entries or ENTRIES, bytes = options.max_bytes or BYTES }, false,
+    function(body) return meaning(found.data, body) end)
   if not inbox then
     return nil, err
   end
@@ -175,18 +237,6 @@ local function take_token(self)
   return true
 end
 
--- The JSON of a body in UTF-8 or GBK: the headers are not stored, so they cannot tell which.
-local function decode(body)
-  local first = body:byte(1)
-  if first == 0x1F or first == 0x78 then -- as gzip and zlib begin, and no JSON does
-    body = core.gzip.unpack(body, MAX_UNPACKED) or body
-  end
-  if not core.utf8.validate(body) then
-    body = core.gbk.decode(body, "gb18030") or body
-  end
-  return json.decode(body)
-end
-
 -- A batch number as text: one of more digits than a number keeps is text from the decoder already.
 local function id_of(value)
   if type(value) == "number" and value >= 0 and value == math.floor(value) then
@@ -195,59 +245,7 @@ local function id_of(value)
   return value
 end
 
-local function plain(value, wanted)
-  return type(value) == wanted and value or nil
-end
-
--- A count or an index; some senders write numbers as texts, and json.decode returns the longest ones as such.
-local function number_of(value)
-  return plain(value, "number") or type(value) == "string" and value:find("^%d+$") and tonumber(value) or nil
-end
-
--- What a decoded body says in the fields that the platform's data names: total, success, fail, rows.
-local function told_by(data, value)
-  local told = { rows = {} }
-  for _, key in ipairs{ "total", "success", "fail" } do
-    told[key] = data[key] and number_of(normalise.at(value, data[key]))
-  end
-  local rows = normalise.at(value, data.rows)
-  for number, row in ipairs(type(rows) == "table" and rows or {}) do
-    local index = data.index and number_of(normalise.at(row, data.index))
-    local mark = data.mark and normalise.at(row, data.mark)
-    told.rows[number] = {
-      index = index and index + 1, mark = plain(mark, "string"), ok = plain(normalise.at(row, data.ok), "boolean"),
-      reason = data.reason and plain(normalise.at(row, data.reason), "string"),
-    }
-    if normalise.at(row, data.ok) == false then
-      told.rows[number].ok = false
-    end
-  end
-  return told
-end
-
-local function digits(number)
-  return number and ("%.17g"):format(number) or ""
-end
-
--- A text that is the same for equal results: whatever the order of their rows and keys, and whatever else differs from one delivery to the
--- next (its time, the number of the try). A body that tells of no rows, or of one without an outcome, is compared whole.
-local function meaning(data, value)
-  local told, lines = told_by(data, value), {}
-  for number, row in ipairs(told.rows) do
-    if row.ok == nil then
-      return json.encode(value)
-    end
-    local mark = row.mark or ""
-    lines[number] = table.concat({ digits(row.index), tostring(row.ok), #mark, mark, row.reason or "" }, " ")
-  end
-  if #lines == 0 then
-    return json.encode(value)
-  end
-  table.sort(lines)
-  return json.encode{ digits(told.total), digits(told.success), digits(told.fail), json.array(lines) }
-end
-
--- The id, and a digest of what the body means; nil for what cannot be parsed.
+-- The id and the outcome in a form that does not depend on spacing and key order; nil for what cannot be parsed.
 local function read(self, body)
   local value = decode(body)
   if type(value) ~= "table" then
@@ -257,7 +255,7 @@ local function read(self, body)
   if type(id) ~= "string" or id == "" or #id > MAX_ID or id:find("[%c\127]") then
     return nil
   end
-  local text = meaning(self.data, value)
+  local text = json.encode(value)
   return text and id, text and core.digest.sha256(text)
 end
 
