@@ -6,7 +6,9 @@ local check = require "campaign.api.check"
 local command = require "spec.support.command"
 local facts = require "campaign.describe.facts"
 local markdown = require "campaign.describe.markdown"
+local fake = require "spec.support.fake"
 local parameters = require "campaign.cli.parameters"
+local parse = require "campaign.api.parse"
 local platforms = require "campaign.api.platform"
 local rules = require "campaign.api.rules"
 local sample = require "campaign.describe.sample"
@@ -177,5 +179,28 @@ describe("references", function()
     for _, operation in ipairs(platform.operations) do
       check_examples(platform, sections[operation.name], operation)
     end
+  end)
+
+  it("names the kinds of error that refusals have, whatever the HTTP status they come with", function()
+    local seen = 0
+    for _, name in ipairs(platforms.names()) do
+      local platform = assert(platforms.load(name))
+      local sections = sections_of(markdown.text(platform))
+      for _, operation in ipairs(platform.operations) do
+        for _, refusal in ipairs(operation.response == "json" and operation.refusals or {}) do
+          local path = type(operation.code) == "table" and operation.code[1] or operation.code
+          local kinds = (sections[operation.name]:match("| `" .. refusal.code .. "` | [^|]* | ([^|]*) |"))
+          for _, status in ipairs{ 200, 400, 409, 500 } do
+            local _, err = parse.reply(platform, operation, fake.answer({ [path] = refusal.code }, status), {})
+            if err.code == refusal.code then
+              seen = seen + 1
+              assert((" " .. kinds .. " "):find(" " .. err.kind .. " ", 1, true),
+                name .. "." .. operation.name .. " " .. refusal.code .. ": " .. err.kind)
+            end
+          end
+        end
+      end
+    end
+    assert.is_true(seen > 50)
   end)
 end)

@@ -99,10 +99,11 @@ local function facts_list(page, platform, operation)
   page:add("- Source: ", operation.source)
 end
 
+-- With an HTTP status that is no success an answer's kind is `http` where the data names none.
 local function refusals_table(page, operation)
   local rows = {}
   for index, refusal in ipairs(operation.refusals or {}) do
-    rows[index] = { code(refusal.code), refusal.reason:gsub("_", " "), refusal.kind or "platform",
+    rows[index] = { code(refusal.code), refusal.reason:gsub("_", " "), refusal.kind or "platform or http",
       refusal.applied == "maybe" and "perhaps" or "no", refusal.hint }
   end
   if #rows > 0 then
