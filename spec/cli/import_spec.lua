@@ -166,7 +166,9 @@ describe("campaign import", function()
     assert.is_nil(phases.sending.slowed)
     assert.is_true(run.result.seconds >= 0.4, "10 calls at 20 a second took " .. run.result.seconds)
     for _, bad in ipairs{ "0", "-1", "x", "200000" } do
-      assert.are.equal(2, import(list(phones(1)), LONGLONG, { "--rate", bad }).code)
+      local refused = import(list(phones(1)), LONGLONG, { "--rate", bad })
+      assert.are.equal(2, refused.code)
+      assert.is_truthy(refused.err:find("--rate '" .. bad .. "' must be a number of calls per second above 0", 1, true), refused.err)
     end
   end)
 

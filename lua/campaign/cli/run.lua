@@ -25,6 +25,21 @@ local function wants_json(arguments)
   return false
 end
 
+-- A copy of the words, in which a negative number behind an option is its value: argparse takes `-1` for an option unless both are one word.
+local function words(arguments)
+  local list, is_ended = {}, false
+  for index = 1, #arguments do
+    local word, before = arguments[index], list[#list]
+    is_ended = is_ended or word == "--"
+    if not is_ended and before and word:find("^%-%.?%d") and before:find("^%-%-%a[^=]*$") then
+      list[#list] = before .. "=" .. word
+    else
+      list[#list + 1] = word
+    end
+  end
+  return list
+end
+
 -- Exit codes that output which could not be written does not replace: they say that there was no result to lose.
 local WITHOUT_RESULT = { [output.EXIT.internal] = true, [output.EXIT.refused] = true, [output.EXIT.stopped] = true, [output.EXIT.interrupted] = true }
 
@@ -86,11 +101,7 @@ end
 function M.main(arguments, place)
   core.console.no_dumps()
   core.console.ignore("XFSZ")
-  local list = {}
-  for index = 1, #arguments do
-    list[index] = arguments[index]
-  end
-  local json = wants_json(list)
+  local list, json = words(arguments), wants_json(arguments)
   local ran, code = xpcall(function()
     return perform(list, json, place)
   end, with_traceback)
