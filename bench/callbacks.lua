@@ -33,7 +33,7 @@ local pipe = assert(io.popen("mktemp -d"))
 local folder = pipe:read("*l")
 pipe:close()
 local process = assert(core.system.spawn{
-  "bin/campaign", "listen", "--path-secret-file", folder .. "/secret", "--store", folder .. "/store",
+  "bin/campaign", "listen", "--platform", "longlong", "--path-secret-file", folder .. "/secret", "--store", folder .. "/store",
   env = { LUA_PATH = false, LUA_CPATH = false, LD_PRELOAD = false }, pipe = true, hold_stdin = true, group = true, stderr = folder .. "/err",
 })
 local base = assert(assert(process:read_line(20)):match("^listening on (http://%S-)/ "))

@@ -57,7 +57,7 @@ describe("campaign listen", function()
   end
 
   local function reader()
-    return assert(callback.new{ secret = secret, store = folder .. "/store" })
+    return assert(callback.new{ platform = "longlong", secret = secret, store = folder .. "/store" })
   end
 
   it("makes a secret of 256 bits in a private file", function()
@@ -249,15 +249,21 @@ describe("campaign listen", function()
     assert.equal(200, status(raw(request("/" .. secret, '{"unique_id":"alive"}'))))
   end)
 
+  it("takes no platform for granted", function()
+    local result = command.campaign{ "listen", "--path-secret-file", folder .. "/none", "--store", folder .. "/s" }
+    assert.equal(2, result.code)
+    assert.matches("missing option '--platform'", result.err, 1, true)
+  end)
+
   it("ends with 0 at SIGTERM, and refuses weak and open secrets", function()
     process:signal("TERM")
     assert.same({ exit = 0 }, process:wait(10))
     listen()
     command.write(folder .. "/weak", ("a"):rep(40) .. "\n")
-    local result = command.campaign{ "listen", "--path-secret-file", folder .. "/weak", "--store", folder .. "/s" }
+    local result = command.campaign{ "listen", "--platform", "longlong", "--path-secret-file", folder .. "/weak", "--store", folder .. "/s" }
     assert.equal(2, result.code)
     os.execute("chmod 600 " .. folder .. "/weak")
-    result = command.campaign{ "listen", "--path-secret-file", folder .. "/weak", "--store", folder .. "/s" }
+    result = command.campaign{ "listen", "--platform", "longlong", "--path-secret-file", folder .. "/weak", "--store", folder .. "/s" }
     assert.equal(2, result.code)
     assert.matches("too weak", result.err, 1, true)
   end)

@@ -58,7 +58,7 @@ end
 
 -- What the platform's data says of its callbacks.
 local function data_of(options)
-  local platform, err = platforms.load(options.platform or "longlong")
+  local platform, err = platforms.load(options.platform)
   if not platform then
     return nil, err
   end
