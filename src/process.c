@@ -63,42 +63,38 @@ static int set_attributes(posix_spawnattr_t *attributes, int group) {
   return code != 0 ? code : posix_spawnattr_setflags(attributes, flags);
 }
 
+/* The standard streams of the child; -1: it inherits ours. */
+struct streams {
+  int input, output, errors;
+};
+
+static int open_streams(struct camp_process *process, const struct camp_spawn *spawn, struct streams *to, struct camp_error *err) {
+  if (spawn->hold_input ? open_pipe(&to->input, &process->hold) != 0 : (to->input = above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC))) < 0)
+    return camp_fail_path(err, "standard input");
+  if (spawn->pipe && open_pipe(&process->output, &to->output) != 0) return camp_fail_path(err, "pipe");
+  if (spawn->output_path != NULL && (to->output = open_output(spawn->output_path)) < 0) return camp_fail_path(err, spawn->output_path);
+  if (spawn->error_path != NULL && (to->errors = open_output(spawn->error_path)) < 0) return camp_fail_path(err, spawn->error_path);
+  return 0;
+}
+
 int camp_process_spawn(struct camp_process *process, const struct camp_spawn *spawn, struct camp_error *err) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
+  struct streams streams = {-1, -1, -1};
   int result = -1;
-  int input = -1;
-  int output = -1;
-  int errors = -1;
   pid_t pid;
-  int code = posix_spawn_file_actions_init(&actions);
-  if (code != 0) return camp_fail_nomem(err);
-  code = posix_spawnattr_init(&attributes);
+  if (posix_spawn_file_actions_init(&actions) != 0) return camp_fail_nomem(err);
+  int code = posix_spawnattr_init(&attributes);
   if (code != 0) {
     posix_spawn_file_actions_destroy(&actions);
     return camp_fail_nomem(err);
   }
-  if (spawn->hold_input ? open_pipe(&input, &process->hold) != 0 : (input = above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC))) < 0) {
-    camp_fail_path(err, "standard input");
-    goto done;
-  }
-  if (spawn->pipe && open_pipe(&process->output, &output) != 0) {
-    camp_fail_path(err, "pipe");
-    goto done;
-  }
-  if (spawn->output_path != NULL && (output = open_output(spawn->output_path)) < 0) {
-    camp_fail_path(err, spawn->output_path);
-    goto done;
-  }
-  if (spawn->error_path != NULL && (errors = open_output(spawn->error_path)) < 0) {
-    camp_fail_path(err, spawn->error_path);
-    goto done;
-  }
+  if (open_streams(process, spawn, &streams, err) != 0) goto done;
   code = set_attributes(&attributes, spawn->group);
   if (code == 0 && spawn->directory != NULL) code = posix_spawn_file_actions_addchdir_np(&actions, spawn->directory);
-  if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, input, 0);
-  if (code == 0 && output >= 0) code = posix_spawn_file_actions_adddup2(&actions, output, 1);
-  if (code == 0 && errors >= 0) code = posix_spawn_file_actions_adddup2(&actions, errors, 2);
+  if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, streams.input, 0);
+  if (code == 0 && streams.output >= 0) code = posix_spawn_file_actions_adddup2(&actions, streams.output, 1);
+  if (code == 0 && streams.errors >= 0) code = posix_spawn_file_actions_adddup2(&actions, streams.errors, 2);
   /* Descriptors that other code of the host left without close-on-exec (nginx's listening sockets, for one) must not leak into the child. */
   if (code == 0) code = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   if (code == 0) code = posix_spawnp(&pid, spawn->argv[0], &actions, &attributes, spawn->argv, spawn->environment != NULL ? spawn->environment : environ);
@@ -115,9 +111,9 @@ int camp_process_spawn(struct camp_process *process, const struct camp_spawn *sp
 #endif
   result = 0;
 done:
-  close_fd(&input);
-  close_fd(&output);
-  close_fd(&errors);
+  close_fd(&streams.input);
+  close_fd(&streams.output);
+  close_fd(&streams.errors);
   if (result != 0) {
     close_fd(&process->output);
     close_fd(&process->hold);
