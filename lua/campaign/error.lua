@@ -116,6 +116,14 @@ function M.unsent(err)
   return copy
 end
 
+---Whether something of ours could not be opened because the process, or the machine, had no descriptor to give: later it may have. The system's
+---word for it stands in the message, whatever opened it; of an error that was read from a report nothing else is left.
+---@param err table
+---@return boolean
+function M.lacks_descriptor(err)
+  return err.kind ~= "platform" and err.kind ~= "response" and tostring(err.message):find("Too many open files", 1, true) ~= nil
+end
+
 M.KINDS = KINDS
 
 return M

@@ -49,10 +49,25 @@ local HTTP = [[
     function choked.jobs.status() -- as a run tells whose ledger failed under it: what it never took up is in no file
       return { state = "stopped", rows = 2, accepted = 1, error = { kind = "ledger", reason = "full" } }
     end
+    -- After an order the worker has no more descriptors to give than it is told to leave.
+    local held = {}
+    function release() for _, file in ipairs(held) do file:close() end held = {} end
+    crowded = options("crowded", { retry = 0.3 })
+    local ordered = crowded.jobs.submit
+    function crowded.jobs:submit(...)
+      local ok, err = ordered(self, ...)
+      local file
+      repeat
+        file = io.open("/dev/null")
+        held[#held + 1] = file
+      until not file
+      for _ = 1, ngx.shared.campaign:get("leave") do table.remove(held):close() end
+      return ok, err
+    end
     broken = options("broken", { set = { nonsense = 1 } })
     dated = options("dated", { key = "id", suppress = { "%(dnc).new:phone" } }) -- a list that is not there
   }
-  init_worker_by_lua_block { lead:watch(0.2) late:watch(0.2) dated:watch(0.2) }
+  init_worker_by_lua_block { lead:watch(0.2) late:watch(0.2) dated:watch(0.2) crowded:watch(0.2) }
 ]]
 
 -- A disk that takes longer than a second to take a list is very slow.
@@ -102,6 +117,8 @@ local SERVER = [[
   location = /choked { content_by_lua_block { choked:handle() } }
   location = /listed { content_by_lua_block { listed:handle() } }
   location = /dated { content_by_lua_block { dated:handle() } }
+  location = /crowded { content_by_lua_block { ngx.shared.campaign:set("leave", tonumber(ngx.var.arg_leave)) crowded:handle() } }
+  location = /release { content_by_lua_block { release() } }
   location = /broken { content_by_lua_block { broken:handle() } }
   location = /metrics { content_by_lua_block { require("campaign.openresty.metrics").handle() } }
 ]]
@@ -254,6 +271,27 @@ describe("campaign.openresty.lead", function()
     assert.equal("", command.run({ "sh", "-ec", "cd " .. folder .. "; " .. mend }).err)
     raw_server.eventually(function() return #committed() == 1 end, "the lead")
     os.remove(dnc .. ".new")
+  end)
+
+  it("keeps a lead pending, not failed, whose worker has no descriptor for its import, and sends it later", function()
+    local one = nginx.new({ main = "worker_rlimit_nofile 100;", http = HTTP, server = SERVER, values = { order = order, dnc = dnc } }):start()
+    local said, was = {}, server
+    server = one
+    local fine, problem = pcall(function()
+      for leave = 1, 12 do
+        local status, answer = post("/crowded?leave=" .. leave, ("tel=138123456%02d"):format(leave), FORM)
+        said[leave] = status .. " " .. tostring(answer.state)
+        assert.equal(200, server:get("/release").status)
+      end
+      raw_server.eventually(function() return #committed() == 12 end, "all leads")
+    end)
+    server = was
+    one:stop(true)
+    assert(fine, problem)
+    for leave, answer in ipairs(said) do
+      assert.is_truthy(answer == "202 pending" or answer == "202 accepted_pending", leave .. ": " .. answer)
+    end
+    assert.equal("202 pending", said[1])
   end)
 
   it("tells whose number is on a list so, not as accepted, and sends nothing of it", function()

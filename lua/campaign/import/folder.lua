@@ -112,7 +112,7 @@ local function reclaim(self)
   end
   local ledger, err = ledger_module.open(self.ledger)
   if not ledger then
-    return err.reason ~= "locked" or nil, err
+    return not (err.reason == "locked" or error_object.lacks_descriptor(err)) or nil, err
   end
   local put
   put, err = ledger:job_get()

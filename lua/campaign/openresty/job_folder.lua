@@ -103,7 +103,8 @@ end
 ---@param err campaign.error
 ---@return boolean
 function methods:heals(err)
-  return self._retry and (HEALS[err.kind] or err.kind == "ledger" and LEDGER_HEALS[err.reason]) or false
+  return self._retry and (HEALS[err.kind] or err.kind == "ledger" and LEDGER_HEALS[err.reason]
+    or error_object.lacks_descriptor(err)) or false
 end
 
 local function pause_of(self, tries)
