@@ -110,6 +110,8 @@ local CASES = {
     "the field name" },
   { "a lead one of whose fields is a list", LEAD, { "Content-Type: application/json" }, '{"tel":["13812345678","13812345679"],"name":"a"}', 400,
     "the field tel" },
+  { "a lead with an empty list and an empty object for fields without a value", LEAD, { "Content-Type: application/json" },
+    '{"tel":"13812345678","name":[],"other":{}}', 202, "pending" },
   { "a lead one of whose fields is a file", LEAD, { PARTS .. "b" },
     parts("b", { 'Content-Disposition: form-data; name="tel"', "13812345678" }, { 'Content-Disposition: form-data; name="name"; filename="a"', "x" }),
     400, "the field name" },

@@ -173,7 +173,7 @@ local function text_of(value)
   return type(value) == "string" and value or nil
 end
 
-local FILE = {} -- what a form has under the name of a file
+local FILE = { "file" } -- what a form has under the name of a file
 
 local function read_form(body, content_type)
   local reader, err = core.multipart.reader{ content_type = content_type, max_part = #body, max_total = #body + 1, max_parts = MOST_FIELDS }
@@ -235,7 +235,7 @@ local function row_of(self, values)
   for i, name in ipairs(self._fields) do
     local value = values[name]
     local text = value ~= nil and value ~= json.null and text_of(value) or ""
-    if type(value) == "table" then
+    if type(value) == "table" and next(value) ~= nil then -- an empty one is how PHP writes nothing
       return nil, "the field " .. name .. " is not one text but an object, a list or a file"
     elseif text:find("%z") or not core.utf8.validate(text) then
       return nil, "the field " .. name .. " is not UTF-8 text"
