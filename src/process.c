@@ -98,9 +98,10 @@ int camp_process_spawn(struct camp_process *process, const struct camp_spawn *sp
   /* Descriptors that other code of the host left without close-on-exec (nginx's listening sockets, for one) must not leak into the child. */
   if (code == 0) code = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   if (code == 0) code = posix_spawnp(&pid, spawn->argv[0], &actions, &attributes, spawn->argv, spawn->environment != NULL ? spawn->environment : environ);
-  if (code != 0) {
+  if (code != 0) { /* of the program, or of the folder that it should start in */
+    const int no_folder = spawn->directory != NULL && access(spawn->directory, X_OK) != 0;
     errno = code;
-    camp_fail_path(err, spawn->argv[0]);
+    camp_fail_path(err, no_folder ? spawn->directory : spawn->argv[0]);
     goto done;
   }
   process->pid = pid;
