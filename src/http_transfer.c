@@ -236,6 +236,12 @@ size_t camp_on_write(char *bytes, size_t size, size_t count, void *data) {
   return fail_packed(request, camp_unpack_feed(request->unpack, bytes, length, take_piece, request)) == 0 ? length : 0;
 }
 
+/* Another attempt with the same login would be refused again, and many proxies lock who tries too often. */
+static int is_login_refused(const struct camp_request *request) {
+  long status = 0;
+  return request->handle != NULL && curl_easy_getinfo(request->handle->easy, CURLINFO_HTTP_CONNECTCODE, &status) == CURLE_OK && status == 407;
+}
+
 static enum camp_kind kind_of(const struct camp_request *request, CURLcode code) {
   switch ((int)code) {
     case CURLE_OPERATION_TIMEDOUT: return CAMP_TIMEOUT;
@@ -258,7 +264,7 @@ static enum camp_kind kind_of(const struct camp_request *request, CURLcode code)
       return request->starts > 0 ? CAMP_RESPONSE : CAMP_USAGE;
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING: return CAMP_RESPONSE;
-    default: return CAMP_NETWORK;
+    default: return is_login_refused(request) ? CAMP_AUTH : CAMP_NETWORK;
   }
 }
 

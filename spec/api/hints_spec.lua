@@ -18,10 +18,10 @@ describe("hints", function()
     raw:stop()
   end)
 
-  local function call(account)
+  local function call(account, options)
     account.token = "canary-token"
     local client = assert(campaign.connect("tuzhan", account))
-    local reply, err = client:batch_add_group_relations(FIELDS, { retries = 0, timeout = 5 })
+    local reply, err = client:batch_add_group_relations(FIELDS, options or { retries = 0, timeout = 5 })
     client:close()
     assert.is_nil(reply)
     return err
@@ -53,12 +53,20 @@ describe("hints", function()
     end
   end)
 
+  it("say of a proxy's login that is refused what to do, and the call is not made again: many attempts may lock it", function()
+    local before = #raw:commits()
+    local err = call({ base_url = "https://login.example", proxy = "http://user:canary-proxy@127.0.0.1:" .. raw.port }, { retries = 2 })
+    assert.same({ "auth", "no", false, 1 }, { err.kind, err.sent, err.retry, #raw:commits() - before })
+    assert.truthy(err.hint:find("user:password@host", 1, true))
+  end)
+
   it("say that a proxy wants a login, and nothing where there is nothing to advise", function()
     for message, words in pairs{
-      ["api.example: CONNECT tunnel failed, response 407"] = "user:password@host", ["h: Received HTTP code 407 from proxy after CONNECT"] = "check",
+      ["api.example: CONNECT tunnel failed, response 407"] = "user:password@host",
+      ["h: Received HTTP code 407 from proxy after CONNECT"] = "user:password@host",
       ["api.example: CONNECT tunnel failed, response 503"] = "does not make the connection",
     } do
-      assert.truthy(hints.of({ kind = "network", message = message }):find(words, 1, true))
+      assert.truthy(hints.of({ kind = message:find("407", 1, true) and "auth" or "network", message = message }):find(words, 1, true))
     end
     local no_tls = hints.of{ kind = "tls", message = "h: OpenSSL/3.0.22: error:0A00010B:SSL routines::wrong version number" }
     assert.truthy(no_tls:find("speak TLS", 1, true))

@@ -298,6 +298,18 @@ describe("auth.oauth", function()
     end
   end)
 
+  it("does not take a proxy that refuses its login for a platform that refuses the account", function()
+    local proxy = { error = error_object.new{ kind = "auth", message = "CONNECT tunnel failed, response 407" }, sent = "no" }
+    local call = start({ proxy, proxy }, nil)
+    local _, err = call()
+    assert.same({ "auth", "no" }, { err.kind, err.sent })
+    assert.is_nil(err.reason)
+    local again, store = start({ proxy, proxy }, stored(1, fake.NOON - 1))
+    _, err = again()
+    assert.is_nil(err.reason)
+    assert.same({ "canary-refresh-1" }, { store.state.refresh_token, store.state.refreshing }) -- not presented
+  end)
+
   it("serves the old access token to its end when the answer to an early refresh was lost", function()
     local call, store, env = start({ LOST, TASK, TASK, token(5), TASK }, stored(1, fake.NOON + 30))
     local reply, _, requests = call()

@@ -211,6 +211,14 @@ describe("core.http over TLS", function()
     assert.are.equal("usage", err.kind)
   end)
 
+  it("tells a proxy that refuses the login from one that does not make the connection", function()
+    for host, kind in pairs{ ["login.example"] = "auth", ["api.example"] = "network" } do
+      local result = transport:perform({ url = "https://" .. host .. "/", proxy = "http://user:canary@127.0.0.1:" .. raw.port })
+      assert.are.same({ "no", kind }, { result.sent, result.error.kind }, host)
+      assert.is_nil(result.error.message:find("canary", 1, true))
+    end
+  end)
+
   it("R008 client refuses an address that is no proxy's before it sends anything, and does not repeat it: it may hold a password", function()
     for _, proxy in ipairs{ "http://user:canary@127.0.0.1:notaport", "ftp://user:canary@127.0.0.1", "http://user:canary x@127.0.0.1:1",
       "http://a:canary@b:1:2", "http://user:canary@", "user:canary@127.0.0.1:99999", "canary proxy",

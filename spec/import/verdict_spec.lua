@@ -38,6 +38,7 @@ local TABLE = {
   { "F1 a refused connection", "longlong", UNSENT, nil, { kind = "network" }, "not_applied", { again = "soon" } },
   { "F1 a name that does not resolve", "upload", UNSENT, nil, { kind = "network" }, "not_applied", { again = "soon" } },
   { "F1 a failed TLS handshake", "tuzhan", UNSENT, nil, { kind = "tls" }, "not_applied", { again = "soon" } },
+  { "F1 a proxy that refuses the login", "longlong", UNSENT, nil, { kind = "auth" }, "not_applied", { stop = true } },
   { "F2 a reset before the first byte", "longlong", UNSENT, nil, { kind = "network" }, "not_applied", { again = "soon" } },
   { "F2 bytes that left though nothing is said to have been sent", "longlong",
     { sent = "no", rows = 200, bytes_sent = 1000, body_bytes = 1000 }, nil, { kind = "network" }, "ambiguous" },

@@ -243,6 +243,7 @@ static void send_many(struct connection *c, long size) {
 /* Does what the path says with a request that was read whole; 1 when the connection goes on. */
 static int respond(struct connection *c) {
   int fd = c->fd;
+  if (is(c, "login.example:443")) return answer(c, "407 Proxy Authentication Required", "Proxy-Authenticate: Basic realm=\"x\"\r\n", "", 0) == 0;
   if (is(c, "/ok")) return answer(c, "200 OK", "", "ok", 2) == 0;
   if (is(c, "/echo")) return answer(c, "200 OK", "", c->body_length > 0 ? c->body : "", c->body_length) == 0;
   if (is(c, "/head")) {

@@ -13,7 +13,7 @@ local NO_TLS = "what answers there does not speak TLS: check scheme and port of 
 local CA_FILE = "the account's ca_file must be a readable file with certificates in PEM form"
 local NAME = "check the host in the account's base_url, and this machine's name service"
 local PROXY_NAME = "check the host in the account's proxy"
-local LOGIN = "the proxy wants a login: put it into the account's proxy, http://user:password@host:port (percent-encoded)"
+local LOGIN = "the proxy wants a login, or another one: put it into the account's proxy, http://user:password@host:port (percent-encoded)"
 local PROXY = "the proxy does not make the connection: check the account's proxy, and whether it lets this host and port pass"
 local NOT_HTTP = "what answers there does not speak HTTP/1.1: check scheme and port of the account's base_url"
 
@@ -26,7 +26,7 @@ local HINTS = {
   { "tls", "alert", CLIENT }, { "network", "alert certificate required", CLIENT },
   { "tls", "unsupported protocol", CLIENT }, { "tls", "version too low", CLIENT },
   { "network", "could not resolve proxy", PROXY_NAME }, { "network", "could not resolve host", NAME },
-  { "network", "connect tunnel failed, response 407", LOGIN }, { "network", "response 407 from proxy", LOGIN },
+  { "auth", "connect tunnel failed", LOGIN }, { "auth", "from proxy after connect", LOGIN },
   { "network", "connect tunnel failed", PROXY }, { "network", "from proxy after connect", PROXY }, { "network", "proxy connect aborted", PROXY },
   { "timeout", "proxy connect aborted", PROXY }, { "response", "http/0.9 when not allowed", NOT_HTTP },
 }

@@ -482,9 +482,10 @@ end
 function Parse:transport_error()
   local err = self.result.error
   local sent = self.result.sent or "maybe"
+  local may_pass = err.kind ~= "cancelled" and err.kind ~= "tls" and err.kind ~= "auth" -- a proxy's login
   return nil, error_object.new{
     kind = err.kind, message = self:clean(tostring(err.message)), code = err.code, reason = err.reason,
-    hint = err.hint or hints.of(err), sent = sent, retry = sent == "no" and err.kind ~= "cancelled" and err.kind ~= "tls",
+    hint = err.hint or hints.of(err), sent = sent, retry = sent == "no" and may_pass,
     status = self.result.status, timings = self.result.timings,
     platform = self.operation.platform, operation = self.operation.name,
   }

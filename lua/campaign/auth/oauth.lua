@@ -196,7 +196,7 @@ local function obtain(self, why)
   if reply then
     return keep(self, reply)
   end
-  if err.kind == "auth" and err.reason ~= "missing_credentials" then
+  if err.kind == "auth" and err.status then -- without one it was a proxy, or nothing was sent
     return error_object.refuse{
       kind = "auth", reason = "login_needed", platform = self.platform.name, operation = err.operation,
       status = err.status, code = err.code, message = "login needed: the platform refuses the account: " .. err.message,
