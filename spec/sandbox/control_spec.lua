@@ -66,6 +66,23 @@ describe("sandbox control", function()
       assert.is_nil(value, path)
       assert.truthy(err.status == 400 or err.status == 404)
     end
+    for body, why in pairs{
+      ['rules {"off":["R051"]}'] = "rules: unknown member `off`; known are forms, without",
+      ['rules {"without":"R051"}'] = "without: expected a list",
+      ['rules {"forms":{"a":1}}'] = "forms: expected a list",
+      ['clock {"at":5}'] = "at: expected a text",
+      ['faults {"faults":[[]]}'] = "",
+      ['faults {"seed":"x"}'] = "seed: expected a number",
+      ['tasks {"task":[]}'] = "tasks: unknown member `task`; known are tasks",
+      ['reset {"faults":["*:500"]}'] = "faults: expected an object",
+      ['reset {"rules":{"off":[]}}'] = "rules: unknown member `off`; known are forms, without",
+      ['reset {"clock":5}'] = "clock: expected an object",
+    } do
+      local path, text = body:match("^(%S+) (.*)$")
+      local answer = h.post("/_sandbox/" .. path, {}, text)
+      assert.equal(400, answer.status, body)
+      assert.matches(why, answer.body, 1, true)
+    end
     assert.equal(400, h.post("/_sandbox/clock", {}, "{").status)
     assert.equal(405, h.send("DELETE", "/_sandbox/clock").status)
     assert.equal(405, h.get("/_sandbox/reset").status)

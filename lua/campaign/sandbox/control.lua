@@ -5,12 +5,48 @@
 local faults = require "campaign.sandbox.faults"
 local json = require "campaign.sandbox.json"
 local reply = require "campaign.sandbox.reply"
+local sorted = require "campaign.sorted"
 local state_of = require "campaign.sandbox.state"
 
 local M = {}
 
 local function refuse(status, message)
   return reply.json(status, json.ordered("code", status, "msg", message))
+end
+
+-- What a POST to a path may say. Paths that are not here check for themselves.
+local MEMBERS = {
+  clock = { at = "string", now = "string", advance = "number", rate = "number" },
+  faults = { faults = "list", add = "list", seed = "number" },
+  rules = { without = "list", forms = "list" },
+  tasks = { tasks = "list" },
+  reset = { clock = "object", settings = "object", rules = "object", faults = "object" },
+}
+
+local WORDS = { string = "a text", number = "a number", list = "a list", object = "an object" }
+
+local function is_of(value, wanted)
+  if type(value) ~= "table" then
+    return type(value) == wanted
+  end
+  return wanted == (json.is_object(value) and "object" or "list")
+end
+
+-- Why an object cannot be what is posted to a path: a member that nobody knows would have no effect, unnoticed.
+local misfit
+function misfit(path, body)
+  local members = MEMBERS[path]
+  for _, name in ipairs(members and sorted.keys(body) or {}) do
+    if not members[name] then
+      return ("%s: unknown member `%s`; known are %s"):format(path, name, table.concat(sorted.keys(members), ", "))
+    elseif not is_of(body[name], members[name]) then
+      return ("%s: expected %s"):format(name, WORDS[members[name]])
+    end
+    local why = path == "reset" and misfit(name, body[name])
+    if why then
+      return why
+    end
+  end
 end
 
 local function show_clock(app)
@@ -41,9 +77,6 @@ end
 -- POST {"faults": [...]} replaces the list, {"add": [...]} adds to it; {"seed": n} seeds the generator.
 local function change_faults(app, change)
   local texts = change.faults or change.add or {}
-  if type(texts) ~= "table" then
-    return refuse(400, "faults: expected a list of texts")
-  end
   for _, text in ipairs(texts) do
     local fault, why = faults.parse(text)
     if not fault then
@@ -53,7 +86,7 @@ local function change_faults(app, change)
   if change.faults then
     app.faults:clear()
   end
-  if type(change.seed) == "number" then
+  if change.seed then
     app.faults.random = math.max(1, change.seed % 2147483647)
   end
   for _, text in ipairs(texts) do
@@ -193,6 +226,10 @@ function M.handle(app, exchange)
     local value, why = json.decode(text == "" and "{}" or text)
     if not json.is_object(value) then
       return refuse(400, "body: " .. (why or "expected a JSON object"))
+    end
+    why = misfit(exchange.control, value)
+    if why then
+      return refuse(400, why)
     end
     exchange.body_value = value
   end
