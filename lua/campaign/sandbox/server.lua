@@ -22,7 +22,8 @@ local LIMITS = { head = IDLE, rest = 10 }
 local BODY_STALL = 60 -- seconds without a byte of a request's body
 local SEND_STALL = 60
 local TICK = 0.05
-local SAVE_EVERY = 1
+-- The state is saved every second; a large one at most for a twentieth of the time, since nothing is answered meanwhile.
+local SAVE_EVERY, SAVE_SHARE = 1, 20
 local POST_LIMITS = { connect = 10, total = 10, body = 65536 }
 local FILE_CHUNK = 65536
 local SOCKET_BUFFER = 65536 -- bodies come in fewer and larger pieces than by default
@@ -181,13 +182,15 @@ local function post(engine, items)
 end
 
 local function background(app, engine)
-  local saved = cqueues.monotime()
+  local next_save = cqueues.monotime() + SAVE_EVERY
   while true do
     cqueues.sleep(TICK)
     post(engine, app:due())
-    if app.dirty and cqueues.monotime() - saved >= SAVE_EVERY then
+    if app.dirty and cqueues.monotime() >= next_save then
+      local began = cqueues.monotime()
       app:save()
-      saved = cqueues.monotime()
+      local now = cqueues.monotime()
+      next_save = now + math.max(SAVE_EVERY, (now - began) * SAVE_SHARE)
     end
   end
 end
