@@ -249,10 +249,12 @@ describe("campaign listen", function()
     assert.equal(200, status(raw(request("/" .. secret, '{"unique_id":"alive"}'))))
   end)
 
-  it("takes no platform for granted", function()
-    local result = command.campaign{ "listen", "--path-secret-file", folder .. "/none", "--store", folder .. "/s" }
-    assert.equal(2, result.code)
-    assert.matches("missing option '--platform'", result.err, 1, true)
+  it("is that of the only shipped platform that sends callbacks, where none is named", function()
+    local weakest = "aB3dE5gH7jK9mN1pQ2sT4v"
+    local receiver = assert(callback.new{ secret = weakest, store = folder .. "/unnamed" })
+    local named = assert(callback.new{ platform = "longlong", secret = weakest, store = folder .. "/named" })
+    assert.same(named.data, receiver.data)
+    assert(callback.reader{ store = folder .. "/named" })
   end)
 
   it("ends with 0 at SIGTERM, and refuses weak and open secrets", function()

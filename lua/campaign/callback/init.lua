@@ -56,9 +56,27 @@ function M.new_secret(env)
   return core.digest.hex((env or env_module.default()).random(32))
 end
 
+-- The shipped platform that sends callbacks, as long as it is the only one.
+local function only_sender()
+  local found
+  for _, name in ipairs(platforms.names()) do
+    if next(assert(platforms.load(name)).callbacks) then
+      if found then
+        return nil
+      end
+      found = name
+    end
+  end
+  return found
+end
+
 -- What the platform's data says of its callbacks.
 local function data_of(options)
-  local platform, err = platforms.load(options.platform)
+  local name = options.platform or only_sender()
+  if not name then
+    return usage("several platforms send callbacks", "say which one: `platform`")
+  end
+  local platform, err = platforms.load(name)
   if not platform then
     return nil, err
   end
@@ -160,7 +178,7 @@ function M.check(options)
 end
 
 ---Makes a receiver.
----@param options { platform: string, secret: string?, hmac: table?, store: string, name: string?, prefix: string?, max_body: integer?,
+---@param options { platform: string?, secret: string?, hmac: table?, store: string, name: string?, prefix: string?, max_body: integer?,
 ---rate: number?, burst: number?, max_entries: integer?, max_bytes: integer?, take: (fun(): boolean)?, env: campaign.env? } secret: of the
 ---path; hmac: signed posts; take: another rate limiter
 ---@return campaign.callback? receiver
@@ -186,7 +204,7 @@ function M.new(options)
 end
 
 ---Opens a store to read what was received; does not receive.
----@param options { platform: string, store: string, name: string? }
+---@param options { platform: string?, store: string, name: string? }
 ---@return campaign.callback? reader `result`, `conflicts`
 ---@return campaign.error? err
 function M.reader(options)

@@ -77,8 +77,6 @@ function M.check(options, level)
   check_each(options, KINDS, "", level + 1)
   if options.store == nil then
     error("option `store` must be given: the folder that keeps what comes", level + 1)
-  elseif options.platform == nil then
-    error("option `platform` must be given: the one that posts", level + 1)
   end
   local hmac = options.hmac
   if hmac == nil then

@@ -318,9 +318,9 @@ function ADD.listen(parser)
   command:option("--path-secret-file", "File with the secret path, mode 0600; created with a new secret if missing.")
     :argname("FILE"):count(1)
   command:option("--store", "Folder that keeps what is received."):argname("DIR"):count(1)
-  command:option("--platform", "The platform that posts the callbacks."):argname("PLATFORM"):count(1)
+  command:option("--platform", "The platform that posts the callbacks (default: the only shipped one that does)."):argname("PLATFORM")
   add_json(command)
-  add_examples(command, "campaign listen --platform longlong --path-secret-file callback.secret --store callbacks --port 8080")
+  add_examples(command, "campaign listen --path-secret-file callback.secret --store callbacks --port 8080")
   return command
 end
 
