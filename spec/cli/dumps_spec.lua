@@ -9,7 +9,7 @@ local function crash(program)
   local script = "ulimit -c unlimited; cd " .. folder .. "; " .. program .. " >out & pid=$!\n"
     .. "tries=0; until [ -s out ] || [ $tries -ge 300 ]; do sleep 0.1; tries=$((tries + 1)); done\n"
     .. "kill -SEGV $pid; wait $pid"
-  local result = command.run({ "sh", "-c", script })
+  local result = command.run({ "bash", "-c", script }) -- dash does not always say it
   command.remove(folder)
   return result.err
 end
