@@ -83,6 +83,7 @@ describe("sandbox control", function()
       assert.equal(400, answer.status, body)
       assert.matches(why, answer.body, 1, true)
     end
+    assert.equal(200, h.post("/_sandbox/faults", {}, '{"faults":{}}').status) -- as encoders write an empty list that know no lists
     assert.equal(400, h.post("/_sandbox/clock", {}, "{").status)
     assert.equal(405, h.send("DELETE", "/_sandbox/clock").status)
     assert.equal(405, h.get("/_sandbox/reset").status)

@@ -26,15 +26,16 @@ local MEMBERS = {
 local WORDS = { string = "a text", number = "a number", list = "a list", object = "an object" }
 
 local function is_of(value, wanted)
-  if type(value) ~= "table" then
+  if wanted == "string" or wanted == "number" then
     return type(value) == wanted
+  elseif type(value) ~= "table" then
+    return false
   end
-  return wanted == (json.is_object(value) and "object" or "list")
+  return next(value) == nil or json.is_object(value) == (wanted == "object") -- many encoders write an empty list as {}
 end
 
 -- Why an object cannot be what is posted to a path: a member that nobody knows would have no effect, unnoticed.
-local misfit
-function misfit(path, body)
+local function misfit(path, body)
   local members = MEMBERS[path]
   for _, name in ipairs(members and sorted.keys(body) or {}) do
     if not members[name] then
