@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Everything that the Lua layer takes from the outside world, in one table that specs can replace: time, sleep, random bytes, environment,
--- files.
+-- What the Lua layer takes from the outside world, in one table that specs can replace: time, sleep, random bytes, environment. Files are opened
+-- by the layers below api/: transport/files, and the core.
 
 local core = require "campaign.core"
 
