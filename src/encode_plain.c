@@ -63,7 +63,7 @@ static int take_op(struct camp_plain *plain, const struct camp_op *op, int objec
 }
 
 int camp_plain_compile(struct camp_encoder *encoder, struct camp_error *err) {
-  if (encoder->format != CAMP_FORMAT_JSON) return 0;
+  if (encoder->format != CAMP_FORMAT_JSON || encoder->shape == CAMP_SHAPE_PIECE) return 0;
   struct camp_plain *plain = calloc(1, sizeof *plain);
   if (plain == NULL) return camp_fail_nomem(err);
   const int object = encoder->shape == CAMP_SHAPE_OBJECT;

@@ -8,6 +8,7 @@
 #include "encoder.h"
 #include "json.h"
 #include "measure.h"
+#include "percent.h"
 
 static inline unsigned char *put(unsigned char *to, const unsigned char *from, size_t length) {
   if (length > CAMP_SCAN_PADDING) {
@@ -178,6 +179,51 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
   return to;
 }
 
+/* Writes a row without quotes: of a form, or a piece of one text. Memory as for write_json. */
+static unsigned char *write_bare(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to,
+                                 unsigned char *list, int is_sizing) {
+  unsigned char *(*const escape)(const unsigned char *, size_t, unsigned char *) =
+      encoder->format == CAMP_FORMAT_FORM ? camp_percent_encode : camp_json_escape;
+  size_t skip = 1; /* the first member's & */
+  for (size_t i = 0; i < encoder->op_count; i++) {
+    const struct camp_op *op = &encoder->ops[i];
+    const struct camp_field *field = field_of(op, record);
+    if (field->length == 0 && op->kind != CAMP_OP_CONSTANT && op->kind != CAMP_OP_MARK) continue;
+    if (op->before.length > 0) to = put(to, op->before.bytes + skip, op->before.length - skip);
+    skip = 0;
+    switch (op->kind) {
+    case CAMP_OP_HASH: to = put_hash(to, op, field, is_sizing); break;
+    case CAMP_OP_CONSTANT: to = put(to, op->text.bytes, op->text.length); break;
+    case CAMP_OP_WORD: {
+      const char *word = camp_boolean_word(field->text, field->length); /* NULL: as in write_json */
+      to = escape((const unsigned char *)(word != NULL ? word : ""), word != NULL ? strlen(word) : 0, to);
+      break;
+    }
+    case CAMP_OP_MARK:
+      if (field->length > 0) to = escape(field->text, field->length, to);
+      else to = camp_put_number(put(to, op->text.bytes, op->text.length), record->row);
+      break;
+    case CAMP_OP_LIST: {
+      unsigned char *end = put_list(list, encoder, op, field);
+      to = escape(list, (size_t)(end - list), to);
+      break;
+    }
+    case CAMP_OP_TEXT:
+    case CAMP_OP_BARE:
+    case CAMP_OP_COMPONENTS:
+    case CAMP_OP_OPEN:
+    case CAMP_OP_CLOSE: to = escape(field->text, field->length, to); break; /* the last three do not occur: see encoder.c */
+    }
+  }
+  return to;
+}
+
+static unsigned char *write_call_row(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to,
+                                     unsigned char *list, int is_sizing) {
+  const int bare = encoder->format == CAMP_FORMAT_FORM || encoder->shape == CAMP_SHAPE_PIECE;
+  return (bare ? write_bare : write_json)(encoder, record, to, list, is_sizing);
+}
+
 static unsigned char *write_csv_field(unsigned char *to, const struct camp_encoder *encoder, const struct camp_record *record,
                                       const struct camp_field *field) {
   /* A field that was unquoted under the same delimiter and contains nothing special needs no quotes. */
@@ -290,7 +336,7 @@ static const unsigned char *csv_row(const struct camp_encoder *encoder, struct c
 
 enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct camp_work *work, const struct camp_record *record,
                                    size_t *size) {
-  if (encoder->format == CAMP_FORMAT_JSON) {
+  if (encoder->format != CAMP_FORMAT_CSV) {
     if (camp_plain_takes(encoder, record)) {
       *size = camp_plain_size(encoder->quick, record);
       return CAMP_RESULT_OK;
@@ -298,7 +344,7 @@ enum camp_result camp_encoder_size(const struct camp_encoder *encoder, struct ca
     unsigned char *list;
     unsigned char *row = work_row(encoder, work, record, &list);
     if (row == NULL) return CAMP_RESULT_NOMEM;
-    *size = (size_t)(write_json(encoder, record, row, list, 1) - row);
+    *size = (size_t)(write_call_row(encoder, record, row, list, 1) - row);
     return CAMP_RESULT_OK;
   }
   size_t length, total = encoder->line_end.length;
@@ -330,10 +376,10 @@ enum camp_result camp_encoder_write(const struct camp_encoder *encoder, struct c
     *size = (size_t)(camp_plain_write(encoder->quick, record, to) - to);
     return CAMP_RESULT_OK;
   }
-  if (encoder->format == CAMP_FORMAT_JSON) {
+  if (encoder->format != CAMP_FORMAT_CSV) {
     unsigned char *list = NULL;
     if (!encoder->plain && work_row(encoder, work, record, &list) == NULL) return CAMP_RESULT_NOMEM;
-    *size = (size_t)(write_json(encoder, record, to, list, 0) - to);
+    *size = (size_t)(write_call_row(encoder, record, to, list, 0) - to);
     return CAMP_RESULT_OK;
   }
   const unsigned char *const start = to;

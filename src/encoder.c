@@ -8,6 +8,7 @@
 #include "encode_plain.h"
 #include "json.h"
 #include "lengths.h"
+#include "percent.h"
 #include "utf8.h"
 
 static int set_literal(struct camp_literal *literal, const void *bytes, size_t length, struct camp_error *err) {
@@ -32,6 +33,23 @@ static int append_escaped(struct camp_buf *buf, const char *bytes, size_t length
   if (to == NULL) return -1;
   buf->length += (size_t)(camp_json_escape((const uint8_t *)bytes, length, (uint8_t *)to) - (uint8_t *)to);
   return 0;
+}
+
+static int append_encoded(struct camp_buf *buf, const char *bytes, size_t length) {
+  char *to = camp_buf_reserve(buf, length * 3 + 1);
+  if (to == NULL) return -1;
+  buf->length += (size_t)(camp_percent_encode((const uint8_t *)bytes, length, (uint8_t *)to) - (uint8_t *)to);
+  return 0;
+}
+
+/* Whether texts stand in quotes. */
+static int has_quotes(const struct camp_encoder *encoder) {
+  return encoder->format == CAMP_FORMAT_JSON && encoder->shape != CAMP_SHAPE_PIECE;
+}
+
+/* A text as it stands between quotes in JSON, or in a form. */
+static int append_inner(const struct camp_encoder *encoder, struct camp_buf *buf, const struct camp_text *text) {
+  return (encoder->format == CAMP_FORMAT_FORM ? append_encoded : append_escaped)(buf, text->bytes, text->length);
 }
 
 static int is_valid_text(const struct camp_text *text, const char *what, struct camp_error *err) {
@@ -86,8 +104,10 @@ static int set_options(struct camp_encoder *encoder, const struct camp_encoder_o
     encoder->format = CAMP_FORMAT_JSON;
   } else if (strcmp(options->format, "csv") == 0) {
     encoder->format = CAMP_FORMAT_CSV;
+  } else if (strcmp(options->format, "form") == 0) {
+    encoder->format = CAMP_FORMAT_FORM;
   } else {
-    return camp_fail(err, CAMP_USAGE, 0, "unknown format '%.40s': json or csv", options->format);
+    return camp_fail(err, CAMP_USAGE, 0, "unknown format '%.40s': json, csv or form", options->format);
   }
   if (strcmp(row, "object") == 0) {
     encoder->shape = CAMP_SHAPE_OBJECT;
@@ -95,14 +115,18 @@ static int set_options(struct camp_encoder *encoder, const struct camp_encoder_o
     encoder->shape = CAMP_SHAPE_ARRAY;
   } else if (strcmp(row, "value") == 0) {
     encoder->shape = CAMP_SHAPE_VALUE;
+  } else if (strcmp(row, "piece") == 0) {
+    encoder->shape = CAMP_SHAPE_PIECE;
   } else {
-    return camp_fail(err, CAMP_USAGE, 0, "unknown row shape '%.40s': object, array or value", row);
+    return camp_fail(err, CAMP_USAGE, 0, "unknown row shape '%.40s': object, array, value or piece", row);
   }
   if (camp_encoding_find(encoding, &encoder->encoding) != 0 || encoder->encoding == CAMP_ENCODING_UTF16LE ||
       encoder->encoding == CAMP_ENCODING_UTF16BE)
     return camp_fail(err, CAMP_USAGE, 0, "cannot write '%.40s': utf-8, gbk, cp936 or gb18030", encoding);
-  if (encoder->format == CAMP_FORMAT_JSON && encoder->encoding != CAMP_ENCODING_UTF8)
-    return camp_fail(err, CAMP_USAGE, 0, "JSON bodies are always utf-8");
+  if (encoder->format != CAMP_FORMAT_CSV && encoder->encoding != CAMP_ENCODING_UTF8)
+    return camp_fail(err, CAMP_USAGE, 0, "JSON bodies and forms are always utf-8");
+  if (encoder->format == CAMP_FORMAT_FORM && encoder->shape != CAMP_SHAPE_OBJECT && encoder->shape != CAMP_SHAPE_PIECE)
+    return camp_fail(err, CAMP_USAGE, 0, "rows of a form have the shape object or piece");
   if (strcmp(delimiter, ",") != 0 && strcmp(delimiter, ";") != 0 && strcmp(delimiter, "\t") != 0)
     return camp_fail(err, CAMP_USAGE, 0, "the delimiter is \",\", \";\" or a tab");
   encoder->delimiter = (unsigned char)delimiter[0];
@@ -116,7 +140,7 @@ static int set_options(struct camp_encoder *encoder, const struct camp_encoder_o
       return camp_fail(err, CAMP_USAGE, 0, "line_end is CRLF or LF");
     if (set_literal(&encoder->line_end, unix_end ? "\n" : "\r\n", unix_end ? 1 : 2, err) != 0) return -1;
     if (options->prefix.length > 0 || options->suffix.length > 0 || options->separator.length > 0)
-      return camp_fail(err, CAMP_USAGE, 0, "prefix, separator and suffix are only for JSON");
+      return camp_fail(err, CAMP_USAGE, 0, "prefix, separator and suffix are only for JSON and forms");
     if (options->bom && encoder->encoding != CAMP_ENCODING_UTF8) return camp_fail(err, CAMP_USAGE, 0, "a byte order mark is only for UTF-8");
     return options->header_count > 0 || options->bom ? compile_header(encoder, options, err) : 0;
   }
@@ -215,15 +239,19 @@ int camp_encoder_add_demand(struct camp_encoder *encoder, const struct camp_dema
   return 0;
 }
 
-/* Compiles what is written before a member in JSON: ,"name": and its opening quote or bracket. */
+/* Compiles what is written before a member: in JSON ,"name": and its opening quote or bracket, in a form &name= . */
 static int compile_before(const struct camp_encoder *encoder, struct camp_op *op, const struct camp_text *name, struct camp_error *err) {
   struct camp_buf buf;
   int failed = 0;
   camp_buf_init(&buf, (size_t)1 << 20);
+  if (encoder->format == CAMP_FORMAT_FORM) {
+    failed = append(&buf, "&") | append_inner(encoder, &buf, name) | append(&buf, "=");
+    return literal_from_buf(&op->before, &buf, failed, err);
+  }
   failed |= append(&buf, ",");
   if (encoder->shape == CAMP_SHAPE_OBJECT) {
     failed |= append(&buf, "\"");
-    failed |= append_escaped(&buf, name->bytes, name->length);
+    failed |= append_inner(encoder, &buf, name);
     failed |= append(&buf, "\":");
   }
   if (op->array) failed |= append(&buf, "[");
@@ -267,7 +295,7 @@ static int compile_constant(const struct camp_encoder *encoder, struct camp_op *
   if (reason != CAMP_REASON_NONE)
     return camp_fail(err, CAMP_INVALID, 0, "the constant of field '%.60s' breaks its rule '%s'", op->name, camp_reason_name(reason));
   if (spec->has_hash) {
-    const int json = encoder->format == CAMP_FORMAT_JSON;
+    const int json = has_quotes(encoder);
     unsigned char hex[2 * CAMP_SHA256_SIZE + 2] = "\"", *end = hex + json;
     if (!camp_hashed_is_empty(&spec->hash, (const unsigned char *)text->bytes, text->length))
       end = camp_hashed_write(&spec->hash, (const unsigned char *)text->bytes, text->length, end);
@@ -275,15 +303,16 @@ static int compile_constant(const struct camp_encoder *encoder, struct camp_op *
     return set_literal(&op->text, hex, (size_t)(end - hex), err);
   }
   if (encoder->format == CAMP_FORMAT_CSV || !is_string || text->length == 0) {
-    const char *word = is_boolean && encoder->format == CAMP_FORMAT_JSON && text->length > 0
+    const char *word = is_boolean && encoder->format != CAMP_FORMAT_CSV && text->length > 0
                            ? camp_boolean_word((const unsigned char *)text->bytes, text->length)
                            : NULL;
-    if (encoder->format == CAMP_FORMAT_JSON && text->length == 0) word = "\"\"";
+    if (has_quotes(encoder) && text->length == 0) word = "\"\"";
     return word != NULL ? set_literal(&op->text, word, strlen(word), err) : set_literal(&op->text, text->bytes, text->length, err);
   }
   struct camp_buf buf;
   camp_buf_init(&buf, (size_t)8 << 20);
-  int failed = append(&buf, "\"") | append_escaped(&buf, text->bytes, text->length) | append(&buf, "\"");
+  const char *quote = has_quotes(encoder) ? "\"" : "";
+  int failed = append(&buf, quote) | append_inner(encoder, &buf, text) | append(&buf, quote);
   return literal_from_buf(&op->text, &buf, failed, err);
 }
 
@@ -294,10 +323,10 @@ static int compile_mark(const struct camp_encoder *encoder, struct camp_op *op, 
   if (spec->rule.type != NULL && strcmp(spec->rule.type, "string") != 0)
     return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' has a mark: it must be a string", op->name);
   if (is_mappable(encoder, mark, "a mark", err) != 0) return -1;
-  if (encoder->format != CAMP_FORMAT_JSON) return set_literal(&op->text, mark->bytes, mark->length, err);
+  if (encoder->format == CAMP_FORMAT_CSV) return set_literal(&op->text, mark->bytes, mark->length, err);
   struct camp_buf buf;
   camp_buf_init(&buf, (size_t)1 << 20);
-  int failed = append_escaped(&buf, mark->bytes, mark->length);
+  int failed = append_inner(encoder, &buf, mark);
   return literal_from_buf(&op->text, &buf, failed, err);
 }
 
@@ -361,8 +390,8 @@ static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const 
   if (encoder->rule_count == rules || spec->has_hash) return 0;
   const struct camp_rule *rule = &encoder->rules[rules].rule;
   if (rule->split_length > 0) return compile_list(encoder, op, spec, rules, err);
-  if (json && (rule->type == CAMP_TYPE_INTEGER || rule->type == CAMP_TYPE_NUMBER)) op->kind = CAMP_OP_BARE;
-  if (json && rule->type == CAMP_TYPE_BOOLEAN) op->kind = CAMP_OP_WORD;
+  if (has_quotes(encoder) && (rule->type == CAMP_TYPE_INTEGER || rule->type == CAMP_TYPE_NUMBER)) op->kind = CAMP_OP_BARE;
+  if (encoder->format != CAMP_FORMAT_CSV && rule->type == CAMP_TYPE_BOOLEAN) op->kind = CAMP_OP_WORD;
   return 0;
 }
 
@@ -415,7 +444,8 @@ int camp_encoder_add_field(struct camp_encoder *encoder, const struct camp_field
   if (spec->column != CAMP_NO_COLUMN && spec->column >= encoder->columns)
     return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' asks for column %zu of %zu", op->name, spec->column + 1, encoder->columns);
   if (compile_kind(encoder, op, spec, err) != 0) return -1;
-  return encoder->format == CAMP_FORMAT_JSON ? compile_before(encoder, op, spec->key.length > 0 ? &spec->key : &spec->rule.name, err) : 0;
+  if (encoder->format == CAMP_FORMAT_CSV || encoder->shape == CAMP_SHAPE_PIECE) return 0;
+  return compile_before(encoder, op, spec->key.length > 0 ? &spec->key : &spec->rule.name, err);
 }
 
 /* Only if every field is a column sent as it is, and no column is sent twice. */
@@ -459,9 +489,9 @@ int camp_encoder_seal(struct camp_encoder *encoder, struct camp_error *err) {
   size_t uses[CAMP_MAX_COLUMNS] = {0};
   size_t most = 1, joined = 0;
   if (encoder->op_count == 0) return camp_fail(err, CAMP_USAGE, 0, "an encoder needs at least one field");
-  if (encoder->shape == CAMP_SHAPE_VALUE && encoder->format == CAMP_FORMAT_JSON && encoder->op_count != 1)
-    return camp_fail(err, CAMP_USAGE, 0, "rows of the shape 'value' have exactly one field");
-  encoder->plain = encoder->format == CAMP_FORMAT_JSON;
+  if ((encoder->shape == CAMP_SHAPE_VALUE || encoder->shape == CAMP_SHAPE_PIECE) && encoder->format != CAMP_FORMAT_CSV && encoder->op_count != 1)
+    return camp_fail(err, CAMP_USAGE, 0, "rows of the shapes 'value' and 'piece' have exactly one field");
+  encoder->plain = has_quotes(encoder);
   encoder->literal_total += 2 + encoder->line_end.length;
   for (size_t i = 0; i < encoder->op_count; i++) {
     const struct camp_op *op = &encoder->ops[i];

@@ -18,8 +18,8 @@
 #include "hashed.h"
 #include "map.h"
 
-enum camp_format { CAMP_FORMAT_JSON, CAMP_FORMAT_CSV };
-enum camp_shape { CAMP_SHAPE_OBJECT, CAMP_SHAPE_ARRAY, CAMP_SHAPE_VALUE };
+enum camp_format { CAMP_FORMAT_JSON, CAMP_FORMAT_CSV, CAMP_FORMAT_FORM }; /* form: percent-encoded, name=value&name=value for an object */
+enum camp_shape { CAMP_SHAPE_OBJECT, CAMP_SHAPE_ARRAY, CAMP_SHAPE_VALUE, CAMP_SHAPE_PIECE }; /* piece: a part of one text, without quotes */
 
 #define CAMP_DEPTH_MAX 8 /* objects within objects of a row */
 #define CAMP_JOIN_MAX 16 /* bytes; every byte of a list may be followed by one */
@@ -39,7 +39,7 @@ struct camp_op {
   int required;                /* of components: at least one must not be empty; of an object: sent even when it is empty */
   struct camp_hashing hash;
   int array;                   /* a list is ["..",".."]; an object is the only item of an array */
-  struct camp_literal before;  /* JSON: ,"name":" or ,"name": or ," or , */
+  struct camp_literal before;  /* JSON: ,"name":" or ,"name": or ," or , ; form: &name= ; nothing for a piece */
   struct camp_literal text;    /* the constant as written, or the mark */
   struct camp_literal join;
   struct camp_item *items;
@@ -60,7 +60,6 @@ struct camp_column_rule {
 struct camp_span { uint32_t column, least, span; };
 
 struct camp_plain; struct camp_lengths;
-
 /* Neighbouring columns of the file that are sent as they are. */
 struct camp_run { size_t first, last; };
 
@@ -71,7 +70,7 @@ struct camp_encoder {
   enum camp_encoding encoding;
   unsigned char delimiter;     /* CSV */
   size_t columns;              /* width of every record */
-  struct camp_literal prefix, separator, suffix; /* JSON: as given; CSV: byte order mark and header line in `encoding`, none, none */
+  struct camp_literal prefix, separator, suffix; /* JSON and form: as given; CSV: byte order mark and header line in `encoding`, none, none */
   struct camp_literal line_end;
   struct camp_map *map; /* NULL: none */
   struct camp_op *ops;
@@ -94,8 +93,8 @@ struct camp_encoder {
 };
 
 struct camp_encoder_options {
-  const char *format;    /* "json", "csv" */
-  const char *row;       /* "object", "array", "value"; NULL is "object" */
+  const char *format;    /* "json", "csv", "form" */
+  const char *row;       /* "object", "array", "value", "piece"; NULL is "object" */
   const char *encoding;  /* NULL is "utf-8" */
   const char *delimiter; /* CSV; NULL is "," */
   size_t columns;

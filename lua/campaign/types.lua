@@ -77,8 +77,8 @@
 ---@field method string
 ---@field path string
 ---@field auth string
----@field body "none"|"json"|"ndjson"|"multipart"|"form"|"file"
----@field content_type string? of a body `json` or `ndjson`
+---@field body "none"|"json"|"ndjson"|"array"|"multipart"|"form"|"file"
+---@field content_type string? of a body `json`, `ndjson` or `array`
 ---@field response "json"|"binary"|"empty"
 ---@field effect string
 ---@field fields table<string|integer, campaign.field>
@@ -127,6 +127,7 @@ function client:finish(request, result) end
 ---@param options campaign.options?
 ---@return string? prefix
 ---@return string|campaign.error suffix
+---@return string? separator
 function client:envelope(operation, fields, options) end
 
 ---@param operation string one with pages

@@ -271,7 +271,7 @@ describe("api.platform", function()
     { "a content type of a form", function(_, send)
       send.body, send.rows, send.content_type = "form", nil, "text/plain"
       send.fields[2] = { name = "a", where = "form" }
-    end, "content_type: belongs to a body `json` or `ndjson`" },
+    end, "content_type: belongs to a body `json`, `ndjson` or `array`" },
     { "lines of two lists", function(_, send)
       send.body, send.fields[3] = "ndjson", { name = "more", where = "json" }
     end, "`ndjson` needs one field" },

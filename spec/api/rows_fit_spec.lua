@@ -3,18 +3,42 @@ local small_platform = require "support.small_platform"
 
 describe("api.rows_fit", function()
   local broken = {
-    { "rows in a form", function(_, send)
-      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "string", join = "\n" }
+    { "rows of columns in a form", function(_, send)
+      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = { type = "array", items = "string" } }
+      send.rows = { field = "rows", shape = "array", columns = { "id" } }
+    end, "`array` does not go into a form" },
+    { "rows that are objects in a form, many a call", function(_, send)
+      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "Row", required = true }
+    end, "`rows` needs `max_items = 1`" },
+    { "a row in a form with a field of the call", function(raw, send)
+      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "Row", required = true, max_items = 1 }
+      send.fields[3], send.rows.per_call = { name = "colour", where = "form" }, 1
+      raw.types.Row.fields[3] = { name = "tags", type = "array", items = "string" }
+    end, "`colour` is a field of the form, too" },
+    { "a row in a form with a list", function(raw, send)
+      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "Row", required = true, max_items = 1 }
+      send.rows.per_call = 1
+      raw.types.Row.fields[3] = { name = "tags", type = "array", items = "string" }
+    end, "`tags` does not go into a form" },
+    { "an object in a form without rows", function(_, send)
+      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "Row", required = true, max_items = 1 }
+      send.rows = nil
+    end, "an object goes into a JSON body only" },
+    { "rows with nothing between them", function(_, send)
+      send.fields[2] = { name = "rows", where = "json", type = "array", items = "string", join = "" }
       send.rows = { field = "rows", shape = "value", columns = { "id" } }
-    end, "stand in a body `json` or `ndjson`, not in `form`; leave `rows` out" },
+    end, "nobody could tell them apart" },
+    { "a body that is an array of two lists", function(_, send)
+      send.body, send.fields[3] = "array", { name = "more", where = "json" }
+    end, "`array` needs one field" },
     { "rows in a query", function(_, send)
       send.fields[2] = { name = "rows", where = "query", type = "array", items = "string", join = "," }
       send.rows = { field = "rows", shape = "value", columns = { "id" } }
     end, "not in `query`" },
-    { "rows that a single call would send as one text", function(_, send)
+    { "rows of columns that a single call would send as one text", function(_, send)
       send.fields[2] = { name = "rows", where = "json", type = "array", items = "string", join = "," }
-      send.rows = { field = "rows", shape = "value", columns = { "id" } }
-    end, "`rows` has `join`" },
+      send.rows = { field = "rows", shape = "array", columns = { "id" } }
+    end, "with `join` the rows are one text" },
     { "rows that are no list", function(_, send) send.rows.field = "who" end, "whose items are the rows" },
     { "values without a name", function(_, send) send.fields[2].items = "string" send.rows = { field = "rows", shape = "value" } end,
       "`value` needs `columns`" },

@@ -6,9 +6,11 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local later = require "campaign.later"
+local row_tree = require "campaign.api.row_tree"
 local sorted = require "campaign.sorted"
 
 local hashing = later.module "campaign.api.hashing"
+local json = later.module "campaign.json"
 
 local M = {}
 
@@ -58,9 +60,9 @@ local function write_object(description, value, out, steps, level)
       write_object(field, inner or {}, out, steps, level + 1)
     elseif stop == field.name then
       member(field.name)
-      out[#out + 1] = "["
+      out[#out + 1] = field.join and '"' or "["
       out.cut = #out
-      out[#out + 1] = "]"
+      out[#out + 1] = field.join and '"' or "]"
     elseif inner ~= nil and (field.where == nil or field.where == "json") then
       member(field.name)
       write(field, inner, out)
@@ -111,7 +113,7 @@ function M.json(operation, values)
   return table.concat(out)
 end
 
--- The only field that goes to a place of the request: the list of a body `ndjson`, the file of a body `file`.
+-- The only field that goes to a place of the request: the list of a body `ndjson` or `array`, the file of a body `file`.
 local function only_field(operation, where)
   for _, field in ipairs(operation.fields) do
     if field.where == where then
@@ -131,26 +133,23 @@ local function lines(operation, values)
   return table.concat(out)
 end
 
----The two halves of a JSON body around its rows: the list of rows ends the first with `[` and begins the second with `]`. Around the lines of a
----body `ndjson` there is nothing but the end of the last.
----@param operation campaign.operation with `rows`
----@param values table
----@return string prefix
----@return string suffix
-function M.envelope(operation, values)
-  if operation.body == "ndjson" then
-    return "", "\n"
-  end
-  local out = {}
-  write_object({ fields = operation.fields }, values, out, operation.rows.steps, 1)
-  return table.concat(out, "", 1, out.cut), table.concat(out, "", out.cut + 1)
+-- The JSON array of all items.
+local function array(operation, values)
+  local field, out = only_field(operation, "json"), {}
+  write(field, values[field.name] or {}, out)
+  return table.concat(out)
 end
 
--- The JSON of the field that holds the rows of an import.
+-- A text as it stands between the quotes of JSON.
+local function inner_json(text)
+  return core.json.encode(text):sub(2, -2)
+end
+
+-- The JSON of the field that holds the rows of an import; of rows that are one text: that text.
 local function around_rows(operation, field, value, rows)
   local steps, out = operation.rows.steps, {}
   if #steps == 1 then
-    return "[" .. rows .. "]"
+    return field.join and assert(json.decode('"' .. rows .. '"', { bytes = #rows + 2 })) or "[" .. rows .. "]"
   end
   write_object(field, value or {}, out, steps, 2)
   return table.concat(out, "", 1, out.cut) .. rows .. table.concat(out, "", out.cut + 1)
@@ -176,8 +175,8 @@ function M.members(operation, values, body)
       write(field, value, out)
       text = table.concat(out)
     end
-    local is_nested = text and text:find("^[%[{]") ~= nil
-    if text and text:sub(1, 1) == '"' then
+    local is_nested = text and not (steps and field.join) and text:find("^[%[{]") ~= nil
+    if value ~= nil and text and text:sub(1, 1) == '"' then
       text = type(value) == "table" and joined(field, value) or sent_text(field, value)
     end
     list[#list + 1] = text and { field.name, text, is_nested = is_nested } or nil
@@ -200,6 +199,19 @@ local function texts_of(field, value)
   return texts
 end
 
+local function add_pairs(list, fields, values, where, spread)
+  for _, field in ipairs(fields) do
+    local value = values[field.name]
+    if field == spread then
+      add_pairs(list, field.items.fields, value and value[1] or {})
+    elseif field.where == where and field.type ~= "file" and value ~= nil then
+      for _, text in ipairs(texts_of(field, value)) do
+        list[#list + 1] = { field.name, text }
+      end
+    end
+  end
+end
+
 ---The names and texts of the fields that go to a place of the request, in the order in which they are sent: `query`, or `form` without files.
 ---@param operation campaign.operation
 ---@param values table
@@ -207,12 +219,21 @@ end
 ---@return { [1]: string, [2]: string }[]
 function M.pairs_of(operation, values, where)
   local list = {}
-  for _, field in ipairs(operation.fields) do
-    if field.where == where and field.type ~= "file" and values[field.name] ~= nil then
-      for _, text in ipairs(texts_of(field, values[field.name])) do
-        list[#list + 1] = { field.name, text }
-      end
-    end
+  add_pairs(list, operation.fields, values, where, row_tree.spread(operation))
+  return list
+end
+
+local function from_hex(digits)
+  return string.char(tonumber(digits, 16))
+end
+
+---The names and texts of an encoded form.
+---@param text string of ours, or of src/percent.c: no `+`
+---@return { [1]: string, [2]: string }[]
+function M.pairs_in(text)
+  local list = {}
+  for name, value in text:gmatch("([^&=]+)=([^&]*)") do -- linear: the border is in neither
+    list[#list + 1] = { (name:gsub("%%(%x%x)", from_hex)), (value:gsub("%%(%x%x)", from_hex)) }
   end
   return list
 end
@@ -223,6 +244,37 @@ local function encoded_pairs(list)
     texts[i] = percent_encode(pair[1]) .. "=" .. percent_encode(pair[2])
   end
   return table.concat(texts, "&")
+end
+
+-- What stands before, after and between the rows of a form.
+local function form_envelope(operation, values)
+  local field, list = operation.fields[operation.rows.steps[1]], M.pairs_of(operation, values, "form")
+  local before = encoded_pairs(list) .. (list[1] and "&" or "")
+  if operation.rows.shape == "object" then
+    return before, "", "&"
+  end
+  local name = percent_encode(field.name) .. "="
+  return before .. name, "", field.join and percent_encode(field.join) or "&" .. name
+end
+
+---What stands before, after and between the rows of a call that is no file: of a JSON body the list of rows ends the first with `[` and begins the
+---second with `]`, and a comma is between them.
+---@param operation campaign.operation with `rows`
+---@param values table
+---@return string prefix
+---@return string suffix
+---@return string separator
+function M.envelope(operation, values)
+  if operation.body == "ndjson" then
+    return "", "\n", "\n"
+  elseif operation.body == "array" then
+    return "[", "]", ","
+  elseif operation.body == "form" then
+    return form_envelope(operation, values)
+  end
+  local out, join = {}, operation.rows.join
+  write_object({ fields = operation.fields }, values, out, operation.rows.steps, 1)
+  return table.concat(out, "", 1, out.cut), table.concat(out, "", out.cut + 1), join and inner_json(join) or ","
 end
 
 local function url_of(operation, values, account, credential)
@@ -317,10 +369,9 @@ end
 
 local function form(operation, values, token_part)
   local list = M.pairs_of(operation, values, "form")
-  if token_part then
-    list[#list + 1] = { token_part.name, token_part.value }
-  end
-  return { kind = "form", text = encoded_pairs(list) }
+  local token = token_part and encoded_pairs{ { token_part.name, token_part.value } }
+  local text = encoded_pairs(list)
+  return { kind = "form", text = text .. (token and (text ~= "" and "&" or "") .. token or ""), token = token }
 end
 
 -- Refuses header values with control characters, which could end the header. The value is not shown: it may be a secret.
@@ -340,8 +391,8 @@ end
 ---@param values table from `check.fields`
 ---@param account table
 ---@param access_token string? for schemes of kind oauth2
----@return table? request method, url, headers, body (nil or { kind = "json"|"ndjson"|"form", text } or { kind = "multipart", parts, filename_mode } or
---- { kind = "file", name, file })
+---@return table? request method, url, headers, body: nil, or { kind = "json"|"ndjson"|"array", text }, { kind = "form", text, token (encoded) },
+--- { kind = "multipart", parts, filename_mode }, { kind = "file", name, file }
 ---@return campaign.error? err
 function M.request(operation, values, account, access_token)
   local credential, err = credentials(operation, account, access_token)
@@ -362,6 +413,9 @@ function M.request(operation, values, account, access_token)
   elseif operation.body == "ndjson" then
     headers[#headers + 1] = { "Content-Type", operation.content_type or "application/x-ndjson" }
     body = { kind = "ndjson", text = lines(operation, values) }
+  elseif operation.body == "array" then
+    headers[#headers + 1] = { "Content-Type", operation.content_type or "application/json" }
+    body = { kind = "array", text = array(operation, values) }
   elseif operation.body == "multipart" then
     body = multipart(operation, values, credential.part)
   elseif operation.body == "form" then

@@ -100,17 +100,18 @@ function methods:warn(say)
   end
 end
 
----The parts of the JSON body before and after the rows of a bulk operation, for callers that encode rows while they are sent.
+---The parts of the body before, after and between the rows of a bulk operation, for callers that encode rows while they are sent.
 ---@param name string operation
 ---@param fields table without the rows
 ---@param options table?
 ---@return string? prefix
 ---@return string|campaign.error suffix the second part, or the error if the first is nil
+---@return string? separator
 function methods:envelope(name, fields, options)
   local state = inner[self]
   local operation = operation_of(state, name, 2)
-  if not operation.rows or operation.body ~= "json" and operation.body ~= "ndjson" then
-    error("operation `" .. name .. "` does not carry rows in JSON", 2)
+  if not operation.rows or operation.rows.shape == "csv" then
+    error("operation `" .. name .. "` does not carry rows in a call", 2)
   end
   options = options or {}
   local values, err = check.fields(state.platform, operation, fields, state.account,

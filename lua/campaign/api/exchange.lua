@@ -167,9 +167,6 @@ end
 -- The request with the signature that its scheme asks for, at this moment.
 local function signed(self, operation, values, request, options, token)
   local body = options.rows or request.body and request.body.text
-  if type(body) == "userdata" and sign.covers_body(operation) then
-    return fail(operation, { kind = "usage", message = "the signature covers the body, or stands in it: give it as a text, not as a source" })
-  end
   return sign.request(request, {
     operation = operation, values = values, account = self.account, body = type(body) == "string" and body or nil, rows = options.rows ~= nil,
     now = self.env.now(), zone_seconds = self.platform.zone_seconds, random = self.env.random, token = token,
@@ -220,6 +217,10 @@ function M.prepare(self, operation, fields, options, refused)
       return nil, err
     end
   end
+  if type(options.rows) == "userdata" and sign.covers_body(operation) then
+    return fail(operation, { kind = "usage",
+      message = "the signature covers the body, or credentials stand in it: give it as a text, not as a source" })
+  end
   local ok
   ok, err = guard(self, operation, values, options)
   if not ok then
@@ -254,7 +255,7 @@ function M.prepare(self, operation, fields, options, refused)
   return ready
 end
 
----The same call with other rows in a JSON body (`client:again`).
+---The same call with other rows (`client:again`).
 ---@param self table the client's state
 ---@param request table of `prepare`, with rows
 ---@param rows userdata the body
@@ -267,7 +268,7 @@ function M.again(self, request, rows, timeout)
     error("this request was not prepared by a client", 2)
   end
   local operation = context.operation
-  if operation.body ~= "json" or not context.options.rows or context.final or is_signed(operation) then
+  if operation.rows.shape == "csv" or not context.options.rows or context.final or is_signed(operation) or context.built.body.token then
     return nil
   end
   local open, err = pass_window(self, operation, context.options)

@@ -5,6 +5,7 @@
 
 local oauth_fit = require "campaign.api.oauth_fit"
 local reply_fit = require "campaign.api.reply_fit"
+local row_tree = require "campaign.api.row_tree"
 local rows_fit = require "campaign.api.rows_fit"
 local signature_fit = require "campaign.api.signature_fit"
 
@@ -106,7 +107,8 @@ local function fields_fit(resolver, fields, place, side)
 end
 
 -- What gives the content type of a body, where the file may say it.
-local CONTENT_TYPES = { json = "`content_type` of the operation", ndjson = "`content_type` of the operation", file = "`content_type` of its field" }
+local CONTENT_TYPES = { json = "`content_type` of the operation", ndjson = "`content_type` of the operation",
+  array = "`content_type` of the operation", file = "`content_type` of its field" }
 
 -- Where a field of a request may go.
 local function places_fit(resolver, operation, place)
@@ -114,7 +116,8 @@ local function places_fit(resolver, operation, place)
     local here = place .. ".fields[" .. field.name .. "]"
     if field.type == "file" and field.where ~= "body" and not (field.where == "form" and operation.body == "multipart") then
       resolver:fault(here, "a file goes into `form` of a body `multipart`, or is the `body` of a body `file`")
-    elseif field.where ~= "json" and (field.type == "object" or field.type == "array" and field.items and field.items.type == "object") then
+    elseif field.where ~= "json" and (field.type == "object" or field.type == "array" and field.items and field.items.type == "object")
+      and not (operation.rows and operation.rows.shape == "object" and field == row_tree.spread(operation)) then
       resolver:fault(here, "an object goes into a JSON body only, not into `" .. tostring(field.where) .. "`")
     elseif field.where == "header" and field.name:find("[^%w!#$&'*+.^_`|~-]") then
       resolver:fault(here .. ".name", "is not a header name (letters, digits, `-`)")
@@ -159,11 +162,12 @@ local function only_field(operation, where)
   return count == 1 and only or nil
 end
 
--- A body of lines is one list.
-local function lines_fit(resolver, operation, place)
+-- A body of lines, or one that is an array itself, is one list.
+local function list_body_fits(resolver, operation, place)
   local only = only_field(operation, "json")
   if not only or only.type ~= "array" or only.join or not only.required then
-    resolver:fault(place .. ".body", "`ndjson` needs one field with `where = \"json\"`: a required array, whose items are the lines")
+    resolver:fault(place .. ".body", "`" .. operation.body .. "` needs one field with `where = \"json\"`: a required array, whose items are "
+      .. (operation.body == "ndjson" and "the lines" or "those of the body"))
   end
 end
 
@@ -297,11 +301,11 @@ local function operation_fits(resolver, operation)
   if operation.scheme and operation.scheme.field and operation.body ~= "form" and operation.body ~= "multipart" then
     resolver:fault(place .. ".auth", "scheme `" .. operation.auth .. "` sends a field of a form: a body `" .. operation.body .. "` cannot carry it")
   end
-  if operation.body == "ndjson" then
-    lines_fit(resolver, operation, place)
+  if operation.body == "ndjson" or operation.body == "array" then
+    list_body_fits(resolver, operation, place)
   end
-  if operation.content_type and operation.body ~= "json" and operation.body ~= "ndjson" then
-    resolver:fault(place .. ".content_type", "belongs to a body `json` or `ndjson`"
+  if operation.content_type and operation.body ~= "json" and operation.body ~= "ndjson" and operation.body ~= "array" then
+    resolver:fault(place .. ".content_type", "belongs to a body `json`, `ndjson` or `array`"
       .. (operation.body == "file" and "; of a body `file` it is a key of the field" or ""))
   end
   if operation.body == "file" then

@@ -25,6 +25,7 @@ local PLACES = {
   none = { path = true, query = true, header = true },
   json = { path = true, query = true, header = true, json = true },
   ndjson = { path = true, query = true, header = true, json = true },
+  array = { path = true, query = true, header = true, json = true },
   multipart = { path = true, query = true, header = true, form = true },
   form = { path = true, query = true, header = true, form = true },
   file = { path = true, query = true, header = true, body = true },
@@ -232,7 +233,7 @@ function Resolver:rows(raw, operation, place)
     self:fault(place, "shape `" .. rows.shape .. "` needs a field of type `array`, whose items are the rows; of a row that is the whole body, too:"
       .. " see \"Rows\" in docs/platform-format.md")
   else
-    rows.row = field.items
+    rows.row, rows.join = field.items, field.join
   end
   if rows.columns then
     rows.columns = self:columns(rows.columns, rows.shape, place)

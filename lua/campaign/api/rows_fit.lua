@@ -185,6 +185,24 @@ local function result_fits(resolver, operation, result, place)
   end
 end
 
+-- Rows in a form: a list of values, or one row whose fields are parameters.
+local function form_fits(resolver, operation, field, place)
+  local rows = operation.rows
+  if rows.shape ~= "value" and rows.shape ~= "object" then
+    resolver:fault(place .. ".shape", "`" .. rows.shape .. "` does not go into a form: `value` (a list) or `object` (one row a call) do" .. NO_IMPORT)
+  elseif rows.shape == "object" and field.max_items ~= 1 then
+    resolver:fault(place .. ".field", "the fields of a row are parameters of the form, so a call has one row: `" .. rows.field
+      .. "` needs `max_items = 1`, and `rows` `per_call = 1`")
+  end
+  for _, inner in ipairs(rows.shape == "object" and rows.row and rows.row.fields or {}) do
+    if operation.fields[inner.name] and operation.fields[inner.name].where == "form" then
+      resolver:fault(place .. ".type", "`" .. inner.name .. "` is a field of the form, too")
+    elseif inner.type == "object" or inner.type == "array" and not inner.join then
+      resolver:fault(place .. ".type", "`" .. inner.name .. "` does not go into a form: a text, a number, or a list with `join` does" .. NO_IMPORT)
+    end
+  end
+end
+
 -- Whether the body that an import writes has the rows where the file says, and as many as it allows.
 local function place_fits(resolver, operation, place)
   local rows, top = operation.rows, operation.fields[operation.rows.steps[1]]
@@ -194,12 +212,18 @@ local function place_fits(resolver, operation, place)
   end
   if rows.shape == "csv" then
     return
+  elseif operation.body == "form" and top.where == "form" then
+    form_fits(resolver, operation, top, place)
   elseif top.where ~= "json" then
-    resolver:fault(place .. ".field", "rows of shape `" .. rows.shape .. "` stand in a body `json` or `ndjson`, not in `" .. top.where .. "`"
-      .. NO_IMPORT)
-  elseif field.join then
-    resolver:fault(place .. ".field", "rows are sent as an array, and `" .. rows.field .. "` has `join`" .. NO_IMPORT)
-  elseif rows.per_call and field.max_items and rows.per_call > field.max_items then
+    resolver:fault(place .. ".field", "rows of shape `" .. rows.shape .. "` stand in a body `json`, `ndjson`, `array` or `form`, not in `"
+      .. top.where .. "`" .. NO_IMPORT)
+  elseif field.join and rows.shape ~= "value" then
+    resolver:fault(place .. ".field", "with `join` the rows are one text: that goes with shape `value` only" .. NO_IMPORT)
+  end
+  if field.join == "" then
+    resolver:fault(place .. ".field", "nothing is between the rows (`join` is empty): nobody could tell them apart" .. NO_IMPORT)
+  end
+  if rows.per_call and field.max_items and rows.per_call > field.max_items then
     resolver:fault(place .. ".per_call", "is over `max_items` of `" .. rows.field .. "`: every full call would be refused")
   end
 end

@@ -33,21 +33,21 @@ function M.has(template, word)
   return template:find("{" .. word .. "}", 1, true) ~= nil
 end
 
----Whether the signature covers the bytes of the body or is put into it: the body must then be given as one text.
+---Whether the signature covers the bytes of the body, or credentials are put into it: the body must then be given as one text.
 ---@param operation campaign.operation
 ---@return boolean
 function M.covers_body(operation)
   local scheme = operation.scheme
   if not scheme or scheme.kind ~= "signature" then
-    return false
+    return scheme ~= nil and scheme.field ~= nil and operation.body == "form"
   end
   for _, sent in ipairs(scheme.send) do
-    if sent.json or M.has(sent.value, "body_digest") then
+    if sent.json or sent.form or M.has(sent.value, "body_digest") then
       return true
     end
   end
   for _, where in ipairs(scheme.params and scheme.params.of or {}) do
-    if where == operation.body and where == "json" then
+    if where == operation.body and (where == "json" or where == "form") then
       return true
     end
   end
@@ -113,6 +113,7 @@ local function parameters(scheme, call, added)
   end
   for _, where in ipairs(how.of) do
     local given = where == "json" and build.members(call.operation, call.values, call.rows and call.body)
+      or where == "form" and call.rows and call.operation.body == "form" and build.pairs_in(call.body)
       or build.pairs_of(call.operation, call.values, where)
     for _, pair in ipairs(given) do
       if not (how.skip_nested and pair.is_nested) then

@@ -83,8 +83,8 @@ end
 -- The fields of a body can be signed only where there are such fields.
 local function params_fit(resolver, scheme, operation, place)
   for _, where in ipairs(scheme.params and scheme.params.of or {}) do
-    if where == "json" and operation.body == "ndjson" then
-      resolver:fault(place, ("scheme `%s` signs the fields of a JSON body: lines of JSON have none"):format(operation.auth))
+    if where == "json" and (operation.body == "ndjson" or operation.body == "array") then
+      resolver:fault(place, ("scheme `%s` signs the fields of a JSON body: a body `%s` has none"):format(operation.auth, operation.body))
     end
   end
 end

@@ -84,7 +84,7 @@ local VOCABULARY = {
   hash = { ["algorithm!"] = HASHES, output = { "hex", "upper_hex" }, trim = "boolean", lower = "boolean" },
   operation = {
     ["name!"] = "string", ["method!"] = { "GET", "POST", "PUT", "PATCH", "DELETE" }, ["path!"] = "string",
-    ["auth!"] = "string", ["body!"] = { "none", "json", "ndjson", "multipart", "form", "file" },
+    ["auth!"] = "string", ["body!"] = { "none", "json", "ndjson", "array", "multipart", "form", "file" },
     content_type = text_of_a_name, ["response!"] = { "json", "binary", "empty" }, ["effect!"] =
       { "safe", "idempotent", "append", "replace", "create", "update", "delete" },
     ["source!"] = "string", ["doc!"] = "string", url = "string", fields = { list = { any = { { of = "include" }, { of = "field" } } } },

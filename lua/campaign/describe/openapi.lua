@@ -4,6 +4,7 @@
 
 local core = require "campaign.core"
 local facts = require "campaign.describe.facts"
+local row_tree = require "campaign.api.row_tree"
 local sample = require "campaign.describe.sample"
 local schema = require "campaign.describe.schema"
 
@@ -158,9 +159,13 @@ local function parameters(schemas, operation, fields)
 end
 
 local function body_fields(operation)
-  local chosen = {}
+  local chosen, spread = {}, row_tree.spread(operation)
   for _, field in ipairs(operation.fields) do
-    if field.where == "json" or field.where == "form" or field.where == "body" then
+    if field == spread then
+      for _, inner in ipairs(field.items.fields) do
+        chosen[#chosen + 1] = inner
+      end
+    elseif field.where == "json" or field.where == "form" or field.where == "body" then
       chosen[#chosen + 1] = field
     end
   end
@@ -184,9 +189,11 @@ local function request_body(schemas, platform, operation, fields)
     table.insert(object.required, credential.name)
     example[credential.name] = credential.example
   end
-  local media = operation.body == "json" and operation.content_type or "application/json"
+  local media = (operation.body == "json" or operation.body == "array") and operation.content_type or "application/json"
   if operation.body == "ndjson" then -- each line is an item of the only field
     media, content.schema = operation.content_type or "application/x-ndjson", object.properties[chosen[1].name]
+  elseif operation.body == "array" then
+    content.schema = object.properties[chosen[1].name]
   elseif operation.body == "form" then
     media = "application/x-www-form-urlencoded"
   elseif operation.body == "file" then

@@ -86,10 +86,10 @@ function M.fields(operation, options, first)
   return fields
 end
 
--- A JSON body with an empty list of rows; a short text for other bodies. For signatures, which need a body.
+-- A body without rows; a short text for files. For signatures, which need a body.
 local function empty_body(client, operation, params)
   local before, after
-  if operation.body == "json" then
+  if operation.rows.shape ~= "csv" then
     before, after = client:envelope(operation.name, params)
   end
   return before and before .. after or "-"

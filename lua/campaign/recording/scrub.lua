@@ -6,6 +6,7 @@
 local core = require "campaign.core"
 local json = require "campaign.json"
 local redact = require "campaign.api.redact"
+local row_tree = require "campaign.api.row_tree"
 
 local M = {}
 
@@ -262,12 +263,12 @@ end
 
 -- The pairs of a query or of an encoded form, values by the fields of an operation.
 function Scrub:pairs(text, operation, where)
-  local list = {}
+  local list, fields = {}, operation and M.request(operation).fields
   for pair in text:gmatch("[^&]+") do
     local name, value = M.cut(pair, "=")
     value = value or ""
-    local field = operation and operation.fields[decode_part(name)]
-    if field and field.where == where then
+    local field = fields and fields[decode_part(name)]
+    if field and (field.where or "form") == where then
       local kept = self:value(field.type == "array" and field.items or field, decode_part(value), field.redact)
       list[#list + 1] = { name, kept }
     elseif self.keep_unknown then
@@ -332,7 +333,7 @@ end
 ---@param operation campaign.operation
 ---@return table
 function M.request(operation)
-  local rows, fields = operation.rows, {}
+  local rows, fields, spread = operation.rows, {}, row_tree.spread(operation)
   for index, field in ipairs(operation.fields) do
     if rows and field.name == rows.steps[1] and rows.shape ~= "object" and not field.redact then
       local copy = { redact = true }
@@ -341,7 +342,13 @@ function M.request(operation)
       end
       field = copy
     end
+    if operation.body == "array" and field.where == "json" then
+      return field -- the whole body
+    end
     fields[index], fields[field.name] = field, field
+  end
+  for _, field in ipairs(spread and spread.items.fields or {}) do
+    fields[#fields + 1], fields[field.name] = field, field
   end
   return { type = "object", fields = fields }
 end

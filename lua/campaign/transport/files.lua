@@ -119,6 +119,9 @@ function M.body(request, operation, options, context)
   if body.kind == "file" and not options.rows then
     return whole_file(body, operation, context)
   end
+  if options.rows and body.token then
+    return options.rows .. "&" .. body.token
+  end
   return options.rows or body.text
 end
 

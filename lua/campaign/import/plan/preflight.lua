@@ -9,13 +9,13 @@ local row_fields = require "campaign.import.plan.row_fields"
 
 local M = {}
 
--- Largest body of one JSON call. Files have no such limit.
+-- Largest body of one call that is no file. Files have no such limit.
 local MOST_CALL_BYTES = 8388608
 
 ---The encoder for a mapping.
 ---@param operation table
 ---@param mapping campaign.mapping
----@param envelope { prefix: string, suffix: string }? around the rows of a JSON call
+---@param envelope { prefix: string, suffix: string, separator: string }? around and between the rows of a call that is no file
 ---@param map table<string, string>? the user's replacements
 ---@return userdata? encoder
 ---@return campaign.error? err
@@ -30,9 +30,11 @@ function M.encoder(operation, mapping, envelope, map)
     description.header = rows.file.header and mapping.header or nil
     description.bom = rows.file.bom
   else
-    description.format = "json"
-    description.row = rows.shape
-    description.prefix, description.suffix, description.separator = envelope.prefix, envelope.suffix, operation.body == "ndjson" and "\n" or ","
+    local is_form = operation.body == "form"
+    local is_piece = rows.shape == "value" and (is_form or rows.join ~= nil)
+    description.format = is_form and "form" or "json"
+    description.row = is_piece and "piece" or rows.shape
+    description.prefix, description.suffix, description.separator = envelope.prefix, envelope.suffix, envelope.separator
   end
   return core.rows.encoder(description)
 end

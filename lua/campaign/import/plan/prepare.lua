@@ -148,11 +148,11 @@ local function open_encoder(state)
   local operation = state.operation
   local envelope, err
   if operation.rows.shape ~= "csv" then
-    local prefix, suffix = state.client:envelope(operation.name, state.options.params)
+    local prefix, suffix, separator = state.client:envelope(operation.name, state.options.params)
     if not prefix then
       return nil, suffix
     end
-    envelope = { prefix = prefix, suffix = suffix }
+    envelope = { prefix = prefix, suffix = suffix, separator = separator }
   end
   state.encoder, err = preflight.encoder(operation, state.mapping, envelope, state.options.replacements)
   return state.encoder ~= nil or nil, err

@@ -45,9 +45,11 @@ function M.has_parts(operation, name)
   return false
 end
 
--- The only field of rows that are values: what a row is described as, under the name of its column.
-local function value_field(row, name)
-  return merged(row, { name = name, required = true })
+-- The only field of rows that are values: what a row is described as, under the name of its column. A value that holds what joins them would
+-- turn into two on the other side; without the first character of it there is no such value.
+local function value_field(operation, name)
+  local row, join = operation.rows.row, operation.rows.join
+  return merged(row, { name = name, required = true, forbid = join and (row.forbid or "") .. join:match("^.?[\128-\191]*") or row.forbid })
 end
 
 ---The fields one row may have, whatever its shape: the row type's fields, those of objects by their paths, or the target's columns.
@@ -62,7 +64,7 @@ function M.list(operation, target_columns)
   local fields = {}
   for i, column in ipairs(target_columns or rows.columns) do
     if rows.shape == "value" then
-      fields[i] = value_field(rows.row, column)
+      fields[i] = value_field(operation, column)
     elseif type(column) == "string" then
       fields[i] = { name = column, type = "string", required = true }
     elseif not target_columns then

@@ -3,6 +3,7 @@
 -- (`rows.result.failed_rows`), by row number, by the value of a field, or by the row as it was sent. Pure. Returns nil and a reason for a
 -- list that cannot belong to this batch.
 
+local build = require "campaign.api.build"
 local error_object = require "campaign.error"
 local json = require "campaign.json"
 local names_of = require "campaign.names"
@@ -11,6 +12,17 @@ local row_tree = require "campaign.api.row_tree"
 local sorted = require "campaign.sorted"
 
 local M = {}
+
+-- The items of a joined list: none of them holds the separator.
+local function split(text, separator)
+  local items, from = {}, 1
+  repeat
+    local first, last = text:find(separator, from, true)
+    items[#items + 1] = text:sub(from, (first or 0) - 1)
+    from = (last or 0) + 1
+  until not first
+  return items
+end
 
 ---@class campaign.import.refusal what an answer says of one row
 ---@field position integer? among the rows that were sent, from 1
@@ -243,7 +255,37 @@ function M.match(how, sent, refusals, known)
   return positions, by_position
 end
 
----The rows of a batch as they were sent, out of its JSON body; members of objects by their paths.
+-- The rows of a form: values, or one row whose fields are parameters.
+local function form_rows(operation, text)
+  local rows, row = {}, {}
+  local field = operation.fields[operation.rows.field]
+  for _, pair in ipairs(build.pairs_in(text)) do
+    row[pair[1]] = pair[2]
+    rows[#rows + 1] = pair[1] == field.name and pair[2] or nil
+  end
+  if operation.rows.shape == "object" then
+    return { row }
+  end
+  return operation.rows.join and split(rows[1] or "", operation.rows.join) or rows
+end
+
+-- The rows of a JSON body.
+local function json_rows(operation, text)
+  if operation.body == "ndjson" then
+    text = "[" .. text:gsub("\n$", ""):gsub("\n", ",") .. "]" -- no text within a line holds a line end of its own
+  end
+  local body, err = json.decode(text, { bytes = #text + 1 })
+  if operation.body ~= "json" then
+    return body, err
+  end
+  for _, step in ipairs(operation.rows.steps) do
+    body = type(body) == "table" and body[step] or nil
+  end
+  local join = operation.rows.join
+  return type(body) == "string" and join and split(body, join) or body, err
+end
+
+---The rows of a batch as they were sent, out of its body; members of objects by their paths.
 ---@param operation table
 ---@param encoder userdata
 ---@param input userdata
@@ -254,16 +296,9 @@ function M.sent_rows(operation, encoder, input, batch)
   local text, err = encoder:text(input, batch)
   if not text then
     return nil, err
-  elseif operation.body == "ndjson" then
-    text = "[" .. text:gsub("\n$", ""):gsub("\n", ",") .. "]" -- no text within a line holds a line end of its own
   end
   local body
-  body, err = json.decode(text, { bytes = #text + 1 })
-  if operation.body ~= "ndjson" then
-    for _, step in ipairs(operation.rows.steps) do
-      body = type(body) == "table" and body[step] or nil
-    end
-  end
+  body, err = (operation.body == "form" and form_rows or json_rows)(operation, text)
   if type(body) ~= "table" then
     return nil, err
   end

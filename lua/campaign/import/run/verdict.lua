@@ -126,7 +126,7 @@ local function without_answer(operation, evidence, err)
   end
   local cut = evidence.bytes_sent and evidence.body_bytes and evidence.bytes_sent < evidence.body_bytes
     and not evidence.status
-  if cut and operation.body == "json" then
+  if cut and (operation.body == "json" or operation.body == "array") then
     -- A truncated JSON text cannot be parsed.
     if transport then
       return answer("not_applied", "cut_short", { again = "soon" })
