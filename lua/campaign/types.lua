@@ -82,6 +82,7 @@
 ---@field response "json"|"binary"|"empty"
 ---@field effect string
 ---@field fields table<string|integer, campaign.field>
+---@field call_key campaign.field? the one that takes a key of each call's own
 ---@field reply campaign.field
 ---@field rows table?
 

@@ -64,7 +64,7 @@ describe("api.rows_fit", function()
       "failed_rows: is read from a reply in JSON" },
     { "one key against repeats for all calls", function(_, send)
       send.fields[3] = { name = "X-Idempotency-Key", where = "header" }
-    end, "all calls of an import would have the same `X-Idempotency-Key`" },
+    end, "give the field `call_key = \"uuid\"`" },
     { "a part of another name", function(_, send)
       send.body, send.fields[2] = "multipart", { name = "rows", where = "form", type = "file" }
       send.rows = { field = "rows", shape = "csv", columns = { "id" }, file = { part = "list", encoding = "gbk", line_end = "\n",

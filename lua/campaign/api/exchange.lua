@@ -11,6 +11,7 @@ local parse = require "campaign.api.parse"
 local redact = require "campaign.api.redact"
 local time = require "campaign.api.time"
 
+local call_key = later.module "campaign.api.call_key"
 local files = later.module "campaign.api.files"
 local oauth = later.module "campaign.auth.oauth"
 local paced = later.module "campaign.api.paced"
@@ -486,6 +487,9 @@ end
 ---@return campaign.error? err
 function M.call(self, operation, fields, options)
   local call = { effect = operation.effect, retries = options.retries, done = 0 }
+  if operation.call_key then
+    fields = call_key.with_random(operation, fields, self.env.random)
+  end
   while true do
     local reply, err = try(self, operation, fields, options)
     if reply then

@@ -3,6 +3,7 @@
 -- bodies that carry them. A part of the loader (api/platform) for users' files, after api/platform_checks. Faults are reported to the
 -- loader.
 
+local call_key = require "campaign.api.call_key"
 local oauth_fit = require "campaign.api.oauth_fit"
 local reply_fit = require "campaign.api.reply_fit"
 local row_tree = require "campaign.api.row_tree"
@@ -18,7 +19,7 @@ local TEXT_KEYS = { "min_length", "max_length", "unit", "not_blank", "pattern", 
 local NUMBERS = { integer = true, int64 = true, number = true }
 local ONE_TYPE = { whole_minutes = "datetime", digest = "file", content_type = "file" }
 local REPLY_KEYS = { "names", "also", "map", "or_empty" }
-local REQUEST_KEYS = { "default", "constant", "required_if", "only_if", "one_of", "any_of" }
+local REQUEST_KEYS = { "default", "constant", "required_if", "only_if", "one_of", "any_of", "call_key" }
 local LIMITS = { { "min", "max" }, { "min_length", "max_length" }, { "min_items", "max_items" } }
 
 local function constant_fits(resolver, field, key, here)
@@ -129,6 +130,25 @@ local function places_fit(resolver, operation, place)
   end
   if operation.path:find("[^\33-\126]") or operation.path:gsub("{[%w_]+}", ""):find("[{}]") then
     resolver:fault(place .. ".path", "may hold printable ASCII, and braces around names of fields only")
+  end
+end
+
+-- The field that takes a key of each call's own.
+local function call_key_fits(resolver, operation, place)
+  for _, field in ipairs(operation.fields) do
+    local here, length = place .. ".fields[" .. field.name .. "]", call_key.LENGTHS[field.call_key]
+    if length and field ~= operation.call_key then
+      resolver:fault(here .. ".call_key", "`" .. operation.call_key.name .. "` is the key already")
+    elseif length and (field.type ~= "string" or field.where == "path" or field.where == "body") then
+      resolver:fault(here .. ".call_key", "belongs to a field of type `string` in a header, the query, a form or a JSON body")
+    elseif length and (field.constant or field.default or field.values or field.only_if or field.hash) then
+      resolver:fault(here .. ".call_key", "does not go with `constant`, `default`, `enum`, `only_if` or `hash`: the key is made for each call")
+    elseif length and ((field.max_length or length) < length or (field.min_length or length) > length) then
+      resolver:fault(here .. ".call_key", ("a key of the form `%s` has %d characters, which the limits of the field refuse"):format(
+        field.call_key, length))
+    elseif length and operation.effect == "safe" then
+      resolver:fault(here .. ".call_key", "the effect is `safe`: repeats do no harm")
+    end
   end
 end
 
@@ -292,6 +312,7 @@ local function operation_fits(resolver, operation)
   end
   places_fit(resolver, operation, place)
   kinds_fit(resolver, operation, place)
+  call_key_fits(resolver, operation, place)
   for _, key in ipairs{ "success", "throttle", "not_applied" } do
     reply_fit.conditions_fit(resolver, operation[key], place .. "." .. key, operation.reply)
   end

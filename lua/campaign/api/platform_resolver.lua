@@ -277,6 +277,9 @@ end
 -- Resolves an operation's fields and reply, and what depends on them.
 function Resolver:complete(operation, raw, place)
   operation.fields = self:field_list(raw.fields or {}, place, raw)
+  for _, field in ipairs(operation.fields) do
+    operation.call_key = operation.call_key or field.call_key and field or nil
+  end
   operation.reply = self:reply(raw.reply, place .. ".reply")
   if raw.rows then
     operation.rows = self:rows(raw.rows, operation, place .. ".rows")
@@ -286,7 +289,7 @@ function Resolver:complete(operation, raw, place)
   end
 end
 
-local LATE = { fields = true, members_file = true, reply = true, rows = true }
+local LATE = { call_key = true, fields = true, members_file = true, reply = true, rows = true }
 
 -- Completes a shipped operation when one of the late fields is first read: a script uses few of a platform's operations.
 function Resolver:complete_later(operation, raw, place)

@@ -44,9 +44,9 @@ end
 -- A key that tells repeats from new calls is another for each call, and all calls of an import have the same fields.
 local function key_fits(resolver, operation, place)
   for _, field in ipairs(operation.fields) do
-    if field.where == "header" and field.name:lower():find("idempotency", 1, true) then
+    if field.where == "header" and field.name:lower():find("idempotency", 1, true) and not field.call_key then
       resolver:fault(place, "all calls of an import would have the same `" .. field.name .. "`, and the platform would take the second for a repeat"
-        .. " of the first; leave out the field, or `rows`: single calls work without")
+        .. " of the first; give the field `call_key = \"uuid\"`: each call then has its own")
     end
   end
 end

@@ -79,7 +79,7 @@ local VOCABULARY = {
     required_if = { of = "when" }, only_if = { of = "when" }, one_of = "string", any_of = "string", not_after = "string",
     whole_minutes = "boolean", redact = { any = { "boolean", { "phone" } } }, digest = "boolean", content_type = text_of_a_name,
     example = scalar, names = strings, also = { list = TYPES }, map = { map = scalar }, or_empty = "boolean",
-    doc = "string", source = "string", hash = { any = { HASHES, { of = "hash" } } },
+    doc = "string", source = "string", call_key = { "uuid", "hex" }, hash = { any = { HASHES, { of = "hash" } } },
   },
   hash = { ["algorithm!"] = HASHES, output = { "hex", "upper_hex" }, trim = "boolean", lower = "boolean" },
   operation = {

@@ -133,6 +133,7 @@ function M.rules_of(field, without_values, siblings)
   add(field.any_of and "at least one of " .. group_text(field.any_of, "any_of", siblings))
   add(field.not_after and "not after " .. field.not_after)
   add(field.whole_minutes, "whole minutes")
+  add(field.call_key, "made for each call, and the same for its repeats, unless given")
   add(field.join and "sent as one text, joined by '" .. field.join:gsub("%c", ESCAPED) .. "', and may be given so")
   add(field.hash and hashing.phrase(field.hash))
   if field.default ~= nil then

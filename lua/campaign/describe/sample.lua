@@ -82,7 +82,8 @@ local function object_of(fields, root, skip)
     if group then
       groups[group] = true
     end
-    if wanted and field.constant == nil and not (skip and skip[field.name]) and (field.default == nil or field.example ~= nil) then
+    local is_ours = field.constant ~= nil or field.call_key ~= nil
+    if wanted and not is_ours and not (skip and skip[field.name]) and (field.default == nil or field.example ~= nil) then
       values[field.name] = value_of(field, root)
     end
   end

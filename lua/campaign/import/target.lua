@@ -2,6 +2,7 @@
 -- The target of an import: platform, operation, account and client, the call checked as far as possible without rows, and the columns of
 -- the target if the platform knows them. All of this happens before the file is read.
 
+local call_key = require "campaign.api.call_key"
 local check = require "campaign.api.check"
 local client_module = require "campaign.api.client"
 local config = require "campaign.config"
@@ -106,13 +107,18 @@ function M.connect(options, platform, operation)
   if not ok then
     return nil, err
   end
+  local key = operation.call_key
+  if key and options.params[key.name] ~= nil then
+    return refuse(("params.%s: each call of an import has a key of its own, which is made for it"):format(key.name))
+  end
   local account
   account, err = config.account(platform, options.account, options.env)
   if not account then
     return nil, err
   end
   local values
-  values, err = check.fields(platform, operation, options.params, account, { rows = true })
+  local params = call_key.with_place(operation, options.params)
+  values, err = check.fields(platform, operation, params, account, { rows = true })
   if not values then
     return nil, err
   end
@@ -122,8 +128,8 @@ function M.connect(options, platform, operation)
   if not operation.tokens then
     -- A request without rows finds what is wrong with credentials and headers; it is never submitted.
     local trial
-    trial, err = client:prepare(operation.name, options.params, {
-      rows = sign.covers_body(operation) and empty_body(client, operation, options.params) or core.source("-"), window = "ignore",
+    trial, err = client:prepare(operation.name, params, {
+      rows = sign.covers_body(operation) and empty_body(client, operation, params) or core.source("-"), window = "ignore",
       accept_public_file = options.accept_public_file,
     })
     if not trial then

@@ -2,6 +2,7 @@
 -- Everything about an import that can be determined before its file is read. Opens files; sends at most the query for the target's columns,
 -- after the call was checked. The pass over the rows is in import/plan/preflight.lua.
 
+local call_key = require "campaign.api.call_key"
 local core = require "campaign.core"
 local folder_module = require "campaign.import.folder"
 local layout = require "campaign.import.plan.layout"
@@ -148,7 +149,7 @@ local function open_encoder(state)
   local operation = state.operation
   local envelope, err
   if operation.rows.shape ~= "csv" then
-    local prefix, suffix, separator = state.client:envelope(operation.name, state.options.params)
+    local prefix, suffix, separator = state.client:envelope(operation.name, call_key.with_place(operation, state.options.params))
     if not prefix then
       return nil, suffix
     end

@@ -32,6 +32,7 @@ function M.new(work, state)
   local may = type(class) == "table" and class.offers_templates and operation.rows.shape ~= "csv" and operation.response == "json"
     and not operation.receipt and not operation.closed -- each answer tells the time
     and not (scheme and (scheme.kind == "signature" or scheme.field)) -- each call is signed anew, or has a token in its form
+    and not operation.call_key
     and not state.options.overwrite and not (work.settler and work.settler:looks())
   if not may then
     return nil

@@ -2,6 +2,7 @@
 -- Makes the request of one batch: its body from the rows as they are now, compared with the plan, inside the call, which is checked and
 -- built for the first batch only.
 
+local call_key = require "campaign.api.call_key"
 local error_object = require "campaign.error"
 local sign = require "campaign.api.sign"
 local target = require "campaign.import.target"
@@ -29,7 +30,7 @@ end
 function M.of(state, batch)
   local options, operation = state.options, state.operation
   local source, sum, err
-  if sign.covers_body(operation) then
+  if sign.covers_body(operation) or call_key.is_beside_rows(operation) then
     source, err = state.encoder:text(state.input, batch) -- the whole body is checked before its first byte is sent
   else
     source, sum = state.encoder:source(state.input, batch)
@@ -53,7 +54,14 @@ function M.of(state, batch)
     end
     return nil, err
   end
-  local fields = target.fields(operation, options, state.barrier:is_closed())
+  local fields, key = target.fields(operation, options, state.barrier:is_closed()), nil
+  if operation.call_key then
+    fields, key = call_key.with_batch(operation, fields, state.id, batch)
+  end
+  if call_key.is_beside_rows(operation) then
+    local prefix, suffix = state.client:envelope(operation.name, call_key.with_place(operation, options.params))
+    source = call_key.put(source, assert(prefix, suffix), suffix, operation, key)
+  end
   local timeout = REQUEST_SECONDS + batch.body_bytes / BYTES_PER_SECOND
   local request
   if fields == state.like_fields then
