@@ -6,11 +6,11 @@
 local core = require "campaign.core"
 local error_object = require "campaign.error"
 local later = require "campaign.later"
-local row_tree = require "campaign.api.row_tree"
 local sorted = require "campaign.sorted"
 
 local hashing = later.module "campaign.api.hashing"
 local json = later.module "campaign.json"
+local row_tree = later.module "campaign.api.row_tree"
 
 local M = {}
 
@@ -219,7 +219,7 @@ end
 ---@return { [1]: string, [2]: string }[]
 function M.pairs_of(operation, values, where)
   local list = {}
-  add_pairs(list, operation.fields, values, where, row_tree.spread(operation))
+  add_pairs(list, operation.fields, values, where, where == "form" and row_tree.spread(operation) or nil)
   return list
 end
 
