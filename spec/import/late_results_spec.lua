@@ -176,6 +176,21 @@ describe("import.late_results", function()
     imports.assert_balanced(again)
   end)
 
+  it("F16 settles each of several such batches, the first and the last row of a list among them", function()
+    local job = import(45, nil, { "import_customers_async:after-commit-close@1", "import_customers_async:after-commit-close@3",
+      "import_customers_async:after-commit-close@5" })
+    assert.same({ 20, 25 }, { job.accepted_pending, job.ambiguous })
+    for _, body in ipairs(results()) do
+      post(body)
+    end
+    local joined = assert(open(job.job):join(store))
+    assert.equal(5, #joined)
+    for _, found in ipairs(joined) do
+      assert.equal("confirmed", found.as)
+    end
+    assert.equal(45, assert(open(job.job):resume()).accepted)
+  end)
+
   it("F16 keeps a batch in doubt of which nothing came, and takes no other job's results for it", function()
     local job = import(30, nil, { "import_customers_async:close-after-read@2" })
     local other = import(30, nil)

@@ -64,9 +64,32 @@ local function sent_rows(work, batch)
   return sent
 end
 
+-- Whether a row is of a batch in doubt whose id is not known. Only their marks are kept in memory: a store may have those of millions of rows.
+local function is_sought(work)
+  local ranges = {}
+  for batch in work.ledger:scan("told") do
+    if batch.state == "U" and not batch.receipt then
+      ranges[#ranges + 1] = { batch.first_row, batch.first_row + batch.rows - 1 }
+    end
+  end
+  table.sort(ranges, function(left, right) return left[1] < right[1] end)
+  return function(row)
+    local low, high = 1, #ranges
+    while low < high do
+      local middle = math.ceil((low + high) / 2)
+      if ranges[middle][1] <= row then
+        low = middle
+      else
+        high = middle - 1
+      end
+    end
+    return ranges[low] ~= nil and ranges[low][1] <= row and row <= ranges[low][2]
+  end
+end
+
 -- The callbacks that carry our own marks, by row.
 local function by_mark(work)
-  local prefix, found = work.id .. ".", {}
+  local prefix, found, sought = work.id .. ".", {}, is_sought(work)
   for _, entry in ipairs(work.reader.inbox:list("first")) do
     local result, err = work.reader:result(entry.id)
     if err then
@@ -74,7 +97,7 @@ local function by_mark(work)
     end
     for _, row in ipairs(result and result.rows or {}) do
       local number = row.mark and row.mark:sub(1, #prefix) == prefix and tonumber(row.mark:sub(#prefix + 1))
-      if number then
+      if number and sought(number) then
         found[number] = found[number] or {}
         found[number][entry.id] = true
       end
