@@ -434,7 +434,12 @@ for _, driver in ipairs({ "inline", "thread" }) do
           assert.has_error(function() transport:submit(request) end)
         end
         assert.has_error(function() transport:submit(nil) end)
-        assert.are.equal(200, perform("/ok").status)
+        local result = perform("/ok")
+        assert.are.equal(200, result.status)
+        local index = getmetatable(result).__index
+        for _, value in ipairs({ 1, "text", true, print, transport }) do -- a script can call it with anything
+          assert.is_nil((index(value, "timings")))
+        end
       end)
 
       it("T9 has no limit that can be switched off", function()
@@ -442,6 +447,9 @@ for _, driver in ipairs({ "inline", "thread" }) do
           for _, value in ipairs({ 0, -1, 0 / 0, math.huge }) do
             assert.has_error(function() transport:submit({ url = server.url, limits = { [name] = value } }) end)
           end
+        end
+        for _, name in ipairs({ "body", "headers" }) do -- a fraction cut to 0 would be the default
+          assert.has_error(function() transport:submit({ url = server.url, limits = { [name] = 0.5 } }) end)
         end
         local id, err = transport:submit({ url = server.url, limits = { total = 1e9 } })
         assert.is_nil(id)

@@ -161,13 +161,15 @@ static int set_body(lua_State *L, const struct engine_box *box, struct camp_requ
 }
 
 /* A limit, if given, must be above 0: limits cannot be switched off. */
-static double limit_field(lua_State *L, const char *name) {
+static double seconds_field(lua_State *L, const char *name) {
   const double absent = -9.5e300;
   double value = camp_opt_number_field(L, -1, name, absent);
   if (value == absent) return 0;
   if (!(value > 0 && value <= 9007199254740992.0)) luaL_error(L, "limits.%s must be a number above 0", name);
   return value;
 }
+
+static int64_t bytes_field(lua_State *L, const char *name) { return camp_integer_field(L, -1, name, 0, 1, (int64_t)1 << 53); }
 
 static int flag_field(lua_State *L, const struct engine_box *box, enum field field) {
   return has_field(L, box, field, LUA_TBOOLEAN) && lua_toboolean(L, slot(field));
@@ -184,11 +186,11 @@ static void set_options(lua_State *L, const struct engine_box *box, struct camp_
     if (!lua_istable(L, slot(FIELD_LIMITS))) luaL_error(L, "field 'limits' must be a table");
     check_fields(L, slot(FIELD_LIMITS), "limits", names);
     lua_pushvalue(L, slot(FIELD_LIMITS));
-    options->connect = limit_field(L, "connect");
-    options->stall = limit_field(L, "stall");
-    options->total = limit_field(L, "total");
-    options->body = (int64_t)limit_field(L, "body");
-    options->headers = (int64_t)limit_field(L, "headers");
+    options->connect = seconds_field(L, "connect");
+    options->stall = seconds_field(L, "stall");
+    options->total = seconds_field(L, "total");
+    options->body = bytes_field(L, "body");
+    options->headers = bytes_field(L, "headers");
     lua_pop(L, 1);
   }
 }
@@ -406,14 +408,15 @@ static void push_headers(lua_State *L, const char *at, const char *end) {
   }
 }
 
-/* __index of a result: numbers are read on each access; the tables of headers and timings are created once and kept. */
+/* __index of a result: numbers are read on each access; the tables of headers and timings are created once and kept. The type is checked since
+ * scripts can get at the metatable and call this with other values. */
 static int result_index(lua_State *L) {
   enum { REUSED, BYTES_SENT, BYTES_EXPECTED, BYTES_RECEIVED, SECONDS, HEADERS, TIMINGS, COUNT };
   static const char *const names[COUNT] = {"reused", "bytes_sent", "bytes_expected", "bytes_received", "seconds", "headers", "timings"};
   size_t length;
   struct raw values;
   int which = 0;
-  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  if (lua_type(L, 1) != LUA_TTABLE || lua_type(L, 2) != LUA_TSTRING) return 0;
   const char *name = lua_tolstring(L, 2, &length);
   if (length < 6) return 0; /* quick exit for `error`, the most frequent access, which successful results do not have */
   while (which < COUNT && strcmp(name, names[which]) != 0) which++;
