@@ -41,6 +41,17 @@ describe("core.store", function()
     assert.equal(1, rows[#values + 2][2])
   end)
 
+  if math.type then
+    it("gives integers of all 64 bits back as they were", function()
+      for i, value in ipairs { 9007199254740993, -9007199254740993, math.maxinteger, math.mininteger } do
+        run("INSERT INTO t VALUES (?, ?)", i, value)
+        local _, rows = run("SELECT b, typeof(b) FROM t WHERE a = ?", i)
+        assert.same({ value, "integer" }, rows[1])
+        assert.equal("integer", math.type(rows[1][1]))
+      end
+    end)
+  end
+
   it("runs what was submitted in order, and gives results in that order", function()
     local insert = assert(store:prepare("INSERT INTO t VALUES (?, ?) RETURNING a"))
     local ids = {}

@@ -191,6 +191,13 @@ static void read_value(lua_State *L, int index, int argument, struct camp_store_
       value->integer = lua_toboolean(L, index);
       return;
     case LUA_TNUMBER: {
+#if LUA_VERSION_NUM > 501
+      if (lua_isinteger(L, index)) {
+        value->type = CAMP_STORE_INTEGER;
+        value->integer = lua_tointeger(L, index);
+        return;
+      }
+#endif
       lua_Number number = lua_tonumber(L, index);
       luaL_argcheck(L, isfinite(number), argument, "a finite number");
       if (number == floor(number) && fabs(number) <= 9007199254740992.0) {
