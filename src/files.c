@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,21 +185,28 @@ int camp_append_write(int fd, const char *path, const void *bytes, size_t n, str
 
 int camp_append_sync(int fd, const char *path, struct camp_error *err) { return fdatasync(fd) == 0 ? 0 : camp_fail_path(err, path); }
 
-/* Writes the holder's process id into the lock file, for messages to those who have to wait. Not part of the lock itself: it works on a full
- * disk, too. */
-static void lock_sign(int fd) {
+/* Writes the holder's process id, or 0 for none, into the lock file, for messages to those who have to wait. Not part of the lock itself: it works
+ * on a full disk, too. */
+static void lock_sign(int fd, long holder) {
   char text[32];
-  int length = snprintf(text, sizeof text, "%-20ld\n", (long)getpid());
+  int length = snprintf(text, sizeof text, "%-20ld\n", holder);
   ssize_t wrote = pwrite(fd, text, (size_t)length, 0);
   (void)wrote;
 }
 
+/* The process that signed last, 0 if there is none or it has ended: then the lock belongs to one that has not signed yet, or does not sign. */
 static long lock_holder(int fd) {
   char text[32];
   ssize_t got = pread(fd, text, sizeof text - 1, 0);
   if (got <= 0) return 0;
   text[got] = '\0';
-  return strtol(text, NULL, 10);
+  const long holder = strtol(text, NULL, 10);
+  return holder > 0 && (kill((pid_t)holder, 0) == 0 || errno == EPERM) ? holder : 0;
+}
+
+void camp_lock_close(int fd) {
+  if (lock_holder(fd) == (long)getpid()) lock_sign(fd, 0); /* a child of fork() that closes its copy leaves the lock, and its text, to the parent */
+  close(fd);
 }
 
 int camp_lock_open(const char *path, double seconds, struct camp_error *err) {
@@ -229,7 +237,7 @@ int camp_lock_open(const char *path, double seconds, struct camp_error *err) {
     }
     /* If the file was removed in the meantime, another process may hold the lock of a new file: only the file that is still at the path counts. */
     if (fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino) {
-      lock_sign(fd);
+      lock_sign(fd, (long)getpid());
       return fd;
     }
     close_checked(&fd);

@@ -27,10 +27,12 @@ int camp_append_write(int fd, const char *path, const void *bytes, size_t n, str
 /* fdatasync. After a failure nothing is known about earlier writes: do not retry. */
 int camp_append_sync(int fd, const char *path, struct camp_error *err);
 
-/* Takes the exclusive lock of the file (created with mode 0600 if necessary), waiting at most `seconds`. Returns a descriptor that releases
- * the lock when closed, or -1: CAMP_TIMEOUT if it is held, with code EDEADLK if by this process, EWOULDBLOCK if by another one.
+/* Takes the exclusive lock of the file (created with mode 0600 if necessary), waiting at most `seconds`. Returns a descriptor for
+ * camp_lock_close, or -1: CAMP_TIMEOUT if it is held, with code EDEADLK if by this process, EWOULDBLOCK if by another one.
  * The file is never removed. */
 int camp_lock_open(const char *path, double seconds, struct camp_error *err);
+/* Releases the lock. The end of the process does so too. */
+void camp_lock_close(int fd);
 
 /* Creates the folder and its missing parents. Succeeds if it exists; but unless `mode` allows it, others must not be able to replace what is
  * in it: it is refused if it belongs to another user than this one or root, or if every user may write into it (also in the manner of /tmp). */

@@ -381,7 +381,7 @@ void camp_database_close(struct camp_database *database, int leave) {
     sqlite3_close(database->db);
     if (database->reserved) free_reserve(database);
   }
-  if (database->lock >= 0) close(database->lock);
+  if (database->lock >= 0) camp_lock_close(database->lock);
   free(database);
 }
 

@@ -415,6 +415,30 @@ describe("core.system", function()
       assert(system.lock(path, 10)):close()
     end)
 
+    it("names nobody while its holder has not signed: neither who had it before nor who has ended", function()
+      local path = folder .. "/lock"
+      local function refusal()
+        local holder = spawn { "flock", "-F", path, "sh", "-c", "echo held; exec sleep 60", pipe = true } -- takes the lock and never signs
+        assert.are.equal("held", holder:read_line(10))
+        local lock, err = system.lock(path)
+        holder:signal("KILL")
+        holder:wait(10)
+        holder:close()
+        assert.is_nil(lock)
+        assert.are.same({ "locked" }, { err.reason, err.cause })
+        return err.message
+      end
+      assert(system.lock(path)):close()
+      assert.truthy(refusal():find("another process holds the lock", 1, true))
+      local owner = spawn { os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", "-e", ("local system = require('campaign.core').system "
+        .. "lock = assert(system.lock(%q)) print('held') io.stdout:flush() system.sleep(60)"):format(path), pipe = true }
+      assert.are.equal("held", owner:read_line(30))
+      owner:signal("KILL")
+      owner:wait(10)
+      owner:close()
+      assert.truthy(refusal():find("another process holds the lock", 1, true))
+    end)
+
     it("is released when its owner dies, and a waiter gets it then", function()
       local path = folder .. "/lock"
       local owner = spawn { "flock", path, "-c", "echo held; exec sleep 0.3", pipe = true }

@@ -74,16 +74,6 @@ static struct file_box *push_file_box(lua_State *L, const char *class, const cha
   return box;
 }
 
-static int close_file_box(struct file_box *box) {
-  int result = 0;
-  if (box->fd >= 0) {
-    result = close(box->fd);
-    box->fd = -1;
-    camp_live_add(-1);
-  }
-  return result;
-}
-
 /* append_open(path, mode = 0600) → file | nil, err. */
 static int files_append_open(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
@@ -143,8 +133,13 @@ static int append_truncate(lua_State *L) {
 static int append_close(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct file_box *box = luaL_checkudata(L, 1, APPEND_CLASS);
-  int result = close_file_box(box);
-  if (result != 0) camp_fail_path(&err, box->path);
+  int result = 0;
+  if (box->fd >= 0) {
+    result = close(box->fd);
+    if (result != 0) camp_fail_path(&err, box->path);
+    box->fd = -1;
+    camp_live_add(-1);
+  }
   return push_result(L, result, &err);
 }
 
@@ -167,7 +162,11 @@ static int files_lock(lua_State *L) {
 }
 
 static int lock_close(lua_State *L) {
-  close_file_box(luaL_checkudata(L, 1, LOCK_CLASS));
+  struct file_box *box = luaL_checkudata(L, 1, LOCK_CLASS);
+  if (box->fd < 0) return 0;
+  camp_lock_close(box->fd);
+  box->fd = -1;
+  camp_live_add(-1);
   return 0;
 }
 
