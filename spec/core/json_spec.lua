@@ -164,6 +164,7 @@ describe("core.json", function()
     assert.are.equal('{\n  "a": [\n    1,\n    {}\n  ],\n  "b": []\n}',
       encode({ a = { 1, {} }, b = json.array() }, { indent = 2 }))
     assert.has_error(function() encode({}, { indent = 9 }) end)
+    assert.has_error(function() encode({}, { indent = 0.5 }) end)
     assert.has_error(function() encode({}, { indent = "x" }) end)
     assert.has_error(function() encode() end)
   end)

@@ -222,7 +222,11 @@ describe("core.multipart", function()
     end
     assert.has_error(function() core.multipart.reader {} end)
     assert.has_error(function() core.multipart.reader { content_type = TYPE, max_part = -1 } end)
-    assert.has_error(function() core.multipart.reader { content_type = TYPE, max_part = 0 / 0 } end)
+    for _, name in ipairs { "max_part", "max_parts", "max_headers", "max_total" } do
+      for _, value in ipairs { 0 / 0, 0.5, math.huge } do -- a fraction cut to 0 would be the default
+        assert.has_error(function() core.multipart.reader { content_type = TYPE, [name] = value } end)
+      end
+    end
   end)
 
   it("never raises, whatever the bytes", function()

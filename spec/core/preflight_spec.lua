@@ -708,6 +708,10 @@ describe("core.rows.preflight", function()
       local batch = run(input, encoder).batches[1]
       local source, sum = encoder:source(input, batch)
       assert.equal(assert(input:checksum(batch)), sum)
+      for _, value in ipairs { -1, 0 / 0, math.huge, 1e300, 0.5, "1" } do
+        assert.has_error(function() input:checksum { offset = value, bytes = 1 } end)
+        assert.has_error(function() input:checksum { offset = 1, bytes = value } end)
+      end
       assert.equal(batch.body_bytes, #drain(source))
       encoder:close()
       input:close()

@@ -138,12 +138,12 @@ static int input_info(lua_State *L) {
 /* checksum(batch) → CRC-32C of its bytes in the file as 8 hex digits | nil, err. */
 static int input_checksum(lua_State *L) {
   static const size_t block = 65536;
+  const int64_t most = (int64_t)1 << 53;
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_input *input = camp_check_input(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
-  int64_t offset = (int64_t)camp_opt_number_field(L, 2, "offset", -1);
-  int64_t left = (int64_t)camp_opt_number_field(L, 2, "bytes", -1);
-  luaL_argcheck(L, offset >= 0 && left >= 0 && left <= ((int64_t)1 << 53), 2, "a batch with offset and bytes");
+  int64_t offset = camp_integer_field(L, 2, "offset", -1, 0, most), left = camp_integer_field(L, 2, "bytes", -1, 0, most);
+  luaL_argcheck(L, offset >= 0 && left >= 0, 2, "a batch with offset and bytes");
   char *room = lua_newuserdatauv(L, block, 0);
   uint32_t crc = 0;
   while (left > 0) {

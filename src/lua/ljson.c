@@ -295,16 +295,15 @@ static int push_result(lua_State *L, struct writer *writer, int failed) {
 /* encode(value, { indent = n }?) → text | nil, err, which names the path in the value. */
 static int json_encode(lua_State *L) {
   luaL_checkany(L, 1);
-  double indent = 0;
+  int indent = 0;
   if (!lua_isnoneornil(L, 2)) {
     luaL_checktype(L, 2, LUA_TTABLE);
-    indent = camp_opt_number_field(L, 2, "indent", 0);
-    luaL_argcheck(L, indent >= 0 && indent <= 8, 2, "indent must be 0 to 8");
+    indent = (int)camp_integer_field(L, 2, "indent", 0, 0, 8);
   }
   lua_settop(L, 1); /* stack: the value, at the top as write_value wants it */
   struct writer *writer = take_writer(L);
   writer->depth = 0;
-  writer->indent = (int)indent;
+  writer->indent = indent;
   return push_result(L, writer, write_value(L, writer) != 0);
 }
 
@@ -357,12 +356,6 @@ static int literal_tostring(lua_State *L) {
   return 1;
 }
 
-static size_t limit_field(lua_State *L, int table, const char *name, double most) {
-  double value = camp_opt_number_field(L, table, name, 0);
-  if (!(value >= 0 && value <= most)) luaL_error(L, "field '%s' must lie between 1 and %d", name, (int)most);
-  return (size_t)value;
-}
-
 /* guard(text, { bytes, depth, keys }?) → text that lua-cjson decodes without loss | nil, err. */
 static int json_guard(lua_State *L) {
   struct camp_json_limits limits = {0, 0, 0};
@@ -370,9 +363,9 @@ static int json_guard(lua_State *L) {
   const uint8_t *text = (const uint8_t *)luaL_checklstring(L, 1, &length);
   if (!lua_isnoneornil(L, 2)) {
     luaL_checktype(L, 2, LUA_TTABLE);
-    limits.bytes = limit_field(L, 2, "bytes", 1 << 30);
-    limits.depth = limit_field(L, 2, "depth", CAMP_JSON_DEPTH_MAX);
-    limits.keys = limit_field(L, 2, "keys", 1000000);
+    limits.bytes = (size_t)camp_integer_field(L, 2, "bytes", 0, 0, 1 << 30);
+    limits.depth = (size_t)camp_integer_field(L, 2, "depth", 0, 0, CAMP_JSON_DEPTH_MAX);
+    limits.keys = (size_t)camp_integer_field(L, 2, "keys", 0, 0, 1000000);
   }
   struct writer *writer = take_writer(L);
   const int failed = camp_json_guard(text, length, &limits, &writer->out, &writer->err) != 0;

@@ -23,23 +23,18 @@ static int reader_close(lua_State *L) {
   return 0;
 }
 
-static uint64_t limit_field(lua_State *L, const char *name, double most) {
-  double value = camp_opt_number_field(L, 1, name, 0);
-  if (!(value >= 0 && value <= most)) luaL_error(L, "field '%s' must be a number of bytes or parts, not negative", name);
-  return (uint64_t)value;
-}
-
 /* reader{ content_type =, max_part =, max_parts =, max_headers =, max_total = } → reader | nil, err. */
 static int multipart_reader(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_multipart_limits limits;
+  const int64_t most = (int64_t)1 << 53;
   size_t length;
   luaL_checktype(L, 1, LUA_TTABLE);
   const char *content_type = camp_check_string_field(L, 1, "content_type", &length);
-  limits.headers = (size_t)limit_field(L, "max_headers", 1 << 20);
-  limits.parts = (size_t)limit_field(L, "max_parts", 1e6);
-  limits.part = limit_field(L, "max_part", 1e15);
-  limits.total = limit_field(L, "max_total", 1e15);
+  limits.headers = (size_t)camp_integer_field(L, 1, "max_headers", 0, 0, 1 << 20);
+  limits.parts = (size_t)camp_integer_field(L, 1, "max_parts", 0, 0, 1000000);
+  limits.part = (uint64_t)camp_integer_field(L, 1, "max_part", 0, 0, most);
+  limits.total = (uint64_t)camp_integer_field(L, 1, "max_total", 0, 0, most);
   if (strlen(content_type) != length) {
     camp_fail(&err, CAMP_INVALID, 0, "the Content-Type contains a NUL byte");
     return camp_push_error(L, &err);
