@@ -41,13 +41,12 @@ describe("core.store", function()
     assert.equal(1, rows[#values + 2][2])
   end)
 
-  if math.type then
+  if not jit then
     it("gives integers of all 64 bits back as they were", function()
-      for i, value in ipairs { 9007199254740993, -9007199254740993, math.maxinteger, math.mininteger } do
+      for i, value in ipairs { 9007199254740993, -9007199254740993, 9223372036854775807, -9223372036854775807 - 1 } do
         run("INSERT INTO t VALUES (?, ?)", i, value)
-        local _, rows = run("SELECT b, typeof(b) FROM t WHERE a = ?", i)
-        assert.same({ value, "integer" }, rows[1])
-        assert.equal("integer", math.type(rows[1][1]))
+        local _, rows = run("SELECT b, typeof(b), CAST(b AS TEXT) FROM t WHERE a = ?", i)
+        assert.same({ value, "integer", ("%d"):format(value) }, rows[1])
       end
     end)
   end
