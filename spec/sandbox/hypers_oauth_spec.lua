@@ -61,8 +61,9 @@ describe("sandbox hypers tokens", function()
   rule("R002", "takes token requests as JSON only", function()
     local text = '{"grant_type":"password","username":"' .. h.accounts.hypers.username .. '","password":"'
       .. h.accounts.hypers.password .. '"}'
-    refused(h.send("POST", "/oauth/token", { Authorization = basic(), ["Content-Type"] = "text/plain" }, text), 400,
-      "invalid_request")
+    for _, content_type in ipairs{ "text/plain", "application/jsonp" } do
+      refused(h.send("POST", "/oauth/token", { Authorization = basic(), ["Content-Type"] = content_type }, text), 400, "invalid_request")
+    end
     refused(token("{"), 400, "invalid_request")
   end)
 
@@ -164,6 +165,10 @@ describe("sandbox hypers tokens", function()
     local answer = password("Basic wrong")
     assert.equal("invalid_client", answer.json.error)
     assert.equal("string", type(answer.json.error_description))
+    answer = h.get("/oauth/token", { Authorization = basic() })
+    refused(answer, 405, "invalid_request")
+    assert.equal("POST", answer.headers.allow)
+    refused(token((" "):rep(16 * 1048576) .. "{}"), 413, "invalid_request")
   end)
 
   it("logs a grant without its secrets", function()

@@ -182,14 +182,16 @@ function app_methods:handle(request)
   return exchange:finish()
 end
 
-local function unknown(self, status, message, allow)
+-- `methods` are those that the path has, with their routes.
+local function unknown(self, status, message, methods)
   local headers = {}
-  if allow then
-    headers[1] = { "allow", allow }
+  local _, route = next(methods or {})
+  if route then
+    headers[1] = { "allow", table.concat(sorted.keys(methods), ", ") }
   end
   local name = routes.platform_of(self.path)
   if name and self.app:on("R011") then
-    local refused = self.app.platforms[name]:refuse(status, message)
+    local refused = self.app.platforms[name]:refuse(status, message, route and route.operations[1])
     for _, header in ipairs(headers) do
       table.insert(refused.headers, header)
     end
@@ -214,7 +216,7 @@ local function find_route(self)
   local route = node.methods[self.method]
   if not route or not app.platforms[route.platform]:serves(route.operations[1]) then
     self.refused = unknown(self, route and 404 or app:on("R011") and 405 or 400,
-      route and "no such path" or "method not allowed", table.concat(sorted.keys(node.methods), ", "))
+      route and "no such path" or "method not allowed", node.methods)
     return
   end
   self.route, self.params = route, params
@@ -340,7 +342,7 @@ function exchange_methods:finish()
   end
   if self.too_large then
     self.sink:discard()
-    local refused = self.platform and self.platform:refuse(413, "body too large")
+    local refused = self.platform and self.platform:refuse(413, "body too large", self.route.operations[1])
       or reply.json(413, json.ordered("code", 413, "msg", "body too large"))
     refused.close = true
     return refused

@@ -2,6 +2,7 @@
 -- The token endpoint of HYPERS: password grant, refresh grant with rotation, and who may call the API. A refresh
 -- token serves once; an access token ends with its time on the sandbox's clock.
 
+local body = require "campaign.sandbox.body"
 local core = require "campaign.core"
 local json = require "campaign.sandbox.json"
 local reply = require "campaign.sandbox.reply"
@@ -67,6 +68,8 @@ function M.expire(self, request)
   end
 end
 
+local KNOWN = { "grant_type", "username", "password", "refresh_token" }
+
 -- Form encoding is taken only when asked for (H-A5).
 local function fields_of(self, request)
   local content_type = (request.headers["content-type"] or ""):lower()
@@ -77,14 +80,7 @@ local function fields_of(self, request)
     end
     return fields
   end
-  if self.app:on("R002") and not content_type:find("^application/json") then
-    return nil, "content-type: expected application/json"
-  end
-  local fields, why = json.decode(request.body.text or "")
-  if not json.is_object(fields) then
-    return nil, "body: " .. (why or "expected a JSON object")
-  end
-  return fields
+  return body.json(self.app, request, KNOWN)
 end
 
 ---The operation that a token request means.
