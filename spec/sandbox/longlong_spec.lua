@@ -181,6 +181,9 @@ describe("sandbox longlong", function()
     local mixed = rows(2, { sub_user_id = SUB })
     mixed[2].sub_user_id = nil
     refused(400, import{ data = mixed, encryption = false }, "sub_user_id")
+    for _, value in ipairs{ false, 1, json.null, {} } do
+      refused(400, import{ data = rows(1, { sub_user_id = value }), encryption = false }, "sub_user_id")
+    end
   end)
 
   rule("R395", "answers code 200, status success, a message and data.unique_id", function()

@@ -115,17 +115,15 @@ local function sub_account(app, fields)
   if sub ~= nil and type(sub) ~= "string" then
     return nil, "sub_user_id: expected a text"
   end
+  local first = fields.data[1] and fields.data[1].sub_user_id
   for i, row in ipairs(fields.data) do
-    local own = json.is_object(row) and row.sub_user_id
-    if own and not app:on("R394") then
-      return nil, "data[" .. (i - 1) .. "].sub_user_id: not here"
-    end
-  end
-  local first = json.is_object(fields.data[1]) and fields.data[1].sub_user_id or nil
-  for i, row in ipairs(fields.data) do
-    local own = json.is_object(row) and row.sub_user_id or nil
-    if own ~= first or (own and sub and own ~= sub) then
-      return nil, "data[" .. (i - 1) .. "].sub_user_id: differs from the others"
+    local own, at = row.sub_user_id, "data[" .. (i - 1) .. "].sub_user_id: "
+    if own ~= nil and not app:on("R394") then
+      return nil, at .. "not here"
+    elseif own ~= nil and type(own) ~= "string" then
+      return nil, at .. "expected a text"
+    elseif own ~= first or (own and sub and own ~= sub) then
+      return nil, at .. "differs from the others"
     end
   end
   return sub or first
