@@ -192,6 +192,11 @@ describe("sandbox hypers groups and scenes", function()
     assert.is_not_nil(accepted(m.get("/scene")).content)
     assert.equal(200, m.get("/members/template").status)
     assert.equal(404, m.get("/task/999999").status)
+    for _, path in ipairs{ "/task", "/members", "/members/task", "/group/task/schema", "/task/task/schema" } do
+      assert.equal(404, m.get(path).status, path)
+    end
+    assert.equal(404, m.delete("/members").status)
+    assert.equal(405, m.delete("/group").status)
   end)
 
   rule("R282", "answers {} where the document prints it", function()

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Routes method and path to an operation, generated from the platform data. Fixed segments take precedence over `{id}` (R280); a `{id}` is
+-- Routes method and path to an operation, generated from the platform data. A fixed segment is never taken for an `{id}` (R280); a `{id}` is
 -- never empty, so a path without its last segment is not found (R279).
 
 local platforms = require "campaign.api.platform"
@@ -88,7 +88,10 @@ function walk(node, segments, index, params, open_first)
   if open_first then
     return walk_open(node, segments, index, params, true) or walk_fixed(node, segments, index, params, true)
   end
-  return walk_fixed(node, segments, index, params) or walk_open(node, segments, index, params)
+  if node.children[segments[index]] then
+    return walk_fixed(node, segments, index, params)
+  end
+  return walk_open(node, segments, index, params)
 end
 
 ---Finds the node of a path: its `methods`, and the values of its `{...}` segments.
