@@ -244,7 +244,13 @@ describe("sandbox hypers plans and tasks", function()
   end)
 
   rule("R337", "starts a task as NOT_STARTED", function()
-    assert.equal("NOT_STARTED", accepted(batch(plan("RELEASE").id)).status)
+    local plan_id = plan("RELEASE").id
+    assert.equal("NOT_STARTED", accepted(batch(plan_id)).status)
+    local late = accepted(batch(plan_id, { startTime = "2025-11-09 09:00:00" }))
+    assert.equal("NOT_STARTED", late.status)
+    assert.equal("EXECUTION", task(late.id).status)
+    h.control("clock", { advance = 20 })
+    assert.equal("COMPLETE", task(late.id).status)
   end)
 
   rule("R338", "says one of six states", function()
@@ -360,6 +366,11 @@ describe("sandbox hypers plans and tasks", function()
   rule("R350", "starts the members of a task as NOT_REACHED", function()
     local id = accepted(batch(plan("RELEASE").id)).id
     assert.equal("NOT_REACHED", rows(id)[1].status)
+    local late = accepted(batch(plan("RELEASE").id, { startTime = "2025-11-09 09:00:00" })).id
+    assert.equal("NOT_REACHED", rows(late)[1].status)
+    h.control("clock", { advance = 2 })
+    assert.same({ "COMPLETE_SERVICE", "2025-11-10 10:00:00" }, { rows(late)[1].status, rows(late)[1].lastUpdateTime })
+    assert.equal("NOT_REACHED", rows(late)[2].status)
   end)
 
   -- Reports and lists -------------------------------------------------------------------------------

@@ -239,6 +239,7 @@ describe("sandbox hypers notification tasks", function()
 
   rule("R189", "starts a task as PENDING", function()
     assert.equal("PENDING", accepted(create()).status)
+    assert.equal("PENDING", accepted(create{ scheduledStartTime = "2025-11-10 09:00:00" }).status)
   end)
 
   rule("R190", "counts the members given", function()

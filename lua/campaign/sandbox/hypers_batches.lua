@@ -24,6 +24,11 @@ local TRIGGER_EVERY = 5
 
 -- Life ------------------------------------------------------------------------------------------------
 
+-- When a batch begins: at its start, or when it was created after that.
+local function beginning(batch)
+  return math.max(batch.start, batch.created)
+end
+
 -- Members done by now: those before an interruption, and those since `resumed`.
 local function done_count(self, batch)
   if batch.status ~= "EXECUTION" then
@@ -43,7 +48,7 @@ local function advance(self, batch)
     if plan and plan.status ~= "EXECUTION" and app:on("R343") then
       batch.status = "IGNORE"
     else
-      batch.status, batch.resumed = "EXECUTION", batch.start
+      batch.status, batch.resumed = "EXECUTION", beginning(batch)
     end
   end
   if batch.status == "EXECUTION" and done_count(self, batch) >= #batch.members then
@@ -195,7 +200,6 @@ local function read_input(self, request)
 end
 
 local function show(self, batch)
-  advance(self, batch)
   local app, value = self.app, groups.stamped(self, batch)
   json.put(value, "status", app:on("R338") and batch.status or batch.status:lower())
   json.put(value, "totalMember", #batch.members)
@@ -309,6 +313,7 @@ function M.handlers.list_marketing_tasks(self, request)
   end
   local rows = {}
   each_of(self, plan, function(batch)
+    advance(self, batch)
     if pages.has_word(self, request, batch.name) then
       local value, row = show(self, batch), json.ordered()
       for _, field in ipairs(SCHEMA) do
@@ -370,7 +375,7 @@ function M.handlers.list_marketing_task_members(self, request)
     if wanted and pages.has_word(self, request, member.name) then
       rows[#rows + 1] = json.ordered("memberId", self:id_value(member.id), "memberName", member.name, "status", status,
         "scenes", json.array{ triggered and scene.name or nil }, "moodValue", mood or json.null,
-        "lastUpdateTime", finished and clock.format(batch.start) or json.null)
+        "lastUpdateTime", finished and clock.format(beginning(batch)) or json.null)
     end
   end
   return self:success(request, pages.spring(self, rows, asked))

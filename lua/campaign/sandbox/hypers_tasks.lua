@@ -131,7 +131,7 @@ local function show_created(self, id, task)
   local app = self.app
   local value = json.ordered("id", self:id_value(id), "createTime", clock.format(task.created),
     "lastUpdateTime", clock.format(task.updated), "taskName", task.name, "taskType", task.task_type,
-    "status", life.status_of(app, task), "scheduledStartTime", clock.format(task.start),
+    "status", app:on("R189") and "PENDING" or life.status_of(app, task), "scheduledStartTime", clock.format(task.start),
     "scheduledEndTime", clock.format(task.stop),
     "totalMembers", app:on("R190") and #task.members or 0)
   return app:on("R188") and value or json.drop(value, "lastUpdateTime")
