@@ -198,6 +198,17 @@ describe("sandbox hypers files", function()
     assert.equal(2, accepted(create(sheet.write(MEMBERS), "Dear {{name}}")).totalMembers)
   end)
 
+  it("R281 sandbox takes a memberId from a file only if it is an id", function()
+    for text, taken in pairs{ ["5"] = true, ["9223372036854775807"] = true, ["007"] = false, ["0"] = false, ["9223372036854775808"] = false,
+      ["x"] = false } do
+      h.reset()
+      local id = accepted(create(sheet.write{ { "memberId" }, { text } }, "hi")).id
+      local answer = h.get("/api/v1/notification-tasks/" .. id .. "/executions", authorization)
+      assert.equal(200, answer.status)
+      assert.equal(taken, answer.body:find('"memberId":' .. text .. ",", 1, true) ~= nil, answer.body)
+    end
+  end)
+
   it("shows a file's members in the executions", function()
     h.reset()
     local id = accepted(create(sheet.write(MEMBERS), "Dear {{name}}")).id

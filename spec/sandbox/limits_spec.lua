@@ -208,18 +208,21 @@ describe("limits", function()
   end)
 
   it("R281 sandbox takes whole numbers however they are written, and answers 400 where they are no ids", function()
+    local notices = "/api/v1/marketing-notice"
     for _, id in ipairs{ "1e20", "-1e20", "1e400", "9223372036854775808", "123456789012345678901234567890", "1.5", "-1", "0", "null", "true",
       "[]", '""' } do
       for path, body in pairs{
-        [""] = '{"options":"DRAFT","data":{"name":"p","groupId":%s}}',
-          ["/scene"] = '{"name":"s","statisticalMethod":"ONLY","prompt":"p","planId":%s}',
-        ["/" .. ids.plan .. "/task"] = '{"name":"b","startTime":"2028-10-01 09:00","fileIds":[%s]}',
+        [notices] = '{"options":"DRAFT","data":{"name":"p","groupId":%s}}',
+        [notices .. "/scene"] = '{"name":"s","statisticalMethod":"ONLY","prompt":"p","planId":%s}',
+        [notices .. "/" .. ids.plan .. "/task"] = '{"name":"b","startTime":"2028-10-01 09:00","fileIds":[%s]}',
+        ["/api/v1/notification-tasks"] = '{"taskName":"t","taskType":"APPOINTMENT_REMINDER","scheduledStartTime":"2028-10-01 09:00:00",'
+          .. '"contents":[{"contentType":"TEXT","contentValue":"x"}],"members":[{"memberId":%s}]}',
       } do
-        local answer = h.post("/api/v1/marketing-notice" .. path, headers, body:format(id))
+        local answer = h.post(path, headers, body:format(id))
         assert.equal(400, answer.status, path .. " " .. id .. " " .. tostring(answer.body))
       end
     end
-    local answer = h.post("/api/v1/marketing-notice", headers, ('{"options":"DRAFT","data":{"name":"p","groupId":%s}}'):format(ids.group .. ".0"))
+    local answer = h.post(notices, headers, ('{"options":"DRAFT","data":{"name":"p","groupId":%s}}'):format(ids.group .. ".0"))
     assert.equal(200, answer.status)
     assert.equal(ids.group, core.json.encode(core.json.literal(json.encode(answer.json.groupId))))
   end)

@@ -20,8 +20,6 @@ local M = {}
 local methods = {}
 local mt = { __index = methods, __name = "sandbox.hypers" }
 
-local MAX_ID = "9223372036854775807"
-
 local handlers = {}
 for _, part in ipairs{ batches, files, groups, lists, oauth, plans, reports, tasks } do
   for name, handler in pairs(part.handlers) do
@@ -97,6 +95,11 @@ function methods:bad(field, reason, text)
   return self:refuse(400, field .. ": " .. text, nil, field, reason)
 end
 
+---A 400 for a body that body.lua could not read; `why` is its word.
+function methods:bad_body(why)
+  return self:refuse(400, why, nil, "body", "invalid")
+end
+
 ---A good reply; 200 everywhere (R368).
 ---@param request table
 ---@param value any
@@ -126,19 +129,11 @@ function methods:id_value(id)
   return tonumber(id)
 end
 
----True for the decimal text of a positive 64-bit integer.
-function M.is_id(text)
-  if not text:find("^[1-9]%d*$") then
-    return false
-  end
-  return #text < #MAX_ID or (#text == #MAX_ID and text <= MAX_ID)
-end
-
 -- The refusal of the path's id, if it is none: R248 speaks of files, R201 of tasks.
 local function bad_path_id(self, request)
   local rule = request.operation == "download_file" and "R248" or "R201"
   for name, value in pairs(request.params) do
-    if not M.is_id(value) and self.app:on(rule) then
+    if not state_of.is_id(value) and self.app:on(rule) then
       return self:bad(name, "invalid", "expected a positive integer")
     end
   end

@@ -4,6 +4,7 @@
 
 local clock = require "campaign.sandbox.clock"
 local json = require "campaign.sandbox.json"
+local state_of = require "campaign.sandbox.state"
 
 local M = {}
 
@@ -178,10 +179,11 @@ local function bad_member(app, member, at, variables)
       return fault(at .. "." .. name, "invalid", "expected a text")
     end
   end
-  if member.memberId ~= nil and not json.is_integer(member.memberId) then
-    return fault(at .. ".memberId", "invalid", "expected an integer")
+  local id = member.memberId
+  if id ~= nil and not (json.is_integer(id) and state_of.is_id(json.integer_text(id))) then
+    return fault(at .. ".memberId", "invalid", "expected a positive 64-bit integer")
   end
-  local known = is_text(member.userId) or is_text(member.ciq) or member.memberId ~= nil
+  local known = is_text(member.userId) or is_text(member.ciq) or id ~= nil
   if app:on("R178") and not known then
     return fault(at, "required", "userId, ciq or memberId required")
   end

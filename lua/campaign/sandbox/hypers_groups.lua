@@ -30,7 +30,7 @@ function M.fields(self, request, known)
   end
   local fields, why = body.json(self.app, request, known)
   if not fields then
-    return nil, self:bad("body", "invalid", why)
+    return nil, self:bad_body(why)
   end
   return fields
 end

@@ -8,6 +8,7 @@ local clock = require "campaign.sandbox.clock"
 local files = require "campaign.sandbox.hypers_files"
 local json = require "campaign.sandbox.json"
 local life = require "campaign.sandbox.hypers_life"
+local state_of = require "campaign.sandbox.state"
 local xlsx = require "campaign.sandbox.xlsx"
 
 local M = { handlers = {} }
@@ -87,7 +88,7 @@ local function keep_members(self, members)
     local id = member.memberId
     if id ~= nil and json.is_integer(id) then
       id = json.integer_text(id)
-    elseif type(id) ~= "string" or not id:find("^%d+$") then
+    elseif type(id) ~= "string" or not state_of.is_id(id) then
       id = self:new_id()
     end
     local nickname = app:on("R192") and text_of(member.nickname)
@@ -153,7 +154,7 @@ function M.handlers.create_notification_task(self, request)
   end
   local fields, why = body.json(app, request, KNOWN)
   if not fields then
-    return self:bad("body", "invalid", why)
+    return self:bad_body(why)
   end
   local task, members = checked(self, fields)
   if not task then
@@ -236,7 +237,7 @@ function M.handlers.terminate_notification_task(self, request)
   if text ~= "" or not app:on("R209") then
     local fields, why = body.json(app, request, { "reason" })
     if not fields then
-      return self:bad("body", "invalid", why)
+      return self:bad_body(why)
     elseif fields.reason ~= nil and type(fields.reason) ~= "string" then
       return self:bad("reason", "invalid", "expected a text")
     elseif not app:on("R209") and not text_of(fields.reason) then

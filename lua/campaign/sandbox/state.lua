@@ -27,6 +27,8 @@ end
 -- Digits of an id that a double counts exactly, with one to spare.
 local TAIL = 14
 
+local MAX_ID = "9223372036854775807"
+
 ---The next decimal text after a decimal text of any length: ids are 64-bit and must not pass through a double as a whole.
 ---@param text string
 ---@return string
@@ -40,6 +42,14 @@ function M.next_id(text)
     return M.next_id(head) .. tail:sub(2)
   end
   return head .. tail
+end
+
+---True for the decimal text of a positive 64-bit integer.
+function M.is_id(text)
+  if not text:find("^[1-9]%d*$") then
+    return false
+  end
+  return #text < #MAX_ID or (#text == #MAX_ID and text <= MAX_ID)
 end
 
 ---Compares two ids given as decimal texts.
