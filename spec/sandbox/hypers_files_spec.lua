@@ -127,6 +127,8 @@ describe("sandbox hypers files", function()
   rule("R250", "gives the original name in Content-Disposition", function()
     local answer = download(accepted(upload("x", "report.pdf")).id)
     assert.equal('inline; filename="report.pdf"', answer.headers["content-disposition"])
+    answer = download(accepted(upload("x", 'a\\"b.pdf')).id)
+    assert.equal("inline; filename=\"a_b.pdf\"; filename*=UTF-8''a%22b.pdf", answer.headers["content-disposition"])
   end)
 
   rule("R251", "lets downloads be kept for a year", function()

@@ -99,14 +99,11 @@ local function percent(text)
   end))
 end
 
--- Non-ASCII names get a second parameter (R255); the first must not break the header.
+-- The first parameter must not break the header, and is ASCII where a second (R255) has the name as it is.
 local function disposition(self, name)
-  local plain = name:gsub('[%c"\\]', "_")
+  local plain = name:gsub(self.app:on("R255") and '[%c"\\\128-\255]' or '[%c"\\]', "_")
   local value = 'inline; filename="' .. plain .. '"'
-  if name:find("[\128-\255]") and self.app:on("R255") then
-    value = 'inline; filename="' .. plain:gsub("[\128-\255]", "_") .. "\"; filename*=UTF-8''" .. percent(name)
-  end
-  return value
+  return plain == name and value or value .. "; filename*=UTF-8''" .. percent(name)
 end
 
 function M.handlers.download_file(self, request)
