@@ -68,10 +68,14 @@ describe("sandbox hypers groups and scenes", function()
     assert.equal("e", names(groups("?current=2&size=2")))
   end)
 
-  rule("R261", "refuses a negative current and a size below 1", function()
-    for _, query in ipairs{ "?current=-1", "?current=0&size=0", "?current=x" } do
+  rule("R261", "refuses a negative current, a size below 1, and what is no integer of 32 bits", function()
+    for _, query in ipairs{ "?current=-1", "?current=0&size=0", "?current=x", "?current=2147483648", "?current=0&size=9223372036854775807" } do
       assert.equal(400, m.get("/group" .. query).status)
     end
+    local answer = m.get("/group?current=2147483647&size=2147483647")
+    assert.equal(200, answer.status)
+    assert.truthy(answer.body:find('"number":2147483647,"size":2147483647,', 1, true), answer.body)
+    assert.truthy(answer.body:find('"offset":46116860141324%d+,'), answer.body)
   end)
 
   rule("R262", "orders by a repeated key or commas and refuses unknown fields", function()
@@ -308,6 +312,9 @@ describe("sandbox hypers groups and scenes", function()
     accepted(scene{ planId = two, name = "b", externalId = "ext-12" })
     assert.equal("b", names(accepted(m.get("/scene?planId=" .. m.id(two)))))
     assert.equal("a", names(accepted(m.get("/scene?externalId=ext-1"))))
+    for _, id in ipairs{ "x", "0", "1.5", "" } do
+      refused(m.get("/scene?planId=" .. id), "planId")
+    end
   end)
 
   rule("R302", "lists scenes with the fields of a scene", function()

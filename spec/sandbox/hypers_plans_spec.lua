@@ -419,6 +419,11 @@ describe("sandbox hypers plans and tasks", function()
     assert.equal(m.id(made.groupId), m.id(answer.records[1].groupId))
     assert.same({ current = 0, size = 1, total = 1 }, answer.page)
     assert.is_not_nil(answer.summary)
+    group("autumn")
+    for _, field in ipairs{ "name", "groupName" } do
+      assert.equal("autumn", listed("?orderBy=" .. field).records[1].groupName, field)
+    end
+    assert.equal("autumn", listed("?orderBy=groupId&orderDirection=DESC").records[1].groupName)
   end)
 
   rule("R274", "counts groups in page.total", function()
@@ -447,6 +452,7 @@ describe("sandbox hypers plans and tasks", function()
     assert.equal(3, #listed().records)
     assert.equal(2, #listed("?groupIds=" .. m.id(one.groupId) .. "," .. m.id(two.groupId)).records)
     assert.equal(1, #listed("?keyWord=AUTUMN").records)
+    assert.equal(3, #listed("?keyWord=").records)
     assert.equal(400, m.get("?status=DONE").status)
   end)
 

@@ -5,6 +5,7 @@ local body = require "campaign.sandbox.body"
 local clock = require "campaign.sandbox.clock"
 local json = require "campaign.sandbox.json"
 local pages = require "campaign.sandbox.hypers_pages"
+local state_of = require "campaign.sandbox.state"
 
 local M = { handlers = {} }
 
@@ -253,6 +254,9 @@ function M.handlers.list_marketing_scenes(self, request)
     return refused
   end
   local plan_id, external_id = pages.first(request, "planId"), pages.first(request, "externalId")
+  if plan_id and not state_of.is_id(plan_id) and app:on("R300") then
+    return self:bad("planId", "invalid", "expected a positive integer")
+  end
   local rows = {}
   for _, scene in pairs(app.state.hypers.scenes) do
     local wanted = not app:on("R300") or ((not plan_id or scene.plan_id == plan_id)

@@ -6,6 +6,7 @@ local checks = require "campaign.sandbox.hypers_checks"
 local clock = require "campaign.sandbox.clock"
 local json = require "campaign.sandbox.json"
 local life = require "campaign.sandbox.hypers_life"
+local pages = require "campaign.sandbox.hypers_pages"
 local state_of = require "campaign.sandbox.state"
 local tasks = require "campaign.sandbox.hypers_tasks"
 
@@ -13,18 +14,16 @@ local M = { handlers = {} }
 
 local STATUSES = { PENDING = true, EXECUTING = true, COMPLETED = true, TERMINATED = true }
 
-local function first(request, name)
-  return request.query[name] and request.query[name][1]
-end
+local first = pages.first
 
 -- `current` and `size` of a list, or a refusal. `limit_rule` is the rule that bounds the size.
 local function paging(self, request, limit_rule, default_rule)
   local app = self.app
   local current, size = first(request, "current"), first(request, "size")
-  if app:on("R223") and current and not current:find("^%d+$") then
-    return nil, self:bad("current", "invalid", "expected a number from 0")
+  if app:on("R223") and current and not pages.is_number(current, 0) then
+    return nil, self:bad("current", "invalid", "expected 0 to 2147483647")
   end
-  if app:on("R223") and size and (not size:find("^%d+$") or tonumber(size) < 1) then
+  if app:on("R223") and size and not pages.is_number(size, 1) then
     return nil, self:bad("size", "invalid", "expected 1 to 100")
   end
   if app:on("R223") and app:on(limit_rule) and size and tonumber(size) > 100 then
@@ -98,9 +97,9 @@ function M.handlers.list_notification_tasks(self, request)
   if not filter then
     return refused
   end
-  local pages
-  pages, refused = paging(self, request, "R224", "R224")
-  if not pages then
+  local asked
+  asked, refused = paging(self, request, "R224", "R224")
+  if not asked then
     return refused
   end
   local ids = {}
@@ -115,7 +114,7 @@ function M.handlers.list_notification_tasks(self, request)
     end
     return state_of.id_before(b, a)
   end)
-  local records, page = page_of(app, ids, pages)
+  local records, page = page_of(app, ids, asked)
   for i, id in ipairs(records) do
     local task = app.state.hypers.tasks[id]
     records[i] = json.put(tasks.summary(self, id, task), "contents", tasks.show_contents(self, task, false))
@@ -196,8 +195,8 @@ function M.handlers.list_notification_executions(self, request)
   if not task then
     return id
   end
-  local pages, refused = paging(self, request, "R222", "R222")
-  if not pages then
+  local asked, refused = paging(self, request, "R222", "R222")
+  if not asked then
     return refused
   end
   local order
@@ -212,7 +211,7 @@ function M.handlers.list_notification_executions(self, request)
     list[i] = { number = i, id = member.id, name = member.name, status = status, at = at, reason = reason }
   end
   sort_executions(app, list, order)
-  local records, page = page_of(app, list, pages)
+  local records, page = page_of(app, list, asked)
   for i, item in ipairs(records) do
     records[i] = show_execution(self, item)
   end

@@ -15,8 +15,13 @@ end
 
 M.first = first
 
+---True for the decimal text of a number from `least` on that is an `integer`, which the document sets apart from `integer(int64)`.
+function M.is_number(text, least)
+  return text:find("^%d+$") ~= nil and tonumber(text) >= least and tonumber(text) < 2 ^ 31
+end
+
 local function bad_number(app, text, least)
-  return text ~= nil and app:on("R261") and (not text:find("^%d+$") or tonumber(text) < least)
+  return text ~= nil and app:on("R261") and not M.is_number(text, least)
 end
 
 -- The fields of orderBy: a repeated key, commas inside it split (R262).
@@ -42,9 +47,9 @@ function M.query(self, request, sortable)
   local app = self.app
   local current, size = first(request, "current"), first(request, "size")
   if bad_number(app, current, 0) then
-    return nil, self:bad("current", "invalid", "expected a number from 0")
+    return nil, self:bad("current", "invalid", "expected 0 to 2147483647")
   elseif bad_number(app, size, 1) then
-    return nil, self:bad("size", "invalid", "expected a number from 1")
+    return nil, self:bad("size", "invalid", "expected 1 to 2147483647")
   end
   local direction = first(request, "orderDirection") or "ASC"
   local nulls = first(request, "orderNullHandling") or "NATIVE"

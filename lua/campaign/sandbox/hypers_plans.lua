@@ -9,7 +9,8 @@ local pages = require "campaign.sandbox.hypers_pages"
 
 local M = { handlers = {} }
 
-local SORTABLE = { id = true, createTime = true, lastUpdateTime = true, name = true }
+-- A row shows groupId and groupName; the group's own names are taken too.
+local SORTABLE = { groupId = true, groupName = true, id = true, createTime = true, lastUpdateTime = true, name = true }
 local STATUSES = { DRAFT = true, EXECUTION = true, TERMINATION = true, COMPLETE = true }
 local REPLY_STRATEGIES = {
   CONSULTANT_CONTINUE_AFTER_REPLY = true, CONSULTANT_NO_FURTHER_REPLY = true, AI_HOSTING_END_AFTER_REPLY = true,
@@ -326,7 +327,9 @@ function M.handlers.list_marketing_plans(self, request)
   local ordered = {}
   for id, group in pairs(app.state.hypers.groups) do
     if not ids or ids[id] then
-      ordered[#ordered + 1] = groups.stamped(self, group)
+      local stamped = groups.stamped(self, group)
+      json.put(stamped, "groupId", stamped.values.id)
+      ordered[#ordered + 1] = json.put(stamped, "groupName", group.name)
     end
   end
   pages.sort(self, ordered, asked)
@@ -334,7 +337,7 @@ function M.handlers.list_marketing_plans(self, request)
   for _, stamped in ipairs(ordered) do
     local id = stamped.values.id.text or tostring(stamped.values.id)
     local list = plans_of(self, request, { id = id }, status)
-    if #list > 0 or not (status or word) or not app:on("R325") then
+    if #list > 0 or not (status or groups.is_given(word)) or not app:on("R325") then
       plans = plans + #list
       rows[#rows + 1] = json.ordered("groupId", stamped.values.id, "groupName", stamped.values.name, "plan", list)
     end

@@ -345,7 +345,7 @@ local function number_text(value)
   if value ~= value or value == math.huge or value == -math.huge then
     error("a number that JSON cannot hold")
   end
-  if value % 1 == 0 and value > -2 ^ 53 and value < 2 ^ 53 then
+  if value % 1 == 0 and value > -2 ^ 63 and value < 2 ^ 63 then
     return string.format("%d", value)
   end
   return (string.format("%.15g", value))
