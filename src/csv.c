@@ -207,7 +207,8 @@ static inline size_t next_mark(struct camp_reader *r, size_t *marks, struct camp
   return r->place[(*marks)++];
 }
 
-/* Makes room for more fields. If memory runs out, or beyond STORED_MAX, the record's further fields are only counted. */
+/* Makes room for more fields. If memory runs out, or beyond STORED_MAX, the record's further fields are only counted; in the first case `finish` then
+ * fails. */
 static __attribute__((noinline)) void grow_fields(struct camp_reader *r) {
   size_t room = r->field_room == 0 ? r->columns + 16 : r->field_room * 2;
   if (room > STORED_MAX) room = STORED_MAX;
@@ -431,7 +432,7 @@ static __attribute__((noinline)) int finish(struct camp_reader *r, struct camp_r
   record->places = NULL;
   record->length = walk->end - at;
   record->delimiter = r->input->delimiter;
-  if (record->stored == 0) return camp_fail_nomem(err);
+  if (record->stored < record->count && record->stored < STORED_MAX) return camp_fail_nomem(err);
   if ((record->faults & CAMP_RECORD_BLANK) == 0) {
     record->row = r->row + 1;
     if (record->length > returned_max(r)) { /* the same result as skip_record, so that it does not depend on where the window ends */
