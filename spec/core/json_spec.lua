@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- campaign.core.json: what the writer writes and refuses. The guard is tested with the decoder, in spec/json_spec.lua.
 
+local command = require "support.command"
 local core = require "campaign.core"
 require "campaign.error"
 
@@ -176,6 +177,22 @@ describe("core.json", function()
     end
     local text = encode(rows)
     assert.are.equal(20000 * #'{"name":"王小明","phone":"13012340000"}' + 19999 + 2, #text)
+  end)
+
+  it("raises where there is no memory for a text, and writes it whole when there is #heavy", function()
+    local script = os.tmpname()
+    command.write(script, [[
+      local encode, text = require("campaign.core").json.encode, ("x\n"):rep(40000)
+      local whole = encode(text)
+      io.open("/shim/arm")
+      local ok, said = pcall(encode, text)
+      io.write(ok and said ~= whole and "a wrong text" or said, ", ", tostring(encode(text) == whole))
+    ]])
+    local result = command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script }, { seconds = 60, env = {
+      LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath, SHIM = "1 ENOMEM malloc",
+      LD_PRELOAD = (os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build") .. "/spec/fault_shim.so" } })
+    os.remove(script)
+    assert.equal("out of memory, true", result.out, result.err)
   end)
 
   it("gives its text and the guard's also where a finalizer uses them meanwhile #heavy", function()

@@ -63,10 +63,13 @@ static int refuse(struct writer *writer, const char *what) {
   return camp_fail(&writer->err, CAMP_INVALID, 0, "cannot be written as JSON: %s%s%s", at > 0 ? path : "", at > 0 ? " is " : "the value is ", what);
 }
 
-static int put(struct writer *writer, const void *bytes, size_t size) {
-  if (camp_buf_append(&writer->out, bytes, size) == 0) return 0;
+static int fail_room(struct writer *writer, size_t size) {
   return camp_buf_full(&writer->out, size) ? camp_fail(&writer->err, CAMP_INVALID, 0, "the JSON text is longer than 1 GiB")
                                            : camp_fail_nomem(&writer->err);
+}
+
+static int put(struct writer *writer, const void *bytes, size_t size) {
+  return camp_buf_append(&writer->out, bytes, size) == 0 ? 0 : fail_room(writer, size);
 }
 
 static int put_line(struct writer *writer, size_t depth) {
@@ -84,7 +87,7 @@ static int put_string(struct writer *writer, const char *text, size_t n) {
   if (camp_utf8_valid(bytes, n, NULL) != n) return refuse(writer, "not valid UTF-8");
   size_t size = camp_json_escaped_length(bytes, n) + 2;
   uint8_t *to = (uint8_t *)camp_buf_reserve(&writer->out, size);
-  if (to == NULL) return put(writer, text, size); /* fills the error */
+  if (to == NULL) return fail_room(writer, size);
   to[0] = '"';
   camp_json_escape(bytes, n, to + 1);
   to[size - 1] = '"';
