@@ -130,6 +130,7 @@ describe("core.sheet", function()
   it("refuses more than 16,384 columns and a row after the 1,048,576th", function()
     local path = folder .. "/a.xlsx"
     assert.is_nil((core.sheet.writer{ path = path, columns = 0, source = core.source("") }))
+    assert.has_error(function() core.sheet.writer{ path = path, columns = 1.5, source = core.source("") } end)
     local _, err = core.sheet.writer{ path = path, columns = 16385, source = core.source("") }
     assert.truthy(err.message:find("16384 columns", 1, true))
     if os.getenv("CAMPAIGN_TEST_TOOL") == "valgrind" then

@@ -39,9 +39,7 @@ static int sheet_writer(lua_State *L) {
   options.temporary = camp_opt_string_field(L, 1, "temporary", &length);
   options.name = camp_opt_string_field(L, 1, "name", &length);
   if (options.name == NULL) options.name = "Sheet1";
-  double columns = camp_opt_number_field(L, 1, "columns", 0);
-  luaL_argcheck(L, columns >= 0 && columns <= 1e9, 1, "columns is a whole number");
-  options.columns = (size_t)columns;
+  options.columns = (size_t)camp_integer_field(L, 1, "columns", 0, 0, 1000000000);
   struct writer_box *box = camp_push_object(L, sizeof *box, WRITER_CLASS);
   lua_getfield(L, 1, "source"); /* stack: options box source */
   box->source = camp_take_source(L, 3);
