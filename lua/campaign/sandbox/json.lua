@@ -159,7 +159,11 @@ local function decode_number(text, at)
   if fraction == "" and exponent == "" and #whole > 15 then
     return M.literal(whole), stop
   end
-  return tonumber(whole .. fraction .. exponent), stop
+  value = tonumber(whole .. fraction .. exponent)
+  if value == math.huge or value == -math.huge then
+    fail(at, "number out of range") -- it could not be answered or logged
+  end
+  return value, stop
 end
 
 local decode_value
