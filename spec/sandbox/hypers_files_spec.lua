@@ -146,6 +146,12 @@ describe("sandbox hypers files", function()
     assert.truthy(value:find("filename*=UTF-8''%E6%B5%B7%E6%8A%A5.png", 1, true), value)
   end)
 
+  it("refuses a file name that is not UTF-8, which no JSON can say", function()
+    h.reset()
+    refused(upload("x", "\177\168\184\230.pdf"), "file")
+    assert.equal(0, #h.commits("upload_file"))
+  end)
+
   it("needs a token for an upload", function()
     h.reset()
     assert.equal(401, h.form(FILE, {}, { { "file", "x", "a.txt" }, { "moduleName", "n" } }).status)

@@ -84,6 +84,7 @@ describe("sandbox hypers groups and scenes", function()
     assert.equal("A,C,b,d,e", names(groups("?orderBy=createTime,name")))
     assert.equal("A,C,b,d,e", names(groups("?orderBy=createTime&orderBy=name")))
     assert.equal(400, m.get("/group?orderBy=colour").status)
+    assert.equal("orderBy: unknown field a?", m.get("/group?orderBy=a%ff").json.message)
   end)
 
   rule("R263", "takes the documented directions and null handlings only", function()

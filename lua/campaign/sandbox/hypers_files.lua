@@ -37,6 +37,8 @@ local function bad_upload(self, part, module_part)
   end
   if app:on("R236") and part and (part.bytes == 0 or base_name(self, part.filename or "") == "") then
     return self:bad("file", "empty", "expected a name and content")
+  elseif part and not core.utf8.validate(part.filename or "") then
+    return self:bad("file", "invalid", "the name is not UTF-8") -- it could not be answered or logged
   end
   local name = module_part and module_part.text or ""
   local legal = name:find("^[%w_]+$") and #name <= 50

@@ -31,7 +31,7 @@ local function order_fields(self, request, sortable)
     for name in text:gmatch(self.app:on("R262") and "[^,]+" or ".+") do
       if not sortable[name] then
         if self.app:on("R262") then
-          return nil, self:bad("orderBy", "invalid", "unknown field " .. name)
+          return nil, self:bad("orderBy", "invalid", "unknown field " .. name:gsub("[^%w_]", "?"))
         end
       else
         fields[#fields + 1] = name
