@@ -179,49 +179,27 @@ static unsigned char *write_json(const struct camp_encoder *encoder, const struc
   return to;
 }
 
-/* Writes a row without quotes: of a form, or a piece of one text. Memory as for write_json. */
-static unsigned char *write_bare(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to,
-                                 unsigned char *list, int is_sizing) {
+/* Writes a row that is a piece of one text, without quotes. */
+static unsigned char *write_piece(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to, int is_sizing) {
   unsigned char *(*const escape)(const unsigned char *, size_t, unsigned char *) =
       encoder->format == CAMP_FORMAT_FORM ? camp_percent_encode : camp_json_escape;
-  size_t skip = 1; /* the first member's & */
-  for (size_t i = 0; i < encoder->op_count; i++) {
-    const struct camp_op *op = &encoder->ops[i];
-    const struct camp_field *field = field_of(op, record);
-    if (field->length == 0 && op->kind != CAMP_OP_CONSTANT && op->kind != CAMP_OP_MARK) continue;
-    if (op->before.length > 0) to = put(to, op->before.bytes + skip, op->before.length - skip);
-    skip = 0;
-    switch (op->kind) {
-    case CAMP_OP_HASH: to = put_hash(to, op, field, is_sizing); break;
-    case CAMP_OP_CONSTANT: to = put(to, op->text.bytes, op->text.length); break;
-    case CAMP_OP_WORD: {
-      const char *word = camp_boolean_word(field->text, field->length); /* NULL: as in write_json */
-      to = escape((const unsigned char *)(word != NULL ? word : ""), word != NULL ? strlen(word) : 0, to);
-      break;
-    }
-    case CAMP_OP_MARK:
-      if (field->length > 0) to = escape(field->text, field->length, to);
-      else to = camp_put_number(put(to, op->text.bytes, op->text.length), record->row);
-      break;
-    case CAMP_OP_LIST: {
-      unsigned char *end = put_list(list, encoder, op, field);
-      to = escape(list, (size_t)(end - list), to);
-      break;
-    }
-    case CAMP_OP_TEXT:
-    case CAMP_OP_BARE:
-    case CAMP_OP_COMPONENTS:
-    case CAMP_OP_OPEN:
-    case CAMP_OP_CLOSE: to = escape(field->text, field->length, to); break; /* the last three do not occur: see encoder.c */
-    }
+  const struct camp_op *op = &encoder->ops[0];
+  const struct camp_field *field = field_of(op, record);
+  if (op->kind == CAMP_OP_HASH) return put_hash(to, op, field, is_sizing);
+  if (op->kind == CAMP_OP_CONSTANT) return put(to, op->text.bytes, op->text.length);
+  if (op->kind == CAMP_OP_WORD) {
+    const char *word = field->length > 0 ? camp_boolean_word(field->text, field->length) : NULL; /* NULL: as in write_json */
+    size_t length = word != NULL ? strlen(word) : 0;
+    memcpy(to, word != NULL ? word : "", length);
+    return to + length;
   }
-  return to;
+  return escape(field->text, field->length, to);
 }
 
 static unsigned char *write_call_row(const struct camp_encoder *encoder, const struct camp_record *record, unsigned char *to,
                                      unsigned char *list, int is_sizing) {
-  const int bare = encoder->format == CAMP_FORMAT_FORM || encoder->shape == CAMP_SHAPE_PIECE;
-  return (bare ? write_bare : write_json)(encoder, record, to, list, is_sizing);
+  if (encoder->shape == CAMP_SHAPE_PIECE) return write_piece(encoder, record, to, is_sizing);
+  return write_json(encoder, record, to, list, is_sizing);
 }
 
 static unsigned char *write_csv_field(unsigned char *to, const struct camp_encoder *encoder, const struct camp_record *record,

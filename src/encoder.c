@@ -125,8 +125,8 @@ static int set_options(struct camp_encoder *encoder, const struct camp_encoder_o
     return camp_fail(err, CAMP_USAGE, 0, "cannot write '%.40s': utf-8, gbk, cp936 or gb18030", encoding);
   if (encoder->format != CAMP_FORMAT_CSV && encoder->encoding != CAMP_ENCODING_UTF8)
     return camp_fail(err, CAMP_USAGE, 0, "JSON bodies and forms are always utf-8");
-  if (encoder->format == CAMP_FORMAT_FORM && encoder->shape != CAMP_SHAPE_OBJECT && encoder->shape != CAMP_SHAPE_PIECE)
-    return camp_fail(err, CAMP_USAGE, 0, "rows of a form have the shape object or piece");
+  if (encoder->format == CAMP_FORMAT_FORM && encoder->shape != CAMP_SHAPE_PIECE)
+    return camp_fail(err, CAMP_USAGE, 0, "rows of a form have the shape piece");
   if (strcmp(delimiter, ",") != 0 && strcmp(delimiter, ";") != 0 && strcmp(delimiter, "\t") != 0)
     return camp_fail(err, CAMP_USAGE, 0, "the delimiter is \",\", \";\" or a tab");
   encoder->delimiter = (unsigned char)delimiter[0];
@@ -239,19 +239,15 @@ int camp_encoder_add_demand(struct camp_encoder *encoder, const struct camp_dema
   return 0;
 }
 
-/* Compiles what is written before a member: in JSON ,"name": and its opening quote or bracket, in a form &name= . */
+/* Compiles what is written before a member in JSON: ,"name": and its opening quote or bracket. */
 static int compile_before(const struct camp_encoder *encoder, struct camp_op *op, const struct camp_text *name, struct camp_error *err) {
   struct camp_buf buf;
   int failed = 0;
   camp_buf_init(&buf, (size_t)1 << 20);
-  if (encoder->format == CAMP_FORMAT_FORM) {
-    failed = append(&buf, "&") | append_inner(encoder, &buf, name) | append(&buf, "=");
-    return literal_from_buf(&op->before, &buf, failed, err);
-  }
   failed |= append(&buf, ",");
   if (encoder->shape == CAMP_SHAPE_OBJECT) {
     failed |= append(&buf, "\"");
-    failed |= append_inner(encoder, &buf, name);
+    failed |= append_escaped(&buf, name->bytes, name->length);
     failed |= append(&buf, "\":");
   }
   if (op->array) failed |= append(&buf, "[");
@@ -366,6 +362,8 @@ static int compile_kind(struct camp_encoder *encoder, struct camp_op *op, const 
     op->hash = spec->hash;
     encoder->literal_total += camp_hashed_length(&op->hash);
   }
+  if (encoder->shape == CAMP_SHAPE_PIECE && (spec->is_components || spec->is_array || spec->has_mark || spec->rule.split.length > 0))
+    return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': a piece is one value", op->name);
   if (spec->is_components) {
     if (!json) return camp_fail(err, CAMP_USAGE, 0, "field '%.60s': components are only for JSON", op->name);
     op->kind = CAMP_OP_COMPONENTS;

@@ -18,7 +18,7 @@
 #include "hashed.h"
 #include "map.h"
 
-enum camp_format { CAMP_FORMAT_JSON, CAMP_FORMAT_CSV, CAMP_FORMAT_FORM }; /* form: percent-encoded, name=value&name=value for an object */
+enum camp_format { CAMP_FORMAT_JSON, CAMP_FORMAT_CSV, CAMP_FORMAT_FORM }; /* form: percent-encoded */
 enum camp_shape { CAMP_SHAPE_OBJECT, CAMP_SHAPE_ARRAY, CAMP_SHAPE_VALUE, CAMP_SHAPE_PIECE }; /* piece: a part of one text, without quotes */
 
 #define CAMP_DEPTH_MAX 8 /* objects within objects of a row */
@@ -39,7 +39,7 @@ struct camp_op {
   int required;                /* of components: at least one must not be empty; of an object: sent even when it is empty */
   struct camp_hashing hash;
   int array;                   /* a list is ["..",".."]; an object is the only item of an array */
-  struct camp_literal before;  /* JSON: ,"name":" or ,"name": or ," or , ; form: &name= ; nothing for a piece */
+  struct camp_literal before;  /* JSON: ,"name":" or ,"name": or ," or , ; nothing for a piece */
   struct camp_literal text;    /* the constant as written, or the mark */
   struct camp_literal join;
   struct camp_item *items;

@@ -7,23 +7,25 @@ describe("api.rows_fit", function()
       send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = { type = "array", items = "string" } }
       send.rows = { field = "rows", shape = "array", columns = { "id" } }
     end, "`array` does not go into a form" },
-    { "rows that are objects in a form, many a call", function(_, send)
-      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "Row", required = true }
-    end, "`rows` needs `max_items = 1`" },
-    { "a row in a form with a field of the call", function(raw, send)
-      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "Row", required = true, max_items = 1 }
-      send.fields[3], send.rows.per_call = { name = "colour", where = "form" }, 1
-      raw.types.Row.fields[3] = { name = "tags", type = "array", items = "string" }
-    end, "`colour` is a field of the form, too" },
-    { "a row in a form with a list", function(raw, send)
-      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "Row", required = true, max_items = 1 }
-      send.rows.per_call = 1
-      raw.types.Row.fields[3] = { name = "tags", type = "array", items = "string" }
-    end, "`tags` does not go into a form" },
-    { "an object in a form without rows", function(_, send)
-      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "Row", required = true, max_items = 1 }
-      send.rows = nil
-    end, "an object goes into a JSON body only" },
+    { "rows that are objects in a form", function(_, send)
+      send.body, send.fields[2] = "form", { name = "rows", where = "form", type = "array", items = "string", required = true }
+      send.rows = { field = "rows", shape = "object" }
+    end, "rows.type: must be the type of the items" },
+    { "rows without a field", function(_, send) send.rows.field = nil end, "`field` is missing" },
+    { "calls in a field", function(_, send) send.rows = { shape = "call", field = "rows" } end, "rows.field: does not go with shape `call`" },
+    { "many rows that are one call", function(_, send) send.rows = { shape = "call", per_call = 5 } end,
+      "rows.per_call: does not go with shape `call`" },
+    { "calls with conditions that the rows of a list are not checked for", function(_, send)
+      send.rows, send.fields[3] = { shape = "call" }, { name = "more", where = "json", only_if = { field = "who", given = true } }
+    end, "`call` does not go with `only_if` of `more`" },
+    { "calls without a field", function(raw, send)
+      send.rows, send.path, send.fields = { shape = "call" }, "/x", { { name = "kind", where = "query", constant = "x" } }
+      raw.types.Row.doc = "d"
+    end, "the operation has no field that a column could fill" },
+    { "calls with lists of objects that must be given", function(_, send)
+      send.rows = { shape = "call" }
+      send.fields[2].items = "integer"
+    end, "`rows` is required, and no column can fill it" },
     { "rows with nothing between them", function(_, send)
       send.fields[2] = { name = "rows", where = "json", type = "array", items = "string", join = "" }
       send.rows = { field = "rows", shape = "value", columns = { "id" } }

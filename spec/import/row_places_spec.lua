@@ -141,17 +141,66 @@ describe("rows of an import", function()
     assert.same({ "text=hi&to=a%2Cb&sign=" .. core.digest.hex(core.digest.of("md5", "text=hi&to=a,bt&1")) }, bodies)
   end)
 
-  local ONE = [[auth = "form", body = "form", fields = { { name = "from", where = "form", required = true },
-    { name = "notes", where = "form", type = "array", items = "Note", required = true, max_items = 1 } },
-    rows = { field = "notes", shape = "object", type = "Note", per_call = 1, concurrency = 1, aliases = { text = { "Words" } }, ]]
+  local function one(auth, body, fields, more)
+    return ([[auth = "%s", body = "%s", fields = { %s }, rows = { shape = "call", concurrency = 1, %s %s }, ]]):format(
+      auth, body, fields, more or "", ALL)
+  end
 
-  it("may be the parameters of a form, one row a call", function()
-    local result, bodies = import(ONE .. ALL .. "}", "user,Words,urgent\na,hi & you,TRUE\nb,,\n,x,\n", { params = { from = "me" } })
+  local FORM = [[{ name = "from", where = "form", required = true }, { name = "user", where = "form", required = true, redact = true },
+    { name = "text", where = "form" }, { name = "urgent", where = "form", type = "boolean" },
+    { name = "tags", where = "form", type = "array", items = "string", join = "," }]]
+
+  it("may be calls of their own: a form", function()
+    local operation = one("form", "form", FORM, [[aliases = { text = { "Words" } },]])
+    local result, bodies = import(operation, "user,Words,urgent,tags\na,hi & you,TRUE,x;y\nb,,,\n,x,,\n", { params = { from = "me" },
+      split = { tags = ";" } })
+    assert.same({ 2, 1, 2 }, { result.accepted, result.rejected, result.requests })
+    assert.same({ "from=me&user=a&text=hi%20%26%20you&urgent=true&tags=x%2Cy&apikey=t%261", "from=me&user=b&apikey=t%261" }, bodies)
+    command.remove(folder .. "/job")
+    result, bodies = import(one("signed", "form", FORM), "user\na\n", { set = { from = "me" } })
+    assert.equal(1, result.accepted)
+    assert.same({ "from=me&user=a&sign=" .. core.digest.hex(core.digest.of("md5", "from=me&user=at&1")) }, bodies)
+    assert.equal("from=me&user=a&apikey=t%261", (call(operation, { from = "me", user = "a" })))
+  end)
+
+  it("may be calls of their own: a path, a query, a header and the rest in JSON", function()
+    local operation = one("bearer", "json", [[{ name = "user", where = "path", required = true, hash = { algorithm = "md5", trim = true, lower = true } },
+      { name = "list", where = "query", type = "int64", required = true }, { name = "X-Words", where = "header" },
+      { name = "about", where = "json", type = "object", fields = { { name = "age", type = "integer", min = 0 }, { name = "big", type = "int64" } } },
+      { name = "tags", where = "json", type = "array", items = "string" } ]]):gsub('auth =', 'path = "/notify/{user}", auth =', 1)
+    local head = HEAD
+    HEAD = HEAD:gsub(' path = "/notify",', "")
+    local result, bodies = import(operation, "user,X-Words,age,big,tags\n A@b.c ,hi,5,9007199254740993,x;y\nd,,,,\ne,,-1,,\n", {
+      params = { list = "7" }, split = { tags = ";" } })
+    HEAD = head
     assert.same({ 2, 1 }, { result.accepted, result.rejected })
-    assert.same({ "from=me&user=a&text=hi%20%26%20you&urgent=true&apikey=t%261", "from=me&user=b&apikey=t%261" }, bodies)
-    assert.equal("from=me&user=a&urgent=false&apikey=t%261", (call(ONE .. ALL .. "}", { from = "me", notes = { { user = "a", urgent = false } } })))
-    local none, err = call(ONE .. ALL .. "}", { from = "me", notes = { { user = "a" }, { user = "b" } } })
-    assert.is_nil(none)
-    assert.equal("invalid", err.kind)
+    assert.same({ '{"about":{"age":5,"big":9007199254740993},"tags":["x","y"]}', "{}" }, bodies)
+    local digest = core.digest.hex(core.digest.of("md5", "a@b.c"))
+    assert.matches("^POST /notify/" .. digest .. "%?list=7 HTTP.*X%-Words: hi\r\n", wire.received[1])
+    assert.matches("-1", command.read(folder .. "/job/rejects.csv"), 1, true)
+  end)
+
+  it("that are calls share what is right for all of them", function()
+    local operation = one("bearer", "form", (FORM:gsub('name = "from", where = "form"', 'name = "from", where = "form", max_length = 3')))
+    for params, words in pairs({ [{ from = "much" }] = "from", [{ form = "me" }] = "form", [{ from = true }] = "from" }) do
+      local result, err = import(operation, "user\na\n", { params = params })
+      assert.is_nil(result)
+      assert.matches(words, err.message, 1, true)
+      assert.equal(2, err.exit_code or 2)
+      assert.equal(0, #wire.received)
+      command.remove(folder .. "/job")
+    end
+    local result, err = import(operation, "user\na\n")
+    assert.is_nil(result)
+    assert.matches('no column for "from"', err.message, 1, true)
+  end)
+
+  it("that are calls are found when they are refused, and keep their marks", function()
+    local result, bodies = import(one("bearer", "form", FORM, [[mark = "text",]]):gsub("result = .*", [[result = { failed_rows = { list = "bad",
+      value = ".", field = "user" } } }, ]]), "user\na\nb\n", { params = { from = "me" },
+      replies = { recorder.reply('{"id":"1","bad":[]}'), recorder.reply('{"id":"2","bad":["b"]}') } })
+    assert.is_table(result, tostring(bodies))
+    assert.same({ 1, 1 }, { result.accepted, result.rejected })
+    assert.matches("^from=me&user=b&text=[%w.%-]+%.2$", bodies[2])
   end)
 end)

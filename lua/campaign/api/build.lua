@@ -10,7 +10,6 @@ local sorted = require "campaign.sorted"
 
 local hashing = later.module "campaign.api.hashing"
 local json = later.module "campaign.json"
-local row_tree = later.module "campaign.api.row_tree"
 
 local M = {}
 
@@ -199,19 +198,6 @@ local function texts_of(field, value)
   return texts
 end
 
-local function add_pairs(list, fields, values, where, spread)
-  for _, field in ipairs(fields) do
-    local value = values[field.name]
-    if field == spread then
-      add_pairs(list, field.items.fields, value and value[1] or {})
-    elseif field.where == where and field.type ~= "file" and value ~= nil then
-      for _, text in ipairs(texts_of(field, value)) do
-        list[#list + 1] = { field.name, text }
-      end
-    end
-  end
-end
-
 ---The names and texts of the fields that go to a place of the request, in the order in which they are sent: `query`, or `form` without files.
 ---@param operation campaign.operation
 ---@param values table
@@ -219,7 +205,13 @@ end
 ---@return { [1]: string, [2]: string }[]
 function M.pairs_of(operation, values, where)
   local list = {}
-  add_pairs(list, operation.fields, values, where, where == "form" and row_tree.spread(operation) or nil)
+  for _, field in ipairs(operation.fields) do
+    if field.where == where and field.type ~= "file" and values[field.name] ~= nil then
+      for _, text in ipairs(texts_of(field, values[field.name])) do
+        list[#list + 1] = { field.name, text }
+      end
+    end
+  end
   return list
 end
 
@@ -250,9 +242,6 @@ end
 local function form_envelope(operation, values)
   local field, list = operation.fields[operation.rows.steps[1]], M.pairs_of(operation, values, "form")
   local before = encoded_pairs(list) .. (list[1] and "&" or "")
-  if operation.rows.shape == "object" then
-    return before, "", "&"
-  end
   local name = percent_encode(field.name) .. "="
   return before .. name, "", field.join and percent_encode(field.join) or "&" .. name
 end
@@ -265,7 +254,9 @@ end
 ---@return string suffix
 ---@return string separator
 function M.envelope(operation, values)
-  if operation.body == "ndjson" then
+  if operation.rows.is_call then
+    return "", "", ""
+  elseif operation.body == "ndjson" then
     return "", "\n", "\n"
   elseif operation.body == "array" then
     return "[", "]", ","

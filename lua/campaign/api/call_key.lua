@@ -62,7 +62,8 @@ end
 ---@param operation campaign.operation
 ---@return boolean
 function M.is_beside_rows(operation)
-  local where = operation.call_key and operation.rows.shape ~= "csv" and operation.call_key.where
+  local is_apart = operation.rows.shape == "csv" or operation.rows.is_call
+  local where = operation.call_key and not is_apart and operation.call_key.where
   return where == "json" or where == "form"
 end
 

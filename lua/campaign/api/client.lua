@@ -114,6 +114,9 @@ function methods:envelope(name, fields, options)
     error("operation `" .. name .. "` does not carry rows in a call", 2)
   end
   options = options or {}
+  if operation.rows.is_call then
+    return build.envelope(operation, fields)
+  end
   local values, err = check.fields(state.platform, operation, fields, state.account,
     { rows = true, server_variables = options.server_variables })
   if not values then

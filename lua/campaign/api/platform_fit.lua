@@ -6,7 +6,6 @@
 local call_key = require "campaign.api.call_key"
 local oauth_fit = require "campaign.api.oauth_fit"
 local reply_fit = require "campaign.api.reply_fit"
-local row_tree = require "campaign.api.row_tree"
 local rows_fit = require "campaign.api.rows_fit"
 local signature_fit = require "campaign.api.signature_fit"
 
@@ -117,8 +116,7 @@ local function places_fit(resolver, operation, place)
     local here = place .. ".fields[" .. field.name .. "]"
     if field.type == "file" and field.where ~= "body" and not (field.where == "form" and operation.body == "multipart") then
       resolver:fault(here, "a file goes into `form` of a body `multipart`, or is the `body` of a body `file`")
-    elseif field.where ~= "json" and (field.type == "object" or field.type == "array" and field.items and field.items.type == "object")
-      and not (operation.rows and operation.rows.shape == "object" and field == row_tree.spread(operation)) then
+    elseif field.where ~= "json" and (field.type == "object" or field.type == "array" and field.items and field.items.type == "object") then
       resolver:fault(here, "an object goes into a JSON body only, not into `" .. tostring(field.where) .. "`")
     elseif field.where == "header" and field.name:find("[^%w!#$&'*+.^_`|~-]") then
       resolver:fault(here .. ".name", "is not a header name (letters, digits, `-`)")

@@ -216,8 +216,42 @@ function Resolver:columns(raw, shape, place)
   return columns
 end
 
+-- Keys that rows of shape `call` have no use for.
+local NOT_OF_CALLS = { "field", "type", "per_call", "per_call_max", "per_file", "columns", "columns_from", "file", "all_or_nothing", "once" }
+
+-- Rows that are calls of their own: columns fill the operation's fields, but for those that the account or nobody fills. A digest is made with the
+-- call.
+function Resolver:call_rows(rows, operation, place)
+  local fields, taken = {}, {}
+  for _, key in ipairs(NOT_OF_CALLS) do
+    if rows[key] ~= nil then
+      self:fault(place .. "." .. key, "does not go with shape `call`")
+    end
+  end
+  for _, key in ipairs(self.raw.account) do
+    taken[key.fills or false] = true
+  end
+  for _, field in ipairs(operation.fields) do
+    if field.constant == nil and not field.call_key and not taken[field.name] and not (field.type == "file" and not field.required) then
+      local described = copy(field)
+      described.hash, described.not_blank = nil, field.not_blank or field.hash and field.hash.trim or nil
+      fields[#fields + 1], fields[field.name] = described, described
+    end
+  end
+  rows.shape, rows.is_call, rows.steps, rows.per_call, rows.per_call_max = "object", true, {}, 1, 1
+  rows.row = { type = "object", fields = fields }
+end
+
 function Resolver:rows(raw, operation, place)
   local rows = copy(raw)
+  if rows.shape == "call" then
+    self:call_rows(rows, operation, place)
+    return self:row_results(rows, place)
+  elseif not rows.field then
+    self:fault(place, "`field` is missing: which field carries the rows?")
+    rows.steps = {}
+    return rows
+  end
   local field = operation.fields[rows.field]
   rows.steps = field and { rows.field } or row_tree.steps(rows.field)
   field = field or row_tree.at(operation.fields, rows.steps)
@@ -230,14 +264,22 @@ function Resolver:rows(raw, operation, place)
       self:fault(place, "shape `csv` needs a field of type `file` and a `file` description")
     end
   elseif field.type ~= "array" then
-    self:fault(place, "shape `" .. rows.shape .. "` needs a field of type `array`, whose items are the rows; of a row that is the whole body, too:"
-      .. " see \"Rows\" in docs/platform-format.md")
+    self:fault(place, "shape `" .. rows.shape .. "` needs a field of type `array`, whose items are the rows; with one row a call the shape is `call`")
   else
     rows.row, rows.join = field.items, field.join
   end
   if rows.columns then
     rows.columns = self:columns(rows.columns, rows.shape, place)
   end
+  if rows.per_call and rows.per_call_max and rows.per_call > rows.per_call_max then
+    self:fault(place, "`per_call` is over `per_call_max`")
+  end
+  rows.per_call_max = rows.per_call_max or field.max_items
+  return self:row_results(rows, place)
+end
+
+-- The reply's account of the rows, with what goes without saying.
+function Resolver:row_results(rows, place)
   local result = copy(rows.result or {})
   if type(result.failed_rows) == "string" then
     result.failed_rows = { list = result.failed_rows }
@@ -246,10 +288,6 @@ function Resolver:rows(raw, operation, place)
   if result.status and not result.success_status then
     self:fault(place .. ".result", "`status` needs `success_status`: no answer would ever be a success")
   end
-  if rows.per_call and rows.per_call_max and rows.per_call > rows.per_call_max then
-    self:fault(place, "`per_call` is over `per_call_max`")
-  end
-  rows.per_call_max = rows.per_call_max or field.max_items
   return rows
 end
 

@@ -33,18 +33,6 @@ function M.is_parts(field)
   return inner and inner.id and inner.value and true or false
 end
 
----The list of rows of a body `form` whose only row stands in the form itself: each of its fields is a parameter.
----@param operation campaign.operation
----@return campaign.field? field
-function M.spread(operation)
-  for _, field in ipairs(operation.body == "form" and operation.fields or {}) do
-    if field.where == "form" and field.type == "array" and field.items and field.items.type == "object" then
-      return field
-    end
-  end
-  return nil
-end
-
 -- The item of an array of objects: columns fill one object.
 local function only_object(field)
   local items = field.type == "array" and not M.is_parts(field) and field.items

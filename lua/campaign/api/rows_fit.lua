@@ -185,21 +185,26 @@ local function result_fits(resolver, operation, result, place)
   end
 end
 
--- Rows in a form: a list of values, or one row whose fields are parameters.
-local function form_fits(resolver, operation, field, place)
+-- What a row of shape `call` cannot do: the checks over several fields need the whole call, which is made when it leaves.
+local function call_fits(resolver, operation, place)
   local rows = operation.rows
-  if rows.shape ~= "value" and rows.shape ~= "object" then
-    resolver:fault(place .. ".shape", "`" .. rows.shape .. "` does not go into a form: `value` (a list) or `object` (one row a call) do" .. NO_IMPORT)
-  elseif rows.shape == "object" and field.max_items ~= 1 then
-    resolver:fault(place .. ".field", "the fields of a row are parameters of the form, so a call has one row: `" .. rows.field
-      .. "` needs `max_items = 1`, and `rows` `per_call = 1`")
-  end
-  for _, inner in ipairs(rows.shape == "object" and rows.row and rows.row.fields or {}) do
-    if operation.fields[inner.name] and operation.fields[inner.name].where == "form" then
-      resolver:fault(place .. ".type", "`" .. inner.name .. "` is a field of the form, too")
-    elseif inner.type == "object" or inner.type == "array" and not inner.join then
-      resolver:fault(place .. ".type", "`" .. inner.name .. "` does not go into a form: a text, a number, or a list with `join` does" .. NO_IMPORT)
+  for _, key in ipairs{ "destructive", "probe" } do
+    if type(operation[key]) == "table" then
+      resolver:fault(place .. ".shape", "`call` does not go with `" .. key .. "`")
     end
+  end
+  if operation.rules[1] then
+    resolver:fault(place .. ".shape", "`call` does not go with `rules`")
+  end
+  for _, field in ipairs(operation.fields) do
+    for _, key in ipairs{ "only_if", "one_of", "not_after" } do
+      if field[key] then
+        resolver:fault(place .. ".shape", "`call` does not go with `" .. key .. "` of `" .. field.name .. "`: rows of a list are not checked for it")
+      end
+    end
+  end
+  if #rows.row.fields == 0 then
+    resolver:fault(place .. ".shape", "`call`: the operation has no field that a column could fill")
   end
 end
 
@@ -213,7 +218,9 @@ local function place_fits(resolver, operation, place)
   if rows.shape == "csv" then
     return
   elseif operation.body == "form" and top.where == "form" then
-    form_fits(resolver, operation, top, place)
+    if rows.shape ~= "value" then
+      resolver:fault(place .. ".shape", "`" .. rows.shape .. "` does not go into a form: a list of `value`s does, or one row a call (shape `call`)")
+    end
   elseif top.where ~= "json" then
     resolver:fault(place .. ".field", "rows of shape `" .. rows.shape .. "` stand in a body `json`, `ndjson`, `array` or `form`, not in `"
       .. top.where .. "`" .. NO_IMPORT)
@@ -239,7 +246,7 @@ function M.check(resolver, operation, place)
       resolver:fault(place .. "." .. key, "does not go with shape `" .. rows.shape .. "`")
     end
   end
-  place_fits(resolver, operation, place)
+  (rows.is_call and call_fits or place_fits)(resolver, operation, place)
   row_fields_fit(resolver, rows, place)
   columns_fit(resolver, rows, place)
   if rows.aliases then

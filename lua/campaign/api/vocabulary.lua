@@ -101,7 +101,7 @@ local VOCABULARY = {
   },
   receipt = { ["part!"] = "string", sha256 = "string", size = "string" },
   rows = {
-    ["field!"] = "string", ["shape!"] = { "object", "array", "value", "csv" }, type = "string", per_call = amount,
+    field = "string", ["shape!"] = { "object", "array", "value", "csv", "call" }, type = "string", per_call = amount,
     per_call_max = amount, per_file = amount,
     concurrency = { least = 1, most = 1000, whole = true }, all_or_nothing = "boolean", columns_from = { of = "columns_from" },
     columns = { list = { any = { "string", { of = "field" } } } }, aliases = { map = strings }, mark = "string", named_by = "string",

@@ -83,8 +83,8 @@ local function operation_text(d)
   end
   if d.rows then
     local most = d.rows.per_call or d.rows.per_file
-    lines[#lines + 1] = { "rows", "campaign import FILE --to " .. shell_quote(d.rows.to) .. " fills " .. d.rows.field
-      .. (most and ", " .. most .. " rows at a time" or "") }
+    lines[#lines + 1] = { "rows", "campaign import FILE --to " .. shell_quote(d.rows.to) .. (d.rows.field and " fills " .. d.rows.field
+      .. (most and ", " .. most .. " rows at a time" or "") or " makes one call for each row") }
   end
   for index, name in ipairs(d.rules) do
     lines[#lines + 1] = { index == 1 and "rules" or "", name .. ": " .. rules.SAYS[name] }

@@ -131,8 +131,9 @@ local function rows_text(page, platform, operation)
     return
   end
   local most = rows.per_call or rows.per_file
-  page:add("\n**Rows.** `campaign import FILE --to ", shell_quote(platform.reference .. "." .. operation.name), "` fills ",
-    code(rows.field), " from a list, ", most and most .. " rows in one " .. (rows.per_file and "file" or "call") or "all rows at once", ", ",
+  local what = rows.is_call and "makes a call of each row of a list" or "fills " .. code(rows.field or "") .. " from a list, "
+    .. (most and most .. " rows in one " .. (rows.per_file and "file" or "call") or "all rows at once")
+  page:add("\n**Rows.** `campaign import FILE --to ", shell_quote(platform.reference .. "." .. operation.name), "` ", what, ", ",
     rows.concurrency or 1, " in flight", rows.concurrency == 1 and " (in order)" or "", ".")
   if rows.all_or_nothing then
     page:add("A call that is refused for its content applied nothing: its rows are then sent in smaller calls, down to those to blame.")

@@ -4,7 +4,6 @@
 
 local core = require "campaign.core"
 local facts = require "campaign.describe.facts"
-local row_tree = require "campaign.api.row_tree"
 local sample = require "campaign.describe.sample"
 local schema = require "campaign.describe.schema"
 
@@ -159,13 +158,9 @@ local function parameters(schemas, operation, fields)
 end
 
 local function body_fields(operation)
-  local chosen, spread = {}, row_tree.spread(operation)
+  local chosen = {}
   for _, field in ipairs(operation.fields) do
-    if field == spread then
-      for _, inner in ipairs(field.items.fields) do
-        chosen[#chosen + 1] = inner
-      end
-    elseif field.where == "json" or field.where == "form" or field.where == "body" then
+    if field.where == "json" or field.where == "form" or field.where == "body" then
       chosen[#chosen + 1] = field
     end
   end

@@ -96,6 +96,22 @@ local function empty_body(client, operation, params)
   return before and before .. after or "-"
 end
 
+-- Checks the fields that all rows share, of rows that are calls. Objects are filled by each row.
+local function check_shared(platform, operation, params)
+  local fields = {}
+  for _, field in ipairs(operation.fields) do
+    if params[field.name] ~= nil and operation.rows.row.fields[field.name] and field.type ~= "object" then
+      fields[#fields + 1], fields[field.name] = field, field
+    end
+  end
+  for name in pairs(params) do
+    if operation.fields[name] and not fields[name] then
+      return refuse(("params.%s: is not given for all rows; of an object `set` gives the fields"):format(tostring(name)))
+    end
+  end
+  return check.fields(platform, merged(operation, { fields = fields, rules = {} }), params)
+end
+
 ---Makes the client and checks the call without rows: fields, credentials, headers. Sends nothing.
 ---@param options table account, env, transport, params, overwrite
 ---@param platform table
@@ -118,14 +134,18 @@ function M.connect(options, platform, operation)
   end
   local values
   local params = call_key.with_place(operation, options.params)
-  values, err = check.fields(platform, operation, params, account, { rows = true })
+  if operation.rows.is_call then
+    values, err = check_shared(platform, operation, options.params)
+  else
+    values, err = check.fields(platform, operation, params, account, { rows = true })
+  end
   if not values then
     return nil, err
   end
   local client = client_module.new(platform, account, options.transport, options.env, {
     open_store = options.open_store, paced = false, -- import/run/pace.lua takes the tokens
   })
-  if not operation.tokens then
+  if not operation.tokens and not operation.rows.is_call then
     -- A request without rows finds what is wrong with credentials and headers; it is never submitted.
     local trial
     trial, err = client:prepare(operation.name, params, {

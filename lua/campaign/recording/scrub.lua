@@ -6,7 +6,6 @@
 local core = require "campaign.core"
 local json = require "campaign.json"
 local redact = require "campaign.api.redact"
-local row_tree = require "campaign.api.row_tree"
 
 local M = {}
 
@@ -268,7 +267,7 @@ function Scrub:pairs(text, operation, where)
     local name, value = M.cut(pair, "=")
     value = value or ""
     local field = fields and fields[decode_part(name)]
-    if field and (field.where or "form") == where then
+    if field and field.where == where then
       local kept = self:value(field.type == "array" and field.items or field, decode_part(value), field.redact)
       list[#list + 1] = { name, kept }
     elseif self.keep_unknown then
@@ -333,7 +332,7 @@ end
 ---@param operation campaign.operation
 ---@return table
 function M.request(operation)
-  local rows, fields, spread = operation.rows, {}, row_tree.spread(operation)
+  local rows, fields = operation.rows, {}
   for index, field in ipairs(operation.fields) do
     if rows and field.name == rows.steps[1] and rows.shape ~= "object" and not field.redact then
       local copy = { redact = true }
@@ -346,9 +345,6 @@ function M.request(operation)
       return field -- the whole body
     end
     fields[index], fields[field.name] = field, field
-  end
-  for _, field in ipairs(spread and spread.items.fields or {}) do
-    fields[#fields + 1], fields[field.name] = field, field
   end
   return { type = "object", fields = fields }
 end

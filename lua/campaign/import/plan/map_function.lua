@@ -155,7 +155,7 @@ end
 local function fields_of(state, info)
   local map, known = {}, {}
   local exact = columns_module.index(state.columns).exact
-  for _, field in ipairs(row_fields.list(state.operation, state.target_columns)) do
+  for _, field in ipairs(row_fields.list(state.operation, state.target_columns, state.options.params)) do
     known[field.name] = true
   end
   local objects = row_fields.objects(state.operation)
@@ -240,7 +240,7 @@ end
 ---@return true? ok
 ---@return campaign.error? err
 function M.check(state)
-  local unused, names = {}, names_of(row_fields.list(state.operation, state.target_columns))
+  local unused, names = {}, names_of(row_fields.list(state.operation, state.target_columns, state.options.params))
   for _, name in ipairs(state.mapping.unused) do
     unused[name] = true
   end

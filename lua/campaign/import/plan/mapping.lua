@@ -341,7 +341,7 @@ local function begin(options)
   local p = setmetatable({
     options = options, rows = options.operation.rows,
     columns = options.columns,
-    fields = row_fields.with_own(options, row_fields.list(options.operation, options.target_columns)),
+    fields = row_fields.with_own(options, row_fields.list(options.operation, options.target_columns, options.params)),
     by_name = {}, parts = {}, mapped = {}, items = {}, taken = {}, used = {}, required = {}, faults = {}, by_entry = {},
     claimed = {}, demanded = {},
     out = { width = #options.columns, fields = {}, demands = {}, checks = {}, uses = {}, unused = {}, notes = {}, suppress = {} },

@@ -30,7 +30,7 @@ function M.encoder(operation, mapping, envelope, map)
     description.header = rows.file.header and mapping.header or nil
     description.bom = rows.file.bom
   else
-    local is_form = operation.body == "form"
+    local is_form = operation.body == "form" and not rows.is_call
     local is_piece = rows.shape == "value" and (is_form or rows.join ~= nil)
     description.format = is_form and "form" or "json"
     description.row = is_piece and "piece" or rows.shape

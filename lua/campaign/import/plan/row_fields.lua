@@ -55,10 +55,17 @@ end
 ---The fields one row may have, whatever its shape: the row type's fields, those of objects by their paths, or the target's columns.
 ---@param operation table a loaded operation
 ---@param target_columns table[]? `{ name, required }` where the platform was asked for its columns
+---@param params table? of rows that are calls: what all of them have
 ---@return table[]
-function M.list(operation, target_columns)
+function M.list(operation, target_columns, params)
   local rows = operation.rows
-  if rows.shape == "object" then
+  if rows.is_call then
+    local list = {}
+    for _, field in ipairs((row_tree.flatten(rows.row.fields))) do
+      list[#list + 1] = (params or {})[field.name] == nil and field or nil
+    end
+    return list
+  elseif rows.shape == "object" then
     return (row_tree.flatten(rows.row.fields or {}))
   end
   local fields = {}

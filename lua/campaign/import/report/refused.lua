@@ -255,16 +255,11 @@ function M.match(how, sent, refusals, known)
   return positions, by_position
 end
 
--- The rows of a form: values, or one row whose fields are parameters.
+-- The rows of a form: one text, or one for each.
 local function form_rows(operation, text)
-  local rows, row = {}, {}
-  local field = operation.fields[operation.rows.field]
+  local rows = {}
   for _, pair in ipairs(build.pairs_in(text)) do
-    row[pair[1]] = pair[2]
-    rows[#rows + 1] = pair[1] == field.name and pair[2] or nil
-  end
-  if operation.rows.shape == "object" then
-    return { row }
+    rows[#rows + 1] = pair[1] == operation.rows.field and pair[2] or nil
   end
   return operation.rows.join and split(rows[1] or "", operation.rows.join) or rows
 end
@@ -275,7 +270,9 @@ local function json_rows(operation, text)
     text = "[" .. text:gsub("\n$", ""):gsub("\n", ",") .. "]" -- no text within a line holds a line end of its own
   end
   local body, err = json.decode(text, { bytes = #text + 1 })
-  if operation.body ~= "json" then
+  if operation.rows.is_call then
+    return body and { body }, err
+  elseif operation.body ~= "json" then
     return body, err
   end
   for _, step in ipairs(operation.rows.steps) do
@@ -298,7 +295,7 @@ function M.sent_rows(operation, encoder, input, batch)
     return nil, err
   end
   local body
-  body, err = (operation.body == "form" and form_rows or json_rows)(operation, text)
+  body, err = (operation.body == "form" and not operation.rows.is_call and form_rows or json_rows)(operation, text)
   if type(body) ~= "table" then
     return nil, err
   end

@@ -29,7 +29,8 @@ local mt = { __index = methods, __name = "campaign.import.run.fast_path" }
 function M.new(work, state)
   local operation, scheme = work.operation, work.operation.scheme
   local class = getmetatable(work.transport)
-  local may = type(class) == "table" and class.offers_templates and operation.rows.shape ~= "csv" and operation.response == "json"
+  local may = type(class) == "table" and class.offers_templates and operation.response == "json"
+    and operation.rows.shape ~= "csv" and not operation.rows.is_call
     and not operation.receipt and not operation.closed -- each answer tells the time
     and not (scheme and (scheme.kind == "signature" or scheme.field)) -- each call is signed anew, or has a token in its form
     and not operation.call_key

@@ -4,6 +4,8 @@
 
 local call_key = require "campaign.api.call_key"
 local error_object = require "campaign.error"
+local json = require "campaign.json"
+local merged = require "campaign.merged"
 local sign = require "campaign.api.sign"
 local target = require "campaign.import.target"
 
@@ -20,6 +22,12 @@ local function changed(batch, how, cause)
   }
 end
 
+-- The call of a row that is one: its fields, and those that all rows share.
+local function call_of(text, fields)
+  local row, err = json.decode(text, { bytes = #text + 1 })
+  return row and merged(row, fields), err
+end
+
 ---Builds the request of a batch. Everything that can fail on this machine fails here: reading its rows, comparing them with the plan, encoding, the
 ---access token.
 ---@param state table input, encoder, operation, options, client, barrier; passed: this run has read the whole list; like, like_fields: the
@@ -30,7 +38,8 @@ end
 function M.of(state, batch)
   local options, operation = state.options, state.operation
   local source, sum, err
-  if sign.covers_body(operation) or call_key.is_beside_rows(operation) then
+  local is_call = operation.rows.is_call
+  if is_call or sign.covers_body(operation) or call_key.is_beside_rows(operation) then
     source, err = state.encoder:text(state.input, batch) -- the whole body is checked before its first byte is sent
   else
     source, sum = state.encoder:source(state.input, batch)
@@ -58,7 +67,13 @@ function M.of(state, batch)
   if operation.call_key then
     fields, key = call_key.with_batch(operation, fields, state.id, batch)
   end
-  if call_key.is_beside_rows(operation) then
+  if is_call then
+    fields, err = call_of(source, fields)
+    if not fields then
+      return nil, err
+    end
+    source = nil
+  elseif call_key.is_beside_rows(operation) then
     local prefix, suffix = state.client:envelope(operation.name, call_key.with_place(operation, options.params))
     source = call_key.put(source, assert(prefix, suffix), suffix, operation, key)
   end
