@@ -180,18 +180,13 @@ describe("core.json", function()
   end)
 
   it("raises where there is no memory for a text, and writes it whole when there is #heavy", function()
-    local script = os.tmpname()
-    command.write(script, [[
+    local result = command.under_shim([[
       local encode, text = require("campaign.core").json.encode, ("x\n"):rep(40000)
       local whole = encode(text)
       io.open("/shim/arm")
       local ok, said = pcall(encode, text)
       io.write(ok and said ~= whole and "a wrong text" or said, ", ", tostring(encode(text) == whole))
-    ]])
-    local result = command.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script }, { seconds = 60, env = {
-      LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath, SHIM = "1 ENOMEM malloc",
-      LD_PRELOAD = (os.getenv("CAMPAIGN_BUILD") or command.ROOT .. "/build") .. "/spec/fault_shim.so" } })
-    os.remove(script)
+    ]], "1 ENOMEM malloc")
     assert.equal("out of memory, true", result.out, result.err)
   end)
 

@@ -2,6 +2,7 @@
 -- core.rows.rewrite: a list made anew row by row, beside a plain reader and a plain model of what the function said, over random and hostile lists;
 -- what a row refuses, and what is left of a list that was given up. On LuaJIT all of it also through compiled code (plan/row_walk.lua).
 
+local command = require "support.command"
 local core = require "campaign.core"
 local lists = require "support.lists"
 local row_walk = require "campaign.import.plan.row_walk"
@@ -261,6 +262,22 @@ describe("core.rows.rewrite, " .. way, function()
     end
     return table.concat(lines, random(2) == 1 and "\n" or "\r\n") .. (random(2) == 1 and "\n" or ""), columns
   end
+
+  it("keeps what a column had where there is no memory for another value #heavy", function()
+    local result = command.under_shim(([[
+      local core = require "campaign.core"
+      local input = assert(core.rows.input{ path = %q })
+      input:columns()
+      local rewrite = assert(core.rows.rewrite(input, { folder = "/tmp", keep = false, shown = "the columns" }))
+      local next_row, row = rewrite:walk()
+      next_row()
+      row.new, row.a = "before", "before"
+      io.open("/shim/arm")
+      local ok, said = pcall(function() row.new = ("v"):rep(100000) end)
+      io.write(tostring(ok), " ", said, ": ", row.new, " ", row.a)
+    ]]):format(lists.file("a,b\n1,2\n")), "1 ENOMEM malloc")
+    assert.matches("^false [^\n]*out of memory: before before$", result.out, result.err)
+  end)
 
   it("agrees with a plain model on random lists and random functions", function()
     local seed = lists.seed()

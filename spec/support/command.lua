@@ -75,6 +75,20 @@ function M.run(argv, options)
   return result
 end
 
+---Runs a script of which calls fail, as the orders say (spec/preload/fault_shim.c), once it has opened /shim/arm.
+---@param text string
+---@param orders string
+---@return { code: integer, out: string, err: string }
+function M.under_shim(text, orders)
+  local script = os.tmpname()
+  M.write(script, text)
+  local result = M.run({ os.getenv("CAMPAIGN_TEST_LUA") or "lua5.4", script }, { seconds = 60, env = { SHIM = orders,
+    LUA_PATH = os.getenv("LUA_PATH") or package.path, LUA_CPATH = os.getenv("LUA_CPATH") or package.cpath,
+    LD_PRELOAD = (os.getenv("CAMPAIGN_BUILD") or M.ROOT .. "/build") .. "/spec/fault_shim.so" } })
+  os.remove(script)
+  return result
+end
+
 ---Runs `campaign` with arguments.
 function M.campaign(argv, options)
   local words = { ROOT .. "/bin/campaign" }
