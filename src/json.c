@@ -241,17 +241,16 @@ static int is_huge(const uint8_t *text, size_t n) {
   long magnitude = 0; /* decimal exponent of the first digit that is not zero: 1.0 has 0, 0.1 has -1 */
   int point = 0;
   int seen = 0;
-  char digits[CAMP_JSON_NUMBER_MAX + 8]; /* from that digit on, without the point */
-  size_t count = 0;
   for (; at < n && text[at] != 'e' && text[at] != 'E'; at++) {
     if (text[at] == '.') {
       point = 1;
-      continue;
+    } else if (seen) {
+      magnitude += !point;
+    } else if (text[at] != '0') {
+      seen = 1;
+    } else {
+      magnitude -= point;
     }
-    if (seen) magnitude += !point;
-    else if (text[at] != '0') seen = 1;
-    else magnitude -= point;
-    if (seen) digits[count++] = (char)text[at];
   }
   if (!seen) return 0;
   if (text[0] == '-' ? text[1] == '0' : text[0] == '0') magnitude--; /* the first such digit is after the point */
@@ -266,6 +265,10 @@ static int is_huge(const uint8_t *text, size_t n) {
   }
   magnitude += negative ? -exponent : exponent;
   if (magnitude != 308) return magnitude > 308;
+  char digits[CAMP_JSON_NUMBER_MAX + 8]; /* from that digit on, without the point */
+  size_t count = 0;
+  for (size_t i = 0; i < n && text[i] != 'e' && text[i] != 'E'; i++)
+    if (text[i] >= '0' && (count > 0 || text[i] != '0')) digits[count++] = (char)text[i];
   snprintf(digits + count, sizeof digits - count, "e%d", 309 - (int)count); /* the largest double is 1.797...e308 */
   return isinf(strtod(digits, NULL));
 }

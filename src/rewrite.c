@@ -109,11 +109,14 @@ int camp_rewrite_column(struct camp_rewrite *rw, const char *name, size_t length
 int camp_rewrite_set(struct camp_rewrite *rw, size_t column, const char *text, size_t length, struct camp_error *err) {
   if (camp_buf_full(&rw->values, length))
     return camp_fail(err, CAMP_USAGE, 0, "the function's values for one row take more than %zu bytes", CAMP_REWRITE_VALUES);
-  if (camp_buf_append(&rw->values, text, length) != 0) return camp_fail_nomem(err);
+  char *to = camp_buf_reserve(&rw->values, length);
+  if (to == NULL) return camp_fail_nomem(err);
+  memcpy(to, text, length);
   struct camp_rewrite_column *made = &rw->made[column];
-  made->at = rw->values.length - length;
+  made->at = rw->values.length;
   made->length = length;
   made->row = rw->rows;
+  rw->values.length += length;
   return 0;
 }
 

@@ -63,7 +63,7 @@ static int refuse(struct writer *writer, const char *what) {
   return camp_fail(&writer->err, CAMP_INVALID, 0, "cannot be written as JSON: %s%s%s", at > 0 ? path : "", at > 0 ? " is " : "the value is ", what);
 }
 
-static int fail_room(struct writer *writer, size_t size) {
+static __attribute__((noinline)) int fail_room(struct writer *writer, size_t size) {
   return camp_buf_full(&writer->out, size) ? camp_fail(&writer->err, CAMP_INVALID, 0, "the JSON text is longer than 1 GiB")
                                            : camp_fail_nomem(&writer->err);
 }
