@@ -157,6 +157,17 @@ describe("sandbox hypers files", function()
     assert.equal(401, h.form(FILE, {}, { { "file", "x", "a.txt" }, { "moduleName", "n" } }).status)
   end)
 
+  it("cuts a download short, or says a length five bytes too small, on order", function()
+    h.reset()
+    local content = ("0123456789"):rep(20000)
+    local id = accepted(upload(content, "large.bin")).id
+    h.faults("download_file:truncate-body@1", "download_file:wrong-length@2")
+    local message = tostring(download(id).error)
+    assert.truthy(message:find("100000 bytes remaining", 1, true), message)
+    assert.equal(content:sub(1, -6), download(id).body)
+    assert.equal(content, download(id).body)
+  end)
+
   it("carries files larger than a piece of the wire", function()
     h.reset()
     local bytes = {}

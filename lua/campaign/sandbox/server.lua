@@ -72,16 +72,23 @@ end
 
 -- Replies ---------------------------------------------------------------------------------------
 
-local function send_file(stream, path)
-  local file = io.open(path, "rb")
-  if not file then
-    return drop(stream, "close")
+-- Gives the first `left` bytes of an answer's body to `write`, those of a file in pieces. True when they have gone.
+local function send_body(answer, left, write)
+  if not answer.path then
+    return write(answer.body:sub(1, left))
   end
-  repeat
-    local bytes = file:read(FILE_CHUNK)
-    local ok = stream:write_chunk(bytes or "", bytes == nil, SEND_STALL)
-  until not bytes or not ok
-  file:close()
+  local file = io.open(answer.path, "rb")
+  while file and left > 0 do
+    local bytes = file:read(math.min(left, FILE_CHUNK))
+    if not bytes or not write(bytes) then
+      break
+    end
+    left = left - #bytes
+  end
+  if file then
+    file:close()
+  end
+  return left == 0
 end
 
 local function send(app, stream, answer)
@@ -110,14 +117,17 @@ local function send(app, stream, answer)
     return
   end
   if answer.cut then
-    local body = answer.body or ""
-    if answer.cut == "short" then
-      body = body:sub(1, math.floor(#body / 2))
-    end
-    stream.connection.socket:xwrite(body, "n", SEND_STALL)
+    send_body(answer, answer.cut == "short" and math.floor(length / 2) or length, function(bytes)
+      return stream.connection.socket:xwrite(bytes, "n", SEND_STALL)
+    end)
     return drop(stream, "close")
   end
-  send_file(stream, answer.path)
+  local whole = send_body(answer, length, function(bytes)
+    return stream:write_chunk(bytes, false, SEND_STALL)
+  end)
+  if not (whole and stream:write_chunk("", true, SEND_STALL)) then
+    drop(stream, "close")
+  end
 end
 
 local function serve(app, stream, headers)
