@@ -247,6 +247,14 @@ describe("sandbox faults", function()
     assert.equal(first, h.control("results").results[1].unique_id)
   end)
 
+  it("meets calls that have no callback with a callback's fault, without an effect", function()
+    for _, kind in ipairs{ "duplicate-callback", "early-callback", "late-callback=60", "no-callback" } do
+      order("*:" .. kind .. "@1-")
+      assert.equal(401, h.get("/api/v1/notification-tasks?taskType=APPOINTMENT_REMINDER").status)
+      assert.equal(1, h.control("faults").faults[1].met)
+    end
+  end)
+
   it("holds a result back for as long as late-callback says", function()
     order("import_customers_async:late-callback=3600@1")
     send()

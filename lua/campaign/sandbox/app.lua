@@ -326,7 +326,9 @@ local function act(self)
         self.operation)
     end
     if met.after.kind:find("callback", 1, true) then
-      self.platform:callback_fault(request, met.after)
+      if self.platform.callback_fault then
+        self.platform:callback_fault(request, met.after)
+      end
       return answer
     end
     return reply.with_fault(answer, met.after)
