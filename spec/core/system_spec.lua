@@ -382,6 +382,29 @@ describe("core.system", function()
     end)
   end)
 
+  it("opens no file by the part of a path before a NUL byte", function()
+    local path = folder .. "/named"
+    assert(system.write_atomic(path, "a,b\n1,2\n"))
+    local input = assert(core.rows.input{ path = path })
+    local cut = path .. "\0.csv"
+    for name, open in pairs {
+      source = function() return core.source{ path = cut } end,
+      form = function() return core.form{ { name = "a", path = cut } } end,
+      input = function() return core.rows.input{ path = cut } end,
+      workbook = function() return core.workbook.reader{ path = cut, folder = folder } end,
+      digest = function() return core.digest.sha256_file(cut) end,
+      rewrite = function() return core.rows.rewrite(input, { folder = folder .. "\0", shown = "" }) end,
+      sheet = function() return core.sheet.writer{ path = cut, columns = 1, source = core.source("a") } end,
+      temporary = function()
+        return core.sheet.writer{ path = path .. ".xlsx", temporary = folder .. "\0", columns = 1, source = core.source("a") }
+      end,
+    } do
+      local ok, err = pcall(open)
+      assert.is_false(ok, name)
+      assert.matches("NUL byte", err)
+    end
+  end)
+
   describe("lock", function()
     it("is held by one at a time and released by closing", function()
       local path = folder .. "/lock"

@@ -60,6 +60,9 @@ int64_t camp_integer_field(lua_State *L, int table, const char *name, int64_t fa
 /* NULL if absent; the string stays valid while the table holds it. Raises if it is not a string. */
 const char *camp_opt_string_field(lua_State *L, int table, const char *name, size_t *length);
 const char *camp_check_string_field(lua_State *L, int table, const char *name, size_t *length);
+/* The same for paths, without NUL bytes. */
+const char *camp_opt_path_field(lua_State *L, int table, const char *name);
+const char *camp_check_path_field(lua_State *L, int table, const char *name);
 
 /* Pushes a CRC-32C as 8 hex digits. */
 void camp_push_checksum(lua_State *L, uint32_t sum);

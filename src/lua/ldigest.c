@@ -105,7 +105,7 @@ static int digest_hmac(lua_State *L) {
 static int digest_sha256_file(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   char hex[CAMP_SHA256_HEX];
-  if (camp_digest_sha256_file(luaL_checkstring(L, 1), hex, &err) != 0) return camp_push_error(L, &err);
+  if (camp_digest_sha256_file(camp_check_path(L, 1), hex, &err) != 0) return camp_push_error(L, &err);
   lua_pushlstring(L, hex, sizeof hex - 1);
   return 1;
 }

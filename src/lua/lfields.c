@@ -68,6 +68,19 @@ const char *camp_check_string_field(lua_State *L, int table, const char *name, s
   return value;
 }
 
+const char *camp_opt_path_field(lua_State *L, int table, const char *name) {
+  size_t length;
+  const char *path = camp_opt_string_field(L, table, name, &length);
+  if (path != NULL && strlen(path) != length) luaL_error(L, "field '%s' contains a NUL byte", name);
+  return path;
+}
+
+const char *camp_check_path_field(lua_State *L, int table, const char *name) {
+  const char *path = camp_opt_path_field(L, table, name);
+  if (path == NULL) luaL_error(L, "field '%s' is required", name);
+  return path;
+}
+
 void camp_set_integer(lua_State *L, const char *name, int64_t value) {
   lua_pushinteger(L, (lua_Integer)value);
   lua_setfield(L, -2, name);

@@ -74,7 +74,7 @@ static int add_part(lua_State *L, struct camp_form *form, int index, struct camp
   spec.filename = camp_opt_string_field(L, table, "filename", &spec.filename_length);
   spec.type = camp_opt_string_field(L, table, "type", &spec.type_length);
   spec.digest = camp_opt_boolean_field(L, table, "digest", 0);
-  const char *path = camp_opt_string_field(L, table, "path", NULL);
+  const char *path = camp_opt_path_field(L, table, "path");
   if (spec.filename == NULL && path != NULL) {
     spec.filename = base_name(path);
     spec.filename_length = strlen(spec.filename);

@@ -32,11 +32,9 @@ struct camp_input *camp_check_input(lua_State *L, int index) {
 
 /* Reads the options of an input; the strings belong to the table at index 1. */
 static void read_options(lua_State *L, struct camp_input_options *options) {
-  size_t length = 0;
   luaL_checktype(L, 1, LUA_TTABLE);
   memset(options, 0, sizeof *options);
-  options->path = camp_check_string_field(L, 1, "path", &length);
-  if (strlen(options->path) != length) luaL_error(L, "the path contains a NUL byte");
+  options->path = camp_check_path_field(L, 1, "path");
   options->name = camp_opt_string_field(L, 1, "name", NULL);
   options->encoding = camp_opt_string_field(L, 1, "encoding", NULL);
   options->delimiter = camp_opt_string_field(L, 1, "delimiter", NULL);

@@ -41,13 +41,6 @@ static struct camp_process *check_process(lua_State *L) {
   return &box->process;
 }
 
-static const char *opt_path_field(lua_State *L, int table, const char *name) {
-  size_t length = 0;
-  const char *path = camp_opt_string_field(L, table, name, &length);
-  if (path != NULL && strlen(path) != length) luaL_error(L, "field '%s' contains a NUL byte", name);
-  return path;
-}
-
 /* Pushes an array of pointers to the arguments t[1], t[2], ...; the table keeps the strings alive. */
 static char **push_arguments(lua_State *L, int table) {
   size_t count = lua_rawlen(L, table);
@@ -127,9 +120,9 @@ static int system_spawn(lua_State *L) {
     luaL_argcheck(L, lua_istable(L, 3), 1, "field 'env' must be a table");
     spawn.environment = push_environment(L, 3);
   }
-  spawn.output_path = opt_path_field(L, 1, "stdout");
-  spawn.error_path = opt_path_field(L, 1, "stderr");
-  spawn.directory = opt_path_field(L, 1, "cwd");
+  spawn.output_path = camp_opt_path_field(L, 1, "stdout");
+  spawn.error_path = camp_opt_path_field(L, 1, "stderr");
+  spawn.directory = camp_opt_path_field(L, 1, "cwd");
   spawn.pipe = camp_opt_boolean_field(L, 1, "pipe", 0);
   spawn.hold_input = camp_opt_boolean_field(L, 1, "hold_stdin", 0);
   spawn.group = camp_opt_boolean_field(L, 1, "group", 0);

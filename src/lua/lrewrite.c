@@ -214,7 +214,7 @@ int camp_rows_rewrite(lua_State *L) {
   struct camp_input *input = camp_check_input(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  const char *folder = camp_check_string_field(L, 2, "folder", NULL);
+  const char *folder = camp_check_path_field(L, 2, "folder");
   const int keep = camp_opt_boolean_field(L, 2, "keep", 1);
   const int eager = camp_opt_boolean_field(L, 2, "eager", 0);
   camp_check_string_field(L, 2, "shown", NULL);

@@ -30,14 +30,12 @@ static int writer_close(lua_State *L) {
 static int sheet_writer(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_sheet_options options;
-  size_t path_length, length;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   memset(&options, 0, sizeof options);
-  options.path = camp_check_string_field(L, 1, "path", &path_length);
-  luaL_argcheck(L, strlen(options.path) == path_length, 1, "the path contains a NUL byte");
-  options.temporary = camp_opt_string_field(L, 1, "temporary", &length);
-  options.name = camp_opt_string_field(L, 1, "name", &length);
+  options.path = camp_check_path_field(L, 1, "path");
+  options.temporary = camp_opt_path_field(L, 1, "temporary");
+  options.name = camp_opt_string_field(L, 1, "name", NULL);
   if (options.name == NULL) options.name = "Sheet1";
   options.columns = (size_t)camp_integer_field(L, 1, "columns", 0, 0, 1000000000);
   struct writer_box *box = camp_push_object(L, sizeof *box, WRITER_CLASS);

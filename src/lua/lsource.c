@@ -75,7 +75,7 @@ int camp_core_source(lua_State *L) {
     text = lua_tolstring(L, 1, &length);
   } else {
     luaL_checktype(L, 1, LUA_TTABLE);
-    path = camp_check_string_field(L, 1, "path", NULL);
+    path = camp_check_path_field(L, 1, "path");
   }
   struct camp_source **box = camp_push_source_box(L);
   source = path != NULL ? camp_source_file_open(path, &err) : camp_source_memory_copy(text, length);

@@ -33,14 +33,12 @@ static int reader_close(lua_State *L) {
 static int workbook_reader(lua_State *L) {
   struct camp_error err = {CAMP_OK, 0, ""};
   struct camp_workbook_options options;
-  size_t path, folder, length;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   memset(&options, 0, sizeof options);
-  options.path = camp_check_string_field(L, 1, "path", &path);
-  options.folder = camp_check_string_field(L, 1, "folder", &folder);
-  luaL_argcheck(L, strlen(options.path) == path && strlen(options.folder) == folder, 1, "the path contains a NUL byte");
-  options.sheet = camp_opt_string_field(L, 1, "sheet", &length);
+  options.path = camp_check_path_field(L, 1, "path");
+  options.folder = camp_check_path_field(L, 1, "folder");
+  options.sheet = camp_opt_string_field(L, 1, "sheet", NULL);
   options.header_row = (size_t)camp_integer_field(L, 1, "header_row", 0, 1, CAMP_WORKBOOK_ROWS);
   options.keep = camp_opt_boolean_field(L, 1, "keep", 0);
   options.eager = camp_opt_boolean_field(L, 1, "eager", 0);
