@@ -222,8 +222,11 @@ static int take(struct camp_sheet *sheet, const unsigned char *bytes, size_t siz
 /* A full disk is noticed here first: rows are written to the library's temporary file. */
 static int check_rows_file(struct camp_sheet *sheet, struct camp_error *err) {
   FILE *file = sheet->sheet->optimize_tmpfile;
-  errno = 0;
-  if (ferror(file) != 0) return fail_disk(sheet->temporary, errno != 0 ? errno : ENOSPC, err);
+  if (ferror(file) != 0) { /* the library has lost the reason; the bytes that could not be written give it again */
+    errno = 0;
+    fflush(file);
+    return fail_disk(sheet->temporary, errno != 0 ? errno : ENOSPC, err);
+  }
   if (ftell(file) > MOST_BYTES)
     return camp_fail(err, CAMP_INVALID, 0, "%.150s: the sheet is too large; write several files", sheet->save.path);
   return 0;

@@ -182,6 +182,20 @@ describe("core.sheet", function()
     assert.equal("", left_over())
   end)
 
+  it("says why rows cannot be written", function()
+    local script = command.write(folder .. "/try.lua", [[
+      require "campaign.error"
+      local core = require "campaign.core"
+      local writer = assert(core.sheet.writer{ path = arg[1], columns = 1, source = core.source((("v"):rep(200) .. "\n"):rep(4000)) })
+      local count, err
+      repeat count, err = writer:step() until not count or err
+      io.stdout:write(tostring(err))]])
+    local result = command.run({ "sh", "-c", ("trap '' XFSZ; ulimit -f 200; exec %s %s %s"):format(rawget(_G, "jit") and "luajit" or "lua5.4", script,
+      folder .. "/large.xlsx") }, { env = { LUA_PATH = package.path, LUA_CPATH = package.cpath, LD_PRELOAD = os.getenv("LD_PRELOAD"),
+      ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") } })
+    assert.truthy(result.out:find("cannot be written: File too large", 1, true), result.out .. result.err)
+  end)
+
   -- The library notices only some of the writes that fail; whatever the disk has room for, a file that is there is whole.
   it("never leaves a file that lacks rows when the disk is full", function()
     local script = command.write(folder .. "/try.lua", [[
