@@ -496,6 +496,7 @@ int camp_input_header(struct camp_input *input, struct camp_error *err) {
   } else if (keep_names(input, &record, err) == 0) {
     input->data_offset = record.offset + record.bytes;
     input->data_line = reader.line;
+    input->first_line = record.line; /* blank lines may come before it */
     result = 0;
   } else {
     drop_names(input);

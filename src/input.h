@@ -31,7 +31,7 @@ struct camp_input {
   enum camp_encoding encoding;
   const char *detected;   /* "bom", "utf-8", "gb18030" or "given" */
   int64_t text_offset;    /* the first byte after a byte order mark and a line "sep=;" */
-  int64_t first_line;     /* of the header: 1, or 2 after such a line; 0 until it was looked for */
+  int64_t first_line;     /* that of the header once it was read; before that 1, or 2 after such a line, or 0 if it was not looked for yet */
   unsigned char delimiter; /* 0 until the header is read, if it is to be detected there */
   size_t max_record;      /* bytes of one record; for UTF-16 input, of its UTF-8 */
   int record_lines;       /* every record counts as one line, whatever line ends it contains */

@@ -248,7 +248,7 @@ struct camp_key_list *camp_key_list_open(struct camp_input *input, size_t column
   list->is_open = 1;
   list->reader.input = input;
   camp_reader_start(&list->reader, input->data_offset, input->bytes, 0, input->data_line);
-  if (!has_header && (take_key(list, &waiting, input->columns[column].text, input->columns[column].length, 1, err) != 0 ||
+  if (!has_header && (take_key(list, &waiting, input->columns[column].text, input->columns[column].length, input->first_line, err) != 0 ||
                       add_waiting(list, &waiting, err) != 0)) {
     camp_key_list_release(list);
     return NULL;

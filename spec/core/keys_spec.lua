@@ -150,6 +150,16 @@ describe("lists of keys", function()
     second:close()
   end)
 
+  it("name the line of a row, also of the first one of a list without a header", function()
+    for text, lines in pairs { ["13800000001\n13800000002\n"] = { 1, 2 }, ["\n\r\n13800000001\n\n13800000002"] = { 3, 5 },
+      ["sep=;\n13800000001\n13800000002\n"] = { 2, 3 }, ["sep=;\n\n\"13800000001\n\"\n13800000002\n"] = { 3, 5 } } do
+      local list = assert(list_of(text, { column = 1, form = "phone", header = false }))
+      local total = run("p\n13800000001\n13800000002\n", 1, { suppress = { { list = list, column = 1 } } })
+      assert.same(lines, { total.hits[1].list_line, total.hits[2].list_line }, text)
+      list:close()
+    end
+  end)
+
   it("are read in every encoding that lists are read in", function()
     local text = "编号,电话\r\n1,\"138-0000\n-0001\"\r\n2,１３８００００２\r\n"
     for _, encoding in ipairs({ "utf-8", "gbk", "gb18030", "utf-16le", "utf-16be" }) do
