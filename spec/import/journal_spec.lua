@@ -33,8 +33,8 @@ describe("journal", function()
     return ledger
   end
 
-  local function read(ledger, most, batch_rows)
-    local book, list, last, calls = journal.new({}, ledger, os.clock, nil, batch_rows or 200), {}, 0, {}
+  local function read(ledger, most, batch_rows, is_shared)
+    local book, list, last, calls = journal.new({}, ledger, os.clock, is_shared, batch_rows or 200), {}, 0, {}
     local errors = 0
     for _ = 1, most or 100 do
       local now, err = book:next_batches(list, last)
@@ -74,6 +74,19 @@ describe("journal", function()
         return claim(self, count)
       end
       assert.equal(247, #read(ledger, 1000, batch_rows)) -- three are without rows
+      assert.equal(most, asked, batch_rows .. " rows")
+    end
+  end)
+
+  it("leases few batches at a time where others share the thread: to make many holds it for milliseconds", function()
+    for batch_rows, most in pairs{ [200] = 16, [30000] = 2 } do
+      local ledger, asked = ledger_of({}, 250), 0
+      local claim = ledger.claim
+      function ledger:claim(count)
+        asked = math.max(asked, count)
+        return claim(self, count)
+      end
+      assert.equal(247, #read(ledger, 1000, batch_rows, true))
       assert.equal(most, asked, batch_rows .. " rows")
     end
   end)
