@@ -300,6 +300,7 @@ int camp_input_open(struct camp_input **out, const struct camp_input_options *op
   input->fd = -1;
   input->data_offset = -1;
   input->record_lines = options->record_lines;
+  input->no_header = options->no_header;
   input->max_record = options->max_record > 0 ? options->max_record : CAMP_MAX_RECORD_DEFAULT;
   input->path = strdup(options->name != NULL ? options->name : options->path);
   if (input->path == NULL) {
@@ -428,12 +429,13 @@ static int check_names(const struct camp_input *input, struct camp_error *err) {
     const struct camp_name *name = &input->columns[i];
     size_t blanks = 0;
     while (blanks < name->length && (name->text[blanks] == ' ' || name->text[blanks] == '\t')) blanks++;
-    if (blanks == name->length)
+    if (blanks == name->length && !input->no_header)
       return camp_fail(err, CAMP_INVALID, 0, "%s: column %zu of the header has no name; give it one", input->path, i + 1);
     if (memchr(name->text, '\r', name->length) != NULL)
       return camp_fail(err, CAMP_INVALID, 0, "%s: the header contains a carriage return; lines must end in LF or CRLF", input->path);
     sorted[i] = name;
   }
+  if (input->no_header) return 0;
   qsort(sorted, input->column_count, sizeof sorted[0], compare_names);
   for (size_t i = 1; i < input->column_count; i++)
     if (compare_names(&sorted[i - 1], &sorted[i]) == 0)

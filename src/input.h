@@ -35,6 +35,7 @@ struct camp_input {
   unsigned char delimiter; /* 0 until the header is read, if it is to be detected there */
   size_t max_record;      /* bytes of one record; for UTF-16 input, of its UTF-8 */
   int record_lines;       /* every record counts as one line, whatever line ends it contains */
+  int no_header;
   int64_t data_offset;    /* the first byte after the header; -1 until the header is read */
   int64_t data_line;      /* line number there */
   struct camp_name *columns;
@@ -48,6 +49,7 @@ struct camp_input_options {
   size_t max_record;       /* 0: the default */
   const char *name;        /* for messages; NULL: the path */
   int record_lines;        /* as in camp_input: for lists made of sheets, whose rows are the lines */
+  int no_header;           /* the first line is a row like the others: columns may have any name, and the same one */
 };
 
 /* Opens the file and detects its encoding. 0 with *input owned by the caller (one reference), or -1. */

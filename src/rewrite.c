@@ -357,7 +357,7 @@ static int start_second_writing(struct camp_rewrite *rw, struct camp_error *err)
   char room[32];
   const char delimiter[2] = {(char)rw->input->delimiter, '\0'};
   struct camp_input_options options = {camp_draft_path(&rw->draft, room), "utf-8", delimiter, CAMP_REWRITE_RECORD, "the mapped list",
-                                       rw->input->record_lines};
+                                       rw->input->record_lines, 0};
   if (camp_input_open(&rw->old, &options, err) != 0 || camp_input_header(rw->old, err) != 0) return -1;
   if (camp_draft_open(&rw->fresh, rw->folder, rw->keep, err) != 0) return -1;
   camp_reader_init(&rw->old_reader, rw->old);

@@ -13,7 +13,7 @@ local M = {}
 local function open_workbook(options, home)
   local opened, err = workbook.open{
     path = options.path, sheet = options.sheet, header_row = options.header_row, folder = options.folder or os.getenv("TMPDIR") or "/tmp",
-      max_record = options.max_record,
+      max_record = options.max_record, header = options.header,
     stopped = options.stopped, pause = home and function() home.sleep(0) end,
   }
   if not opened then
@@ -24,7 +24,7 @@ local function open_workbook(options, home)
 end
 
 ---As core.rows.input; a workbook is read, too.
----@param options table path, encoding?, delimiter?, max_record?, name?, record_lines?; of a workbook sheet?, header_row?, stopped?, folder? (for the
+---@param options table path, encoding?, delimiter?, max_record?, name?, record_lines?, header?; of a workbook sheet?, header_row?, stopped?, folder? (for the
 ---converted list)
 ---@return userdata? input
 ---@return campaign.error|table? err or, of a workbook, what workbook.open gives

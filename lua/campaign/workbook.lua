@@ -140,7 +140,7 @@ local function open_list(reader, work, before)
       hint = "another sheet is named with `sheet` (--sheet NAME)" }
   end
   local input, err = core.rows.input{ path = reader:path(), name = work.path, encoding = "utf-8", delimiter = ",", record_lines = true,
-    max_record = work.max_record }
+    max_record = work.max_record, header = work.header }
   local columns
   if input then
     columns, err = input:columns()
@@ -163,8 +163,8 @@ local function open_list(reader, work, before)
 end
 
 ---Converts a worksheet and opens the list. The reader, which the caller closes, can give it a name.
----@param work table path, folder (for the list), sheet?, header_row?, keep? (it will be given a name), max_record?, pause?, stopped?, tell? (is given
----the reader)
+---@param work table path, folder (for the list), sheet?, header_row?, keep? (it will be given a name), max_record?, header?, pause?, stopped?,
+---tell? (is given the reader)
 ---@return { input: userdata, columns: string[], reader: userdata, doubts: table[], list: campaign.workbook.list }? opened
 ---@return campaign.error? err
 function M.open(work)

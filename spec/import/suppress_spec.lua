@@ -8,6 +8,7 @@ local imports = require "support.imports"
 local json = require "campaign.json"
 local lists = require "support.lists"
 local suppress = require "campaign.import.plan.suppress"
+local workbooks = require "support.workbooks"
 
 local LONGLONG = "longlong.import_customers_async"
 local UPLOAD = "outbound.upload_contacts_file"
@@ -50,6 +51,22 @@ describe("suppression", function()
       assert.is_nil(entry, text)
       contains(problem, "is not of the form FILE:COLUMN")
     end
+  end)
+
+  it("reads a list without a header whose first row has empty cells, or the same one twice; with a header these are refused", function()
+    local book = workbooks.write(imports.list("") .. ".xlsx", { rows = workbooks.rows{ { 13800000001, nil, 13800000001, n = 3 },
+      { 13800000002, "x", "y" } } })
+    for _, file in ipairs({ imports.list("13800000001,,13800000001\n13800000002,x,\n"), book }) do
+      local result = assert(imports.import(LONGLONG, "name,手机号\nA,13800000001\nB,13800000002\nC,13800000003\n",
+        { suppress = { file .. ":#1=phone" } }))
+      assert.same({ 3, 1, 2 }, { result.rows, result.accepted_pending, result.suppressed })
+      assert.equal("is in line 1 of " .. file .. ":#1", imports.read(result.suppressed_file)[1]._message)
+      local _, err = imports.import(LONGLONG, "name,手机号\nA,13800000001\n", { suppress = { { file = file, column = "x", field = "phone" } } })
+      contains(err, "of the header has no name")
+    end
+    local _, err = imports.import(LONGLONG, "name,手机号\nA,13800000001\n",
+      { suppress = { imports.list("13800000001,\r13800000002,x\r") .. ":#1=phone" } })
+    contains(err, "lines must end in LF or CRLF")
   end)
 
   it("keeps those who are on a list from being sent, and lists every one with the line that says so", function()

@@ -39,6 +39,7 @@ static void read_options(lua_State *L, struct camp_input_options *options) {
   options->encoding = camp_opt_string_field(L, 1, "encoding", NULL);
   options->delimiter = camp_opt_string_field(L, 1, "delimiter", NULL);
   options->record_lines = camp_opt_boolean_field(L, 1, "record_lines", 0);
+  options->no_header = !camp_opt_boolean_field(L, 1, "header", 1);
   options->max_record = (size_t)camp_integer_field(L, 1, "max_record", 0, CAMP_MAX_RECORD_MIN, CAMP_MAX_RECORD_MAX);
 }
 

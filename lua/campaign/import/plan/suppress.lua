@@ -177,7 +177,8 @@ local function refuse_doubts(entry, opened, column)
 end
 
 local function open_list(entry, use, work)
-  local input, err = reading.open{ path = entry.file, delimiter = "auto", stopped = work.stopped }
+  local has_header = type(entry.column) == "string"
+  local input, err = reading.open{ path = entry.file, delimiter = "auto", header = has_header, stopped = work.stopped }
   if not input then
     if err.kind == "cancelled" then
       return nil, err
@@ -192,7 +193,7 @@ local function open_list(entry, use, work)
     return refuse(entry, err)
   end
   local column = entry.column
-  if type(column) == "string" then
+  if has_header then
     column = columns_module.named(columns_module.index(names), column)
     if not column then
       input:close()
@@ -209,7 +210,7 @@ local function open_list(entry, use, work)
   end
   local list
   list, err = core.rows.key_list(input, { column = column, form = entry.form or M.form(use),
-    header = type(entry.column) == "string" })
+    header = has_header })
   input:close()
   if not list then
     return refuse(entry, err)
