@@ -195,6 +195,17 @@ describe("rows of an import", function()
     assert.matches('no column for "from"', err.message, 1, true)
   end)
 
+  it("that are calls without a body stay in doubt when their answer is lost", function()
+    local head = HEAD
+    HEAD = HEAD:gsub('method = "POST"', 'method = "GET"')
+    local result = import(one("bearer", "none", [[{ name = "user", where = "query", required = true }, { name = "text", where = "query" }]]),
+      "user\na&b\nc\n", { params = { text = "hi" }, replies = { GOOD, "" } })
+    HEAD = head
+    assert.same({ 1, 1 }, { result.accepted, result.ambiguous })
+    assert.equal(2, #wire.received)
+    assert.matches("^GET /notify%?user=a%%26b&text=hi HTTP/1.1\r\n", wire.received[1])
+  end)
+
   it("that are calls are found when they are refused, and keep their marks", function()
     local result, bodies = import(one("bearer", "form", FORM, [[mark = "text",]]):gsub("result = .*", [[result = { failed_rows = { list = "bad",
       value = ".", field = "user" } } }, ]]), "user\na\nb\n", { params = { from = "me" },
