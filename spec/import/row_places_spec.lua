@@ -193,6 +193,17 @@ describe("rows of an import", function()
     local result, err = import(operation, "user\na\n")
     assert.is_nil(result)
     assert.matches('no column for "from"', err.message, 1, true)
+    local head = HEAD
+    HEAD = HEAD:gsub('doc = "key" },', 'doc = "key" }, { name = "shop", fills = "shop", doc = "the shop" },')
+    operation = one("bearer", "form", FORM .. [[, { name = "shop", where = "query", required = true }]])
+    result, err = import(operation, "user\na\n", { params = { from = "me" } })
+    assert.is_nil(result)
+    assert.matches("shop", err.message, 1, true)
+    assert.equal(0, #wire.received)
+    HEAD = head
+    result, err = import(one("bearer", "form", FORM), "user,from\na,x\n", { params = { about = { age = 1 } } })
+    assert.is_nil(result)
+    assert.matches("about", err.message, 1, true)
   end)
 
   it("that are calls without a body stay in doubt when their answer is lost", function()

@@ -96,20 +96,18 @@ local function empty_body(client, operation, params)
   return before and before .. after or "-"
 end
 
--- Checks the fields that all rows share, of rows that are calls. Objects are filled by each row.
-local function check_shared(platform, operation, params)
+-- Checks the fields that all rows share, of rows that are calls: those of `params`, and those that no row fills.
+local function check_shared(platform, operation, params, account)
   local fields = {}
   for _, field in ipairs(operation.fields) do
-    if params[field.name] ~= nil and operation.rows.row.fields[field.name] and field.type ~= "object" then
+    local is_filled, is_given = operation.rows.row.fields[field.name] ~= nil, params[field.name] ~= nil
+    if is_filled and is_given and field.type == "object" then
+      return refuse(("params.%s: each row fills an object of its own; `set` gives fields of it to all rows"):format(field.name))
+    elseif (is_given or not is_filled) and field.type ~= "file" and not field.call_key then
       fields[#fields + 1], fields[field.name] = field, field
     end
   end
-  for name in pairs(params) do
-    if operation.fields[name] and not fields[name] then
-      return refuse(("params.%s: is not given for all rows; of an object `set` gives the fields"):format(tostring(name)))
-    end
-  end
-  return check.fields(platform, merged(operation, { fields = fields, rules = {} }), params)
+  return check.fields(platform, merged(operation, { fields = fields, rules = {} }), params, account)
 end
 
 ---Makes the client and checks the call without rows: fields, credentials, headers. Sends nothing.
@@ -135,7 +133,7 @@ function M.connect(options, platform, operation)
   local values
   local params = call_key.with_place(operation, options.params)
   if operation.rows.is_call then
-    values, err = check_shared(platform, operation, options.params)
+    values, err = check_shared(platform, operation, options.params, account)
   else
     values, err = check.fields(platform, operation, params, account, { rows = true })
   end
