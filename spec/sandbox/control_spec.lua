@@ -22,6 +22,30 @@ describe("sandbox control", function()
       { Authorization = "Bearer " .. h.accounts.longlong.token }, { data = rows })
   end
 
+  it("R013 sandbox resets nothing when a part of the reset is refused", function()
+    h.reset()
+    h.control("settings", { ["hypers.fail_every"] = 7 })
+    for _, change in ipairs{ { settings = { x = 1 } }, { clock = { at = "never" } }, { rules = { without = array{ "R999" } } },
+      { faults = { faults = array{ "import_customers_async:what@1" } } }, { faults = { faults = array{ "nope:500@1" } } },
+      { settings = { ["longlong.callback_url"] = "ftp://x" } }, { settings = { ["longlong.result_delay"] = -1 } } } do
+      local value, err = h.handle:control("reset", change)
+      assert.is_nil(value)
+      assert.equal(400, err.status)
+      assert.equal(7, h.control("settings")["hypers.fail_every"])
+    end
+    h.reset()
+  end)
+
+  it("R013 sandbox refuses faults of operations that there are not, and says which was meant", function()
+    local value, err = h.handle:control("faults", { faults = array{ "import_customer_async:500@1" } })
+    assert.is_nil(value)
+    assert.matches("there is no operation `import_customer_async` (did you mean `import_customers_async`", err.message, 1, true)
+    for _, good in ipairs{ "import_customers_async:500@9", "longlong.import_customers_async:500@9", "*:500@999", "500@999" } do
+      h.control("faults", { faults = array{ good } })
+    end
+    h.reset()
+  end)
+
   it("R013 sandbox resets, seeds, moves the clock and orders faults outside the vendors' paths", function()
     h.reset()
     send()

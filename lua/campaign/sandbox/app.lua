@@ -64,7 +64,7 @@ function M.new(options)
   self.clock.obeyed = function()
     return self:on("R012")
   end
-  self.faults, why = faults.new(options.faults, options.seed)
+  self.faults, why = faults.new(options.faults, options.seed, routes.names())
   if not self.faults then
     return nil, why
   end

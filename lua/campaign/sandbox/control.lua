@@ -2,9 +2,11 @@
 -- The control API /_sandbox/..., outside the vendors' paths (R013): reset and settings, the clock, faults, rules, the commit log, batch
 -- results and outbound's tasks. GET shows, POST changes; both use JSON. There are no credentials: the sandbox listens on loopback only.
 
+local clock_module = require "campaign.sandbox.clock"
 local faults = require "campaign.sandbox.faults"
 local json = require "campaign.sandbox.json"
 local reply = require "campaign.sandbox.reply"
+local rules = require "campaign.sandbox.rules"
 local sorted = require "campaign.sorted"
 local state_of = require "campaign.sandbox.state"
 
@@ -79,7 +81,7 @@ end
 local function change_faults(app, change)
   local texts = change.faults or change.add or {}
   for _, text in ipairs(texts) do
-    local fault, why = faults.parse(text)
+    local fault, why = faults.parse(text, app.faults.known)
     if not fault then
       return refuse(400, why)
     end
@@ -159,9 +161,38 @@ local function tasks(app, change)
   return reply.json(200, json.ordered("tasks", app.platforms.outbound:tasks()))
 end
 
+-- Tries a change on something that nobody uses: whether it will be refused.
+local TRIALS = {}
+
+function TRIALS.clock(_, change)
+  return clock_module.new{ now = os.time }:change{ at = change.at or change.now, advance = change.advance, rate = change.rate }
+end
+
+function TRIALS.rules(_, change)
+  return rules.new(change.without, change.forms)
+end
+
+function TRIALS.faults(app, change)
+  return faults.new(change.faults or change.add, nil, app.faults.known)
+end
+
+function TRIALS.settings(_, change)
+  return state_of.set({ settings = {} }, change)
+end
+
+-- A reset that is refused leaves everything as it was.
 local function reset(app, change)
-  app:reset()
   change = change or {}
+  for _, part in ipairs(sorted.keys(TRIALS)) do
+    local ok, why = true, nil
+    if change[part] ~= nil then
+      ok, why = TRIALS[part](app, change[part])
+    end
+    if not ok then
+      return refuse(400, why)
+    end
+  end
+  app:reset()
   for _, part in ipairs{ "clock", "rules", "faults", "settings" } do
     if change[part] ~= nil then
       local answer = M.paths[part](app, { body_value = change[part], method = "POST" })

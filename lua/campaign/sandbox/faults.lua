@@ -3,6 +3,9 @@
 -- `operation:kind%p` (p per cent of the calls, from a seeded generator); without an operation, or with `*`, it applies to every operation.
 -- This file parses the grammar, counts calls and decides which fault applies to a call; the handler and the host carry it out.
 
+local sorted = require "campaign.sorted"
+local suggest = require "campaign.api.suggest"
+
 local M = {}
 
 -- When a kind takes effect: "head" before the body is read, "reply" instead of the platform's answer,
@@ -60,9 +63,10 @@ end
 
 ---Reads one fault.
 ---@param text string
+---@param known table<string, boolean>? the operations that there are
 ---@return table? fault
 ---@return string? why
-function M.parse(text)
+function M.parse(text, known)
   if type(text) ~= "string" then
     return nil, "fault: expected text such as upload_contacts_json:500@3"
   end
@@ -82,6 +86,9 @@ function M.parse(text)
   if not fault then
     return nil, "fault " .. text .. ": there is no kind `" .. kind .. "` (docs/sandbox.md lists them)"
   end
+  if known and target ~= "*" and not known[target] then
+    return nil, "fault " .. text .. ": there is no operation `" .. target .. "`" .. suggest.help(target, sorted.keys(known))
+  end
   fault.text, fault.target, fault.met = text, target, 0
   if percent then
     fault.percent = tonumber(percent)
@@ -100,10 +107,11 @@ end
 
 ---@param texts? string[]
 ---@param seed? integer
+---@param known table<string, boolean>? the operations that there are
 ---@return table? faults
 ---@return string? why
-function M.new(texts, seed)
-  local self = setmetatable({ list = {}, calls = {}, random = (seed or 1) % 2147483647 }, mt)
+function M.new(texts, seed, known)
+  local self = setmetatable({ list = {}, calls = {}, random = (seed or 1) % 2147483647, known = known }, mt)
   if self.random == 0 then
     self.random = 1
   end
@@ -121,7 +129,7 @@ end
 ---@return true? ok
 ---@return string? why
 function methods:add(text)
-  local fault, why = M.parse(text)
+  local fault, why = M.parse(text, self.known)
   if not fault then
     return nil, why
   end

@@ -46,6 +46,18 @@ local function add(root, platform, name, operation)
   route.operations[#route.operations + 1] = name
 end
 
+---The operations of all platforms, by their names and with the platform before it: what a fault can be ordered for.
+---@return table<string, boolean>
+function M.names()
+  local names = {}
+  for _, name in ipairs(M.PLATFORMS) do
+    for _, operation in ipairs(assert(platforms.load(name)).operations) do
+      names[operation.name], names[operation.key] = true, true
+    end
+  end
+  return names
+end
+
 ---The routes of all platforms.
 function M.new()
   local root = { children = {}, methods = {} }

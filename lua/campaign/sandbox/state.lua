@@ -208,6 +208,10 @@ function M.set(state, changes)
       return nil, name .. ": expected a " .. setting[1]
     elseif name == "limit.kind" and not limit.is_kind(value) then
       return nil, name .. ": expected second, any_second or bucket"
+    elseif name == "longlong.callback_url" and value ~= "" and not value:find("^https?://[^/?#%s]+") then
+      return nil, name .. ": expected an URL of http or https, or an empty text"
+    elseif name == "longlong.result_delay" and not (value >= 0 and value < 1e9) then
+      return nil, name .. ": expected seconds from 0"
     elseif name == "http.date" and not DATES[value] then
       return nil, name .. ": expected auto, clock or none"
     elseif name == "http.date_ahead" and (value ~= value or math.abs(value) >= 1e9) then
