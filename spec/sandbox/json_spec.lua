@@ -48,6 +48,10 @@ describe("sandbox.json", function()
       assert.is_nil(value, text)
       assert.is_string(why, text)
     end
+    for text, said in pairs({ [""] = "the text ends where a value is expected at byte 0", ["x"] = "expected a value at byte 0",
+      ["01"] = "bad number at byte 0" }) do
+      assert.equal(said, select(2, json.decode(text)))
+    end
   end)
 
   it("reads what it writes, whatever the order and the blanks", function()

@@ -187,6 +187,7 @@ describe("sandbox tuzhan", function()
   rule("R111", "fails a row alone that has no identity", function()
     local data = done(call(FUZZY, { { groups = "a" }, { phone = "1", groups = "a" } }), 1, 1)
     assert.same({ groups = "a" }, data.errorData[1])
+    assert.equal("data[0]: no identity", data.message)
   end)
 
   rule("R114", "splits groups on ASCII commas, trims, and fails a row without a name", function()

@@ -145,7 +145,11 @@ local function decode_number(text, at)
     return value, stop
   end
   local whole = text:match("^%-?%d+", at)
-  if not whole or whole:find("^%-?0%d") then
+  if at > #text then
+    fail(at, "the text ends where a value is expected")
+  elseif not whole then
+    fail(at, "expected a value")
+  elseif whole:find("^%-?0%d") then
     fail(at, "bad number")
   end
   stop = at + #whole

@@ -255,6 +255,11 @@ local function bad_params(app, params)
   return nil
 end
 
+-- What is wrong with a row, or with a field of it: "phone: empty".
+local function of_row(i, what)
+  return "data[" .. (i - 1) .. "]" .. (what:find("^%w+: ") and "." or ": ") .. what
+end
+
 local TEXTS = { "thirdId", "openid", "unionid", "phone", "groups" }
 
 local function bad_row(app, row, params)
@@ -294,7 +299,7 @@ local function bad_request(app, fields)
       bad = "identityType: differs from the first row's"
     end
     if bad then
-      return "data[" .. (i - 1) .. "]." .. bad
+      return of_row(i, bad)
     end
   end
   return why, params, data
@@ -349,7 +354,7 @@ function methods:handle(request)
     local bad = apply(self, request, data, i, params)
     if bad then
       failed[#failed + 1] = row
-      reason = reason or "data[" .. (i - 1) .. "]." .. bad
+      reason = reason or of_row(i, bad)
     end
   end
   app:changed()
