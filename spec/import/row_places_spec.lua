@@ -215,6 +215,9 @@ describe("rows of an import", function()
     assert.same({ 1, 1 }, { result.accepted, result.ambiguous })
     assert.equal(2, #wire.received)
     assert.matches("^GET /notify%?user=a%%26b&text=hi HTTP/1.1\r\n", wire.received[1])
+    local described = command.campaign{ "describe", folder .. "/bell.lua.notify" }.out
+    assert.matches("bell.lua.notify makes one call for each row", described, 1, true)
+    assert.matches('"shape": "call"', command.campaign{ "openapi", folder .. "/bell.lua" }.out, 1, true)
   end)
 
   it("that are calls are found when they are refused, and keep their marks", function()

@@ -293,10 +293,11 @@ local function add_extensions(made, platform, operation)
   if operation.rows then
     local rows = {}
     for key, value in pairs(operation.rows) do
-      if key ~= "row" then
+      if key ~= "row" and key ~= "is_call" then
         rows[key] = plain(value)
       end
     end
+    rows.shape = operation.rows.is_call and "call" or rows.shape
     made["x-campaign-rows"] = rows
   end
 end
