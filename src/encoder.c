@@ -319,10 +319,10 @@ static int compile_mark(const struct camp_encoder *encoder, struct camp_op *op, 
   if (spec->rule.type != NULL && strcmp(spec->rule.type, "string") != 0)
     return camp_fail(err, CAMP_USAGE, 0, "field '%.60s' has a mark: it must be a string", op->name);
   if (is_mappable(encoder, mark, "a mark", err) != 0) return -1;
-  if (encoder->format == CAMP_FORMAT_CSV) return set_literal(&op->text, mark->bytes, mark->length, err);
+  if (encoder->format != CAMP_FORMAT_JSON) return set_literal(&op->text, mark->bytes, mark->length, err);
   struct camp_buf buf;
   camp_buf_init(&buf, (size_t)1 << 20);
-  int failed = append_inner(encoder, &buf, mark);
+  int failed = append_escaped(&buf, mark->bytes, mark->length);
   return literal_from_buf(&op->text, &buf, failed, err);
 }
 
