@@ -163,7 +163,7 @@ describe("sandbox hypers files", function()
     local id = accepted(upload(content, "large.bin")).id
     h.faults("download_file:truncate-body@1", "download_file:wrong-length@2")
     local message = tostring(download(id).error)
-    assert.truthy(message:find("100000 bytes remaining", 1, true), message)
+    assert.truthy(message:find("100000 bytes", 1, true), message) -- "remaining" or "missing", as the version of libcurl says
     assert.equal(content:sub(1, -6), download(id).body)
     assert.equal(content, download(id).body)
   end)
